@@ -1,0 +1,123 @@
+# cowlab: one Makefile, no recursion, no configure step. `make help` lists the targets.
+# Objects go to build/$(VARIANT)/; a variant changes only flags. The release programs are
+# linked at build/cowlab, build/cowprobe.
+
+VARIANT ?= release
+PREFIX  ?= /usr/local
+CC      ?= gcc
+B       := build/$(VARIANT)
+G       := build/gen
+
+CFLAGS_release := -O2 -g
+CFLAGS_debug   := -O0 -g3
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+CFLAGS_cov     := -O0 -g --coverage
+ifeq ($(CFLAGS_$(VARIANT)),)
+$(error VARIANT=$(VARIANT) is not one of release, debug, asan, cov)
+endif
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit-function-declaration
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(G) -MMD -MP
+CFLAGS   += -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT))
+LDFLAGS  += $(CFLAGS_$(VARIANT))
+LDLIBS   := -lsqlite3 -lcjson -lpthread -lm
+# The message layer and everything that speaks it; never the GNU Mach guest.
+MACH_CPPFLAGS := -Ilab/machmsg/include
+
+obj = $(patsubst %.c,$(B)/%.o,$(filter %.c,$(filter-out $(G)/%,$(1)))) $(patsubst $(G)/%.c,$(B)/gen/%.o,$(filter $(G)/%,$(1)))
+
+SQL       := $(sort $(wildcard db/schema/*.sql db/queries/*.sql db/published/*.sql db/report/*.sql))
+SCENARIOS := $(sort $(wildcard lab/scenarios/*.json))
+GUEST     := $(sort $(wildcard lab/gnumach/host/*.c))
+
+PROBES  := $(call obj,$(filter-out probes/cowprobe.c,$(wildcard probes/*.c)))
+DB      := $(call obj,$(wildcard db/*.c) $(G)/embedded_sql.c)
+REPORTS := $(call obj,$(wildcard reports/*.c))
+LAB     := $(call obj,$(wildcard lab/*.c lab/backends/*.c lab/watch/*.c) $(GUEST) $(G)/embedded_scenarios.c)
+MACHMSG := $(call obj,$(wildcard lab/machmsg/*.c))
+CLI     := $(call obj,$(wildcard lab/cli/*.c))
+ACTOR   := $(call obj,$(wildcard lab/actor/*.c))
+TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+SUPPORT := $(call obj,$(wildcard tests/support*.c))
+
+PROGRAMS := $(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/libmachmsg.a
+ifneq ($(wildcard lab/machmsg/server/*.c),)
+PROGRAMS += $(B)/cowlab-nameserver
+endif
+
+.PHONY: all
+all: libraries $(PROGRAMS) ## build the programs (installs nothing)
+ifeq ($(VARIANT),release)
+	@for p in cowlab cowprobe; do ln -sfn $(VARIANT)/$$p build/$$p; done
+endif
+
+.PHONY: libraries
+libraries:
+	@printf '#include <sqlite3.h>\n#include <cjson/cJSON.h>\n' | $(CC) $(CPPFLAGS) -MF /dev/null -E -x c - >/dev/null 2>&1 || \
+	  { echo "cowlab needs the SQLite and cJSON development files: run 'make deps' (Debian: libsqlite3-dev libcjson-dev)" >&2; exit 1; }
+
+$(B)/cowlab: $(CLI) $(LAB) $(REPORTS) $(DB) $(PROBES)
+$(B)/cowprobe: $(call obj,probes/cowprobe.c) $(PROBES)
+$(B)/cowlab-actor: $(ACTOR) $(MACHMSG) $(PROBES)
+$(B)/cowlab-nameserver: $(call obj,$(wildcard lab/machmsg/server/*.c)) $(MACHMSG) $(PROBES)
+$(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/cowlab-nameserver:
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
+$(B)/libmachmsg.a: $(MACHMSG) $(PROBES)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACHMSG) $(PROBES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
+
+$(B)/lab/machmsg/%.o $(B)/lab/actor/%.o $(B)/tests/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
+$(B)/gen/%.o: $(G)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# Text files become C: {path, bytes, length}, one table per kind.
+$(G)/embedded_sql.c: $(SQL) tests/tools/embed.sh db/schema db/queries
+	@mkdir -p $(@D)
+	sh tests/tools/embed.sh sql $(SQL) >$@
+$(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh lab/scenarios
+	@mkdir -p $(@D)
+	sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
+
+.PHONY: deps deps-gnumach
+deps: ## install what building and testing need (apt-get, or says what to run)
+	sh tests/tools/deps.sh
+deps-gnumach: ## fetch the GNU Mach kernel, headers and stub generator into build/gnumach/
+	sh lab/gnumach/deps.sh
+
+.PHONY: demo test check memcheck bench fuzz lint format
+demo: deps ## install what is missing, build, run, write build/demo/report.md
+	$(MAKE) all
+	sh tests/tools/demo.sh
+test: deps ## build, then run every test
+	$(MAKE) check
+check: all $(TESTS) ## run every test, installing nothing
+	sh tests/run.sh $(B)
+bench: all ## speed, as ratios against named peers in one run
+	sh tests/bench/run.sh $(B)
+memcheck: all $(TESTS) ## the test programs under valgrind
+	WRAP=valgrind sh tests/run.sh $(B)
+fuzz: ## libFuzzer on the parsers, FUZZ_SECONDS each (60)
+	sh tests/fuzz/run.sh
+lint: ## clang-format, cppcheck, shellcheck
+	sh tests/tools/lint.sh
+format: ## rewrite the sources in the project's format
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: install clean help
+install: all ## install under PREFIX (/usr/local), honours DESTDIR
+	sh tests/tools/install.sh $(B) "$(DESTDIR)$(PREFIX)"
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+( [a-z-]+)*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  VARIANT=release|debug|asan|cov chooses the flags (now $(VARIANT))"
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,17 @@
+/* embedded: the .sql files of db/, built into the program (tests/tools/embed.sh writes the table).
+ */
+#ifndef DB_EMBEDDED_H
+#define DB_EMBEDDED_H
+
+#include <stddef.h>
+
+struct embedded_text {
+    const char *path; /* as in the source tree: "db/schema/001-tables.sql" */
+    const char *text; /* NUL-terminated */
+    size_t len;
+};
+
+/* Sorted by path; ends with path NULL. */
+extern const struct embedded_text embedded_sql[];
+
+#endif

@@ -1,0 +1,106 @@
+/* store: the one source of truth, a SQLite file.
+ *
+ * Owns: schema, migrations and views (db/schema/), canned queries (db/queries/), published results
+ * (db/published/), and the writing of runs.
+ * Promises: a step is stored whole or not at all, in one transaction; every finished step survives
+ * a kill of the lab; run ids do not collide across machines; a newer schema is refused.
+ * Does not: know how a number was measured.
+ * Lifetime: store_open ... store_close; a run that was begun and never ended (kill -9) is marked
+ * `crashed` by the next store_open that may write. */
+#ifndef DB_STORE_H
+#define DB_STORE_H
+
+#include "probes/err.h"
+#include "probes/observation.h"
+#include <sqlite3.h>
+
+struct store;
+
+enum store_mode { STORE_CREATE, STORE_READ };
+
+/* Status of a run; texts in db/store.c and in the schema's CHECK. */
+enum run_status {
+    RUN_RUNNING = 1,
+    RUN_COMPLETE,    /* every step was carried out (expectations may have failed) */
+    RUN_FAILED,      /* a failure while running */
+    RUN_INTERRUPTED, /* by the user */
+    RUN_CRASHED      /* the lab died */
+};
+
+struct run_info {
+    char run_id[40]; /* filled by store_begin_run */
+    const char *scenario, *title, *question, *backend;
+    const char *twin;    /* or NULL */
+    const char *no_twin; /* or NULL */
+    const char *params;  /* JSON object */
+    const char *source;  /* the scenario's text */
+    uint64_t page_size;  /* bytes */
+    char *kernel;        /* malloc'd: "Linux 6.18.0 x86_64", "GNU Mach 1.8 ..." */
+    char *machine;       /* malloc'd JSON object: cpus, memory, versions */
+    char *capabilities;  /* malloc'd JSON array of {name, state, unlocks} */
+};
+
+void run_info_release(struct run_info *info); /* frees the malloc'd fields */
+
+/* One descriptor of a message: what was asked, what arrived, what was done. NULL: unknown. */
+struct store_transfer {
+    char *from, *to, *region, *case_name; /* to, region, case_name may be NULL */
+    char *kind;                           /* "port", "ool", "ool_ports", "ool_volatile" */
+    char *asked, *received, *done;        /* "virtual", "physical"; received NULL in transit;
+                                             done also "shared", "copied", "moved" */
+    int deallocate;                       /* -1: does not apply */
+    int64_t size;                         /* bytes; rights for port kinds */
+    int descriptor;                       /* index in the message, from 0 */
+    char *why;                            /* the rule that decided */
+};
+
+/* The inline part of a received message. */
+struct store_message {
+    char *actor;
+    int32_t id;
+    int64_t size; /* msgh_size, bytes */
+    char *text;   /* or NULL */
+    int descriptors;
+    int reply_sent; /* -1 does not apply */
+};
+
+struct store_expectation {
+    const char *on; /* "parent.r", "totals", ... as in the scenario */
+    const char *key;
+    const char *expected; /* as text */
+    const char *measured; /* as text, or NULL if unknown */
+    int held;             /* 1, 0; -1 not checked */
+    const char *reason;   /* why not checked, or NULL */
+    int line;             /* in the scenario's source */
+};
+
+struct step_record {
+    int step;
+    const char *phase, *actor, *action, *case_name, *region; /* all but phase, action may be NULL */
+    const char *published;                                   /* or NULL */
+    uint64_t start_ns, dur_ns;
+    const struct observation *obs;
+    const struct store_transfer *transfers;
+    size_t ntransfers;
+    const struct store_message *message; /* or NULL */
+    const struct store_expectation *expectations;
+    size_t nexpectations;
+};
+
+/* Opens path, creating and migrating it in STORE_CREATE mode. Errors: -EISDIR, -EACCES, -EROFS,
+ * -EPROTO (not a database, or not a cowlab one), -EOVERFLOW (newer schema; both versions in the
+ * message), -EBUSY (after waiting), -ENOENT (STORE_READ). */
+int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e);
+void store_close(struct store *s);
+sqlite3 *store_handle(struct store *s);
+
+int store_begin_run(struct store *s, struct run_info *info, struct err *e);
+int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e);
+int store_end_run(struct store *s, const char *run_id, enum run_status status, uint64_t dur_ns,
+                  const char *message, struct err *e);
+
+/* Resolves what a user typed (a run id, a unique part of one, or "latest") into run_id[40].
+ * -ENOENT if none, -EINVAL if several (the message lists them). */
+int store_find_run(struct store *s, const char *typed, char run_id[40], struct err *e);
+
+#endif

@@ -1,0 +1,69 @@
+/* caps: what this machine lets us see, each capability probed once.
+ *
+ * Promises: caps_probe tries the real thing (it opens the file, reads one entry, runs the
+ * debt self-test in a forked child) and never guesses from version numbers.
+ * Fault injection and tests: COWLAB_DISABLE=name,name hides capabilities by name. */
+#ifndef PROBES_CAPS_H
+#define PROBES_CAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(ENUM, "name", "what it unlocks", "how to get it") */
+#define CAPABILITIES(X)                                                                            \
+    X(CAP_PAGEMAP, "pagemap", "page states (present, swapped, exclusive) of one's own processes",  \
+      "mount /proc")                                                                               \
+    X(CAP_FRAMES, "frames", "page frames: which pages are really the same memory",                 \
+      "root, or cap_sys_admin on cowprobe")                                                        \
+    X(CAP_KPAGECOUNT, "kpagecount", "map counts per frame",                                        \
+      "root, or cap_sys_admin and cap_dac_read_search on cowprobe")                                \
+    X(CAP_KPAGEFLAGS, "kpageflags", "flags per frame: zero page, huge page, anon-exclusive",       \
+      "root, or cap_sys_admin and cap_dac_read_search on cowprobe")                                \
+    X(CAP_DEBT, "debt", "exclusive pages told from pages that a former fork left write-protected", \
+      "Linux 5.19 or later, and kpageflags")                                                       \
+    X(CAP_PAGE_MAPCOUNT, "page_mapcount", "exact map counts in large folios",                      \
+      "a kernel without CONFIG_NO_PAGE_MAPCOUNT")                                                  \
+    X(CAP_PAGEMAP_SCAN, "pagemap_scan", "zero pages told without privilege, fast scans",           \
+      "Linux 6.7 or later")                                                                        \
+    X(CAP_PROCMAP_QUERY, "procmap_query", "mappings looked up one by one", "Linux 6.11 or later")  \
+    X(CAP_SMAPS, "smaps", "the kernel's own sums per mapping: the cross-check of the page walk",   \
+      "CONFIG_PROC_PAGE_MONITOR")                                                                  \
+    X(CAP_SMAPS_ROLLUP, "smaps_rollup", "RSS, PSS and USS of a process in one read",               \
+      "Linux 4.14 or later")                                                                       \
+    X(CAP_CACHESTAT, "cachestat", "residency of a memory object without mapping it",               \
+      "Linux 6.5 or later")                                                                        \
+    X(CAP_CGROUP, "cgroup", "the run's own memory use as the system counts it",                    \
+      "root, or a delegated cgroup (systemd-run --user --scope -p Delegate=yes)")                  \
+    X(CAP_SWAP, "swap", "pages can be swapped out", "swapon")                                      \
+    X(CAP_THP, "thp", "transparent huge pages",                                                    \
+      "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")                                \
+    X(CAP_HUGETLB, "hugetlb", "explicit huge pages", "echo 8 > /proc/sys/vm/nr_hugepages")         \
+    X(CAP_SOFT_DIRTY, "soft_dirty", "pages written since a mark (not used by the lab)",            \
+      "CONFIG_MEM_SOFT_DIRTY")                                                                     \
+    X(CAP_USERFAULTFD, "userfaultfd", "write tracking of one's own memory (not used by the lab)",  \
+      "CONFIG_USERFAULTFD")
+
+#define CAPS_ENUM(e, name, unlocks, how) e,
+enum cap { CAPABILITIES(CAPS_ENUM) CAP__COUNT };
+
+struct cap_row {
+    const char *name, *unlocks, *how;
+};
+extern const struct cap_row cap_rows[]; /* indexed by enum cap; ends with name NULL */
+
+/* have[c], and for a missing one the reason as this machine gave it ("permission denied").
+ * via_helper: frames and kpage files are read through the privileged cowprobe helper. */
+struct caps {
+    bool have[CAP__COUNT];
+    char reason[CAP__COUNT][96];
+    bool via_helper;
+    int cgroup_version;                 /* 0 none, 1, 2: where the memory controller is */
+    uint64_t page_size, huge_page_size; /* bytes; huge 0 if unknown */
+    char kernel[128];                   /* uname: "Linux 6.18.0 x86_64" */
+};
+
+void caps_probe(struct caps *c);
+/* Index of a capability by name, or -1. */
+int cap_index(const char *name);
+
+#endif

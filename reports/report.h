@@ -1,0 +1,27 @@
+/* report: turns the database's views into text and pictures. Measures nothing; the same database
+ * gives the same bytes. Text that came from scenarios or actors is escaped. */
+#ifndef REPORTS_REPORT_H
+#define REPORTS_REPORT_H
+
+#include "db/store.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+/* The markdown report for these runs (run ids), with its pictures written beside out_path as
+ * <name>-*.svg in one directory <out_path without .md>.assets/. nruns 0: the latest complete run
+ * per scenario and backend. */
+int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
+                    struct err *e);
+
+/* Terminal: the timeline of a run, or of its steps from..to only (0: all). colour: ANSI. */
+int report_timeline(struct store *s, const char *run_id, int from_step, int to_step, bool colour,
+                    FILE *out, struct err *e);
+/* Terminal: the run's heading line(s), and its closing summary: expectations held, failed, not
+ * checked, with each failed one in full; checks that differ; where to look next. */
+int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
+int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
+
+/* The run as one JSON document: run, steps, timeline rows, footprints, expectations, checks. */
+int report_json(struct store *s, const char *run_id, FILE *out, struct err *e);
+
+#endif

@@ -1,0 +1,84 @@
+#!/bin/sh
+# Runs the test programs (cmocka, in TAP) and the end-to-end scripts (tests/e2e/*.sh, also TAP) of
+# one build, each with a deadline, and closes with "N passed, N failed, N skipped".
+#   run.sh BUILD_DIR [NAME...]     NAME: only tests whose file name contains it
+# WRAP=valgrind runs the cmocka programs under valgrind. After each file: no process may be left
+# that carries its mark in its environment.
+set -u
+build=$1
+shift
+top=$(cd "$(dirname "$0")/.." && pwd)
+deadline=${TEST_DEADLINE:-300}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+export BUILD="$build" TOP="$top" CMOCKA_MESSAGE_OUTPUT=TAP
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+
+wanted() {
+    [ $# -gt 1 ] || return 0
+    file=$1
+    shift
+    for n in "$@"; do
+        case $file in *"$n"*) return 0 ;; esac
+    done
+    return 1
+}
+
+# Processes whose environment carries this test's mark.
+leftovers() {
+    grep -lz "^COWLAB_TEST_MARK=$1\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'
+}
+
+run_one() {
+    mark=$(basename "$1").$$
+    COWLAB_TEST_MARK=$mark timeout -k 10 "$deadline" "$@" >"$log" 2>&1
+    rc=$?
+    p=$(grep -c '^ok ' "$log")
+    s=$(grep -ciE '^ok .*# *skip' "$log")
+    f=$(grep -c '^not ok ' "$log")
+    if [ $rc -ne 0 ] && [ "$f" -eq 0 ]; then
+        f=1
+        echo "not ok - $1 ended with status $rc" >>"$log"
+    fi
+    if [ $((p + f)) -eq 0 ]; then
+        f=1
+        echo "not ok - $1 ran no test" >>"$log"
+    fi
+    sleep 0.05
+    left=$(leftovers "$mark")
+    if [ -n "$left" ]; then
+        f=$((f + 1))
+        echo "not ok - $1 left processes behind: $left" >>"$log"
+        # shellcheck disable=SC2086
+        kill -9 $left 2>/dev/null
+    fi
+    passed=$((passed + p - s)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$f" -gt 0 ]; then
+        printf '== %s: %d failed\n' "$1" "$f"
+        cat "$log"
+    else
+        printf '%-46s %3d passed%s\n' "$(basename "$1")" $((p - s)) "$([ "$s" -eq 0 ] || echo ", $s skipped")"
+        grep -iE '^ok .*# *skip' "$log" | sed 's/^ok [0-9]* *-* */    skipped: /'
+    fi
+}
+
+cd "$top" || exit 1
+for t in "$build"/tests/test_*; do
+    case $t in *.o | *.d | *.gcno | *.gcda) continue ;; esac
+    [ -x "$t" ] && wanted "$t" "$@" || continue
+    if [ "${WRAP:-}" = valgrind ]; then
+        run_one valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes "$t"
+    else
+        run_one "$t"
+    fi
+done
+if [ -z "${WRAP:-}" ]; then
+    for t in tests/e2e/*.sh; do
+        case $t in */lib.sh) continue ;; esac
+        [ -f "$t" ] && wanted "$t" "$@" || continue
+        run_one sh "$t"
+    done
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
