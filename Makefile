@@ -40,10 +40,9 @@ ACTOR   := $(call obj,$(wildcard lab/actor/*.c))
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SUPPORT := $(call obj,$(wildcard tests/support*.c))
 
-PROGRAMS := $(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/libmachmsg.a
-ifneq ($(wildcard lab/machmsg/server/*.c),)
-PROGRAMS += $(B)/cowlab-nameserver
-endif
+# Programs whose source is there, so that each part builds before the others exist.
+PROGRAMS := $(B)/libmachmsg.a $(if $(wildcard lab/cli/*.c),$(B)/cowlab) $(if $(wildcard probes/cowprobe.c),$(B)/cowprobe) \
+  $(if $(wildcard lab/actor/*.c),$(B)/cowlab-actor) $(if $(wildcard lab/machmsg/server/*.c),$(B)/cowlab-nameserver)
 
 .PHONY: all
 all: libraries $(PROGRAMS) ## build the programs (installs nothing)
@@ -79,10 +78,10 @@ $(B)/%.o: %.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Text files become C: {path, bytes, length}, one table per kind.
-$(G)/embedded_sql.c: $(SQL) tests/tools/embed.sh db/schema db/queries
+$(G)/embedded_sql.c: $(SQL) tests/tools/embed.sh $(wildcard db/schema db/queries db/published)
 	@mkdir -p $(@D)
 	sh tests/tools/embed.sh sql $(SQL) >$@
-$(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh lab/scenarios
+$(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh $(wildcard lab/scenarios)
 	@mkdir -p $(@D)
 	sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
 
