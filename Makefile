@@ -43,6 +43,13 @@ SUPPORT := $(call obj,$(wildcard tests/support*.c))
 # Programs whose source is there, so that each part builds before the others exist.
 PROGRAMS := $(B)/libmachmsg.a $(if $(wildcard lab/cli/*.c),$(B)/cowlab) $(if $(wildcard probes/cowprobe.c),$(B)/cowprobe) \
   $(if $(wildcard lab/actor/*.c),$(B)/cowlab-actor) $(if $(wildcard lab/machmsg/server/*.c),$(B)/cowlab-nameserver)
+# The guest of the gnumach backend, where 'make deps-gnumach' has brought its parts.
+ifneq ($(wildcard build/gnumach/versions.json),)
+PROGRAMS += build/gnumach/guest
+endif
+build/gnumach/guest: build/gnumach/versions.json $(wildcard lab/gnumach/*.[chS] lab/gnumach/*/mach/*.h) \
+                     lab/gnumach/guest.ld lab/gnumach/build.sh lab/actions.h
+	CC="$(CC)" sh lab/gnumach/build.sh
 
 .PHONY: all
 all: libraries $(PROGRAMS) ## build the programs (installs nothing)
@@ -90,6 +97,7 @@ deps: ## install what building and testing need (apt-get, or says what to run)
 	sh tests/tools/deps.sh
 deps-gnumach: ## fetch the GNU Mach kernel, headers and stub generator into build/gnumach/
 	sh lab/gnumach/deps.sh
+	$(MAKE) build/gnumach/guest
 
 .PHONY: demo test check memcheck bench fuzz lint format
 demo: deps ## install what is missing, build, run, write build/demo/report.md
