@@ -1,0 +1,285 @@
+/* migrate: whose file is this, and is its schema ours?
+ *
+ * Two kinds of schema text are built in. db/schema/NNN-*.sql with NNN below 800 are migrations:
+ * each runs once, in order, and ends by setting user_version to NNN. Everything else (views in
+ * db/schema/9xx, published values in db/published/, reasons from probes/words.h) holds no
+ * measurement: it is put in anew whenever the program's text differs from what the file carries.
+ *
+ *   no file, or empty --> stamp application_id --> migrations above user_version --> contents
+ *   ours, older -------------------------------------^
+ *   ours, other views ------------------------------------------------------------------^
+ *   newer, or not ours --> refused, and not a byte written */
+#include "db/embedded.h"
+#include "db/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SCHEMA_DIR "db/schema/"
+#define FIRST_CONTENT 900
+
+/* SQLite's file header (https://www.sqlite.org/fileformat2.html, 1.3). */
+#define HEADER_SIZE 108
+#define HEADER_MAGIC "SQLite format 3"
+#define OFFSET_APPLICATION_ID 68
+#define OFFSET_CELL_COUNT 103 /* of the schema table's page: 0 in a database without tables */
+#define APPLICATION_ID 0x636f776c
+
+static int refuse(struct store *s, struct err *e, int code, const char *why)
+{
+    return err_set(e, code, "cannot open database '%s': %s", s->path, why);
+}
+
+/* The first bytes as they are on the disk, without a lock, a journal or a shared-memory file: a
+ * file that is not ours stays as it is. Reading through SQLite's own handle keeps the locks that
+ * closing another descriptor of the same file would drop. */
+static int read_header(struct store *s, unsigned char *header, int64_t *size, struct err *e)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+    *size = 0;
+    if (rc != SQLITE_OK || !file || !file->pMethods)
+        return 0; /* a database in memory */
+    rc = file->pMethods->xFileSize(file, (sqlite3_int64 *)size);
+    if (rc == SQLITE_OK && *size > 0) {
+        rc = file->pMethods->xRead(file, header, HEADER_SIZE, 0);
+        if (rc == SQLITE_IOERR_SHORT_READ)
+            rc = SQLITE_OK; /* the rest is zeroed */
+    }
+    return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, "cannot read database");
+}
+
+static uint32_t big_endian32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Has another file beside it whose content belongs to the database? */
+static bool has_journal(const char *path)
+{
+    static const char *const suffix[] = {"-wal", "-journal"};
+    struct stat st;
+    bool found = false;
+
+    for (size_t i = 0; i < 2 && !found; i++) {
+        char *name = sqlite3_mprintf("%s%s", path, suffix[i]);
+
+        found = !name || (stat(name, &st) == 0 && st.st_size > 0);
+        sqlite3_free(name);
+    }
+    return found;
+}
+
+int file_check(struct store *s, bool must_exist, struct err *e)
+{
+    unsigned char header[HEADER_SIZE] = {0};
+    int64_t size;
+    uint32_t id;
+    int rc = read_header(s, header, &size, e);
+
+    if (rc)
+        return rc;
+    if (size == 0)
+        return must_exist ? refuse(s, e, EPROTO, "it is empty: no run was stored in it") : 0;
+    if (size < HEADER_SIZE || memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) != 0)
+        return refuse(s, e, EPROTO, "not a database");
+    id = big_endian32(header + OFFSET_APPLICATION_ID);
+    if (id == APPLICATION_ID)
+        return 0;
+    /* What `sqlite3 FILE vacuum` leaves: a header and no table. */
+    if (!must_exist && id == 0 && header[OFFSET_CELL_COUNT] == 0 &&
+        header[OFFSET_CELL_COUNT + 1] == 0 && !has_journal(s->path))
+        return 0;
+    return refuse(s, e, EPROTO, "it belongs to another program, not to cowlab");
+}
+
+/* Number of a migration, or 0 if the text is content. */
+static int migration_number(const struct embedded_text *t)
+{
+    int n;
+
+    if (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) != 0)
+        return 0;
+    n = atoi(t->path + sizeof SCHEMA_DIR - 1);
+    return n < FIRST_CONTENT ? n : 0;
+}
+
+static bool is_content(const struct embedded_text *t)
+{
+    return (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) == 0 && !migration_number(t)) ||
+           strncmp(t->path, "db/published/", sizeof "db/published/" - 1) == 0;
+}
+
+static int newest_migration(void)
+{
+    int newest = 0;
+
+    for (const struct embedded_text *t = embedded_sql; t->path; t++)
+        if (migration_number(t) > newest)
+            newest = migration_number(t);
+    return newest;
+}
+
+static uint64_t fnv1a(uint64_t h, const char *text)
+{
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
+    return h;
+}
+
+/* Over all content, as 16 hex digits: tells texts apart, guards nothing. */
+static void content_hash(char out[17])
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
+
+    for (const struct embedded_text *t = embedded_sql; t->path; t++)
+        if (is_content(t))
+            h = fnv1a(h, t->text);
+    for (const struct word *w = unknown_reasons; w->text; w++)
+        h = fnv1a(fnv1a(h, w->text), w->label);
+    snprintf(out, 17, "%016llx", (unsigned long long)h);
+}
+
+static int content_is_ours(struct store *s, bool *same, struct err *e)
+{
+    char hash[17];
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db, "SELECT hash FROM content", -1, &st, NULL);
+
+    content_hash(hash);
+    *same = false;
+    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+
+        *same = text && strcmp(text, hash) == 0;
+    }
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE
+             ? 0
+             : sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot read database");
+    sqlite3_finalize(st);
+    return rc;
+}
+
+static int schema_version(struct store *s, int64_t *version, struct err *e)
+{
+    int newest = newest_migration();
+    int rc = sql_int(s, e, "PRAGMA user_version", version, "cannot read database");
+
+    if (rc == 0 && *version > newest)
+        rc = err_set(e, EOVERFLOW,
+                     "cannot open database '%s': its schema is version %lld, newer than version %d "
+                     "of this program",
+                     s->path, (long long)*version, newest);
+    return rc;
+}
+
+int schema_look(struct store *s, struct schema_state *out, struct err *e)
+{
+    bool same = false;
+    int rc;
+
+    out->version = 0;
+    rc = schema_version(s, &out->version, e);
+    if (rc)
+        return rc;
+    out->tables_old = out->version < newest_migration();
+    if (!out->tables_old)
+        rc = content_is_ours(s, &same, e);
+    out->contents_differ = !same;
+    return rc;
+}
+
+static int drop_views(struct store *s, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    char *drops = sqlite3_mprintf("%s", "");
+    int rc = sqlite3_prepare_v2(s->db, "SELECT name FROM sqlite_schema WHERE type = 'view'", -1,
+                                &st, NULL);
+
+    while (rc == SQLITE_OK && drops && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        drops = sqlite3_mprintf("%zDROP VIEW \"%w\";", drops, sqlite3_column_text(st, 0));
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(st);
+    if (!drops)
+        rc = sql_err(s, e, SQLITE_NOMEM, "cannot update database");
+    else if (rc != SQLITE_DONE)
+        rc = sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot update database");
+    else
+        rc = sql_exec(s, e, drops, "cannot update database");
+    sqlite3_free(drops);
+    return rc;
+}
+
+static int put_reasons(struct store *s, struct err *e)
+{
+    static const char put[] =
+        "INSERT INTO reason (code, reason, unlocks) VALUES (?1, ?2, nullif(?3, '')) "
+        "ON CONFLICT (code) DO UPDATE SET reason = excluded.reason, unlocks = excluded.unlocks";
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db, put, -1, &st, NULL);
+
+    for (const struct word *w = unknown_reasons; w->text && rc == SQLITE_OK; w++) {
+        sqlite3_bind_int(st, 1, w->code);
+        sqlite3_bind_text(st, 2, w->text, -1, SQLITE_STATIC);
+        sqlite3_bind_text(st, 3, w->label, -1, SQLITE_STATIC);
+        sqlite3_step(st);
+        rc = sqlite3_reset(st);
+    }
+    rc = rc == SQLITE_OK ? 0
+                         : sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot update database");
+    sqlite3_finalize(st);
+    return rc;
+}
+
+/* Schema texts first, then published values: the table sorts db/published/ ahead. */
+static int put_contents(struct store *s, struct err *e)
+{
+    char hash[17];
+    char *sql;
+    int rc = drop_views(s, e);
+
+    for (int schema = 1; schema >= 0; schema--)
+        for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
+            if (is_content(t) &&
+                (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) == 0) == schema)
+                rc = sql_exec(s, e, t->text, "cannot update database");
+    if (rc == 0)
+        rc = put_reasons(s, e);
+    if (rc)
+        return rc;
+    content_hash(hash);
+    sql = sqlite3_mprintf("INSERT OR REPLACE INTO content VALUES (1, %Q)", hash);
+    rc = sql ? sql_exec(s, e, sql, "cannot update database")
+             : sql_err(s, e, SQLITE_NOMEM, "cannot update database");
+    sqlite3_free(sql);
+    return rc;
+}
+
+/* In one transaction: another lab may be doing the same, and a kill leaves the old schema. */
+int schema_migrate(struct store *s, struct err *e)
+{
+    int64_t version = 0;
+    bool same = false;
+    int rc = sql_begin(s, e, "cannot update database");
+
+    if (rc)
+        return rc;
+    rc = schema_version(s, &version, e);
+    for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
+        if (migration_number(t) > version)
+            rc = sql_exec(s, e, t->text, "cannot update database");
+    if (rc == 0)
+        rc = content_is_ours(s, &same, e);
+    if (rc == 0 && !same)
+        rc = put_contents(s, e);
+    if (rc == 0)
+        rc = sql_commit(s, e, "cannot update database");
+    if (rc)
+        sql_rollback(s);
+    return rc;
+}

@@ -1,0 +1,453 @@
+/* record: writes one step, whole or not at all.
+ *
+ * The statements' column lists expand from the quantity lists of probes/words.h, so that a
+ * quantity has one row in the program; the schema's columns are compared with them by a test.
+ * A value becomes a number (or its word), or NULL; if it is unknown, a row in `unknown` says
+ * why, and if it was concluded its name goes into the row's `inferred`. */
+#include "db/store_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMN(e, column, type) ", " #column
+#define PARAMETER(e, column, type) ", ?"
+
+static const char *const statement_text[ST__COUNT] = {
+    [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_COMMIT] = "COMMIT",
+    [ST_STEP] = "INSERT INTO step (run, step, phase, actor, action, case_name, region, published, "
+                "start_ns, dur_ns, t_ns, system_source, inferred" TOTAL_QUANTITIES(COLUMN) //
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?" TOTAL_QUANTITIES(PARAMETER) ")",
+    [ST_PROCESS] = "INSERT INTO process (run, step, nr, actor, pid, acting, inferred" //
+    PROCESS_QUANTITIES(COLUMN) ") VALUES (?, ?, ?, ?, ?, ?, ?" PROCESS_QUANTITIES(PARAMETER) ")",
+    [ST_REGION] = "INSERT INTO region (run, step, nr, observed, region, case_name, range_start, "
+                  "range_end, entry_start, entry_end, needs_copy, runs_cut, inferred" //
+    REGION_QUANTITIES(COLUMN) ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"       //
+    REGION_QUANTITIES(PARAMETER) ")",
+    [ST_PAGE_RUN] = "INSERT INTO page_run (run, step, nr, first, count, state, frame, mapcount, "
+                    "huge, inferred) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_OBJECT] = "INSERT INTO object (run, step, nr, depth, number, kind, inferred, refs, size, "
+                  "resident, offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_OBJECT_RUN] = "INSERT INTO object_run (run, step, nr, depth, first, count, frame) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [ST_SHARING] = "INSERT INTO shared_frames (run, step, nr, actor_a, actor_b, inferred, "
+                   "region_frames, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_TRANSFER] = "INSERT INTO transfer (run, step, nr, sender, receiver, region, case_name, "
+                    "descriptor, kind, asked, received, done, deallocate, size, why) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_MESSAGE] =
+        "INSERT INTO message (run, step, actor, id, size, text, descriptors, reply_sent) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_EXPECTATION] = "INSERT INTO expectation (run, step, nr, observed, key, expected, measured, "
+                       "result, reason, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_UNKNOWN] =
+        "INSERT INTO unknown (run, step, nr, observed, region, case_name, quantity, why) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_CHECK] = "INSERT INTO cross_check (run, step, nr, name, observed, region, case_name, "
+                 "tolerance, verdict, detail, left_value, right_value) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_COST] = "INSERT INTO cost (run, step, nr, probe, dur_ns, calls, bytes, faults_induced) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+};
+
+/* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
+struct writer {
+    struct store *s;
+    int64_t run;
+    int step;
+    int rc;
+    int64_t unknowns; /* rows of `unknown` so far */
+    sqlite3_stmt *st; /* the row being filled */
+    int column;       /* parameter bound last */
+    char inferred[512];
+};
+
+/* -- one row ---------------------------------------------------------------------------- */
+
+static void failed(struct writer *w, int rc)
+{
+    if (w->rc == SQLITE_OK && rc != SQLITE_OK)
+        w->rc = rc;
+}
+
+static void put_int(struct writer *w, int64_t n)
+{
+    if (w->rc == SQLITE_OK)
+        failed(w, sqlite3_bind_int64(w->st, ++w->column, n));
+}
+
+static void put_null(struct writer *w)
+{
+    if (w->rc == SQLITE_OK)
+        failed(w, sqlite3_bind_null(w->st, ++w->column));
+}
+
+/* NULL text becomes NULL. The text outlives the statement's step. */
+static void put_text(struct writer *w, const char *text)
+{
+    if (w->rc == SQLITE_OK)
+        failed(w, sqlite3_bind_text(w->st, ++w->column, text, -1, SQLITE_STATIC));
+}
+
+static void put_if(struct writer *w, bool known, int64_t n)
+{
+    if (known)
+        put_int(w, n);
+    else
+        put_null(w);
+}
+
+static sqlite3_stmt *statement(struct writer *w, enum statement which)
+{
+    if (w->rc == SQLITE_OK && !w->s->st[which])
+        failed(w, sqlite3_prepare_v3(w->s->db, statement_text[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                     &w->s->st[which], NULL));
+    return w->s->st[which];
+}
+
+static void row_begin(struct writer *w, enum statement which)
+{
+    w->st = statement(w, which);
+    w->column = 0;
+    put_int(w, w->run);
+    put_int(w, w->step);
+}
+
+static void row_end(struct writer *w)
+{
+    if (w->rc != SQLITE_OK)
+        return;
+    if (sqlite3_step(w->st) != SQLITE_DONE)
+        w->rc = sqlite3_extended_errcode(w->s->db);
+    failed(w, sqlite3_reset(w->st));
+}
+
+/* -- values ----------------------------------------------------------------------------- */
+
+/* Which row a value stands in, for `unknown`. All NULL: the step's totals. */
+struct whose {
+    const char *observed, *region, *case_name;
+};
+
+static void note_unknown(struct writer *w, const struct whose *of, const char *quantity,
+                         struct value v)
+{
+    if (v.why == WHY_KNOWN || v.why == WHY_NOT_APPLICABLE)
+        return;
+    row_begin(w, ST_UNKNOWN);
+    put_int(w, w->unknowns++);
+    put_text(w, of->observed);
+    put_text(w, of->region);
+    put_text(w, of->case_name);
+    put_text(w, quantity);
+    put_int(w, v.why);
+    row_end(w);
+}
+
+static void note_unknowns(struct writer *w, const struct whose *of, const struct quantity *list,
+                          const struct value *q)
+{
+    for (int i = 0; list[i].column; i++)
+        note_unknown(w, of, list[i].column, q[i]);
+}
+
+/* The names of concluded values, separated by spaces; NULL if there is none. */
+static const char *inferred_names(struct writer *w, const struct quantity *list,
+                                  const struct value *q)
+{
+    size_t n = 0;
+
+    for (int i = 0; list[i].column; i++)
+        if (q[i].why == WHY_KNOWN && q[i].inferred)
+            n += (size_t)snprintf(w->inferred + n, sizeof w->inferred - n, "%s%s", n ? " " : "",
+                                  list[i].column);
+    return n ? w->inferred : NULL;
+}
+
+static void put_word(struct writer *w, const struct word *list, int code)
+{
+    const char *text = word_text(list, code);
+
+    if (!text)
+        failed(w, SQLITE_MISMATCH); /* a code without a row in its list */
+    put_text(w, text);
+}
+
+static void put_value(struct writer *w, enum quantity_type type, struct value v)
+{
+    static const char *const protections[] = {"---", "r--", "-w-", "rw-",
+                                              "--x", "r-x", "-wx", "rwx"};
+
+    if (v.why != WHY_KNOWN)
+        put_null(w);
+    else if (type == QT_PROTECTION)
+        put_text(w, protections[v.n & 7]);
+    else if (quantity_words(type))
+        put_word(w, quantity_words(type), (int)v.n);
+    else
+        put_int(w, v.n);
+}
+
+static void put_values(struct writer *w, const struct quantity *list, const struct value *q)
+{
+    for (int i = 0; list[i].column; i++)
+        put_value(w, list[i].type, q[i]);
+}
+
+/* -- the rows of a step ----------------------------------------------------------------- */
+
+static void write_step(struct writer *w, const struct step_record *r)
+{
+    static const struct whose totals = {NULL, NULL, NULL};
+
+    row_begin(w, ST_STEP);
+    put_text(w, r->phase);
+    put_text(w, r->actor);
+    put_text(w, r->action);
+    put_text(w, r->case_name);
+    put_text(w, r->region);
+    put_text(w, r->published);
+    put_int(w, (int64_t)r->start_ns);
+    put_int(w, (int64_t)r->dur_ns);
+    put_int(w, (int64_t)r->obs->t_ns);
+    put_text(w, r->obs->system_source);
+    put_text(w, inferred_names(w, total_quantities, r->obs->totals));
+    put_values(w, total_quantities, r->obs->totals);
+    row_end(w);
+    note_unknowns(w, &totals, total_quantities, r->obs->totals);
+}
+
+static void write_process(struct writer *w, size_t nr, const struct obs_process *p)
+{
+    struct whose of = {p->actor, NULL, NULL};
+
+    row_begin(w, ST_PROCESS);
+    put_int(w, (int64_t)nr);
+    put_text(w, p->actor);
+    put_if(w, p->pid > 0, p->pid);
+    put_int(w, p->acting);
+    put_text(w, inferred_names(w, process_quantities, p->q));
+    put_values(w, process_quantities, p->q);
+    row_end(w);
+    note_unknowns(w, &of, process_quantities, p->q);
+}
+
+static void write_page_run(struct writer *w, size_t nr, const struct page_run *p)
+{
+    row_begin(w, ST_PAGE_RUN);
+    put_int(w, (int64_t)nr);
+    put_int(w, (int64_t)p->first);
+    put_int(w, (int64_t)p->count);
+    put_word(w, page_states, p->state);
+    put_if(w, p->frame != 0, (int64_t)p->frame);
+    put_if(w, p->mapcount >= 0, p->mapcount);
+    put_int(w, p->huge);
+    put_int(w, p->inferred);
+    row_end(w);
+}
+
+static void write_object(struct writer *w, size_t nr, const struct obs_object *o,
+                         const struct whose *of)
+{
+    static const struct quantity list[] = {{"object refs", QT_COUNT},
+                                           {"object size", QT_PAGES},
+                                           {"object resident", QT_PAGES},
+                                           {"object offset", QT_PAGES},
+                                           {NULL, 0}};
+    const struct value q[] = {o->refs, o->size, o->resident, o->offset};
+
+    row_begin(w, ST_OBJECT);
+    put_int(w, (int64_t)nr);
+    put_int(w, o->depth);
+    put_int(w, (int64_t)o->number);
+    put_text(w, o->kind);
+    put_text(w, inferred_names(w, list, q));
+    put_values(w, list, q);
+    row_end(w);
+    note_unknowns(w, of, list, q);
+    for (size_t i = 0; i < o->nruns; i++) {
+        row_begin(w, ST_OBJECT_RUN);
+        put_int(w, (int64_t)nr);
+        put_int(w, o->depth);
+        put_int(w, (int64_t)o->runs[i].first);
+        put_int(w, (int64_t)o->runs[i].count);
+        put_if(w, o->runs[i].frame != 0, (int64_t)o->runs[i].frame);
+        row_end(w);
+    }
+}
+
+static void write_region(struct writer *w, size_t nr, const struct obs_region *r)
+{
+    struct whose of = {r->observed, r->region, r->case_name};
+
+    row_begin(w, ST_REGION);
+    put_int(w, (int64_t)nr);
+    put_text(w, r->observed);
+    put_text(w, r->region);
+    put_text(w, r->case_name);
+    put_if(w, r->end != 0, (int64_t)r->start);
+    put_if(w, r->end != 0, (int64_t)r->end);
+    put_if(w, r->entry_end != 0, (int64_t)r->entry_start);
+    put_if(w, r->entry_end != 0, (int64_t)r->entry_end);
+    put_if(w, r->needs_copy >= 0, r->needs_copy);
+    put_int(w, r->runs_cut);
+    put_text(w, inferred_names(w, region_quantities, r->q));
+    put_values(w, region_quantities, r->q);
+    row_end(w);
+    note_unknowns(w, &of, region_quantities, r->q);
+    for (size_t i = 0; i < r->nruns; i++)
+        write_page_run(w, nr, &r->runs[i]);
+    for (size_t i = 0; i < r->nobjects; i++)
+        write_object(w, nr, &r->objects[i], &of);
+}
+
+static void write_sharing(struct writer *w, size_t nr, const struct obs_sharing *sh)
+{
+    static const struct quantity list[] = {
+        {"region_frames", QT_COUNT}, {"frames", QT_COUNT}, {NULL, 0}};
+    const struct value q[] = {sh->region_frames, sh->frames};
+    char pair[256];
+    struct whose of = {pair, NULL, NULL};
+
+    snprintf(pair, sizeof pair, "%s&%s", sh->actor_a, sh->actor_b);
+    row_begin(w, ST_SHARING);
+    put_int(w, (int64_t)nr);
+    put_text(w, sh->actor_a);
+    put_text(w, sh->actor_b);
+    put_text(w, inferred_names(w, list, q));
+    put_values(w, list, q);
+    row_end(w);
+    note_unknowns(w, &of, list, q);
+}
+
+static void write_check(struct writer *w, size_t nr, const struct obs_check *c)
+{
+    static const char *const verdicts[] = {NULL, "held", "differs", "not checked"};
+    struct whose of = {c->observed, c->region, c->case_name};
+    char name[96];
+
+    row_begin(w, ST_CHECK);
+    put_int(w, (int64_t)nr);
+    put_text(w, c->check);
+    put_text(w, c->observed);
+    put_text(w, c->region);
+    put_text(w, c->case_name);
+    put_int(w, c->tolerance);
+    put_text(w, c->verdict >= CHECK_HELD && c->verdict <= CHECK_NOT_CHECKED ? verdicts[c->verdict]
+                                                                            : NULL);
+    put_text(w, c->detail);
+    put_value(w, QT_COUNT, c->left);
+    put_value(w, QT_COUNT, c->right);
+    row_end(w);
+    snprintf(name, sizeof name, "check %s left", c->check);
+    note_unknown(w, &of, name, c->left);
+    snprintf(name, sizeof name, "check %s right", c->check);
+    note_unknown(w, &of, name, c->right);
+}
+
+static void write_cost(struct writer *w, size_t nr, const struct obs_cost *c)
+{
+    static const struct whose nobody = {NULL, NULL, NULL};
+    char name[96];
+
+    row_begin(w, ST_COST);
+    put_int(w, (int64_t)nr);
+    put_text(w, c->probe);
+    put_int(w, (int64_t)c->dur_ns);
+    put_int(w, (int64_t)c->calls);
+    put_int(w, (int64_t)c->bytes);
+    put_value(w, QT_COUNT, c->faults_induced);
+    row_end(w);
+    snprintf(name, sizeof name, "cost %s faults_induced", c->probe);
+    note_unknown(w, &nobody, name, c->faults_induced);
+}
+
+static void write_transfer(struct writer *w, size_t nr, const struct store_transfer *t)
+{
+    row_begin(w, ST_TRANSFER);
+    put_int(w, (int64_t)nr);
+    put_text(w, t->from);
+    put_text(w, t->to);
+    put_text(w, t->region);
+    put_text(w, t->case_name);
+    put_int(w, t->descriptor);
+    put_text(w, t->kind);
+    put_text(w, t->asked);
+    put_text(w, t->received);
+    put_text(w, t->done);
+    put_if(w, t->deallocate >= 0, t->deallocate);
+    put_int(w, t->size);
+    put_text(w, t->why);
+    row_end(w);
+}
+
+static void write_message(struct writer *w, const struct store_message *m)
+{
+    row_begin(w, ST_MESSAGE);
+    put_text(w, m->actor);
+    put_int(w, m->id);
+    put_int(w, m->size);
+    put_text(w, m->text);
+    put_int(w, m->descriptors);
+    put_if(w, m->reply_sent >= 0, m->reply_sent);
+    row_end(w);
+}
+
+static void write_expectation(struct writer *w, size_t nr, const struct store_expectation *x)
+{
+    row_begin(w, ST_EXPECTATION);
+    put_int(w, (int64_t)nr);
+    put_text(w, x->on);
+    put_text(w, x->key);
+    put_text(w, x->expected);
+    put_text(w, x->measured);
+    put_text(w, x->held < 0 ? "not checked" : x->held ? "held" : "failed");
+    put_text(w, x->reason);
+    put_if(w, x->line > 0, x->line);
+    row_end(w);
+}
+
+static void write_all(struct writer *w, const struct step_record *r)
+{
+    const struct observation *o = r->obs;
+
+    write_step(w, r);
+    for (size_t i = 0; i < o->nprocesses; i++)
+        write_process(w, i, &o->processes[i]);
+    for (size_t i = 0; i < o->nregions; i++)
+        write_region(w, i, &o->regions[i]);
+    for (size_t i = 0; i < o->nsharing; i++)
+        write_sharing(w, i, &o->sharing[i]);
+    for (size_t i = 0; i < o->nchecks; i++)
+        write_check(w, i, &o->checks[i]);
+    for (size_t i = 0; i < o->ncosts; i++)
+        write_cost(w, i, &o->costs[i]);
+    for (size_t i = 0; i < r->ntransfers; i++)
+        write_transfer(w, i, &r->transfers[i]);
+    if (r->message)
+        write_message(w, r->message);
+    for (size_t i = 0; i < r->nexpectations; i++)
+        write_expectation(w, i, &r->expectations[i]);
+}
+
+int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e)
+{
+    struct writer w = {.s = s, .run = run_key(run_id), .step = r->step, .rc = SQLITE_OK};
+    char what[40];
+    int rc;
+
+    w.st = statement(&w, ST_BEGIN);
+    row_end(&w);
+    if (w.rc == SQLITE_OK) {
+        write_all(&w, r);
+        w.st = statement(&w, ST_COMMIT);
+        row_end(&w);
+    }
+    if (w.rc == SQLITE_OK)
+        return 0;
+    /* The message is SQLite's last one: take it before the rollback replaces it. */
+    snprintf(what, sizeof what, "cannot store step %d in", r->step);
+    rc = sql_err(s, e, w.rc, what);
+    sql_rollback(s);
+    return rc;
+}

@@ -1,0 +1,185 @@
+-- The views that users, queries and reports rely on; db/README.md describes every column.
+-- Words are text, *_kb are KiB, *_bytes bytes, page counts bare, *_ns nanoseconds of
+-- CLOCK_MONOTONIC. Views are made anew when this text changes: no migration is needed.
+
+CREATE VIEW runs AS
+SELECT run_id, scenario, title, question, backend, params, kernel, page_size, status, started_at,
+       round(duration_ns / 1e6, 3) AS duration_ms, message, twin, no_twin,
+       (SELECT count(*) FROM step s WHERE s.run = r.run) AS steps,
+       (SELECT max(b) FROM (SELECT sum(pages) * r.page_size AS b FROM region g
+                            WHERE g.run = r.run AND g.observed <> 'message'
+                            GROUP BY g.step, g.observed)) AS region_bytes,
+       (SELECT count(*) FROM expectation x WHERE x.run = r.run AND x.result = 'held') AS held,
+       (SELECT count(*) FROM expectation x WHERE x.run = r.run AND x.result = 'failed') AS failed,
+       (SELECT count(*) FROM expectation x
+        WHERE x.run = r.run AND x.result = 'not checked') AS not_checked,
+       machine, capabilities, source
+FROM run r
+ORDER BY started_at, run_id;
+
+-- The latest complete run of each scenario on each backend: what a report shows when asked for
+-- nothing in particular.
+CREATE VIEW latest_runs AS
+SELECT run_id, scenario, backend, params, started_at
+FROM (SELECT *, row_number() OVER (PARTITION BY scenario, backend
+                                   ORDER BY started_at DESC, run_id DESC) AS age
+      FROM run WHERE status = 'complete')
+WHERE age = 1
+ORDER BY scenario, backend;
+
+CREATE VIEW steps AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, s.actor, s.action, s.case_name, s.region,
+       s.published, s.start_ns, s.dur_ns, s.t_ns
+FROM step s JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step;
+
+CREATE VIEW timeline AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, s.actor, s.action, g.observed, g.region,
+       g.case_name, g.share_mode, g.ref_count, g.pages, g.entry_pages, g.resident, g.mapped, g.none,
+       g.zero, g.exclusive, g.cow, g.debt, g.object, g.shared, g.swapped, g.huge, g.at_risk,
+       g.write_outcome, g.first_touch, g.copied, g.reused, g.no_fault, g.protection, g.inheritance,
+       p.rss_kb, p.pss_kb, p.uss_kb, s.system_kb, s.distinct_kb, s.t_ns, s.dur_ns, g.outside,
+       g.needs_copy, g.range_start, g.range_end, g.entry_start, g.entry_end, g.runs_cut, g.inferred,
+       s.published, g.nr, r.page_size
+FROM region g
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+     LEFT JOIN process p ON p.run = g.run AND p.step = g.step AND p.actor = g.observed
+ORDER BY r.started_at, r.run_id, s.step, g.nr;
+
+CREATE VIEW footprint AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, p.actor, p.acting, p.rss_kb, p.pss_kb,
+       p.uss_kb, p.peak_kb, p.pagetable_kb, p.virtual_kb, p.swap_kb, p.minflt, p.majflt, p.dur_ns,
+       p.cow_faults, p.minflt_total, p.majflt_total, p.pid, p.inferred
+FROM process p
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, p.nr;
+
+-- A sum over actors is NULL as soon as one actor's figure is. Of the parts beside the distinct
+-- frames one that does not apply (NULL without a row in unknown) adds nothing; one that is
+-- unknown leaves the residual unknown.
+CREATE VIEW footprint_vs_system AS
+SELECT run_id, scenario, backend, step, phase, actors, sum_rss_kb, sum_pss_kb, sum_uss_kb,
+       distinct_kb, distinct_file_kb, object_only_kb, in_transit_kb, superseded_kb, pagetable_kb,
+       system_kb, system_source, system_tolerance_kb,
+       CASE WHEN parts_unknown = 0 THEN
+           system_kb - (distinct_kb - ifnull(distinct_file_kb, 0) + ifnull(object_only_kb, 0)
+                        + ifnull(in_transit_kb, 0) + ifnull(pagetable_kb, 0)) END AS residual_kb,
+       page_tables_kb, mem_free_kb, mem_available_kb, anon_pages_kb, shmem_kb, committed_as_kb,
+       commit_limit_kb, cgroup_limit_kb, swap_free_kb, inferred
+FROM (SELECT r.run_id, r.scenario, r.backend, r.started_at, s.*, f.*,
+             (SELECT count(*) FROM unknown u
+              WHERE u.run = s.run AND u.step = s.step
+                AND (u.quantity = 'pagetable_kb'
+                     OR (u.observed IS NULL AND u.quantity IN ('distinct_file_kb',
+                         'object_only_kb', 'in_transit_kb')))) AS parts_unknown
+      FROM step s
+           JOIN run r USING (run)
+           JOIN (SELECT run, step, count(*) AS actors,
+                        CASE count(rss_kb) WHEN count(*) THEN sum(rss_kb) END AS sum_rss_kb,
+                        CASE count(pss_kb) WHEN count(*) THEN sum(pss_kb) END AS sum_pss_kb,
+                        CASE count(uss_kb) WHEN count(*) THEN sum(uss_kb) END AS sum_uss_kb,
+                        CASE count(pagetable_kb) WHEN count(*) THEN sum(pagetable_kb) END
+                            AS pagetable_kb
+                 FROM process GROUP BY run, step) f USING (run, step))
+ORDER BY started_at, run_id, step;
+
+CREATE VIEW sharing AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, h.actor_a, h.actor_b, h.region_frames,
+       h.frames, h.region_frames * r.page_size / 1024 AS region_kb,
+       h.frames * r.page_size / 1024 AS shared_kb, h.inferred
+FROM shared_frames h
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, h.nr;
+
+CREATE VIEW expectations AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, x.observed, x.key, x.expected, x.measured,
+       x.result, x.reason, x.line
+FROM expectation x
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, x.nr;
+
+CREATE VIEW unknowns AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, u.observed, u.region, u.case_name,
+       u.quantity, w.reason, w.unlocks
+FROM unknown u
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+     JOIN reason w ON w.code = u.why
+ORDER BY r.started_at, r.run_id, s.step, u.nr;
+
+CREATE VIEW checks AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, c.name, c.observed, c.region, c.case_name,
+       c.left_value, c.right_value, c.tolerance, c.verdict, c.detail
+FROM cross_check c
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, c.nr;
+
+CREATE VIEW probe_cost AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, c.probe, c.dur_ns, c.calls, c.bytes,
+       c.faults_induced
+FROM cost c
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, c.nr;
+
+CREATE VIEW page_runs AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, g.observed, g.region, g.case_name,
+       p.first, p.count, p.state, p.frame, p.mapcount, p.huge, p.inferred, g.nr
+FROM page_run p
+     JOIN region g USING (run, step, nr)
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, g.nr, p.first;
+
+CREATE VIEW objects AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, g.observed, g.region, g.case_name,
+       o.depth, o.number, o.kind, o.refs, o.size, o.resident, o.offset, g.needs_copy, o.inferred,
+       g.nr
+FROM object o
+     JOIN region g USING (run, step, nr)
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, g.nr, o.depth;
+
+CREATE VIEW object_runs AS
+SELECT r.run_id, s.step, s.phase, g.observed, g.region, g.case_name, o.depth, o.number, p.first,
+       p.count, p.frame, g.nr
+FROM object_run p
+     JOIN object o USING (run, step, nr, depth)
+     JOIN region g USING (run, step, nr)
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step, g.nr, o.depth, p.first;
+
+CREATE VIEW messages AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, m.actor, m.id, m.size, m.text,
+       m.descriptors, m.reply_sent
+FROM message m
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, s.step;
+
+-- One row per descriptor. A step that sends and the step that receives each record it: the
+-- receipt is the better record, so the k-th sending is left out once there are k receipts.
+CREATE VIEW transfers AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, t.sender, t.receiver, t.region,
+       t.case_name, t.descriptor, t.kind, t.asked, t.received, t.done, t.deallocate, t.size, t.why,
+       CASE WHEN t.is_receipt THEN 'received' ELSE 'in_transit' END AS state
+FROM (SELECT t.*, s.action IN ('ool_receive', 'receive') AS is_receipt,
+             row_number() OVER (PARTITION BY t.run, t.sender, t.region, t.case_name, t.descriptor,
+                                             s.action IN ('ool_receive', 'receive')
+                                ORDER BY t.step, t.nr) AS k
+      FROM transfer t JOIN step s USING (run, step)) t
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+WHERE t.is_receipt
+   OR t.k > (SELECT count(*) FROM transfer o JOIN step os USING (run, step)
+             WHERE o.run = t.run AND o.sender = t.sender AND o.region IS t.region
+               AND o.case_name IS t.case_name AND o.descriptor = t.descriptor
+               AND os.action IN ('ool_receive', 'receive'))
+ORDER BY r.started_at, r.run_id, s.step, t.nr;

@@ -1,0 +1,464 @@
+/* store: opening and closing the file, and the life of a run.
+ *
+ *   store_open -> [ store_begin_run -> store_step* -> store_end_run ]* -> store_close
+ *
+ * 1. While a store is open for writing the file is in WAL mode with synchronous=NORMAL: a commit
+ *    costs no fsync, and a kill at any instant leaves every committed step. (A power failure may
+ *    take the last steps with it, never the file's integrity.)
+ * 2. The last store to close makes it a plain file again: easy to copy, readable from a read-only
+ *    place.
+ * 3. A run that is `running` belongs to the live process named in its row, or it is marked
+ *    `crashed` by the next store that opens the file for writing. */
+#include "db/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUSY_MS 5000
+#define OPEN "cannot open database"
+#define WRITE "cannot write database"
+#define READ "cannot read database"
+
+static const char *const status_text[] = {NULL,     "running",     "complete",
+                                          "failed", "interrupted", "crashed"};
+
+/* A process, so that it can be told from a later one with the same number. */
+struct identity {
+    int64_t pid, start, namespace; /* start: clock ticks after boot */
+    char boot[40];
+};
+
+/* -- opening ---------------------------------------------------------------------------- */
+
+static int path_check(struct store *s, enum store_mode mode, struct err *e)
+{
+    struct stat st;
+    char *copy;
+    int rc = 0;
+
+    if (stat(s->path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return err_set(e, EISDIR, OPEN " '%s': it is a directory", s->path);
+        if (!S_ISREG(st.st_mode))
+            return err_set(e, EPROTO, OPEN " '%s': it is not a regular file", s->path);
+        if (faccessat(AT_FDCWD, s->path, mode == STORE_READ ? R_OK : R_OK | W_OK, AT_EACCESS))
+            return err_sys(e, errno, OPEN " '%s'", s->path);
+    } else if (errno != ENOENT || mode == STORE_READ) {
+        return err_sys(e, errno, OPEN " '%s'", s->path);
+    }
+    if (mode == STORE_READ)
+        return 0;
+    /* The journal is a second file beside the database. */
+    copy = strdup(s->path);
+    if (!copy)
+        return err_sys(e, ENOMEM, OPEN " '%s'", s->path);
+    if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS))
+        rc = err_sys(e, errno, OPEN " '%s': its directory cannot be written", s->path);
+    free(copy);
+    return rc;
+}
+
+static int connect_file(struct store *s, int flags, struct err *e)
+{
+    int rc;
+
+    sqlite3_close(s->db);
+    s->db = NULL;
+    rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+    if (!s->db)
+        return err_sys(e, ENOMEM, OPEN " '%s'", s->path);
+    sqlite3_extended_result_codes(s->db, 1);
+    if (rc != SQLITE_OK)
+        return sql_err(s, e, sqlite3_extended_errcode(s->db), OPEN);
+    sqlite3_busy_timeout(s->db, BUSY_MS);
+    return 0;
+}
+
+/* WAL can be refused (another program holds the file in another mode, a file system without
+ * shared memory): a rollback journal keeps the same promises, slower. */
+static int prepare_writing(struct store *s, struct err *e)
+{
+    struct schema_state schema;
+    int rc = sql_exec(s, e, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", OPEN);
+
+    if (rc == 0)
+        rc = schema_look(s, &schema, e);
+    if (rc)
+        return rc;
+    if (schema.version == 0) {
+        /* The stamp goes into the file itself before WAL may hide it: whose file it is can
+         * then always be read without opening a journal. A new file has nothing to lose yet:
+         * no sync. */
+        rc = sql_exec(s, e, "PRAGMA synchronous = OFF; PRAGMA application_id = 0x636f776c", WRITE);
+        if (rc)
+            return rc;
+    }
+    sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    if (schema.tables_old || schema.contents_differ)
+        rc = schema_migrate(s, e);
+    if (rc == 0 && schema.version == 0)
+        rc = sql_exec(s, e, "PRAGMA synchronous = NORMAL", OPEN);
+    return rc;
+}
+
+static int mark_crashed(struct store *s, struct err *e);
+
+static int open_writing(struct store *s, struct err *e)
+{
+    int rc = connect_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
+
+    if (rc == 0)
+        rc = file_check(s, false, e);
+    if (rc == 0) {
+        s->writable = true;
+        rc = prepare_writing(s, e);
+    }
+    if (rc == 0)
+        rc = mark_crashed(s, e);
+    return rc;
+}
+
+/* An older file is brought up to date first if it can be written. Views of another text are good
+ * enough where it cannot; older tables are not. */
+static int open_reading(struct store *s, struct err *e)
+{
+    struct schema_state schema;
+    struct err why;
+    int rc = connect_file(s, SQLITE_OPEN_READONLY, e);
+
+    if (rc == 0)
+        rc = file_check(s, true, e);
+    if (rc == 0)
+        rc = schema_look(s, &schema, e);
+    if (rc || !(schema.tables_old || schema.contents_differ))
+        return rc;
+    rc = path_check(s, STORE_CREATE, &why);
+    if (rc == 0)
+        rc = connect_file(s, SQLITE_OPEN_READWRITE, &why);
+    if (rc == 0)
+        rc = schema_migrate(s, &why);
+    if (rc && schema.tables_old) {
+        *e = why;
+        return err_prefix(e, rc, "the schema of '%s' is older and cannot be updated", s->path);
+    }
+    return connect_file(s, SQLITE_OPEN_READONLY, e);
+}
+
+int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e)
+{
+    struct store *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (!s || !(s->path = strdup(path))) {
+        free(s);
+        return err_sys(e, ENOMEM, OPEN " '%s'", path);
+    }
+    rc = path_check(s, mode, e);
+    if (rc == 0)
+        rc = mode == STORE_READ ? open_reading(s, e) : open_writing(s, e);
+    if (rc) {
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* The checkpoint is synced; after it the log is empty and giving it up needs no sync. Fails
+ * while another program has the file open: then the last one to close does it. */
+static void make_plain_file(struct store *s)
+{
+    sqlite3_busy_timeout(s->db, 0);
+    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+        sqlite3_exec(s->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE", NULL, NULL,
+                     NULL);
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < ST__COUNT; i++)
+        sqlite3_finalize(s->st[i]);
+    if (s->writable)
+        make_plain_file(s);
+    sqlite3_close(s->db);
+    free(s->path);
+    free(s);
+}
+
+sqlite3 *store_handle(struct store *s)
+{
+    return s->db;
+}
+
+/* -- who writes a run ------------------------------------------------------------------- */
+
+/* Start time of a process: field 22 of proc(5) stat, counted after the name's last ')'. */
+static int64_t start_of(int64_t pid)
+{
+    char path[40], text[1024];
+    char *p;
+    size_t n = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    f = fopen(path, "re");
+    if (f) {
+        n = fread(text, 1, sizeof text - 1, f);
+        fclose(f);
+    }
+    text[n] = '\0';
+    p = strrchr(text, ')');
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    return p ? atoll(p + 1) : 0;
+}
+
+static void identify_self(struct identity *id)
+{
+    struct stat st;
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    memset(id, 0, sizeof *id);
+    if (f) {
+        if (!fgets(id->boot, sizeof id->boot, f))
+            id->boot[0] = '\0';
+        id->boot[strcspn(id->boot, "\n")] = '\0';
+        fclose(f);
+    }
+    id->pid = getpid();
+    id->start = start_of(id->pid);
+    id->namespace = stat("/proc/self/ns/pid", &st) == 0 ? (int64_t)st.st_ino : 0;
+}
+
+/* May the process that wrote this row still be alive? When in doubt, yes: a run wrongly left
+ * `running` is marked later, a live one must not be. */
+static bool may_live(const struct identity *self, sqlite3_stmt *st)
+{
+    int64_t pid = sqlite3_column_int64(st, 1), start = sqlite3_column_int64(st, 2), now;
+    const char *boot = (const char *)sqlite3_column_text(st, 4);
+
+    if (!boot || strcmp(boot, self->boot) != 0)
+        return false; /* of before a reboot, or merged from another machine */
+    if (sqlite3_column_int64(st, 3) != self->namespace)
+        return true; /* another container: its process numbers mean nothing here */
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        return false;
+    now = start_of(pid);
+    return now == 0 || now == start; /* 0: hidden from here */
+}
+
+static int mark_crashed(struct store *s, struct err *e)
+{
+    static const char list[] = "SELECT run, lab_pid, lab_start, lab_namespace, lab_boot FROM run "
+                               "WHERE status = 'running'";
+    static const char mark[] = "UPDATE run SET status = 'crashed', message = 'the lab died while "
+                               "running' WHERE run = ? AND status = 'running'";
+    struct identity self;
+    sqlite3_stmt *runs = NULL, *update = NULL;
+    int rc;
+
+    identify_self(&self);
+    rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(runs)) == SQLITE_ROW) {
+        rc = SQLITE_OK;
+        if (may_live(&self, runs))
+            continue;
+        if (!update)
+            rc = sqlite3_prepare_v2(s->db, mark, -1, &update, NULL);
+        if (rc == SQLITE_OK) {
+            sqlite3_bind_int64(update, 1, sqlite3_column_int64(runs, 0));
+            rc = sqlite3_step(update);
+            sqlite3_reset(update);
+            rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
+        }
+    }
+    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, sqlite3_extended_errcode(s->db), WRITE);
+    sqlite3_finalize(runs);
+    sqlite3_finalize(update);
+    return rc;
+}
+
+/* -- runs ------------------------------------------------------------------------------- */
+
+void run_info_release(struct run_info *info)
+{
+    free(info->kernel);
+    free(info->machine);
+    free(info->capabilities);
+    info->kernel = info->machine = info->capabilities = NULL;
+}
+
+int64_t run_key(const char *run_id)
+{
+    char *end;
+    unsigned long long key;
+
+    if (strlen(run_id) != 32 || run_id[15] != '-')
+        return 0;
+    key = strtoull(run_id + 16, &end, 16);
+    return *end || key > INT64_MAX ? 0 : (int64_t)key;
+}
+
+/* 63 random bits: two machines that never met do not collide. */
+static int new_run_id(char run_id[40], char started[40], struct err *e)
+{
+    uint64_t key = 0;
+    struct timespec now;
+    struct tm utc;
+    size_t n;
+
+    while (key == 0) {
+        if (getrandom(&key, sizeof key, 0) != sizeof key)
+            return err_sys(e, errno, "cannot get random bytes for a run id");
+        key &= INT64_MAX;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    n = strftime(run_id, 40, "%Y%m%d-%H%M%S-", &utc);
+    snprintf(run_id + n, 40 - n, "%016llx", (unsigned long long)key);
+    n = strftime(started, 40, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(started + n, 40 - n, ".%06ldZ", now.tv_nsec / 1000);
+    return 0;
+}
+
+static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *run_id,
+                    const char *started)
+{
+    const char *text[] = {info->scenario,
+                          info->title,
+                          info->question,
+                          info->backend,
+                          info->twin,
+                          info->no_twin,
+                          info->params ? info->params : "{}",
+                          info->source,
+                          info->kernel,
+                          info->machine,
+                          info->capabilities};
+    struct identity self;
+    int n = 2, rc = SQLITE_OK;
+
+    identify_self(&self);
+    rc |= sqlite3_bind_int64(st, 1, run_key(run_id));
+    rc |= sqlite3_bind_text(st, 2, run_id, -1, SQLITE_STATIC);
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        rc |= sqlite3_bind_text(st, ++n, text[i], -1, SQLITE_STATIC);
+    rc |= sqlite3_bind_int64(st, ++n, (int64_t)info->page_size);
+    rc |= sqlite3_bind_text(st, ++n, started, -1, SQLITE_STATIC);
+    rc |= sqlite3_bind_int64(st, ++n, self.pid);
+    rc |= sqlite3_bind_int64(st, ++n, self.start);
+    rc |= sqlite3_bind_int64(st, ++n, self.namespace);
+    rc |= sqlite3_bind_text(st, ++n, self.boot, -1, SQLITE_TRANSIENT);
+    return rc == SQLITE_OK ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+int store_begin_run(struct store *s, struct run_info *info, struct err *e)
+{
+    static const char insert[] =
+        "INSERT INTO run (run, run_id, scenario, title, question, backend, twin, no_twin, params, "
+        "source, kernel, machine, capabilities, page_size, started_at, lab_pid, lab_start, "
+        "lab_namespace, lab_boot, status) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
+    char run_id[40], started[40];
+    sqlite3_stmt *st = NULL;
+    int rc = new_run_id(run_id, started, e);
+
+    if (rc)
+        return rc;
+    rc = sqlite3_prepare_v2(s->db, insert, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = bind_run(st, info, run_id, started);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_DONE) {
+        memcpy(info->run_id, run_id, sizeof run_id);
+        rc = 0;
+    } else {
+        rc = sql_err(s, e, rc, WRITE);
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
+int store_end_run(struct store *s, const char *run_id, enum run_status status, uint64_t dur_ns,
+                  const char *message, struct err *e)
+{
+    static const char update[] =
+        "UPDATE run SET status = ?, duration_ns = ?, message = ? WHERE run = ?";
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db, update, -1, &st, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(st, 1, status_text[status], -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 2, (int64_t)dur_ns);
+        sqlite3_bind_text(st, 3, message, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 4, run_key(run_id));
+        rc = sqlite3_step(st);
+        if (rc == SQLITE_FULL) {
+            /* Space that the log no longer needs after a checkpoint may be enough for this. */
+            sqlite3_reset(st);
+            sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+            rc = sqlite3_step(st);
+        }
+    }
+    if (rc != SQLITE_DONE)
+        rc = sql_err(s, e, rc, WRITE);
+    else if (sqlite3_changes(s->db) != 1)
+        rc = err_set(e, ENOENT, "no run '%s' in '%s'", run_id, s->path);
+    else
+        rc = 0;
+    sqlite3_finalize(st);
+    return rc;
+}
+
+/* A run id contains only digits, letters and '-': '*' and '?' in what was typed match nothing. */
+int store_find_run(struct store *s, const char *typed, char run_id[40], struct err *e)
+{
+    static const char find[] = "SELECT run_id, run_id = ?1 FROM run "
+                               "WHERE ?1 = 'latest' OR instr(run_id, ?1) > 0 "
+                               "ORDER BY run_id = ?1 DESC, started_at DESC, run_id LIMIT CASE ?1 "
+                               "WHEN 'latest' THEN 1 ELSE 5 END";
+    sqlite3_stmt *st = NULL;
+    char list[200] = "", first[40] = "";
+    int n = 0, rc = sqlite3_prepare_v2(s->db, find, -1, &st, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(st, 1, typed, -1, SQLITE_STATIC);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *id = (const char *)sqlite3_column_text(st, 0);
+
+        rc = SQLITE_OK;
+        if (n++ == 0)
+            snprintf(first, sizeof first, "%s", id ? id : "");
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", n > 1 ? ", " : "", id);
+        if (sqlite3_column_int(st, 1)) { /* typed in full */
+            rc = SQLITE_DONE;
+            break;
+        }
+    }
+    if (rc != SQLITE_DONE)
+        rc = sql_err(s, e, sqlite3_extended_errcode(s->db), READ);
+    else if (n == 0 && strcmp(typed, "latest") == 0)
+        rc = err_set(e, ENOENT, "no run in '%s'", s->path);
+    else if (n == 0)
+        rc = err_set(e, ENOENT, "no run '%s' in '%s'", typed, s->path);
+    else if (n > 1)
+        rc = err_set(e, EINVAL, "'%s' fits several runs: %s%s", typed, list, n == 5 ? ", ..." : "");
+    else
+        rc = 0;
+    sqlite3_finalize(st);
+    if (rc == 0)
+        memcpy(run_id, first, sizeof first);
+    return rc;
+}
