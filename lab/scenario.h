@@ -39,6 +39,7 @@ struct expectation {
     char *other;     /* second actor of EXPECT_SHARING, or NULL */
     char *region;    /* or NULL */
     char *case_name; /* or NULL */
+    int index;       /* EXPECT_TRANSFER: which descriptor, from 0 ("transfer[1]") */
     char *key;       /* column name: "share_mode", "rss_kb", ... */
     enum expect_kind kind;
     bool has_min, has_max;
@@ -51,8 +52,9 @@ struct expectation {
 enum part_kind { PART_PORT = 1, PART_OOL, PART_OOL_PORTS, PART_OOL_VOLATILE };
 struct message_part {
     enum part_kind kind;
-    char *region;  /* OOL kinds */
-    bool physical; /* OOL kinds: copy option */
+    char *region;    /* OOL kinds */
+    char *case_name; /* the case that the region belongs to, or NULL */
+    bool physical;   /* OOL kinds: copy option */
     bool deallocate;
     int disposition; /* port kinds: MACH_MSG_TYPE_* */
     uint64_t count;  /* OOL_PORTS: how many rights */
@@ -65,14 +67,16 @@ struct step {
     enum phase phase;
     char *actor; /* NULL: checkpoint without an actor */
     enum action action;
-    char *case_name; /* or NULL */
+    char *case_name; /* the case that the region belongs to (a region mapped outside the cases has
+                        none, also where a case uses it); without a region: the step's; or NULL */
     char *region;    /* or NULL */
     struct place at;
 
-    uint64_t pages;        /* map: size in pages. Or bytes, below */
-    uint64_t bytes;        /* map, ool_send: a size in bytes where the scenario gave one; else 0 */
-    uint64_t offset_bytes; /* ool_send: where in the region the sent range begins */
-    enum map_kind kind;    /* map */
+    uint64_t pages; /* map: size in pages. Or bytes, below */
+    bool has_bytes; /* map, ool_send: the scenario gave a size in bytes, maybe 0 (ool_send) */
+    uint64_t bytes; /* map, ool_send: that size; else 0 */
+    uint64_t offset_bytes;      /* ool_send: where in the region the sent range begins */
+    enum map_kind kind;         /* map */
     struct page_select select;  /* write, read */
     bool has_stamp;             /* write, read */
     char stamp;                 /* one letter */
@@ -119,8 +123,9 @@ struct plan {
     size_t nactors;
     char **needs; /* capability names */
     size_t nneeds;
-    char **backends; /* where it can run; NULL-free list, never empty */
+    char **backends; /* where it can run, with these parameters; NULL-free list, maybe empty */
     size_t nbackends;
+    char *why_not; /* NULL: `backend` is one of them; else why it is not, in one sentence */
     struct plan_param *params;
     size_t nparams;
     struct step *steps;
