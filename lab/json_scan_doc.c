@@ -37,8 +37,9 @@ static void number_nodes(struct json_doc *doc, const cJSON *node, size_t *n)
     doc->nodes[*n] = node;
     doc->sorted[*n] = (struct numbered){node, (int)*n};
     ++*n;
-    cJSON_ArrayForEach (child, node)
+    cJSON_ArrayForEach (child, node) {
         number_nodes(doc, child, n);
+    }
 }
 
 static int mark_index(const struct json_doc *doc, const cJSON *node)
@@ -82,8 +83,9 @@ static int check_keys(struct json_doc *doc, const cJSON *object, struct numbered
     const cJSON *child;
     size_t n = 0;
 
-    cJSON_ArrayForEach (child, object)
+    cJSON_ArrayForEach (child, object) {
         scratch[n++] = (struct numbered){child, mark_index(doc, child)};
+    }
     qsort(scratch, n, sizeof *scratch, by_name_then_place);
     for (size_t i = 1; i < n; i++)
         if (strcmp(scratch[i - 1].node->string, scratch[i].node->string) == 0 &&
@@ -128,7 +130,7 @@ int json_doc_parse(struct json_doc **out, const char *text, size_t len, const ch
                    struct err *e)
 {
     struct json_doc *doc = calloc(1, sizeof *doc);
-    struct json_fault fault;
+    struct json_fault fault = {0, ""};
     int rc;
 
     if (!doc)

@@ -128,7 +128,7 @@ static int read_default(const struct reader *r, const cJSON *def, const char *ba
                         struct scalar *v)
 {
     const cJSON *common = member(def, "default"), *own = common;
-    struct scalar first;
+    struct scalar first = {SCALAR_INT, 0, NULL};
     char key[64];
     int rc;
 

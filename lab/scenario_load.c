@@ -28,27 +28,29 @@ static bool looks_like_path(const char *name)
  * without an end. */
 static int read_all(int fd, const char *path, char **text, size_t *len, struct err *e)
 {
-    size_t room = 8192, used = 0;
-    char *buf = malloc(room);
+    char *buf = NULL;
+    size_t room = 0, used = 0;
     ssize_t n = 1;
+    int code = 0;
 
-    while (buf && n > 0 && used <= JSON_MAX_BYTES) {
-        if (room - used < 4096) {
-            char *more = realloc(buf, room *= 2);
+    while (n > 0 && !code) {
+        char *more = room - used < 4096 ? realloc(buf, room = room ? room * 2 : 16384) : buf;
 
-            if (!more)
-                break;
-            buf = more;
+        if (!more) {
+            code = ENOMEM;
+            break;
         }
+        buf = more;
         n = read(fd, buf + used, room - used - 1);
-        if (n < 0 && errno == EINTR)
+        used += n > 0 ? (size_t)n : 0;
+        if (used > JSON_MAX_BYTES)
+            code = EFBIG;
+        else if (n < 0 && errno != EINTR)
+            code = errno;
+        else if (n < 0)
             n = 1;
-        else if (n > 0)
-            used += (size_t)n;
     }
-    if (!buf || n != 0) {
-        int code = n < 0 ? errno : used > JSON_MAX_BYTES ? EFBIG : ENOMEM;
-
+    if (code) {
         free(buf);
         return err_sys(e, code, "cannot read '%s'", path);
     }
