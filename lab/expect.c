@@ -248,32 +248,32 @@ static int check_one(const struct expectation *x, const struct step_result *r,
     return out->key ? 0 : -ENOMEM;
 }
 
-int expect_check(const struct step *step, const struct step_result *seen,
-                 struct expect_results *out, struct err *e)
+int expect_judge(const struct step *step, const struct step_result *seen, struct judged *out,
+                 struct err *e)
 {
-    struct expect_results r = {calloc(step->nexpect + 1, sizeof *r.at), 0, 0, 0, 0};
+    struct judged r = {calloc(step->nexpect + 1, sizeof *r.list), 0, 0, 0, 0};
 
-    for (size_t i = 0; i < step->nexpect && r.at; i++) {
-        r.n++;
-        if (check_one(&step->expect[i], seen, &r.at[i]) < 0)
+    for (size_t i = 0; i < step->nexpect && r.list; i++) {
+        r.count++;
+        if (check_one(&step->expect[i], seen, &r.list[i]) < 0)
             goto no_memory;
-        r.held += r.at[i].held == 1;
-        r.failed += r.at[i].held == 0;
-        r.not_checked += r.at[i].held < 0;
+        r.held += r.list[i].held == 1;
+        r.failed += r.list[i].held == 0;
+        r.not_checked += r.list[i].held < 0;
     }
-    if (!r.at)
+    if (!r.list)
         goto no_memory;
     *out = r;
     return 0;
 no_memory:
-    expect_release(&r);
+    judged_release(&r);
     return err_sys(e, ENOMEM, "cannot check the expectations of step %d", step->number);
 }
 
-void expect_release(struct expect_results *r)
+void judged_release(struct judged *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        free_result(&r->at[i]);
-    free(r->at);
-    *r = (struct expect_results){NULL, 0, 0, 0, 0};
+    for (size_t i = 0; i < r->count; i++)
+        free_result(&r->list[i]);
+    free(r->list);
+    *r = (struct judged){NULL, 0, 0, 0, 0};
 }
