@@ -1,0 +1,243 @@
+#include "reports/doc.h"
+
+#include "reports/escape.h"
+#include "reports/format.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int doc_fail(struct doc *d, int rc)
+{
+    if (d->rc == 0)
+        d->rc = rc;
+    return d->rc;
+}
+
+int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
+{
+    size_t len = strlen(path), stem = len;
+    const char *slash;
+
+    *d = (struct doc){.db = db, .e = e};
+    if (len > 3 && strcmp(path + len - 3, ".md") == 0)
+        stem = len - 3;
+    d->path = strdup(path);
+    if (!d->path || asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
+        d->assets = NULL;
+        return doc_fail(d, err_set(e, ENOMEM, "out of memory"));
+    }
+    slash = strrchr(d->assets, '/');
+    d->link = slash ? slash + 1 : d->assets;
+    if (mkdir(d->assets, 0777) != 0 && errno != EEXIST)
+        return doc_fail(d, err_sys(e, errno, "cannot make directory '%s'", d->assets));
+    d->out = fopen(path, "we");
+    if (!d->out)
+        return doc_fail(d, err_sys(e, errno, "cannot write '%s'", path));
+    return 0;
+}
+
+int doc_close(struct doc *d)
+{
+    if (d->out) {
+        int bad = ferror(d->out);
+
+        if ((fclose(d->out) != 0 || bad) && d->rc == 0)
+            doc_fail(d, err_sys(d->e, errno, "cannot write '%s'", d->path));
+    }
+    d->out = NULL;
+    free(d->path);
+    free(d->assets);
+    d->path = d->assets = NULL;
+    return d->rc;
+}
+
+void doc_say(struct doc *d, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (d->rc)
+        return;
+    va_start(ap, fmt);
+    vfprintf(d->out, fmt, ap);
+    va_end(ap);
+}
+
+void doc_text(struct doc *d, const char *text)
+{
+    if (d->rc == 0)
+        escape_markdown(d->out, text);
+}
+
+void doc_bullet(struct doc *d, const char *text)
+{
+    doc_say(d, "- ");
+    doc_text(d, text);
+    doc_say(d, "\n");
+}
+
+/* Is column one of the names in a list with commas? */
+static bool listed(const char *list, const char *column)
+{
+    size_t n = strlen(column);
+
+    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        while (*p == ' ')
+            p++;
+        if (strncmp(p, column, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static void cell(struct doc *d, struct query *q, const struct doc_column *c, const char *unknown)
+{
+    char buf[FORMAT_MAX];
+
+    if (query_null(q, c->column)) {
+        doc_say(d, " %s |", listed(unknown, c->column) ? "unknown" : "-");
+        return;
+    }
+    doc_say(d, " ");
+    switch (c->kind) {
+    case DOC_COUNT:
+        doc_say(d, "%s", format_count(buf, query_int(q, c->column)));
+        break;
+    case DOC_KB:
+        doc_say(d, "%s", format_kb(buf, query_number(q, c->column)));
+        break;
+    case DOC_BYTES:
+        doc_say(d, "%s", format_kb(buf, query_number(q, c->column) / 1024));
+        break;
+    case DOC_NS:
+        doc_say(d, "%s", format_ns(buf, query_number(q, c->column)));
+        break;
+    default:
+        doc_text(d, query_text(q, c->column));
+    }
+    doc_say(d, " |");
+}
+
+static void table_head(struct doc *d, const struct doc_column *columns)
+{
+    doc_say(d, "|");
+    for (const struct doc_column *c = columns; c->column; c++)
+        doc_say(d, " %s |", c->header);
+    doc_say(d, "\n|");
+    for (const struct doc_column *c = columns; c->column; c++)
+        doc_say(d, c->kind == DOC_TEXT ? "---|" : "---:|");
+    doc_say(d, "\n");
+}
+
+void doc_query(struct doc *d, const char *sql)
+{
+    if (d->rc || !sql)
+        return;
+    fputs("\n<details><summary>The query</summary>\n\n```sql\n", d->out);
+    escape_fenced(d->out, sql);
+    if (*sql && sql[strlen(sql) - 1] != '\n')
+        fputc('\n', d->out);
+    fputs("```\n\n</details>\n", d->out);
+}
+
+int doc_shell(struct doc *d, const char *fmt, ...)
+{
+    va_list ap;
+    char *sql;
+
+    va_start(ap, fmt);
+    sql = sqlite3_vmprintf(fmt, ap);
+    va_end(ap);
+    if (!sql)
+        return err_set(d->e, ENOMEM, "out of memory");
+    if (d->rc == 0) {
+        fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
+        escape_fenced(d->out, sql);
+        fputs("\"\n```\n\n</details>\n\n", d->out);
+    }
+    sqlite3_free(sql);
+    return 0;
+}
+
+int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query)
+{
+    int rows = 0;
+
+    while (d->rc == 0 && query_row(q)) {
+        const char *unknown =
+            query_find(q, "unknown_keys") >= 0 ? query_text(q, "unknown_keys") : NULL;
+
+        if (rows++ == 0)
+            table_head(d, columns);
+        doc_say(d, "|");
+        for (const struct doc_column *c = columns; c->column; c++)
+            cell(d, q, c, unknown);
+        doc_say(d, "\n");
+    }
+    if (rows > 0 && with_query) {
+        char *sql = query_expanded(q);
+
+        doc_query(d, sql);
+        sqlite3_free(sql);
+    }
+    if (rows > 0)
+        doc_say(d, "\n");
+    doc_fail(d, query_close(q));
+    return rows;
+}
+
+static char *picture_path(struct doc *d, const char *name)
+{
+    char file[160], *path;
+
+    escape_file_name(file, sizeof file, name);
+    return asprintf(&path, "%s/%s.svg", d->assets, file) < 0 ? NULL : path;
+}
+
+FILE *doc_picture(struct doc *d, const char *name)
+{
+    char *path = d->rc ? NULL : picture_path(d, name);
+    FILE *f = path ? fopen(path, "we") : NULL;
+
+    if (!f && d->rc == 0)
+        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s'", path ? path : name));
+    free(path);
+    return f;
+}
+
+/* In a link: everything but plain characters as %XX. */
+static void link_text(FILE *out, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            strchr("-_./", c))
+            fputc(c, out);
+        else
+            fprintf(out, "%%%02X", c);
+    }
+}
+
+void doc_picture_end(struct doc *d, FILE *f, const char *name, const char *alt)
+{
+    char file[160];
+
+    if (!f)
+        return;
+    if (ferror(f) | fclose(f)) {
+        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s'", name));
+        return;
+    }
+    if (d->rc)
+        return;
+    escape_file_name(file, sizeof file, name);
+    fputs("![", d->out);
+    escape_markdown(d->out, alt);
+    fputs("](", d->out);
+    link_text(d->out, d->link);
+    fputc('/', d->out);
+    link_text(d->out, file);
+    fputs(".svg)\n\n", d->out);
+}

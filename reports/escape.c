@@ -1,0 +1,217 @@
+#include "reports/escape.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define REPLACEMENT 0xfffdu
+
+/* Bytes that follow a lead byte, and the smallest character that needs that many (an encoding
+ * longer than needed is invalid). */
+static int sequence(unsigned char lead, uint32_t *bits, uint32_t *least)
+{
+    if (lead < 0x80) {
+        *bits = lead;
+        *least = 0;
+        return 0;
+    }
+    if ((lead & 0xe0) == 0xc0) {
+        *bits = lead & 0x1f;
+        *least = 0x80;
+        return 1;
+    }
+    if ((lead & 0xf0) == 0xe0) {
+        *bits = lead & 0x0f;
+        *least = 0x800;
+        return 2;
+    }
+    if ((lead & 0xf8) == 0xf0) {
+        *bits = lead & 0x07;
+        *least = 0x10000;
+        return 3;
+    }
+    return -1;
+}
+
+/* Characters that must not reach a reader's screen or an XML parser as they are. */
+static bool hidden(uint32_t c)
+{
+    return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) ||
+           (c >= 0xd800 && c < 0xe000) || (c & 0xfffe) == 0xfffe || c > 0x10ffff ||
+           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+}
+
+uint32_t escape_next(const char **s)
+{
+    const unsigned char *p = (const unsigned char *)*s;
+    uint32_t c, least;
+    int more = sequence(*p, &c, &least);
+
+    (*s)++;
+    if (more < 0)
+        return REPLACEMENT;
+    for (int i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return REPLACEMENT;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    *s += more;
+    return c < least || hidden(c) ? REPLACEMENT : c;
+}
+
+static void put(FILE *out, uint32_t c)
+{
+    if (c < 0x80) {
+        fputc((int)c, out);
+    } else if (c < 0x800) {
+        fputc((int)(0xc0 | c >> 6), out);
+        fputc((int)(0x80 | (c & 0x3f)), out);
+    } else if (c < 0x10000) {
+        fputc((int)(0xe0 | c >> 12), out);
+        fputc((int)(0x80 | (c >> 6 & 0x3f)), out);
+        fputc((int)(0x80 | (c & 0x3f)), out);
+    } else {
+        fputc((int)(0xf0 | c >> 18), out);
+        fputc((int)(0x80 | (c >> 12 & 0x3f)), out);
+        fputc((int)(0x80 | (c >> 6 & 0x3f)), out);
+        fputc((int)(0x80 | (c & 0x3f)), out);
+    }
+}
+
+static bool word_char(uint32_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+/* An underscore inside a word is no emphasis: names like in_transit stay readable in the source. */
+static bool markdown_special(uint32_t c, uint32_t before, const char *rest)
+{
+    if (c == '_')
+        return !word_char(before) || !word_char((unsigned char)*rest);
+    return c < 0x80 && c != 0 && strchr("\\`*[]|~$#!", (int)c) != NULL;
+}
+
+void escape_markdown(FILE *out, const char *text)
+{
+    uint32_t before = 0;
+
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        if (c == '\n' || c == '\t')
+            c = ' ';
+        if (c == '<')
+            fputs("&lt;", out);
+        else if (c == '>')
+            fputs("&gt;", out);
+        else if (c == '&')
+            fputs("&amp;", out);
+        else {
+            /* A line that begins with one of these would be a list or a heading. */
+            if (markdown_special(c, before, s) || (before == 0 && (c == '-' || c == '+')))
+                fputc('\\', out);
+            put(out, c);
+        }
+        before = c;
+    }
+}
+
+void escape_xml(FILE *out, const char *text)
+{
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        switch (c) {
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        case '\'':
+            fputs("&#39;", out);
+            break;
+        case '\n':
+        case '\t':
+            fputc(' ', out);
+            break;
+        default:
+            put(out, c);
+        }
+    }
+}
+
+void escape_fenced(FILE *out, const char *text)
+{
+    int ticks = 0;
+
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        ticks = c == '`' ? ticks + 1 : 0;
+        if (ticks == 3) {
+            put(out, ' ');
+            ticks = 1;
+        }
+        put(out, c);
+    }
+}
+
+void escape_terminal(FILE *out, const char *text)
+{
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        put(out, c == '\n' || c == '\t' ? ' ' : c);
+    }
+}
+
+size_t escape_width(const char *text)
+{
+    size_t n = 0;
+
+    for (const char *s = text ? text : ""; *s; n++)
+        escape_next(&s);
+    return n;
+}
+
+void escape_terminal_field(FILE *out, const char *text, int width, int right)
+{
+    size_t have = escape_width(text), want = width > 0 ? (size_t)width : 0;
+    size_t shown = have > want ? (want ? want - 1 : 0) : have;
+    size_t pad = want - (have > want ? want : have);
+
+    for (size_t i = 0; right && i < pad; i++)
+        fputc(' ', out);
+    for (const char *s = text ? text : ""; *s && shown > 0; shown--) {
+        uint32_t c = escape_next(&s);
+
+        put(out, c == '\n' || c == '\t' ? ' ' : c);
+    }
+    if (have > want && want > 0)
+        put(out, 0x2026);
+    for (size_t i = 0; !right && i < pad; i++)
+        fputc(' ', out);
+}
+
+void escape_file_name(char *buf, size_t cap, const char *text)
+{
+    size_t n = 0;
+
+    for (const char *s = text ? text : ""; *s && n + 1 < cap; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool keep = c < 0x80 && (word_char(c) || c == '-' || c == '_' || (c == '.' && n > 0));
+
+        buf[n++] = keep ? (char)c : '-';
+    }
+    if (n == 0 && cap > 1)
+        buf[n++] = '-';
+    if (cap > 0)
+        buf[n] = '\0';
+}

@@ -1,0 +1,337 @@
+/* findings: what the runs of a report show, in sentences. Each sentence is computed: a query gives
+ * the facts, the function beside it the words for them, also for "nothing found" and "unknown". */
+#include "reports/sections.h"
+
+#include "reports/format.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTED 6 /* examples named in a sentence; the rest is counted */
+
+static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
+{
+    if (doc_fail(d, query_open(q, d->db, sql, d->e)))
+        return false;
+    query_bind(q, ":runs", runs->json);
+    return true;
+}
+
+static void lead(struct doc *d, const char *what)
+{
+    doc_say(d, "- **%s** ", what);
+}
+
+/* "fork-write on linux" */
+static void where(struct doc *d, struct query *q)
+{
+    doc_text(d, query_text(q, "scenario"));
+    doc_say(d, " on ");
+    doc_text(d, query_text(q, "backend"));
+}
+
+static void find_expectations(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-expectations.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
+        int64_t not_checked = query_int(&q, "not_checked");
+
+        lead(d, "Expectations.");
+        if (held + failed + not_checked == 0)
+            doc_say(d, "No run stated any.");
+        else
+            doc_say(d, "%s of %s held", format_count(a, held),
+                    format_count(b, held + failed + not_checked));
+        if (failed)
+            doc_say(d, "; **%s failed**", format_count(a, failed));
+        else if (held + not_checked)
+            doc_say(d, "; none failed");
+        if (not_checked)
+            doc_say(d, "; %s could not be checked, because a value is unknown",
+                    format_count(a, not_checked));
+        doc_say(d, held + failed + not_checked ? ".\n" : "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_failed(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-failed.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n >= LISTED)
+            continue;
+        doc_say(d, "  - ");
+        where(d, &q);
+        doc_say(d, ", step %d: ", (int)query_int(&q, "step"));
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " ");
+        doc_text(d, query_text(&q, "key"));
+        doc_say(d, " was expected to be ");
+        doc_text(d, query_text(&q, "expected"));
+        doc_say(d, " and measured as ");
+        doc_text(d, query_text(&q, "measured"));
+        doc_say(d, ".\n");
+    }
+    if (n > LISTED)
+        doc_say(d, "  - and %d more, in the sections below.\n", n - LISTED);
+    doc_fail(d, query_close(&q));
+}
+
+/* One sentence about the writers with an outcome: rows of scenario, backend, actor, pages, steps.
+ */
+static void find_writers(struct doc *d, const struct selection *runs, const char *what,
+                         const char *outcome, const char *meaning, const char *nobody)
+{
+    struct query q;
+    char pages[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-writers.sql"))
+        return;
+    query_bind(&q, ":outcome", outcome);
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, what);
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; in " : "In ");
+        where(d, &q);
+        doc_say(d, ", ");
+        doc_text(d, query_text(&q, "actor"));
+        doc_say(d, " %s %s (%s)", meaning, format_noun(pages, query_int(&q, "pages"), "page"),
+                query_text(&q, "steps"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more places", n - LISTED);
+    if (n == 0) {
+        lead(d, what);
+        doc_say(d, "%s", nobody);
+    }
+    doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_unknown_outcomes(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-unknown-outcomes.sql"))
+        return;
+    if (query_row(&q) && query_int(&q, "writes") > 0) {
+        lead(d, "Not known.");
+        doc_say(d, "What %s cost is unknown: ", format_noun(n, query_int(&q, "writes"), "write"));
+        doc_text(d, query_text(&q, "reasons"));
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_debt(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char pages[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-debt.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Debt.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; in " : "In ");
+        where(d, &q);
+        doc_say(d, ", ");
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " held %s in debt after step %d",
+                format_noun(pages, query_int(&q, "debt"), "page"), (int)query_int(&q, "step"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more places", n - LISTED);
+    if (n > 0)
+        doc_say(d,
+                ". Nobody else maps these pages any more, yet the next write to each still takes "
+                "a fault; it keeps the frame.\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_isolation(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-isolation.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
+
+        lead(d, "Isolation of contents.");
+        if (differs)
+            doc_say(d, "**Broken:** %s read something other than what was written for it: ",
+                    format_noun(n, differs, "check"));
+        else if (held)
+            doc_say(d,
+                    "Kept: in %s the stamps that were read were those the reader was meant to "
+                    "see.",
+                    format_noun(n, held, "check"));
+        else
+            doc_say(d, "Not checked: no run read back the stamps of its pages.");
+        if (differs)
+            doc_text(d, query_text(&q, "places"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_overcount(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char rss[FORMAT_MAX], own[FORMAT_MAX], sys[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-overcount.sql"))
+        return;
+    if (query_row(&q)) {
+        double sum = query_number(&q, "sum_rss_kb"), distinct = query_number(&q, "distinct_kb");
+
+        lead(d, "What the processes seem to use.");
+        doc_say(d, "The sum of RSS is furthest from the truth in ");
+        where(d, &q);
+        doc_say(d, ", step %d: %s in %d processes, which occupy %s of distinct frames",
+                (int)query_int(&q, "step"), format_kb(rss, sum), (int)query_int(&q, "actors"),
+                format_kb(own, distinct));
+        if (distinct > 0)
+            doc_say(d, " (%.2f times as much)", sum / distinct);
+        if (!query_null(&q, "system_kb")) {
+            doc_say(d, "; the system's own figure there is %s",
+                    format_kb(sys, query_number(&q, "system_kb")));
+        }
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_residual(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-residual.sql"))
+        return;
+    if (query_row(&q) && !query_null(&q, "steps")) {
+        lead(d, "What the system uses.");
+        doc_say(d,
+                "In %s the account of frames, objects and page tables was set against the "
+                "system's figure; what it leaves unexplained is at most %s (",
+                format_noun(a, query_int(&q, "steps"), "step"),
+                format_kb(b, fabs(query_number(&q, "residual_kb"))));
+        where(d, &q);
+        doc_say(d, ", step %d", (int)query_int(&q, "step"));
+        if (!query_null(&q, "system_tolerance_kb"))
+            doc_say(d, "; that figure is exact to %s",
+                    format_kb(a, query_number(&q, "system_tolerance_kb")));
+        doc_say(d, ").\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_transfers(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+    int rows = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-transfers.sql"))
+        return;
+    for (; query_row(&q); rows++) {
+        if (rows == 0)
+            lead(d, "Transfers.");
+        doc_say(d, rows ? "; %s asked " : "%s asked ",
+                format_noun(n, query_int(&q, "transfers"), "descriptor"));
+        doc_text(d, query_text(&q, "asked"));
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "outcomes"));
+    }
+    if (rows)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_checks(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-checks.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
+        int64_t not_checked = query_int(&q, "not_checked");
+
+        lead(d, "The lab's checks on itself.");
+        if (held + differs + not_checked == 0)
+            doc_say(d, "None were stored.");
+        else if (differs == 0)
+            doc_say(d, "Wherever two sources for one fact were compared (%s), they agree.",
+                    format_noun(a, held, "time"));
+        else
+            doc_say(d, "**%s of %s comparisons differ:** ", format_count(a, differs),
+                    format_count(b, held + differs));
+        if (differs)
+            doc_text(d, query_text(&q, "places"));
+        if (not_checked)
+            doc_say(d, " %s could not be made.", format_noun(a, not_checked, "comparison"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_unknown(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-unknown.sql"))
+        return;
+    if (query_row(&q)) {
+        lead(d, "Unknown.");
+        if (query_int(&q, "unknown") == 0)
+            doc_say(d, "Nothing that applies is unknown.");
+        else
+            doc_say(d, "%s %s unknown, for %s; the next section groups them.",
+                    format_noun(a, query_int(&q, "unknown"), "value"),
+                    query_int(&q, "unknown") == 1 ? "is" : "are",
+                    format_noun(b, query_int(&q, "reasons"), "reason"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+void section_findings(struct doc *d, const struct selection *runs)
+{
+    doc_say(d, "## Findings\n\n");
+    find_expectations(d, runs);
+    find_failed(d, runs);
+    find_writers(d, runs, "Who copied.", "copied", "copied",
+                 "Nobody: no write in these runs was seen to cost a new frame");
+    find_writers(d, runs, "Who reused.", "reused", "kept the frames of",
+                 "Nobody: no write in these runs was seen to take a fault and keep its frame");
+    find_unknown_outcomes(d, runs);
+    find_debt(d, runs);
+    find_isolation(d, runs);
+    find_overcount(d, runs);
+    find_residual(d, runs);
+    find_transfers(d, runs);
+    find_checks(d, runs);
+    find_unknown(d, runs);
+    doc_say(d, "\n");
+}

@@ -1,0 +1,171 @@
+/* markdown: the report as a document: which runs, and the order of its sections. */
+#include "reports/report.h"
+
+#include "reports/sections.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void selection_release(struct selection *sel)
+{
+    for (size_t i = 0; i < sel->n; i++)
+        free(sel->ids[i]);
+    free(sel->ids);
+    sqlite3_free(sel->json);
+}
+
+static int selection_add(struct selection *sel, const char *id, struct err *e)
+{
+    char **more = realloc(sel->ids, (sel->n + 1) * sizeof *more);
+
+    if (!more)
+        return err_set(e, ENOMEM, "out of memory");
+    sel->ids = more;
+    sel->ids[sel->n] = strdup(id);
+    return sel->ids[sel->n++] ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* The ids as a JSON array. They need no escaping: the schema allows digits, letters and dashes. */
+static int selection_json(struct selection *sel, struct err *e)
+{
+    sqlite3_str *json = sqlite3_str_new(NULL);
+
+    sqlite3_str_appendall(json, "[");
+    for (size_t i = 0; i < sel->n; i++)
+        sqlite3_str_appendf(json, "%s\"%s\"", i ? "," : "", sel->ids[i]);
+    sqlite3_str_appendall(json, "]");
+    sqlite3_free(sel->json);
+    sel->json = sqlite3_str_finish(json);
+    return sel->json ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* Adds the runs that a query gives; with want, one that it does not give is an error. */
+static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, const char *param,
+                           const char *value, const char *want, struct err *e)
+{
+    struct query q;
+    size_t before = sel->n;
+    int rc = query_open(&q, db, sql, e), closed;
+
+    if (rc)
+        return rc;
+    if (param)
+        query_bind(&q, param, value);
+    while (rc == 0 && query_row(&q))
+        rc = selection_add(sel, query_text(&q, "run_id"), e);
+    closed = query_close(&q);
+    if (rc == 0)
+        rc = closed;
+    if (rc == 0 && want && sel->n == before)
+        rc = err_set(e, ENOENT, "no run '%s' in the database", want);
+    return rc;
+}
+
+/* The runs in the order of the report: by scenario, backend, start; each once. Without ids: the
+ * latest complete ones. */
+static int selection_fill(struct selection *sel, sqlite3 *db, const char *const *ids, size_t n,
+                          struct err *e)
+{
+    struct selection given = {NULL, 0, NULL};
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = selection_query(&given, db, "SELECT run_id FROM run WHERE run_id = :id", ":id", ids[i],
+                             ids[i], e);
+    if (rc == 0)
+        rc = selection_json(&given, e);
+    if (rc == 0)
+        rc = n ? selection_query(sel, db, "db/report/runs-given.sql", ":runs", given.json, NULL, e)
+               : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, NULL, e);
+    selection_release(&given);
+    if (rc == 0 && sel->n == 0)
+        rc = err_set(e, ENOENT, "the database has no complete run to report on");
+    return rc ? rc : selection_json(sel, e);
+}
+
+static void introduction(struct doc *d, const struct selection *runs)
+{
+    doc_say(d,
+            "# cowlab report\n\n"
+            "%zu run%s. Every number below was measured in %s, or is said to be unknown; the "
+            "same database gives this report again, byte for byte. Behind each table is the "
+            "query that made it: FILE stands for the database.\n\n",
+            runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
+}
+
+/* The heading of a scenario, above the first of its runs. */
+static void scenario_heading(struct doc *d, const struct history *h, char **last)
+{
+    if (*last && strcmp(*last, h->scenario) == 0)
+        return;
+    free(*last);
+    *last = strdup(h->scenario);
+    doc_say(d, "## ");
+    doc_text(d, h->scenario);
+    doc_say(d, h->title ? ": " : "");
+    doc_text(d, h->title);
+    doc_say(d, "\n\n");
+    if (h->question) {
+        doc_say(d, "**Question.** ");
+        doc_text(d, h->question);
+        doc_say(d, "\n\n");
+    }
+    if (h->twin) {
+        doc_say(d, "Its counterpart is ");
+        doc_text(d, h->twin);
+        doc_say(d, ".\n\n");
+    } else if (h->no_twin) {
+        doc_say(d, "No counterpart: ");
+        doc_text(d, h->no_twin);
+        doc_say(d, "\n\n");
+    }
+}
+
+static void runs_sections(struct doc *d, const struct selection *runs)
+{
+    char *last = NULL;
+
+    for (size_t i = 0; i < runs->n && d->rc == 0; i++) {
+        struct history h;
+
+        if (doc_fail(d, history_load(&h, d->db, runs->ids[i], HISTORY_PAGES, 0, 0, d->e)))
+            break;
+        scenario_heading(d, &h, &last);
+        section_run(d, &h);
+        history_release(&h);
+    }
+    free(last);
+}
+
+static int write_document(struct doc *d, const struct selection *runs)
+{
+    introduction(d, runs);
+    section_findings(d, runs);
+    section_machine(d, runs);
+    runs_sections(d, runs);
+    section_glossary(d);
+    return d->rc;
+}
+
+int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
+                    struct err *e)
+{
+    struct selection runs = {NULL, 0, NULL};
+    struct doc d = {.rc = 0};
+    sqlite3 *db = store_handle(s);
+    int rc;
+
+    /* One snapshot for all queries, whatever a run writes meanwhile. */
+    if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
+    rc = selection_fill(&runs, db, run_ids, nruns, e);
+    if (rc == 0) {
+        rc = doc_open(&d, db, out_path, e);
+        if (rc == 0)
+            write_document(&d, &runs);
+        rc = doc_close(&d);
+    }
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    selection_release(&runs);
+    return rc;
+}

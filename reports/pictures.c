@@ -1,0 +1,223 @@
+#include "reports/pictures.h"
+
+#include "reports/chart.h"
+#include "reports/strips.h"
+#include "reports/wording.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_PER_PICTURE 40
+#define ROWS_SHOWN_ANYWAY 40 /* a run with no more rows shows those that did not change, too */
+
+/* Rows of one picture; texts are the picture's own. */
+struct strip_set {
+    struct strip_row *rows;
+    size_t n, cap;
+};
+
+static void strip_set_release(struct strip_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        free((char *)set->rows[i].step);
+        free((char *)set->rows[i].label);
+        free((char *)set->rows[i].note);
+    }
+    free(set->rows);
+    *set = (struct strip_set){NULL, 0, 0};
+}
+
+static int strip_set_add(struct strip_set *set, const struct history_step *s,
+                         const struct obs_region *r, bool first)
+{
+    char did[300], step[400], label[300], note[64];
+    struct strip_row *row;
+
+    if (set->n == set->cap) {
+        struct strip_row *more = realloc(set->rows, (set->cap = set->cap * 2 + 16) * sizeof *more);
+
+        if (!more)
+            return -ENOMEM;
+        set->rows = more;
+    }
+    snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase, wording_action(did, sizeof did, s));
+    row = &set->rows[set->n++];
+    *row = (struct strip_row){
+        .step = first ? strdup(step) : NULL,
+        .label = strdup(wording_region(label, sizeof label, r)),
+        .note = strdup(wording_mode(note, sizeof note, r)),
+        .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
+        .runs = r->runs,
+        .nruns = r->nruns,
+        .cut = r->runs_cut,
+    };
+    return (first && !row->step) || !row->label || !row->note ? -ENOMEM : 0;
+}
+
+static bool same_runs(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nruns != b->nruns)
+        return false;
+    for (size_t i = 0; i < a->nruns; i++)
+        if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
+            a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
+            return false;
+    return true;
+}
+
+static bool same_case(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Worth a row: pages are known here, and something is new since the step before. */
+static bool wanted(const struct history *h, size_t i, const struct obs_region *r, bool all)
+{
+    const struct obs_region *before = history_before(h, i, r);
+
+    if (!value_is_known(r->q[RQ_PAGES]) || r->q[RQ_PAGES].n == 0)
+        return false;
+    return all || !before || !same_runs(before, r) ||
+           before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n;
+}
+
+static void draw_set(struct doc *d, const struct history *h, const char *case_name,
+                     struct strip_set *set, int part)
+{
+    char name[200], title[300], alt[400];
+    FILE *f;
+
+    if (set->n == 0)
+        return;
+    snprintf(name, sizeof name, "%.60s-%.20s-pages%s%.80s-%d", h->scenario, h->backend,
+             case_name ? "-" : "", case_name ? case_name : "", part);
+    snprintf(title, sizeof title, "Pages: %.100s on %.20s%s%.100s%s", h->scenario, h->backend,
+             case_name ? ", " : "", case_name ? case_name : "", part > 1 ? " (continued)" : "");
+    snprintf(alt, sizeof alt, "%s: one row per step and region, coloured by page state", title);
+    f = doc_picture(d, name);
+    if (f)
+        strips_draw(f, title, "Regions as they were after each step", set->rows, set->n);
+    doc_picture_end(d, f, name, alt);
+    strip_set_release(set);
+}
+
+/* The strips of one case (NULL: of regions without one), in parts. */
+static void strips_of_case(struct doc *d, const struct history *h, const char *case_name, bool all)
+{
+    struct strip_set set = {NULL, 0, 0};
+    int part = 1;
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        bool first = true;
+
+        if (set.n >= ROWS_PER_PICTURE)
+            draw_set(d, h, case_name, &set, part++);
+        for (size_t k = 0; k < o->nregions; k++) {
+            const struct obs_region *r = &o->regions[k];
+
+            if (!same_case(r->case_name, case_name) || !wanted(h, i, r, all))
+                continue;
+            if (strip_set_add(&set, &h->steps[i], r, first))
+                doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            first = false;
+        }
+    }
+    draw_set(d, h, case_name, &set, part);
+    strip_set_release(&set);
+}
+
+/* Is this the first region with its case? */
+static bool new_case(const struct history *h, size_t step, size_t region)
+{
+    const char *c = h->steps[step].obs.regions[region].case_name;
+
+    for (size_t i = 0; i <= step; i++)
+        for (size_t k = 0; k < (i == step ? region : h->steps[i].obs.nregions); k++)
+            if (same_case(h->steps[i].obs.regions[k].case_name, c))
+                return false;
+    return true;
+}
+
+void picture_strips(struct doc *d, const struct history *h)
+{
+    size_t rows = 0, pages = 0;
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        rows += h->steps[i].obs.nregions;
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            pages += wanted(h, i, &h->steps[i].obs.regions[k], true);
+    }
+    if (pages == 0)
+        return;
+    doc_say(d, "#### The pages\n\n");
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            if (new_case(h, i, k))
+                strips_of_case(d, h, h->steps[i].obs.regions[k].case_name,
+                               rows <= ROWS_SHOWN_ANYWAY);
+    doc_fail(d, doc_shell(d,
+                          "SELECT step, observed, region, case_name, first, count, state, frame "
+                          "FROM page_runs WHERE run_id = '%q'",
+                          h->run_id));
+}
+
+/* What stands between the sum of RSS and the system's figure, from one row of the query. */
+static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, char *source, size_t cap)
+{
+    const double rss = query_number(q, "sum_rss_kb"), distinct = query_number(q, "distinct_kb");
+    const struct {
+        const char *column, *label, *note;
+        double sign;
+    } parts[] = {
+        {"distinct_file_kb", "pages of files", "page cache: nobody's alone", -1},
+        {"object_only_kb", "in objects only", "held, but mapped nowhere", 1},
+        {"in_transit_kb", "in transit", "in messages, in no process", 1},
+        {"pagetable_kb", "page tables", "of the actors", 1},
+        {"residual_kb", "residual", "what this account does not explain", 1},
+    };
+    size_t n = 0;
+
+    rows[n++] = (struct waterfall_row){"sum of RSS", "over the actors", WATERFALL_TOTAL, rss};
+    rows[n++] = (struct waterfall_row){"counted more than once", "frames that several map",
+                                       WATERFALL_DELTA, distinct - rss};
+    rows[n++] = (struct waterfall_row){"distinct frames", NULL, WATERFALL_TOTAL, distinct};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        double v = parts[i].sign * query_number(q, parts[i].column);
+
+        if (v != 0) /* NAN, unknown, stays */
+            rows[n++] = (struct waterfall_row){parts[i].label, parts[i].note, WATERFALL_DELTA, v};
+    }
+    snprintf(source, cap, "%s",
+             query_null(q, "system_source") ? "" : query_text(q, "system_source"));
+    rows[n++] = (struct waterfall_row){"the system's figure", *source ? source : NULL,
+                                       WATERFALL_TOTAL, query_number(q, "system_kb")};
+    return n;
+}
+
+void picture_waterfall(struct doc *d, const struct history *h)
+{
+    struct waterfall_row rows[10];
+    char name[160], title[200], subtitle[160], source[200];
+    struct query q;
+    FILE *f;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/waterfall.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (query_row(&q)) {
+        size_t n = waterfall_rows(&q, rows, source, sizeof source);
+
+        snprintf(name, sizeof name, "%.60s-%.20s-waterfall", h->scenario, h->backend);
+        snprintf(title, sizeof title, "From the sum of RSS to the system's figure: %.100s",
+                 h->scenario);
+        snprintf(subtitle, sizeof subtitle, "After step %d (%s), where they are furthest apart",
+                 (int)query_int(&q, "step"), query_text(&q, "phase"));
+        f = doc_picture(d, name);
+        if (f)
+            chart_waterfall(f, title, subtitle, UNIT_KB, rows, n);
+        doc_picture_end(d, f, name, title);
+    }
+    doc_fail(d, query_close(&q));
+}

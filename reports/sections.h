@@ -1,0 +1,25 @@
+/* sections: the parts of the markdown report, in the order in which markdown.c calls them. Each
+ * writes nothing when the data has nothing for it. Failures stick in the doc. */
+#ifndef REPORTS_SECTIONS_H
+#define REPORTS_SECTIONS_H
+
+#include "reports/doc.h"
+#include "reports/history.h"
+
+/* The runs of a report: ids, and the same as a JSON array for queries (bound as :runs). */
+struct selection {
+    char **ids;
+    size_t n;
+    char *json;
+};
+
+void section_findings(struct doc *d, const struct selection *runs);
+void section_machine(struct doc *d, const struct selection *runs);
+/* One run below its scenario's heading. */
+void section_run(struct doc *d, const struct history *h);
+void section_glossary(struct doc *d);
+
+/* What a run shows, in one or two sentences out of its data; malloc'd, NULL without memory. */
+char *answer_of(const struct history *h);
+
+#endif
