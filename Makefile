@@ -2,6 +2,7 @@
 # Objects go to build/$(VARIANT)/; a variant changes only flags. The release programs are
 # linked at build/cowlab, build/cowprobe.
 
+.DEFAULT_GOAL := all
 VARIANT ?= release
 PREFIX  ?= /usr/local
 CC      ?= gcc
