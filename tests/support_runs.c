@@ -713,7 +713,7 @@ static const struct option_case option_cases[] = {
     {"PHYSICAL;PAGE;NO_FREE", true, false, 1, 1, {SM_PRIVATE, SM_PRIVATE}, {1, 1}, 2},
     {"PHYSICAL;PAGE;FREE", true, true, 1, 1, {SM_PRIVATE, SM_PRIVATE}, {1, 1}, 3},
     {"PHYSICAL;PAGEx16;NO_FREE", true, false, 16, 16, {SM_COW, SM_COW}, {1, 1}, -1},
-    {"PHYSICAL;PAGEx16;FREE", true, true, 16, 1, {SM_PRIVATE, SM_PRIVATE}, {1, 1}, -1},
+    {"PHYSICAL;PAGEx16;FREE", true, true, 16, 1, {SM_PRIVATE, SM_COW}, {1, 1}, -1},
 };
 #define NCASES 8
 

@@ -322,13 +322,18 @@ CREATE TABLE cost (
     FOREIGN KEY (run, step) REFERENCES step ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
--- Values that others published, and what to measure beside them; rows from db/published/.
+-- Values that others published or that follow from a kernel's source, and what to measure beside
+-- them; rows from db/published/.
 CREATE TABLE published_value (
     nr INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     scenario TEXT NOT NULL,
-    case_name TEXT NOT NULL, -- the key that a step's `published` gives
+    case_name TEXT NOT NULL, -- what the source calls the row
+    step_key TEXT NOT NULL,  -- `published` of the step that reproduces it
     memory TEXT CHECK (memory IN ('purgeable', 'ordinary')),
+    region_bytes INTEGER,    -- only runs with regions of this size compare; NULL: any
+    region_pages INTEGER,    -- the same in pages
+    deallocate INTEGER CHECK (deallocate IN (0, 1)), -- only runs that sent so; NULL: any
     observed TEXT NOT NULL,
     quantity TEXT NOT NULL,
     unit TEXT NOT NULL CHECK (unit IN ('word', 'count', 'pages', 'bytes')),
@@ -337,6 +342,17 @@ CREATE TABLE published_value (
     predicted ANY,
     compare TEXT NOT NULL CHECK (compare IN ('exact', 'pages', 'about')),
     tolerance INTEGER NOT NULL CHECK (tolerance >= 0), -- for about, in the unit
+    reason TEXT NOT NULL
+) STRICT;
+
+-- Why a backend differs from published rows: the first row that fits gives the sentence.
+CREATE TABLE published_difference (
+    nr INTEGER PRIMARY KEY,
+    backend TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    case_like TEXT NOT NULL,     -- LIKE pattern over case_name
+    quantity_like TEXT NOT NULL, -- LIKE pattern over quantity
+    observed TEXT,               -- NULL: any
     reason TEXT NOT NULL
 ) STRICT;
 

@@ -56,34 +56,40 @@ FROM process p
      JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step, p.nr;
 
--- A sum over actors is NULL as soon as one actor's figure is. Of the parts beside the distinct
--- frames one that does not apply (NULL without a row in unknown) adds nothing; one that is
--- unknown leaves the residual unknown.
+-- By run key, for the two views below that need it. A sum over actors is NULL as soon as one
+-- actor's figure is.
+CREATE VIEW step_totals AS
+SELECT s.run, s.step, count(p.nr) AS actors,
+       CASE count(p.rss_kb) WHEN count(p.nr) THEN sum(p.rss_kb) END AS sum_rss_kb,
+       CASE count(p.pss_kb) WHEN count(p.nr) THEN sum(p.pss_kb) END AS sum_pss_kb,
+       CASE count(p.uss_kb) WHEN count(p.nr) THEN sum(p.uss_kb) END AS sum_uss_kb,
+       CASE count(p.pagetable_kb) WHEN count(p.nr) THEN sum(p.pagetable_kb) END AS pagetable_kb,
+       s.distinct_kb, s.distinct_file_kb, s.object_only_kb, s.in_transit_kb, s.superseded_kb,
+       s.system_kb, s.system_source, s.system_tolerance_kb
+FROM step s LEFT JOIN process p USING (run, step)
+GROUP BY s.run, s.step;
+
+-- Of the parts beside the distinct frames one that does not apply (NULL without a row in unknown)
+-- adds nothing; one that is unknown leaves the residual unknown.
 CREATE VIEW footprint_vs_system AS
-SELECT run_id, scenario, backend, step, phase, actors, sum_rss_kb, sum_pss_kb, sum_uss_kb,
-       distinct_kb, distinct_file_kb, object_only_kb, in_transit_kb, superseded_kb, pagetable_kb,
-       system_kb, system_source, system_tolerance_kb,
-       CASE WHEN parts_unknown = 0 THEN
-           system_kb - (distinct_kb - ifnull(distinct_file_kb, 0) + ifnull(object_only_kb, 0)
-                        + ifnull(in_transit_kb, 0) + ifnull(pagetable_kb, 0)) END AS residual_kb,
-       page_tables_kb, mem_free_kb, mem_available_kb, anon_pages_kb, shmem_kb, committed_as_kb,
-       commit_limit_kb, cgroup_limit_kb, swap_free_kb, inferred
-FROM (SELECT r.run_id, r.scenario, r.backend, r.started_at, s.*, f.*,
-             (SELECT count(*) FROM unknown u
-              WHERE u.run = s.run AND u.step = s.step
-                AND (u.quantity = 'pagetable_kb'
-                     OR (u.observed IS NULL AND u.quantity IN ('distinct_file_kb',
-                         'object_only_kb', 'in_transit_kb')))) AS parts_unknown
-      FROM step s
-           JOIN run r USING (run)
-           JOIN (SELECT run, step, count(*) AS actors,
-                        CASE count(rss_kb) WHEN count(*) THEN sum(rss_kb) END AS sum_rss_kb,
-                        CASE count(pss_kb) WHEN count(*) THEN sum(pss_kb) END AS sum_pss_kb,
-                        CASE count(uss_kb) WHEN count(*) THEN sum(uss_kb) END AS sum_uss_kb,
-                        CASE count(pagetable_kb) WHEN count(*) THEN sum(pagetable_kb) END
-                            AS pagetable_kb
-                 FROM process GROUP BY run, step) f USING (run, step))
-ORDER BY started_at, run_id, step;
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, t.actors, t.sum_rss_kb, t.sum_pss_kb,
+       t.sum_uss_kb, t.distinct_kb, t.distinct_file_kb, t.object_only_kb, t.in_transit_kb,
+       t.superseded_kb, t.pagetable_kb, t.system_kb, t.system_source, t.system_tolerance_kb,
+       CASE WHEN NOT EXISTS (SELECT 1 FROM unknown u
+                             WHERE u.run = s.run AND u.step = s.step
+                               AND (u.quantity = 'pagetable_kb'
+                                    OR (u.observed IS NULL
+                                        AND u.quantity IN ('distinct_file_kb', 'object_only_kb',
+                                                           'in_transit_kb')))) THEN
+           t.system_kb - (t.distinct_kb - ifnull(t.distinct_file_kb, 0)
+                          + ifnull(t.object_only_kb, 0) + ifnull(t.in_transit_kb, 0)
+                          + ifnull(t.pagetable_kb, 0)) END AS residual_kb,
+       s.page_tables_kb, s.mem_free_kb, s.mem_available_kb, s.anon_pages_kb, s.shmem_kb,
+       s.committed_as_kb, s.commit_limit_kb, s.cgroup_limit_kb, s.swap_free_kb, s.inferred
+FROM step s
+     JOIN run r USING (run)
+     JOIN step_totals t USING (run, step)
+ORDER BY r.started_at, r.run_id, s.step;
 
 CREATE VIEW sharing AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, h.actor_a, h.actor_b, h.region_frames,

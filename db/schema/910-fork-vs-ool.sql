@@ -1,0 +1,97 @@
+-- Fork and out-of-line transfer, phase by phase.
+
+-- The newest complete run of each scenario, backend and set of parameters, with what it did.
+CREATE VIEW newest_runs AS
+SELECT r.run, r.run_id, r.scenario, r.backend, r.page_size, r.params, r.started_at, r.twin,
+       EXISTS (SELECT 1 FROM step s WHERE s.run = r.run AND s.action = 'fork') AS forks,
+       EXISTS (SELECT 1 FROM step s WHERE s.run = r.run AND s.action = 'ool_send') AS sends,
+       (SELECT max(b) FROM (SELECT sum(pages) * r.page_size AS b FROM region g
+                            WHERE g.run = r.run AND g.observed <> 'message'
+                            GROUP BY g.step, g.observed)) AS region_bytes
+FROM (SELECT *, row_number() OVER (PARTITION BY scenario, backend, page_size, params
+                                   ORDER BY started_at DESC, run_id DESC) AS age
+      FROM run WHERE status = 'complete') r
+WHERE age = 1;
+
+-- Per fork scenario and backend: the latest fork run that has a twin with the same bytes, page
+-- size and value of every parameter that both have, and the latest such twin.
+CREATE VIEW fork_ool_pairs AS
+SELECT fork_run, ool_run, fork_run_id, ool_run_id, fork_scenario, ool_scenario, backend, page_size,
+       region_bytes
+FROM (SELECT f.run AS fork_run, o.run AS ool_run, f.run_id AS fork_run_id, o.run_id AS ool_run_id,
+             f.scenario AS fork_scenario, o.scenario AS ool_scenario, f.backend, f.page_size,
+             f.region_bytes,
+             row_number() OVER (PARTITION BY f.scenario, f.backend
+                                ORDER BY f.started_at DESC, f.run_id DESC,
+                                         o.started_at DESC, o.run_id DESC) AS age
+      FROM newest_runs f
+           JOIN newest_runs o ON o.backend = f.backend AND o.page_size = f.page_size
+                             AND o.region_bytes = f.region_bytes
+                             AND (o.scenario = f.twin OR f.scenario = o.twin)
+      WHERE f.forks AND NOT f.sends AND o.sends
+        AND NOT EXISTS (SELECT 1 FROM json_each(f.params) a JOIN json_each(o.params) b USING (key)
+                        WHERE a.value IS NOT b.value))
+WHERE age = 1;
+
+-- Steps of a run that follow each other in one phase are one stretch; a phase that comes back is
+-- its next occurrence. Times, faults and copied pages are summed over the stretch; everything
+-- else is as its last step left it. Out of line, `received` is what `transferred` is to a fork:
+-- the receiver has the memory and has not touched it. `in_transit` has no counterpart.
+CREATE VIEW fork_vs_ool AS
+WITH side (run) AS (SELECT fork_run FROM fork_ool_pairs UNION SELECT ool_run FROM fork_ool_pairs),
+lane AS (
+    SELECT s.run, s.step, s.phase, s.dur_ns,
+           CASE s.phase WHEN 'received' THEN 'transferred' ELSE s.phase END AS lane
+    FROM side JOIN step s USING (run)),
+marked AS (
+    SELECT *, lane IS NOT lag(lane) OVER (PARTITION BY run ORDER BY step) AS starts FROM lane),
+numbered AS (
+    SELECT *, sum(starts) OVER (PARTITION BY run, lane ORDER BY step) AS occurrence FROM marked),
+stretch AS (
+    SELECT run, lane, occurrence, max(phase) AS phase, min(step) AS first_step,
+           max(step) AS last_step, sum(dur_ns) AS time_ns
+    FROM numbered GROUP BY run, lane, occurrence),
+summed AS (
+    SELECT t.*, f.*,
+           CASE WHEN EXISTS (SELECT 1 FROM unknown u
+                             WHERE u.run = t.run AND u.step BETWEEN first_step AND last_step
+                               AND u.quantity = 'minflt') THEN NULL
+           ELSE (SELECT sum(minflt) FROM process p
+                 WHERE p.run = t.run AND p.step BETWEEN first_step AND last_step) END AS minflt,
+           CASE WHEN EXISTS (SELECT 1 FROM unknown u
+                             WHERE u.run = t.run AND u.step BETWEEN first_step AND last_step
+                               AND u.quantity = 'copied') THEN NULL
+           ELSE (SELECT sum(copied) FROM region g
+                 WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step) END AS copied
+    FROM stretch t
+         LEFT JOIN (SELECT g.run, g.step,
+                           CASE count(mapped) WHEN count(*) THEN sum(mapped) END AS mapped,
+                           CASE count(resident) WHEN count(*) THEN sum(resident) END AS resident
+                    FROM side JOIN region g USING (run) WHERE observed <> 'message'
+                    GROUP BY g.run, g.step) f ON f.run = t.run AND f.step = t.last_step)
+SELECT p.fork_run_id, p.ool_run_id, k.lane AS phase, k.occurrence, p.fork_scenario, p.ool_scenario,
+       p.backend, p.page_size, p.region_bytes, f.phase AS fork_phase, o.phase AS ool_phase,
+       f.last_step AS fork_step, o.last_step AS ool_step,
+       f.time_ns AS fork_time_ns, o.time_ns AS ool_time_ns,
+       f.minflt AS fork_minflt, o.minflt AS ool_minflt,
+       f.copied AS fork_copied, o.copied AS ool_copied,
+       f.mapped AS fork_mapped, o.mapped AS ool_mapped,
+       f.resident AS fork_resident, o.resident AS ool_resident,
+       ft.sum_rss_kb AS fork_rss_kb, ot.sum_rss_kb AS ool_rss_kb,
+       ft.sum_pss_kb AS fork_pss_kb, ot.sum_pss_kb AS ool_pss_kb,
+       ft.sum_uss_kb AS fork_uss_kb, ot.sum_uss_kb AS ool_uss_kb,
+       ft.pagetable_kb AS fork_pagetable_kb, ot.pagetable_kb AS ool_pagetable_kb,
+       ft.distinct_kb AS fork_distinct_kb, ot.distinct_kb AS ool_distinct_kb,
+       ft.object_only_kb AS fork_object_only_kb, ot.object_only_kb AS ool_object_only_kb,
+       ft.in_transit_kb AS fork_in_transit_kb, ot.in_transit_kb AS ool_in_transit_kb,
+       ft.superseded_kb AS fork_superseded_kb, ot.superseded_kb AS ool_superseded_kb,
+       ft.system_kb AS fork_system_kb, ot.system_kb AS ool_system_kb
+FROM fork_ool_pairs p
+     JOIN (SELECT fork_run, ool_run, lane, occurrence
+           FROM fork_ool_pairs JOIN stretch ON run IN (fork_run, ool_run)
+           GROUP BY fork_run, ool_run, lane, occurrence) k USING (fork_run, ool_run)
+     LEFT JOIN summed f ON f.run = p.fork_run AND f.lane = k.lane AND f.occurrence = k.occurrence
+     LEFT JOIN summed o ON o.run = p.ool_run AND o.lane = k.lane AND o.occurrence = k.occurrence
+     LEFT JOIN step_totals ft ON ft.run = p.fork_run AND ft.step = f.last_step
+     LEFT JOIN step_totals ot ON ot.run = p.ool_run AND ot.step = o.last_step
+ORDER BY p.fork_scenario, p.backend, coalesce(o.first_step, f.first_step + 0.5);

@@ -1,0 +1,82 @@
+-- Published values beside measured ones. `measured` is read from the observations of the latest
+-- complete run that compares (same scenario, memory mode and region size); a value that was
+-- concluded, not measured, counts as not measured.
+--
+-- The source sees a whole kernel entry where neighbours have merged: `resident` sums the observed
+-- regions of one entry, and region_size is the entry's. `claimed` is what a row says must come
+-- out: published, or for memory that nobody published about, predicted.
+CREATE VIEW published AS
+WITH candidate AS (
+    SELECT v.nr, r.run, row_number() OVER (PARTITION BY v.nr, r.backend
+                                           ORDER BY r.started_at DESC, r.run_id DESC) AS age
+    FROM published_value v
+         JOIN newest_runs r ON r.scenario = v.scenario
+              AND (v.memory IS NULL OR json_extract(r.params, '$.memory') IS v.memory)
+              AND (v.region_bytes IS NULL OR r.region_bytes = v.region_bytes)
+              AND (v.region_pages IS NULL OR r.region_bytes = v.region_pages * r.page_size)
+              AND (v.deallocate IS NULL OR v.deallocate = (SELECT max(t.deallocate) FROM transfer t
+                                                           WHERE t.run = r.run))),
+place AS (
+    SELECT v.*, r.run, r.run_id, r.backend, r.page_size AS run_page_size, s.step, s.case_name AS scase,
+           (SELECT g.nr FROM region g
+            WHERE g.run = s.run AND g.step = s.step AND g.observed = v.observed
+              AND g.case_name IS s.case_name AND (s.region IS NULL OR g.region = s.region)
+            ORDER BY g.nr LIMIT 1) AS region_nr
+    FROM published_value v
+         LEFT JOIN candidate c ON c.nr = v.nr AND c.age = 1
+         LEFT JOIN run r ON r.run = c.run
+         LEFT JOIN step s ON s.run = c.run AND s.published IN (v.step_key, v.case_name)),
+seen AS (
+    SELECT p.*,
+           CASE
+           WHEN instr(' ' || ifnull(g.inferred, '') || ' ', ' ' || p.quantity || ' ') THEN NULL
+           WHEN p.observed = 'both' AND p.quantity = 'share_mode' THEN
+               (SELECT group_concat(DISTINCT h.share_mode) FROM region h
+                WHERE h.run = p.run AND h.step = p.step AND h.observed <> 'message')
+           WHEN p.observed = 'both' AND p.quantity = 'ref_count' THEN
+               (SELECT CASE WHEN min(h.ref_count) = max(h.ref_count) THEN min(h.ref_count)
+                       ELSE min(h.ref_count) || '..' || max(h.ref_count) END FROM region h
+                WHERE h.run = p.run AND h.step = p.step AND h.observed <> 'message')
+           WHEN p.quantity = 'share_mode' THEN g.share_mode
+           WHEN p.quantity = 'ref_count' THEN g.ref_count
+           WHEN p.quantity = 'resident' AND g.entry_start IS NULL THEN g.resident
+           WHEN p.quantity = 'resident' THEN
+               (SELECT CASE WHEN count(h.resident) = count(*)
+                             AND NOT max(instr(' ' || ifnull(h.inferred, '') || ' ', ' resident '))
+                       THEN sum(h.resident) END FROM region h
+                WHERE h.run = g.run AND h.step = g.step AND h.observed = g.observed
+                  AND h.entry_start = g.entry_start)
+           WHEN p.quantity = 'region_size' THEN g.entry_pages * p.run_page_size
+           WHEN p.quantity = 'region_resident_bytes' THEN g.resident * p.run_page_size
+           WHEN p.quantity = 'protection' THEN g.protection
+           WHEN p.quantity = 'received_copy' THEN
+               (SELECT t.received FROM transfer t
+                WHERE t.run = p.run AND t.step = p.step AND t.case_name IS p.scase
+                ORDER BY t.nr LIMIT 1)
+           WHEN p.quantity = 'physical_footprint_bytes' THEN f.rss_kb * 1024
+           WHEN p.quantity = 'physical_footprint_peak_bytes' THEN f.peak_kb * 1024
+           WHEN p.quantity = 'system_increase_bytes' THEN
+               (SELECT (b.system_kb - a.system_kb) * 1024 FROM step a JOIN step b USING (run)
+                WHERE a.run = p.run AND b.step = p.step
+                  AND a.step = (SELECT min(step) FROM step WHERE run = p.run))
+           END AS measured,
+           coalesce(p.published, p.predicted) AS claimed
+    FROM place p
+         LEFT JOIN region g ON g.run = p.run AND g.step = p.step AND g.nr = p.region_nr
+         LEFT JOIN process f ON f.run = p.run AND f.step = p.step AND f.actor = p.observed)
+SELECT source, scenario, case_name, memory, observed, quantity, unit, page_size, published,
+       predicted, backend, run_id, step, measured, same,
+       CASE same WHEN 0 THEN
+           coalesce((SELECT d.reason FROM published_difference d
+                     WHERE d.backend = x.backend AND d.scenario = x.scenario
+                       AND x.case_name LIKE d.case_like AND x.quantity LIKE d.quantity_like
+                       AND (d.observed IS NULL OR d.observed = x.observed)
+                     ORDER BY d.nr LIMIT 1), reason)
+       ELSE reason END AS reason,
+       run_page_size, compare, tolerance, nr
+FROM (SELECT *, CASE compare
+                WHEN 'exact' THEN measured = claimed
+                WHEN 'pages' THEN measured * page_size = claimed * run_page_size
+                ELSE abs(measured - claimed) <= tolerance END AS same
+      FROM seen) x
+ORDER BY nr, backend;
