@@ -93,6 +93,7 @@ static void build_release(struct build *b)
     world_free(b->world);
     cases_release(&b->cases);
     free(b->r.params.at);
+    free(b->r.counts.at);
     plan_free(b->plan);
 }
 
@@ -275,12 +276,16 @@ static int settle_steps(struct build *b)
         return no_memory(&b->r);
     for (size_t i = 0; i < b->ndrafts; i++) {
         struct draft *d = &b->drafts[i];
+        const cJSON *count;
 
         if (d->skipped)
             continue;
         use_case(&b->r, &b->cases, d->row);
         d->step.number = (int)p->nsteps + 1;
         rc = world_apply(b->world, &b->r, d);
+        count = rc == 0 ? member(d->action, "count") : NULL;
+        if (count)
+            rc = bind_count(&b->r, count, d->touched);
         if (rc == 0)
             rc = read_expectations(&b->r, b->world, d, p);
         if (rc == 0)

@@ -250,6 +250,30 @@ int copy_params(const struct reader *r, struct plan *p)
     return 0;
 }
 
+int bind_count(struct reader *r, const cJSON *node, uint64_t n)
+{
+    struct scalar v = {SCALAR_INT, (int64_t)n, NULL};
+    const char *name;
+    struct binding *at;
+    int rc = read_text(r, node, false, &name);
+
+    for (size_t i = 0; i < r->counts.n && rc == 0; i++)
+        if (strcmp(r->counts.at[i].name, name) == 0) {
+            r->counts.at[i].value = v;
+            return 0;
+        }
+    if (rc == 0)
+        rc = check_binding_name(r, node, name);
+    if (rc < 0)
+        return rc;
+    at = realloc(r->counts.at, (r->counts.n + 1) * sizeof *at);
+    if (!at)
+        return no_memory(r);
+    r->counts.at = at;
+    at[r->counts.n++] = (struct binding){name, v};
+    return 0;
+}
+
 /* One condition: equal to a scalar, among an array, or within {"min", "max"}. */
 static int holds(const struct reader *r, const cJSON *node, const struct scalar *v, bool *out)
 {

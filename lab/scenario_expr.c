@@ -30,9 +30,9 @@ static char next(struct expr *x)
 
 const struct binding *find_binding(const struct reader *r, const char *name, size_t len)
 {
-    const struct bindings *lists[] = {&r->columns, &r->params};
+    const struct bindings *lists[] = {&r->columns, &r->params, &r->counts};
 
-    for (size_t l = 0; l < 2; l++)
+    for (size_t l = 0; l < 3; l++)
         for (size_t i = 0; i < lists[l]->n; i++)
             if (strlen(lists[l]->at[i].name) == len && memcmp(lists[l]->at[i].name, name, len) == 0)
                 return &lists[l]->at[i];
@@ -41,7 +41,7 @@ const struct binding *find_binding(const struct reader *r, const char *name, siz
 
 static int unknown_name(struct expr *x, const char *name, size_t len)
 {
-    const struct bindings *lists[] = {&x->r->columns, &x->r->params};
+    const struct bindings *lists[] = {&x->r->columns, &x->r->params, &x->r->counts};
     const char *names[64];
     char copy[64];
     size_t n = 0;
@@ -49,7 +49,7 @@ static int unknown_name(struct expr *x, const char *name, size_t len)
     len = len < sizeof copy ? len : sizeof copy - 1;
     memcpy(copy, name, len);
     copy[len] = '\0';
-    for (size_t l = 0; l < 2; l++)
+    for (size_t l = 0; l < 3; l++)
         for (size_t i = 0; i < lists[l]->n && n < 64; i++)
             names[n++] = lists[l]->at[i].name;
     return EXPR_FAIL(x, name, "no parameter or column '%s', the nearest known is '%s'", copy,

@@ -48,6 +48,7 @@ struct reader {
     uint64_t page_size;
     struct bindings params;  /* page_size first */
     struct bindings columns; /* of the case in hand */
+    struct bindings counts;  /* what writes and reads counted so far, for expectations */
     const char *case_name;   /* the case in hand, or NULL: named in messages */
 };
 
@@ -122,6 +123,8 @@ const char *nearest(const char *text, const char *const *candidates, size_t n);
 int bind_params(struct reader *r, const cJSON *params, const struct param_setting *settings,
                 size_t nsettings);
 int copy_params(const struct reader *r, struct plan *p);
+/* Gives the name at node a number; an earlier count of that name is replaced. */
+int bind_count(struct reader *r, const cJSON *node, uint64_t n);
 /* Is a `when` object true now? */
 int eval_when(const struct reader *r, const cJSON *when, bool *out);
 
@@ -145,6 +148,7 @@ struct draft {
     const cJSON *node, *action; /* the step's object and its action's */
     long row;                   /* case row, -1 none */
     bool skipped;               /* its `when` is false */
+    uint64_t touched;           /* write, read with `count`: the pages that it touches */
     const char *unsupported;    /* why the reader's backend cannot carry it out; NULL: it can */
 };
 

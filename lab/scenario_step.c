@@ -62,7 +62,8 @@ static const struct word disposition_words[] = {{16, "move_receive", NULL},
 
 static const struct field map_fields[] = {REGION, ANY("pages", false), ANY("bytes", false),
                                           WORD("kind", true, map_kind_words, kind)};
-static const struct field touch_fields[] = {REGION, ANY("pages", true), ANY("stamp", false)};
+static const struct field touch_fields[] = {REGION, ANY("pages", true), ANY("stamp", false),
+                                            ANY("count", false)};
 static const struct field fork_fields[] = {NAME("as", as)};
 static const struct field exit_fields[] = {NUMBER("status", FIELD_I32, 0, 255, status)};
 static const struct field wait_fields[] = {NAME("child", child),

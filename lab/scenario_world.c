@@ -119,6 +119,24 @@ static uint64_t touched(const struct page_select *s, uint64_t pages)
     }
 }
 
+/* The same, exactly; page by page for a random share, so only for regions of some size. */
+#define COUNT_MAX (UINT64_C(1) << 24)
+
+static int count_pages(const struct reader *r, const cJSON *node, const struct page_select *s,
+                       uint64_t pages, uint64_t *out)
+{
+    *out = touched(s, pages);
+    if (s->kind != SEL_SHARE)
+        return 0;
+    if (pages > COUNT_MAX)
+        return fail_at(r, node, "a share of more than %llu pages is not counted",
+                       (unsigned long long)COUNT_MAX);
+    *out = 0;
+    for (uint64_t i = 0; i < pages; i++)
+        *out += page_selected(s, i);
+    return 0;
+}
+
 static void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write)
 {
     struct family *f = &w->families[region->family];
@@ -352,6 +370,8 @@ static int do_touch(struct doing *x)
         return fail_at(x->r, arg(x, "pages"), "pages %llu to %llu, and the region has %llu", sel->a,
                        sel->a + sel->b - 1, (unsigned long long)x->region->pages);
     touch_frames(x->w, x->region, touched(sel, x->region->pages), write);
+    if (arg(x, "count"))
+        return count_pages(x->r, arg(x, "count"), sel, x->region->pages, &x->d->touched);
     return 0;
 }
 
