@@ -1,5 +1,6 @@
 #include "reports/pictures.h"
 
+#include "reports/chain.h"
 #include "reports/chart.h"
 #include "reports/strips.h"
 #include "reports/wording.h"
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PANELS_PER_PICTURE 12
 #define ROWS_PER_PICTURE 40
 #define ROWS_SHOWN_ANYWAY 40 /* a run with no more rows shows those that did not change, too */
 
@@ -45,7 +47,7 @@ static int strip_set_add(struct strip_set *set, const struct history_step *s,
     row = &set->rows[set->n++];
     *row = (struct strip_row){
         .step = first ? strdup(step) : NULL,
-        .label = strdup(wording_region(label, sizeof label, r)),
+        .label = strdup(wording_label(label, sizeof label, r, 32)),
         .note = strdup(wording_mode(note, sizeof note, r)),
         .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
         .runs = r->runs,
@@ -62,6 +64,18 @@ static bool same_runs(const struct obs_region *a, const struct obs_region *b)
     for (size_t i = 0; i < a->nruns; i++)
         if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
             a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
+            return false;
+    return true;
+}
+
+static bool same_objects(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nobjects != b->nobjects || a->needs_copy != b->needs_copy)
+        return false;
+    for (size_t i = 0; i < a->nobjects; i++)
+        if (a->objects[i].number != b->objects[i].number ||
+            a->objects[i].refs.n != b->objects[i].refs.n ||
+            a->objects[i].resident.n != b->objects[i].resident.n)
             return false;
     return true;
 }
@@ -161,6 +175,126 @@ void picture_strips(struct doc *d, const struct history *h)
                           "SELECT step, observed, region, case_name, first, count, state, frame "
                           "FROM page_runs WHERE run_id = '%q'",
                           h->run_id));
+}
+
+/* Regions of one case at a step, for a panel; *changed: something differs from the step before. */
+static size_t chain_regions(const struct history *h, size_t i, const char *case_name,
+                            const struct obs_region **out, bool *changed)
+{
+    const struct observation *o = &h->steps[i].obs;
+    size_t n = 0;
+
+    *changed = false;
+    for (size_t k = 0; k < o->nregions; k++) {
+        const struct obs_region *r = &o->regions[k], *before = history_before(h, i, r);
+
+        if (!same_case(r->case_name, case_name))
+            continue;
+        out[n++] = r;
+        *changed |= !before || !same_runs(before, r) || !same_objects(before, r) ||
+                    before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n ||
+                    before->q[RQ_REF_COUNT].n != r->q[RQ_REF_COUNT].n;
+    }
+    return n;
+}
+
+struct panels {
+    struct chain_panel all[PANELS_PER_PICTURE];
+    const struct obs_region **regions[PANELS_PER_PICTURE];
+    char titles[PANELS_PER_PICTURE][400];
+    size_t n;
+};
+
+static void draw_panels(struct doc *d, const struct history *h, const char *case_name,
+                        struct panels *p, int part)
+{
+    char name[200], title[300], alt[400];
+    FILE *f;
+
+    if (p->n == 0)
+        return;
+    snprintf(name, sizeof name, "%.60s-%.20s-objects%s%.80s-%d", h->scenario, h->backend,
+             case_name ? "-" : "", case_name ? case_name : "", part);
+    snprintf(title, sizeof title, "What stands behind: %.100s on %.20s%s%.100s%s", h->scenario,
+             h->backend, case_name ? ", " : "", case_name ? case_name : "",
+             part > 1 ? " (continued)" : "");
+    snprintf(alt, sizeof alt, "%s: regions, memory objects and frames after each step", title);
+    f = doc_picture(d, name);
+    if (f && chain_draw(f, title, p->all, p->n))
+        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+    doc_picture_end(d, f, name, alt);
+    for (size_t i = 0; i < p->n; i++)
+        free(p->regions[i]);
+    p->n = 0;
+}
+
+static void chains_of_case(struct doc *d, const struct history *h, const char *case_name)
+{
+    struct panels *p = calloc(1, sizeof *p);
+    int part = 1;
+
+    for (size_t i = 0; i < h->nsteps && p && d->rc == 0; i++) {
+        const struct history_step *s = &h->steps[i];
+        const struct obs_region **regions = calloc(s->obs.nregions + 1, sizeof *regions);
+        char did[300];
+        bool changed;
+        size_t n;
+
+        if (!regions) {
+            doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            break;
+        }
+        n = chain_regions(h, i, case_name, regions, &changed);
+        if (n == 0 || !changed) {
+            free(regions);
+            continue;
+        }
+        if (p->n == PANELS_PER_PICTURE)
+            draw_panels(d, h, case_name, p, part++);
+        snprintf(p->titles[p->n], sizeof p->titles[p->n], "%d %s: %s", s->step, s->phase,
+                 wording_action(did, sizeof did, s));
+        p->regions[p->n] = regions;
+        p->all[p->n] = (struct chain_panel){p->titles[p->n], regions, n};
+        p->n++;
+    }
+    if (p)
+        draw_panels(d, h, case_name, p, part);
+    else
+        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+    free(p);
+}
+
+/* Is there anything behind any region that could be drawn? */
+static bool has_chains(const struct history *h)
+{
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++) {
+            const struct obs_region *r = &h->steps[i].obs.regions[k];
+
+            if (r->nobjects)
+                return true;
+            for (size_t n = 0; n < r->nruns; n++)
+                if (r->runs[n].frame)
+                    return true;
+        }
+    return false;
+}
+
+void picture_chains(struct doc *d, const struct history *h)
+{
+    if (!has_chains(h))
+        return;
+    doc_say(d, "#### What stands behind the regions\n\nSteps in which nothing changed are left "
+               "out.\n\n");
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            if (new_case(h, i, k))
+                chains_of_case(d, h, h->steps[i].obs.regions[k].case_name);
+    doc_fail(d,
+             doc_shell(d,
+                       "SELECT step, observed, region, depth, number, kind, refs, size, resident "
+                       "FROM objects WHERE run_id = '%q'",
+                       h->run_id));
 }
 
 /* What stands between the sum of RSS and the system's figure, from one row of the query. */

@@ -309,6 +309,7 @@ void section_run(struct doc *d, const struct history *h)
     heading(d, h);
     timeline(d, h);
     picture_strips(d, h);
+    picture_chains(d, h);
     footprint(d, h);
     expectations(d, h);
     sharing(d, h);

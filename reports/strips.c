@@ -108,21 +108,25 @@ struct layout {
 static struct layout lay_out(const struct strip_row *rows, size_t n)
 {
     struct layout l = {60, 0, 18, 0, 1, false};
-    uint64_t most = 1, cells;
-    double notes = 0;
+    uint64_t most = 1, cells, frame = 0;
+    double notes = 0, frame_w;
+    char text[32];
 
     for (size_t i = 0; i < n; i++) {
         most = rows[i].pages > most ? rows[i].pages : most;
         l.label_w = fmax(l.label_w, svg_text_width(rows[i].label, 12));
         notes = fmax(notes, svg_text_width(rows[i].note, 11));
         for (size_t r = 0; r < rows[i].nruns; r++)
-            l.frames |= rows[i].runs[r].frame != 0;
+            if (rows[i].runs[r].frame && rows[i].runs[r].frame + rows[i].runs[r].count > frame)
+                frame = rows[i].runs[r].frame + rows[i].runs[r].count;
     }
     l.per = per_cell(most, MAX_CELLS);
     cells = (most + l.per - 1) / l.per;
     l.cell_w = floor((WIDTH - 2 * MARGIN - 32 - l.label_w - notes) / (double)cells);
-    l.frames = l.frames && l.per == 1 && l.cell_w >= 26;
-    l.cell_w = fmax(4, fmin(l.cell_w, l.frames ? 34 : 18));
+    snprintf(text, sizeof text, "F%llu", (unsigned long long)frame);
+    frame_w = ceil(fmax(svg_text_width(text, 10.5), 26)) + 4;
+    l.frames = frame && l.per == 1 && l.cell_w >= frame_w;
+    l.cell_w = fmax(4, fmin(l.cell_w, l.frames ? frame_w : 18));
     if (l.frames)
         l.cell_h = 28;
     l.note_x = MARGIN + 10 + l.label_w + 12 + l.cell_w * (double)cells + 10;

@@ -1,5 +1,6 @@
 #include "reports/wording.h"
 
+#include "reports/escape.h"
 #include "reports/format.h"
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,19 @@ char *wording_region(char *buf, size_t cap, const struct obs_region *r)
 {
     snprintf(buf, cap, "%s.%s%s%s", r->observed, r->region, r->case_name ? "#" : "",
              r->case_name ? r->case_name : "");
+    return buf;
+}
+
+char *wording_label(char *buf, size_t cap, const struct obs_region *r, size_t width)
+{
+    const char *end = buf;
+
+    snprintf(buf, cap, "%s.%s", r->observed, r->region);
+    if (escape_width(buf) <= width)
+        return buf;
+    for (size_t i = 0; i + 1 < width; i++)
+        escape_next(&end);
+    snprintf(buf + (end - buf), cap - (size_t)(end - buf), "…");
     return buf;
 }
 

@@ -9,6 +9,8 @@
 char *wording_action(char *buf, size_t cap, const struct history_step *s);
 /* "parent.r", "receiver.r#CASE" */
 char *wording_region(char *buf, size_t cap, const struct obs_region *r);
+/* The same without the case, and cut to so many characters. */
+char *wording_label(char *buf, size_t cap, const struct obs_region *r, size_t width);
 /* "SM_COW, 2 references", with ? for what is unknown. */
 char *wording_mode(char *buf, size_t cap, const struct obs_region *r);
 

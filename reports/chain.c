@@ -1,0 +1,450 @@
+#include "reports/chain.h"
+
+#include "reports/format.h"
+#include "reports/svg.h"
+#include "reports/wording.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARGIN 16.0
+#define REGION_W 190.0
+#define OBJECT_W 208.0
+#define GAP 56.0
+#define REGION_H 48.0
+#define HEAD_H 34.0 /* name and counts of an object */
+#define BLOCK_H 17.0
+#define MAX_BLOCKS 5
+#define MAX_PAGES 65536 /* of one panel; beyond it pages are not told apart by who sees them */
+#define MAX_COLUMNS 6
+
+/* Pages of an object that are alike: same reach, frames in a row. */
+struct block {
+    uint64_t first, count, frame;
+    int reach; /* regions that see them; -1: unknown */
+};
+
+struct node {
+    uint64_t number; /* of the object; 0: a region's pages where no object was stored */
+    const char *kind;
+    const struct obs_region *owner; /* for number 0 */
+    struct value refs, size, resident;
+    const struct page_run *runs;
+    size_t nruns;
+    int column;
+    double x, y, h;
+    struct block blocks[MAX_BLOCKS];
+    size_t nblocks, more; /* blocks that are not shown */
+};
+
+struct panel {
+    const struct chain_panel *p;
+    struct node *nodes;
+    size_t nnodes;
+    double *region_y;
+    uint64_t *seen; /* sorted: one entry per region and page that shows the frame */
+    size_t nseen;
+    bool counted; /* seen is complete */
+    double height;
+};
+
+static int by_frame(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Takes the frames of runs at pages that nothing above covers. */
+static void see(struct panel *p, unsigned char *covered, uint64_t pages,
+                const struct page_run *runs, size_t n)
+{
+    for (size_t r = 0; r < n; r++)
+        for (uint64_t i = 0; i < runs[r].count && runs[r].first + i < pages; i++) {
+            if (covered[runs[r].first + i])
+                continue;
+            if (runs[r].frame) {
+                covered[runs[r].first + i] = 1;
+                p->seen[p->nseen++] = runs[r].frame + i;
+            }
+        }
+}
+
+static uint64_t region_pages(const struct obs_region *r)
+{
+    uint64_t most = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0;
+
+    for (size_t o = 0; o < r->nobjects; o++)
+        if (r->objects[o].nruns) {
+            const struct page_run *last = &r->objects[o].runs[r->objects[o].nruns - 1];
+
+            most = last->first + last->count > most ? last->first + last->count : most;
+        }
+    return most;
+}
+
+/* Which frames each region shows: the topmost object that has the page wins. */
+static int count_reach(struct panel *p)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < p->p->nregions; i++)
+        sum += region_pages(p->p->regions[i]);
+    p->counted = sum <= MAX_PAGES;
+    if (!p->counted)
+        return 0;
+    p->seen = calloc(sum ? sum : 1, sizeof *p->seen);
+    if (!p->seen)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        const struct obs_region *r = p->p->regions[i];
+        uint64_t pages = region_pages(r);
+        unsigned char *covered = calloc(pages ? pages : 1, 1);
+
+        if (!covered)
+            return -ENOMEM;
+        for (size_t o = 0; o < r->nobjects; o++)
+            see(p, covered, pages, r->objects[o].runs, r->objects[o].nruns);
+        if (r->nobjects == 0)
+            see(p, covered, pages, r->runs, r->nruns);
+        free(covered);
+    }
+    qsort(p->seen, p->nseen, sizeof *p->seen, by_frame);
+    return 0;
+}
+
+static int reach_of(const struct panel *p, uint64_t frame)
+{
+    size_t lo = 0, hi = p->nseen;
+    int n = 0;
+
+    if (!p->counted || frame == 0)
+        return -1;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (p->seen[mid] < frame)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    while (lo + (size_t)n < p->nseen && p->seen[lo + (size_t)n] == frame)
+        n++;
+    return n;
+}
+
+static void add_block(struct node *n, const struct block *b)
+{
+    if (n->nblocks < MAX_BLOCKS)
+        n->blocks[n->nblocks++] = *b;
+    else
+        n->more++;
+}
+
+/* Cuts the node's runs where the reach changes. */
+static void cut_blocks(const struct panel *p, struct node *n)
+{
+    for (size_t r = 0; r < n->nruns; r++) {
+        const struct page_run *run = &n->runs[r];
+        struct block b = {run->first, 1, run->frame, reach_of(p, run->frame)};
+
+        if (n->number == 0 && run->frame == 0)
+            continue; /* nothing behind the page */
+        if (!p->counted || run->frame == 0) {
+            b.count = run->count;
+            add_block(n, &b);
+            continue;
+        }
+        for (uint64_t i = 1; i < run->count; i++) {
+            int reach = reach_of(p, run->frame + i);
+
+            if (reach == b.reach) {
+                b.count++;
+                continue;
+            }
+            add_block(n, &b);
+            b = (struct block){run->first + i, 1, run->frame + i, reach};
+        }
+        add_block(n, &b);
+    }
+    n->h = HEAD_H + BLOCK_H * (double)(n->nblocks + (n->more > 0)) + 6;
+}
+
+static struct node *find_node(struct panel *p, uint64_t number, const struct obs_region *owner)
+{
+    for (size_t i = 0; i < p->nnodes; i++)
+        if (number ? p->nodes[i].number == number : p->nodes[i].owner == owner)
+            return &p->nodes[i];
+    return NULL;
+}
+
+static void add_node(struct panel *p, const struct obs_region *r, const struct obs_object *o)
+{
+    struct node *n = o ? find_node(p, o->number, NULL) : NULL;
+    struct value none = value_na();
+
+    if (!n) {
+        n = &p->nodes[p->nnodes++];
+        *n = (struct node){.number = o ? o->number : 0,
+                           .kind = o ? o->kind : "pages",
+                           .owner = o ? NULL : r,
+                           .refs = o ? o->refs : none,
+                           .size = o ? o->size : none,
+                           .resident = o ? o->resident : r->q[RQ_RESIDENT],
+                           .runs = o ? o->runs : r->runs,
+                           .nruns = o ? o->nruns : r->nruns,
+                           .column = 0,
+                           .y = -1};
+    }
+    if (o && o->depth > n->column)
+        n->column = o->depth < MAX_COLUMNS ? o->depth : MAX_COLUMNS - 1;
+}
+
+static int collect(struct panel *p)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < p->p->nregions; i++)
+        most += p->p->regions[i]->nobjects + 1;
+    p->nodes = calloc(most ? most : 1, sizeof *p->nodes);
+    p->region_y = calloc(p->p->nregions ? p->p->nregions : 1, sizeof *p->region_y);
+    if (!p->nodes || !p->region_y || count_reach(p))
+        return -ENOMEM;
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        const struct obs_region *r = p->p->regions[i];
+        uint64_t framed = 0;
+
+        for (size_t o = 0; o < r->nobjects; o++)
+            add_node(p, r, &r->objects[o]);
+        for (size_t k = 0; k < r->nruns; k++)
+            framed += r->runs[k].frame != 0;
+        if (r->nobjects == 0 && framed)
+            add_node(p, r, NULL);
+    }
+    for (size_t i = 0; i < p->nnodes; i++)
+        cut_blocks(p, &p->nodes[i]);
+    return 0;
+}
+
+/* Regions from the top down; each object beside the first region that leads to it. */
+static void lay_out(struct panel *p)
+{
+    double y = 34, bottom[MAX_COLUMNS] = {0};
+
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        const struct obs_region *r = p->p->regions[i];
+        double next = y + REGION_H + 12;
+
+        p->region_y[i] = y;
+        for (size_t o = 0; o < (r->nobjects ? r->nobjects : 1); o++) {
+            struct node *n =
+                r->nobjects ? find_node(p, r->objects[o].number, NULL) : find_node(p, 0, r);
+
+            if (!n || n->y >= 0)
+                continue;
+            n->x = MARGIN + 10 + REGION_W + GAP + n->column * (OBJECT_W + GAP);
+            n->y = fmax(y, bottom[n->column]);
+            bottom[n->column] = n->y + n->h + 12;
+            if (n->column == 0)
+                next = fmax(next, bottom[0]);
+        }
+        y = next;
+    }
+    for (int c = 0; c < MAX_COLUMNS; c++)
+        y = fmax(y, bottom[c]);
+    p->height = y + 4;
+}
+
+static void range_text(char *buf, size_t cap, const char *prefix, uint64_t first, uint64_t count)
+{
+    if (count > 1)
+        snprintf(buf, cap, "%s%llu–%s%llu", prefix, (unsigned long long)first, prefix,
+                 (unsigned long long)(first + count - 1));
+    else
+        snprintf(buf, cap, "%s%llu", prefix, (unsigned long long)first);
+}
+
+static void draw_block(FILE *out, const struct block *b, double x, double y)
+{
+    int state = b->reach < 0    ? PS_ANON_UNKNOWN
+                : b->reach == 0 ? PS_ZERO
+                : b->reach == 1 ? PS_EXCLUSIVE
+                                : PS_COW;
+    char cls[24], pages[64], frames[64] = "frame unknown", word[32] = "hidden";
+    double room;
+
+    range_text(pages, sizeof pages, "", b->first, b->count);
+    if (b->frame)
+        range_text(frames, sizeof frames, "F", b->frame, b->count);
+    snprintf(cls, sizeof cls, "p%d", state);
+    svg_rect(out, x + 6, y, OBJECT_W - 12, BLOCK_H - 2, 2, cls, NULL);
+    snprintf(cls, sizeof cls, "t s i%d", state);
+    svg_text(out, x + 11, y + 11.5, SVG_START, cls, pages);
+    svg_text(out, x + OBJECT_W - 11, y + 11.5, SVG_END, cls, frames);
+    if (b->reach == 1 || b->reach < 0)
+        return;
+    if (b->reach)
+        snprintf(word, sizeof word, "shared by %d", b->reach);
+    room = OBJECT_W - 30 - svg_text_width(pages, 10.5) - svg_text_width(frames, 10.5);
+    if (svg_text_width(word, 10.5) < room)
+        svg_text(out, x + 11 + svg_text_width(pages, 10.5) + room / 2 + 4, y + 11.5, SVG_MIDDLE,
+                 cls, word);
+}
+
+static void draw_node(FILE *out, const struct node *n, double top)
+{
+    char name[96], counts[160], a[FORMAT_MAX], b[FORMAT_MAX];
+    double y = top + n->y;
+    size_t at = 0;
+
+    svg_rect(out, n->x, y, OBJECT_W, n->h, 4, "box", NULL);
+    if (n->number)
+        snprintf(name, sizeof name, "O%llu %.60s", (unsigned long long)n->number, n->kind);
+    else
+        snprintf(name, sizeof name, "%s", n->kind);
+    svg_text(out, n->x + 8, y + 15, SVG_START, "t b", name);
+    counts[0] = '\0';
+    if (value_is_known(n->refs))
+        at = (size_t)snprintf(counts, sizeof counts, "%s, ", format_noun(a, n->refs.n, "ref"));
+    snprintf(counts + at, sizeof counts - at, "%s resident%s%s",
+             value_is_known(n->resident) ? format_count(a, n->resident.n) : "?",
+             value_is_known(n->size) ? " of " : "",
+             value_is_known(n->size) ? format_noun(b, n->size.n, "page") : "");
+    svg_text(out, n->x + 8, y + 29, SVG_START, "t m s", counts);
+    for (size_t i = 0; i < n->nblocks; i++)
+        draw_block(out, &n->blocks[i], n->x, y + HEAD_H + BLOCK_H * (double)i);
+    if (n->more) {
+        snprintf(counts, sizeof counts, "and %s", format_noun(a, (int64_t)n->more, "more run"));
+        svg_text(out, n->x + 11, y + HEAD_H + BLOCK_H * (double)n->nblocks + 11, SVG_START, "t m s",
+                 counts);
+    }
+}
+
+static void draw_region(FILE *out, const struct obs_region *r, double y)
+{
+    char label[300], mode[64], note[128], a[FORMAT_MAX];
+
+    svg_rect(out, MARGIN + 10, y, REGION_W, REGION_H, 4, "box", NULL);
+    svg_text(out, MARGIN + 18, y + 15, SVG_START, "t b", wording_label(label, sizeof label, r, 22));
+    svg_text(out, MARGIN + 18, y + 29, SVG_START, "t s", wording_mode(mode, sizeof mode, r));
+    snprintf(note, sizeof note, "%s%s",
+             value_is_known(r->q[RQ_PAGES]) ? format_noun(a, r->q[RQ_PAGES].n, "page") : "? pages",
+             r->needs_copy > 0    ? ", needs copy"
+             : r->needs_copy == 0 ? ", no copy needed"
+                                  : "");
+    svg_text(out, MARGIN + 18, y + 42, SVG_START, "t m s", note);
+}
+
+/* A bracket between neighbouring objects of one column that hold the same frames. */
+static void draw_same(FILE *out, const struct panel *p, double top)
+{
+    for (size_t i = 0; i < p->nnodes; i++)
+        for (size_t k = i + 1; k < p->nnodes; k++) {
+            const struct node *a = &p->nodes[i], *b = &p->nodes[k];
+            double x = a->x + OBJECT_W, y1 = top + a->y + a->h - 14, y2 = top + b->y + 14;
+
+            if (a->column != b->column || !a->nblocks || !b->nblocks || !a->blocks[0].frame ||
+                a->blocks[0].frame != b->blocks[0].frame)
+                continue;
+            fprintf(out, "<path d=\"M%.1f %.1fh12V%.1fh-12\" class=\"link weak\"/>\n", x, y1, y2);
+            svg_text(out, x + 17, (y1 + y2) / 2 + 4, SVG_START, "t m s", "same frames");
+            break;
+        }
+}
+
+static void draw_links(FILE *out, struct panel *p, double top)
+{
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        const struct obs_region *r = p->p->regions[i];
+        double x = MARGIN + 10 + REGION_W, y = top + p->region_y[i] + REGION_H / 2;
+
+        for (size_t o = 0; o < (r->nobjects ? r->nobjects : 1); o++) {
+            struct node *n =
+                r->nobjects ? find_node(p, r->objects[o].number, NULL) : find_node(p, 0, r);
+
+            if (!n)
+                break;
+            svg_link(out, x, y, n->x, top + n->y + 18, "link", 1);
+            x = n->x + OBJECT_W;
+            y = top + n->y + 18;
+        }
+    }
+}
+
+static void draw_panel(FILE *out, struct panel *p, double top, double width)
+{
+    svg_line(out, MARGIN, top + 4, width - MARGIN, top + 4, "grid");
+    svg_text(out, MARGIN, top + 22, SVG_START, "t b", p->p->title);
+    draw_links(out, p, top);
+    draw_same(out, p, top);
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        draw_region(out, p->p->regions[i], top + p->region_y[i]);
+        if (p->p->regions[i]->nobjects == 0 && !find_node(p, 0, p->p->regions[i]))
+            svg_text(out, MARGIN + 10 + REGION_W + 14, top + p->region_y[i] + REGION_H / 2 + 4,
+                     SVG_START, "t m s", "nothing behind it");
+    }
+    for (size_t i = 0; i < p->nnodes; i++)
+        draw_node(out, &p->nodes[i], top);
+}
+
+static void draw_legend(FILE *out)
+{
+    static const struct {
+        int state;
+        const char *text;
+    } entries[] = {{PS_EXCLUSIVE, "seen by one region"},
+                   {PS_COW, "seen by several: shared"},
+                   {PS_ZERO, "seen by none: a page above hides it"},
+                   {PS_ANON_UNKNOWN, "not known"}};
+    double x = MARGIN;
+
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        char cls[16];
+
+        snprintf(cls, sizeof cls, "p%d", entries[i].state);
+        svg_rect(out, x, 50, 15, 13, 2, cls, NULL);
+        svg_text(out, x + 21, 61, SVG_START, "t m s", entries[i].text);
+        x += 42 + svg_text_width(entries[i].text, 10.5);
+    }
+}
+
+static void panel_release(struct panel *p)
+{
+    free(p->nodes);
+    free(p->region_y);
+    free(p->seen);
+}
+
+int chain_draw(FILE *out, const char *title, const struct chain_panel *panels, size_t n)
+{
+    struct panel *all = calloc(n ? n : 1, sizeof *all);
+    double height = 76, width = 860;
+    int rc = all ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        all[i].p = &panels[i];
+        rc = collect(&all[i]);
+        if (rc)
+            break;
+        lay_out(&all[i]);
+        height += all[i].height;
+        for (size_t k = 0; k < all[i].nnodes; k++)
+            width = fmax(width, all[i].nodes[k].x + OBJECT_W + MARGIN + 96);
+    }
+    svg_begin(out, width, height + MARGIN, title);
+    svg_text(out, MARGIN, 22, SVG_START, "t b h", title);
+    svg_text(out, MARGIN, 40, SVG_START, "t m",
+             "Regions, the memory objects behind them from the top down, pages with their frames.");
+    draw_legend(out);
+    height = 72;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        draw_panel(out, &all[i], height, width);
+        height += all[i].height;
+    }
+    svg_end(out);
+    for (size_t i = 0; i < n && all; i++)
+        panel_release(&all[i]);
+    free(all);
+    return rc;
+}
