@@ -1,0 +1,216 @@
+#include "probes/observation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void observation_init(struct observation *o)
+{
+    *o = (struct observation){0};
+    for (int i = 0; i < TQ__COUNT; i++)
+        o->totals[i] = value_na();
+}
+
+static void region_release(struct obs_region *r)
+{
+    free(r->observed);
+    free(r->region);
+    free(r->case_name);
+    free(r->runs);
+    for (size_t i = 0; i < r->nobjects; i++)
+        free(r->objects[i].runs);
+    free(r->objects);
+}
+
+void observation_release(struct observation *o)
+{
+    for (size_t i = 0; i < o->nprocesses; i++)
+        free(o->processes[i].actor);
+    for (size_t i = 0; i < o->nregions; i++)
+        region_release(&o->regions[i]);
+    for (size_t i = 0; i < o->nsharing; i++) {
+        free(o->sharing[i].actor_a);
+        free(o->sharing[i].actor_b);
+    }
+    for (size_t i = 0; i < o->nchecks; i++) {
+        free(o->checks[i].observed);
+        free(o->checks[i].region);
+        free(o->checks[i].case_name);
+        free(o->checks[i].detail);
+    }
+    free(o->processes);
+    free(o->regions);
+    free(o->sharing);
+    free(o->checks);
+    free(o->costs);
+    free(o->system_source);
+    observation_init(o);
+}
+
+/* Appends one zeroed element to a list of n elements whose room doubles at powers of two. */
+static void *append(void **list, size_t *n, size_t size)
+{
+    char *grown = *list;
+
+    if ((*n & (*n - 1)) == 0) {
+        grown = realloc(*list, (*n ? *n * 2 : 1) * size);
+        if (!grown)
+            return NULL;
+        *list = grown;
+    }
+    memset(grown + *n * size, 0, size);
+    return grown + (*n)++ * size;
+}
+
+#define APPEND(list, n) append((void **)&(list), &(n), sizeof *(list))
+
+/* Copies text into *to; NULL stays NULL. */
+static int copy_text(char **to, const char *text)
+{
+    *to = text ? strdup(text) : NULL;
+    return text && !*to ? -ENOMEM : 0;
+}
+
+struct obs_process *observation_add_process(struct observation *o, const char *actor)
+{
+    struct obs_process *p = APPEND(o->processes, o->nprocesses);
+
+    if (!p)
+        return NULL;
+    for (int i = 0; i < PQ__COUNT; i++)
+        p->q[i] = value_na();
+    if (copy_text(&p->actor, actor) < 0) {
+        o->nprocesses--;
+        return NULL;
+    }
+    return p;
+}
+
+struct obs_region *observation_add_region(struct observation *o, const char *observed,
+                                          const char *region, const char *case_name)
+{
+    struct obs_region *r = APPEND(o->regions, o->nregions);
+
+    if (!r)
+        return NULL;
+    for (int i = 0; i < RQ__COUNT; i++)
+        r->q[i] = value_na();
+    r->needs_copy = -1;
+    if (copy_text(&r->observed, observed) < 0 || copy_text(&r->region, region) < 0 ||
+        copy_text(&r->case_name, case_name) < 0) {
+        region_release(r);
+        o->nregions--;
+        return NULL;
+    }
+    return r;
+}
+
+struct obs_sharing *observation_add_sharing(struct observation *o, const char *a, const char *b)
+{
+    struct obs_sharing *s = APPEND(o->sharing, o->nsharing);
+
+    if (!s)
+        return NULL;
+    s->region_frames = s->frames = value_na();
+    if (copy_text(&s->actor_a, a) < 0 || copy_text(&s->actor_b, b) < 0) {
+        free(s->actor_a);
+        o->nsharing--;
+        return NULL;
+    }
+    return s;
+}
+
+struct obs_check *observation_add_check(struct observation *o, const char *check,
+                                        const char *observed, const char *region)
+{
+    struct obs_check *c = APPEND(o->checks, o->nchecks);
+
+    if (!c)
+        return NULL;
+    c->check = check;
+    c->left = c->right = value_na();
+    c->verdict = CHECK_NOT_CHECKED;
+    if (copy_text(&c->observed, observed) < 0 || copy_text(&c->region, region) < 0) {
+        free(c->observed);
+        o->nchecks--;
+        return NULL;
+    }
+    return c;
+}
+
+struct obs_cost *observation_add_cost(struct observation *o, const char *probe)
+{
+    struct obs_cost *c = APPEND(o->costs, o->ncosts);
+
+    if (!c)
+        return NULL;
+    c->probe = probe;
+    c->faults_induced = value_na();
+    return c;
+}
+
+struct obs_object *obs_region_add_object(struct obs_region *r)
+{
+    struct obs_object *object = APPEND(r->objects, r->nobjects);
+
+    if (object)
+        object->refs = object->size = object->resident = object->offset = value_na();
+    return object;
+}
+
+static bool continues(const struct page_run *a, const struct page_run *b)
+{
+    return a->first + a->count == b->first && a->state == b->state && a->huge == b->huge &&
+           a->mapcount == b->mapcount && a->inferred == b->inferred &&
+           (a->frame ? b->frame == a->frame + a->count : b->frame == 0);
+}
+
+int obs_region_add_run(struct obs_region *r, const struct page_run *run)
+{
+    struct page_run *slot;
+
+    if (r->nruns && continues(&r->runs[r->nruns - 1], run)) {
+        r->runs[r->nruns - 1].count += run->count;
+        return 0;
+    }
+    slot = APPEND(r->runs, r->nruns);
+    if (!slot)
+        return -ENOMEM;
+    *slot = *run;
+    return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+struct obs_region *observation_find_region(const struct observation *o, const char *observed,
+                                           const char *region, const char *case_name)
+{
+    for (size_t i = 0; i < o->nregions; i++) {
+        struct obs_region *r = &o->regions[i];
+
+        if (same_text(r->observed, observed) && same_text(r->region, region) &&
+            same_text(r->case_name, case_name))
+            return r;
+    }
+    return NULL;
+}
+
+struct obs_process *observation_find_process(const struct observation *o, const char *actor)
+{
+    for (size_t i = 0; i < o->nprocesses; i++)
+        if (same_text(o->processes[i].actor, actor))
+            return &o->processes[i];
+    return NULL;
+}
+
+enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs)
+{
+    if (no_object)
+        return SM_EMPTY;
+    if (shadow_depth > 0 || needs_copy)
+        return SM_COW;
+    return refs <= 1 ? SM_PRIVATE : SM_SHARED;
+}
