@@ -1,0 +1,166 @@
+#include "probes/frames.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CHUNK_BITS 9
+#define CHUNK_FRAMES (1u << CHUNK_BITS)
+
+struct frame_chunk {
+    uint64_t id; /* frame number >> CHUNK_BITS */
+    uint32_t slot[CHUNK_FRAMES];
+};
+
+static uint32_t hash(uint64_t id)
+{
+    return (uint32_t)((id * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
+/* Where the chunk is, or would be. */
+static struct frame_chunk **place(struct frame_chunk **table, uint32_t ntable, uint64_t id)
+{
+    uint32_t i = hash(id) & (ntable - 1);
+
+    while (table[i] && table[i]->id != id)
+        i = (i + 1) & (ntable - 1);
+    return &table[i];
+}
+
+static int grow_table(struct frames *f)
+{
+    uint32_t ntable = f->ntable ? f->ntable * 2 : 256;
+    struct frame_chunk **table = calloc(ntable, sizeof(*table));
+
+    if (!table)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->ntable; i++)
+        if (f->table[i])
+            *place(table, ntable, f->table[i]->id) = f->table[i];
+    free(f->table);
+    f->table = table;
+    f->ntable = ntable;
+    return 0;
+}
+
+static struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
+{
+    struct frame_chunk **at;
+
+    if (f->last && f->last->id == id)
+        return f->last;
+    if (f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
+        return NULL;
+    at = place(f->table, f->ntable, id);
+    if (!*at) {
+        *at = calloc(1, sizeof **at);
+        if (!*at)
+            return NULL;
+        (*at)->id = id;
+        f->nchunks++;
+    }
+    return f->last = *at;
+}
+
+/* Grows one array to cap elements of the given size, the new part zeroed. */
+static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
+{
+    void **at = array;
+    char *grown = realloc(*at, cap * size);
+
+    if (!grown)
+        return -ENOMEM;
+    memset(grown + old * size, 0, (cap - old) * size);
+    *at = grown;
+    return 0;
+}
+
+static int grow_slots(struct frames *f)
+{
+    uint32_t cap = f->cap ? f->cap + f->cap / 2 : 1024;
+
+    if (cap < f->cap || grow_array(&f->number, f->cap, cap, sizeof *f->number) < 0 ||
+        grow_array(&f->label, f->cap, cap, sizeof *f->label) < 0 ||
+        grow_array(&f->own, f->cap, cap, sizeof *f->own) < 0)
+        return -ENOMEM;
+    f->cap = cap;
+    return 0;
+}
+
+uint32_t frames_slot(struct frames *f, uint64_t number)
+{
+    struct frame_chunk *chunk = find_chunk(f, number >> CHUNK_BITS);
+    uint32_t *slot;
+
+    if (!chunk)
+        return 0;
+    slot = &chunk->slot[number & (CHUNK_FRAMES - 1)];
+    if (*slot)
+        return *slot;
+    if (f->n + 1 >= f->cap && grow_slots(f) < 0)
+        return 0;
+    *slot = ++f->n;
+    f->number[*slot] = number;
+    return *slot;
+}
+
+uint32_t frames_label(struct frames *f, uint32_t slot)
+{
+    if (!slot)
+        return 0;
+    if (!f->label[slot])
+        f->label[slot] = ++f->labels;
+    return f->label[slot];
+}
+
+void frames_forget_owners(struct frames *f)
+{
+    if (f->own)
+        memset(f->own, 0, (f->n + 1) * sizeof *f->own);
+}
+
+void frames_release(struct frames *f)
+{
+    for (uint32_t i = 0; i < f->ntable; i++)
+        free(f->table[i]);
+    free(f->table);
+    free(f->number);
+    free(f->label);
+    free(f->own);
+    *f = (struct frames){0};
+}
+
+int frame_set_reserve(struct frame_set *s, uint32_t slot)
+{
+    uint32_t need = slot / 64 + 1, cap = s->nwords ? s->nwords : 64;
+
+    if (need <= s->nwords)
+        return 0;
+    while (cap < need)
+        cap += cap / 2;
+    if (grow_array(&s->words, s->nwords, cap, sizeof *s->words) < 0)
+        return -ENOMEM;
+    s->nwords = cap;
+    return 0;
+}
+
+void frame_set_clear(struct frame_set *s)
+{
+    if (s->words)
+        memset(s->words, 0, s->nwords * sizeof *s->words);
+}
+
+void frame_set_release(struct frame_set *s)
+{
+    free(s->words);
+    *s = (struct frame_set){0};
+}
+
+uint64_t frame_set_common(const struct frame_set *a, const struct frame_set *b)
+{
+    uint32_t n = a->nwords < b->nwords ? a->nwords : b->nwords;
+    uint64_t common = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        common += (uint64_t)__builtin_popcountll(a->words[i] & b->words[i]);
+    return common;
+}
