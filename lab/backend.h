@@ -24,11 +24,19 @@ struct backend_options {
     void *progress_arg;
 };
 
+/* Stamps that a read compared. A wrong one is a failed expectation: contents leaked. */
+struct stamp_result {
+    uint64_t checked, wrong; /* pages */
+    uint64_t first_wrong;    /* page index */
+    char found;              /* letter on the first wrong page; 0: no stamp there */
+};
+
 /* What one step gave. The caller inits obs and releases all. */
 struct step_result {
     struct observation obs;
-    uint64_t start_ns;                /* CLOCK_MONOTONIC; GNU Mach: guest clock */
-    uint64_t dur_ns;                  /* the action alone, as the actor measured it */
+    uint64_t start_ns; /* CLOCK_MONOTONIC; GNU Mach: guest clock */
+    uint64_t dur_ns;   /* the action alone, as the actor measured it */
+    struct stamp_result stamps;
     struct store_transfer *transfers; /* descriptors that this step sent or received */
     size_t ntransfers;
     struct store_message *message; /* message that this step received, or NULL */
@@ -56,6 +64,9 @@ struct backend {
     void (*end)(struct backend_run *r);
     void (*session_close)(struct session *s);
 };
+
+void step_result_init(struct step_result *r);
+void step_result_release(struct step_result *r);
 
 extern const struct backend backend_linux, backend_gnumach;
 

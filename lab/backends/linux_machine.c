@@ -1,0 +1,111 @@
+#include "lab/backends/linux_machine.h"
+
+#include "lab/version.h"
+#include "probes/system.h"
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct caps *machine_caps(void)
+{
+    static struct caps caps; /* one machine per program: probed once */
+    static bool probed;
+
+    if (!probed)
+        caps_probe(&caps);
+    probed = true;
+    return &caps;
+}
+
+static int check_capabilities(const struct plan *plan, struct err *e)
+{
+    const struct caps *c = machine_caps();
+
+    for (size_t i = 0; i < plan->nneeds; i++) {
+        int cap = cap_index(plan->needs[i]);
+
+        if (cap < 0 || c->have[cap])
+            continue;
+        return err_set(e, ENOTSUP,
+                       "cannot run '%s' here: capability '%s' is missing (%s); to get it: %s",
+                       plan->name, plan->needs[i], c->reason[cap], cap_rows[cap].how);
+    }
+    return 0;
+}
+
+/* The memory that the regions can take at once, and a sixteenth on top for page tables and us. */
+static int check_memory(const struct plan *plan, struct err *e)
+{
+    uint64_t page_kb = machine_caps()->page_size / 1024;
+    uint64_t needed_kb = plan->peak_pages * page_kb;
+    struct value available = system_memory_for_a_run(machine_caps());
+
+    needed_kb += needed_kb / 16;
+    if (!value_is_known(available) || needed_kb <= (uint64_t)available.n)
+        return 0;
+    return err_set(e, ENOTSUP,
+                   "cannot run '%s' here: memory is missing: it needs up to %" PRIu64
+                   " MiB and %" PRId64 " MiB are available",
+                   plan->name, needed_kb / 1024, available.n / 1024);
+}
+
+int machine_check(const struct plan *plan, struct err *e)
+{
+    int rc = check_capabilities(plan, e);
+
+    return rc < 0 ? rc : check_memory(plan, e);
+}
+
+static char *machine_json(void)
+{
+    cJSON *o = cJSON_CreateObject();
+    char *text;
+
+    cJSON_AddStringToObject(o, "cowlab", COWLAB_VERSION);
+    cJSON_AddNumberToObject(o, "cpus", (double)sysconf(_SC_NPROCESSORS_ONLN));
+    cJSON_AddNumberToObject(o, "memory_kb",
+                            (double)sysconf(_SC_PHYS_PAGES) *
+                                ((double)machine_caps()->page_size / 1024));
+    cJSON_AddNumberToObject(o, "page_size", (double)machine_caps()->page_size);
+    cJSON_AddBoolToObject(o, "root", geteuid() == 0);
+    text = cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    return text;
+}
+
+static char *capabilities_json(void)
+{
+    const struct caps *c = machine_caps();
+    cJSON *list = cJSON_CreateArray();
+    char *text;
+
+    for (int i = 0; i < CAP__COUNT; i++) {
+        cJSON *row = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(row, "name", cap_rows[i].name);
+        cJSON_AddBoolToObject(row, "have", c->have[i]);
+        cJSON_AddStringToObject(row, "unlocks", cap_rows[i].unlocks);
+        if (!c->have[i]) {
+            cJSON_AddStringToObject(row, "reason", c->reason[i]);
+            cJSON_AddStringToObject(row, "how", cap_rows[i].how);
+        }
+        cJSON_AddItemToArray(list, row);
+    }
+    text = cJSON_PrintUnformatted(list);
+    cJSON_Delete(list);
+    return text;
+}
+
+int machine_describe(struct run_info *info, struct err *e)
+{
+    info->kernel = strdup(machine_caps()->kernel);
+    info->machine = machine_json();
+    info->capabilities = capabilities_json();
+    if (info->kernel && info->machine && info->capabilities)
+        return 0;
+    run_info_release(info);
+    return err_set(e, ENOMEM, "out of memory");
+}

@@ -1,0 +1,158 @@
+#include "lab/backends/linux_regions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Copies that may be NULL; *ok turns false without memory. */
+static char *copy(const char *s, bool *ok)
+{
+    char *c = s ? strdup(s) : NULL;
+
+    if (s && !c)
+        *ok = false;
+    return c;
+}
+
+static void region_free(struct held_region *r)
+{
+    free(r->name);
+    free(r->case_name);
+}
+
+int held_add(struct held_regions *h, const char *name, const char *case_name, uint64_t start,
+             uint64_t len, enum map_kind kind)
+{
+    struct held_region *grown = realloc(h->list, (h->count + 1) * sizeof *grown);
+    struct held_region *r;
+    bool ok = true;
+
+    if (!grown)
+        return -ENOMEM;
+    h->list = grown;
+    r = &h->list[h->count];
+    *r = (struct held_region){
+        .name = copy(name, &ok),
+        .case_name = copy(case_name, &ok),
+        .start = start,
+        .len = len,
+        .kind = kind,
+        .inherit = kind == MK_SHARED || kind == MK_MEMFD_SHARED ? INH_SHARE : INH_COPY,
+    };
+    if (!ok) {
+        region_free(r);
+        return -ENOMEM;
+    }
+    h->count++;
+    return 0;
+}
+
+int held_inherit(struct held_regions *child, const struct held_regions *parent)
+{
+    for (size_t i = 0; i < parent->count; i++) {
+        const struct held_region *r = &parent->list[i];
+
+        if (r->inherit == INH_NONE)
+            continue;
+        if (held_add(child, r->name, r->case_name, r->start, r->len, r->kind) < 0)
+            return -ENOMEM;
+        child->list[child->count - 1].inherit = r->inherit;
+    }
+    return 0;
+}
+
+struct held_region *held_find(const struct held_regions *h, const char *name, const char *case_name)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (same(h->list[i].name, name) && same(h->list[i].case_name, case_name))
+            return &h->list[i];
+    return NULL;
+}
+
+void held_remove(struct held_regions *h, struct held_region *r)
+{
+    size_t at = (size_t)(r - h->list);
+
+    region_free(r);
+    memmove(r, r + 1, (h->count - at - 1) * sizeof *r);
+    h->count--;
+}
+
+void held_clear(struct held_regions *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        region_free(&h->list[i]);
+    free(h->list);
+    *h = (struct held_regions){0};
+}
+
+static void carried_free(struct carried *c)
+{
+    free(c->to);
+    free(c->region);
+    free(c->case_name);
+    if (c->fd >= 0)
+        close(c->fd);
+}
+
+int carried_add(struct carried_list *c, const char *to, const char *region, const char *case_name,
+                int fd, uint64_t len)
+{
+    struct carried *grown = realloc(c->list, (c->count + 1) * sizeof *grown);
+    struct carried *m;
+    bool ok = true;
+
+    if (!grown) {
+        if (fd >= 0)
+            close(fd);
+        return -ENOMEM;
+    }
+    c->list = grown;
+    m = &c->list[c->count];
+    *m = (struct carried){copy(to, &ok), copy(region, &ok), copy(case_name, &ok), fd, len};
+    if (!ok) {
+        carried_free(m);
+        return -ENOMEM;
+    }
+    c->count++;
+    return 0;
+}
+
+static void carried_remove(struct carried_list *c, size_t at)
+{
+    carried_free(&c->list[at]);
+    memmove(&c->list[at], &c->list[at + 1], (c->count - at - 1) * sizeof *c->list);
+    c->count--;
+}
+
+void carried_arrived(struct carried_list *c, const char *to, const char *region,
+                     const char *case_name)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (same(c->list[i].to, to) && same(c->list[i].region, region) &&
+            same(c->list[i].case_name, case_name)) {
+            carried_remove(c, i);
+            return;
+        }
+}
+
+void carried_drop(struct carried_list *c, const char *to)
+{
+    for (size_t i = c->count; i-- > 0;)
+        if (same(c->list[i].to, to))
+            carried_remove(c, i);
+}
+
+void carried_clear(struct carried_list *c)
+{
+    while (c->count)
+        carried_remove(c, c->count - 1);
+    free(c->list);
+    *c = (struct carried_list){0};
+}

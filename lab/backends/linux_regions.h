@@ -1,0 +1,55 @@
+/* linux_regions: which regions of the scenario each actor has now, and which messages are on their
+ * way; what the observer is told to look at. Pure bookkeeping: no system calls but close. */
+#ifndef LAB_BACKENDS_LINUX_REGIONS_H
+#define LAB_BACKENDS_LINUX_REGIONS_H
+
+#include "lab/scenario.h"
+#include "probes/observer.h"
+
+struct held_region {
+    char *name, *case_name; /* case_name may be NULL */
+    uint64_t start, len;    /* bytes */
+    enum map_kind kind;
+    enum inherit inherit;
+    bool written; /* by the step that is being carried out */
+};
+
+struct held_regions {
+    struct held_region *list;
+    size_t count;
+};
+
+/* All return 0 or -ENOMEM. */
+int held_add(struct held_regions *h, const char *name, const char *case_name, uint64_t start,
+             uint64_t len, enum map_kind kind);
+/* What a fork's child gets: everything but what is not inherited. */
+int held_inherit(struct held_regions *child, const struct held_regions *parent);
+struct held_region *held_find(const struct held_regions *h, const char *name,
+                              const char *case_name);
+void held_remove(struct held_regions *h, struct held_region *r);
+void held_clear(struct held_regions *h);
+
+/* Memory that a message carries at the moment. */
+struct carried {
+    char *to; /* receiving actor */
+    char *region, *case_name;
+    int fd; /* the memory object, or -1 */
+    uint64_t len;
+};
+
+struct carried_list {
+    struct carried *list;
+    size_t count;
+};
+
+/* Takes fd in every case. */
+int carried_add(struct carried_list *c, const char *to, const char *region, const char *case_name,
+                int fd, uint64_t len);
+/* The oldest one to this actor arrived. */
+void carried_arrived(struct carried_list *c, const char *to, const char *region,
+                     const char *case_name);
+/* The actor is gone, and what was on its way to it. */
+void carried_drop(struct carried_list *c, const char *to);
+void carried_clear(struct carried_list *c);
+
+#endif

@@ -1,0 +1,38 @@
+/* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c.
+ * Data goes to stdout, progress and errors to stderr; exit codes are in lab/exits.h. */
+#ifndef LAB_CLI_CLI_H
+#define LAB_CLI_CLI_H
+
+#include "db/store.h"
+#include "lab/exits.h"
+#include "probes/err.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+int cmd_list(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+/* A growing list of words from the command line. */
+struct words {
+    const char **list;
+    size_t count;
+};
+void words_add(struct words *w, const char *word);
+
+/* Prints "cowlab: <message>" and returns code. */
+int cli_fail(int code, const struct err *e);
+
+/* --db FILE, else $COWLAB_DB, else cowlab.db. */
+const char *cli_database(const char *given);
+
+/* Colour only on a terminal and never with NO_COLOR (no-color.org). */
+bool cli_colour(FILE *out);
+
+/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called. */
+extern volatile int cli_stop;
+void cli_catch_signals(void);
+
+#endif

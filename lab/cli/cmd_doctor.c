@@ -1,0 +1,109 @@
+/* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
+#include "lab/cli/cli.h"
+#include "probes/caps.h"
+#include <argp.h>
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct doctor_arguments {
+    bool json;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "as JSON", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct doctor_arguments *a = state->input;
+
+    (void)arg;
+    if (key != 'j')
+        return ARGP_ERR_UNKNOWN;
+    a->json = true;
+    return 0;
+}
+
+static void print_json(const struct caps *c)
+{
+    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "capabilities");
+    char *text;
+
+    cJSON_AddStringToObject(o, "kernel", c->kernel);
+    cJSON_AddNumberToObject(o, "page_size", (double)c->page_size);
+    cJSON_AddNumberToObject(o, "huge_page_size", (double)c->huge_page_size);
+    cJSON_AddBoolToObject(o, "helper", c->via_helper);
+    for (int i = 0; i < CAP__COUNT; i++) {
+        cJSON *row = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(row, "name", cap_rows[i].name);
+        cJSON_AddBoolToObject(row, "have", c->have[i]);
+        cJSON_AddStringToObject(row, "unlocks", cap_rows[i].unlocks);
+        cJSON_AddStringToObject(row, "how", cap_rows[i].how);
+        if (!c->have[i])
+            cJSON_AddStringToObject(row, "reason", c->reason[i]);
+        cJSON_AddItemToArray(list, row);
+    }
+    text = cJSON_Print(o);
+    if (text)
+        puts(text);
+    free(text);
+    cJSON_Delete(o);
+}
+
+static void print_missing(const struct caps *c, int i)
+{
+    printf("  %-14s no    %s\n", cap_rows[i].name, cap_rows[i].unlocks);
+    printf("  %-14s       here: %s; to get it: %s\n", "", c->reason[i], cap_rows[i].how);
+}
+
+static void print_text(const struct caps *c)
+{
+    bool green = cli_colour(stdout);
+    int missing = 0;
+
+    printf("%s, pages of %llu bytes, %s\n\n", c->kernel, (unsigned long long)c->page_size,
+           geteuid() == 0  ? "as root"
+           : c->via_helper ? "as an ordinary user with a privileged cowprobe"
+                           : "as an ordinary user");
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (c->have[i])
+            printf("  %-14s %syes%s   %s\n", cap_rows[i].name, green ? "\033[32m" : "",
+                   green ? "\033[0m" : "", cap_rows[i].unlocks);
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (!c->have[i] && missing++ == 0)
+            printf("\nMissing here:\n\n");
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (!c->have[i])
+            print_missing(c, i);
+    if (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS])
+        printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
+               "  sudo setcap cap_sys_admin,cap_dac_read_search,cap_sys_ptrace=ep \"$(command -v "
+               "cowprobe)\"\n"
+               "Everything runs without it; what cannot be seen is reported as unknown.\n");
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options, parse_option,
+        NULL,    "Probes what this machine lets the lab see, and says what would unlock the rest.",
+        NULL,    NULL,
+        NULL};
+    struct doctor_arguments a = {0};
+    struct caps *caps = calloc(1, sizeof *caps);
+
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    if (!caps)
+        return EXIT_RUNNING;
+    caps_probe(caps);
+    if (a.json)
+        print_json(caps);
+    else
+        print_text(caps);
+    free(caps);
+    return EXIT_DONE;
+}

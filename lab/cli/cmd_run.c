@@ -1,0 +1,167 @@
+/* cowlab run SCENARIO...: parse all, check all, then run what can run. */
+#include "lab/cli/cli.h"
+#include "lab/runner.h"
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct run_arguments {
+    struct words scenarios;
+    const char *backend, *db;
+    struct param_setting *params;
+    size_t nparams;
+    bool pause, json;
+};
+
+static const struct argp_option options[] = {
+    {"backend", 'b', "NAME", 0, "where to run: linux (default) or gnumach", 0},
+    {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
+    {"param", 'p', "KEY=VALUE", 0, "set a parameter of the scenario; may be repeated", 0},
+    {"pause", 'P', NULL, 0, "wait for Enter before each step", 0},
+    {"json", 'j', NULL, 0, "print the run as one JSON document instead of a timeline", 0},
+    {0},
+};
+
+static void add_param(struct run_arguments *a, char *text, struct argp_state *state)
+{
+    char *equals = strchr(text, '=');
+    struct param_setting *grown;
+
+    if (!equals || equals == text)
+        argp_error(state, "--param wants KEY=VALUE, not '%s'", text);
+    grown = realloc(a->params, (a->nparams + 1) * sizeof *grown);
+    if (!grown)
+        argp_failure(state, EXIT_RUNNING, ENOMEM, "cannot keep the parameters");
+    *equals = '\0';
+    a->params = grown;
+    a->params[a->nparams++] = (struct param_setting){text, equals + 1};
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct run_arguments *a = state->input;
+
+    switch (key) {
+    case 'b':
+        a->backend = arg;
+        return 0;
+    case 'd':
+        a->db = arg;
+        return 0;
+    case 'p':
+        add_param(a, arg, state);
+        return 0;
+    case 'P':
+        a->pause = true;
+        return 0;
+    case 'j':
+        a->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        words_add(&a->scenarios, arg);
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "name a scenario; 'cowlab list' shows them");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Reads one scenario into a plan and asks the backend whether it can be carried out here. Returns
+ * an exit code; *out stays NULL unless it can run. */
+static int prepare(const char *name, const struct backend *backend, const struct run_arguments *a,
+                   struct plan **out)
+{
+    struct plan *plan;
+    struct err e;
+    char *text, *origin;
+    size_t len;
+    int rc;
+
+    if (scenario_load(name, &text, &len, &origin, &e) < 0)
+        return cli_fail(EXIT_USAGE, &e);
+    rc = plan_parse(&plan, text, len, origin, backend->name, backend->page_size(), a->params,
+                    a->nparams, &e);
+    free(text);
+    free(origin);
+    if (rc < 0) {
+        fprintf(stderr, "%s\n", e.msg); /* it begins with the place */
+        return rc == -ENOMEM ? EXIT_RUNNING : EXIT_USAGE;
+    }
+    rc = backend->check(plan, &e);
+    if (rc < 0) {
+        plan_free(plan);
+        return cli_fail(rc == -ENOTSUP ? EXIT_MACHINE : EXIT_RUNNING, &e);
+    }
+    *out = plan;
+    return EXIT_DONE;
+}
+
+static int run_prepared(const struct backend *backend, struct plan **plans, size_t nplans,
+                        const struct run_arguments *a)
+{
+    struct runner_options opt = {
+        .stop = &cli_stop,
+        .pause = a->pause,
+        .json = a->json,
+        .colour = cli_colour(stdout),
+        .out = stdout,
+        .log = stderr,
+    };
+    struct store *store;
+    struct err e;
+    int code;
+
+    if (store_open(&store, cli_database(a->db), STORE_CREATE, &e) < 0)
+        return cli_fail(EXIT_RUNNING, &e);
+    cli_catch_signals();
+    code = run_plans(backend, (const struct plan *const *)plans, nplans, store, &opt);
+    store_close(store);
+    return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "SCENARIO...",
+        "Carries out scenarios (names from 'cowlab list', or paths), looks at every process after "
+        "every step, stores what was seen and prints it.",
+        NULL,
+        NULL,
+        NULL};
+    struct run_arguments a = {.backend = "linux"};
+    const struct backend *backend;
+    struct plan **plans;
+    size_t nplans = 0;
+    int code = EXIT_DONE;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    backend = backend_find(a.backend);
+    if (!backend) {
+        fprintf(stderr, "cowlab: there is no backend '%s'; there are:", a.backend);
+        for (size_t i = 0; backends[i]; i++)
+            fprintf(stderr, " %s", backends[i]->name);
+        fprintf(stderr, "\n");
+        code = EXIT_USAGE;
+    }
+    plans = calloc(a.scenarios.count, sizeof *plans);
+    for (size_t i = 0; backend && plans && i < a.scenarios.count; i++) {
+        struct plan *plan = NULL;
+
+        code = exit_worse(code, prepare(a.scenarios.list[i], backend, &a, &plan));
+        if (plan)
+            plans[nplans++] = plan;
+    }
+    if (nplans > 0)
+        code = exit_worse(code, run_prepared(backend, plans, nplans, &a));
+    for (size_t i = 0; i < nplans; i++)
+        plan_free(plans[i]);
+    free(plans);
+    free(a.params);
+    free(a.scenarios.list);
+    return code;
+}

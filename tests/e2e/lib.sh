@@ -1,0 +1,79 @@
+# Common part of the end-to-end tests: sourced, not run. Each script prints TAP; BUILD is the build
+# directory, TOP the source tree (set by tests/run.sh; both have defaults for running one by hand).
+# shellcheck shell=sh
+TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+BUILD=${BUILD:-build/release}
+case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
+TMP=$(mktemp -d /tmp/cowlab-e2e-XXXXXX)
+chmod 755 "$TMP"
+trap 'rm -rf "$TMP"' EXIT
+test_count=0 test_failed=0
+export NO_COLOR=1
+unset COWLAB_DB
+PATH=$BUILD:$PATH
+cd "$TMP" || exit 1
+
+# ok NAME COMMAND...: the command's success is the test's; its output is shown on failure.
+ok() {
+    name=$1
+    shift
+    test_count=$((test_count + 1))
+    if "$@" >"$TMP/.out" 2>&1; then
+        echo "ok $test_count - $name"
+    else
+        echo "not ok $test_count - $name"
+        echo "#   $*"
+        sed 's/^/#   /' "$TMP/.out"
+        test_failed=$((test_failed + 1))
+    fi
+}
+
+# skip NAME CAPABILITY: named, counted, printed.
+skip() {
+    test_count=$((test_count + 1))
+    echo "ok $test_count - $1 # SKIP $2"
+}
+
+# exits CODE COMMAND...: for ok.
+exits() {
+    want=$1
+    shift
+    "$@"
+    got=$?
+    [ "$got" -eq "$want" ] || { echo "exit status $got, expected $want"; return 1; }
+}
+
+# equals EXPECTED COMMAND...: for ok: standard output is exactly EXPECTED.
+equals() {
+    want=$1
+    shift
+    got=$("$@") || { echo "exit status $?"; return 1; }
+    [ "$got" = "$want" ] || { printf 'got:\n%s\nexpected:\n%s\n' "$got" "$want"; return 1; }
+}
+
+# says PATTERN COMMAND...: for ok: standard output or error matches the extended regular expression.
+says() {
+    pattern=$1
+    shift
+    "$@" 2>&1 | tee "$TMP/.said" | grep -Eq -- "$pattern" || { echo "nothing matches: $pattern"; cat "$TMP/.said"; return 1; }
+}
+
+has_cap() {
+    cowlab doctor --json | jq -e --arg c "$1" '.capabilities[] | select(.name == $c) | .have' >/dev/null
+}
+
+# The programs where an ordinary user can start them, and a way to be one.
+nobody_setup() {
+    mkdir -p "$TMP/nobody/bin" "$TMP/nobody/work"
+    cp "$BUILD/cowlab" "$BUILD/cowprobe" "$BUILD/cowlab-actor" "$TMP/nobody/bin/"
+    [ ! -x "$BUILD/cowlab-nameserver" ] || cp "$BUILD/cowlab-nameserver" "$TMP/nobody/bin/"
+    chown -R 65534:65534 "$TMP/nobody/work"
+}
+as_nobody() {
+    (cd "$TMP/nobody/work" && PATH="$TMP/nobody/bin:$PATH" setpriv --reuid=65534 --regid=65534 --clear-groups "$@")
+}
+
+finish() {
+    echo "1..$test_count"
+    exit $((test_failed > 0))
+}
