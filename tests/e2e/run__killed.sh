@@ -17,13 +17,13 @@ kill_one() {
     lab=$!
     sleep "$2"
     if [ "$1" = lab ]; then
-        kill -9 $lab 2>/dev/null
+        kill -9 "$lab" 2>/dev/null
     else
         for p in $(ours); do
-            [ "$p" = $lab ] || { [ "$(name_of "$p")" = cowlab-actor ] && kill -9 "$p" 2>/dev/null && break; }
+            [ "$p" = "$lab" ] || { [ "$(name_of "$p")" = cowlab-actor ] && kill -9 "$p" 2>/dev/null && break; }
         done
     fi
-    wait $lab 2>/dev/null
+    wait "$lab" 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         left=$(ours)
         [ -n "$left" ] || return 0
@@ -35,7 +35,7 @@ kill_one() {
 
 kill_many() {
     i=0
-    while [ $i -lt "$kills" ]; do
+    while [ "$i" -lt "$kills" ]; do
         case $((i % 3)) in 0 | 1) target=lab ;; 2) target=actor ;; esac
         # 0 to 120 ms, in steps that miss no part of the run over many rounds
         kill_one "$target" "0.$(printf '%03d' $(((i * 37) % 120)))" || return 1

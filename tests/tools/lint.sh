@@ -7,4 +7,4 @@ done
 git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
 git ls-files '*.c' | xargs -r cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
     --error-exitcode=1 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -I. -D_GNU_SOURCE
-git ls-files '*.sh' .ci/run | xargs -r shellcheck
+git ls-files '*.sh' .ci/run | xargs -r shellcheck -x
