@@ -187,8 +187,10 @@ static int actor_wait(struct actor *a)
 static void carry_out(struct actor *a)
 {
     switch (a->in.op) {
-    case ACTOR_HELLO:
+    case ACTOR_HELLO: /* `to`: take a port under this name */
         a->out.pid = getpid();
+        if (a->in.to[0])
+            actor_mach(a);
         break;
     case ACT_MAP:
         actor_map(a);

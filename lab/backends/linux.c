@@ -4,11 +4,11 @@
  *   linux.c          the backend table; each action as a request to an actor
  *   linux_actor.c    the processes, their sockets, deadlines, the keeper
  *   linux_regions.c  who has which region, and what is on its way in messages
+ *   linux_message.c  the steps that send and receive Mach messages
  *   linux_cgroup.c   the run's own memory cgroup
  *   linux_machine.c  capabilities and memory, before a run and for its record */
-#include "lab/backends/linux_actor.h"
 #include "lab/backends/linux_machine.h"
-#include "lab/backends/linux_regions.h"
+#include "lab/backends/linux_run.h"
 #include "lab/paths.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -26,21 +26,7 @@ struct session {
     struct backend_options opt;
 };
 
-/* What one actor of the scenario has; the process itself is in the group, under the same index. */
-struct holder {
-    struct held_regions regions;
-};
-
-struct backend_run {
-    const struct plan *plan;
-    struct actor_group group;
-    struct holder *holders; /* one per actor of the group */
-    struct carried_list carried;
-    struct observer *observer;
-    bool messages; /* the plan sends messages: a name server runs, actors have ports */
-};
-
-static int no_memory(struct err *e)
+int linux_no_memory(struct err *e)
 {
     return err_set(e, ENOMEM, "out of memory");
 }
@@ -56,7 +42,7 @@ static int linux_session_open(struct session **out, const struct plan *const *pl
     struct session *s = calloc(1, sizeof *s);
 
     if (!s)
-        return no_memory(e);
+        return linux_no_memory(e);
     *s = (struct session){plans, nplans, *opt};
     *out = s;
     return 0;
@@ -83,7 +69,7 @@ static int grow_holders(struct backend_run *r, struct err *e)
     struct holder *grown = realloc(r->holders, r->group.nactors * sizeof *grown);
 
     if (!grown)
-        return no_memory(e);
+        return linux_no_memory(e);
     r->holders = grown;
     r->holders[r->group.nactors - 1] = (struct holder){0};
     return 0;
@@ -156,7 +142,7 @@ static int start_name_server(struct backend_run *r, struct err *e)
         return rc;
     snprintf(socket, sizeof socket, "%s/bootstrap", r->group.dir);
     if (setenv("COWLAB_BOOTSTRAP", socket, 1) < 0)
-        return no_memory(e);
+        return linux_no_memory(e);
     pid = actor_group_helper(&r->group, argv, e);
     return pid < 0 ? (int)pid : 0;
 }
@@ -166,8 +152,10 @@ static void linux_end(struct backend_run *r)
     /* The observer's descriptors on the actors go first. */
     if (r->observer)
         observer_free(r->observer);
-    for (size_t i = 0; r->holders && i < r->group.nactors; i++)
+    for (size_t i = 0; r->holders && i < r->group.nactors; i++) {
         held_clear(&r->holders[i].regions);
+        free(r->holders[i].last_from);
+    }
     free(r->holders);
     carried_clear(&r->carried);
     actor_group_end(&r->group);
@@ -182,7 +170,7 @@ static int linux_begin(struct session *s, size_t plan_index, struct backend_run 
     int rc;
 
     if (!r)
-        return no_memory(e);
+        return linux_no_memory(e);
     r->plan = s->plans[plan_index];
     r->messages = uses_messages(r->plan);
     rc = actor_group_begin(&r->group, &s->opt, machine_caps()->have[CAP_CGROUP], e);
@@ -207,28 +195,17 @@ static int linux_begin(struct session *s, size_t plan_index, struct backend_run 
 
 /* --- one step --- */
 
-/* A step under way: the actor that acts, the region it names (or NULL), request and answer. */
-struct doing {
-    struct backend_run *run;
-    const struct step *step;
-    size_t index;
-    struct held_region *region;
-    struct actor_request rq;
-    struct actor_reply reply;
-    struct step_result *out;
-};
-
 static uint64_t pages_of(const struct doing *d)
 {
     return d->rq.len / linux_page_size() + 1;
 }
 
-static int call(struct doing *d, struct reply_fds *fds, struct err *e)
+int linux_call(struct doing *d, struct reply_fds *fds, struct err *e)
 {
     return actor_call(&d->run->group, d->index, &d->rq, -1, pages_of(d), &d->reply, fds, e);
 }
 
-static struct held_regions *held(struct doing *d)
+struct held_regions *linux_held(struct doing *d)
 {
     return &d->run->holders[d->index].regions;
 }
@@ -242,10 +219,10 @@ static int do_map(struct doing *d, struct err *e)
     d->rq.kind = s->kind;
     d->rq.huge_size = machine_caps()->huge_page_size;
     snprintf(d->rq.path, sizeof d->rq.path, "%s", d->run->group.dir);
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc == 0 &&
-        held_add(held(d), s->region, s->case_name, d->reply.start, d->reply.len, s->kind) < 0)
-        rc = no_memory(e);
+        held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len, s->kind) < 0)
+        rc = linux_no_memory(e);
     return rc;
 }
 
@@ -277,7 +254,7 @@ static int note_stamps(struct doing *d, struct err *e)
         return 0;
     c = observation_add_check(&d->out->obs, "stamps", d->step->actor, d->step->region);
     if (!c)
-        return no_memory(e);
+        return linux_no_memory(e);
     c->left = value_known((int64_t)r->checked);
     c->right = value_known((int64_t)(r->checked - r->wrong));
     c->verdict = r->wrong ? CHECK_DIFFERS : CHECK_HELD;
@@ -294,7 +271,7 @@ static int do_touch(struct doing *d, struct err *e)
 
     d->rq.select = d->step->select;
     d->rq.letter = d->step->has_stamp ? (uint32_t)d->step->stamp : 0;
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc < 0)
         return rc;
     if (d->step->action == ACT_READ)
@@ -311,19 +288,19 @@ static int do_fork(struct doing *d, struct err *e)
     if (born < 0)
         return born;
     rc = grow_holders(d->run, e);
-    if (rc == 0 && held_inherit(&d->run->holders[born].regions, held(d)) < 0)
-        rc = no_memory(e);
+    if (rc == 0 && held_inherit(&d->run->holders[born].regions, linux_held(d)) < 0)
+        rc = linux_no_memory(e);
     return rc < 0 ? rc : give_port(d->run, (size_t)born, e);
 }
 
 static int do_exec(struct doing *d, struct err *e)
 {
-    int rc = call(d, NULL, e);
+    int rc = linux_call(d, NULL, e);
 
     if (rc == 0 && d->reply.op != ACTOR_HELLO)
         rc = err_set(e, EPROTO, "actor '%s' did not come back from exec", d->step->actor);
     if (rc == 0)
-        held_clear(held(d));
+        held_clear(linux_held(d));
     return rc < 0 ? rc : give_port(d->run, d->index, e);
 }
 
@@ -332,11 +309,11 @@ static int do_exit(struct doing *d, struct err *e)
     int rc;
 
     d->rq.status = d->step->status;
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc == 0)
         rc = actor_await_exit(&d->run->group, d->index, e);
     if (rc == 0) {
-        held_clear(held(d));
+        held_clear(linux_held(d));
         carried_drop(&d->run->carried, d->step->actor);
     }
     return rc;
@@ -350,7 +327,7 @@ static int do_wait(struct doing *d, struct err *e)
     for (size_t i = g->nactors; i-- > 0 && !d->rq.pid;)
         if (strcmp(g->actors[i].name, d->step->child) == 0)
             d->rq.pid = g->actors[i].pid;
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc < 0)
         return rc;
     code =
@@ -363,10 +340,10 @@ static int do_wait(struct doing *d, struct err *e)
 
 static int do_unmap(struct doing *d, struct err *e)
 {
-    int rc = call(d, NULL, e);
+    int rc = linux_call(d, NULL, e);
 
     if (rc == 0)
-        held_remove(held(d), d->region);
+        held_remove(linux_held(d), d->region);
     return rc;
 }
 
@@ -375,7 +352,7 @@ static int do_move(struct doing *d, struct err *e)
     int rc;
 
     d->rq.huge_size = machine_caps()->huge_page_size;
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc == 0)
         d->region->start = d->reply.start;
     return rc;
@@ -390,7 +367,7 @@ static int do_setting(struct doing *d, struct err *e)
     d->rq.lock = s->lock;
     d->rq.inherit = s->inherit;
     d->rq.advice = s->advice;
-    rc = call(d, NULL, e);
+    rc = linux_call(d, NULL, e);
     if (rc < 0)
         return rc;
     if (s->action == ACT_INHERIT)
@@ -429,18 +406,24 @@ static int carry_out(struct doing *d, struct err *e)
         return do_setting(d, e);
     case ACT_CHECKPOINT:
         return 0;
-    default:
-        return err_set(e, ENOTSUP, "the Linux backend cannot do this action");
+    case ACT_OOL_SEND:
+    case ACT_OOL_RECEIVE:
+    case ACT_SEND:
+    case ACT_RECEIVE:
+    case ACT_REPLY:
+        return linux_message_step(d, e);
     }
+    return err_set(e, ENOSYS, "the Linux backend does not know action %d", (int)d->step->action);
 }
 
 static int find_region(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
 
-    if (!s->region || s->action == ACT_MAP || s->action == ACT_OOL_RECEIVE)
+    if (!s->region || s->action == ACT_MAP || s->action == ACT_OOL_RECEIVE ||
+        s->action == ACT_RECEIVE)
         return 0;
-    d->region = held_find(held(d), s->region, s->case_name);
+    d->region = held_find(linux_held(d), s->region, s->case_name);
     if (!d->region)
         return err_set(e, ENOENT, "actor '%s' has no region '%s'", s->actor, s->region);
     d->rq.start = d->region->start;
@@ -474,16 +457,20 @@ static size_t count_regions(const struct backend_run *r)
     return n;
 }
 
-static void fill_messages(const struct backend_run *r, struct target_message *at)
+static size_t fill_messages(const struct backend_run *r, struct target_message *at)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < r->carried.count; i++)
-        at[i] = (struct target_message){
-            .region = r->carried.list[i].region,
-            .case_name = r->carried.list[i].case_name,
-            .fd = r->carried.list[i].fd,
-            .len = r->carried.list[i].len,
-            .carriers = 1,
-        };
+        if (r->carried.list[i].region)
+            at[n++] = (struct target_message){
+                .region = r->carried.list[i].region,
+                .case_name = r->carried.list[i].case_name,
+                .fd = r->carried.list[i].fd,
+                .len = r->carried.list[i].len,
+                .carriers = 1,
+            };
+    return n;
 }
 
 static int look(struct backend_run *r, const struct doing *d, struct observation *obs,
@@ -493,7 +480,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
     struct target *targets = calloc(r->group.nactors + 1, sizeof *targets);
     struct target_region *regions = calloc(nregions + 1, sizeof *regions), *next = regions;
     struct target_message *messages = calloc(r->carried.count + 1, sizeof *messages);
-    int rc = targets && regions && messages ? 0 : no_memory(e);
+    int rc = targets && regions && messages ? 0 : linux_no_memory(e);
 
     for (size_t i = 0; rc == 0 && i < r->group.nactors; i++) {
         const struct actor_process *a = &r->group.actors[i];
@@ -513,8 +500,9 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
         ntargets++;
     }
     if (rc == 0) {
-        fill_messages(r, messages);
-        rc = observer_look(r->observer, targets, ntargets, messages, r->carried.count, obs, e);
+        size_t nmessages = fill_messages(r, messages);
+
+        rc = observer_look(r->observer, targets, ntargets, messages, nmessages, obs, e);
     }
     free(targets);
     free(regions);
@@ -537,7 +525,7 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
     int rc = 0;
 
     if (!d)
-        return no_memory(e);
+        return linux_no_memory(e);
     *d = (struct doing){.run = r, .step = step, .out = out, .rq = {.op = step->action}};
     forget_writes(r);
     clock_gettime(CLOCK_MONOTONIC, &t);

@@ -94,6 +94,7 @@ void held_clear(struct held_regions *h)
 
 static void carried_free(struct carried *c)
 {
+    free(c->from);
     free(c->to);
     free(c->region);
     free(c->case_name);
@@ -101,26 +102,27 @@ static void carried_free(struct carried *c)
         close(c->fd);
 }
 
-int carried_add(struct carried_list *c, const char *to, const char *region, const char *case_name,
-                int fd, uint64_t len)
+int carried_add(struct carried_list *c, const struct carried *what)
 {
     struct carried *grown = realloc(c->list, (c->count + 1) * sizeof *grown);
-    struct carried *m;
     bool ok = true;
+    struct carried m = {
+        .message = what->message,
+        .from = copy(what->from, &ok),
+        .to = copy(what->to, &ok),
+        .region = copy(what->region, &ok),
+        .case_name = copy(what->case_name, &ok),
+        .fd = what->fd,
+        .len = what->len,
+    };
 
-    if (!grown) {
-        if (fd >= 0)
-            close(fd);
+    if (grown)
+        c->list = grown;
+    if (!grown || !ok) {
+        carried_free(&m);
         return -ENOMEM;
     }
-    c->list = grown;
-    m = &c->list[c->count];
-    *m = (struct carried){copy(to, &ok), copy(region, &ok), copy(case_name, &ok), fd, len};
-    if (!ok) {
-        carried_free(m);
-        return -ENOMEM;
-    }
-    c->count++;
+    c->list[c->count++] = m;
     return 0;
 }
 
@@ -131,15 +133,23 @@ static void carried_remove(struct carried_list *c, size_t at)
     c->count--;
 }
 
-void carried_arrived(struct carried_list *c, const char *to, const char *region,
-                     const char *case_name)
+void carried_arrived(struct carried_list *c, const char *to, char **from)
 {
+    uint64_t oldest = UINT64_MAX;
+
+    *from = NULL;
     for (size_t i = 0; i < c->count; i++)
-        if (same(c->list[i].to, to) && same(c->list[i].region, region) &&
-            same(c->list[i].case_name, case_name)) {
-            carried_remove(c, i);
-            return;
+        if (same(c->list[i].to, to) && c->list[i].message < oldest)
+            oldest = c->list[i].message;
+    for (size_t i = c->count; i-- > 0;) {
+        if (!same(c->list[i].to, to) || c->list[i].message != oldest)
+            continue;
+        if (!*from) {
+            *from = c->list[i].from;
+            c->list[i].from = NULL;
         }
+        carried_remove(c, i);
+    }
 }
 
 void carried_drop(struct carried_list *c, const char *to)

@@ -29,25 +29,27 @@ struct held_region *held_find(const struct held_regions *h, const char *name,
 void held_remove(struct held_regions *h, struct held_region *r);
 void held_clear(struct held_regions *h);
 
-/* Memory that a message carries at the moment. */
+/* A message on its way, or one range of memory that it carries: every message has one entry without
+ * a region, and one more per out-of-line range. */
 struct carried {
-    char *to; /* receiving actor */
-    char *region, *case_name;
-    int fd; /* the memory object, or -1 */
-    uint64_t len;
+    uint64_t message; /* in the order of sending */
+    char *from, *to;
+    char *region, *case_name; /* region NULL: the message itself */
+    int fd;                   /* the memory object, or -1 */
+    uint64_t len;             /* bytes */
 };
 
 struct carried_list {
     struct carried *list;
     size_t count;
+    uint64_t sent; /* messages so far */
 };
 
-/* Takes fd in every case. */
-int carried_add(struct carried_list *c, const char *to, const char *region, const char *case_name,
-                int fd, uint64_t len);
-/* The oldest one to this actor arrived. */
-void carried_arrived(struct carried_list *c, const char *to, const char *region,
-                     const char *case_name);
+/* Takes fd in every case. c->message is the number of the message. 0 or -ENOMEM. */
+int carried_add(struct carried_list *c, const struct carried *what);
+/* The oldest message to this actor arrived: its entries go. *from (caller frees) is who sent it,
+ * NULL if none was on its way. */
+void carried_arrived(struct carried_list *c, const char *to, char **from);
 /* The actor is gone, and what was on its way to it. */
 void carried_drop(struct carried_list *c, const char *to);
 void carried_clear(struct carried_list *c);
