@@ -25,6 +25,9 @@ LDLIBS   := -lsqlite3 -lcjson -lpthread -lm
 # The message layer and everything that speaks it; never the GNU Mach guest.
 MACH_CPPFLAGS := -Ilab/machmsg/include
 
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+
 obj = $(patsubst %.c,$(B)/%.o,$(filter %.c,$(filter-out $(G)/%,$(1)))) $(patsubst $(G)/%.c,$(B)/gen/%.o,$(filter $(G)/%,$(1)))
 
 SQL       := $(sort $(wildcard db/schema/*.sql db/queries/*.sql db/published/*.sql db/report/*.sql))
@@ -68,30 +71,34 @@ $(B)/cowprobe: $(call obj,probes/cowprobe.c) $(PROBES)
 $(B)/cowlab-actor: $(ACTOR) $(MACHMSG) $(PROBES)
 $(B)/cowlab-nameserver: $(call obj,$(wildcard lab/machmsg/server/*.c)) $(MACHMSG) $(PROBES)
 $(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/cowlab-nameserver:
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
+	@echo "  LD  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
 $(B)/libmachmsg.a: $(MACHMSG) $(PROBES)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACHMSG) $(PROBES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
+	@echo "  LD  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
 
 $(B)/lab/machmsg/%.o $(B)/lab/actor/%.o $(B)/tests/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
 $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "  CC  $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "  CC  $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Text files become C: {path, bytes, length}, one table per kind.
 $(G)/embedded_sql.c: $(SQL) tests/tools/embed.sh $(wildcard db/schema db/queries db/published)
 	@mkdir -p $(@D)
-	sh tests/tools/embed.sh sql $(SQL) >$@
+	$(Q)sh tests/tools/embed.sh sql $(SQL) >$@
 $(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh $(wildcard lab/scenarios)
 	@mkdir -p $(@D)
-	sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
+	$(Q)sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
 
 .PHONY: deps deps-gnumach
 deps: ## install what building and testing need (apt-get, or says what to run)

@@ -120,7 +120,7 @@ static int fill_parts(struct doing *d, struct err *e)
         *to = (struct actor_part){from->kind, from->physical, from->deallocate, from->disposition,
                                   0,          from->count};
         if (from->region) {
-            struct held_region *r = held_find(linux_held(d), from->region, s->case_name);
+            struct held_region *r = held_find(linux_held(d), from->region, from->case_name);
 
             if (!r)
                 return err_set(e, ENOENT, "actor '%s' has no region '%s'", s->actor, from->region);
@@ -133,9 +133,10 @@ static int fill_parts(struct doing *d, struct err *e)
 }
 
 /* What deallocate took away: every page that the range touches (Mach's rule). */
-static void note_deallocated(struct doing *d, const char *region, uint64_t start, uint64_t len)
+static void note_deallocated(struct doing *d, const char *region, const char *case_name,
+                             uint64_t start, uint64_t len)
 {
-    struct held_region *r = held_find(linux_held(d), region, d->step->case_name);
+    struct held_region *r = held_find(linux_held(d), region, case_name);
 
     if (r && len && start <= r->start && start + len >= r->start + r->len)
         held_remove(linux_held(d), r);
@@ -206,7 +207,8 @@ static int do_send(struct doing *d, const char *to, struct err *e)
         close_all(&fds);
     for (size_t i = 0; rc == 0 && i < d->step->nparts; i++)
         if (d->step->parts[i].deallocate && d->step->parts[i].region)
-            note_deallocated(d, d->step->parts[i].region, d->rq.parts[i].start, d->rq.parts[i].len);
+            note_deallocated(d, d->step->parts[i].region, d->step->parts[i].case_name,
+                             d->rq.parts[i].start, d->rq.parts[i].len);
     return rc;
 }
 
@@ -223,7 +225,7 @@ static int do_ool_send(struct doing *d, struct err *e)
     if (rc == 0 && s->deallocate) {
         uint64_t page = machine_caps()->page_size, from = d->rq.start / page * page;
 
-        note_deallocated(d, s->region, from,
+        note_deallocated(d, s->region, s->case_name, from,
                          d->rq.len ? (d->rq.start + d->rq.len + page - 1) / page * page - from : 0);
     }
     return rc;

@@ -90,7 +90,9 @@ static int prepare(const char *name, const struct backend *backend, const struct
         fprintf(stderr, "%s\n", e.msg); /* it begins with the place */
         return rc == -ENOMEM ? EXIT_RUNNING : EXIT_USAGE;
     }
-    rc = backend->check(plan, &e);
+    rc = plan->why_not ? err_set(&e, ENOTSUP, "cannot run '%s' on %s: %s", plan->name,
+                                 backend->name, plan->why_not)
+                       : backend->check(plan, &e);
     if (rc < 0) {
         plan_free(plan);
         return cli_fail(rc == -ENOTSUP ? EXIT_MACHINE : EXIT_RUNNING, &e);
