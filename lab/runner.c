@@ -107,10 +107,60 @@ static const char *action_text(enum action action)
     return "?";
 }
 
+/* A read that compares stamps expects them all; that is a result like those of `expect`. */
+struct stamp_expectation {
+    char on[256], expected[8], measured[128];
+};
+
+static struct store_expectation judge_stamps(const struct step *s, const struct stamp_result *seen,
+                                             struct stamp_expectation *text)
+{
+    snprintf(text->on, sizeof text->on, "%s.%s%s%s", s->actor, s->region, s->case_name ? "#" : "",
+             s->case_name ? s->case_name : "");
+    snprintf(text->expected, sizeof text->expected, "%c", s->stamp);
+    if (!seen->wrong)
+        snprintf(text->measured, sizeof text->measured, "%c", s->stamp);
+    else if (seen->found)
+        snprintf(text->measured, sizeof text->measured, "%c on page %llu; wrong pages: %llu",
+                 seen->found, (unsigned long long)seen->first_wrong,
+                 (unsigned long long)seen->wrong);
+    else
+        snprintf(text->measured, sizeof text->measured, "no stamp on page %llu; wrong pages: %llu",
+                 (unsigned long long)seen->first_wrong, (unsigned long long)seen->wrong);
+    return (struct store_expectation){
+        .on = text->on,
+        .key = "stamp",
+        .expected = text->expected,
+        .measured = text->measured,
+        .held = seen->wrong == 0,
+        .line = s->at.line,
+    };
+}
+
+/* All results of the step in one list; the caller frees it (not what the rows point at). */
+static int collect_results(struct step_record *record, const struct judged *judged,
+                           const struct step *s, const struct step_result *result,
+                           struct stamp_expectation *stamps)
+{
+    struct store_expectation *all = calloc(judged->count + 1, sizeof *all);
+    size_t n = judged->count;
+
+    if (!all)
+        return -ENOMEM;
+    if (n)
+        memcpy(all, judged->list, n * sizeof *all);
+    if (result->stamps.checked)
+        all[n++] = judge_stamps(s, &result->stamps, stamps);
+    record->expectations = all;
+    record->nexpectations = n;
+    return 0;
+}
+
 static int store_result(struct running *r, const struct step *s, const struct step_result *result,
                         struct err *e)
 {
     struct judged judged;
+    struct stamp_expectation stamps;
     struct step_record record = {
         .step = s->number,
         .phase = word_text(phases, s->phase),
@@ -126,14 +176,18 @@ static int store_result(struct running *r, const struct step *s, const struct st
         .ntransfers = result->ntransfers,
         .message = result->message,
     };
-    int rc = expect_judge(&judged, s, result, e);
+    int rc = expect_judge(s, result, &judged, e);
 
     if (rc < 0)
         return rc;
-    record.expectations = judged.list;
-    record.nexpectations = judged.count;
-    r->failed += judged.failed;
+    rc = collect_results(&record, &judged, s, result, &stamps);
+    if (rc < 0) {
+        judged_release(&judged);
+        return err_set(e, ENOMEM, "out of memory");
+    }
+    r->failed += judged.failed + (result->stamps.wrong > 0);
     rc = store_step(r->store, r->info.run_id, &record, e);
+    free((void *)(uintptr_t)record.expectations);
     judged_release(&judged);
     return rc;
 }

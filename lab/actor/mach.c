@@ -34,34 +34,35 @@ static int fail_mach(struct actor *a, kern_return_t kr, const char *what)
     return -1;
 }
 
-/* The layer tells of each descriptor what it did; the last words about it go into the reply. */
-static void note_transfer(const struct machmsg_trace *t, void *arg)
+static void put(char *to, size_t size, const char *text)
+{
+    snprintf(to, size, "%s", text ? text : "");
+}
+
+/* The layer tells what it did with each descriptor; that goes into the reply. */
+static void note_transfer(void *arg, const struct machmsg_transfer *t)
 {
     struct actor *a = arg;
     struct actor_transfer *x;
+    int fd;
 
     if (a->out.ntransfers == ACTOR_PARTS)
         return;
     x = &a->out.transfers[a->out.ntransfers++];
-    x->kind = t->type == MACH_MSG_PORT_DESCRIPTOR           ? PART_PORT
-              : t->type == MACH_MSG_OOL_PORTS_DESCRIPTOR    ? PART_OOL_PORTS
-              : t->type == MACH_MSG_OOL_VOLATILE_DESCRIPTOR ? PART_OOL_VOLATILE
-                                                            : PART_OOL;
-    x->asked = t->asked;
-    x->received = t->arrived;
+    put(x->kind, sizeof x->kind, t->kind);
+    put(x->asked, sizeof x->asked, t->asked);
+    put(x->received, sizeof x->received, t->arrived);
+    put(x->done, sizeof x->done, t->done);
+    put(x->why, sizeof x->why, t->why);
     x->deallocate = t->deallocate;
     x->size = t->size;
     x->address = t->address;
-    x->length = t->length;
-    snprintf(x->done, sizeof x->done, "%s", t->done);
-    snprintf(x->why, sizeof x->why, "%s", t->why);
-    if (t->object_fd >= 0 && a->nsend_fds < MAX_SENT_FDS) {
-        int fd = fcntl(t->object_fd, F_DUPFD_CLOEXEC, 3);
-
-        if (fd >= 0) {
-            a->send_fds[a->nsend_fds++] = fd;
-            x->has_object = 1;
-        }
+    if (t->event != MACHMSG_SENT || t->fd < 0 || a->nsend_fds == MAX_SENT_FDS)
+        return;
+    fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd >= 0) {
+        a->send_fds[a->nsend_fds++] = fd;
+        x->has_object = 1;
     }
 }
 
@@ -70,7 +71,7 @@ static int set_up(struct actor *a)
 {
     kern_return_t kr;
 
-    machmsg_trace_set(note_transfer, a);
+    machmsg_trace(note_transfer, a);
     kr = mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &own_port);
     if (kr == KERN_SUCCESS)
         kr = mach_port_insert_right(mach_task_self(), own_port, own_port, MACH_MSG_TYPE_MAKE_SEND);

@@ -52,16 +52,15 @@ struct actor_request {
     /* fork: the child's control socket travels as SCM_RIGHTS */
 };
 
-/* What became of one descriptor (the message layer's own record). */
+/* What became of one descriptor: the message layer's own record (lab/machmsg/trace.h), texts as
+ * there, "" for none. */
 struct actor_transfer {
-    uint32_t kind;            /* enum part_kind */
-    int32_t asked, received;  /* 0 physical, 1 virtual, -1 does not apply or not yet known */
-    char done[16];            /* "shared", "copied", "moved", "null", "right", ... */
-    int32_t deallocate;       /* 0, 1; -1 does not apply */
-    uint64_t size;            /* bytes; rights for port kinds */
-    uint64_t address, length; /* where it arrived, in bytes; 0 on the sending side */
-    uint32_t has_object;      /* sending: its memory object's descriptor comes with the reply */
-    char why[160];
+    char kind[16], asked[12], received[12], done[12];
+    int32_t deallocate;  /* 0, 1; -1 does not apply */
+    uint64_t size;       /* bytes; rights for port kinds */
+    uint64_t address;    /* where it is: the sender's, or where it arrived */
+    uint32_t has_object; /* sending: its memory object's descriptor comes with the reply */
+    char why[200];
 };
 
 struct actor_reply {

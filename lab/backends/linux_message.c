@@ -15,31 +15,13 @@ static void close_all(const struct reply_fds *fds)
         close(fds->fd[i]);
 }
 
-static const char *copy_text(int32_t copy)
-{
-    return copy < 0 ? NULL : copy ? "virtual" : "physical";
-}
-
-static const char *kind_text(uint32_t kind)
-{
-    switch (kind) {
-    case PART_PORT:
-        return "port";
-    case PART_OOL_PORTS:
-        return "ool_ports";
-    case PART_OOL_VOLATILE:
-        return "ool_volatile";
-    default:
-        return "ool";
-    }
-}
-
-/* Copies that may be NULL; *ok turns false without memory. */
+/* Copies; NULL for NULL or an empty text. *ok turns false without memory. */
 static char *copy(const char *s, bool *ok)
 {
-    char *c = s ? strdup(s) : NULL;
+    bool some = s && *s;
+    char *c = some ? strdup(s) : NULL;
 
-    if (s && !c)
+    if (some && !c)
         *ok = false;
     return c;
 }
@@ -70,14 +52,14 @@ static int note_transfers(struct doing *d, const char *from, const char *to, str
             .to = copy(to, &ok),
             .region = copy(part_region(d->step, i), &ok),
             .case_name = copy(d->step->case_name, &ok),
-            .kind = copy(kind_text(x->kind), &ok),
-            .asked = copy(copy_text(x->asked), &ok),
-            .received = copy(copy_text(x->received), &ok),
-            .done = copy(x->done[0] ? x->done : NULL, &ok),
+            .kind = copy(x->kind, &ok),
+            .asked = copy(x->asked, &ok),
+            .received = copy(x->received, &ok),
+            .done = copy(x->done, &ok),
             .deallocate = x->deallocate,
             .size = (int64_t)x->size,
             .descriptor = (int)i,
-            .why = copy(x->why[0] ? x->why : NULL, &ok),
+            .why = copy(x->why, &ok),
         };
     }
     return ok ? 0 : linux_no_memory(e);
