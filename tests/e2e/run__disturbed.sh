@@ -1,0 +1,91 @@
+#!/bin/sh
+# An actor that dies, hangs or is stopped, a keeper that dies, Ctrl-C: the run ends with a clear
+# error, is marked, keeps the finished steps and leaves nothing behind. --pause holds the run between
+# two steps, so that nothing here depends on timing.
+. "$(dirname "$0")/lib.sh"
+
+mark=cowlab-disturb-$$
+ours() { grep -lz "^COWLAB_DISTURB_MARK=$mark\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'; }
+gone() {
+    for _ in $(seq 100); do
+        left=$(ours)
+        [ -n "$left" ] || return 0
+        sleep 0.05
+    done
+    echo "left behind: $left"
+    return 1
+}
+
+# hold STEP: starts fork-write and stops it before that step; the lab's pid is in $lab.
+hold() {
+    rm -f in err
+    mkfifo in
+    COWLAB_DISTURB_MARK=$mark COWLAB_DEADLINE_MS=700 cowlab run fork-write --pause --db t.db <in >out 2>err &
+    lab=$!
+    exec 3>in
+    for step in $(seq "$1"); do
+        for _ in $(seq 200); do
+            grep -q "step $step of" err && break
+            sleep 0.02
+        done
+        [ "$step" -eq "$1" ] || echo >&3
+    done
+}
+# go_on: lets the run go on to its end; its exit status is in $status.
+go_on() {
+    echo >&3
+    exec 3>&-
+    wait "$lab"
+    status=$?
+}
+# The actors in the order of their birth (parent, child); the keeper by its argument.
+actor_nr() { ours | while read -r p; do grep -qz -- --keeper "/proc/$p/cmdline" || [ "$p" = "$lab" ] || echo "$p"; done | sort -n | sed -n "$1p"; }
+keeper() { ours | while read -r p; do ! grep -qz -- --keeper "/proc/$p/cmdline" || echo "$p"; done; }
+
+last() { sqlite3 t.db "SELECT $1 FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1"; }
+steps_of_last() { sqlite3 t.db "SELECT max(step) FROM footprint WHERE run_id = (SELECT run_id FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1)"; }
+
+hold 4
+kill -9 "$(actor_nr 2)"
+go_on
+ok "a killed actor: exit 4" test $status -eq 4
+ok "it is named, with the signal or that it is gone" grep -Eq "actor 'child' \(pid [0-9]+\) (is gone|was killed by signal 9)" err
+ok "the run is marked failed" equals failed last status
+ok "the three finished steps are kept" equals 3 steps_of_last
+ok "nothing is left" gone
+
+hold 4
+kill -STOP "$(actor_nr 2)"
+go_on
+ok "a stopped actor: exit 4 at the deadline" test $status -eq 4
+ok "its state is named" grep -q "gave no answer within .* ms; its state is T (stopped)" err
+ok "the stopped process does not stay" gone
+
+hold 4
+kill -9 "$(keeper)"
+go_on
+ok "a killed keeper: exit 4" test $status -eq 4
+ok "it is named" grep -q "the keeper process" err
+ok "nothing is left without a keeper" gone
+
+hold 3
+kill -INT "$lab"
+exec 3>&-
+wait "$lab"
+status=$?
+ok "Ctrl-C: exit 130" test $status -eq 130
+ok "the run is marked interrupted" equals interrupted last status
+ok "two steps are kept" equals 2 steps_of_last
+ok "nothing is left after Ctrl-C" gone
+
+hold 3
+kill -STOP "$(actor_nr 1)"
+kill -9 "$lab"
+exec 3>&-
+wait "$lab" 2>/dev/null
+ok "kill -9 of the lab reaches a stopped actor" gone
+cowlab show --db t.db >/dev/null 2>&1
+cowlab run fork-write --db t.db >/dev/null 2>&1
+ok "the next lab marks that run crashed" equals 1 sqlite3 t.db "SELECT count(*) FROM runs WHERE status = 'crashed'"
+ok "no directory of a run stays" sh -c "! ls -d /tmp/cowlab-[A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9][A-Za-z0-9] 2>/dev/null | grep -q ."
+finish
