@@ -89,6 +89,22 @@ static int start_keeper(struct actor_group *g, struct err *e)
     return 0;
 }
 
+/* The run's directory: in $TMPDIR unless that is too long for a socket's path (unix(7)). */
+static int make_dir(struct actor_group *g, struct err *e)
+{
+    const char *tmp = getenv("TMPDIR");
+    int rc;
+
+    if (!tmp || !*tmp || strlen(tmp) > sizeof g->dir - sizeof "/cowlab-XXXXXX/bootstrap")
+        tmp = "/tmp";
+    snprintf(g->dir, sizeof g->dir, "%s/cowlab-XXXXXX", tmp);
+    if (mkdtemp(g->dir))
+        return 0;
+    rc = err_sys(e, errno, "cannot create a directory for the run in '%s'", tmp);
+    g->dir[0] = '\0';
+    return rc;
+}
+
 int actor_group_begin(struct actor_group *g, const struct backend_options *opt, bool want_cgroup,
                       struct err *e)
 {
@@ -102,12 +118,9 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
         return rc;
     /* Forked actors whose parent exits become ours, and so can be reaped. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    snprintf(g->dir, sizeof g->dir, "/tmp/cowlab-XXXXXX");
-    if (!mkdtemp(g->dir)) {
-        rc = err_sys(e, errno, "cannot create a directory for the run in /tmp");
-        g->dir[0] = '\0';
+    rc = make_dir(g, e);
+    if (rc < 0)
         return rc;
-    }
     if (want_cgroup)
         run_cgroup_make(g->cgroup, sizeof g->cgroup);
     rc = start_keeper(g, e);

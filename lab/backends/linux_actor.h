@@ -27,7 +27,7 @@ struct actor_process {
 struct actor_group {
     const struct backend_options *opt;
     char program[4096]; /* the actor program */
-    char dir[64];       /* the run's private directory */
+    char dir[96];       /* the run's private directory */
     char cgroup[4200];  /* "" if none */
     pid_t keeper;       /* also the process group of all actors */
     int keeper_pipe, keeper_pidfd;
