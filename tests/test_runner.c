@@ -108,7 +108,7 @@ static void test_runner__all_steps_are_stored_and_expectations_hold(void **state
     assert_int_equal(run(f), EXIT_DONE);
     assert_int_equal(f->replay.ended, 1);
     assert_int_equal(number(f, "SELECT count(*) FROM timeline"), 2);
-    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE verdict = 'held'"), 2);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'held'"), 2);
     assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'complete'"), 1);
 }
 
@@ -125,7 +125,7 @@ static void test_runner__a_failed_expectation_exits_1(void **state)
 
     f->replay.step = low_step;
     assert_int_equal(run(f), EXIT_EXPECTATION);
-    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE verdict = 'failed'"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'failed'"), 1);
     assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'complete'"), 1);
 }
 
@@ -142,7 +142,7 @@ static void test_runner__an_unknown_value_is_not_checked_and_never_zero(void **s
 
     f->replay.step = blind_step;
     assert_int_equal(run(f), EXIT_DONE);
-    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE verdict = 'not checked'"),
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'not checked'"),
                      2);
     assert_int_equal(number(f, "SELECT count(*) FROM timeline WHERE resident IS NULL"), 2);
     assert_int_equal(number(f, "SELECT count(*) FROM unknowns WHERE quantity = 'resident'"), 2);
@@ -198,7 +198,7 @@ static void test_runner__a_wrong_stamp_is_a_failed_expectation(void **state)
     f->replay.step = wrong_stamp;
     assert_int_equal(run(f), EXIT_EXPECTATION);
     assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE key = 'stamp' AND "
-                               "verdict = 'failed' AND measured LIKE '%B%'"),
+                               "result = 'failed' AND measured LIKE '%B%'"),
                      1);
 }
 

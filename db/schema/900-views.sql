@@ -4,7 +4,7 @@
 
 CREATE VIEW runs AS
 SELECT run_id, scenario, title, question, backend, params, kernel, page_size, status, started_at,
-       round(duration_ns / 1e6, 3) AS duration_ms, message, twin, no_twin,
+       duration_ns, round(duration_ns / 1e6, 3) AS duration_ms, message, twin, no_twin,
        (SELECT count(*) FROM step s WHERE s.run = r.run) AS steps,
        (SELECT max(b) FROM (SELECT sum(pages) * r.page_size AS b FROM region g
                             WHERE g.run = r.run AND g.observed <> 'message'

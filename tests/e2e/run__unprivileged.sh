@@ -17,7 +17,7 @@ ok "NULLs of a region stand in unknowns" equals "0" sql "
     WHERE u.run_id = t.run_id AND u.step = t.step AND u.observed = t.observed AND u.quantity = 'debt')"
 ok "shared after the fork is seen without root" equals "SM_COW 1" sql \
     "SELECT share_mode, cow FROM timeline WHERE step = 3 AND observed = 'child'"
-ok "contents stayed isolated" equals "held" sql "SELECT DISTINCT verdict FROM checks WHERE \"check\" = 'stamps'"
+ok "contents stayed isolated" equals "held" sql "SELECT DISTINCT verdict FROM checks WHERE name = 'stamps'"
 ok "the doctor says how to see more" says 'setcap' as_nobody cowlab doctor
 ok "the report is written" exits 0 as_nobody cowlab report -o report.md
 ok "the report names what it could not see" grep -q CAP_SYS_ADMIN "$TMP/nobody/work/report.md"
