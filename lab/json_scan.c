@@ -61,10 +61,9 @@ static void skip_space(struct scanner *s)
         s->pos++;
 }
 
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629: no overlong form, no surrogate,
- * nothing above U+10FFFF), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t left)
+size_t json_utf8_length(const char *text, size_t left)
 {
+    const unsigned char *p = (const unsigned char *)text;
     static const struct {
         unsigned char lead_min, lead_max, second_min, second_max, length;
     } forms[] = {
@@ -99,7 +98,7 @@ static int check_bytes(struct scanner *s)
     for (size_t i = 0; i < s->len; i += step) {
         if (s->text[i] == 0)
             return fault_at(s, i, "a NUL byte");
-        step = utf8_length(s->text + i, s->len - i);
+        step = json_utf8_length((const char *)s->text + i, s->len - i);
         if (step == 0)
             return fault_at(s, i, "byte 0x%02x is not valid UTF-8 here", s->text[i]);
     }
@@ -154,7 +153,7 @@ static int scan_string(struct scanner *s)
         size_t at = s->pos;
         int rc, c = peek(s);
 
-        if (c < 0)
+        if (c < 0 || c == '\n')
             return fault_at(s, open, "this string has no closing quote");
         if (c < 0x20)
             return fault_at(s, at, "a raw control character (0x%02x) in a string", c);

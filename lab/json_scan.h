@@ -45,6 +45,9 @@ struct json_fault {
  * a failure: json_marks_release() in any case. */
 int json_scan(const char *text, size_t len, struct json_marks *marks, struct json_fault *fault);
 void json_marks_release(struct json_marks *marks);
+/* Bytes of the well-formed UTF-8 sequence (RFC 3629: no overlong form, no surrogate, nothing above
+ * U+10FFFF) at the start of a text with left > 0 bytes; 0: malformed, or NUL. */
+size_t json_utf8_length(const char *text, size_t left);
 
 struct json_doc;
 

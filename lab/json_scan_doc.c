@@ -167,13 +167,9 @@ void json_doc_free(struct json_doc *doc)
 /* Bytes of the character at p; anything malformed counts as one byte. */
 static size_t char_bytes(const char *p, const char *end)
 {
-    unsigned char c = (unsigned char)*p;
-    size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4, i;
+    size_t n = json_utf8_length(p, (size_t)(end - p));
 
-    for (i = 1; i < n; i++)
-        if (p + i >= end || ((unsigned char)p[i] & 0xc0) != 0x80)
-            return 1;
-    return n;
+    return n ? n : 1;
 }
 
 static const char *line_start(const struct json_doc *doc, size_t offset)

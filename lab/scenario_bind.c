@@ -13,11 +13,14 @@
 /* A parameter or column name: no '-', which would be a minus in an expression. */
 static int check_binding_name(const struct reader *r, const cJSON *at, const char *name)
 {
+    /* A parameter's name is a key of the document, a column's is a value. */
+    int (*fail)(const struct reader *, const cJSON *, const char *, ...) =
+        at->string == name ? fail_at_key : fail_at;
+
     if (!is_name(name) || strchr(name, '-'))
-        return fail_at(r, at, "'%.70s' is not a name (a letter, then letters, digits and '_')",
-                       name);
+        return fail(r, at, "'%.70s' is not a name (a letter, then letters, digits and '_')", name);
     if (find_binding(r, name, strlen(name)))
-        return fail_at(r, at, "'%s' has a meaning already", name);
+        return fail(r, at, "'%s' has a meaning already", name);
     return 0;
 }
 

@@ -96,9 +96,12 @@ static int target_region(struct reading *g, const cJSON *node, const char *actor
         return rc;
     if (!world_resolve(g->w, actor, name, in, &found) || (hash && !found)) {
         n = world_region_names(g->w, actor, names, 64);
+        if (message)
+            return fail_at_key(g->r, node, "no message carries region '%.60s' after this step",
+                               name);
         if (n == 0)
-            return fail_at_key(g->r, node, "%s has no region '%.60s' after this step",
-                               message ? "no message" : actor, name);
+            return fail_at_key(g->r, node, "'%s' has no region '%.60s' after this step", actor,
+                               name);
         return fail_at_key(g->r, node,
                            "'%s' has no region '%.60s' after this step, the nearest it has is '%s'",
                            actor, hash ? node->string : name, nearest(name, names, n));

@@ -393,7 +393,10 @@ const char *nearest(const char *text, const char *const *candidates, size_t n)
     size_t least = 0;
 
     for (size_t i = 0; i < n; i++) {
-        size_t d = distance(text, candidates[i]);
+        size_t d = distance(text, candidates[i]), n_text = strlen(text);
+
+        if (n_text >= 3 && d > 2 && strncmp(text, candidates[i], n_text) == 0)
+            d = 2; /* a word cut short is nearer than its missing letters count */
 
         if (!best || d < least) {
             best = candidates[i];
