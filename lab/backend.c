@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct backend *const backends[] = {&backend_linux, NULL};
+const struct backend *const backends[] = {&backend_linux, &backend_gnumach, NULL};
 
 const struct backend *backend_find(const char *name)
 {

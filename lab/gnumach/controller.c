@@ -218,10 +218,12 @@ static const char *fill_part(struct run *r, const struct guest_step *s, uint32_t
                              uint64_t offset, uint64_t bytes)
 {
     const struct region *g = &r->actors[s->actor].regions[slot];
+    if (bytes == GUEST_REST && offset <= g->bytes)
+        bytes = g->bytes - offset;
     if (!g->bytes || offset > g->bytes || bytes > g->bytes - offset)
         return "the actor has no such range";
     out.body.part_address[i] = g->address + offset;
-    out.body.part_bytes[i] = bytes ? bytes : g->bytes - offset;
+    out.body.part_bytes[i] = bytes;
     return NULL;
 }
 
@@ -236,7 +238,7 @@ static const char *fill_parts(struct run *r, const struct guest_step *s)
     for (uint32_t i = 0; i < s->nparts && !problem; i++) {
         out.body.parts[i] = plan_parts()[s->first_part + i];
         if (out.body.parts[i].kind == GUEST_PART_OOL)
-            problem = fill_part(r, s, i, out.body.parts[i].slot, 0, 0);
+            problem = fill_part(r, s, i, out.body.parts[i].slot, 0, GUEST_REST);
     }
     memcpy(out.body.text, plan_text() + s->text, s->text_bytes);
     return problem;
@@ -274,31 +276,42 @@ static const char *fill_command(struct run *r, const struct guest_step *s)
     return NULL;
 }
 
-/* Notes each out-of-line part as in transit. Before a send that takes the source away, after one
- * that does not: only then has the kernel made an object for memory that was never touched. */
-static kern_return_t note_transits(struct run *r, const struct guest_step *s, int deallocated)
+/* Every out-of-line part of the message about to be sent gets its place among those in transit, in
+ * the order of the message. What `deallocate` will take is looked at now, the rest after the send:
+ * only then has the kernel made an object for memory that was never touched. */
+static kern_return_t note_transits(struct run *r, const struct guest_step *s)
 {
-    for (uint32_t i = 0; i < out.body.step.nparts; i++) {
+    kern_return_t rc = KERN_SUCCESS;
+    for (uint32_t i = 0; i < out.body.step.nparts && rc == KERN_SUCCESS; i++) {
         const struct guest_part *p = &out.body.parts[i];
-        if (p->kind != GUEST_PART_OOL || (p->deallocate != 0) != deallocated)
+        if (p->kind != GUEST_PART_OOL)
             continue;
         if (r->ntransits == r->transits_max)
             return KERN_RESOURCE_SHORTAGE;
         const struct region *g = &r->actors[s->actor].regions[p->slot];
-        struct transit *t = &r->transits[r->ntransits];
-        t->from = s->actor;
-        t->to = s->other;
-        t->slot = p->slot;
-        t->offset_bytes = out.body.part_address[i] - g->address;
+        struct transit *t = &r->transits[r->ntransits++];
+        *t = (struct transit){.from = s->actor, .to = s->other, .slot = p->slot};
+        t->address = out.body.part_address[i];
+        t->offset_bytes = t->address - g->address;
         t->bytes = out.body.part_bytes[i];
         t->stamp_base = g->stamp_base + (g->address % PAGE + t->offset_bytes) / PAGE;
-        kern_return_t rc =
-            transit_capture(r->actors[s->actor].task, out.body.part_address[i], t->bytes, t);
-        if (rc != KERN_SUCCESS)
-            return rc;
-        r->ntransits++;
+        t->looked_at = p->deallocate != 0;
+        if (t->looked_at)
+            rc = transit_capture(r->actors[s->actor].task, t->address, t->bytes, t);
     }
-    return KERN_SUCCESS;
+    return rc;
+}
+
+static kern_return_t look_at_transits(struct run *r)
+{
+    kern_return_t rc = KERN_SUCCESS;
+    for (uint32_t i = 0; i < r->ntransits && rc == KERN_SUCCESS; i++) {
+        struct transit *t = &r->transits[i];
+        if (!t->looked_at)
+            rc = transit_capture(r->actors[t->from].task, t->address, t->bytes, t);
+        t->looked_at = 1;
+    }
+    return rc;
 }
 
 /* What `deallocate` took from the sender: regions that lie wholly in it are gone. */
@@ -382,7 +395,7 @@ static const char *settle(struct run *r, const struct guest_step *s)
         break;
     }
     if (sends(s)) {
-        kern_return_t rc = note_transits(r, s, 0);
+        kern_return_t rc = look_at_transits(r);
         drop_sent_regions(r, s);
         return rc == KERN_SUCCESS ? NULL : "the memory in transit cannot be observed";
     }
@@ -467,7 +480,7 @@ static const char *with_actor(struct run *r, const struct guest_step *s, int64_t
     const char *problem = fill_command(r, s);
     if (problem)
         return problem;
-    if (sends(s) && (*rc = note_transits(r, s, 1)) != KERN_SUCCESS)
+    if (sends(s) && (*rc = note_transits(r, s)) != KERN_SUCCESS)
         return "the memory in transit cannot be observed";
     if ((*rc = ask(r, &r->actors[s->actor], s->number)) != KERN_SUCCESS)
         return "the actor did not answer";
@@ -481,25 +494,29 @@ static const char *with_actor(struct run *r, const struct guest_step *s, int64_t
     return timed_out ? NULL : settle(r, s);
 }
 
-static const char *do_step(struct run *r, const struct guest_step *s, int64_t *rc)
+static const char *look(struct run *r, uint32_t step, int64_t *rc)
 {
-    const char *problem = s->action == ACT_CHECKPOINT || s->action == ACT_WAIT
-                              ? without_actor(r, s)
-                              : with_actor(r, s, rc);
-    if (problem)
-        return problem;
     uint64_t t = clock_ns(read_tsc());
     if ((*rc = observe(r)) != KERN_SUCCESS)
         return "the kernel refused to be observed";
     record_begin('Z');
     record_number(r->index);
-    record_number(s->number);
+    record_number(step);
     record_number(t);
+    record_number(clock_ns(read_tsc()) - t);
     record_end();
     return NULL;
 }
 
-static const char *begin_run(struct run *r)
+static const char *do_step(struct run *r, const struct guest_step *s, int64_t *rc)
+{
+    const char *problem = s->action == ACT_CHECKPOINT || s->action == ACT_WAIT
+                              ? without_actor(r, s)
+                              : with_actor(r, s, rc);
+    return problem ? problem : look(r, s->number, rc);
+}
+
+static const char *begin_run(struct run *r, int64_t *rc)
 {
     const struct guest_run *g = r->plan;
     size_t table = g->nslots * sizeof(struct region);
@@ -519,11 +536,14 @@ static const char *begin_run(struct run *r)
         mach_port_t task = MACH_PORT_NULL;
         if (!(g->roots >> i & 1))
             continue;
-        if (task_create(self, TRUE, &task) != KERN_SUCCESS || bear(r, i, task) != KERN_SUCCESS)
+        if ((*rc = task_create(self, TRUE, &task)) != KERN_SUCCESS ||
+            (*rc = bear(r, i, task)) != KERN_SUCCESS)
             return "an actor did not start";
     }
-    observe_statistics('B', r->index);
-    return NULL;
+    record_begin('B');
+    record_number(r->index);
+    record_end();
+    return look(r, 0, rc);
 }
 
 static void end_run(struct run *r)
@@ -549,7 +569,7 @@ static int run_plan(uint32_t index)
     const struct guest_step *s = plan_steps() + r.plan->first_step;
     uint32_t number = 0;
     int64_t rc = 0;
-    const char *problem = begin_run(&r);
+    const char *problem = begin_run(&r, &rc);
     for (uint32_t i = 0; i < r.plan->nsteps && !problem; i++) {
         number = s[i].number;
         problem = do_step(&r, &s[i], &rc);

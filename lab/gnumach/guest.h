@@ -147,7 +147,8 @@ struct region {
 #define TRANSIT_PIECES 32
 struct transit {
     int from, to, slot;
-    uint64_t offset_bytes, bytes, stamp_base;
+    int looked_at; /* pieces are filled */
+    uint64_t address, offset_bytes, bytes, stamp_base;
     uint32_t npieces;
     struct {
         mach_port_t name; /* of the object; held until the message is received */
@@ -175,7 +176,6 @@ struct run {
 
 /* observe.c: all that the step's observation says, as records. 0, or a kern_return_t. */
 kern_return_t observe(struct run *r);
-kern_return_t observe_statistics(char letter, uint64_t run);
 /* Fills t->pieces from the sender's map. */
 kern_return_t transit_capture(mach_port_t task, uint64_t address, uint64_t bytes,
                               struct transit *t);

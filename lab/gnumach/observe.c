@@ -159,8 +159,8 @@ static kern_return_t tell_entries(uint32_t actor, mach_port_t task)
 static kern_return_t tell_task(struct run *r, uint32_t i)
 {
     const struct actor *a = &r->actors[i];
-    struct task_basic_info basic;
-    struct task_events_info events;
+    struct task_basic_info basic = {0};
+    struct task_events_info events = {0};
     mach_msg_type_number_t n = TASK_BASIC_INFO_COUNT;
     kern_return_t rc = task_info(a->task, TASK_BASIC_INFO, (task_info_t)&basic, &n);
     if (rc != KERN_SUCCESS)
@@ -214,26 +214,20 @@ static kern_return_t tell_transit(const struct transit *t)
     return KERN_SUCCESS;
 }
 
-kern_return_t observe_statistics(char letter, uint64_t run)
+static kern_return_t tell_statistics(void)
 {
-    struct vm_statistics s;
+    struct vm_statistics s = {0};
     kern_return_t rc = vm_statistics(mach_task_self(), &s);
     if (rc != KERN_SUCCESS)
         return rc;
-    record_begin(letter);
-    if (letter == 'B')
-        record_number(run);
+    record_begin('Y');
     record_number((uint32_t)s.free_count);
     record_number((uint32_t)s.active_count);
     record_number((uint32_t)s.inactive_count);
     record_number((uint32_t)s.wire_count);
-    if (letter == 'B') {
-        record_number(clock_ns(read_tsc()));
-    } else {
-        record_number((uint32_t)s.zero_fill_count);
-        record_number((uint32_t)s.faults);
-        record_number((uint32_t)s.cow_faults);
-    }
+    record_number((uint32_t)s.zero_fill_count);
+    record_number((uint32_t)s.faults);
+    record_number((uint32_t)s.cow_faults);
     record_end();
     return KERN_SUCCESS;
 }
@@ -241,7 +235,7 @@ kern_return_t observe_statistics(char letter, uint64_t run)
 kern_return_t observe(struct run *r)
 {
     ntold = 0;
-    kern_return_t rc = observe_statistics('Y', r->index);
+    kern_return_t rc = tell_statistics();
     for (uint32_t i = 0; rc == KERN_SUCCESS && i < r->plan->nactors; i++)
         if (r->actors[i].task)
             rc = tell_task(r, i);

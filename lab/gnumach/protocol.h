@@ -14,7 +14,8 @@
  * with x; text is %-escaped. Anything else on the console is the kernel's chatter.
  *
  *   H version page_size memory_bytes t_ns tsc_khz kernel         once, first
- *   B run  free active inactive wire  t_ns                       a run begins, its roots exist
+ *   B run                                                        a run begins, its roots exist;
+ *                                                                an observation follows, as step 0
  *   S step rc start_ns dur_ns                                    a step's action was done
  *   M id size descriptors text|-                                 ... received a message
  *   V descriptor kind inline deallocate name bytes number        ... one descriptor of it
@@ -29,7 +30,7 @@
  *   P object first count xframe step ...                         its resident pages, in runs
  *   U object rc                                                  its pages cannot be listed
  *   Y free active inactive wire zero_fills faults cow_faults     vm_statistics
- *   Z run step t_ns                                              the step's observation is whole
+ *   Z run step t_ns look_ns                                      the step's observation is whole
  *   W run step seconds                                           still at work on this step
  *   X run step rc what                                           the run failed and is over
  *   D run                                                        the run is over
@@ -52,6 +53,7 @@
 #define GUEST_MAX_PARTS 32u
 #define GUEST_MAX_TEXT 2048u /* inline text of one message */
 #define GUEST_NONE (-1)
+#define GUEST_REST (~0ULL) /* all of the region from the offset on */
 
 struct guest_plan {
     uint64_t magic;
@@ -75,8 +77,8 @@ struct guest_step {
     int32_t actor;   /* GUEST_NONE: none */
     int32_t other;   /* fork: the child; send, ool_send: the receiver; wait: the child */
     int32_t slot;
-    uint32_t kind; /* enum map_kind */
-    uint64_t bytes;
+    uint32_t kind;  /* enum map_kind */
+    uint64_t bytes; /* map; ool_send: or GUEST_REST */
     uint64_t offset_bytes;
     struct page_select select;
     uint32_t stamp; /* the letter, 0: none */

@@ -1,0 +1,47 @@
+/* machine: the QEMU that runs the guest.
+ *
+ * Owns: one child process, the pipe its console comes through, the guest's image in memory.
+ * Promises: no network, no disk, no file written, QEMU's sandbox on; the process dies with this
+ * one, also when this one is killed; machine_stop leaves nothing behind; every wait has a deadline.
+ * Does not: know records. Lines come as they are.
+ *
+ *     machine_start -> machine_line* -> machine_stop
+ *
+ * Lifetime: a line is valid until the next call. */
+#ifndef LAB_GNUMACH_HOST_MACHINE_H
+#define LAB_GNUMACH_HOST_MACHINE_H
+
+#include "probes/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where the parts are; each path absolute. */
+struct machine_parts {
+    char qemu[4096], kernel[4096], guest[4096], versions[4096];
+};
+
+/* 0, or -ENOTSUP naming the part that is missing and how to get it. */
+int machine_find(struct machine_parts *parts, struct err *e);
+
+struct machine;
+
+struct machine_options {
+    uint64_t memory_mib;
+    int silence_ms;           /* no output for so long: the guest hangs */
+    const volatile int *stop; /* may be NULL */
+};
+
+/* plan: appended to the guest's image. */
+int machine_start(struct machine **out, const struct machine_parts *parts, const void *plan,
+                  size_t plan_len, const struct machine_options *opt, struct err *e);
+
+/* The next line of the console, without its end. Returns 1, 0 at the end of output, or an error:
+ * -EINTR stopped, -ETIMEDOUT silence. */
+int machine_line(struct machine *m, char **line, size_t *len, struct err *e);
+
+/* The last lines of the console, for messages; and how QEMU ended if it has. */
+const char *machine_tail(const struct machine *m);
+
+void machine_stop(struct machine *m);
+
+#endif
