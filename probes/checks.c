@@ -137,15 +137,6 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
     return rc < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
 }
 
-/* Are all mappings of the run's own memory in the processes that were looked at? */
-static bool outsiders(const struct observation *out)
-{
-    for (size_t i = 0; i < out->nregions; i++)
-        if (value_is_known(out->regions[i].q[RQ_OUTSIDE]) && out->regions[i].q[RQ_OUTSIDE].n)
-            return true;
-    return false;
-}
-
 static int check_pss(struct observer *o, struct observation *out)
 {
     struct obs_check *c =
@@ -173,7 +164,7 @@ static int check_pss(struct observer *o, struct observation *out)
     c->left = counted ? value_known((int64_t)pss) : value_unknown(WHY_NO_INTERFACE);
     c->right = frames ? value_known((int64_t)(o->distinct_own * (o->page_size / 1024)))
                       : value_unknown(WHY_NO_FRAMES);
-    if (frames && outsiders(out))
+    if (frames && o->outsiders)
         c->right = value_na(); /* PSS counts the outsiders' part too: nothing to compare with */
     c->tolerance = (int64_t)entries; /* smaps rounds each entry down to a whole KiB */
     judge(c);

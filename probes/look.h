@@ -151,6 +151,7 @@ struct observer {
     size_t nobjects;
     uint64_t distinct, distinct_file;
     uint64_t distinct_own; /* in entries that pss_is_own() */
+    bool outsiders;        /* a frame in such an entry is mapped by another process too */
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
     /* buffers */

@@ -281,6 +281,7 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
     int rc = 0;
 
     o->distinct = o->distinct_file = o->distinct_own = o->samples = o->samples_agreed = 0;
+    o->outsiders = false;
     memset(o->cost, 0, sizeof o->cost);
     frames_forget_owners(&o->frames);
     for (size_t i = 0; i < o->nwatched; i++)

@@ -787,6 +787,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
         return rc;
     fill_states(&f);
     fill_resident(&f);
+    o->outsiders |= f.sums.outside && (!f.entry || pss_is_own(o, f.entry));
     f.r->q[RQ_SHARE_MODE] = share_mode(&f);
     f.r->q[RQ_REF_COUNT] = ref_count(&f);
     fill_outcome(&f);

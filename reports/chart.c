@@ -1,7 +1,6 @@
 #include "reports/chart.h"
 
 #include "reports/svg.h"
-#include <math.h>
 #include <string.h>
 
 #define WIDTH 860.0
@@ -89,6 +88,10 @@ static void bar(FILE *out, const struct axis *a, double y, double v, enum unit u
     char buf[FORMAT_MAX];
     double x0 = axis_at(a, 0);
 
+    if (isinf(v)) {
+        svg_text(out, x0 + 5, y + BAR - 4, SVG_START, "t m s", "–");
+        return;
+    }
     if (isnan(v)) {
         svg_rect(out, x0, y + 2, 24, BAR - 4, 0, "unknown", tip);
         svg_text(out, x0 + 30, y + BAR - 4, SVG_START, "t m s", "unknown");
@@ -107,7 +110,7 @@ void chart_bars(FILE *out, const struct chart *c)
     for (size_t s = 0; s < c->nseries; s++) {
         names = fmax(names, svg_text_width(c->series[s].name, 10.5));
         for (size_t i = 0; i < c->nlabels; i++)
-            max = fmax(max, isnan(c->series[s].values[i]) ? 0 : c->series[s].values[i]);
+            max = fmax(max, isfinite(c->series[s].values[i]) ? c->series[s].values[i] : 0);
     }
     group = (double)c->nseries * BAR + 12;
     a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14 + names + 10, WIDTH - VALUE_ROOM);
@@ -171,7 +174,7 @@ void chart_stacked(FILE *out, const struct chart *c)
         double sum = 0;
 
         for (size_t s = 0; s < c->nseries; s++)
-            sum += isnan(c->series[s].values[i]) ? 0 : c->series[s].values[i];
+            sum += isfinite(c->series[s].values[i]) ? c->series[s].values[i] : 0;
         max = fmax(max, sum);
     }
     a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14, WIDTH - VALUE_ROOM);
@@ -189,8 +192,8 @@ void chart_stacked(FILE *out, const struct chart *c)
             double v = c->series[s].values[i];
             char cls[8], tip[256];
 
-            if (isnan(v)) {
-                unknown = 1;
+            if (!isfinite(v)) {
+                unknown |= isnan(v);
                 continue;
             }
             snprintf(cls, sizeof cls, "s%zu", s % 8);
@@ -236,12 +239,12 @@ static void one_line(FILE *out, const struct chart_lines *c, size_t s, const str
             double v = c->series[s].values[from + n];
 
             xs[n] = axis_at(xa, c->x[from + n]);
-            ys[n] = isnan(v) ? NAN : axis_at(ya, v);
+            ys[n] = isfinite(v) ? axis_at(ya, v) : NAN;
         }
         svg_polyline(out, xs, ys, n, cls);
     }
     for (size_t i = 0, every = c->npoints / 12 + 1; i < c->npoints; i += every)
-        if (!isnan(c->series[s].values[i]))
+        if (isfinite(c->series[s].values[i]))
             svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), (int)s);
 }
 
@@ -253,7 +256,7 @@ void chart_lines(FILE *out, const struct chart_lines *c)
 
     for (size_t s = 0; s < c->nseries; s++)
         for (size_t i = 0; i < c->npoints; i++)
-            if (!isnan(c->series[s].values[i]))
+            if (isfinite(c->series[s].values[i]))
                 max = fmax(max, c->series[s].values[i]);
     ya = axis_for(0, max, c->unit, 5, top + height, top);
     xa = axis_for(c->npoints ? c->x[0] : 0, c->npoints ? c->x[c->npoints - 1] : 1, c->x_unit, 8,

@@ -7,12 +7,16 @@
 #define REPORTS_CHART_H
 
 #include "reports/format.h"
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
+/* The value of something that does not exist, as opposed to an unknown one. */
+#define CHART_NONE INFINITY
+
 struct chart_series {
     const char *name;
-    const double *values; /* one per label; NAN: unknown */
+    const double *values; /* one per label; NAN: unknown; CHART_NONE: nothing there */
 };
 
 struct chart {

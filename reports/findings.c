@@ -266,6 +266,36 @@ static void find_transfers(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+static void find_published(struct doc *d)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    int rows = 0;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/find-published.sql", d->e)))
+        return;
+    for (; query_row(&q); rows++) {
+        int64_t measured = query_int(&q, "measured"), same = query_int(&q, "same");
+
+        if (rows == 0)
+            lead(d, "Published values.");
+        doc_say(d, rows ? "; " : "");
+        doc_text(d, query_text(&q, "scenario"));
+        doc_say(d, " on ");
+        doc_text(d, query_text(&q, "backend"));
+        if (!query_null(&q, "memory")) {
+            doc_say(d, ", ");
+            doc_text(d, query_text(&q, "memory"));
+            doc_say(d, " memory");
+        }
+        doc_say(d, ": %s of %s measured values are the same", format_count(a, same),
+                format_count(b, measured));
+    }
+    if (rows)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
 static void find_checks(struct doc *d, const struct selection *runs)
 {
     struct query q;
@@ -331,6 +361,7 @@ void section_findings(struct doc *d, const struct selection *runs)
     find_overcount(d, runs);
     find_residual(d, runs);
     find_transfers(d, runs);
+    find_published(d);
     find_checks(d, runs);
     find_unknown(d, runs);
     doc_say(d, "\n");

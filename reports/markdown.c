@@ -143,6 +143,9 @@ static int write_document(struct doc *d, const struct selection *runs)
     section_findings(d, runs);
     section_machine(d, runs);
     runs_sections(d, runs);
+    section_published(d);
+    section_fork_vs_ool(d, runs);
+    section_cost(d, runs);
     section_glossary(d);
     return d->rc;
 }

@@ -277,6 +277,7 @@ static int do_touch(struct doing *d, struct err *e)
     if (d->step->action == ACT_READ)
         return note_stamps(d, e);
     d->region->written = true;
+    d->region->written_pages = d->reply.touched;
     return 0;
 }
 
@@ -444,6 +445,7 @@ static struct target_region *fill_regions(const struct held_regions *h, struct t
             .len = h->list[i].len,
             .inherit = h->list[i].inherit,
             .written = h->list[i].written,
+            .written_pages = h->list[i].written ? h->list[i].written_pages : 0,
         };
     return at;
 }

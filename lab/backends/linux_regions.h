@@ -12,6 +12,7 @@ struct held_region {
     enum map_kind kind;
     enum inherit inherit;
     bool written; /* by the step that is being carried out */
+    uint64_t written_pages;
 };
 
 struct held_regions {

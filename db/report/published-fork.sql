@@ -1,0 +1,30 @@
+-- The published steps of fork and write beside what was measured: share mode, references, resident
+-- pages. A ? is unknown.
+WITH p AS MATERIALIZED (
+    SELECT * FROM published
+    WHERE scenario = 'fork-write' AND quantity IN ('share_mode', 'ref_count', 'resident')),
+told AS (
+    SELECT case_name, observed, min(nr) AS nr,
+           max(published) FILTER (WHERE quantity = 'share_mode') || ', '
+           || max(published) FILTER (WHERE quantity = 'ref_count') || ', '
+           || max(published) FILTER (WHERE quantity = 'resident') AS published,
+           max(reason) FILTER (WHERE quantity = 'share_mode') AS reason
+    FROM p GROUP BY case_name, observed),
+seen AS (
+    SELECT case_name, backend,
+           coalesce(max(measured) FILTER (WHERE quantity = 'share_mode'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'ref_count'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'resident'), '?') AS measured,
+           CASE WHEN min(same) = 0 THEN 'differs' WHEN count(same) = count(*) THEN 'same'
+                ELSE 'in part unknown' END AS same
+    FROM p WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, backend)
+SELECT t.case_name, t.observed, t.published,
+       coalesce(l.measured, 'not measured') AS linux, coalesce(l.same, '') AS linux_same,
+       coalesce(g.measured, 'not measured') AS gnumach, coalesce(g.same, '') AS gnumach_same,
+       coalesce((SELECT group_concat(line, '; ')
+                 FROM (SELECT DISTINCT d.backend || ': ' || d.reason AS line FROM p AS d
+                       WHERE d.case_name = t.case_name AND d.same = 0 ORDER BY d.backend, d.nr)),
+                t.reason) AS reason
+FROM told AS t LEFT JOIN seen AS l ON l.case_name = t.case_name AND l.backend = 'linux'
+     LEFT JOIN seen AS g ON g.case_name = t.case_name AND g.backend = 'gnumach'
+ORDER BY t.nr;

@@ -1,0 +1,13 @@
+-- The published large transfers beside what was measured. Sizes as published, in bytes.
+SELECT scenario, case_name, observed, replace(quantity, '_bytes', '') AS quantity, unit,
+       iif(unit = 'bytes' AND published IS NOT NULL, printf('%.1f MiB', published / 1048576.0),
+           published)
+           AS published,
+       backend,
+       iif(unit = 'bytes' AND measured IS NOT NULL, printf('%.1f MiB', measured / 1048576.0),
+           measured)
+           AS measured_text,
+       CASE same WHEN 1 THEN 'same' WHEN 0 THEN 'differs' ELSE 'not measured' END AS verdict, reason
+FROM published
+WHERE scenario IN ('ool-large', 'ool-two-large')
+ORDER BY nr, backend;

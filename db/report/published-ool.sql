@@ -1,0 +1,44 @@
+-- The eight published out-of-line transfers, as the receiver sees them: share mode, references,
+-- resident pages. Published (purgeable memory) and predicted (ordinary memory) for XNU beside what was
+-- measured in both. A ? is unknown.
+WITH p AS MATERIALIZED (
+    SELECT * FROM published
+    WHERE scenario = 'ool-options' AND quantity IN ('share_mode', 'ref_count', 'resident')),
+told AS (
+    SELECT case_name, memory, min(nr) AS nr,
+           max(published) FILTER (WHERE quantity = 'share_mode') || ', '
+           || max(published) FILTER (WHERE quantity = 'ref_count') || ', '
+           || max(published) FILTER (WHERE quantity = 'resident') AS published,
+           max(predicted) FILTER (WHERE quantity = 'share_mode') || ', '
+           || max(predicted) FILTER (WHERE quantity = 'ref_count') || ', '
+           || max(predicted) FILTER (WHERE quantity = 'resident') AS predicted,
+           max(reason) FILTER (WHERE quantity = 'share_mode' AND same IS NOT 0) AS reason
+    FROM p GROUP BY case_name, memory),
+seen AS (
+    SELECT case_name, memory, backend,
+           coalesce(max(measured) FILTER (WHERE quantity = 'share_mode'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'ref_count'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'resident'), '?')
+           || CASE WHEN min(same) = 0 THEN ' (differs)' WHEN count(same) = count(*) THEN ' (same)'
+              ELSE ' (in part unknown)' END AS measured
+    FROM p WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, memory, backend)
+SELECT a.case_name, a.published, coalesce(la.measured, 'not measured') AS linux_purgeable,
+       o.predicted, coalesce(lo.measured, 'not measured') AS linux_ordinary,
+       coalesce(go.measured, gp.measured, 'not measured') AS gnumach,
+       coalesce((SELECT group_concat(line, '; ')
+                 FROM (SELECT DISTINCT d.backend || ', ' || d.memory || ' memory: ' || d.reason AS line
+                       FROM p AS d WHERE d.case_name = a.case_name AND d.same = 0
+                       ORDER BY d.backend, d.nr)),
+                a.reason) AS reason
+FROM told AS a
+     LEFT JOIN told AS o ON o.case_name = a.case_name AND o.memory = 'ordinary'
+     LEFT JOIN seen AS la ON la.case_name = a.case_name AND la.memory = 'purgeable'
+                             AND la.backend = 'linux'
+     LEFT JOIN seen AS lo ON lo.case_name = a.case_name AND lo.memory = 'ordinary'
+                             AND lo.backend = 'linux'
+     LEFT JOIN seen AS go ON go.case_name = a.case_name AND go.memory = 'ordinary'
+                             AND go.backend = 'gnumach'
+     LEFT JOIN seen AS gp ON gp.case_name = a.case_name AND gp.memory = 'purgeable'
+                             AND gp.backend = 'gnumach'
+WHERE a.memory = 'purgeable'
+ORDER BY a.nr;

@@ -1,0 +1,505 @@
+/* cowprobe: regions and pages of a live process as JSON, useful alone and, given file
+ * capabilities, the helper that opens page files for an unprivileged cowlab (--serve).
+ *
+ * It never stops, traces or writes to the process: a snapshot of one that runs is not atomic.
+ * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
+#include "probes/caps.h"
+#include "probes/footprint.h"
+#include "probes/helper.h"
+#include "probes/maps.h"
+#include "probes/observer.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef COWLAB_VERSION
+#define COWLAB_VERSION "0.1"
+#endif
+
+enum { EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_FAILED = 4 };
+
+struct request {
+    pid_t pid;
+    uint64_t start, end; /* end 0: the whole process */
+    size_t max_runs;
+    bool compact;
+    int threads;
+};
+
+static const char usage_text[] =
+    "usage: cowprobe [options] PID [START-END]\n"
+    "Prints the regions and pages of a process as JSON. START and END are hexadecimal addresses.\n"
+    "\n"
+    "  -r, --runs=N     keep at most N page runs per region (default 4096; 0: none)\n"
+    "  -c, --compact    one line instead of indented text\n"
+    "  -t, --threads=N  1 or 2 threads for large reads (default: up to two)\n"
+    "  -h, --help       this text\n"
+    "  -V, --version    the version\n"
+    "\n"
+    "The process is not stopped: a snapshot of one that runs is not atomic. What this user or "
+    "this\n"
+    "kernel cannot know is null, with its reason under \"unknown\". Without root, page frames and "
+    "map\n"
+    "counts need: setcap cap_sys_admin,cap_dac_read_search=ep cowprobe\n"
+    "Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 failed.\n";
+
+/* All numbers of a range in full, with or without 0x; both ends are rounded outward to pages. */
+static bool parse_range(const char *text, uint64_t page_size, struct request *r)
+{
+    char *end;
+
+    errno = 0;
+    r->start = strtoull(text, &end, 16);
+    if (errno || end == text || *end != '-' || text[0] == '-')
+        return false;
+    text = end + 1;
+    r->end = strtoull(text, &end, 16);
+    if (errno || end == text || *end || text[0] == '-' || r->end <= r->start)
+        return false;
+    r->start -= r->start % page_size;
+    if (r->end % page_size)
+        r->end += page_size - r->end % page_size;
+    return r->end > r->start;
+}
+
+static bool parse_number(const char *text, long min, long max, long *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtol(text, &end, 10);
+    return !errno && end != text && !*end && *out >= min && *out <= max;
+}
+
+/* One mapping of the process as a region to observe. */
+struct view {
+    struct map_entry entry;
+    char name[40]; /* "start-end": unique, as the observer wants it */
+};
+
+struct views {
+    struct maps maps;
+    struct view *list;
+    struct target_region *regions;
+    size_t n;
+};
+
+static void views_release(struct views *v)
+{
+    maps_release(&v->maps);
+    free(v->list);
+    free(v->regions);
+}
+
+static int collect(struct views *v, const struct request *r, struct err *e)
+{
+    uint64_t limit = r->end ? r->end : UINT64_MAX;
+
+    v->list = calloc(v->maps.n, sizeof *v->list);
+    v->regions = calloc(v->maps.n, sizeof *v->regions);
+    if (!v->list || !v->regions)
+        return err_set(e, ENOMEM, "out of memory");
+    for (size_t i = 0; i < v->maps.n; i++) {
+        const struct map_entry *entry = &v->maps.entries[i];
+        struct view *view = &v->list[v->n];
+        uint64_t start = entry->start > r->start ? entry->start : r->start;
+        uint64_t end = entry->end < limit ? entry->end : limit;
+
+        if (start >= end || entry->start >> 63)
+            continue;
+        view->entry = *entry;
+        snprintf(view->name, sizeof view->name, "%llx-%llx", (unsigned long long)start,
+                 (unsigned long long)end);
+        v->regions[v->n++] = (struct target_region){
+            .name = view->name, .start = start, .len = end - start, .inherit = INH_COPY};
+    }
+    if (!v->n)
+        return err_set(e, ERANGE, "process %d has nothing mapped in %llx-%llx", (int)r->pid,
+                       (unsigned long long)r->start, (unsigned long long)limit);
+    return 0;
+}
+
+static int read_views(struct views *v, const struct request *r, struct err *e)
+{
+    char path[40];
+    int fd, rc;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)r->pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || errno == ESRCH
+                   ? err_set(e, ESRCH, "there is no process %d", (int)r->pid)
+                   : err_sys(e, errno, "cannot look at process %d", (int)r->pid);
+    rc = maps_read_fd(&v->maps, fd, NULL, e);
+    close(fd);
+    if (rc == -EACCES || rc == -EPERM)
+        return err_set(e, EACCES, "cannot look at process %d: permission denied", (int)r->pid);
+    if (rc < 0)
+        return rc;
+    if (!v->maps.n)
+        return err_set(e, ESRCH, "process %d has no memory (a zombie or a kernel thread)",
+                       (int)r->pid);
+    return collect(v, r, e);
+}
+
+/* Values: a number or a word, null where unknown (with the reason under "unknown"). */
+static cJSON *value_json(struct value v, enum quantity_type type)
+{
+    const struct word *words = quantity_words(type);
+    char text[4];
+
+    if (!value_is_known(v))
+        return cJSON_CreateNull();
+    if (type == QT_PROTECTION)
+        return cJSON_CreateString(protection_text((int)v.n, text));
+    if (words)
+        return cJSON_CreateString(word_text(words, (int)v.n));
+    return cJSON_CreateNumber((double)v.n);
+}
+
+/* Fields of one list of quantities; those that do not apply are left out. */
+static void add_quantities(cJSON *to, const struct value *q, const struct quantity *list)
+{
+    cJSON *unknown = cJSON_CreateObject(), *inferred = cJSON_CreateArray();
+
+    for (int i = 0; list[i].column; i++) {
+        if (q[i].why == WHY_NOT_APPLICABLE)
+            continue;
+        cJSON_AddItemToObject(to, list[i].column, value_json(q[i], list[i].type));
+        if (!value_is_known(q[i]))
+            cJSON_AddStringToObject(unknown, list[i].column, word_text(unknown_reasons, q[i].why));
+        else if (q[i].inferred)
+            cJSON_AddItemToArray(inferred, cJSON_CreateString(list[i].column));
+    }
+    if (cJSON_GetArraySize(unknown))
+        cJSON_AddItemToObject(to, "unknown", unknown);
+    else
+        cJSON_Delete(unknown);
+    if (cJSON_GetArraySize(inferred))
+        cJSON_AddItemToObject(to, "inferred", inferred);
+    else
+        cJSON_Delete(inferred);
+}
+
+static void add_value(cJSON *to, const char *key, struct value v)
+{
+    cJSON_AddItemToObject(to, key, value_json(v, QT_COUNT));
+}
+
+static void add_text(cJSON *to, const char *key, const char *format, unsigned long long n)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, format, n);
+    cJSON_AddStringToObject(to, key, text);
+}
+
+static cJSON *runs_json(const struct page_run *runs, size_t n)
+{
+    cJSON *list = cJSON_CreateArray();
+
+    for (size_t i = 0; i < n; i++) {
+        cJSON *run = cJSON_CreateObject();
+
+        cJSON_AddNumberToObject(run, "first", (double)runs[i].first);
+        cJSON_AddNumberToObject(run, "count", (double)runs[i].count);
+        cJSON_AddStringToObject(run, "state", word_text(page_states, runs[i].state));
+        if (runs[i].frame)
+            add_text(run, "frame", "F%llu", (unsigned long long)runs[i].frame);
+        if (runs[i].mapcount >= 0)
+            cJSON_AddNumberToObject(run, "mapcount", runs[i].mapcount);
+        else
+            cJSON_AddNullToObject(run, "mapcount");
+        if (runs[i].huge)
+            cJSON_AddTrueToObject(run, "huge");
+        if (runs[i].inferred)
+            cJSON_AddTrueToObject(run, "inferred");
+        cJSON_AddItemToArray(list, run);
+    }
+    return list;
+}
+
+static cJSON *objects_json(const struct obs_region *r)
+{
+    cJSON *list = cJSON_CreateArray();
+
+    for (size_t i = 0; i < r->nobjects; i++) {
+        const struct obs_object *o = &r->objects[i];
+        cJSON *object = cJSON_CreateObject();
+
+        add_text(object, "object", "O%llu", (unsigned long long)o->number);
+        cJSON_AddStringToObject(object, "kind", o->kind);
+        cJSON_AddNumberToObject(object, "depth", o->depth);
+        add_value(object, "refs", o->refs);
+        add_value(object, "size", o->size);
+        add_value(object, "resident", o->resident);
+        add_value(object, "offset", o->offset);
+        cJSON_AddItemToArray(list, object);
+    }
+    return list;
+}
+
+static cJSON *region_json(const struct obs_region *r, const struct view *view, size_t max_runs)
+{
+    cJSON *region = cJSON_CreateObject();
+
+    add_text(region, "start", "0x%llx", (unsigned long long)r->start);
+    add_text(region, "end", "0x%llx", (unsigned long long)r->end);
+    cJSON_AddStringToObject(region, "name", view->entry.name);
+    cJSON_AddStringToObject(region, "mapping", view->entry.shared ? "shared" : "private");
+    if (view->entry.inode)
+        add_text(region, "file_offset", "0x%llx", (unsigned long long)view->entry.offset);
+    add_quantities(region, r->q, region_quantities);
+    if (r->nobjects)
+        cJSON_AddItemToObject(region, "objects", objects_json(r));
+    if (max_runs) {
+        cJSON_AddItemToObject(region, "runs", runs_json(r->runs, r->nruns));
+        if (r->runs_cut)
+            cJSON_AddTrueToObject(region, "runs_cut");
+    }
+    return region;
+}
+
+static cJSON *missing_json(const struct caps *caps)
+{
+    cJSON *list = cJSON_CreateArray();
+
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (!caps->have[i]) {
+            cJSON *cap = cJSON_CreateObject();
+
+            cJSON_AddStringToObject(cap, "capability", cap_rows[i].name);
+            cJSON_AddStringToObject(cap, "reason", caps->reason[i]);
+            cJSON_AddStringToObject(cap, "unlock", cap_rows[i].how);
+            cJSON_AddItemToArray(list, cap);
+        }
+    return list;
+}
+
+static cJSON *checks_json(const struct observation *obs)
+{
+    static const char *const verdicts[] = {"", "held", "differs", "not checked"};
+    cJSON *list = cJSON_CreateArray();
+
+    for (size_t i = 0; i < obs->nchecks; i++) {
+        const struct obs_check *c = &obs->checks[i];
+        cJSON *check;
+
+        /* Of hundreds of regions only what somebody should look at. */
+        if (c->region && c->verdict == CHECK_HELD)
+            continue;
+        check = cJSON_CreateObject();
+        cJSON_AddStringToObject(check, "check", c->check);
+        if (c->region)
+            cJSON_AddStringToObject(check, "region", c->region);
+        add_value(check, "left", c->left);
+        add_value(check, "right", c->right);
+        cJSON_AddNumberToObject(check, "tolerance", (double)c->tolerance);
+        cJSON_AddStringToObject(check, "verdict", verdicts[c->verdict]);
+        if (c->detail)
+            cJSON_AddStringToObject(check, "detail", c->detail);
+        cJSON_AddItemToArray(list, check);
+    }
+    return list;
+}
+
+static cJSON *costs_json(const struct observation *obs)
+{
+    cJSON *list = cJSON_CreateArray();
+
+    for (size_t i = 0; i < obs->ncosts; i++) {
+        cJSON *cost = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(cost, "probe", obs->costs[i].probe);
+        cJSON_AddNumberToObject(cost, "dur_ns", (double)obs->costs[i].dur_ns);
+        cJSON_AddNumberToObject(cost, "calls", (double)obs->costs[i].calls);
+        cJSON_AddNumberToObject(cost, "bytes", (double)obs->costs[i].bytes);
+        if (obs->costs[i].faults_induced.why != WHY_NOT_APPLICABLE)
+            add_value(cost, "faults_induced", obs->costs[i].faults_induced);
+        cJSON_AddItemToArray(list, cost);
+    }
+    return list;
+}
+
+static cJSON *report_json(const struct request *r, const struct caps *caps, const struct views *v,
+                          const struct observation *obs, const char *command)
+{
+    cJSON *root = cJSON_CreateObject(), *footprint = cJSON_CreateObject();
+    cJSON *regions = cJSON_CreateArray();
+
+    cJSON_AddNumberToObject(root, "pid", r->pid);
+    cJSON_AddStringToObject(root, "command", command);
+    cJSON_AddStringToObject(root, "kernel", caps->kernel);
+    cJSON_AddNumberToObject(root, "page_size", (double)caps->page_size);
+    cJSON_AddFalseToObject(root, "atomic");
+    cJSON_AddItemToObject(root, "missing_capabilities", missing_json(caps));
+    add_quantities(footprint, obs->processes[0].q, process_quantities);
+    cJSON_AddItemToObject(root, "footprint", footprint);
+    add_value(root, "distinct_kb", obs->totals[TQ_DISTINCT]);
+    add_value(root, "distinct_file_kb", obs->totals[TQ_DISTINCT_FILE]);
+    for (size_t i = 0; i < obs->nregions; i++)
+        cJSON_AddItemToArray(regions, region_json(&obs->regions[i], &v->list[i], r->max_runs));
+    cJSON_AddItemToObject(root, "regions", regions);
+    cJSON_AddItemToObject(root, "checks", checks_json(obs));
+    cJSON_AddItemToObject(root, "probe_cost", costs_json(obs));
+    return root;
+}
+
+static int print_json(const cJSON *root, bool compact, struct err *e)
+{
+    char *text = compact ? cJSON_PrintUnformatted(root) : cJSON_Print(root);
+    int rc = 0;
+
+    if (!text)
+        return err_set(e, ENOMEM, "out of memory");
+    if (puts(text) == EOF || fflush(stdout) == EOF)
+        rc = err_sys(e, errno, "cannot write the answer");
+    cJSON_free(text);
+    return rc;
+}
+
+static int observe(const struct request *r, const struct caps *caps, struct views *v,
+                   struct observation *obs, struct err *e)
+{
+    struct observer_options opt = {
+        .max_runs = r->max_runs, .whole_process = true, .threads = r->threads};
+    struct target target = {
+        .actor = "process", .pid = r->pid, .regions = v->regions, .nregions = v->n};
+    struct observer *o;
+    int rc = observer_new(&o, caps, &opt, e);
+
+    if (rc < 0)
+        return rc;
+    rc = observer_look(o, &target, 1, NULL, 0, obs, e);
+    observer_free(o);
+    return rc;
+}
+
+static int probe(const struct request *r, struct err *e)
+{
+    struct views v = {0};
+    struct observation obs;
+    struct footprint f;
+    struct caps caps;
+    int rc = read_views(&v, r, e);
+
+    observation_init(&obs);
+    if (rc == 0)
+        rc = footprint_read(r->pid, &f, e);
+    if (rc == 0) {
+        caps_probe(&caps);
+        rc = observe(r, &caps, &v, &obs, e);
+    }
+    if (rc == 0) {
+        cJSON *root = report_json(r, &caps, &v, &obs, f.comm);
+
+        rc = print_json(root, r->compact, e);
+        cJSON_Delete(root);
+    }
+    observation_release(&obs);
+    views_release(&v);
+    return rc;
+}
+
+static int complain(const char *what, const char *value)
+{
+    fprintf(stderr, "cowprobe: %s '%s'\ntry 'cowprobe --help'\n", what, value);
+    return EXIT_USAGE;
+}
+
+static int serve(const char *number)
+{
+    struct err e;
+    long fd;
+
+    if (!parse_number(number, 0, 1 << 20, &fd))
+        return complain("bad descriptor", number);
+    if (helper_serve((int)fd, &e) < 0) {
+        fprintf(stderr, "cowprobe: %s\n", e.msg);
+        return EXIT_FAILED;
+    }
+    return 0;
+}
+
+/* -1: go on; else the exit code. */
+static int parse_options(int argc, char **argv, struct request *r)
+{
+    static const struct option options[] = {{"runs", required_argument, NULL, 'r'},
+                                            {"compact", no_argument, NULL, 'c'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"serve", required_argument, NULL, 'S'},
+                                            {NULL, 0, NULL, 0}};
+    long n;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "r:ct:hV", options, NULL)) != -1) {
+        switch (c) {
+        case 'r':
+            if (!parse_number(optarg, 0, 1L << 30, &n))
+                return complain("bad number of runs", optarg);
+            r->max_runs = (size_t)n;
+            break;
+        case 't':
+            if (!parse_number(optarg, 1, 2, &n))
+                return complain("threads are 1 or 2, not", optarg);
+            r->threads = (int)n;
+            break;
+        case 'c':
+            r->compact = true;
+            break;
+        case 'S':
+            return serve(optarg);
+        case 'h':
+            fputs(usage_text, stdout);
+            return 0;
+        case 'V':
+            puts("cowprobe " COWLAB_VERSION);
+            return 0;
+        default:
+            fputs("try 'cowprobe --help'\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    return -1;
+}
+
+static int parse_arguments(int argc, char **argv, struct request *r)
+{
+    long n;
+
+    if (argc - optind < 1 || argc - optind > 2) {
+        fputs(usage_text, stderr);
+        return EXIT_USAGE;
+    }
+    if (!parse_number(argv[optind], 1, 1L << 30, &n))
+        return complain("bad process number", argv[optind]);
+    r->pid = (pid_t)n;
+    if (argc - optind == 2 && !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), r))
+        return complain("bad range", argv[optind + 1]);
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct request r = {.max_runs = 4096};
+    struct err e = {""};
+    int rc = parse_options(argc, argv, &r);
+
+    if (rc < 0)
+        rc = parse_arguments(argc, argv, &r);
+    if (rc >= 0)
+        return rc;
+    rc = probe(&r, &e);
+    if (rc == 0)
+        return 0;
+    fprintf(stderr, "cowprobe: %s\n", e.msg);
+    return rc == -EACCES || rc == -EPERM ? EXIT_CANNOT : rc == -ERANGE ? EXIT_USAGE : EXIT_FAILED;
+}
