@@ -767,16 +767,20 @@ static const struct {
     [ACT_CHECKPOINT] = {do_nothing, false, NULL},
     [ACT_OOL_SEND] = {do_ool_send, true, NULL},
     [ACT_OOL_RECEIVE] = {do_ool_receive, false, NULL},
-    [ACT_SEND] = {do_send, false, "the messages of GNU Mach have another layout"},
-    [ACT_RECEIVE] = {do_receive, false, "the messages of GNU Mach have another layout"},
-    [ACT_REPLY] = {do_reply, false, "the messages of GNU Mach have another layout"},
+    [ACT_SEND] = {do_send, false, NULL},
+    [ACT_RECEIVE] = {do_receive, false, NULL},
+    [ACT_REPLY] = {do_reply, false, NULL},
 };
 
 static const char *unsupported(const char *backend, const struct step *s)
 {
     if (strcmp(backend, "gnumach") != 0)
         return NULL;
-    if (s->action == ACT_MAP && s->kind != MK_ANONYMOUS && s->kind != MK_ORDINARY)
+    /* malloc'd or not: all memory is vm_allocate's there; shared is inherited as shared */
+    if (s->action == ACT_MAP && s->kind == MK_PURGEABLE)
+        return "GNU Mach has no purgeable memory";
+    if (s->action == ACT_MAP && s->kind != MK_ANONYMOUS && s->kind != MK_ORDINARY &&
+        s->kind != MK_MALLOC && s->kind != MK_SHARED)
         return "GNU Mach has no memory of this kind";
     return rules[s->action].not_on_mach;
 }
