@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #ifndef COWLAB_VERSION
-#define COWLAB_VERSION "0.1"
+#define COWLAB_VERSION "1.0.0"
 #endif
 
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_FAILED = 4 };
@@ -497,7 +497,11 @@ int main(int argc, char **argv)
         rc = parse_arguments(argc, argv, &r);
     if (rc >= 0)
         return rc;
-    rc = probe(&r, &e);
+    rc = helper_drop_privileges();
+    if (rc < 0) /* never go on with more than the user has */
+        err_sys(&e, rc, "cannot give up the capabilities of the file");
+    else
+        rc = probe(&r, &e);
     if (rc == 0)
         return 0;
     fprintf(stderr, "cowprobe: %s\n", e.msg);

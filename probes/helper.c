@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -172,6 +174,21 @@ static int set_effective(bool on)
     for (int i = 0; i < 2; i++)
         data[i].effective = on ? data[i].permitted : 0;
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* With CAP_SYS_ADMIN alone any process's mappings can be read (perfmon_capable in mm_access), so
+ * these capabilities must not be around when files are opened on a user's word. Dumpable again,
+ * because the memory of this process holds nothing that its user may not see. */
+int helper_drop_privileges(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+
+    if (!getauxval(AT_SECURE))
+        return 0;
+    if (syscall(SYS_capset, &header, none) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+        return -errno;
+    return 0;
 }
 
 /* Would the kernel let the asking user look at this process without our capabilities? Then it

@@ -33,6 +33,10 @@ void helper_stop(struct helper *h);
 /* A descriptor (close-on-exec) for the caller to close, or a negative errno. */
 int helper_open(struct helper *h, enum helper_file what, pid_t pid, uint64_t start, uint64_t end);
 
+/* For cowprobe itself when a user runs it: gives up what file capabilities gave, so that it asks a
+ * helper like everybody else and shows no more than its user may see. */
+int helper_drop_privileges(void);
+
 /* The other side: serves requests from fd until it is closed. Called by cowprobe's main. */
 int helper_serve(int fd, struct err *e);
 

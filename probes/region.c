@@ -63,7 +63,7 @@ struct sums {
     int64_t object_surplus;  /* largest number of mappings from outside the run */
     uint64_t counts_missing; /* present pages whose map count is not known */
     bool inferred_debt, inferred_count, inferred_copies;
-    bool changed_unseen; /* written pages whose frames are not known */
+    uint64_t untold; /* written pages that the memory object may or may not have had before */
 };
 
 struct finish {
@@ -269,6 +269,12 @@ static void settle_states(struct finish *f, uint64_t first, uint64_t end)
     }
 }
 
+/* Can the object's residency be told? */
+static enum why object_why(const struct finish *f)
+{
+    return f->object ? f->object->why_resident : WHY_NO_OBJECT_ACCESS;
+}
+
 /* before -> now of one page that the step may have written. */
 static void outcome(struct finish *f, uint64_t p)
 {
@@ -283,7 +289,9 @@ static void outcome(struct finish *f, uint64_t p)
     if (was == PS_NONE || was == PS_ZERO) {
         bool had = before->rec[p] & REC_BACKED;
 
-        if (was == PS_NONE && had && is == PS_SHARED)
+        if (was == PS_NONE && f->entry && f->entry->inode && object_why(f) != WHY_KNOWN)
+            s->untold++; /* nobody knows whether the object had the page */
+        else if (was == PS_NONE && had && is == PS_SHARED)
             s->reused++; /* the object had the page: mapped by the fault */
         else if (was == PS_NONE && had && is != PS_OBJECT)
             s->copied++; /* private mapping: the object's page was copied straight away */
@@ -482,8 +490,7 @@ static void fill_resident(struct finish *f)
     struct value *q = f->r->q;
     uint64_t private_copies = s->states[PS_EXCLUSIVE] + s->states[PS_COW] + s->states[PS_DEBT] +
                               s->states[PS_ANON_UNKNOWN];
-    bool no_object = f->entry && f->entry->inode && !f->object;
-    enum why why = f->object ? f->object->why_resident : no_object ? WHY_NO_OBJECT_ACCESS : 0;
+    enum why why = object_why(f);
 
     if (!f->entry || !f->entry->inode || (f->entry->flags & 1u << VMF_HUGETLB))
         q[RQ_RESIDENT] = q[RQ_MAPPED];
@@ -612,6 +619,11 @@ static void fill_outcome(struct finish *f)
     if (f->m->before.n != pages) {
         q[RQ_FIRST_TOUCH] = q[RQ_COPIED] = q[RQ_REUSED] = q[RQ_NO_FAULT] = q[RQ_WRITE_OUTCOME] =
             value_unknown(WHY_NOT_REPORTED);
+        return;
+    }
+    if (s->untold) {
+        q[RQ_FIRST_TOUCH] = q[RQ_COPIED] = q[RQ_REUSED] = q[RQ_NO_FAULT] = q[RQ_WRITE_OUTCOME] =
+            value_unknown(object_why(f));
         return;
     }
     q[RQ_FIRST_TOUCH] = value_known((int64_t)s->first_touch);
