@@ -34,6 +34,8 @@ run_one() {
     mark=$(basename "$1").$$
     COWLAB_TEST_MARK=$mark timeout -k 10 "$deadline" "$@" >"$log" 2>&1
     rc=$?
+    # cmocka 1.1 calls a skipped test "not ok N # SKIP name".
+    sed -i -E 's/^not (ok .*# *[Ss][Kk][Ii][Pp])/\1/' "$log"
     p=$(grep -c '^ok ' "$log")
     s=$(grep -ciE '^ok .*# *skip' "$log")
     f=$(grep -c '^not ok ' "$log")

@@ -294,16 +294,20 @@ static void test_scenario__when_leaves_steps_out(void **state)
 static void test_scenario__pages_are_selected(void **state)
 {
     struct plan *p = plan_of(
-        "", MAP("10") ", " WRITE("a", "\"all\"") ", " WRITE("a", "\"first\"") ", " WRITE(
-                "a",
-                "{\"every"
-                "\": 3}") ", " WRITE("a",
-                                     "{\"range\": [2, 8]}") ", " WRITE("a",
-                                                                       "{\"share\": 12.5, "
-                                                                       "\"seed\": 9}") ", " WRITE("a",
-                                                                                                  "{\"shar"
-                                                                                                  "e\": "
-                                                                                                  "100}"));
+        "",
+        MAP("10") ", " WRITE("a", "\"all\"") ", " WRITE("a", "\"first\"") ", " WRITE(
+            "a",
+            "{\"every"
+            "\": 3}") ", " WRITE("a",
+                                 "{\"range\": [2, 8]}") ", " WRITE("a",
+                                                                   "{\"share\": 12.5, "
+                                                                   "\"seed\": 9}") ", " WRITE("a",
+                                                                                              "{\"s"
+                                                                                              "har"
+                                                                                              "e\":"
+                                                                                              " "
+                                                                                              "100"
+                                                                                              "}"));
     const struct step *s = p->steps;
 
     (void)state;
@@ -787,7 +791,7 @@ static void test_scenario__loads_by_name_and_by_path(void **state)
 #else
 #define CAN_FAIL_ALLOCATIONS 1
 /* Allocation by count: the fail_at-th from now fails, once; live counts what is not freed. */
-static long fail_at = -1, live;
+static volatile long fail_at = -1, live; /* malloc changes them behind the compiler's back */
 
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
@@ -836,19 +840,15 @@ static void test_scenario__survives_without_memory(void **state)
 #if CAN_FAIL_ALLOCATIONS
     static const char *const names[] = {"fork-write", "fork-prefork", "fork-snapshot"};
 
-    void *volatile probe;
-    long at_first = live;
+    struct plan *probe = NULL;
+    struct err ignored;
 
     (void)state;
-    probe = malloc(1);
-    free(probe);
-    if (live != at_first || fail_at != -1)
-        fail_msg("the count of allocations is off by %ld", live - at_first);
     fail_at = 0;
-    probe = malloc(1);
+    parse_for(&probe, params_text, "linux", NULL, 0, &ignored);
     fail_at = -1;
-    free(probe);
-    if (probe) { /* valgrind puts its own in the place of ours */
+    plan_free(probe);
+    if (probe) { /* valgrind puts its own malloc in the place of ours */
         print_message("# skipped: malloc cannot be made to fail here\n");
         skip();
     }
