@@ -1,0 +1,474 @@
+/* port: see port.h. */
+#include "lab/machmsg/port.h"
+#include <errno.h>
+#include <mach/mach_init.h>
+#include <mach/notify.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FIRST_FREE 5u /* index 0 is never used, 1 to 4 are the special names */
+#define HASH_SIZE 256u
+
+/* Brings the fork handlers into every program that is linked with this archive. */
+extern const char machmsg_fork_handlers;
+__attribute__((used)) static const char *const keep_fork_handlers = &machmsg_fork_handlers;
+
+mach_port_t mach_task_self_ = NAME_TASK;
+mach_port_t bootstrap_port = NAME_BOOTSTRAP;
+mach_port_name_t port_bootstrap;
+
+static struct {
+    pthread_mutex_t lock;
+    struct entry *entries;
+    uint32_t count, capacity, free_head; /* free_head 0: none */
+    struct mport *hash[HASH_SIZE];
+} space = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void space_lock(void)
+{
+    pthread_mutex_lock(&space.lock);
+}
+
+void space_unlock(void)
+{
+    pthread_mutex_unlock(&space.lock);
+}
+
+/* Mach's shape of a name: index, then a generation, then two bits that are always set, so that a
+ * name that was freed is not given out again at once. */
+static mach_port_name_t name_of(uint32_t index, uint32_t gen)
+{
+    return index << 8 | (gen & 0x3f) << 2 | 3;
+}
+
+static int space_grow(void)
+{
+    uint32_t capacity = space.capacity ? 2 * space.capacity : 32;
+    struct entry *entries = realloc(space.entries, capacity * sizeof *entries);
+
+    if (!entries)
+        return -ENOMEM;
+    memset(entries + space.capacity, 0, (capacity - space.capacity) * sizeof *entries);
+    space.entries = entries;
+    if (space.capacity == 0) {
+        for (uint32_t i = 1; i < FIRST_FREE; i++) {
+            entries[i].type = MACH_PORT_TYPE_SEND;
+            entries[i].urefs = 1;
+        }
+        space.count = FIRST_FREE;
+    }
+    space.capacity = capacity;
+    return 0;
+}
+
+struct entry *space_find(mach_port_name_t name)
+{
+    uint32_t index = name >> 8;
+
+    if (space.capacity == 0 && space_grow())
+        return NULL;
+    if (index == 0 || index >= space.count || space.entries[index].type == MACH_PORT_TYPE_NONE ||
+        name_of(index, space.entries[index].gen) != name)
+        return NULL;
+    return &space.entries[index];
+}
+
+struct entry *space_add(mach_port_type_t type, struct mport *port, mach_port_name_t *name)
+{
+    uint32_t index = space.free_head, gen;
+    struct entry *e;
+
+    if (index) {
+        space.free_head = space.entries[index].next_free;
+    } else {
+        if (space.count >= space.capacity && space_grow())
+            return NULL;
+        if (space.count >= 1u << 24)
+            return NULL;
+        index = space.count++;
+    }
+    e = &space.entries[index];
+    gen = e->gen;
+    *e = (struct entry){.type = type, .port = port, .gen = gen};
+    *name = name_of(index, gen);
+    return e;
+}
+
+void space_remove(mach_port_name_t name)
+{
+    struct entry *e = space_find(name);
+    struct mport *port = e->port;
+
+    if (port && port->name == name)
+        port->name = 0;
+    *e = (struct entry){.gen = e->gen + 1, .next_free = space.free_head};
+    space.free_head = name >> 8;
+    if (port)
+        mport_unref(port);
+}
+
+void space_each(void (*fn)(void *arg, mach_port_name_t name, const struct entry *e), void *arg)
+{
+    for (uint32_t i = 1; i < space.count; i++)
+        if (space.entries[i].type)
+            fn(arg, name_of(i, space.entries[i].gen), &space.entries[i]);
+}
+
+static struct mport **hash_slot(uint64_t cookie)
+{
+    struct mport **p = &space.hash[cookie % HASH_SIZE];
+
+    while (*p && (*p)->cookie != cookie)
+        p = &(*p)->hash_next;
+    return p;
+}
+
+static int cookie_of(int s, uint64_t *cookie)
+{
+    socklen_t len = sizeof *cookie;
+
+    return getsockopt(s, SOL_SOCKET, SO_COOKIE, cookie, &len) ? -errno : 0;
+}
+
+/* One reference. Takes over s and r on success. */
+static struct mport *mport_new(uint64_t cookie, int s, int r)
+{
+    struct mport *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    p->refs = 1;
+    p->cookie = cookie;
+    p->s = s;
+    p->r = r;
+    p->qlimit = MACH_PORT_QLIMIT_DEFAULT;
+    pthread_mutex_init(&p->rcv_lock, NULL);
+    *hash_slot(cookie) = p;
+    return p;
+}
+
+int mport_create(struct mport **out)
+{
+    int fd[2], on = 1, rc = 0;
+    uint64_t cookie;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd))
+        return -errno;
+    /* The kernel then says with each message who sent it. */
+    if (setsockopt(fd[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
+        rc = -errno;
+    for (int i = 0; rc == 0 && i < (int)MACH_PORT_QLIMIT_DEFAULT; i++)
+        if (send(fd[0], "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+            rc = -errno;
+    if (rc == 0)
+        rc = cookie_of(fd[1], &cookie);
+    if (rc == 0 && !(*out = mport_new(cookie, fd[1], fd[0])))
+        rc = -ENOMEM;
+    if (rc) {
+        close(fd[0]);
+        close(fd[1]);
+    }
+    return rc;
+}
+
+static bool is_sending_end(int s)
+{
+    int value;
+    socklen_t len = sizeof value;
+
+    if (getsockopt(s, SOL_SOCKET, SO_DOMAIN, &value, &len) || value != AF_UNIX)
+        return false;
+    len = sizeof value;
+    if (getsockopt(s, SOL_SOCKET, SO_TYPE, &value, &len) || value != SOCK_SEQPACKET)
+        return false;
+    len = sizeof value;
+    return !getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) && value == 0;
+}
+
+int mport_import(struct mport **out, int s)
+{
+    struct mport *p;
+    uint64_t cookie;
+
+    if (cookie_of(s, &cookie) == 0) {
+        p = *hash_slot(cookie);
+        if (p) {
+            close(s);
+            *out = mport_ref(p);
+            return 0;
+        }
+        if (is_sending_end(s)) {
+            *out = mport_new(cookie, s, -1);
+            if (*out)
+                return 0;
+            close(s);
+            return -ENOMEM;
+        }
+    }
+    close(s);
+    return -EBADF;
+}
+
+struct mport *mport_ref(struct mport *p)
+{
+    p->refs++;
+    return p;
+}
+
+void mport_unref(struct mport *p)
+{
+    static const struct wire_head slot_back = {
+        .magic = WIRE_MAGIC, .size = sizeof(mach_msg_header_t), .flags = WIRE_NUDGE | WIRE_TOKEN};
+    struct mport **slot;
+
+    if (--p->refs > 0)
+        return;
+    /* Queue slots that were taken and never used go back by way of the receiver. */
+    for (; p->r < 0 && p->spare > 0; p->spare--)
+        if (send(p->s, &slot_back, sizeof slot_back, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            break;
+    slot = hash_slot(p->cookie);
+    *slot = p->hash_next;
+    close(p->s);
+    if (p->r >= 0)
+        close(p->r);
+    pthread_mutex_destroy(&p->rcv_lock);
+    free(p->once);
+    free(p->buf);
+    free(p);
+}
+
+bool mport_dead(const struct mport *p)
+{
+    struct pollfd pfd = {.fd = p->s};
+
+    return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+static uint64_t random_nonce(void)
+{
+    uint64_t n = 0;
+
+    while (n == 0)
+        if (getrandom(&n, sizeof n, 0) != sizeof n && errno != EINTR)
+            return 0;
+    return n;
+}
+
+uint64_t mport_make_once(struct mport *p)
+{
+    if (p->nonce == p->conce) {
+        size_t capacity = p->conce ? 2 * p->conce : 4;
+        uint64_t *once;
+
+        if (p->nonce >= WIRE_NONCES_MAX || !(once = realloc(p->once, capacity * sizeof *once)))
+            return 0;
+        p->once = once;
+        p->conce = capacity;
+    }
+    if (!(p->once[p->nonce] = random_nonce()))
+        return 0;
+    return p->once[p->nonce++];
+}
+
+bool mport_strike_once(struct mport *p, uint64_t nonce)
+{
+    for (size_t i = p->nonce; i-- > 0;)
+        if (p->once[i] == nonce) {
+            p->once[i] = p->once[--p->nonce];
+            return true;
+        }
+    return false;
+}
+
+void port_lose_receive(mach_port_name_t name, struct entry *e)
+{
+    struct mport *p = e->port;
+
+    /* Wakes a thread of ours that waits on it, and tells every sender. */
+    shutdown(p->r, SHUT_RDWR);
+    p->moving = true;
+    p->nonce = 0;
+    e->type &= ~MACH_PORT_TYPE_RECEIVE;
+    if (e->type & MACH_PORT_TYPE_SEND) {
+        e->type = MACH_PORT_TYPE_DEAD_NAME;
+        e->port = NULL;
+        p->name = 0;
+        mport_unref(p);
+    } else {
+        space_remove(name);
+    }
+}
+
+int port_add_send(struct mport *p, mach_port_name_t *name)
+{
+    struct entry *e;
+
+    if (p->name) {
+        e = space_find(p->name);
+        mport_unref(p); /* the entry holds one already */
+    } else if ((e = space_add(0, p, &p->name)) == NULL) {
+        mport_unref(p);
+        return -ENOMEM;
+    }
+    e->type |= MACH_PORT_TYPE_SEND;
+    if (e->urefs < UINT16_MAX)
+        e->urefs++;
+    *name = e->port->name;
+    return 0;
+}
+
+int port_add_receive(struct mport *p, mach_port_name_t *name)
+{
+    struct entry *e;
+
+    if (p->name) {
+        e = space_find(p->name);
+        mport_unref(p);
+    } else if ((e = space_add(0, p, &p->name)) == NULL) {
+        mport_unref(p);
+        return -ENOMEM;
+    }
+    e->type |= MACH_PORT_TYPE_RECEIVE;
+    *name = e->port->name;
+    return 0;
+}
+
+int port_add_once(struct mport *p, uint64_t nonce, mach_port_name_t *name)
+{
+    struct entry *e = space_add(MACH_PORT_TYPE_SEND_ONCE, p, name);
+
+    if (!e) {
+        mport_unref(p);
+        return -ENOMEM;
+    }
+    e->urefs = 1;
+    e->nonce = nonce;
+    return 0;
+}
+
+void port_drop_send(mach_port_name_t name, struct entry *e, uint32_t n)
+{
+    e->urefs = e->urefs > n ? e->urefs - n : 0;
+    if (e->urefs > 0)
+        return;
+    if (e->type & MACH_PORT_TYPE_RECEIVE)
+        e->type = MACH_PORT_TYPE_RECEIVE;
+    else
+        space_remove(name);
+}
+
+void port_notice_death(mach_port_name_t name, struct entry *e)
+{
+    struct mport *p = e->port;
+
+    if (!p || !(e->type & MACH_PORT_TYPE_SEND_RIGHTS) || !mport_dead(p))
+        return;
+    if (p->name == name)
+        p->name = 0;
+    e->type = MACH_PORT_TYPE_DEAD_NAME;
+    e->nonce = 0;
+    e->port = NULL;
+    mport_unref(p);
+}
+
+bool port_is_special(mach_port_name_t name)
+{
+    return name >> 8 < FIRST_FREE;
+}
+
+int port_special(mach_port_name_t name, struct entry *e)
+{
+    struct mport *p;
+    int rc;
+
+    if (!port_is_special(name) || e->port)
+        return 0;
+    if (name == NAME_BOOTSTRAP)
+        return -EPERM; /* the name server is reached by its own calls only */
+    rc = mport_create(&p);
+    if (rc)
+        return rc;
+    p->name = name;
+    e->port = p;
+    return 0;
+}
+
+void port_once_destroyed(int s, uint64_t nonce)
+{
+    struct wire_head h = {.magic = WIRE_MAGIC,
+                          .size = sizeof(mach_msg_header_t),
+                          .id = MACH_NOTIFY_SEND_ONCE,
+                          .dest_nonce = nonce};
+
+    /* Best effort: where the socket is full or gone nobody waits for it. */
+    (void)!send(s, &h, sizeof h, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void port_quiesce(struct mport *p)
+{
+    static const struct wire_head nudge = {
+        .magic = WIRE_MAGIC, .size = sizeof(mach_msg_header_t), .flags = WIRE_NUDGE};
+    struct timespec until;
+
+    while (pthread_mutex_trylock(&p->rcv_lock)) {
+        (void)!send(p->s, &nudge, sizeof nudge, MSG_DONTWAIT | MSG_NOSIGNAL);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 10 * 1000 * 1000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        if (pthread_mutex_timedlock(&p->rcv_lock, &until) == 0)
+            break;
+    }
+}
+
+void port_fork_prepare(void)
+{
+    pthread_mutex_lock(&space.lock);
+}
+
+void port_fork_parent(void)
+{
+    pthread_mutex_unlock(&space.lock);
+}
+
+void port_fork_child(void)
+{
+    struct entry *e = port_bootstrap ? space_find(port_bootstrap) : NULL;
+    int kept = e && e->port ? e->port->s : -1;
+    uint64_t cookie = kept >= 0 ? e->port->cookie : 0;
+
+    for (size_t i = 0; i < HASH_SIZE; i++) {
+        struct mport *next;
+
+        for (struct mport *p = space.hash[i]; p; p = next) {
+            next = p->hash_next;
+            /* Not by count: whoever held the references is not in this process. */
+            if (p->r >= 0)
+                close(p->r);
+            if (p->s != kept)
+                close(p->s);
+            free(p->once);
+            free(p->buf);
+            free(p);
+        }
+        space.hash[i] = NULL;
+    }
+    free(space.entries);
+    space.entries = NULL;
+    space.count = space.capacity = space.free_head = 0;
+    port_bootstrap = 0;
+    pthread_mutex_init(&space.lock, NULL);
+    if (kept >= 0 && space_grow() == 0) {
+        struct mport *p = mport_new(cookie, kept, -1);
+
+        if (p)
+            port_add_send(p, &port_bootstrap);
+    }
+}

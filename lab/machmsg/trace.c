@@ -1,0 +1,37 @@
+/* trace: see trace.h. */
+#include "lab/machmsg/trace.h"
+#include "lab/machmsg/msg.h"
+
+static struct {
+    pthread_mutex_t lock;
+    machmsg_trace_fn *fn;
+    void *arg;
+} hook = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void machmsg_trace(machmsg_trace_fn *fn, void *arg)
+{
+    pthread_mutex_lock(&hook.lock);
+    hook.arg = arg;
+    __atomic_store_n(&hook.fn, fn, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&hook.lock);
+}
+
+bool trace_wanted(void)
+{
+    return __atomic_load_n(&hook.fn, __ATOMIC_ACQUIRE) != NULL;
+}
+
+void trace_call(const struct machmsg_transfer *t)
+{
+    pthread_mutex_lock(&hook.lock);
+    if (hook.fn)
+        hook.fn(hook.arg, t);
+    pthread_mutex_unlock(&hook.lock);
+}
+
+const char *trace_kind(unsigned int type)
+{
+    static const char *const kinds[] = {"port", "ool", "ool_ports", "ool_volatile"};
+
+    return type < sizeof kinds / sizeof kinds[0] ? kinds[type] : "unknown";
+}
