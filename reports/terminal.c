@@ -79,7 +79,9 @@ static void flow_text(struct flow *f, const char *text)
 {
     char word[256];
 
-    while (text && *text) {
+    if (!text)
+        return;
+    while (*text) {
         size_t n = strcspn(text, " ");
 
         snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), text);
