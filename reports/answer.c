@@ -49,11 +49,11 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
 {
     static const struct {
         enum region_quantity q;
-        const char *did;
-    } parts[] = {{RQ_COPIED, "copied"},
-                 {RQ_REUSED, "reused"},
-                 {RQ_NO_FAULT, "wrote without a fault"},
-                 {RQ_FIRST_TOUCH, "first touched"}};
+        const char *did, *how;
+    } parts[] = {{RQ_COPIED, "copied", ""},
+                 {RQ_REUSED, "reused", ""},
+                 {RQ_NO_FAULT, "wrote", " without a fault"},
+                 {RQ_FIRST_TOUCH, "first touched", ""}};
     char text[512], n[FORMAT_MAX];
     size_t at = (size_t)snprintf(text, sizeof text, "in step %d %.80s", s->step, s->actor);
     int said = 0;
@@ -66,8 +66,9 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
     }
     for (size_t i = 0; i < sizeof parts / sizeof *parts && at < sizeof text; i++)
         if (pages_of(r, parts[i].q))
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s", said++ ? "," : "",
-                                   parts[i].did, format_noun(n, pages_of(r, parts[i].q), "page"));
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s%s", said++ ? "," : "",
+                                   parts[i].did, format_noun(n, pages_of(r, parts[i].q), "page"),
+                                   parts[i].how);
     clause(c, text);
 }
 
@@ -162,7 +163,47 @@ static void ending(struct clauses *c, const struct history *h)
     }
 }
 
-char *answer_of(const struct history *h)
+/* Where several processes together seem to use most more than they occupy. */
+static void overcount(struct clauses *c, const struct history *h)
+{
+    double best = 0;
+    char text[300], a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        struct value rss = value_known(0), distinct = o->totals[TQ_DISTINCT];
+
+        for (size_t k = 0; k < o->nprocesses; k++)
+            rss = value_add(rss, o->processes[k].q[PQ_RSS]);
+        if (o->nprocesses < 2 || !value_is_known(rss) || !value_is_known(distinct) ||
+            (double)(rss.n - distinct.n) <= best)
+            continue;
+        best = (double)(rss.n - distinct.n);
+        snprintf(text, sizeof text,
+                 "%zu processes with %s of RSS in sum occupied %s of distinct frames (step %d)",
+                 o->nprocesses, format_kb(a, (double)rss.n), format_kb(b, (double)distinct.n),
+                 h->steps[i].step);
+    }
+    if (best > 0)
+        clause(c, text);
+}
+
+static void transfers(struct clauses *c, const struct history *h, struct doc *d)
+{
+    struct query q;
+    char text[512];
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/answer-transfers.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (query_row(&q) && !query_null(&q, "line")) {
+        snprintf(text, sizeof text, "of the transfers %s", query_text(&q, "line"));
+        clause(c, text);
+    }
+    doc_fail(d, query_close(&q));
+}
+
+char *answer_of(struct doc *d, const struct history *h)
 {
     char *text = NULL;
     size_t len;
@@ -171,7 +212,9 @@ char *answer_of(const struct history *h)
     if (!c.out)
         return NULL;
     writes(&c, h);
+    transfers(&c, h, d);
     debt(&c, h);
+    overcount(&c, h);
     ending(&c, h);
     if (fclose(c.out) != 0) {
         free(text);

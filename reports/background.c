@@ -16,16 +16,36 @@ static void open_and_table(struct doc *d, const struct selection *runs, const ch
         doc_say(d, "%s\n\n", none);
 }
 
+static void capabilities_had(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/capabilities-had.sql", d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    while (query_row(&q)) {
+        doc_say(d, "Capabilities that were there on ");
+        doc_text(d, query_text(&q, "backend"));
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "names"));
+        doc_say(d, ".\n\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
 void section_machine(struct doc *d, const struct selection *runs)
 {
     static const struct doc_column machines[] = {
         {"backend", "backend", DOC_TEXT}, {"kernel", "kernel", DOC_TEXT},
         {"page_kb", "page", DOC_KB},      {"details", "details", DOC_TEXT},
         {"runs", "runs", DOC_COUNT},      {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column capabilities[] = {
-        {"backend", "backend", DOC_TEXT}, {"name", "capability", DOC_TEXT},
-        {"state", "here", DOC_TEXT},      {"unlocks", "what it shows", DOC_TEXT},
-        {"runs", "runs", DOC_COUNT},      {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column capabilities[] = {{"backend", "backend", DOC_TEXT},
+                                                     {"name", "missing", DOC_TEXT},
+                                                     {"unlocks", "what it would show", DOC_TEXT},
+                                                     {"reason", "why it is missing", DOC_TEXT},
+                                                     {"how", "how to get it", DOC_TEXT},
+                                                     {"runs", "runs", DOC_COUNT},
+                                                     {NULL, NULL, DOC_TEXT}};
     static const struct doc_column unknowns[] = {
         {"reason", "why unknown", DOC_TEXT},      {"n", "values", DOC_COUNT},
         {"quantities", "which", DOC_TEXT},        {"scenarios", "in", DOC_TEXT},
@@ -33,8 +53,9 @@ void section_machine(struct doc *d, const struct selection *runs)
 
     doc_say(d, "## The machine, and what it could not see\n\n");
     open_and_table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
+    capabilities_had(d, runs);
     open_and_table(d, runs, "db/report/capabilities.sql", capabilities,
-                   "No capabilities were stored.");
+                   "No capability was missing.");
     doc_say(d, "### Unknown values\n\n");
     open_and_table(d, runs, "db/report/unknown-reasons.sql", unknowns,
                    "Every value that applies is known.");

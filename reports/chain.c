@@ -15,8 +15,9 @@
 #define REGION_H 48.0
 #define HEAD_H 34.0 /* name and counts of an object */
 #define BLOCK_H 17.0
-#define MAX_BLOCKS 5
-#define MAX_PAGES 65536 /* of one panel; beyond it pages are not told apart by who sees them */
+#define MAX_BLOCKS 4
+#define MAX_PAGES                                                                                  \
+    (1u << 22) /* of one panel; beyond it frames are not told apart by who sees them */
 #define MAX_COLUMNS 6
 
 /* Pages of an object that are alike: same reach, frames in a row. */
@@ -25,17 +26,20 @@ struct block {
     int reach; /* regions that see them; -1: unknown */
 };
 
+enum { REACH_UNKNOWN, REACH_HIDDEN, REACH_ONE, REACH_SEVERAL, REACH__COUNT };
+
 struct node {
     uint64_t number; /* of the object; 0: a region's pages where no object was stored */
     const char *kind;
     const struct obs_region *owner; /* for number 0 */
     struct value refs, size, resident;
-    const struct page_run *runs;
-    size_t nruns;
+    uint64_t *frames; /* of each page of the object, as any region shows it; 0: none or unknown */
+    uint64_t npages;
     int column;
     double x, y, h;
     struct block blocks[MAX_BLOCKS];
-    size_t nblocks, more; /* blocks that are not shown */
+    size_t nblocks;               /* all of them; only up to MAX_BLOCKS are kept */
+    uint64_t reach[REACH__COUNT]; /* pages */
 };
 
 struct panel {
@@ -43,132 +47,82 @@ struct panel {
     struct node *nodes;
     size_t nnodes;
     double *region_y;
-    uint64_t *seen; /* sorted: one entry per region and page that shows the frame */
-    size_t nseen;
-    bool counted; /* seen is complete */
+    unsigned char *seen; /* by frame: how many regions show it, 255 at most */
+    uint64_t nseen;
     double height;
 };
 
-static int by_frame(const void *a, const void *b)
+static uint64_t offset_of(const struct obs_object *o)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
+    return value_is_known(o->offset) && o->offset.n > 0 ? (uint64_t)o->offset.n : 0;
 }
 
-/* Takes the frames of runs at pages that nothing above covers. */
-static void see(struct panel *p, unsigned char *covered, uint64_t pages,
-                const struct page_run *runs, size_t n)
+static uint64_t end_of(const struct page_run *runs, size_t n)
 {
-    for (size_t r = 0; r < n; r++)
-        for (uint64_t i = 0; i < runs[r].count && runs[r].first + i < pages; i++) {
-            if (covered[runs[r].first + i])
-                continue;
-            if (runs[r].frame) {
-                covered[runs[r].first + i] = 1;
-                p->seen[p->nseen++] = runs[r].frame + i;
-            }
-        }
+    uint64_t end = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (runs[i].frame && runs[i].first + runs[i].count > end)
+            end = runs[i].first + runs[i].count;
+    return end;
 }
 
-static uint64_t region_pages(const struct obs_region *r)
+/* Writes the frames of runs into the node's pages, making room. */
+static int fill_frames(struct node *n, const struct page_run *runs, size_t nruns, uint64_t offset)
 {
-    uint64_t most = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0;
+    uint64_t end = end_of(runs, nruns) + offset;
 
-    for (size_t o = 0; o < r->nobjects; o++)
-        if (r->objects[o].nruns) {
-            const struct page_run *last = &r->objects[o].runs[r->objects[o].nruns - 1];
-
-            most = last->first + last->count > most ? last->first + last->count : most;
-        }
-    return most;
-}
-
-/* Which frames each region shows: the topmost object that has the page wins. */
-static int count_reach(struct panel *p)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < p->p->nregions; i++)
-        sum += region_pages(p->p->regions[i]);
-    p->counted = sum <= MAX_PAGES;
-    if (!p->counted)
+    if (end > MAX_PAGES)
         return 0;
-    p->seen = calloc(sum ? sum : 1, sizeof *p->seen);
-    if (!p->seen)
-        return -ENOMEM;
-    for (size_t i = 0; i < p->p->nregions; i++) {
-        const struct obs_region *r = p->p->regions[i];
-        uint64_t pages = region_pages(r);
-        unsigned char *covered = calloc(pages ? pages : 1, 1);
+    if (end > n->npages) {
+        uint64_t *more = realloc(n->frames, end * sizeof *more);
 
-        if (!covered)
+        if (!more)
             return -ENOMEM;
-        for (size_t o = 0; o < r->nobjects; o++)
-            see(p, covered, pages, r->objects[o].runs, r->objects[o].nruns);
-        if (r->nobjects == 0)
-            see(p, covered, pages, r->runs, r->nruns);
-        free(covered);
+        memset(more + n->npages, 0, (end - n->npages) * sizeof *more);
+        n->frames = more;
+        n->npages = end;
     }
-    qsort(p->seen, p->nseen, sizeof *p->seen, by_frame);
+    for (size_t r = 0; r < nruns; r++)
+        for (uint64_t i = 0; runs[r].frame && i < runs[r].count; i++)
+            n->frames[runs[r].first + i + offset] = runs[r].frame + i;
     return 0;
 }
 
 static int reach_of(const struct panel *p, uint64_t frame)
 {
-    size_t lo = 0, hi = p->nseen;
-    int n = 0;
-
-    if (!p->counted || frame == 0)
-        return -1;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (p->seen[mid] < frame)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    while (lo + (size_t)n < p->nseen && p->seen[lo + (size_t)n] == frame)
-        n++;
-    return n;
+    return frame && frame < p->nseen ? p->seen[frame] : -1;
 }
 
 static void add_block(struct node *n, const struct block *b)
 {
     if (n->nblocks < MAX_BLOCKS)
-        n->blocks[n->nblocks++] = *b;
-    else
-        n->more++;
+        n->blocks[n->nblocks] = *b;
+    n->nblocks++;
+    n->reach[b->reach < 0    ? REACH_UNKNOWN
+             : b->reach == 0 ? REACH_HIDDEN
+             : b->reach == 1 ? REACH_ONE
+                             : REACH_SEVERAL] += b->count;
 }
 
-/* Cuts the node's runs where the reach changes. */
+/* Cuts the node's pages where frames or reach break. */
 static void cut_blocks(const struct panel *p, struct node *n)
 {
-    for (size_t r = 0; r < n->nruns; r++) {
-        const struct page_run *run = &n->runs[r];
-        struct block b = {run->first, 1, run->frame, reach_of(p, run->frame)};
+    for (uint64_t i = 0; i < n->npages;) {
+        struct block b = {i, 1, n->frames[i], reach_of(p, n->frames[i])};
 
-        if (n->number == 0 && run->frame == 0)
-            continue; /* nothing behind the page */
-        if (!p->counted || run->frame == 0) {
-            b.count = run->count;
-            add_block(n, &b);
+        if (b.frame == 0) {
+            i++;
             continue;
         }
-        for (uint64_t i = 1; i < run->count; i++) {
-            int reach = reach_of(p, run->frame + i);
-
-            if (reach == b.reach) {
-                b.count++;
-                continue;
-            }
-            add_block(n, &b);
-            b = (struct block){run->first + i, 1, run->frame + i, reach};
-        }
+        while (i + b.count < n->npages && n->frames[i + b.count] == b.frame + b.count &&
+               reach_of(p, b.frame + b.count) == b.reach)
+            b.count++;
         add_block(n, &b);
+        i += b.count;
     }
-    n->h = HEAD_H + BLOCK_H * (double)(n->nblocks + (n->more > 0)) + 6;
+    n->h = HEAD_H + 6;
+    n->h += n->nblocks > MAX_BLOCKS ? 2 * BLOCK_H : BLOCK_H * (double)n->nblocks;
 }
 
 static struct node *find_node(struct panel *p, uint64_t number, const struct obs_region *owner)
@@ -179,7 +133,7 @@ static struct node *find_node(struct panel *p, uint64_t number, const struct obs
     return NULL;
 }
 
-static void add_node(struct panel *p, const struct obs_region *r, const struct obs_object *o)
+static int add_node(struct panel *p, const struct obs_region *r, const struct obs_object *o)
 {
     struct node *n = o ? find_node(p, o->number, NULL) : NULL;
     struct value none = value_na();
@@ -192,39 +146,86 @@ static void add_node(struct panel *p, const struct obs_region *r, const struct o
                            .refs = o ? o->refs : none,
                            .size = o ? o->size : none,
                            .resident = o ? o->resident : r->q[RQ_RESIDENT],
-                           .runs = o ? o->runs : r->runs,
-                           .nruns = o ? o->nruns : r->nruns,
                            .column = 0,
                            .y = -1};
     }
     if (o && o->depth > n->column)
         n->column = o->depth < MAX_COLUMNS ? o->depth : MAX_COLUMNS - 1;
+    return o ? fill_frames(n, o->runs, o->nruns, offset_of(o))
+             : fill_frames(n, r->runs, r->nruns, 0);
+}
+
+static uint64_t region_pages(const struct obs_region *r)
+{
+    uint64_t n = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0;
+
+    return n < MAX_PAGES ? n : MAX_PAGES;
+}
+
+/* The frame that a region shows at a page: the topmost object that has the page wins. */
+static uint64_t shown(struct panel *p, const struct obs_region *r, uint64_t page)
+{
+    for (size_t o = 0; o < r->nobjects; o++) {
+        const struct node *n = find_node(p, r->objects[o].number, NULL);
+        uint64_t at = page + offset_of(&r->objects[o]);
+
+        if (n && at < n->npages && n->frames[at])
+            return n->frames[at];
+    }
+    if (r->nobjects == 0) {
+        const struct node *n = find_node(p, 0, r);
+
+        return n && page < n->npages ? n->frames[page] : 0;
+    }
+    return 0;
+}
+
+static int count_reach(struct panel *p)
+{
+    for (size_t i = 0; i < p->nnodes; i++)
+        for (uint64_t k = 0; k < p->nodes[i].npages; k++)
+            if (p->nodes[i].frames[k] >= p->nseen && p->nodes[i].frames[k] < MAX_PAGES)
+                p->nseen = p->nodes[i].frames[k] + 1;
+    p->seen = calloc(p->nseen ? p->nseen : 1, 1);
+    if (!p->seen)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->p->nregions; i++) {
+        const struct obs_region *r = p->p->regions[i];
+
+        for (uint64_t page = 0; page < region_pages(r); page++) {
+            uint64_t frame = shown(p, r, page);
+
+            if (frame && frame < p->nseen && p->seen[frame] < 255)
+                p->seen[frame]++;
+        }
+    }
+    return 0;
 }
 
 static int collect(struct panel *p)
 {
     size_t most = 0;
+    int rc = 0;
 
     for (size_t i = 0; i < p->p->nregions; i++)
         most += p->p->regions[i]->nobjects + 1;
     p->nodes = calloc(most ? most : 1, sizeof *p->nodes);
     p->region_y = calloc(p->p->nregions ? p->p->nregions : 1, sizeof *p->region_y);
-    if (!p->nodes || !p->region_y || count_reach(p))
+    if (!p->nodes || !p->region_y)
         return -ENOMEM;
-    for (size_t i = 0; i < p->p->nregions; i++) {
+    for (size_t i = 0; i < p->p->nregions && rc == 0; i++) {
         const struct obs_region *r = p->p->regions[i];
-        uint64_t framed = 0;
 
-        for (size_t o = 0; o < r->nobjects; o++)
-            add_node(p, r, &r->objects[o]);
-        for (size_t k = 0; k < r->nruns; k++)
-            framed += r->runs[k].frame != 0;
-        if (r->nobjects == 0 && framed)
-            add_node(p, r, NULL);
+        for (size_t o = 0; o < r->nobjects && rc == 0; o++)
+            rc = add_node(p, r, &r->objects[o]);
+        if (r->nobjects == 0 && end_of(r->runs, r->nruns))
+            rc = add_node(p, r, NULL);
     }
-    for (size_t i = 0; i < p->nnodes; i++)
+    if (rc == 0)
+        rc = count_reach(p);
+    for (size_t i = 0; i < p->nnodes && rc == 0; i++)
         cut_blocks(p, &p->nodes[i]);
-    return 0;
+    return rc;
 }
 
 /* Regions from the top down; each object beside the first region that leads to it. */
@@ -256,6 +257,8 @@ static void lay_out(struct panel *p)
     p->height = y + 4;
 }
 
+static const int reach_states[REACH__COUNT] = {PS_ANON_UNKNOWN, PS_ZERO, PS_EXCLUSIVE, PS_COW};
+
 static void range_text(char *buf, size_t cap, const char *prefix, uint64_t first, uint64_t count)
 {
     if (count > 1)
@@ -267,10 +270,10 @@ static void range_text(char *buf, size_t cap, const char *prefix, uint64_t first
 
 static void draw_block(FILE *out, const struct block *b, double x, double y)
 {
-    int state = b->reach < 0    ? PS_ANON_UNKNOWN
-                : b->reach == 0 ? PS_ZERO
-                : b->reach == 1 ? PS_EXCLUSIVE
-                                : PS_COW;
+    int state = reach_states[b->reach < 0    ? REACH_UNKNOWN
+                             : b->reach == 0 ? REACH_HIDDEN
+                             : b->reach == 1 ? REACH_ONE
+                                             : REACH_SEVERAL];
     char cls[24], pages[64], frames[64] = "frame unknown", word[32] = "hidden";
     double room;
 
@@ -290,6 +293,32 @@ static void draw_block(FILE *out, const struct block *b, double x, double y)
     if (svg_text_width(word, 10.5) < room)
         svg_text(out, x + 11 + svg_text_width(pages, 10.5) + room / 2 + 4, y + 11.5, SVG_MIDDLE,
                  cls, word);
+}
+
+/* Too many blocks to list: one bar with the shares, and the numbers below it. */
+static void draw_shares(FILE *out, const struct node *n, double y)
+{
+    static const char *const words[REACH__COUNT] = {"unknown", "hidden", "alone", "shared"};
+    double x = n->x + 6, sum = 0;
+    char text[160], cls[16], buf[FORMAT_MAX];
+    size_t at = 0;
+
+    for (int r = 0; r < REACH__COUNT; r++)
+        sum += (double)n->reach[r];
+    text[0] = '\0';
+    for (int r = REACH__COUNT - 1; r >= 0; r--) {
+        double w = (OBJECT_W - 12) * (double)n->reach[r] / sum;
+
+        if (n->reach[r] == 0)
+            continue;
+        snprintf(cls, sizeof cls, "p%d", reach_states[r]);
+        svg_rect(out, x, y, w, BLOCK_H - 2, 0, cls, words[r]);
+        x += w;
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%s %s", at ? ", " : "",
+                               format_count(buf, (int64_t)n->reach[r]), words[r]);
+    }
+    snprintf(text + at, sizeof text - at, "; %zu runs", n->nblocks);
+    svg_text(out, n->x + 8, y + BLOCK_H + 11, SVG_START, "t m s", text);
 }
 
 static void draw_node(FILE *out, const struct node *n, double top)
@@ -312,13 +341,10 @@ static void draw_node(FILE *out, const struct node *n, double top)
              value_is_known(n->size) ? " of " : "",
              value_is_known(n->size) ? format_noun(b, n->size.n, "page") : "");
     svg_text(out, n->x + 8, y + 29, SVG_START, "t m s", counts);
-    for (size_t i = 0; i < n->nblocks; i++)
+    if (n->nblocks > MAX_BLOCKS)
+        draw_shares(out, n, y + HEAD_H);
+    for (size_t i = 0; i < n->nblocks && n->nblocks <= MAX_BLOCKS; i++)
         draw_block(out, &n->blocks[i], n->x, y + HEAD_H + BLOCK_H * (double)i);
-    if (n->more) {
-        snprintf(counts, sizeof counts, "and %s", format_noun(a, (int64_t)n->more, "more run"));
-        svg_text(out, n->x + 11, y + HEAD_H + BLOCK_H * (double)n->nblocks + 11, SVG_START, "t m s",
-                 counts);
-    }
 }
 
 static void draw_region(FILE *out, const struct obs_region *r, double y)
@@ -336,19 +362,32 @@ static void draw_region(FILE *out, const struct obs_region *r, double y)
     svg_text(out, MARGIN + 18, y + 42, SVG_START, "t m s", note);
 }
 
-/* A bracket between neighbouring objects of one column that hold the same frames. */
+static uint64_t in_common(const struct node *a, const struct node *b)
+{
+    uint64_t n = 0;
+
+    for (uint64_t i = 0; i < a->npages && i < b->npages; i++)
+        n += a->frames[i] && a->frames[i] == b->frames[i];
+    return n;
+}
+
+/* A bracket between objects of one column that hold the same frames: Linux has no common object
+ * for anonymous memory, only common frames. */
 static void draw_same(FILE *out, const struct panel *p, double top)
 {
+    char text[64], n[FORMAT_MAX];
+
     for (size_t i = 0; i < p->nnodes; i++)
         for (size_t k = i + 1; k < p->nnodes; k++) {
             const struct node *a = &p->nodes[i], *b = &p->nodes[k];
             double x = a->x + OBJECT_W, y1 = top + a->y + a->h - 14, y2 = top + b->y + 14;
+            uint64_t common = a->column == b->column ? in_common(a, b) : 0;
 
-            if (a->column != b->column || !a->nblocks || !b->nblocks || !a->blocks[0].frame ||
-                a->blocks[0].frame != b->blocks[0].frame)
+            if (common == 0)
                 continue;
             fprintf(out, "<path d=\"M%.1f %.1fh12V%.1fh-12\" class=\"link weak\"/>\n", x, y1, y2);
-            svg_text(out, x + 17, (y1 + y2) / 2 + 4, SVG_START, "t m s", "same frames");
+            snprintf(text, sizeof text, "%s in common", format_noun(n, (int64_t)common, "frame"));
+            svg_text(out, x + 17, (y1 + y2) / 2 + 4, SVG_START, "t m s", text);
             break;
         }
 }
@@ -411,6 +450,8 @@ static void draw_legend(FILE *out)
 
 static void panel_release(struct panel *p)
 {
+    for (size_t i = 0; i < p->nnodes; i++)
+        free(p->nodes[i].frames);
     free(p->nodes);
     free(p->region_y);
     free(p->seen);
@@ -430,7 +471,7 @@ int chain_draw(FILE *out, const char *title, const struct chain_panel *panels, s
         lay_out(&all[i]);
         height += all[i].height;
         for (size_t k = 0; k < all[i].nnodes; k++)
-            width = fmax(width, all[i].nodes[k].x + OBJECT_W + MARGIN + 96);
+            width = fmax(width, all[i].nodes[k].x + OBJECT_W + MARGIN + 136);
     }
     svg_begin(out, width, height + MARGIN, title);
     svg_text(out, MARGIN, 22, SVG_START, "t b h", title);

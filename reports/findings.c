@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTED 6 /* examples named in a sentence; the rest is counted */
+#define LISTED 8 /* examples named in a sentence; the rest is counted */
 
 static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
 {
@@ -86,13 +86,11 @@ static void find_failed(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-/* One sentence about the writers with an outcome: rows of scenario, backend, actor, pages, steps.
- */
+/* One sentence about the writes with an outcome: a row per run, with its writers in words. */
 static void find_writers(struct doc *d, const struct selection *runs, const char *what,
-                         const char *outcome, const char *meaning, const char *nobody)
+                         const char *outcome, const char *nobody)
 {
     struct query q;
-    char pages[FORMAT_MAX];
     int n = 0;
 
     if (!begin(d, runs, &q, "db/report/find-writers.sql"))
@@ -103,15 +101,13 @@ static void find_writers(struct doc *d, const struct selection *runs, const char
             lead(d, what);
         if (n >= LISTED)
             continue;
-        doc_say(d, n ? "; in " : "In ");
+        doc_say(d, n ? "; " : "");
         where(d, &q);
-        doc_say(d, ", ");
-        doc_text(d, query_text(&q, "actor"));
-        doc_say(d, " %s %s (%s)", meaning, format_noun(pages, query_int(&q, "pages"), "page"),
-                query_text(&q, "steps"));
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "who"));
     }
     if (n > LISTED)
-        doc_say(d, "; and so in %d more places", n - LISTED);
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
     if (n == 0) {
         lead(d, what);
         doc_say(d, "%s", nobody);
@@ -157,7 +153,7 @@ static void find_debt(struct doc *d, const struct selection *runs)
                 format_noun(pages, query_int(&q, "debt"), "page"), (int)query_int(&q, "step"));
     }
     if (n > LISTED)
-        doc_say(d, "; and so in %d more places", n - LISTED);
+        doc_say(d, "; and so in %d more place%s", n - LISTED, n - LISTED == 1 ? "" : "s");
     if (n > 0)
         doc_say(d,
                 ". Nobody else maps these pages any more, yet the next write to each still takes "
@@ -351,9 +347,9 @@ void section_findings(struct doc *d, const struct selection *runs)
     doc_say(d, "## Findings\n\n");
     find_expectations(d, runs);
     find_failed(d, runs);
-    find_writers(d, runs, "Who copied.", "copied", "copied",
+    find_writers(d, runs, "Who copied (pages that a write gave a new frame).", "copied",
                  "Nobody: no write in these runs was seen to cost a new frame");
-    find_writers(d, runs, "Who reused.", "reused", "kept the frames of",
+    find_writers(d, runs, "Who reused (pages that a write faulted on and kept).", "reused",
                  "Nobody: no write in these runs was seen to take a fault and keep its frame");
     find_unknown_outcomes(d, runs);
     find_debt(d, runs);

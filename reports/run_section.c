@@ -32,7 +32,7 @@ static void params_line(struct doc *d, const struct history *h)
 
 static void heading(struct doc *d, const struct history *h)
 {
-    char *answer = answer_of(h), page[FORMAT_MAX];
+    char *answer = answer_of(d, h), page[FORMAT_MAX];
 
     doc_say(d, "### On ");
     doc_text(d, h->backend);

@@ -23,6 +23,6 @@ void section_cost(struct doc *d, const struct selection *runs);
 void section_glossary(struct doc *d);
 
 /* What a run shows, in one or two sentences out of its data; malloc'd, NULL without memory. */
-char *answer_of(const struct history *h);
+char *answer_of(struct doc *d, const struct history *h);
 
 #endif

@@ -111,7 +111,7 @@ static void step_line(const struct screen *s, const struct history_step *st)
     fprintf(s->out, "%s  %-15s ", number, st->phase);
     escape_terminal_field(s->out, did, LINE - 6 - 16 - 11, 0);
     plain(s);
-    if (st->actor)
+    if (st->dur_ns > 0 && st->actor) /* an exit reports no time */
         fprintf(s->out, "%*s",
                 11 + (int)(strlen(format_ns(time, (double)st->dur_ns)) - escape_width(time)), time);
     fputc('\n', s->out);

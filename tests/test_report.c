@@ -216,8 +216,8 @@ static void test_report__sentences_follow_the_data(void **state)
     struct fixture *f = *state;
     char *text = report(f, f->fork, "r.md"), *line;
 
-    line = line_with(text, "- **Who copied.**");
-    assert_contains(line, "child copied 3 pages (step 4)");
+    line = line_with(text, "- **Who copied ");
+    assert_contains(line, "fork-write on linux: child 3 (step 4)");
     free(line);
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "in step 6 parent reused 3 pages");
@@ -228,11 +228,11 @@ static void test_report__sentences_follow_the_data(void **state)
            "UPDATE region SET copied = 0, reused = 3, write_outcome = 'reused' WHERE copied > 0");
     change(f, "UPDATE region SET debt = 2, exclusive = 1 WHERE step = 5 AND debt = 3");
     text = report(f, f->fork, "r.md");
-    line = line_with(text, "- **Who copied.**");
+    line = line_with(text, "- **Who copied ");
     assert_contains(line, "Nobody");
     free(line);
-    line = line_with(text, "- **Who reused.**");
-    assert_contains(line, "child kept the frames of 3 pages");
+    line = line_with(text, "- **Who reused ");
+    assert_contains(line, "fork-write on linux: child 3 (step 4), parent 3 (step 6)");
     free(line);
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "n step 4 child reused 3 pages");
