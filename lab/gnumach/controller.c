@@ -346,8 +346,9 @@ static const char *take_received(struct run *r, const struct guest_step *s)
             t++;
         if (t == r->ntransits || (s->slot >= 0 && r->transits[t].slot != s->slot))
             return "another memory arrived than the one expected";
-        r->actors[s->actor].regions[r->transits[t].slot] =
-            (struct region){d->address, d->bytes, r->transits[t].stamp_base};
+        if (d->bytes)
+            r->actors[s->actor].regions[r->transits[t].slot] =
+                (struct region){d->address, d->bytes, r->transits[t].stamp_base};
         transit_release(&r->transits[t]);
         for (r->ntransits--; t < r->ntransits; t++)
             r->transits[t] = r->transits[t + 1];
@@ -394,7 +395,7 @@ static const char *settle(struct run *r, const struct guest_step *s)
     default:
         break;
     }
-    if (sends(s)) {
+    if (sends(s) && in.body.sent) {
         kern_return_t rc = look_at_transits(r);
         drop_sent_regions(r, s);
         return rc == KERN_SUCCESS ? NULL : "the memory in transit cannot be observed";
@@ -434,6 +435,8 @@ static void tell_answer(const struct guest_step *s, const struct answer *a)
     record_signed(a->rc);
     record_number(clock_ns(a->start_tsc));
     record_number(clock_ns(a->end_tsc) - clock_ns(a->start_tsc));
+    record_number(a->sent);
+    record_number(a->message_bytes);
     record_end();
     if (a->got_message)
         tell_message(a);
@@ -478,14 +481,19 @@ static const char *with_actor(struct run *r, const struct guest_step *s, int64_t
     if (s->actor < 0 || !r->actors[s->actor].task)
         return "the actor is not there";
     const char *problem = fill_command(r, s);
+    uint32_t transits = r->ntransits;
     if (problem)
         return problem;
     if (sends(s) && (*rc = note_transits(r, s)) != KERN_SUCCESS)
         return "the memory in transit cannot be observed";
     if ((*rc = ask(r, &r->actors[s->actor], s->number)) != KERN_SUCCESS)
         return "the actor did not answer";
-    int timed_out = s->expect_timeout && in.body.rc == MACH_RCV_TIMED_OUT;
+    /* nothing came, as it should; or a full queue took nothing in the time given */
+    int timed_out = (s->expect_timeout && in.body.rc == MACH_RCV_TIMED_OUT) ||
+                    (s->timeout_ms >= 0 && in.body.rc == MACH_SEND_TIMED_OUT);
     *rc = in.body.rc;
+    while (sends(s) && !in.body.sent && r->ntransits > transits)
+        transit_release(&r->transits[--r->ntransits]);
     if (*rc != KERN_SUCCESS && !timed_out)
         return "the kernel refused";
     if (s->expect_timeout && !timed_out)

@@ -69,7 +69,7 @@ struct answer {
     uint64_t checked, bad, first_bad, found;
     uint64_t before_bytes, before_nonzero, after_bytes, after_nonzero;
     uint32_t message_bytes, ndescriptors, text_bytes;
-    uint32_t got_message;
+    uint32_t got_message, sent;
     struct descriptor_seen descriptors[GUEST_MAX_PARTS];
     char text[GUEST_MAX_TEXT];
 };

@@ -248,7 +248,7 @@ kern_return_t transit_capture(mach_port_t task, uint64_t address, uint64_t bytes
 {
     uint64_t at = address / PAGE * PAGE, end = (address + bytes + PAGE - 1) / PAGE * PAGE;
     t->npieces = 0;
-    while (at < end) {
+    while (bytes && at < end) {
         vm_region_info_t e;
         mach_port_t name = MACH_PORT_NULL;
         kern_return_t rc = mach_vm_region_info(task, at, &e, &name);

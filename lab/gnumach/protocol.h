@@ -16,7 +16,8 @@
  *   H version page_size memory_bytes t_ns tsc_khz kernel         once, first
  *   B run                                                        a run begins, its roots exist;
  *                                                                an observation follows, as step 0
- *   S step rc start_ns dur_ns                                    a step's action was done
+ *   S step rc start_ns dur_ns sent bytes                         a step's action was done; sent: a
+ *                                                                message of so many bytes left
  *   M id size descriptors text|-                                 ... received a message
  *   V descriptor kind inline deallocate name bytes number        ... one descriptor of it
  *   C slot checked bad first_bad found                           ... stamps that read compared

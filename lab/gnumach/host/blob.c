@@ -138,38 +138,66 @@ static bool sends(const struct step *s)
     return s->action == ACT_SEND || s->action == ACT_OOL_SEND || s->action == ACT_REPLY;
 }
 
-/* Who sent the message that `actor` receives as its nth, counted from 0. */
-static int sender_of(const struct plan *plan, const int32_t *receivers, size_t steps, int actor,
-                     size_t n)
+/* A message on paper: the step that sends it, who gets it, and whether it was received. */
+struct post {
+    const struct step *sent;
+    int to;
+    bool taken;
+};
+
+#define QUEUE_LIMIT 5 /* of a port: a message more waits, and times out */
+
+static size_t waiting_for(const struct post *posts, size_t n, int actor)
 {
-    for (size_t k = 0; k < steps; k++)
-        if (sends(&plan->steps[k]) && receivers[k] == actor && n-- == 0)
-            return blob_actor_index(plan, plan->steps[k].actor);
-    return GUEST_NONE;
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        count += posts[i].to == actor && !posts[i].taken;
+    return count;
+}
+
+static struct post *oldest_for(struct post *posts, size_t n, int actor)
+{
+    for (size_t i = 0; i < n; i++)
+        if (posts[i].to == actor && !posts[i].taken)
+            return &posts[i];
+    return NULL;
 }
 
 int blob_receivers(const struct plan *plan, int32_t **out, struct err *e)
 {
     int32_t answer_to[GUEST_MAX_ACTORS];
-    size_t received[GUEST_MAX_ACTORS] = {0};
     int32_t *list = calloc(plan->nsteps + 1, sizeof *list);
+    struct post *posts = calloc(plan->nsteps + 1, sizeof *posts);
+    size_t n = 0;
 
-    if (!list)
+    if (!list || !posts) {
+        free(list);
+        free(posts);
         return err_set(e, ENOMEM, "out of memory");
+    }
     for (size_t i = 0; i < GUEST_MAX_ACTORS; i++)
         answer_to[i] = GUEST_NONE;
     for (size_t i = 0; i < plan->nsteps; i++) {
         const struct step *s = &plan->steps[i];
         int actor = blob_actor_index(plan, s->actor);
 
-        list[i] = blob_actor_index(plan, s->to);
-        if (actor < 0)
-            continue;
-        if (s->action == ACT_REPLY)
-            list[i] = answer_to[actor];
-        if ((s->action == ACT_RECEIVE || s->action == ACT_OOL_RECEIVE) && !s->expect_timeout)
-            answer_to[actor] = sender_of(plan, list, i, actor, received[actor]++);
+        list[i] =
+            s->action == ACT_REPLY && actor >= 0 ? answer_to[actor] : blob_actor_index(plan, s->to);
+        if (sends(s) && list[i] >= 0 &&
+            (s->action == ACT_REPLY || waiting_for(posts, n, list[i]) < QUEUE_LIMIT))
+            posts[n++] = (struct post){s, list[i], false};
+        if (actor >= 0 && (s->action == ACT_RECEIVE || s->action == ACT_OOL_RECEIVE) &&
+            !s->expect_timeout) {
+            struct post *p = oldest_for(posts, n, actor);
+
+            if (p)
+                p->taken = true;
+            answer_to[actor] =
+                p && p->sent->want_reply ? blob_actor_index(plan, p->sent->actor) : GUEST_NONE;
+        }
     }
+    free(posts);
     *out = list;
     return 0;
 }

@@ -24,8 +24,8 @@ int blob_slot_index(const struct blob_slot *slots, size_t count, const char *reg
 int blob_actor_index(const struct plan *plan, const char *actor);
 
 /* For each step: the actor that its message goes to, or -1. A reply goes to whoever sent what its
- * actor received last: messages to an actor arrive in the order of sending. The caller frees *out.
- */
+ * actor received last and asked for one: messages to an actor arrive in the order of sending. The
+ * caller frees *out. */
 int blob_receivers(const struct plan *plan, int32_t **out, struct err *e);
 
 int blob_build(const struct plan *const *plans, size_t nplans, uint64_t nonce, uint32_t deadline_ms,

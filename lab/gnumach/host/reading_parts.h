@@ -79,7 +79,6 @@ struct page_view {
     uint32_t frame; /* physical; 0 none */
     bool unsure;
     bool copies; /* the next write makes a new frame */
-    bool shared; /* the object that has it is mapped several times, writable in place */
 };
 
 static inline struct guest_frames *last_frames(struct reading *r, uint64_t actor, uint64_t slot)

@@ -45,13 +45,10 @@ static void view_page(const struct reading *r, struct region_view *v, uint64_t i
 {
     uint64_t page = x->offset + (v->address + i * GUEST_PAGE_SIZE - x->start) / GUEST_PAGE_SIZE;
     struct seen_page seen = snapshot_see(r->snap, x->object, page);
-    int top = snapshot_object(r->snap, x->object);
 
     v->page[i].frame = seen.frame;
     v->page[i].unsure = seen.unsure;
     v->page[i].copies = seen.frame && (x->needs_copy || seen.depth > 0);
-    v->page[i].shared =
-        seen.frame && !v->page[i].copies && top >= 0 && r->snap->objects[top].refs > 1;
     v->resident += seen.frame != 0;
     v->at_risk += v->page[i].copies;
     v->unsure |= seen.unsure;
@@ -219,15 +216,15 @@ static int chains(struct reading *r, const struct region_view *v, struct obs_reg
 static enum page_state state_of(const struct reading *r, const struct page_view *p)
 {
     const struct frame_viewers *w;
+    bool others;
 
     if (!p->frame)
         return PS_NONE;
-    if (p->shared)
-        return PS_SHARED;
-    if (!p->copies)
-        return PS_EXCLUSIVE;
     w = &r->viewers[p->frame];
-    return __builtin_popcountll(w->actors) + (int)w->transits > 1 ? PS_COW : PS_DEBT;
+    others = __builtin_popcountll(w->actors) + (int)w->transits > 1;
+    if (p->copies)
+        return others ? PS_COW : PS_DEBT;
+    return others ? PS_SHARED : PS_EXCLUSIVE;
 }
 
 static int page_runs(struct reading *r, const struct region_view *v, struct obs_region *g,

@@ -170,7 +170,7 @@ static int say_why(struct store_transfer *t, const struct pending *p, const stru
                      (unsigned long long)c->different,
                      (unsigned long long)(c->same + c->different));
     else if (c->same)
-        n = asprintf(&t->why, "%s; the same %llu frames, none copied%s", no_option,
+        n = asprintf(&t->why, "%s; the same frames (%llu), none was copied%s", no_option,
                      (unsigned long long)c->same,
                      p->deallocate ? "; deallocate took the sender's entry" : "");
     else
@@ -243,7 +243,7 @@ static int tell_sent(struct reading *r, struct step_result *out, const struct pe
 int reading_transit(struct reading *r, struct step_result *out, struct err *e)
 {
     size_t before = r->npending;
-    int rc = is_send(r->step) ? note_send(r, e) : 0;
+    int rc = is_send(r->step) && r->snap->sent ? note_send(r, e) : 0;
 
     if (rc == 0)
         rc = match_transits(r, e);
@@ -265,6 +265,12 @@ static int tell_message(struct reading *r, struct step_result *out, struct err *
     m->id = (int32_t)s->message_id;
     m->size = (int64_t)s->message_bytes;
     m->reply_sent = -1;
+    if (r->step->action == ACT_REPLY) { /* not received but sent, or not even that */
+        m->id = r->step->message_id;
+        m->size = (int64_t)s->sent_bytes;
+        m->descriptors = (int)r->step->nparts;
+        m->reply_sent = s->sent != 0;
+    }
     for (size_t i = 0; i < s->ndescriptors; i++)
         m->descriptors += s->descriptors[i].kind != GUEST_PART_OOL || !s->descriptors[i].is_inline;
     if (set(&m->actor, r->step->actor, e) < 0 || set(&m->text, s->text, e) < 0)
@@ -362,7 +368,7 @@ static int tell_all_transits(struct reading *r, struct step_result *out, struct 
     for (size_t i = 0; i < r->npending && rc == 0; i++)
         if (r->pending[i].kind == PART_OOL && at < r->snap->ntransits) {
             rc = fill_frames(r, &r->pending[i], &r->snap->transits[at], e);
-            if (rc == 0)
+            if (rc == 0 && r->pending[i].size > 0)
                 rc = tell_transit(r, out, &r->pending[i], &r->snap->transits[at], e);
             at++;
         }
@@ -377,7 +383,7 @@ int reading_transfers(struct reading *r, struct step_result *out, struct err *e)
         for (size_t i = r->npending; i-- > 0;)
             if (r->pending[i].to == r->acting)
                 drop_pending(r, i);
-    if (r->snap->has_message)
+    if (r->snap->has_message || r->step->action == ACT_REPLY)
         rc = tell_message(r, out, e);
     for (size_t i = 0; i < r->snap->ndescriptors && rc == 0; i++) {
         const struct snap_descriptor *d = &r->snap->descriptors[i];

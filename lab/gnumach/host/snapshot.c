@@ -266,6 +266,10 @@ static int add_answer(struct snapshot *s, char *f, struct err *e)
         rc = field_u64(&f, &s->start_ns, e);
     if (rc == 0)
         rc = field_u64(&f, &s->dur_ns, e);
+    if (rc == 0)
+        rc = field_u64(&f, &s->sent, e);
+    if (rc == 0)
+        rc = field_u64(&f, &s->sent_bytes, e);
     return rc;
 }
 

@@ -62,7 +62,7 @@ struct snapshot {
     size_t ndescriptors;
     /* S */
     int64_t rc;
-    uint64_t start_ns, dur_ns;
+    uint64_t start_ns, dur_ns, sent, sent_bytes;
     /* M */
     bool has_message;
     int64_t message_id;
