@@ -9,9 +9,9 @@
 #include <string.h>
 
 #define MARGIN 16.0
-#define REGION_W 190.0
-#define OBJECT_W 208.0
-#define GAP 56.0
+#define REGION_W 186.0
+#define OBJECT_W 240.0
+#define GAP 50.0
 #define REGION_H 48.0
 #define HEAD_H 34.0 /* name and counts of an object */
 #define BLOCK_H 17.0

@@ -297,19 +297,39 @@ void picture_chains(struct doc *d, const struct history *h)
                        h->run_id));
 }
 
+/* Texts of one waterfall that are made from its row. */
+struct notes {
+    char source[160], residual[120];
+};
+
+static void make_notes(struct query *q, struct notes *n)
+{
+    const double residual = query_number(q, "residual_kb");
+    const double tolerance = query_number(q, "system_tolerance_kb");
+    char buf[FORMAT_MAX];
+
+    snprintf(n->source, sizeof n->source, "%s",
+             query_null(q, "system_source") ? "" : query_text(q, "system_source"));
+    if (isnan(residual) || isnan(tolerance) || tolerance <= 0)
+        snprintf(n->residual, sizeof n->residual, "not explained by this account");
+    else
+        snprintf(n->residual, sizeof n->residual, "%s the figure's tolerance, %s",
+                 fabs(residual) <= tolerance ? "within" : "beyond", format_kb(buf, tolerance));
+}
+
 /* What stands between the sum of RSS and the system's figure, from one row of the query. */
-static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, char *source, size_t cap)
+static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, struct notes *notes)
 {
     const double rss = query_number(q, "sum_rss_kb"), distinct = query_number(q, "distinct_kb");
     const struct {
         const char *column, *label, *note;
         double sign;
     } parts[] = {
-        {"distinct_file_kb", "pages of files", "page cache: nobody's alone", -1},
+        {"distinct_file_kb", "pages of files", "page cache, not in the system's figure", -1},
         {"object_only_kb", "in objects only", "held, but mapped nowhere", 1},
         {"in_transit_kb", "in transit", "in messages, in no process", 1},
         {"pagetable_kb", "page tables", "of the actors", 1},
-        {"residual_kb", "residual", "what this account does not explain", 1},
+        {"residual_kb", "residual", notes->residual, 1},
     };
     size_t n = 0;
 
@@ -323,9 +343,7 @@ static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, char *
         if (v != 0) /* NAN, unknown, stays */
             rows[n++] = (struct waterfall_row){parts[i].label, parts[i].note, WATERFALL_DELTA, v};
     }
-    snprintf(source, cap, "%s",
-             query_null(q, "system_source") ? "" : query_text(q, "system_source"));
-    rows[n++] = (struct waterfall_row){"the system's figure", *source ? source : NULL,
+    rows[n++] = (struct waterfall_row){"the system's figure", *notes->source ? notes->source : NULL,
                                        WATERFALL_TOTAL, query_number(q, "system_kb")};
     return n;
 }
@@ -333,7 +351,8 @@ static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, char *
 void picture_waterfall(struct doc *d, const struct history *h)
 {
     struct waterfall_row rows[10];
-    char name[160], title[200], subtitle[160], source[200];
+    char name[160], title[200], subtitle[160];
+    struct notes notes;
     struct query q;
     FILE *f;
 
@@ -341,7 +360,10 @@ void picture_waterfall(struct doc *d, const struct history *h)
         return;
     query_bind(&q, ":run_id", h->run_id);
     if (query_row(&q)) {
-        size_t n = waterfall_rows(&q, rows, source, sizeof source);
+        size_t n;
+
+        make_notes(&q, &notes);
+        n = waterfall_rows(&q, rows, &notes);
 
         snprintf(name, sizeof name, "%.60s-%.20s-waterfall", h->scenario, h->backend);
         snprintf(title, sizeof title, "From the sum of RSS to the system's figure: %.100s",

@@ -1,0 +1,49 @@
+#!/bin/sh
+# The report over real runs: the same bytes twice, every query in it runs in the sqlite3 shell and
+# gives rows, every picture is well-formed, a changed database gives another sentence.
+. "$(dirname "$0")/lib.sh"
+
+# Each ```sql block and each sqlite3 line of a report, run against the database.
+queries_run() {
+    awk -v dir="$TMP" '
+        /^```sql$/ { n++; file = dir "/q" n ".sql"; take = 1; next }
+        /^```sh$/ { n++; file = dir "/q" n ".sql"; line = 1; next }
+        /^```$/ { take = line = 0; next }
+        line { sub(/^sqlite3 -box FILE "/, ""); sub(/"$/, ""); print >file }
+        take { print >file }
+        END { exit n < 10 }' "$1" || { echo "fewer than ten queries"; return 1; }
+    for q in "$TMP"/q*.sql; do
+        sqlite3 -bail t.db <"$q" >"$TMP/rows" || { cat "$q"; return 1; }
+        [ -s "$TMP/rows" ] || { echo "no rows:"; cat "$q"; return 1; }
+    done
+}
+
+pictures_fine() {
+    for p in "$1"/*.svg; do
+        xmllint --noout "$p" || return 1
+        rsvg-convert "$p" -o "$TMP/p.png" || return 1
+    done
+}
+
+no_other_finding() {
+    [ "$(grep -c 'none failed' again.md)" = 0 ] && grep -q '\*\*1 failed\*\*' again.md
+}
+
+ok "two scenarios run" exits 0 cowlab run fork-write fork-tree --db t.db
+ok "the report is written" exits 0 cowlab report --db t.db -o one.md
+mkdir other
+ok "and once more" exits 0 cowlab report --db t.db -o other/one.md
+ok "the same text, byte for byte" cmp one.md other/one.md
+ok "the same pictures, byte for byte" diff -r one.assets other/one.assets
+ok "every query behind a table runs and has rows" queries_run one.md
+if command -v xmllint >/dev/null && command -v rsvg-convert >/dev/null; then
+    ok "every picture can be drawn" pictures_fine one.assets
+else
+    skip "every picture can be drawn" "xmllint, rsvg-convert"
+fi
+ok "no expectation failed" grep -q 'none failed' one.md
+ok "one is made to" sqlite3 t.db "UPDATE expectation SET result = 'failed' WHERE (run, step, nr) = (SELECT run, step, nr FROM expectation ORDER BY run, step, nr LIMIT 1)"
+ok "a report of the changed database" exits 0 cowlab report --db t.db -o again.md
+ok "says so" no_other_finding
+ok "a run that is not there is named" says "no run" cowlab report nosuchrun --db t.db -o x.md
+finish
