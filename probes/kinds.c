@@ -1,0 +1,78 @@
+#include "probes/kinds.h"
+
+#include <string.h>
+
+#define KIND_ROW(e, code, text, label) {code, text, label},
+const struct word region_kinds[] = {REGION_KINDS(KIND_ROW){0, NULL, NULL}};
+
+/* glibc gives every arena but the first a reservation of this size at a multiple of it, of which
+ * the used part is readable and the rest is not (malloc/arena.c, HEAP_MAX_SIZE). */
+#define ARENA_BYTES (64ULL << 20)
+#define PROT_W 2
+#define PROT_X 4
+
+static bool starts(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+static bool is_arena(const struct maps *m, size_t i)
+{
+    const struct map_entry *e = &m->entries[i];
+    const struct map_entry *next = i + 1 < m->n ? e + 1 : NULL;
+
+    if (e->start % ARENA_BYTES || e->end - e->start > ARENA_BYTES)
+        return false;
+    return e->end - e->start == ARENA_BYTES ||
+           (next && next->start == e->end && !next->prot && next->end == e->start + ARENA_BYTES);
+}
+
+static enum region_kind anonymous_kind(const struct maps *m, size_t i)
+{
+    const struct map_entry *e = &m->entries[i], *before = i ? e - 1 : NULL;
+
+    if (!e->prot)
+        return RK_GUARD;
+    if (is_arena(m, i))
+        return RK_ARENA;
+    if (before && before->end == e->start && before->inode && !before->shared &&
+        (before->prot & PROT_W))
+        return RK_BSS; /* what the file's data segment has beyond the file */
+    if (before && before->end == e->start && !before->prot && !before->inode &&
+        before->end - before->start <= 64 * 1024 && (e->prot & PROT_W))
+        return RK_THREAD_STACK; /* behind its guard */
+    return RK_ANON;
+}
+
+static enum region_kind file_kind(const struct map_entry *e, const char *exe)
+{
+    static const enum region_kind program[] = {RK_PROGRAM_CONST, RK_PROGRAM_DATA, RK_PROGRAM_TEXT};
+    static const enum region_kind library[] = {RK_LIBRARY_CONST, RK_LIBRARY_DATA, RK_LIBRARY_TEXT};
+    const char *base = strrchr(e->name, '/');
+    int which = e->prot & PROT_X ? 2 : e->prot & PROT_W ? 1 : 0;
+
+    if (*exe && strcmp(e->name, exe) == 0)
+        return program[which];
+    if (base && (strstr(base, ".so.") || starts(base, "/ld-") ||
+                 (strlen(base) > 3 && strcmp(base + strlen(base) - 3, ".so") == 0)))
+        return library[which];
+    return RK_FILE;
+}
+
+enum region_kind region_kind(const struct maps *m, size_t index, const char *exe)
+{
+    const struct map_entry *e = &m->entries[index];
+
+    if (e->flags & 1u << VMF_HUGETLB)
+        return RK_HUGETLB;
+    if (starts(e->name, "[heap]"))
+        return RK_HEAP;
+    if (starts(e->name, "[stack"))
+        return RK_STACK;
+    if (starts(e->name, "[v") || starts(e->name, "[uprobes"))
+        return RK_KERNEL;
+    if (starts(e->name, "/memfd:") || starts(e->name, "/dev/zero") || starts(e->name, "/SYSV") ||
+        starts(e->name, "/dev/shm/") || starts(e->name, "[anon_shmem"))
+        return RK_SHARED;
+    return e->inode ? file_kind(e, exe) : anonymous_kind(m, index);
+}
