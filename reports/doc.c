@@ -77,26 +77,12 @@ void doc_bullet(struct doc *d, const char *text)
     doc_say(d, "\n");
 }
 
-/* Is column one of the names in a list with commas? */
-static bool listed(const char *list, const char *column)
-{
-    size_t n = strlen(column);
-
-    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        while (*p == ' ')
-            p++;
-        if (strncmp(p, column, n) == 0 && (p[n] == ',' || p[n] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-static void cell(struct doc *d, struct query *q, const struct doc_column *c, const char *unknown)
+static void cell(struct doc *d, struct query *q, const struct doc_column *c)
 {
     char buf[FORMAT_MAX];
 
     if (query_null(q, c->column)) {
-        doc_say(d, " %s |", listed(unknown, c->column) ? "unknown" : "-");
+        doc_say(d, " %s |", query_unknown(q, c->column) ? "unknown" : "-");
         return;
     }
     doc_say(d, " ");
@@ -165,14 +151,11 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
     int rows = 0;
 
     while (d->rc == 0 && query_row(q)) {
-        const char *unknown =
-            query_find(q, "unknown_keys") >= 0 ? query_text(q, "unknown_keys") : NULL;
-
         if (rows++ == 0)
             table_head(d, columns);
         doc_say(d, "|");
         for (const struct doc_column *c = columns; c->column; c++)
-            cell(d, q, c, unknown);
+            cell(d, q, c);
         doc_say(d, "\n");
     }
     if (rows > 0 && with_query) {

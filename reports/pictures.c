@@ -331,6 +331,7 @@ static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, struct
         {"pagetable_kb", "page tables", "of the actors", 1},
         {"residual_kb", "residual", notes->residual, 1},
     };
+    const size_t last = sizeof parts / sizeof *parts - 1; /* the residual: unknown with its parts */
     size_t n = 0;
 
     rows[n++] = (struct waterfall_row){"sum of RSS", "over the actors", WATERFALL_TOTAL, rss};
@@ -340,8 +341,9 @@ static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, struct
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         double v = parts[i].sign * query_number(q, parts[i].column);
 
-        if (v != 0) /* NAN, unknown, stays */
-            rows[n++] = (struct waterfall_row){parts[i].label, parts[i].note, WATERFALL_DELTA, v};
+        if (v == 0 || (isnan(v) && i < last && !query_unknown(q, parts[i].column)))
+            continue; /* nothing, or does not apply; an unknown part stays */
+        rows[n++] = (struct waterfall_row){parts[i].label, parts[i].note, WATERFALL_DELTA, v};
     }
     rows[n++] = (struct waterfall_row){"the system's figure", *notes->source ? notes->source : NULL,
                                        WATERFALL_TOTAL, query_number(q, "system_kb")};

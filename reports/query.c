@@ -139,6 +139,30 @@ double query_number(struct query *q, const char *column)
                : sqlite3_column_double(q->stmt, i);
 }
 
+/* Is column one of the names in a list with commas? */
+static bool listed(const char *list, const char *column)
+{
+    size_t n = strlen(column);
+
+    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        while (*p == ' ')
+            p++;
+        if (strncmp(p, column, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+bool query_unknown(struct query *q, const char *column)
+{
+    const char *keys;
+
+    if (!query_null(q, column) || query_find(q, "unknown_keys") < 0)
+        return false;
+    keys = query_text(q, "unknown_keys");
+    return listed(keys ? keys : "", column);
+}
+
 char *query_expanded(const struct query *q)
 {
     return q->stmt ? sqlite3_expanded_sql(q->stmt) : NULL;

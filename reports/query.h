@@ -38,6 +38,9 @@ bool query_null(struct query *q, const char *column);
 const char *query_text(struct query *q, const char *column); /* NULL for NULL */
 int64_t query_int(struct query *q, const char *column);      /* 0 for NULL: ask query_null first */
 double query_number(struct query *q, const char *column);    /* NAN for NULL */
+/* Is this NULL an unknown value? The query's column unknown_keys names those (with commas); without
+ * it, or not named there: the value does not apply. */
+bool query_unknown(struct query *q, const char *column);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 
