@@ -740,6 +740,82 @@ static void test_scenario__shipped_scenarios_are_whole(void **state)
     }
 }
 
+/* --- documentation --- */
+
+/* Is the word in the text, in backquotes or in double quotes? */
+static void assert_named(const char *text, const char *where, const char *word)
+{
+    char quoted[128];
+
+    snprintf(quoted, sizeof quoted, "`%s`", word);
+    if (strstr(text, quoted))
+        return;
+    snprintf(quoted, sizeof quoted, "\"%s\"", word);
+    if (!strstr(text, quoted))
+        fail_msg("%s does not name '%s'", where, word);
+}
+
+static void assert_words_named(const char *text, const char *where, const struct word *list)
+{
+    for (; list->text; list++)
+        assert_named(text, where, list->text);
+}
+
+#define WORD3(e, code, text, ...) {code, text, NULL},
+
+static void test_scenario__reference_and_schema_name_every_word(void **state)
+{
+    static const struct word actions[] = {ACTIONS(WORD3){0, NULL, NULL}};
+    static const struct word kinds[] = {MAP_KINDS(WORD3){0, NULL, NULL}};
+    static const struct word advices[] = {ADVICES(WORD3){0, NULL, NULL}};
+    static const char *const files[] = {"/lab/scenarios/LANGUAGE.md",
+                                        "/lab/scenarios/schema/scenario.schema.json"};
+    const struct quantity *const lists[] = {region_quantities, process_quantities,
+                                            total_quantities};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char path[512], *text;
+        size_t len;
+
+        snprintf(path, sizeof path, "%s%s", top(), files[i]);
+        text = read_file(path, &len);
+        assert_words_named(text, files[i], actions);
+        assert_words_named(text, files[i], kinds);
+        assert_words_named(text, files[i], advices);
+        assert_words_named(text, files[i], phases);
+        assert_words_named(text, files[i], share_modes);
+        assert_words_named(text, files[i], write_outcomes);
+        for (size_t k = 0; k < 3; k++)
+            for (const struct quantity *q = lists[k]; q->column; q++)
+                assert_named(text, files[i], q->column);
+        free(text);
+    }
+}
+
+static void test_scenario__examples_of_the_reference_parse(void **state)
+{
+    char path[512], *text, *at;
+    size_t len;
+    int n = 0;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/lab/scenarios/LANGUAGE.md", top());
+    text = read_file(path, &len);
+    for (at = text; (at = strstr(at, "```json\n{")); n++) {
+        char *end = strstr(at + 8, "```");
+        struct plan *p = NULL;
+        struct err e = {""};
+
+        at += 8;
+        if (plan_parse(&p, at, (size_t)(end - at), "LANGUAGE.md", "linux", PAGE, NULL, 0, &e) < 0)
+            fail_msg("%s", e.msg);
+        plan_free(p);
+    }
+    assert_true(n > 0);
+    free(text);
+}
+
 /* --- loading --- */
 
 static int load(const char *name, struct err *e, char **text)
@@ -905,6 +981,8 @@ int main(void)
         cmocka_unit_test(test_scenario__expectations_know_their_line),
         cmocka_unit_test(test_scenario__bad_scenarios_say_exactly_what_is_wrong),
         cmocka_unit_test(test_scenario__shipped_scenarios_are_whole),
+        cmocka_unit_test(test_scenario__reference_and_schema_name_every_word),
+        cmocka_unit_test(test_scenario__examples_of_the_reference_parse),
         cmocka_unit_test(test_scenario__loads_by_name_and_by_path),
         cmocka_unit_test(test_scenario__survives_without_memory),
     };

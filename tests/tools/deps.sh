@@ -5,7 +5,7 @@ set -eu
 
 build="gcc make libsqlite3-dev libcjson-dev sqlite3"
 tests="libcmocka-dev shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-jq strace redis-server postgresql python3 qemu-system-x86 util-linux procps"
+jq strace redis-server postgresql python3 python3-jsonschema qemu-system-x86 util-linux procps"
 
 missing() {
     for p in "$@"; do
@@ -20,7 +20,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
         exit 0
     fi
     echo "cowlab needs SQLite, cJSON and cmocka with their development files. On Fedora:" >&2
-    echo "  sudo dnf install gcc make sqlite sqlite-devel cjson-devel libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 qemu-system-x86-core" >&2
+    echo "  sudo dnf install gcc make sqlite sqlite-devel cjson-devel libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 python3-jsonschema qemu-system-x86-core" >&2
     exit 1
 fi
 
