@@ -163,50 +163,54 @@ static double legend(FILE *out, const struct chart_series *series, size_t n, dou
     return y + 10;
 }
 
+static double stack_sum(const struct chart *c, size_t label)
+{
+    double sum = 0;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        sum += isfinite(c->series[s].values[label]) ? c->series[s].values[label] : 0;
+    return sum;
+}
+
+static void stack(FILE *out, const struct chart *c, const struct axis *a, size_t label, double y)
+{
+    double at = 0;
+    int unknown = 0;
+    char buf[FORMAT_MAX], text[FORMAT_MAX + 16], cls[8], tip[256];
+
+    for (size_t s = 0; s < c->nseries; s++) {
+        double v = c->series[s].values[label];
+
+        unknown |= isnan(v);
+        if (!isfinite(v))
+            continue;
+        snprintf(cls, sizeof cls, "s%zu", s % 8);
+        snprintf(tip, sizeof tip, "%s: %s", c->series[s].name, format_unit(buf, c->unit, v));
+        svg_rect(out, axis_at(a, at), y + 2, axis_at(a, at + v) - axis_at(a, at), 16, 0, cls, tip);
+        at += v;
+    }
+    if (unknown)
+        svg_rect(out, axis_at(a, at), y + 2, 24, 16, 0, "unknown", "a part is unknown");
+    snprintf(text, sizeof text, "%s%s", unknown ? "at least " : "", format_unit(buf, c->unit, at));
+    svg_text(out, axis_at(a, at) + (unknown ? 30 : 5), y + 14, SVG_START, "t s", text);
+}
+
 void chart_stacked(FILE *out, const struct chart *c)
 {
     double max = 0, labels = widest(c->labels, c->nlabels, 12);
     double top = legend(NULL, c->series, c->nseries, HEAD + 6, 0) + 18, y = top + 6;
-    char buf[FORMAT_MAX];
     struct axis a;
 
-    for (size_t i = 0; i < c->nlabels; i++) {
-        double sum = 0;
-
-        for (size_t s = 0; s < c->nseries; s++)
-            sum += isfinite(c->series[s].values[i]) ? c->series[s].values[i] : 0;
-        max = fmax(max, sum);
-    }
+    for (size_t i = 0; i < c->nlabels; i++)
+        max = fmax(max, stack_sum(c, i));
     a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14, WIDTH - VALUE_ROOM);
     svg_begin(out, WIDTH, y + 24 * (double)c->nlabels + MARGIN, c->title);
     heading(out, c->title, c->subtitle);
     legend(out, c->series, c->nseries, HEAD + 6, 0);
     x_grid(out, &a, c->unit, top, y + 24 * (double)c->nlabels);
     for (size_t i = 0; i < c->nlabels; i++, y += 24) {
-        double at = 0;
-        int unknown = 0;
-        char sum[FORMAT_MAX + 16];
-
         svg_text(out, MARGIN, y + 13, SVG_START, "t", c->labels[i]);
-        for (size_t s = 0; s < c->nseries; s++) {
-            double v = c->series[s].values[i];
-            char cls[8], tip[256];
-
-            if (!isfinite(v)) {
-                unknown |= isnan(v);
-                continue;
-            }
-            snprintf(cls, sizeof cls, "s%zu", s % 8);
-            snprintf(tip, sizeof tip, "%s: %s", c->series[s].name, format_unit(buf, c->unit, v));
-            svg_rect(out, axis_at(&a, at), y + 2, axis_at(&a, at + v) - axis_at(&a, at), 16, 0, cls,
-                     tip);
-            at += v;
-        }
-        if (unknown)
-            svg_rect(out, axis_at(&a, at), y + 2, 24, 16, 0, "unknown", "a part is unknown");
-        snprintf(sum, sizeof sum, "%s%s", unknown ? "at least " : "",
-                 format_unit(buf, c->unit, at));
-        svg_text(out, axis_at(&a, at) + (unknown ? 30 : 5), y + 14, SVG_START, "t s", sum);
+        stack(out, c, &a, i, y);
     }
     svg_line(out, a.from, top, a.from, y, "axis");
     svg_end(out);
@@ -298,7 +302,7 @@ static void waterfall_levels(const struct waterfall_row *rows, size_t n, size_t 
 static void waterfall_bar(FILE *out, const struct axis *a, const struct waterfall_row *r, double y,
                           double from, double to, enum unit unit)
 {
-    char buf[FORMAT_MAX], text[FORMAT_MAX + 2];
+    char buf[FORMAT_MAX], text[FORMAT_MAX + 4];
     const char *cls = r->kind == WATERFALL_TOTAL ? "s0" : r->value < 0 ? "down" : "up";
     double lo = axis_at(a, fmin(from, to)), hi = axis_at(a, fmax(from, to));
 

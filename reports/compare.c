@@ -31,47 +31,47 @@ static void table_of(struct doc *d, const char *sql, const struct doc_column *co
     doc_table(d, &q, columns, 1);
 }
 
+static const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
+                                                 {"observed", "seen from", DOC_TEXT},
+                                                 {"published", "XNU published", DOC_TEXT},
+                                                 {"linux", "Linux measured", DOC_TEXT},
+                                                 {"linux_same", "", DOC_TEXT},
+                                                 {"gnumach", "GNU Mach measured", DOC_TEXT},
+                                                 {"gnumach_same", "", DOC_TEXT},
+                                                 {"reason", "why", DOC_TEXT},
+                                                 {NULL, NULL, DOC_TEXT}};
+static const struct doc_column ool_columns[] = {
+    {"case_name", "case", DOC_TEXT},
+    {"published", "XNU published (purgeable)", DOC_TEXT},
+    {"linux_purgeable", "Linux measured, purgeable", DOC_TEXT},
+    {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
+    {"linux_ordinary", "Linux measured, ordinary", DOC_TEXT},
+    {"gnumach", "GNU Mach measured", DOC_TEXT},
+    {"reason", "why", DOC_TEXT},
+    {NULL, NULL, DOC_TEXT}};
+static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
+                                                {"scenario", "scenario", DOC_TEXT},
+                                                {"case_name", "case", DOC_TEXT},
+                                                {"memory", "memory", DOC_TEXT},
+                                                {"quantity", "quantity", DOC_TEXT},
+                                                {"published", "published", DOC_TEXT},
+                                                {"predicted", "predicted", DOC_TEXT},
+                                                {"backend", "backend", DOC_TEXT},
+                                                {"measured", "measured", DOC_TEXT},
+                                                {"reason", "why", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT},
+                                                  {"observed", "seen from", DOC_TEXT},
+                                                  {"quantity", "quantity", DOC_TEXT},
+                                                  {"published", "XNU published", DOC_TEXT},
+                                                  {"backend", "backend", DOC_TEXT},
+                                                  {"measured_text", "measured", DOC_TEXT},
+                                                  {"verdict", "", DOC_TEXT},
+                                                  {"reason", "why", DOC_TEXT},
+                                                  {NULL, NULL, DOC_TEXT}};
+
 void section_published(struct doc *d)
 {
-    static const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
-                                                     {"observed", "seen from", DOC_TEXT},
-                                                     {"published", "XNU published", DOC_TEXT},
-                                                     {"linux", "Linux measured", DOC_TEXT},
-                                                     {"linux_same", "", DOC_TEXT},
-                                                     {"gnumach", "GNU Mach measured", DOC_TEXT},
-                                                     {"gnumach_same", "", DOC_TEXT},
-                                                     {"reason", "why", DOC_TEXT},
-                                                     {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column ool_columns[] = {
-        {"case_name", "case", DOC_TEXT},
-        {"published", "XNU published (purgeable)", DOC_TEXT},
-        {"linux_purgeable", "Linux measured, purgeable", DOC_TEXT},
-        {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
-        {"linux_ordinary", "Linux measured, ordinary", DOC_TEXT},
-        {"gnumach", "GNU Mach measured", DOC_TEXT},
-        {"reason", "why", DOC_TEXT},
-        {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
-                                                    {"scenario", "scenario", DOC_TEXT},
-                                                    {"case_name", "case", DOC_TEXT},
-                                                    {"memory", "memory", DOC_TEXT},
-                                                    {"quantity", "quantity", DOC_TEXT},
-                                                    {"published", "published", DOC_TEXT},
-                                                    {"predicted", "predicted", DOC_TEXT},
-                                                    {"backend", "backend", DOC_TEXT},
-                                                    {"measured", "measured", DOC_TEXT},
-                                                    {"reason", "why", DOC_TEXT},
-                                                    {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT},
-                                                      {"observed", "seen from", DOC_TEXT},
-                                                      {"quantity", "quantity", DOC_TEXT},
-                                                      {"published", "XNU published", DOC_TEXT},
-                                                      {"backend", "backend", DOC_TEXT},
-                                                      {"measured_text", "measured", DOC_TEXT},
-                                                      {"verdict", "", DOC_TEXT},
-                                                      {"reason", "why", DOC_TEXT},
-                                                      {NULL, NULL, DOC_TEXT}};
-
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
         return;
     doc_say(d, "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
@@ -142,7 +142,7 @@ static void draw_phases(struct doc *d, const struct phases *p, const char *name,
 
     if (f)
         chart_bars(f, &c);
-    doc_picture_end(d, f, name, title);
+    doc_picture_end(d, f, title);
 }
 
 static void pair_charts(struct doc *d, const char *fork_run, const char *ool_run, const char *name,

@@ -47,6 +47,11 @@ int doc_close(struct doc *d)
             doc_fail(d, err_sys(d->e, errno, "cannot write '%s'", d->path));
     }
     d->out = NULL;
+    for (size_t i = 0; i < d->npictures; i++)
+        free(d->pictures[i]);
+    free(d->pictures);
+    d->pictures = NULL;
+    d->npictures = 0;
     free(d->path);
     free(d->assets);
     d->path = d->assets = NULL;
@@ -170,21 +175,39 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
     return rows;
 }
 
-static char *picture_path(struct doc *d, const char *name)
+/* Remembers a file name that no picture of this document has yet. */
+static const char *new_name(struct doc *d, const char *wanted)
 {
-    char file[160], *path;
+    char base[160], file[180];
+    char **more = realloc(d->pictures, (d->npictures + 1) * sizeof *more);
 
-    escape_file_name(file, sizeof file, name);
-    return asprintf(&path, "%s/%s.svg", d->assets, file) < 0 ? NULL : path;
+    if (!more)
+        return NULL;
+    d->pictures = more;
+    escape_file_name(base, sizeof base, wanted);
+    snprintf(file, sizeof file, "%s", base);
+    for (size_t i = 0, n = 2; i < d->npictures; i++)
+        if (strcmp(d->pictures[i], file) == 0) {
+            snprintf(file, sizeof file, "%s-%zu", base, n++);
+            i = (size_t)-1; /* look at all again */
+        }
+    d->pictures[d->npictures] = strdup(file);
+    return d->pictures[d->npictures] ? d->pictures[d->npictures++] : NULL;
 }
 
 FILE *doc_picture(struct doc *d, const char *name)
 {
-    char *path = d->rc ? NULL : picture_path(d, name);
-    FILE *f = path ? fopen(path, "we") : NULL;
+    const char *file = d->rc ? NULL : new_name(d, name);
+    char *path = NULL;
+    FILE *f = NULL;
 
+    if (file && asprintf(&path, "%s/%s.svg", d->assets, file) >= 0)
+        f = fopen(path, "we");
+    else
+        path = NULL;
     if (!f && d->rc == 0)
-        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s'", path ? path : name));
+        doc_fail(d, err_sys(d->e, path ? errno : ENOMEM, "cannot write the picture '%s'",
+                            path ? path : name));
     free(path);
     return f;
 }
@@ -203,19 +226,19 @@ static void link_text(FILE *out, const char *s)
     }
 }
 
-void doc_picture_end(struct doc *d, FILE *f, const char *name, const char *alt)
+void doc_picture_end(struct doc *d, FILE *f, const char *alt)
 {
-    char file[160];
+    const char *file;
 
     if (!f)
         return;
+    file = d->pictures[d->npictures - 1];
     if (ferror(f) | fclose(f)) {
-        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s'", name));
+        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s/%s.svg'", d->assets, file));
         return;
     }
     if (d->rc)
         return;
-    escape_file_name(file, sizeof file, name);
     fputs("![", d->out);
     escape_markdown(d->out, alt);
     fputs("](", d->out);

@@ -17,6 +17,8 @@ struct doc {
     char *path;       /* of the document */
     char *assets;     /* directory of the pictures */
     const char *link; /* the same as seen from the document: a part of assets */
+    char **pictures;  /* file names without .svg, each once */
+    size_t npictures;
 };
 
 int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e);
@@ -49,8 +51,9 @@ void doc_query(struct doc *d, const char *sql);
 int doc_shell(struct doc *d, const char *fmt, ...);
 
 /* A picture: write SVG to the returned file, then doc_picture_end. NULL after a failure.
- * name: unique in the document; it becomes a file name. */
+ * name: becomes the file's name, with a number behind it if the document has one of that name. */
 FILE *doc_picture(struct doc *d, const char *name);
-void doc_picture_end(struct doc *d, FILE *f, const char *name, const char *alt);
+/* Closes the picture begun last and links it. f may be NULL. */
+void doc_picture_end(struct doc *d, FILE *f, const char *alt);
 
 #endif

@@ -112,7 +112,7 @@ static void draw_set(struct doc *d, const struct history *h, const char *case_na
     f = doc_picture(d, name);
     if (f)
         strips_draw(f, title, "Regions as they were after each step", set->rows, set->n);
-    doc_picture_end(d, f, name, alt);
+    doc_picture_end(d, f, alt);
     strip_set_release(set);
 }
 
@@ -222,7 +222,7 @@ static void draw_panels(struct doc *d, const struct history *h, const char *case
     f = doc_picture(d, name);
     if (f && chain_draw(f, title, p->all, p->n))
         doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
-    doc_picture_end(d, f, name, alt);
+    doc_picture_end(d, f, alt);
     for (size_t i = 0; i < p->n; i++)
         free(p->regions[i]);
     p->n = 0;
@@ -354,7 +354,7 @@ void picture_waterfall(struct doc *d, const struct history *h)
 {
     struct waterfall_row rows[10];
     char name[160], title[200], subtitle[160];
-    struct notes notes;
+    struct notes notes = {"", ""};
     struct query q;
     FILE *f;
 
@@ -375,7 +375,7 @@ void picture_waterfall(struct doc *d, const struct history *h)
         f = doc_picture(d, name);
         if (f)
             chart_waterfall(f, title, subtitle, UNIT_KB, rows, n);
-        doc_picture_end(d, f, name, title);
+        doc_picture_end(d, f, title);
     }
     doc_fail(d, query_close(&q));
 }

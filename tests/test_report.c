@@ -210,6 +210,24 @@ static void test_report__each_picture_that_is_linked_exists(void **state)
     free(text);
 }
 
+/* Two runs of one scenario: neither's pictures replace the other's. */
+static void test_report__pictures_of_two_runs_keep_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options five = {.pages = 5};
+    char other[40];
+    const char *ids[] = {f->fork, other};
+    char *first, *second;
+
+    assert_int_equal(support_fork_write(f->s, &five, other, &f->e), 0);
+    assert_int_equal(report_markdown(f->s, ids, 2, path_in(f, "r.md"), &f->e), 0);
+    first = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    second = read_all(path_in(f, "r.assets/fork-write-linux-pages-1-2.svg"));
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+}
+
 /* A report that repeats fixed sentences would not notice any of these changes. */
 static void test_report__sentences_follow_the_data(void **state)
 {
@@ -628,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(same_database_same_bytes),
         T(each_picture_that_is_linked_exists),
+        T(pictures_of_two_runs_keep_apart),
         T(sentences_follow_the_data),
         T(isolation_follows_the_checks),
         T(a_differing_check_is_shown),
