@@ -150,15 +150,20 @@ static void debt(struct clauses *c, const struct history *h)
 static void ending(struct clauses *c, const struct history *h)
 {
     const struct observation *o;
-    char text[512], label[300], mode[64];
+    char text[700], label[300], mode[64];
 
     if (h->nsteps == 0)
         return;
     o = &h->steps[h->nsteps - 1].obs;
     for (size_t i = 0; i < o->nregions && o->nregions <= 4; i++) {
-        snprintf(text, sizeof text, "%s%s is %s", i == 0 ? "at the end " : "",
-                 wording_region(label, sizeof label, &o->regions[i]),
-                 wording_mode(mode, sizeof mode, &o->regions[i]));
+        wording_region(label, sizeof label, &o->regions[i]);
+        if (value_is_known(o->regions[i].q[RQ_SHARE_MODE]))
+            snprintf(text, sizeof text, "%s%s is %s", i == 0 ? "at the end " : "", label,
+                     wording_mode(mode, sizeof mode, &o->regions[i]));
+        else
+            snprintf(text, sizeof text, "%sthe share mode of %s is unknown (%s)",
+                     i == 0 ? "at the end " : "", label,
+                     word_text(unknown_reasons, o->regions[i].q[RQ_SHARE_MODE].why));
         clause(c, text);
     }
 }

@@ -40,6 +40,8 @@ struct node {
     struct block blocks[MAX_BLOCKS];
     size_t nblocks;               /* all of them; only up to MAX_BLOCKS are kept */
     uint64_t reach[REACH__COUNT]; /* pages */
+    bool no_frames;               /* pages are there, but nobody's page table or no privilege tells
+                                     where */
 };
 
 struct panel {
@@ -121,7 +123,8 @@ static void cut_blocks(const struct panel *p, struct node *n)
         add_block(n, &b);
         i += b.count;
     }
-    n->h = HEAD_H + 6;
+    n->no_frames = n->nblocks == 0 && value_is_known(n->resident) && n->resident.n > 0;
+    n->h = HEAD_H + 6 + (n->no_frames ? BLOCK_H : 0);
     n->h += n->nblocks > MAX_BLOCKS ? 2 * BLOCK_H : BLOCK_H * (double)n->nblocks;
 }
 
@@ -341,6 +344,11 @@ static void draw_node(FILE *out, const struct node *n, double top)
              value_is_known(n->size) ? " of " : "",
              value_is_known(n->size) ? format_noun(b, n->size.n, "page") : "");
     svg_text(out, n->x + 8, y + 29, SVG_START, "t m s", counts);
+    if (n->no_frames) {
+        svg_rect(out, n->x + 6, y + HEAD_H, OBJECT_W - 12, BLOCK_H - 2, 2, "p8", NULL);
+        svg_text(out, n->x + OBJECT_W / 2, y + HEAD_H + 11.5, SVG_MIDDLE, "t s i8",
+                 "frames not known");
+    }
     if (n->nblocks > MAX_BLOCKS)
         draw_shares(out, n, y + HEAD_H);
     for (size_t i = 0; i < n->nblocks && n->nblocks <= MAX_BLOCKS; i++)

@@ -189,6 +189,31 @@ static void find_isolation(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+static void find_at_risk(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char pages[FORMAT_MAX], size[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-at-risk.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "At risk.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "At the end of the runs the next writes can still cost new frames: ");
+        where(d, &q);
+        doc_say(d, " %s (%s)", format_noun(pages, query_int(&q, "pages"), "page"),
+                format_kb(size, query_number(&q, "kb")));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
 static void find_overcount(struct doc *d, const struct selection *runs)
 {
     struct query q;
@@ -197,20 +222,23 @@ static void find_overcount(struct doc *d, const struct selection *runs)
     if (!begin(d, runs, &q, "db/report/find-overcount.sql"))
         return;
     if (query_row(&q)) {
-        double sum = query_number(&q, "sum_rss_kb"), distinct = query_number(&q, "distinct_kb");
+        const bool frames = !query_null(&q, "distinct_kb");
+        double sum = query_number(&q, "sum_rss_kb");
+        double real = query_number(&q, frames ? "distinct_kb" : "sum_pss_kb");
 
         lead(d, "What the processes seem to use.");
         doc_say(d, "The sum of RSS is furthest from the truth in ");
         where(d, &q);
-        doc_say(d, ", step %d: %s in %d processes, which occupy %s of distinct frames",
-                (int)query_int(&q, "step"), format_kb(rss, sum), (int)query_int(&q, "actors"),
-                format_kb(own, distinct));
-        if (distinct > 0)
-            doc_say(d, " (%.2f times as much)", sum / distinct);
-        if (!query_null(&q, "system_kb")) {
+        doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(&q, "step"),
+                format_kb(rss, sum), (int)query_int(&q, "actors"));
+        doc_say(d,
+                frames ? "which occupy %s of distinct frames (%.2f times as much)"
+                       : "whose proportional sets sum up to %s (%.2f times as much; distinct "
+                         "frames are unknown)",
+                format_kb(own, real), sum / real);
+        if (!query_null(&q, "system_kb"))
             doc_say(d, "; the system's own figure there is %s",
                     format_kb(sys, query_number(&q, "system_kb")));
-        }
         doc_say(d, ".\n");
     }
     doc_fail(d, query_close(&q));
@@ -353,6 +381,7 @@ void section_findings(struct doc *d, const struct selection *runs)
                  "Nobody: no write in these runs was seen to take a fault and keep its frame");
     find_unknown_outcomes(d, runs);
     find_debt(d, runs);
+    find_at_risk(d, runs);
     find_isolation(d, runs);
     find_overcount(d, runs);
     find_residual(d, runs);
