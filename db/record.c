@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COLUMN(e, column, type) ", " #column
 #define PARAMETER(e, column, type) ", ?"
@@ -15,9 +16,12 @@
 static const char *const statement_text[ST__COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
-    [ST_STEP] = "INSERT INTO step (run, step, phase, actor, action, case_name, region, published, "
-                "start_ns, dur_ns, t_ns, system_source, inferred" TOTAL_QUANTITIES(COLUMN) //
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?" TOTAL_QUANTITIES(PARAMETER) ")",
+    [ST_STEP] =
+        "INSERT INTO step (run, step, phase, actor, action, case_name, region, published, "
+        "start_ns, dur_ns, t_ns, system_source, inferred, processes, sum_rss_kb, sum_pss_kb, "
+        "sum_uss_kb, sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN) //
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?" TOTAL_QUANTITIES(
+        PARAMETER) ")",
     [ST_PROCESS] = "INSERT INTO process (run, step, nr, actor, pid, acting, inferred" //
     PROCESS_QUANTITIES(COLUMN) ") VALUES (?, ?, ?, ?, ?, ?, ?" PROCESS_QUANTITIES(PARAMETER) ")",
     [ST_REGION] = "INSERT INTO region (run, step, nr, observed, region, case_name, range_start, "
@@ -48,6 +52,12 @@ static const char *const statement_text[ST__COUNT] = {
                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_COST] = "INSERT INTO cost (run, step, nr, probe, dur_ns, calls, bytes, faults_induced) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_CAME] =
+        "INSERT INTO watch_process (run, first_step, actor, pid, start_ticks, parent, name, "
+        "command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_GONE] = "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3",
+    [ST_EVENT] = "INSERT INTO watch_event (run, step, nr, actor, kind, value, text) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
 };
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
@@ -56,9 +66,11 @@ struct writer {
     int64_t run;
     int step;
     int rc;
-    int64_t unknowns; /* rows of `unknown` so far */
-    sqlite3_stmt *st; /* the row being filled */
-    int column;       /* parameter bound last */
+    int64_t unknowns;          /* rows of `unknown` so far */
+    struct store_watch *watch; /* or NULL: everything is stored */
+    int64_t page_size;         /* bytes; only known while watching */
+    sqlite3_stmt *st;          /* the row being filled */
+    int column;                /* parameter bound last */
     char inferred[512];
 };
 
@@ -129,10 +141,21 @@ struct whose {
     const char *observed, *region, *case_name;
 };
 
+/* What a filter of watch.c said. */
+static bool wanted(struct writer *w, int answer)
+{
+    if (answer < 0)
+        failed(w, SQLITE_NOMEM);
+    return answer > 0;
+}
+
 static void note_unknown(struct writer *w, const struct whose *of, const char *quantity,
                          struct value v)
 {
     if (v.why == WHY_KNOWN || v.why == WHY_NOT_APPLICABLE)
+        return;
+    if (w->watch && !wanted(w, filter_unknown(w->watch, of->observed, of->region, of->case_name,
+                                              quantity, v.why)))
         return;
     row_begin(w, ST_UNKNOWN);
     put_int(w, w->unknowns++);
@@ -196,6 +219,16 @@ static void put_values(struct writer *w, const struct quantity *list, const stru
 
 /* -- the rows of a step ----------------------------------------------------------------- */
 
+/* Over all processes, for a watch: its rows do not tell, since unchanged ones are left out. */
+static void put_sum(struct writer *w, const struct observation *o, enum process_quantity q)
+{
+    struct value sum = value_known(0);
+
+    for (size_t i = 0; i < o->nprocesses; i++)
+        sum = value_add(sum, o->processes[i].q[q]);
+    put_if(w, w->watch && value_is_known(sum), sum.n);
+}
+
 static void write_step(struct writer *w, const struct step_record *r)
 {
     static const struct whose totals = {NULL, NULL, NULL};
@@ -212,6 +245,11 @@ static void write_step(struct writer *w, const struct step_record *r)
     put_int(w, (int64_t)r->obs->t_ns);
     put_text(w, r->obs->system_source);
     put_text(w, inferred_names(w, total_quantities, r->obs->totals));
+    put_if(w, w->watch, (int64_t)r->obs->nprocesses);
+    put_sum(w, r->obs, PQ_RSS);
+    put_sum(w, r->obs, PQ_PSS);
+    put_sum(w, r->obs, PQ_USS);
+    put_sum(w, r->obs, PQ_PAGETABLE);
     put_values(w, total_quantities, r->obs->totals);
     row_end(w);
     note_unknowns(w, &totals, total_quantities, r->obs->totals);
@@ -407,6 +445,81 @@ static void write_expectation(struct writer *w, size_t nr, const struct store_ex
     row_end(w);
 }
 
+static void write_came(struct writer *w, const struct store_watch_process *p)
+{
+    row_begin(w, ST_CAME);
+    put_text(w, p->actor);
+    put_int(w, p->pid);
+    put_int(w, (int64_t)p->start_ticks);
+    put_text(w, p->parent);
+    put_text(w, p->name);
+    put_text(w, p->command);
+    row_end(w);
+}
+
+static void write_event(struct writer *w, size_t nr, const struct store_watch_event *x)
+{
+    row_begin(w, ST_EVENT);
+    put_int(w, (int64_t)nr);
+    put_text(w, x->actor);
+    put_text(w, x->kind);
+    put_if(w, x->value, x->value ? *x->value : 0);
+    put_text(w, x->text);
+    row_end(w);
+    if (strcmp(x->kind, "gone") == 0) {
+        row_begin(w, ST_GONE);
+        put_text(w, x->actor);
+        row_end(w);
+    }
+}
+
+/* The sample's rows that moved. nr is the row's place among all, stored or not. */
+static void write_moved(struct writer *w, const struct observation *o)
+{
+    for (size_t i = 0; i < o->nprocesses; i++) {
+        struct obs_process p = o->processes[i];
+
+        if (wanted(w, filter_process(w->watch, w->step, p.actor, p.q)))
+            write_process(w, i, &p);
+    }
+    for (size_t i = 0; i < o->nregions; i++) {
+        struct obs_region r = o->regions[i];
+
+        r.nruns = r.nobjects = 0;
+        if (wanted(w, filter_region(w->watch, w->step, &r, w->page_size)))
+            write_region(w, i, &r);
+    }
+    for (size_t i = 0; i < o->nsharing; i++)
+        if (wanted(w, filter_sharing(w->watch, w->step, &o->sharing[i], w->page_size)))
+            write_sharing(w, i, &o->sharing[i]);
+    for (size_t i = 0; i < o->nchecks; i++)
+        if (o->checks[i].verdict == CHECK_DIFFERS)
+            write_check(w, i, &o->checks[i]);
+    for (size_t i = 0; i < o->ncosts; i++) {
+        struct obs_cost c = o->costs[i];
+
+        if (wanted(w, filter_cost(w->watch, w->step, &c)))
+            write_cost(w, i, &c);
+    }
+}
+
+static void write_sample(struct writer *w, const struct step_record *r)
+{
+    static const struct store_watch_event came = {.kind = "came"};
+
+    write_step(w, r);
+    for (size_t i = 0; i < r->ncame; i++) {
+        struct store_watch_event x = came;
+
+        x.actor = r->came[i].actor;
+        write_came(w, &r->came[i]);
+        write_event(w, r->nevents + i, &x);
+    }
+    for (size_t i = 0; i < r->nevents; i++)
+        write_event(w, i, &r->events[i]);
+    write_moved(w, r->obs);
+}
+
 static void write_all(struct writer *w, const struct step_record *r)
 {
     const struct observation *o = r->obs;
@@ -432,14 +545,21 @@ static void write_all(struct writer *w, const struct step_record *r)
 
 int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e)
 {
-    struct writer w = {.s = s, .run = run_key(run_id), .step = r->step, .rc = SQLITE_OK};
+    struct writer w = {.s = s,
+                       .run = run_key(run_id),
+                       .step = r->step,
+                       .watch = r->watch,
+                       .page_size = sysconf(_SC_PAGESIZE)};
     char what[40];
     int rc;
 
     w.st = statement(&w, ST_BEGIN);
     row_end(&w);
     if (w.rc == SQLITE_OK) {
-        write_all(&w, r);
+        if (r->watch)
+            write_sample(&w, r);
+        else
+            write_all(&w, r);
         w.st = statement(&w, ST_COMMIT);
         row_end(&w);
     }
@@ -449,5 +569,7 @@ int store_step(struct store *s, const char *run_id, const struct step_record *r,
     snprintf(what, sizeof what, "cannot store step %d in", r->step);
     rc = sql_err(s, e, w.rc, what);
     sql_rollback(s);
+    if (r->watch)
+        filter_forget(r->watch);
     return rc;
 }

@@ -74,6 +74,43 @@ struct store_expectation {
     int line;             /* in the scenario's source */
 };
 
+/* -- watching live processes --------------------------------------------------------------
+ * A watch is a run whose samples are steps: phase "settled", action "sample", no actor. With
+ * step_record.watch set, store_step stores totals and sums always, but process, region and sharing
+ * rows only when they moved; it leaves out page runs and objects, checks that held, and unknowns
+ * already noted, and sums probe costs up. minflt, majflt, cow_faults and copied_kb of a process
+ * are given per sample and stored as their sum since the process's row before. */
+
+struct store_watch; /* what was stored last; one per watch run */
+
+struct store_watch_options {
+    int64_t grain_kb; /* a figure moved if it changed by this much and by 1/256; 0: 64 */
+    int pace;         /* samples between two rows, unless a figure moved by 1/16; 0: 5 */
+    int refresh;      /* samples after which a smaller change is stored too; 0: 60 */
+};
+int store_watch_new(struct store_watch **out, const struct store_watch_options *opt, struct err *e);
+void store_watch_free(struct store_watch *w);
+
+/* A process seen for the first time. actor is unique in the run: "name[pid]", and with a suffix
+ * if the pid was used before. */
+struct store_watch_process {
+    const char *actor;
+    int64_t pid;
+    uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+    const char *parent;   /* actor, or NULL */
+    const char *name;
+    const char *command; /* or NULL */
+};
+
+/* kind: "gone", "fork", "exec", "cgroup", "thp", "note" ("came" is added for each new process).
+ * "gone" closes the actor's row. */
+struct store_watch_event {
+    const char *actor; /* or NULL */
+    const char *kind;
+    const int64_t *value; /* or NULL: fork: latency in ns; cgroup: the counter */
+    const char *text;     /* or NULL */
+};
+
 struct step_record {
     int step;
     const char *phase, *actor, *action, *case_name, *region; /* all but phase, action may be NULL */
@@ -85,6 +122,11 @@ struct step_record {
     const struct store_message *message; /* or NULL */
     const struct store_expectation *expectations;
     size_t nexpectations;
+    struct store_watch *watch; /* samples of a watch; else NULL, and so the fields below */
+    const struct store_watch_process *came;
+    size_t ncame;
+    const struct store_watch_event *events;
+    size_t nevents;
 };
 
 /* Opens path, creating and migrating it in STORE_CREATE mode. Errors: -EISDIR, -EACCES, -EROFS,

@@ -3,6 +3,7 @@
  *   store.c    opens, closes, begins, ends and finds runs
  *   migrate.c  whose file is it, which schema; brings it up to date
  *   record.c   writes one step
+ *   watch.c    tells which rows of a sample moved since they were stored
  *   sql.c      one statement at a time, and SQLite's failures in our words */
 #ifndef DB_STORE_INTERNAL_H
 #define DB_STORE_INTERNAL_H
@@ -28,6 +29,9 @@ enum statement {
     ST_UNKNOWN,
     ST_CHECK,
     ST_COST,
+    ST_CAME,
+    ST_GONE,
+    ST_EVENT,
     ST__COUNT
 };
 
@@ -60,6 +64,19 @@ struct schema_state {
 };
 int schema_look(struct store *s, struct schema_state *out, struct err *e);
 int schema_migrate(struct store *s, struct err *e);
+
+/* watch.c. Each answers: is this row to be stored? Then it counts as stored from now on.
+ * -1: out of memory. filter_process also replaces the per-sample counts in q by their sums. */
+int filter_process(struct store_watch *w, int step, const char *actor, struct value q[PQ__COUNT]);
+int filter_region(struct store_watch *w, int step, const struct obs_region *r, int64_t page_size);
+int filter_sharing(struct store_watch *w, int step, const struct obs_sharing *sh,
+                   int64_t page_size);
+int filter_unknown(struct store_watch *w, const char *observed, const char *region,
+                   const char *case_name, const char *quantity, int why);
+/* Adds the cost to its probe's sum; 1: the sum is due, *c is it. */
+int filter_cost(struct store_watch *w, int step, struct obs_cost *c);
+/* After a step that was not stored: everything counts as moved. */
+void filter_forget(struct store_watch *w);
 
 /* The run key inside a run id, or 0 if it is none. */
 int64_t run_key(const char *run_id);

@@ -129,7 +129,8 @@ enum quantity_type {
     X(RQ_INHERITANCE, inheritance, QT_INHERIT)
 
 /* Quantities of one process. minflt, majflt and dur_ns are those of this step;
- * minflt_total and majflt_total since the process began. */
+ * minflt_total and majflt_total since the process began. The last five are a watch's: all memory
+ * of the process by its page states; copied_kb: got a new frame since the row before. */
 #define PROCESS_QUANTITIES(X)                                                                      \
     X(PQ_RSS, rss_kb, QT_KB)                                                                       \
     X(PQ_PSS, pss_kb, QT_KB)                                                                       \
@@ -143,7 +144,12 @@ enum quantity_type {
     X(PQ_COW_FAULTS, cow_faults, QT_COUNT) /* GNU Mach counts them; Linux does not */              \
     X(PQ_DUR, dur_ns, QT_NS)                                                                       \
     X(PQ_MINFLT_TOTAL, minflt_total, QT_COUNT)                                                     \
-    X(PQ_MAJFLT_TOTAL, majflt_total, QT_COUNT)
+    X(PQ_MAJFLT_TOTAL, majflt_total, QT_COUNT)                                                     \
+    X(PQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
+    X(PQ_SHARED_PARENT, shared_parent_kb, QT_KB)                                                   \
+    X(PQ_DEBT, debt_kb, QT_KB)                                                                     \
+    X(PQ_AT_RISK, at_risk_kb, QT_KB)                                                               \
+    X(PQ_COPIED, copied_kb, QT_KB)
 
 /* Totals of a step: what the system really uses. distinct counts each frame of the
  * actors once; distinct_file is the part of it that is page cache of files (not charged

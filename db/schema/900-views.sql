@@ -50,20 +50,25 @@ ORDER BY r.started_at, r.run_id, s.step, g.nr;
 CREATE VIEW footprint AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, p.actor, p.acting, p.rss_kb, p.pss_kb,
        p.uss_kb, p.peak_kb, p.pagetable_kb, p.virtual_kb, p.swap_kb, p.minflt, p.majflt, p.dur_ns,
-       p.cow_faults, p.minflt_total, p.majflt_total, p.pid, p.inferred
+       p.cow_faults, p.minflt_total, p.majflt_total, p.pid, p.inferred, p.exclusive_kb,
+       p.shared_parent_kb, p.debt_kb, p.at_risk_kb, p.copied_kb, s.t_ns
 FROM process p
      JOIN step s USING (run, step)
      JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step, p.nr;
 
 -- By run key, for the two views below that need it. A sum over actors is NULL as soon as one
--- actor's figure is.
+-- actor's figure is. A watch stores rows of changed processes only, and the sums with the sample.
 CREATE VIEW step_totals AS
-SELECT s.run, s.step, count(p.nr) AS actors,
-       CASE count(p.rss_kb) WHEN count(p.nr) THEN sum(p.rss_kb) END AS sum_rss_kb,
-       CASE count(p.pss_kb) WHEN count(p.nr) THEN sum(p.pss_kb) END AS sum_pss_kb,
-       CASE count(p.uss_kb) WHEN count(p.nr) THEN sum(p.uss_kb) END AS sum_uss_kb,
-       CASE count(p.pagetable_kb) WHEN count(p.nr) THEN sum(p.pagetable_kb) END AS pagetable_kb,
+SELECT s.run, s.step, ifnull(s.processes, count(p.nr)) AS actors,
+       CASE WHEN s.processes IS NOT NULL THEN s.sum_rss_kb
+            WHEN count(p.rss_kb) = count(p.nr) THEN sum(p.rss_kb) END AS sum_rss_kb,
+       CASE WHEN s.processes IS NOT NULL THEN s.sum_pss_kb
+            WHEN count(p.pss_kb) = count(p.nr) THEN sum(p.pss_kb) END AS sum_pss_kb,
+       CASE WHEN s.processes IS NOT NULL THEN s.sum_uss_kb
+            WHEN count(p.uss_kb) = count(p.nr) THEN sum(p.uss_kb) END AS sum_uss_kb,
+       CASE WHEN s.processes IS NOT NULL THEN s.sum_pagetable_kb
+            WHEN count(p.pagetable_kb) = count(p.nr) THEN sum(p.pagetable_kb) END AS pagetable_kb,
        s.distinct_kb, s.distinct_file_kb, s.object_only_kb, s.in_transit_kb, s.superseded_kb,
        s.system_kb, s.system_source, s.system_tolerance_kb
 FROM step s LEFT JOIN process p USING (run, step)
@@ -189,3 +194,17 @@ WHERE t.is_receipt
                AND o.case_name IS t.case_name AND o.descriptor = t.descriptor
                AND os.action IN ('ool_receive', 'receive'))
 ORDER BY r.started_at, r.run_id, s.step, t.nr;
+
+-- Processes that a watch saw, and what happened between its samples.
+CREATE VIEW watch_processes AS
+SELECT r.run_id, w.actor, w.pid, w.start_ticks, w.parent, w.name, w.command, w.first_step,
+       w.last_step
+FROM watch_process w JOIN run r USING (run)
+ORDER BY r.started_at, r.run_id, w.first_step, w.pid;
+
+CREATE VIEW watch_events AS
+SELECT r.run_id, w.step, s.t_ns, w.actor, w.kind, w.value, w.text
+FROM watch_event w
+     JOIN run r USING (run)
+     LEFT JOIN step s USING (run, step)
+ORDER BY r.started_at, r.run_id, w.step, w.nr;

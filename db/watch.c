@@ -1,0 +1,280 @@
+/* watch: which rows of a sample moved since they were stored?
+ *
+ * Owns the values stored last, by process, region and pair of processes, in a hash table.
+ * A figure moved if it changed by the grain and by 1/256 of what it was, or became known or
+ * unknown. A row is stored if a figure moved and `pace` samples have passed since the row before;
+ * at once if one moved by 1/16 or became another word; and after `refresh` samples if anything
+ * changed at all. So a day of a busy tree stays small, and how far off a stored figure can be is
+ * known. Totals are not its business: they are stored with every sample. */
+#include "db/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RELATIVE 256
+#define AT_ONCE 16
+
+struct entry {
+    char *key;
+    int step;        /* of the row stored last */
+    size_t n;        /* values */
+    struct value *q; /* as stored last; for counts: the sum that waits */
+};
+
+struct store_watch {
+    int64_t grain_kb;
+    int pace, refresh;
+    struct entry *entries; /* open addressing; key NULL: free */
+    size_t size, used;     /* size is a power of two */
+};
+
+int store_watch_new(struct store_watch **out, const struct store_watch_options *opt, struct err *e)
+{
+    struct store_watch *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return err_sys(e, ENOMEM, "cannot watch");
+    w->grain_kb = opt && opt->grain_kb > 0 ? opt->grain_kb : 64;
+    w->pace = opt && opt->pace > 0 ? opt->pace : 5;
+    w->refresh = opt && opt->refresh > 0 ? opt->refresh : 60;
+    *out = w;
+    return 0;
+}
+
+void filter_forget(struct store_watch *w)
+{
+    for (size_t i = 0; i < w->size; i++) {
+        free(w->entries[i].key);
+        free(w->entries[i].q);
+    }
+    free(w->entries);
+    w->entries = NULL;
+    w->size = w->used = 0;
+}
+
+void store_watch_free(struct store_watch *w)
+{
+    if (!w)
+        return;
+    filter_forget(w);
+    free(w);
+}
+
+/* -- the table -------------------------------------------------------------------------- */
+
+static size_t hash(const char *key)
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
+
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 0x100000001b3ULL;
+    return (size_t)(h ^ h >> 32);
+}
+
+static struct entry *slot(struct entry *entries, size_t size, const char *key)
+{
+    size_t i = hash(key) & (size - 1);
+
+    while (entries[i].key && strcmp(entries[i].key, key) != 0)
+        i = (i + 1) & (size - 1);
+    return &entries[i];
+}
+
+static bool grow(struct store_watch *w)
+{
+    size_t size = w->size ? w->size * 2 : 256;
+    struct entry *entries = calloc(size, sizeof *entries);
+
+    if (!entries)
+        return false;
+    for (size_t i = 0; i < w->size; i++)
+        if (w->entries[i].key)
+            *slot(entries, size, w->entries[i].key) = w->entries[i];
+    free(w->entries);
+    w->entries = entries;
+    w->size = size;
+    return true;
+}
+
+/* The entry of a kind of row and up to three names, made if need be (then step is 0). */
+static struct entry *find(struct store_watch *w, char kind, const char *const name[4], size_t n)
+{
+    char *key = NULL;
+    struct entry *x;
+
+    if (w->used * 2 >= w->size && !grow(w))
+        return NULL;
+    if (asprintf(&key, "%c\x1f%s\x1f%s\x1f%s\x1f%s", kind, name[0] ? name[0] : "",
+                 name[1] ? name[1] : "", name[2] ? name[2] : "", name[3] ? name[3] : "") < 0)
+        return NULL;
+    x = slot(w->entries, w->size, key);
+    if (x->key) {
+        free(key);
+        return x;
+    }
+    x->q = calloc(n ? n : 1, sizeof *x->q);
+    if (!x->q) {
+        free(key);
+        return NULL;
+    }
+    x->key = key;
+    x->n = n;
+    w->used++;
+    return x;
+}
+
+/* -- what moved ------------------------------------------------------------------------- */
+
+/* How far has anything in a row moved? In rising order. */
+enum move { SAME, CHANGED, MOVED, JUMPED };
+
+/* grain 0: a word. */
+static enum move moved(struct value old, struct value now, int64_t grain)
+{
+    int64_t d = now.n > old.n ? now.n - old.n : old.n - now.n;
+
+    if (old.why != now.why)
+        return JUMPED;
+    if (now.why != WHY_KNOWN || d == 0)
+        return SAME;
+    if (d < grain || d * RELATIVE < old.n)
+        return CHANGED;
+    return grain == 0 || d * AT_ONCE >= old.n ? JUMPED : MOVED;
+}
+
+static bool is_due(const struct store_watch *w, const struct entry *x, int step, enum move most)
+{
+    int age = step - x->step;
+
+    return x->step == 0 || most == JUMPED || (most == MOVED && age >= w->pace) ||
+           (most == CHANGED && age >= w->refresh);
+}
+
+static enum move max_move(enum move a, enum move b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t grain_of(enum quantity_type type, int64_t grain_kb, int64_t page_size)
+{
+    int64_t pages = grain_kb * 1024 / page_size;
+
+    switch (type) {
+    case QT_KB:
+        return grain_kb;
+    case QT_PAGES:
+    case QT_COUNT:
+        return pages ? pages : 1;
+    default:
+        return 0; /* a word */
+    }
+}
+
+static bool is_counted(int q)
+{
+    return q == PQ_MINFLT || q == PQ_MAJFLT || q == PQ_COW_FAULTS || q == PQ_COPIED;
+}
+
+/* Figures that only ever grow say nothing by changing. */
+static bool is_trigger(int q)
+{
+    return q != PQ_DUR && q != PQ_MINFLT_TOTAL && q != PQ_MAJFLT_TOTAL;
+}
+
+/* Counts are per sample: they wait in the entry until a row is stored, and go in as their sum. */
+int filter_process(struct store_watch *w, int step, const char *actor, struct value q[PQ__COUNT])
+{
+    struct entry *x = find(w, 'p', (const char *const[4]){actor}, PQ__COUNT);
+    enum move most = SAME;
+    bool store;
+
+    if (!x)
+        return -1;
+    for (int i = 0; i < PQ__COUNT; i++) {
+        if (is_counted(i)) {
+            q[i] = value_add(x->q[i], q[i]);
+            if (value_is_known(q[i]) && q[i].n > 0)
+                most = max_move(most, i == PQ_COPIED && q[i].n >= w->grain_kb ? MOVED : CHANGED);
+        } else if (is_trigger(i)) {
+            most = max_move(most, moved(x->q[i], q[i], w->grain_kb));
+        }
+    }
+    store = is_due(w, x, step, most);
+    for (int i = 0; i < PQ__COUNT; i++)
+        if (store || is_counted(i))
+            x->q[i] = store && is_counted(i) ? value_known(0) : q[i];
+    if (store)
+        x->step = step;
+    return store;
+}
+
+static int filter_values(struct store_watch *w, int step, struct entry *x, const struct value *q,
+                         const struct quantity *list, int64_t page_size)
+{
+    enum move most = SAME;
+
+    if (!x)
+        return -1;
+    for (size_t i = 0; i < x->n; i++)
+        most = max_move(most, moved(x->q[i], q[i], grain_of(list[i].type, w->grain_kb, page_size)));
+    if (!is_due(w, x, step, most))
+        return 0;
+    memcpy(x->q, q, x->n * sizeof *q);
+    x->step = step;
+    return 1;
+}
+
+int filter_region(struct store_watch *w, int step, const struct obs_region *r, int64_t page_size)
+{
+    const char *const name[4] = {r->observed, r->region, r->case_name};
+
+    return filter_values(w, step, find(w, 'r', name, RQ__COUNT), r->q, region_quantities,
+                         page_size);
+}
+
+int filter_sharing(struct store_watch *w, int step, const struct obs_sharing *sh, int64_t page_size)
+{
+    static const struct quantity list[] = {{"region_frames", QT_PAGES}, {"frames", QT_PAGES}};
+    const char *const name[4] = {sh->actor_a, sh->actor_b};
+    const struct value q[2] = {sh->region_frames, sh->frames};
+
+    return filter_values(w, step, find(w, 's', name, 2), q, list, page_size);
+}
+
+int filter_unknown(struct store_watch *w, const char *observed, const char *region,
+                   const char *case_name, const char *quantity, int why)
+{
+    const char *const name[4] = {observed, region, case_name, quantity};
+    struct entry *x = find(w, 'u', name, 1);
+    bool fresh;
+
+    if (!x)
+        return -1;
+    fresh = x->step != why; /* the step's place holds the reason noted last */
+    x->step = why;
+    return fresh;
+}
+
+int filter_cost(struct store_watch *w, int step, struct obs_cost *c)
+{
+    enum { DUR, CALLS, BYTES, FAULTS, COSTS };
+    struct entry *x = find(w, 'c', (const char *const[4]){c->probe}, COSTS);
+    bool due;
+
+    if (!x)
+        return -1;
+    due = x->step == 0 || step - x->step >= w->refresh;
+    c->dur_ns += (uint64_t)x->q[DUR].n;
+    c->calls += (uint64_t)x->q[CALLS].n;
+    c->bytes += (uint64_t)x->q[BYTES].n;
+    c->faults_induced = x->step ? value_add(x->q[FAULTS], c->faults_induced) : c->faults_induced;
+    x->q[DUR] = value_known(due ? 0 : (int64_t)c->dur_ns);
+    x->q[CALLS] = value_known(due ? 0 : (int64_t)c->calls);
+    x->q[BYTES] = value_known(due ? 0 : (int64_t)c->bytes);
+    x->q[FAULTS] = due ? value_known(0) : c->faults_induced;
+    if (due)
+        x->step = step;
+    return due;
+}
