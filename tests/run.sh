@@ -30,8 +30,10 @@ leftovers() {
     grep -lz "^COWLAB_TEST_MARK=$1\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'
 }
 
-run_one() {
-    mark=$(basename "$1").$$
+run_one() { # NAME COMMAND...
+    label=$1
+    shift
+    mark=$label.$$
     COWLAB_TEST_MARK=$mark timeout -k 10 "$deadline" "$@" >"$log" 2>&1
     rc=$?
     # cmocka 1.1 calls a skipped test "not ok N # SKIP name".
@@ -41,26 +43,26 @@ run_one() {
     f=$(grep -c '^not ok ' "$log")
     if [ $rc -ne 0 ] && [ "$f" -eq 0 ]; then
         f=1
-        echo "not ok - $1 ended with status $rc" >>"$log"
+        echo "not ok - $label ended with status $rc" >>"$log"
     fi
     if [ $((p + f)) -eq 0 ]; then
         f=1
-        echo "not ok - $1 ran no test" >>"$log"
+        echo "not ok - $label ran no test" >>"$log"
     fi
     sleep 0.05
     left=$(leftovers "$mark")
     if [ -n "$left" ]; then
         f=$((f + 1))
-        echo "not ok - $1 left processes behind: $left" >>"$log"
+        echo "not ok - $label left processes behind: $left" >>"$log"
         # shellcheck disable=SC2086
         kill -9 $left 2>/dev/null
     fi
     passed=$((passed + p - s)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" -gt 0 ]; then
-        printf '== %s: %d failed\n' "$1" "$f"
+        printf '== %s: %d failed\n' "$label" "$f"
         cat "$log"
     else
-        printf '%-46s %3d passed%s\n' "$(basename "$1")" $((p - s)) "$([ "$s" -eq 0 ] || echo ", $s skipped")"
+        printf '%-46s %3d passed%s\n' "$label" $((p - s)) "$([ "$s" -eq 0 ] || echo ", $s skipped")"
         grep -iE '^ok .*# *skip' "$log" | sed 's/^ok [0-9]* *-* */    skipped: /'
     fi
 }
@@ -70,16 +72,16 @@ for t in "$build"/tests/test_*; do
     case $t in *.o | *.d | *.gcno | *.gcda) continue ;; esac
     [ -x "$t" ] && wanted "$t" "$@" || continue
     if [ "${WRAP:-}" = valgrind ]; then
-        run_one valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes "$t"
+        run_one "$(basename "$t")" valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes "$t"
     else
-        run_one "$t"
+        run_one "$(basename "$t")" "$t"
     fi
 done
 if [ -z "${WRAP:-}" ]; then
     for t in tests/e2e/*.sh; do
         case $t in */lib.sh) continue ;; esac
         [ -f "$t" ] && wanted "$t" "$@" || continue
-        run_one sh "$t"
+        run_one "$(basename "$t" .sh)" sh "$t"
     done
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

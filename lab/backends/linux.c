@@ -132,7 +132,6 @@ static int start_name_server(struct backend_run *r, struct err *e)
 {
     char program[4096], socket[128];
     char *argv[] = {program, "--foreground", "--socket", socket, NULL};
-    pid_t pid;
     int rc;
 
     if (!r->messages)
@@ -143,8 +142,7 @@ static int start_name_server(struct backend_run *r, struct err *e)
     snprintf(socket, sizeof socket, "%s/bootstrap", r->group.dir);
     if (setenv("COWLAB_BOOTSTRAP", socket, 1) < 0)
         return linux_no_memory(e);
-    pid = actor_group_helper(&r->group, argv, e);
-    return pid < 0 ? (int)pid : 0;
+    return actor_group_helper(&r->group, argv, e);
 }
 
 static void linux_end(struct backend_run *r)
@@ -532,7 +530,8 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
     forget_writes(r);
     clock_gettime(CLOCK_MONOTONIC, &t);
     out->start_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-    if (step->actor) {
+    rc = actor_group_check(&r->group, e);
+    if (rc == 0 && step->actor) {
         int index = actor_index(r, step->actor, e);
 
         rc = index < 0 ? index : 0;

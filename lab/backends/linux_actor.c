@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -89,20 +91,17 @@ static int start_keeper(struct actor_group *g, struct err *e)
     return 0;
 }
 
-/* The run's directory: in $TMPDIR unless that is too long for a socket's path (unix(7)). */
-static int make_dir(struct actor_group *g, struct err *e)
+/* Chooses the run's directory: in $TMPDIR unless that is too long for a socket's path (unix(7)). */
+static void name_dir(struct actor_group *g)
 {
     const char *tmp = getenv("TMPDIR");
-    int rc;
+    uint32_t salt = 0;
 
-    if (!tmp || !*tmp || strlen(tmp) > sizeof g->dir - sizeof "/cowlab-XXXXXX/bootstrap")
+    if (!tmp || !*tmp || strlen(tmp) > sizeof g->dir - sizeof "/cowlab-1234567-12345678/bootstrap")
         tmp = "/tmp";
-    snprintf(g->dir, sizeof g->dir, "%s/cowlab-XXXXXX", tmp);
-    if (mkdtemp(g->dir))
-        return 0;
-    rc = err_sys(e, errno, "cannot create a directory for the run in '%s'", tmp);
-    g->dir[0] = '\0';
-    return rc;
+    if (getrandom(&salt, sizeof salt, 0) < 0)
+        salt = (uint32_t)now_ms();
+    snprintf(g->dir, sizeof g->dir, "%s/cowlab-%d-%08x", tmp, getpid(), salt);
 }
 
 int actor_group_begin(struct actor_group *g, const struct backend_options *opt, bool want_cgroup,
@@ -112,30 +111,43 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
 
     memset(g, 0, sizeof *g);
     g->opt = opt;
-    g->keeper_pipe = g->keeper_pidfd = -1;
+    g->keeper_pipe = g->keeper_pidfd = g->helper_pidfd = -1;
     rc = find_program("cowlab-actor", "COWLAB_ACTOR", g->program, sizeof g->program, e);
     if (rc < 0)
         return rc;
     /* Forked actors whose parent exits become ours, and so can be reaped. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    rc = make_dir(g, e);
-    if (rc < 0)
-        return rc;
+    name_dir(g);
     if (want_cgroup)
-        run_cgroup_make(g->cgroup, sizeof g->cgroup);
+        run_cgroup_name(g->cgroup, sizeof g->cgroup);
+    /* The keeper knows both names before they exist: a kill in between leaves nothing. */
     rc = start_keeper(g, e);
+    if (rc == 0 && mkdir(g->dir, 0700) < 0)
+        rc = err_sys(e, errno, "cannot create the run's directory '%s'", g->dir);
+    if (rc == 0 && g->cgroup[0] && run_cgroup_make(g->cgroup) < 0)
+        g->cgroup[0] = '\0';
     if (rc < 0)
         actor_group_end(g);
     return rc;
 }
 
-static void reap_group(struct actor_group *g)
+static void kill_and_await(int pidfd, int64_t until)
 {
-    int64_t end = now_ms() + 5000;
+    struct pollfd p = {pidfd, POLLIN, 0};
+
+    if (pidfd < 0)
+        return;
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* Linux 5.1 */
+    while (poll(&p, 1, 50) <= 0 && now_ms() < until)
+        ;
+}
+
+static void reap_group(struct actor_group *g, int64_t until)
+{
+    const struct timespec pause_1ms = {0, 1000000};
 
     kill(-g->keeper, SIGKILL);
-    while (now_ms() < end) {
-        const struct timespec pause_1ms = {0, 1000000};
+    while (now_ms() < until) {
         pid_t pid = waitpid(-g->keeper, NULL, WNOHANG);
 
         if (pid < 0 && errno == ECHILD)
@@ -159,26 +171,34 @@ static void remove_dir(const char *dir)
     rmdir(dir);
 }
 
+/* The keeper goes last: should the lab be killed in here, it does what is left to do. */
 void actor_group_end(struct actor_group *g)
 {
+    int64_t until = now_ms() + 5000;
+
     for (size_t i = 0; i < g->nactors; i++) {
         close_fd(&g->actors[i].control);
+        kill_and_await(g->actors[i].pidfd, until);
         close_fd(&g->actors[i].pidfd);
         free(g->actors[i].name);
     }
     free(g->actors);
     g->actors = NULL;
     g->nactors = 0;
-    if (g->keeper > 0)
-        reap_group(g);
-    g->keeper = 0;
-    close_fd(&g->keeper_pidfd);
-    close_fd(&g->keeper_pipe);
+    kill_and_await(g->helper_pidfd, until);
+    close_fd(&g->helper_pidfd);
+    while (g->keeper > 0 && waitpid(-g->keeper, NULL, WNOHANG) > 0)
+        ; /* in a v1 cgroup a zombie still counts */
     if (g->cgroup[0])
         run_cgroup_remove(g->cgroup);
     if (g->dir[0])
         remove_dir(g->dir);
     g->cgroup[0] = g->dir[0] = '\0';
+    if (g->keeper > 0)
+        reap_group(g, until);
+    g->keeper = 0;
+    close_fd(&g->keeper_pidfd);
+    close_fd(&g->keeper_pipe);
 }
 
 static int add_actor(struct actor_group *g, const char *name, pid_t pid, int control, struct err *e)
@@ -272,29 +292,37 @@ static int await(struct actor_group *g, int fd, int awaited, int64_t until, int6
     }
     while (rc == 0) {
         int64_t left = until - now_ms();
+        bool last = left <= 0;
         int n;
 
         if (g->opt->stop && *g->opt->stop) {
             rc = err_set(e, EINTR, "interrupted");
             break;
         }
-        if (left <= 0) {
-            rc = err_set(e, ETIMEDOUT, "no answer within %lld ms", (long long)allowed);
-            break;
-        }
-        n = poll(p, g->nactors + 2, left < SLICE_MS ? (int)left : SLICE_MS);
-        if (n <= 0)
+        n = poll(p, g->nactors + 2, last ? 0 : left < SLICE_MS ? (int)left : SLICE_MS);
+        if (n <= 0) {
+            if (last)
+                rc = err_set(e, ETIMEDOUT, "no answer within %lld ms", (long long)allowed);
             continue;
-        if (p[0].revents)
-            break;
+        }
+        /* Deaths first: an answer does not make up for one. */
         if (p[1].revents)
             rc = report_death("the keeper process", g->keeper, g->keeper_pidfd, e);
         for (size_t i = 0; rc == 0 && i < g->nactors; i++)
             if (p[i + 2].revents)
                 rc = report_actor_death(&g->actors[i], e);
+        if (p[0].revents)
+            break;
     }
     free(p);
     return rc;
+}
+
+int actor_group_check(struct actor_group *g, struct err *e)
+{
+    int rc = await(g, -1, -1, now_ms(), 0, e);
+
+    return rc == -ETIMEDOUT ? 0 : rc;
 }
 
 static int send_request(struct actor_process *a, struct actor_request *rq, int pass_fd,
@@ -438,7 +466,7 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
     return rc < 0 ? rc : index;
 }
 
-pid_t actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
+int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
 {
     pid_t pid = fork();
 
@@ -447,7 +475,8 @@ pid_t actor_group_helper(struct actor_group *g, char *const argv[], struct err *
     if (pid < 0)
         return err_sys(e, errno, "cannot start '%s'", argv[0]);
     setpgid(pid, g->keeper);
-    return pid;
+    g->helper_pidfd = open_pidfd(pid);
+    return g->helper_pidfd < 0 ? err_sys(e, errno, "cannot watch '%s'", argv[0]) : 0;
 }
 
 int actor_fork_off(struct actor_group *g, size_t index, const char *child, struct actor_reply *out,

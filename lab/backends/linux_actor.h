@@ -31,6 +31,7 @@ struct actor_group {
     char cgroup[4200];  /* "" if none */
     pid_t keeper;       /* also the process group of all actors */
     int keeper_pipe, keeper_pidfd;
+    int helper_pidfd; /* the run's name server, or -1 */
     struct actor_process *actors;
     size_t nactors;
     uint64_t seq;
@@ -43,8 +44,8 @@ void actor_group_end(struct actor_group *g);
 
 /* Starts an actor; index into g->actors, or a negative errno. */
 int actor_spawn(struct actor_group *g, const char *name, struct err *e);
-/* Starts a helper program in the run's process group (argv NULL-terminated); its pid or errno. */
-pid_t actor_group_helper(struct actor_group *g, char *const argv[], struct err *e);
+/* Starts the run's one helper program in its process group (argv NULL-terminated). */
+int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e);
 
 /* Descriptors that came with a reply; the caller closes them. */
 struct reply_fds {
@@ -61,6 +62,8 @@ int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, in
 /* Forks actor `index`; the child becomes a new actor. Its index, or a negative errno. */
 int actor_fork_off(struct actor_group *g, size_t index, const char *child, struct actor_reply *out,
                    struct err *e);
+/* Is everybody still there? Does not wait. */
+int actor_group_check(struct actor_group *g, struct err *e);
 /* Waits until an actor that was told to exit is gone. */
 int actor_await_exit(struct actor_group *g, size_t index, struct err *e);
 

@@ -10,26 +10,39 @@
 #include <time.h>
 #include <unistd.h>
 
-int run_cgroup_make(char *path, size_t size)
+int run_cgroup_name(char *path, size_t size)
 {
-    char parent[4096], probe[4300];
+    char parent[4096];
     struct err why;
-    int version = system_cgroup_parent(parent, sizeof parent, &why);
 
     path[0] = '\0';
-    if (version <= 0)
+    if (system_cgroup_parent(parent, sizeof parent, &why) <= 0)
         return -1;
     snprintf(path, size, "%s/cowlab-%d", parent, getpid());
+    return 0;
+}
+
+/* v2: without the memory controller in the parent's subtree_control the files are not there. */
+static int has_memory_controller(const char *path)
+{
+    static const char *const files[] = {"memory.usage_in_bytes", "memory.current"};
+    char file[4300];
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, files[i]);
+        if (access(file, R_OK) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+int run_cgroup_make(const char *path)
+{
     if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        goto none;
-    /* v2: without the memory controller in the parent's subtree_control the files are not there. */
-    snprintf(probe, sizeof probe, "%s/%s", path,
-             version == 1 ? "memory.usage_in_bytes" : "memory.current");
-    if (access(probe, R_OK) == 0)
+        return -1;
+    if (has_memory_controller(path))
         return 0;
     rmdir(path);
-none:
-    path[0] = '\0';
     return -1;
 }
 

@@ -4,8 +4,10 @@
 
 #include <stddef.h>
 
-/* Makes it below the lab's own memory cgroup and writes its path; -1 if that is not allowed. */
-int run_cgroup_make(char *path, size_t size);
+/* Writes the path that it will have, below the lab's own memory cgroup; -1 if there is none. */
+int run_cgroup_name(char *path, size_t size);
+/* Makes it; -1 if that is not allowed. */
+int run_cgroup_make(const char *path);
 /* Moves the calling process into it; async-signal-safe (called between fork and exec). */
 int run_cgroup_join(const char *path);
 /* Removes it once its last process is gone; waits up to a second for that. */

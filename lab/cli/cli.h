@@ -6,6 +6,7 @@
 #include "db/store.h"
 #include "lab/exits.h"
 #include "probes/err.h"
+#include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -14,6 +15,9 @@ int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+
+/* argp_parse; ends the program when that fails for want of memory. */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* A growing list of words from the command line. */
 struct words {

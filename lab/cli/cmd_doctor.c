@@ -96,7 +96,7 @@ int cmd_doctor(int argc, char **argv)
     struct doctor_arguments a = {0};
     struct caps *caps = calloc(1, sizeof *caps);
 
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     if (!caps)
         return EXIT_RUNNING;
     caps_probe(caps);

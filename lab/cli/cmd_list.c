@@ -37,7 +37,7 @@ int cmd_list(int argc, char **argv)
         NULL, NULL, NULL};
     int code = EXIT_DONE;
 
-    argp_parse(&argp, argc, argv, 0, NULL, NULL);
+    cli_parse(&argp, argc, argv, NULL);
     for (const struct builtin_scenario *s = builtin_scenarios; s->name; s++)
         code = exit_worse(code, list_one(s));
     return code;

@@ -141,7 +141,7 @@ int cmd_run(int argc, char **argv)
     size_t nplans = 0;
     int code = EXIT_DONE;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     backend = backend_find(a.backend);
     if (!backend) {
         fprintf(stderr, "cowlab: there is no backend '%s'; there are:", a.backend);
@@ -151,6 +151,10 @@ int cmd_run(int argc, char **argv)
         code = EXIT_USAGE;
     }
     plans = calloc(a.scenarios.count, sizeof *plans);
+    if (!plans) {
+        fprintf(stderr, "cowlab: out of memory\n");
+        code = EXIT_RUNNING;
+    }
     for (size_t i = 0; backend && plans && i < a.scenarios.count; i++) {
         struct plan *plan = NULL;
 

@@ -95,7 +95,7 @@ int cmd_show(int argc, char **argv)
     struct err e;
     int code, rc;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
     if (rc < 0)
         return store_failure(rc, &e);
@@ -139,7 +139,7 @@ int cmd_report(int argc, char **argv)
     const char **list;
     int code, rc;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
     if (rc < 0)
         return store_failure(rc, &e);

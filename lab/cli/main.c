@@ -41,14 +41,24 @@ void cli_catch_signals(void)
     sigaction(SIGHUP, &action, NULL);
 }
 
+static void die_without_memory(void)
+{
+    fprintf(stderr, "cowlab: out of memory\n");
+    exit(EXIT_RUNNING);
+}
+
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+        die_without_memory();
+}
+
 void words_add(struct words *w, const char *word)
 {
     const char **grown = realloc(w->list, (w->count + 1) * sizeof *grown);
 
-    if (!grown) {
-        fprintf(stderr, "cowlab: out of memory\n");
-        exit(EXIT_RUNNING);
-    }
+    if (!grown)
+        die_without_memory();
     w->list = grown;
     w->list[w->count++] = word;
 }

@@ -65,8 +65,9 @@ has_cap() {
 # The programs where an ordinary user can start them, and a way to be one.
 nobody_setup() {
     mkdir -p "$TMP/nobody/bin" "$TMP/nobody/work"
-    cp "$BUILD/cowlab" "$BUILD/cowprobe" "$BUILD/cowlab-actor" "$TMP/nobody/bin/"
-    [ ! -x "$BUILD/cowlab-nameserver" ] || cp "$BUILD/cowlab-nameserver" "$TMP/nobody/bin/"
+    for program in cowlab cowprobe cowlab-actor cowlab-nameserver; do
+        [ ! -x "$BUILD/$program" ] || cp "$BUILD/$program" "$TMP/nobody/bin/"
+    done
     chown -R 65534:65534 "$TMP/nobody/work"
 }
 as_nobody() {
