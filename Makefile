@@ -40,7 +40,7 @@ REPORTS := $(call obj,$(wildcard reports/*.c))
 LAB     := $(call obj,$(wildcard lab/*.c lab/backends/*.c lab/watch/*.c) $(GUEST) $(G)/embedded_scenarios.c)
 MACHMSG := $(call obj,$(wildcard lab/machmsg/*.c))
 CLI     := $(call obj,$(wildcard lab/cli/*.c))
-ACTOR   := $(call obj,$(filter-out lab/actor/mach$(if $(wildcard lab/machmsg/trace.h),_absent,).c,$(wildcard lab/actor/*.c)))
+ACTOR   := $(call obj,$(wildcard lab/actor/*.c))
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SUPPORT := $(call obj,$(wildcard tests/support*.c))
 
