@@ -3,6 +3,7 @@
 # linked at build/cowlab, build/cowprobe.
 
 .DEFAULT_GOAL := all
+.SECONDARY:
 VARIANT ?= release
 PREFIX  ?= /usr/local
 CC      ?= gcc
