@@ -108,7 +108,7 @@ deps-gnumach: ## fetch the GNU Mach kernel, headers and stub generator into buil
 	sh lab/gnumach/deps.sh
 	$(MAKE) build/gnumach/guest
 
-.PHONY: demo test check memcheck bench fuzz lint format
+.PHONY: demo test check memcheck soak bench fuzz lint format
 demo: deps ## install what is missing, build, run, write build/demo/report.md
 	$(MAKE) all
 	sh tests/tools/demo.sh
@@ -116,6 +116,8 @@ test: deps ## build, then run every test
 	$(MAKE) check
 check: all $(TESTS) ## run every test, installing nothing
 	sh tests/run.sh $(B)
+soak: all $(TESTS) ## the long versions: 500 kills, every single fault (an hour)
+	KILLS=500 FAULT_STRIDE=1 TEST_DEADLINE=7200 sh tests/run.sh $(B) run__killed run__faults
 bench: all ## speed, as ratios against named peers in one run
 	sh tests/bench/run.sh $(B)
 memcheck: all $(TESTS) ## the test programs under valgrind

@@ -5,6 +5,7 @@ for tool in clang-format cppcheck shellcheck; do
     command -v $tool >/dev/null 2>&1 || { echo "lint needs $tool: run 'make deps'" >&2; exit 1; }
 done
 git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
+# ctuuninitvar takes an output argument that is written only on failure for one that is read.
 git ls-files '*.c' | xargs -r cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr \
-    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -I. -D_GNU_SOURCE
+    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=normalCheckLevelMaxBranches -I. -D_GNU_SOURCE
 git ls-files '*.sh' .ci/run | xargs -r shellcheck -x
