@@ -24,8 +24,8 @@
 #define DEADLINE_MS 30000
 #define SILENCE_MS 15000    /* the guest says every second that it still works on a step */
 #define BASE_MIB 128u       /* kernel, programs, and room that the kernel keeps free */
-#define SLOW_PAGES 131072u  /* 512 MiB: emulation takes long enough to say so */
-#define PAGE_COPY_NS 30000u /* of an emulated page that is written or copied, roughly */
+#define SLOW_PAGES 262144u  /* 1 GiB: emulation takes long enough to say so */
+#define PAGE_COPY_NS 15000u /* of an emulated page that is written or copied, roughly */
 
 struct session {
     const struct plan *const *plans;
@@ -210,7 +210,7 @@ static int read_observation(struct session *s, uint64_t run, uint64_t step, stru
 static int read_start(struct session *s, struct err *e)
 {
     struct record r;
-    uint64_t n[5];
+    uint64_t n[5] = {0};
     char *text;
     size_t len;
     int rc = next_record(s, &r, e);

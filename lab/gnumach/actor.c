@@ -18,20 +18,29 @@ static uint64_t page_count(uint64_t address, uint64_t bytes)
     return (address % PAGE + bytes + PAGE - 1) / PAGE;
 }
 
+static void write_page(const struct command *c, uint64_t i)
+{
+    uint64_t place = page_place(c->address, i);
+    if (!page_selected(&c->step.select, i))
+        return;
+    if (place + sizeof(struct page_stamp) <= c->address + c->bytes)
+        *(volatile struct page_stamp *)place =
+            (struct page_stamp){STAMP_MAGIC, c->step.stamp, c->stamp_base + i};
+    else
+        *(volatile char *)place = (char)c->step.stamp;
+}
+
+/* In page order, but where pages are there already, the first one last: after every copy the kernel
+ * walks the pages of the object below, in the order in which they were made, up to one that the
+ * copy does not cover yet. In plain order that walk grows with every page: 128 MiB took 38 s. */
 static void write_pages(const struct command *c, struct answer *a)
 {
-    uint64_t n = page_count(c->address, c->bytes), end = c->address + c->bytes;
+    uint64_t n = page_count(c->address, c->bytes);
     a->start_tsc = read_tsc();
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t place = page_place(c->address, i);
-        if (!page_selected(&c->step.select, i))
-            continue;
-        if (place + sizeof(struct page_stamp) <= end)
-            *(volatile struct page_stamp *)place =
-                (struct page_stamp){STAMP_MAGIC, c->step.stamp, c->stamp_base + i};
-        else
-            *(volatile char *)place = (char)c->step.stamp;
-    }
+    for (uint64_t i = c->touched ? 1 : 0; i < n; i++)
+        write_page(c, i);
+    if (c->touched)
+        write_page(c, 0);
     a->end_tsc = read_tsc();
 }
 
@@ -181,10 +190,12 @@ static mach_msg_return_t answer(struct answer_message *m, mach_port_t child)
 /* Faults of the actor itself would be counted as the scenario's: take them all now. */
 static void touch_own_pages(void)
 {
-    for (char *p = text_start; p < text_end; p += PAGE)
+    for (uintptr_t p = (uintptr_t)text_start; p < (uintptr_t)text_end; p += PAGE)
         (void)*(volatile char *)p;
-    for (char *p = (char *)LOCAL_ADDRESS; p < (char *)STACK_TOP; p += PAGE)
-        *(volatile char *)p = *(volatile char *)p;
+    for (uintptr_t p = LOCAL_ADDRESS; p < STACK_TOP; p += PAGE) {
+        char as_it_was = *(volatile char *)p;
+        *(volatile char *)p = as_it_was;
+    }
 }
 
 void actor_main(void)

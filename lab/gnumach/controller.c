@@ -108,7 +108,7 @@ static kern_return_t ask(const struct run *r, const struct actor *a, uint32_t st
 static kern_return_t start_thread(mach_port_t task)
 {
     mach_port_t thread = MACH_PORT_NULL;
-    struct i386_thread_state s;
+    struct i386_thread_state s = {0};
     mach_msg_type_number_t n = i386_THREAD_STATE_COUNT;
     kern_return_t rc = thread_create(task, &thread);
     if (rc != KERN_SUCCESS)
@@ -272,6 +272,7 @@ static const char *fill_command(struct run *r, const struct guest_step *s)
         out.body.address = a->regions[s->slot].address;
         out.body.bytes = a->regions[s->slot].bytes;
         out.body.stamp_base = a->regions[s->slot].stamp_base;
+        out.body.touched = a->regions[s->slot].touched;
     }
     return NULL;
 }
@@ -325,10 +326,10 @@ static void drop_sent_regions(struct run *r, const struct guest_step *s)
         uint64_t gone = out.body.part_address[i] / PAGE * PAGE;
         uint64_t end = (out.body.part_address[i] + out.body.part_bytes[i] + PAGE - 1) / PAGE * PAGE;
         if (gone <= g->address && end >= g->address + g->bytes)
-            *g = (struct region){0, 0, 0};
+            *g = (struct region){0};
         else if (gone <= g->address)
             *g = (struct region){end, g->address + g->bytes - end,
-                                 g->stamp_base + (end - g->address) / PAGE};
+                                 g->stamp_base + (end - g->address) / PAGE, g->touched};
         else
             g->bytes = gone - g->address;
     }
@@ -348,7 +349,7 @@ static const char *take_received(struct run *r, const struct guest_step *s)
             return "another memory arrived than the one expected";
         if (d->bytes)
             r->actors[s->actor].regions[r->transits[t].slot] =
-                (struct region){d->address, d->bytes, r->transits[t].stamp_base};
+                (struct region){d->address, d->bytes, r->transits[t].stamp_base, 1};
         transit_release(&r->transits[t]);
         for (r->ntransits--; t < r->ntransits; t++)
             r->transits[t] = r->transits[t + 1];
@@ -379,10 +380,14 @@ static const char *settle(struct run *r, const struct guest_step *s)
     struct actor *a = &r->actors[s->actor];
     switch (s->action) {
     case ACT_MAP:
-        a->regions[s->slot] = (struct region){out.body.address, s->bytes, 0};
+        a->regions[s->slot] = (struct region){out.body.address, s->bytes, 0, 0};
+        return NULL;
+    case ACT_READ:
+    case ACT_WRITE:
+        a->regions[s->slot].touched = 1;
         return NULL;
     case ACT_UNMAP:
-        a->regions[s->slot] = (struct region){0, 0, 0};
+        a->regions[s->slot] = (struct region){0};
         return NULL;
     case ACT_FORK:
         if (bear(r, (uint32_t)s->other, in.port.name) != KERN_SUCCESS)

@@ -51,6 +51,7 @@ struct command {
     int32_t status;
     uint64_t address, bytes; /* of the region */
     uint64_t stamp_base;     /* page number that the region's first page was stamped with */
+    uint32_t touched, pad;   /* the region was read, written or received before */
     struct guest_step step;
     struct guest_part parts[GUEST_MAX_PARTS];
     uint64_t part_address[GUEST_MAX_PARTS], part_bytes[GUEST_MAX_PARTS];
@@ -141,6 +142,7 @@ void controller_main(const uintptr_t *stack);
 struct region {
     uint64_t address, bytes; /* bytes 0: not there */
     uint64_t stamp_base;
+    uint32_t touched;
 };
 
 /* Memory on its way: the objects that the sender's entries showed when the message left. */

@@ -168,6 +168,7 @@ static void keep_tasks(struct reading *r)
 
         r->task[t->actor].known = true;
         r->task[t->actor].faults = t->faults;
+        r->task[t->actor].zero_fills = t->zero_fills;
         r->task[t->actor].cow_faults = t->cow_faults;
     }
 }

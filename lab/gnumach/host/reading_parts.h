@@ -58,7 +58,7 @@ struct reading {
     struct guest_frames *last; /* [actor * nslots + slot] */
     struct {
         bool known;
-        uint64_t faults, cow_faults;
+        uint64_t faults, zero_fills, cow_faults;
     } task[GUEST_MAX_ACTORS];
     uint64_t base_free; /* pages free when the run began */
     struct pending *pending;

@@ -319,47 +319,71 @@ static int check_copies(struct reading *r, const struct obs_region *g, int64_t c
     return c->detail ? 0 : reading_no_memory(e);
 }
 
-/* Pages written, sorted by what happened to their frame; where it stayed, the task's count of
- * faults tells whether there was one. */
+struct outcome {
+    int64_t first, copied, same; /* pages: no frame before, another frame, the same frame */
+};
+
+/* From the frames before and after. */
+static struct outcome outcome_by_frames(const struct reading *r, const struct region_view *v,
+                                        const struct guest_frames *before)
+{
+    struct outcome o = {0, 0, 0};
+
+    for (uint64_t i = 0; i < v->pages; i++) {
+        if (!page_selected(&r->step->select, i))
+            continue;
+        if (!before->frame[i])
+            o.first++;
+        else if (before->frame[i] != v->page[i].frame)
+            o.copied++;
+        else
+            o.same++;
+    }
+    return o;
+}
+
+/* Where the kernel cannot list that many frames, its counts for the task: the actor did nothing
+ * else in this step. */
+static struct outcome outcome_by_counts(const struct reading *r, const struct region_view *v,
+                                        const struct snap_task *t)
+{
+    struct outcome o = {(int64_t)(t->zero_fills - r->task[r->acting].zero_fills),
+                        (int64_t)(t->cow_faults - r->task[r->acting].cow_faults), 0};
+
+    for (uint64_t i = 0; i < v->pages; i++)
+        o.same += page_selected(&r->step->select, i);
+    o.same -= o.first + o.copied;
+    return o;
+}
+
+/* Where a frame stayed, the task's count of faults tells whether there was one. */
 static int write_outcome(struct reading *r, const struct region_view *v, struct obs_region *g,
                          struct step_result *out, struct err *e)
 {
     const struct guest_frames *before = last_frames(r, v->region->actor, v->region->slot);
     const struct snap_task *t = snapshot_task(r->snap, v->region->actor);
-    int64_t first = 0, copied = 0, same = 0, rest;
+    bool by_frames = !v->unsure && !before->unsure && before->count == v->pages;
+    struct outcome o;
+    int64_t rest;
 
-    if (v->unsure || before->unsure || before->count != v->pages || !t ||
-        !r->task[r->acting].known) {
-        struct value why = value_unknown(v->unsure ? WHY_TOO_LARGE : WHY_NOT_REPORTED);
-
-        for (int q = RQ_WRITE_OUTCOME; q <= RQ_NO_FAULT; q++)
-            g->q[q] = why;
+    for (int q = RQ_WRITE_OUTCOME; q <= RQ_NO_FAULT; q++)
+        g->q[q] = value_unknown(WHY_NOT_REPORTED);
+    if (!t || !r->task[r->acting].known)
         return 0;
+    o = by_frames ? outcome_by_frames(r, v, before) : outcome_by_counts(r, v, t);
+    rest = (int64_t)(t->faults - r->task[r->acting].faults) - o.first - o.copied;
+    if (o.same >= 0) {
+        g->q[RQ_FIRST_TOUCH] = value_known(o.first);
+        g->q[RQ_COPIED] = value_known(o.copied);
     }
-    for (uint64_t i = 0; i < v->pages; i++) {
-        if (!page_selected(&r->step->select, i))
-            continue;
-        if (!before->frame[i])
-            first++;
-        else if (before->frame[i] != v->page[i].frame)
-            copied++;
-        else
-            same++;
-    }
-    rest = (int64_t)(t->faults - r->task[r->acting].faults) - first - copied;
-    g->q[RQ_FIRST_TOUCH] = value_known(first);
-    g->q[RQ_COPIED] = value_known(copied);
-    if (rest < 0 || rest > same) {
-        g->q[RQ_REUSED] = g->q[RQ_NO_FAULT] = g->q[RQ_WRITE_OUTCOME] =
-            value_unknown(WHY_NOT_REPORTED);
-    } else {
-        int64_t counts[4] = {first, copied, rest, same - rest};
+    if (rest >= 0 && rest <= o.same) {
+        int64_t counts[4] = {o.first, o.copied, rest, o.same - rest};
 
         g->q[RQ_REUSED] = value_known(rest);
-        g->q[RQ_NO_FAULT] = value_known(same - rest);
+        g->q[RQ_NO_FAULT] = value_known(o.same - rest);
         g->q[RQ_WRITE_OUTCOME] = value_known(word_of(counts));
     }
-    return check_copies(r, g, copied, out, e);
+    return by_frames ? check_copies(r, g, o.copied, out, e) : 0;
 }
 
 /* --- all together --- */

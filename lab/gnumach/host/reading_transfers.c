@@ -350,6 +350,8 @@ static int tell_transit(struct reading *r, struct step_result *out, const struct
     g->q[RQ_SHARE_MODE] = value_inferred(
         share_mode_mach(!o, o && o->shadow, o && o->refs > 1, o ? (int64_t)o->refs : 0));
     rc = message_pages(r, g, p, e);
+    if (p->frames.unsure && o && !o->shadow && t->npieces == 1 && o->size == p->frames.count)
+        g->q[RQ_RESIDENT] = value_known((int64_t)o->resident); /* the whole object is sent */
     for (size_t i = 0; i < t->npieces && rc == 0; i++) {
         const struct snap_piece *x = &r->snap->pieces[t->first_piece + i];
         uint64_t pages = x->bytes / GUEST_PAGE_SIZE;
