@@ -78,10 +78,11 @@ void section_published(struct doc *d)
                "KiB), beside the newest runs in this database that compare. Pages are compared as "
                "pages. Each cell: share mode, references, resident pages.\n\n");
     table_of(d, "db/report/published-fork.sql", fork_columns, "### Fork and write: six steps");
-    table_of(d, "db/report/published-ool.sql", ool_columns,
-             "### Out-of-line transfers: eight cases\n\nSeen from the receiver. The published "
-             "programs asked for purgeable memory; for ordinary memory XNU's own rules predict the "
-             "other column.");
+    table_of(
+        d, "db/report/published-ool.sql", ool_columns,
+        "### Out-of-line transfers: eight cases\n\nSeen from the receiver. The published "
+        "programs asked for purgeable memory; what XNU's own rules predict for ordinary memory "
+        "other column.");
     table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
     table_of(d, "db/report/published-all.sql", all_columns,
              "### The other published values, and each one that differs");

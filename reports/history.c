@@ -419,3 +419,27 @@ const struct obs_region *history_before(const struct history *h, size_t i,
     }
     return NULL;
 }
+
+bool history_changed(const struct history *h, size_t i, const struct obs_region *r)
+{
+    const struct obs_region *before = history_before(h, i, r);
+
+    if (!before)
+        return true;
+    for (int q = 0; q < RQ__COUNT; q++)
+        if (before->q[q].why != r->q[q].why ||
+            (value_is_known(r->q[q]) && before->q[q].n != r->q[q].n))
+            return true;
+    return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool history_concerns(const struct history_step *s, const struct obs_region *r)
+{
+    return s->actor && s->region && same_text(s->actor, r->observed) &&
+           same_text(s->region, r->region) && same_text(s->case_name, r->case_name);
+}

@@ -46,5 +46,10 @@ void history_release(struct history *h);
 /* The step before i in which this region was seen too, or NULL. */
 const struct obs_region *history_before(const struct history *h, size_t i,
                                         const struct obs_region *r);
+/* Does any quantity of the region differ from the step before in which it was seen? True for the
+ * first. */
+bool history_changed(const struct history *h, size_t i, const struct obs_region *r);
+/* Is this the region that the step's actor acted on? */
+bool history_concerns(const struct history_step *s, const struct obs_region *r);
 
 #endif

@@ -85,7 +85,7 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
 {
     const struct obs_process *p = observation_find_process(&s->obs, r->observed);
     struct value none = value_na(), mode = r->q[RQ_SHARE_MODE];
-    char did[512], label[512], b[5][FORMAT_MAX + 16];
+    char did[512], label[512], b[6][FORMAT_MAX + 16];
 
     doc_say(d, "| ");
     if (first) {
@@ -96,10 +96,11 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
     }
     doc_say(d, " | ");
     doc_text(d, wording_region(label, sizeof label, r));
-    doc_say(d, " | %s | %s | %s | %s | %s |",
+    doc_say(d, " | %s | %s | %s | %s | %s | %s |",
             value_is_known(mode) ? word_text(share_modes, (int)mode.n) : value_text(b[0], mode),
             value_text(b[1], r->q[RQ_REF_COUNT]), value_text(b[2], r->q[RQ_RESIDENT]),
-            value_text(b[3], r->q[RQ_MAPPED]), value_text(b[4], r->q[RQ_PAGES]));
+            value_text(b[3], r->q[RQ_MAPPED]), value_text(b[4], r->q[RQ_PAGES]),
+            value_text(b[5], r->q[RQ_ENTRY_PAGES]));
     counts_cell(d, r, RQ_NONE, RQ_SWAPPED);
     if (r->q[RQ_WRITE_OUTCOME].why == WHY_NOT_APPLICABLE)
         doc_say(d, " - |");
@@ -107,22 +108,6 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
         counts_cell(d, r, RQ_FIRST_TOUCH, RQ_NO_FAULT);
     doc_say(d, " %s | %s | %s |\n", value_text(b[0], p ? p->q[PQ_RSS] : none),
             value_text(b[1], p ? p->q[PQ_PSS] : none), value_text(b[2], p ? p->q[PQ_USS] : none));
-}
-
-static bool same_values(const struct obs_region *a, const struct obs_region *b)
-{
-    for (int q = 0; q < RQ__COUNT; q++)
-        if (a->q[q].why != b->q[q].why || (value_is_known(a->q[q]) && a->q[q].n != b->q[q].n))
-            return false;
-    return true;
-}
-
-/* Is this row worth a line in a long timeline? */
-static bool changed(const struct history *h, size_t i, const struct obs_region *r)
-{
-    const struct obs_region *before = history_before(h, i, r);
-
-    return !before || !same_values(before, r);
 }
 
 static size_t count_regions(const struct history *h)
@@ -141,7 +126,7 @@ static void bare_step(struct doc *d, const struct history_step *s)
 
     doc_say(d, "| %d | %s | ", s->step, s->phase);
     doc_text(d, wording_action(did, sizeof did, s));
-    doc_say(d, " | | | | | | | | | | | |\n");
+    doc_say(d, " | | | | | | | | | | | | |\n");
 }
 
 static void timeline(struct doc *d, const struct history *h)
@@ -152,14 +137,15 @@ static void timeline(struct doc *d, const struct history *h)
 
     doc_say(d, "#### Timeline\n\n"
                "| step | phase | action | seen in | share mode | refs | resident | mapped | pages "
-               "| by state | the write | RSS KiB | PSS KiB | USS KiB |\n"
-               "|---:|---|---|---|---|---:|---:|---:|---:|---|---|---:|---:|---:|\n");
+               "| entry | by state | the write | RSS KiB | PSS KiB | USS KiB |\n"
+               "|---:|---|---|---|---|---:|---:|---:|---:|---:|---|---|---:|---:|---:|\n");
     for (size_t i = 0; i < h->nsteps; i++) {
         const struct observation *o = &h->steps[i].obs;
         int rows = 0;
 
         for (size_t k = 0; k < o->nregions; k++) {
-            if (all || changed(h, i, &o->regions[k]))
+            if (all || history_concerns(&h->steps[i], &o->regions[k]) ||
+                history_changed(h, i, &o->regions[k]))
                 timeline_row(d, &h->steps[i], &o->regions[k], rows++ == 0);
             else
                 left_out++;

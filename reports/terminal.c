@@ -20,6 +20,7 @@
 #define LABEL 21     /* actor.region#case */
 #define STATES_AT 58 /* where the counts of states begin */
 #define MAX_STRIP 64
+#define MANY_REGIONS 4 /* more at one step: unchanged ones are counted only */
 
 struct screen {
     FILE *out;
@@ -181,7 +182,7 @@ static void region_pages(const struct screen *s, const struct obs_region *r)
     fputc('\n', s->out);
 }
 
-static void region_lines(const struct screen *s, const struct obs_region *r)
+static void region_lines(const struct screen *s, const struct obs_region *r, const char *step_case)
 {
     char label[512], mode[32], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], pages[3 * FORMAT_MAX];
     struct value m = r->q[RQ_SHARE_MODE];
@@ -190,7 +191,15 @@ static void region_lines(const struct screen *s, const struct obs_region *r)
     snprintf(mode, sizeof mode, "%s",
              value_is_known(m) ? word_text(share_modes, (int)m.n)
                                : (m.why == WHY_NOT_APPLICABLE ? "-" : "?"));
+    if (r->case_name && step_case && strcmp(r->case_name, step_case) == 0)
+        wording_label(label, sizeof label, r, LABEL - 1); /* the step's line names the case */
     indent(s->out, INDENT);
+    if (escape_width(label) >= LABEL) { /* long names stand on a line of their own */
+        escape_terminal(s->out, label);
+        fputc('\n', s->out);
+        indent(s->out, INDENT);
+        label[0] = '\0';
+    }
     escape_terminal_field(s->out, label, LABEL - 1, 0);
     snprintf(pages, sizeof pages, "%s/%s/%s", number(a, r->q[RQ_RESIDENT]),
              number(b, r->q[RQ_MAPPED]), number(c, r->q[RQ_PAGES]));
@@ -226,12 +235,41 @@ static void memory_line(const struct screen *s, const struct observation *o)
     plain(s);
 }
 
+/* If it did not change: one of many, or of another case than the step's; never the one that the
+ * step is about. */
+static bool may_be_left_out(const struct history_step *s, const struct obs_region *r)
+{
+    if (history_concerns(s, r))
+        return false;
+    return s->obs.nregions > MANY_REGIONS ||
+           strcmp(s->case_name ? s->case_name : "", r->case_name ? r->case_name : "") != 0;
+}
+
+/* All regions of a step, or those worth a line. */
+static void regions(const struct screen *s, const struct history *h, size_t i)
+{
+    const struct observation *o = &h->steps[i].obs;
+    size_t unchanged = 0;
+    char n[FORMAT_MAX];
+
+    for (size_t r = 0; r < o->nregions; r++) {
+        if (may_be_left_out(&h->steps[i], &o->regions[r]) && !history_changed(h, i, &o->regions[r]))
+            unchanged++;
+        else
+            region_lines(s, &o->regions[r], h->steps[i].case_name);
+    }
+    if (unchanged) {
+        indent(s->out, INDENT);
+        fprintf(s->out, "%s as before\n", format_noun(n, (int64_t)unchanged, "region"));
+    }
+}
+
 int report_timeline(struct store *s, const char *run_id, int from_step, int to_step, bool colour,
                     FILE *out, struct err *e)
 {
     struct screen screen = {out, colour};
     struct history h;
-    int rc = history_load(&h, store_handle(s), run_id, HISTORY_PAGES, from_step, to_step, e);
+    int rc = history_load(&h, store_handle(s), run_id, HISTORY_PAGES, from_step - 1, to_step, e);
 
     if (rc)
         return rc;
@@ -240,9 +278,10 @@ int report_timeline(struct store *s, const char *run_id, int from_step, int to_s
     for (size_t i = 0; i < h.nsteps; i++) {
         const struct observation *o = &h.steps[i].obs;
 
+        if (h.steps[i].step < from_step)
+            continue; /* read for comparison only */
         step_line(&screen, &h.steps[i]);
-        for (size_t r = 0; r < o->nregions; r++)
-            region_lines(&screen, &o->regions[r]);
+        regions(&screen, &h, i);
         memory_line(&screen, o);
     }
     history_release(&h);
