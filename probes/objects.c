@@ -264,6 +264,23 @@ static struct value resident_in(const struct seen_object *s, uint64_t pages)
     return value_known((int64_t)n);
 }
 
+/* The object behind what a message holds: the same O number as behind the sender's region. */
+static int chain_of_message(struct obs_region *r, const struct seen_object *s, struct err *e)
+{
+    struct obs_object *object = obs_region_add_object(r);
+
+    if (!object)
+        return err_set(e, ENOMEM, "out of memory");
+    object->number = s->number;
+    object->kind = s->kind;
+    object->refs = r->q[RQ_REF_COUNT];
+    object->size = s->why == WHY_KNOWN ? value_known((int64_t)s->npages) : value_unknown(s->why);
+    object->resident = s->why_resident == WHY_KNOWN ? value_known((int64_t)s->resident)
+                                                    : value_unknown(s->why_resident);
+    object->offset = value_known(0);
+    return 0;
+}
+
 /* What a message holds is seen as a private view of its object, because that is what the receiver
  * will have: object pages in memory: SM_COW; none: SM_EMPTY. */
 static int report_message(struct observer *o, const struct target_message *m,
@@ -291,7 +308,7 @@ static int report_message(struct observer *o, const struct target_message *m,
     r->q[RQ_SHARE_MODE] = !value_is_known(r->q[RQ_RESIDENT]) ? r->q[RQ_RESIDENT]
                           : r->q[RQ_RESIDENT].n              ? value_known(SM_COW)
                                                              : value_known(SM_EMPTY);
-    return 0;
+    return chain_of_message(r, s, e);
 }
 
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
