@@ -422,6 +422,11 @@ static void draw_links(FILE *out, struct panel *p, double top)
     }
 }
 
+static bool nothing_behind(const struct obs_region *r)
+{
+    return value_is_known(r->q[RQ_RESIDENT]) && r->q[RQ_RESIDENT].n == 0;
+}
+
 static void draw_panel(FILE *out, struct panel *p, double top, double width)
 {
     svg_line(out, MARGIN, top + 4, width - MARGIN, top + 4, "grid");
@@ -432,7 +437,8 @@ static void draw_panel(FILE *out, struct panel *p, double top, double width)
         draw_region(out, p->p->regions[i], top + p->region_y[i]);
         if (p->p->regions[i]->nobjects == 0 && !find_node(p, 0, p->p->regions[i]))
             svg_text(out, MARGIN + 10 + REGION_W + 14, top + p->region_y[i] + REGION_H / 2 + 4,
-                     SVG_START, "t m s", "nothing behind it");
+                     SVG_START, "t m s",
+                     nothing_behind(p->p->regions[i]) ? "nothing behind it" : "not recorded");
     }
     for (size_t i = 0; i < p->nnodes; i++)
         draw_node(out, &p->nodes[i], top);
