@@ -121,8 +121,10 @@ static int read_phases(struct doc *d, const char *fork_run, const char *ool_run,
     while (p->n < MAX_PHASES && query_row(&q)) {
         bool fork = !query_null(&q, "fork_step"), ool = !query_null(&q, "ool_step");
 
-        p->fork_ns[p->n] = fork ? query_number(&q, "fork_time_ns") : CHART_NONE;
-        p->ool_ns[p->n] = ool ? query_number(&q, "ool_time_ns") : CHART_NONE;
+        p->fork_ns[p->n] =
+            query_null(&q, "fork_time_ns") ? CHART_NONE : query_number(&q, "fork_time_ns");
+        p->ool_ns[p->n] =
+            query_null(&q, "ool_time_ns") ? CHART_NONE : query_number(&q, "ool_time_ns");
         p->fork_kb[p->n] = fork ? query_number(&q, "fork_distinct_kb") : CHART_NONE;
         p->ool_kb[p->n] = ool ? occupied(&q) : CHART_NONE;
         p->labels[p->n] = strdup(query_text(&q, "phase"));
@@ -228,6 +230,7 @@ static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run
         {"fork_distinct_kb", "distinct: fork", DOC_KB},
         {"ool_distinct_kb", "OOL", DOC_KB},
         {"ool_object_only_kb", "in objects only: OOL", DOC_KB},
+        {"ool_superseded_kb", "superseded: OOL", DOC_KB},
         {"ool_in_transit_kb", "in transit: OOL", DOC_KB},
         {"fork_system_kb", "system: fork", DOC_KB},
         {"ool_system_kb", "OOL", DOC_KB},

@@ -290,6 +290,35 @@ static void find_transfers(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+/* The times to hand over the same bytes, a clause per pair of runs. */
+static void find_pairs(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char size[FORMAT_MAX], a[FORMAT_MAX], b[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-pairs.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Fork against out of line.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "To hand memory over took: ");
+        doc_say(d, "%s on ", format_kb(size, query_number(&q, "region_bytes") / 1024));
+        doc_text(d, query_text(&q, "backend"));
+        doc_say(d, " %s by ", format_ns(a, query_number(&q, "fork_ns")));
+        doc_text(d, query_text(&q, "fork_scenario"));
+        doc_say(d, ", %s by ", format_ns(b, query_number(&q, "ool_ns")));
+        doc_text(d, query_text(&q, "ool_scenario"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so for %d more pair%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
 static void find_published(struct doc *d)
 {
     struct query q;
@@ -386,6 +415,7 @@ void section_findings(struct doc *d, const struct selection *runs)
     find_overcount(d, runs);
     find_residual(d, runs);
     find_transfers(d, runs);
+    find_pairs(d, runs);
     find_published(d);
     find_checks(d, runs);
     find_unknown(d, runs);

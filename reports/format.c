@@ -80,6 +80,8 @@ char *format_tick(char *buf, enum unit unit, double n)
 {
     char *dot, *end;
 
+    if (n == 0)
+        return strcpy(buf, "0");
     format_unit(buf, unit, n);
     dot = strchr(buf, '.');
     if (!dot)

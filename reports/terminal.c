@@ -20,7 +20,8 @@
 #define LABEL 21     /* actor.region#case */
 #define STATES_AT 58 /* where the counts of states begin */
 #define MAX_STRIP 64
-#define MANY_REGIONS 4 /* more at one step: unchanged ones are counted only */
+#define BINNED_STRIP 48 /* a longer region: cells of several pages, and room beside them */
+#define MANY_REGIONS 4  /* more at one step: unchanged ones are counted only */
 
 struct screen {
     FILE *out;
@@ -171,7 +172,8 @@ static void region_pages(const struct screen *s, const struct obs_region *r)
         return;
     indent(s->out, INDENT + 2);
     if (row.pages >= 2)
-        f.column += (int)strip_letters(s->out, &row, MAX_STRIP, s->colour);
+        f.column += (int)strip_letters(s->out, &row,
+                                       row.pages > MAX_STRIP ? BINNED_STRIP : MAX_STRIP, s->colour);
     if (wrote) {
         flow_word(&f, row.pages >= 2 ? "  wrote:" : "wrote:");
         if (value_is_known(r->q[RQ_WRITE_OUTCOME]))
@@ -203,10 +205,12 @@ static void region_lines(const struct screen *s, const struct obs_region *r, con
     escape_terminal_field(s->out, label, LABEL - 1, 0);
     snprintf(pages, sizeof pages, "%s/%s/%s", number(a, r->q[RQ_RESIDENT]),
              number(b, r->q[RQ_MAPPED]), number(c, r->q[RQ_PAGES]));
-    fprintf(s->out, " %-12s%4s %12s  ", mode, number(a, r->q[RQ_REF_COUNT]), pages);
+    fprintf(s->out, " %-12s%4s %12s", mode, number(a, r->q[RQ_REF_COUNT]), pages);
     if (strlen(pages) > 12) { /* large regions: the counts go below */
         fputc('\n', s->out);
         indent(s->out, STATES_AT);
+    } else {
+        fputs("  ", s->out);
     }
     states(s, r);
     fputc('\n', s->out);
