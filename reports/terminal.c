@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE 80
 #define INDENT 7     /* under the step's phase */
@@ -377,23 +378,54 @@ static int expectation_counts(const struct screen *s, sqlite3 *db, const char *r
     return query_close(&q);
 }
 
-/* What to type next. The database's name is the store's own. */
-static void next_commands(const struct screen *s, sqlite3 *db, const char *run_id)
+/* The database as a user in this directory would type it: its name if it is here, else its path. */
+static const char *database_name(sqlite3 *db)
 {
     const char *file = sqlite3_db_filename(db, "main");
     const char *slash = file ? strrchr(file, '/') : NULL;
-    const char *name = slash ? slash + 1 : file && *file ? file : "FILE";
+    char here[4096];
+
+    if (!file || !*file)
+        return "FILE";
+    if (slash && getcwd(here, sizeof here) && strlen(here) == (size_t)(slash - file) &&
+        strncmp(here, file, (size_t)(slash - file)) == 0)
+        return slash + 1;
+    return file;
+}
+
+/* A word for the shell, quoted if it must be. */
+static void shell_word(FILE *out, const char *word)
+{
+    bool plain_word = word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789/._+-")] == '\0';
+
+    if (plain_word) {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+}
+
+/* What to type next. Other than the default database is named. */
+static void next_commands(const struct screen *s, sqlite3 *db, const char *run_id)
+{
+    const char *name = database_name(db);
+    const bool other = strcmp(name, "cowlab.db") != 0;
 
     style(s, "2");
-    fputs("next: cowlab show ", s->out);
-    escape_terminal(s->out, run_id);
-    fputs("\n      cowlab report -o report.md\n      sqlite3 ", s->out);
-    escape_terminal(s->out, name);
-    fputs(" \"SELECT step, observed, region, share_mode, copied, reused FROM timeline\n"
-          "        WHERE run_id = '",
-          s->out);
-    escape_terminal(s->out, run_id);
-    fputs("'\"\n", s->out);
+    fprintf(s->out, "next: cowlab show %s%s", run_id, other ? " --db " : "");
+    shell_word(s->out, other ? name : "");
+    fprintf(s->out, "\n      cowlab report -o report.md%s", other ? " --db " : "");
+    shell_word(s->out, other ? name : "");
+    fputs("\n      sqlite3 -box ", s->out);
+    shell_word(s->out, name);
+    fprintf(s->out,
+            " \"SELECT step, observed, share_mode, ref_count, write_outcome\n"
+            "        FROM timeline WHERE run_id = '%s'\"\n",
+            run_id);
     plain(s);
 }
 

@@ -480,8 +480,10 @@ static void test_report__terminal_fits_80_columns(void **state)
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         char *text = terminal(f, runs[i], false);
 
-        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-            if (escape_width(line) > 80 && !strstr(line, "SELECT"))
+        /* Commands to type are not broken. */
+        for (char *line = strtok(text, "\n"); line && strncmp(line, "next:", 5) != 0;
+             line = strtok(NULL, "\n"))
+            if (escape_width(line) > 80)
                 fail_msg("%zu columns: %s", escape_width(line), line);
         free(text);
     }
