@@ -7,22 +7,18 @@
  * address space of its own, whatever threads or memory the program has. */
 #include "lab/machmsg/nameserver.h"
 #include "lab/machmsg/port.h"
+#include "lab/machmsg/spawn.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MARK "COWLAB_SERVE_NAMES"
 #define PATIENCE_MS 5000 /* for a server to start and to answer */
-
-extern char **environ;
 
 __attribute__((constructor(103))) static void serve_instead(void)
 {
@@ -38,61 +34,25 @@ __attribute__((constructor(103))) static void serve_instead(void)
     _exit(rc == 0 || rc == -EALREADY ? 0 : 4);
 }
 
-/* Starts program with the server's arguments or, with self, with the mark; waits until it has
- * detached. 0 or a negative errno. */
-static int spawn_server(const char *program, const char *socket, bool self)
-{
-    char mark[4200];
-    char *argv[] = {"cowlab-nameserver", self ? NULL : "--socket", (char *)socket, NULL};
-    char **env = environ, **grown = NULL;
-    posix_spawnattr_t attr;
-    sigset_t none;
-    pid_t pid;
-    int rc, status;
-    size_t n = 0;
-
-    if (self) {
-        while (environ[n])
-            n++;
-        if (!(grown = calloc(n + 2, sizeof *grown)))
-            return -ENOMEM;
-        snprintf(mark, sizeof mark, MARK "=%s", socket);
-        memcpy(grown, environ, n * sizeof *grown);
-        grown[n] = mark;
-        env = grown;
-    }
-    posix_spawnattr_init(&attr);
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-    rc = -posix_spawn(&pid, program, NULL, &attr, argv, env);
-    posix_spawnattr_destroy(&attr);
-    free(grown);
-    /* It exits once the server listens. A handler of the program's may reap it first. */
-    while (rc == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return rc;
-}
-
 static int start_server(const char *socket)
 {
     const char *named = secure_getenv("COWLAB_NAMESERVER");
+    char *argv[] = {"cowlab-nameserver", "--socket", (char *)socket, NULL};
     char self[4096], beside[4200];
     ssize_t n;
     char *slash;
 
     if (named && *named)
-        return spawn_server(named, socket, false);
+        return spawn_detached(named, argv, NULL, NULL, -1);
     n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0)
-        return -errno;
-    self[n] = 0;
+    self[n > 0 ? n : 0] = 0;
     slash = strrchr(self, '/');
     snprintf(beside, sizeof beside, "%.*s/cowlab-nameserver", slash ? (int)(slash - self) : 0,
              self);
-    if (access(beside, X_OK) == 0 && spawn_server(beside, socket, false) == 0)
+    if (access(beside, X_OK) == 0 && spawn_detached(beside, argv, NULL, NULL, -1) == 0)
         return 0;
-    return spawn_server(access(self, X_OK) == 0 ? self : "/proc/self/exe", socket, true);
+    argv[1] = NULL;
+    return spawn_detached(NULL, argv, MARK, socket, -1);
 }
 
 static int64_t now_ms(void)
