@@ -43,13 +43,13 @@ static int start_server(const char *socket)
     char *slash;
 
     if (named && *named)
-        return spawn_detached(named, argv, NULL, NULL, -1);
+        return spawn_detached(named, argv, NULL, "", -1);
     n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
     slash = strrchr(self, '/');
     snprintf(beside, sizeof beside, "%.*s/cowlab-nameserver", slash ? (int)(slash - self) : 0,
              self);
-    if (access(beside, X_OK) == 0 && spawn_detached(beside, argv, NULL, NULL, -1) == 0)
+    if (access(beside, X_OK) == 0 && spawn_detached(beside, argv, NULL, "", -1) == 0)
         return 0;
     argv[1] = NULL;
     return spawn_detached(NULL, argv, MARK, socket, -1);

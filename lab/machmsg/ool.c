@@ -76,14 +76,14 @@ static int fill(const struct ool_source *s, struct object *o, bool every)
 {
     const uint64_t page = mem_page(), end = s->address + s->size;
     const uint64_t first = mem_trunc(s->address, page), pages = (mem_round(end) - first) / page;
-    uint8_t one = 1, *map = &one;
+    uint8_t *map = malloc(pages);
     int rc = 0;
 
-    if (pages > 1) {
-        if (!(map = malloc(pages)))
-            return -ENOMEM;
+    if (!map)
+        return -ENOMEM;
+    map[0] = 1;
+    if (pages > 1) /* of a single page it costs more to ask than to copy */
         rc = mem_touched(first, pages, map);
-    }
     for (uint64_t i = 0, n; rc == 0 && i < pages; i += n) {
         uint64_t from = first + i * page, to;
 
@@ -97,8 +97,7 @@ static int fill(const struct ool_source *s, struct object *o, bool every)
         else if (every)
             rc = write_zeros(o->fd, to - from, from - s->address);
     }
-    if (map != &one)
-        free(map);
+    free(map);
     return rc;
 }
 

@@ -100,7 +100,7 @@ struct entry *space_add(mach_port_type_t type, struct mport *port, mach_port_nam
 
 void space_remove(mach_port_name_t name)
 {
-    struct entry *e = space_find(name);
+    struct entry *e = &space.entries[name >> 8]; /* its type may be taken away already */
     struct mport *port = e->port;
 
     if (port && port->name == name)
