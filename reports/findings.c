@@ -244,6 +244,34 @@ static void find_overcount(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+/* Footprints count what is mapped; memory behind a region may be there all the same. */
+static void find_mapped(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-mapped.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Resident but not mapped.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "");
+        where(d, &q);
+        doc_say(d, ", step %d: ", (int)query_int(&q, "step"));
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(&q, "resident")),
+                format_count(b, query_int(&q, "mapped")));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, ". The footprint of that process does not count them, yet the pages are there.\n");
+    doc_fail(d, query_close(&q));
+}
+
 static void find_residual(struct doc *d, const struct selection *runs)
 {
     struct query q;
@@ -413,6 +441,7 @@ void section_findings(struct doc *d, const struct selection *runs)
     find_at_risk(d, runs);
     find_isolation(d, runs);
     find_overcount(d, runs);
+    find_mapped(d, runs);
     find_residual(d, runs);
     find_transfers(d, runs);
     find_pairs(d, runs);

@@ -8,7 +8,7 @@ told AS (
            max(published) FILTER (WHERE quantity = 'share_mode') || ', '
            || max(published) FILTER (WHERE quantity = 'ref_count') || ', '
            || max(published) FILTER (WHERE quantity = 'resident') AS published,
-           max(reason) FILTER (WHERE quantity = 'share_mode') AS reason
+           max(reason) FILTER (WHERE quantity = 'share_mode' AND same IS NOT 0) AS reason
     FROM p GROUP BY case_name, observed),
 seen AS (
     SELECT case_name, backend,
@@ -21,10 +21,10 @@ seen AS (
 SELECT t.case_name, t.observed, t.published,
        coalesce(l.measured, 'not measured') AS linux, coalesce(l.same, '') AS linux_same,
        coalesce(g.measured, 'not measured') AS gnumach, coalesce(g.same, '') AS gnumach_same,
-       coalesce((SELECT group_concat(line, '; ')
-                 FROM (SELECT DISTINCT d.backend || ': ' || d.reason AS line FROM p AS d
-                       WHERE d.case_name = t.case_name AND d.same = 0 ORDER BY d.backend, d.nr)),
-                t.reason) AS reason
+       trim(coalesce(t.reason, '') || '; ' || coalesce((SELECT group_concat(line, '; ')
+                    FROM (SELECT d.backend || ' differs: ' || d.reason AS line FROM p AS d
+                          WHERE d.case_name = t.case_name AND d.same = 0
+                          GROUP BY d.backend, d.reason ORDER BY d.backend, min(d.nr))), ''), '; ') AS reason
 FROM told AS t LEFT JOIN seen AS l ON l.case_name = t.case_name AND l.backend = 'linux'
      LEFT JOIN seen AS g ON g.case_name = t.case_name AND g.backend = 'gnumach'
 ORDER BY t.nr;

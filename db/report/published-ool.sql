@@ -25,12 +25,20 @@ seen AS (
 SELECT a.case_name, a.published, coalesce(la.measured, 'not measured') AS linux_purgeable,
        o.predicted, coalesce(lo.measured, 'not measured') AS linux_ordinary,
        coalesce(go.measured, gp.measured, 'not measured') AS gnumach,
-       coalesce((SELECT group_concat(line, '; ')
-                 FROM (SELECT DISTINCT d.backend || ', ' || d.memory || ' memory: ' || d.reason AS line
-                       FROM p AS d WHERE d.case_name = a.case_name AND d.same = 0
-                       ORDER BY d.backend, d.nr)),
-                a.reason) AS reason
+       why.text AS reason
 FROM told AS a
+     JOIN (SELECT case_name, group_concat(line, '; ') AS text
+           FROM (SELECT case_name, 1 AS part, '' AS backend, 0 AS nr, reason AS line
+                 FROM told WHERE memory = 'purgeable' AND reason IS NOT NULL
+                 UNION ALL
+                 SELECT o.case_name, 2, '', 0, iif(o.reason LIKE 'ordinary memory%', '', 'ordinary memory: ') || o.reason
+                 FROM told AS o JOIN told AS p ON p.case_name = o.case_name AND p.memory = 'purgeable'
+                 WHERE o.memory = 'ordinary' AND o.reason <> p.reason
+                 UNION ALL
+                 SELECT case_name, 3, backend, min(nr), backend || ' differs: ' || reason
+                 FROM p WHERE same = 0 GROUP BY case_name, backend, reason
+                 ORDER BY case_name, part, backend, nr)
+           GROUP BY case_name) AS why ON why.case_name = a.case_name
      LEFT JOIN told AS o ON o.case_name = a.case_name AND o.memory = 'ordinary'
      LEFT JOIN seen AS la ON la.case_name = a.case_name AND la.memory = 'purgeable'
                              AND la.backend = 'linux'
