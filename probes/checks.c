@@ -162,7 +162,7 @@ static int check_pss(struct observer *o, struct observation *out)
             }
     }
     c->left = counted ? value_known((int64_t)pss) : value_unknown(WHY_NO_INTERFACE);
-    c->right = frames ? value_known((int64_t)(o->distinct_own * (o->page_size / 1024)))
+    c->right = frames ? value_known((int64_t)(o->frames.distinct_own * (o->page_size / 1024)))
                       : value_unknown(WHY_NO_FRAMES);
     if (frames && o->outsiders)
         c->right = value_na(); /* PSS counts the outsiders' part too: nothing to compare with */

@@ -1,6 +1,8 @@
 #include "probes/frames.h"
+#include "probes/bulk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CHUNK_BITS 9
@@ -64,24 +66,42 @@ static struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
 /* Grows one array to cap elements of the given size, the new part zeroed. */
 static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
 {
-    void **at = array;
-    char *grown = realloc(*at, cap * size);
+    return bulk_grow(array, old * size, cap * size);
+}
 
-    if (!grown)
-        return -ENOMEM;
-    memset(grown + old * size, 0, (cap - old) * size);
-    *at = grown;
-    return 0;
+static void release_slots(struct frames *f)
+{
+    bulk_free(f->label, f->cap * sizeof *f->label);
+    bulk_free(f->own, f->cap * sizeof *f->own);
+    bulk_free(f->kind, f->cap * sizeof *f->kind);
 }
 
 static int grow_slots(struct frames *f)
 {
-    uint32_t cap = f->cap ? f->cap + f->cap / 2 : 1024;
+    uint32_t cap = f->cap ? f->cap * 2 : 1024;
 
-    if (cap < f->cap || grow_array(&f->number, f->cap, cap, sizeof *f->number) < 0 ||
-        grow_array(&f->label, f->cap, cap, sizeof *f->label) < 0 ||
-        grow_array(&f->own, f->cap, cap, sizeof *f->own) < 0)
+    struct frames grown = *f;
+
+    if (cap < f->cap)
         return -ENOMEM;
+    grown.label = bulk_alloc(cap * sizeof *f->label);
+    grown.own = bulk_alloc(cap * sizeof *f->own);
+    grown.kind = bulk_alloc(cap * sizeof *f->kind);
+    if (!grown.label || !grown.own || !grown.kind) {
+        bulk_free(grown.label, cap * sizeof *f->label);
+        bulk_free(grown.own, cap * sizeof *f->own);
+        bulk_free(grown.kind, cap * sizeof *f->kind);
+        return -ENOMEM;
+    }
+    if (f->cap) {
+        memcpy(grown.label, f->label, f->cap * sizeof *f->label);
+        memcpy(grown.own, f->own, f->cap * sizeof *f->own);
+        memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
+    }
+    release_slots(f);
+    f->label = grown.label;
+    f->own = grown.own;
+    f->kind = grown.kind;
     f->cap = cap;
     return 0;
 }
@@ -98,24 +118,7 @@ uint32_t frames_slot(struct frames *f, uint64_t number)
         return *slot;
     if (f->n + 1 >= f->cap && grow_slots(f) < 0)
         return 0;
-    *slot = ++f->n;
-    f->number[*slot] = number;
-    return *slot;
-}
-
-uint32_t frames_label(struct frames *f, uint32_t slot)
-{
-    if (!slot)
-        return 0;
-    if (!f->label[slot])
-        f->label[slot] = ++f->labels;
-    return f->label[slot];
-}
-
-void frames_forget_owners(struct frames *f)
-{
-    if (f->own)
-        memset(f->own, 0, (f->n + 1) * sizeof *f->own);
+    return *slot = ++f->n;
 }
 
 void frames_release(struct frames *f)
@@ -123,9 +126,7 @@ void frames_release(struct frames *f)
     for (uint32_t i = 0; i < f->ntable; i++)
         free(f->table[i]);
     free(f->table);
-    free(f->number);
-    free(f->label);
-    free(f->own);
+    release_slots(f);
     *f = (struct frames){0};
 }
 
@@ -136,7 +137,7 @@ int frame_set_reserve(struct frame_set *s, uint32_t slot)
     if (need <= s->nwords)
         return 0;
     while (cap < need)
-        cap += cap / 2;
+        cap *= 2;
     if (grow_array(&s->words, s->nwords, cap, sizeof *s->words) < 0)
         return -ENOMEM;
     s->nwords = cap;
@@ -151,7 +152,7 @@ void frame_set_clear(struct frame_set *s)
 
 void frame_set_release(struct frame_set *s)
 {
-    free(s->words);
+    bulk_free(s->words, s->nwords * sizeof *s->words);
     *s = (struct frame_set){0};
 }
 

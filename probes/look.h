@@ -1,5 +1,5 @@
-/* look: what the parts of the observer share. Nothing outside probes/observer.c, watched.c,
- * objects.c, walk.c, region.c, totals.c and checks.c includes this.
+/* look: what the parts of the observer share. Nothing outside probes/observer.c, memory.c,
+ * watched.c, objects.c, walk.c, region.c, totals.c and checks.c includes this.
  *
  * One look:
  *
@@ -10,7 +10,8 @@
  *     totals, checks                                               (totals.c, checks.c)
  *
  * All processes are walked before the first region is finished, because how often the run itself
- * maps a frame is known only then. */
+ * maps a frame is known only then. Pages whose pagemap word is that of the last look are passed
+ * over in the walk: their frames are counted already. */
 #ifndef PROBES_LOOK_H
 #define PROBES_LOOK_H
 
@@ -25,7 +26,7 @@
 /* Pages per pass through the buffers: 1 MiB of pagemap entries. */
 #define WALK_PAGES (128 * 1024)
 /* Pages per pass through the kpage files. */
-#define FINISH_PAGES (64 * 1024)
+#define FINISH_PAGES (32 * 1024)
 #define DEFAULT_MAX_RUNS 4096
 
 #define PROBE_COSTS(X)                                                                             \
@@ -43,19 +44,27 @@
 #define COST_ENUM(e, name) e,
 enum cost_index { PROBE_COSTS(COST_ENUM) COST__COUNT };
 
-/* What is remembered of one page, a byte beside the frame's slot. */
+/* What is remembered of one page, a byte beside its pagemap word and its frame's slot. */
 #define REC_STATE 0x0f  /* enum page_state */
 #define REC_HUGE 0x10   /* mapped by one huge entry */
+#define REC_FRESH 0x20  /* changed since the last look in a way that asks for the frame's flags */
 #define REC_BACKED 0x40 /* the memory object behind has this page in memory */
 #define REC_INFERRED 0x80
 
+/* Kept in bits of the remembered pagemap words that the kernel does not use, so that a page whose
+ * mapping became another kind does not look unchanged. */
+#define WORD_SHARED (1ULL << 59)
+#define WORD_OWN (1ULL << 60)
+
 struct records {
-    uint64_t n; /* pages; 0: none yet */
+    uint64_t n;     /* pages; 0: none yet */
+    uint64_t *word; /* pagemap, with WORD_*; not in a copy */
     uint32_t *slot;
     uint8_t *rec;
 };
 
-/* A region through the looks of a run. */
+/* A region through the looks of a run. Every nonzero slot in now counts as a mapping in
+ * frames.own, except in a shadow. */
 struct memory {
     char *actor, *region, *case_name;
     uint32_t number; /* its anonymous layer's object number, 0: not given yet */
@@ -63,8 +72,14 @@ struct memory {
     int inherit;
     bool written;
     uint64_t written_pages;
-    struct records now, before;
-    bool seen; /* in this look */
+    struct records now;
+    struct records
+        before;      /* slot and rec of the last look, if the region was written in this one */
+    bool valid;      /* now.word is that of the last look */
+    bool backed;     /* some record has REC_BACKED */
+    bool shadow;     /* overlaps a region before it, which counts the pages */
+    uint64_t walked; /* pages before this one are done in this look */
+    bool seen;       /* in this look */
 };
 
 /* Sums over the pages of one entry. */
@@ -88,12 +103,18 @@ struct watched {
     size_t ntallies;
     struct footprint now;
     struct value minflt_before, majflt_before; /* totals at the last look */
+    bool quiet; /* took no fault since the last look: it has written to no page in debt */
     uint64_t start_time;
     int64_t minflt_at_start; /* of this look; -1 unknown */
     struct frame_set frames, region_frames;
+    uint32_t *loose; /* slots of the pages outside regions, each a mapping in frames.own */
+    size_t nloose, loose_cap;
+    bool changed; /* some page: the sets are to be made anew */
     const struct target *target;
-    struct memory **memories; /* its regions in this look */
+    struct memory **memories; /* its regions in this look, in the caller's order */
+    struct memory **by_start; /* the same, by address */
     size_t nmemories;
+    bool shadows; /* some of them overlap */
     bool seen;
 };
 
@@ -143,20 +164,18 @@ struct observer {
     size_t nwatched;
     struct memory **memories;
     size_t nmemories;
+    size_t next_memory; /* where the search for a region begins */
     struct object_number *numbers;
     size_t nnumbers;
     uint32_t next_object;
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
-    uint64_t distinct, distinct_file;
-    uint64_t distinct_own; /* in entries that pss_is_own() */
-    bool outsiders;        /* a frame in such an entry is mapped by another process too */
+    bool outsiders; /* a frame in such an entry is mapped by another process too */
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
     /* buffers */
     uint64_t *words; /* WALK_PAGES */
-    uint32_t *slots; /* WALK_PAGES */
     struct scan_range *scans;
     size_t nscans, scans_cap;
     struct slurp text;
@@ -180,8 +199,12 @@ int walk_process(struct observer *o, struct watched *w, struct err *e);
 /* region.c */
 int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,
                   struct err *e);
-void records_release(struct records *r);
-int records_resize(struct records *r, uint64_t n);
+/* memory.c */
+int memory_begin(struct observer *o, const char *actor, const struct target_region *r,
+                 struct memory **out, struct err *e);
+void memory_free(struct observer *o, struct memory *m);
+/* Whether the region counts its pages itself has changed: it begins anew. */
+void memory_recount(struct observer *o, struct memory *m, bool shadow);
 
 /* objects.c */
 int objects_begin(struct observer *o, const struct target_message *messages, size_t n,

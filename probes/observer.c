@@ -116,9 +116,8 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     o->corrupt = corruption();
     o->count_fd = o->flags_fd = -1;
     o->words = malloc(WALK_PAGES * sizeof *o->words);
-    o->slots = malloc(WALK_PAGES * sizeof *o->slots);
     o->cgroup = o->opt.cgroup ? strdup(o->opt.cgroup) : NULL;
-    if (!o->words || !o->slots || (o->opt.cgroup && !o->cgroup) || find_shmem_devs(o) < 0) {
+    if (!o->words || (o->opt.cgroup && !o->cgroup) || find_shmem_devs(o) < 0) {
         observer_free(o);
         return err_set(e, ENOMEM, "out of memory");
     }
@@ -129,16 +128,6 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     return 0;
 }
 
-static void memory_free(struct memory *m)
-{
-    records_release(&m->now);
-    records_release(&m->before);
-    free(m->actor);
-    free(m->region);
-    free(m->case_name);
-    free(m);
-}
-
 void observer_free(struct observer *o)
 {
     if (!o)
@@ -146,7 +135,7 @@ void observer_free(struct observer *o)
     for (size_t i = 0; i < o->nwatched; i++)
         watched_free(o->watched[i]);
     for (size_t i = 0; i < o->nmemories; i++)
-        memory_free(o->memories[i]);
+        memory_free(o, o->memories[i]);
     objects_end(o);
     frames_release(&o->frames);
     helper_stop(o->helper);
@@ -161,72 +150,44 @@ void observer_free(struct observer *o)
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);
-    free(o->slots);
     free(o->scans);
     free(o);
 }
 
-static bool same(const char *a, const char *b)
+static int by_start(const void *a, const void *b)
 {
-    return a && b ? strcmp(a, b) == 0 : a == b;
+    const struct memory *x = *(struct memory *const *)a, *y = *(struct memory *const *)b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static struct memory *find_memory(struct observer *o, const char *actor,
-                                  const struct target_region *r)
+/* Sorts the regions by address and finds those that overlap one before them. */
+static void order_regions(struct observer *o, struct watched *w)
 {
-    for (size_t i = 0; i < o->nmemories; i++)
-        if (same(o->memories[i]->actor, actor) && same(o->memories[i]->region, r->name) &&
-            same(o->memories[i]->case_name, r->case_name))
-            return o->memories[i];
-    return NULL;
-}
+    uint64_t end = 0;
 
-static struct memory *new_memory(struct observer *o, const char *actor,
-                                 const struct target_region *r)
-{
-    struct memory **list = realloc(o->memories, (o->nmemories + 1) * sizeof(*list));
-    struct memory *m = calloc(1, sizeof *m);
+    w->shadows = false;
+    if (!w->nmemories)
+        return;
+    memcpy(w->by_start, w->memories, w->nmemories * sizeof(*w->by_start));
+    qsort(w->by_start, w->nmemories, sizeof(*w->by_start), by_start);
+    for (size_t i = 0; i < w->nmemories; i++) {
+        struct memory *m = w->by_start[i];
+        bool shadow = m->start < end;
 
-    if (list)
-        o->memories = list;
-    if (list && m) {
-        m->actor = strdup(actor);
-        m->region = strdup(r->name);
-        m->case_name = r->case_name ? strdup(r->case_name) : NULL;
-        if (m->actor && m->region && (m->case_name || !r->case_name)) {
-            o->memories[o->nmemories++] = m;
-            return m;
-        }
+        if (shadow != m->shadow)
+            memory_recount(o, m, shadow);
+        w->shadows |= shadow;
+        if (!shadow)
+            end = m->end;
     }
-    if (m)
-        memory_free(m);
-    return NULL;
 }
 
-/* The last look's records become `before`; their buffers are reused the look after. */
-static int begin_memory(struct observer *o, const char *actor, const struct target_region *r,
-                        struct memory **out, struct err *e)
+static void forget_loose(struct observer *o, struct watched *w)
 {
-    struct memory *m = find_memory(o, actor, r);
-    struct records old;
-
-    if (r->start % o->page_size)
-        return err_set(e, EINVAL, "region '%s' does not begin at a page", r->name);
-    if (!m && !(m = new_memory(o, actor, r)))
-        return err_set(e, ENOMEM, "out of memory");
-    old = m->before;
-    m->before = m->now;
-    m->now = old;
-    m->start = r->start;
-    m->end = r->start + (r->len + o->page_size - 1) / o->page_size * o->page_size;
-    m->inherit = r->inherit;
-    m->written = r->written;
-    m->written_pages = r->written_pages;
-    m->seen = true;
-    *out = m;
-    if (records_resize(&m->now, (m->end - m->start) / o->page_size) < 0)
-        return err_set(e, ENOMEM, "out of memory for the pages of region '%s'", r->name);
-    return 0;
+    for (size_t i = 0; i < w->nloose; i++)
+        frames_drop(&o->frames, w->loose[i]);
+    w->nloose = 0;
 }
 
 static int begin_target(struct observer *o, const struct target *t, struct err *e)
@@ -239,31 +200,40 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
     w->seen = true;
     w->target = t;
     w->nmemories = 0;
+    w->changed = false;
+    forget_loose(o, w);
     if (t->nregions) {
         struct memory **list = realloc(w->memories, t->nregions * sizeof(*list));
+        struct memory **sorted = realloc(w->by_start, t->nregions * sizeof(*list));
 
-        if (!list)
+        w->memories = list ? list : w->memories;
+        w->by_start = sorted ? sorted : w->by_start;
+        if (!list || !sorted)
             return err_set(e, ENOMEM, "out of memory");
-        w->memories = list;
     }
     for (size_t i = 0; i < t->nregions && rc == 0; i++) {
-        rc = begin_memory(o, t->actor, &t->regions[i], &w->memories[i], e);
+        rc = memory_begin(o, t->actor, &t->regions[i], &w->memories[i], e);
         w->nmemories += rc == 0;
     }
-    return rc < 0 ? rc : watched_read(o, w, e);
+    if (rc < 0)
+        return rc;
+    order_regions(o, w);
+    return watched_read(o, w, e);
 }
 
 /* Processes and regions that are not in this look are forgotten: their descriptors would keep a
- * dead address space's remains. */
+ * dead address space's remains, and their pages count no more. */
 static void forget_unseen(struct observer *o)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < o->nwatched; i++) {
-        if (o->watched[i]->seen)
+        if (o->watched[i]->seen) {
             o->watched[kept++] = o->watched[i];
-        else
+        } else {
+            forget_loose(o, o->watched[i]);
             watched_free(o->watched[i]);
+        }
     }
     o->nwatched = kept;
     kept = 0;
@@ -271,7 +241,7 @@ static void forget_unseen(struct observer *o)
         if (o->memories[i]->seen)
             o->memories[kept++] = o->memories[i];
         else
-            memory_free(o->memories[i]);
+            memory_free(o, o->memories[i]);
     }
     o->nmemories = kept;
 }
@@ -280,10 +250,10 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
 {
     int rc = 0;
 
-    o->distinct = o->distinct_file = o->distinct_own = o->samples = o->samples_agreed = 0;
+    o->samples = o->samples_agreed = 0;
+    o->next_memory = 0;
     o->outsiders = false;
     memset(o->cost, 0, sizeof o->cost);
-    frames_forget_owners(&o->frames);
     for (size_t i = 0; i < o->nwatched; i++)
         o->watched[i]->seen = false;
     for (size_t i = 0; i < o->nmemories; i++)

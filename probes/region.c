@@ -23,40 +23,20 @@
 #include "probes/look.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define INFER_PAGES (128 * 1024)
+/* Smaller regions are finished by one thread. */
+#define SPLIT_PAGES (32 * 1024)
 #define SAMPLE_EVERY 64
-
-void records_release(struct records *r)
-{
-    free(r->slot);
-    free(r->rec);
-    *r = (struct records){0};
-}
-
-int records_resize(struct records *r, uint64_t n)
-{
-    if (r->n != n) {
-        records_release(r);
-        r->slot = malloc(n * sizeof *r->slot + 1);
-        r->rec = malloc(n + 1);
-        if (!r->slot || !r->rec) {
-            records_release(r);
-            return -ENOMEM;
-        }
-        r->n = n;
-    }
-    memset(r->slot, 0, n * sizeof *r->slot);
-    memset(r->rec, PS_NONE, n);
-    return 0;
-}
 
 /* Everything that is summed up while the pages go by. */
 struct sums {
     uint64_t states[PS__COUNT];
-    uint64_t huge, backed, unbacked_none, at_risk, outside;
+    uint64_t huge, backed, backed_none, outside;
+    bool backed_any;
     uint64_t first_touch, copied, reused, doubtful; /* doubtful: reused, no fault or not written */
     uint64_t large_unknown;                         /* of anon?: because of a large folio */
     int64_t anon_count;                             /* largest map count of an anonymous page */
@@ -75,9 +55,23 @@ struct finish {
     struct seen_object *object;    /* behind that entry, or NULL */
     bool infer_counts, infer_debt;
     struct sums sums;
-    struct page_run run; /* being joined */
-    struct page_run *anon_run, *object_run;
     struct err *err;
+};
+
+/* A part of the pages, finished by a thread of its own where the region is large. Reads what the
+ * finish says, writes the records of its pages and what is below. */
+struct share {
+    const struct finish *f;
+    uint64_t first, end;
+    struct sums sums;
+    struct page_run run; /* being joined */
+    struct page_run *runs;
+    size_t nruns, runs_cap;
+    bool cut;
+    struct probe_cost count_cost, flags_cost;
+    uint64_t samples, samples_agreed;
+    struct err err;
+    int rc;
     /* lookups of one batch */
     uint64_t *frames, *answers;
     uint32_t *pages;
@@ -101,6 +95,9 @@ static void mark_backed(struct finish *f)
     const struct map_entry *end = f->w->maps.entries + f->w->maps.n;
     uint64_t ps = f->o->page_size;
 
+    for (uint64_t p = 0; f->m->backed && p < f->m->now.n; p++)
+        f->m->now.rec[p] &= (uint8_t)~REC_BACKED;
+    f->m->backed = false;
     for (; e && e < end && e->start < f->m->end; e++) {
         struct seen_object *s = e->inode ? object_find(f->o, e->dev, e->inode) : NULL;
         uint64_t from = e->start > f->m->start ? e->start : f->m->start;
@@ -108,6 +105,7 @@ static void mark_backed(struct finish *f)
 
         if (!s || s->why_resident != WHY_KNOWN)
             continue;
+        f->m->backed = true;
         for (uint64_t at = from; at < to; at += ps) {
             uint64_t page = (at - e->start + e->offset) / ps;
 
@@ -117,31 +115,18 @@ static void mark_backed(struct finish *f)
     }
 }
 
-/* Asks one of the kpage files for n pages of the batch (f->pages, indices into the region). */
-static int ask(struct finish *f, int fd, enum cost_index cost, size_t n)
+/* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
+static int ask(struct share *s, int fd, bool counts, size_t n)
 {
-    const struct frames *frames = &f->o->frames;
+    const struct memory *m = s->f->m;
     int rc;
 
     for (size_t i = 0; i < n; i++)
-        f->frames[i] = frames->number[f->m->now.slot[f->pages[i]]];
-    rc = kpage_read(fd, f->frames, f->answers, n, f->o->threads, &f->o->cost[cost]);
-    return rc < 0 ? err_sys(f->err, rc, "cannot read '/proc/%s'",
-                            cost == COST_KPAGECOUNT ? "kpagecount" : "kpageflags")
+        s->frames[i] = PM_FRAME(m->now.word[s->pages[i]]);
+    rc = kpage_read(fd, s->frames, s->answers, n, 1, counts ? &s->count_cost : &s->flags_cost);
+    return rc < 0 ? err_sys(&s->err, rc, "cannot read '/proc/%s'",
+                            counts ? "kpagecount" : "kpageflags")
                   : 0;
-}
-
-/* What can be concluded for a page that is mapped once without asking for its flags: nothing
- * (needs asking), or that it is exclusive, because its frame is new or was exclusive before. */
-static bool surely_exclusive(const struct finish *f, uint64_t page)
-{
-    const struct records *before = &f->m->before;
-
-    if (before->n != f->m->now.n)
-        return false;
-    if (before->slot[page] != f->m->now.slot[page])
-        return true;
-    return state_of(before->rec[page]) == PS_EXCLUSIVE;
 }
 
 static bool sampled(uint64_t page)
@@ -149,123 +134,141 @@ static bool sampled(uint64_t page)
     return page % SAMPLE_EVERY == 0;
 }
 
-/* Flags of the pages mapped once: exclusive or debt; large folios; the zero page of machines that
- * have several. */
-static int tell_debt(struct finish *f, uint64_t first, uint64_t end)
+/* Can what a page mapped once was at the last look, or that its frame is new, stand in for its
+ * flags? A page in debt can have been paid for only by a fault. */
+static bool concluded(const struct finish *f, uint8_t rec)
 {
-    struct records *now = &f->m->now;
+    if (!f->infer_debt || rec & REC_FRESH)
+        return false;
+    return state_of(rec) == PS_EXCLUSIVE || (state_of(rec) == PS_DEBT && f->w->quiet);
+}
+
+/* The frame's flags: exclusive or debt; large folios cannot be told. */
+static void take_flags(struct share *s, uint64_t page, uint64_t flags)
+{
+    uint8_t *rec = &s->f->m->now.rec[page];
+    bool sure = concluded(s->f, *rec);
+    uint8_t state = flags == KPAGE_NONE          ? PS_ANON_UNKNOWN
+                    : flags & KPF_LARGE          ? PS_ANON_UNKNOWN
+                    : flags & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE
+                                                 : PS_DEBT;
+
+    s->samples += sure;
+    if (sure && state == state_of(*rec))
+        s->samples_agreed++;
+    else if (sure)
+        s->rc = -EAGAIN; /* somebody forked unseen: ask for all */
+    *rec = (uint8_t)((*rec & ~(REC_STATE | REC_FRESH | REC_INFERRED)) | state);
+}
+
+static bool once(uint8_t state)
+{
+    return state == PS_EXCLUSIVE || state == PS_DEBT;
+}
+
+static int tell_debt(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
+    uint8_t *rec = f->m->now.rec;
     size_t n = 0;
     int rc;
 
     for (uint64_t p = first; p < end; p++) {
-        if (state_of(now->rec[p]) != PS_EXCLUSIVE)
+        if (!once(state_of(rec[p])))
             continue;
-        if (f->infer_debt && surely_exclusive(f, p) && !sampled(p))
-            now->rec[p] |= REC_INFERRED;
+        if (!concluded(f, rec[p]) || sampled(p))
+            s->pages[n++] = (uint32_t)p;
         else
-            f->pages[n++] = (uint32_t)p;
+            rec[p] |= REC_INFERRED;
     }
-    rc = ask(f, f->o->flags_fd, COST_KPAGEFLAGS, n);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        uint8_t *rec = &now->rec[f->pages[i]];
-        bool sure = f->infer_debt && surely_exclusive(f, f->pages[i]);
-        uint8_t state = f->answers[i] == KPAGE_NONE          ? PS_ANON_UNKNOWN
-                        : f->answers[i] & KPF_LARGE          ? PS_ANON_UNKNOWN
-                        : f->answers[i] & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE
-                                                             : PS_DEBT;
-
-        f->o->samples += sure;
-        f->o->samples_agreed += sure && state == PS_EXCLUSIVE;
-        if (sure && state != PS_EXCLUSIVE)
-            rc = -EAGAIN; /* somebody forked unseen: ask for all */
-        set_state(rec, state);
-        f->sums.large_unknown += state == PS_ANON_UNKNOWN;
-    }
+    rc = ask(s, f->o->flags_fd, false, n);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        take_flags(s, s->pages[i], s->answers[i]);
     return rc;
 }
 
+/* What the state says of the map count: 0, 1, or -1 for not at all. */
+static const int8_t count_of_state[PS__COUNT] = {
+    [PS_NONE] = 0,    [PS_ZERO] = 0,    [PS_EXCLUSIVE] = 1, [PS_COW] = -1,         [PS_DEBT] = 1,
+    [PS_OBJECT] = -1, [PS_SHARED] = -1, [PS_SWAPPED] = 0,   [PS_ANON_UNKNOWN] = -1};
+
 /* Map counts of the pages that may be mapped more than once, or whose bit 56 is not their own. */
-static int tell_counts(struct finish *f, uint64_t first, uint64_t end)
+static int tell_counts(struct share *s, uint64_t first, uint64_t end)
 {
+    const struct finish *f = s->f;
     struct records *now = &f->m->now;
     size_t n = 0;
     int rc;
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(now->rec[p]);
+        int32_t *count = &s->counts[p - first];
 
-        f->counts[p - first] = state == PS_NONE || state == PS_SWAPPED || state == PS_ZERO ? 0
-                               : state == PS_EXCLUSIVE || state == PS_DEBT                 ? 1
-                                                                                           : -1;
-        if (f->counts[p - first] >= 0 || !now->slot[p])
+        *count = count_of_state[state];
+        if (*count >= 0 || !now->slot[p])
             continue;
+        now->rec[p] &= (uint8_t) ~(REC_INFERRED | REC_FRESH);
         if (f->infer_counts && state != PS_ANON_UNKNOWN) {
-            f->counts[p - first] = f->o->frames.own[now->slot[p]];
+            *count = f->o->frames.own[now->slot[p]];
             if (!sampled(p)) {
                 now->rec[p] |= REC_INFERRED;
                 continue;
             }
         }
-        f->pages[n++] = (uint32_t)p;
+        s->pages[n++] = (uint32_t)p;
     }
-    rc = ask(f, f->o->count_fd, COST_KPAGECOUNT, n);
+    rc = ask(s, f->o->count_fd, true, n);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        uint64_t p = f->pages[i];
-        int32_t *count = &f->counts[p - first];
-        bool sure = *count >= 0;
+        int32_t *count = &s->counts[s->pages[i] - first];
+        int32_t told = (int32_t)s->answers[i] + (f->o->corrupt == CORRUPT_KPAGECOUNT);
 
-        if (f->answers[i] == KPAGE_NONE)
+        if (s->answers[i] == KPAGE_NONE)
             continue;
-        if (f->o->corrupt == CORRUPT_KPAGECOUNT)
-            f->answers[i]++;
-        f->o->samples += sure;
-        f->o->samples_agreed += sure && (uint64_t)*count == f->answers[i];
-        if (sure && (uint64_t)*count != f->answers[i])
-            rc = -EAGAIN;
-        *count = (int32_t)f->answers[i];
+        s->samples += *count >= 0;
+        s->samples_agreed += *count == told;
+        if (*count >= 0 && *count != told)
+            s->rc = -EAGAIN;
+        *count = told;
     }
     return rc;
 }
 
-/* Without the kernel's map counts, or where it has no right one: the join, marked. */
-static void infer_counts(struct finish *f, uint64_t first, uint64_t end)
+/* Without the kernel's map counts: the join, marked; without frames: unknown. */
+static void join_counts(struct share *s, uint64_t first, uint64_t end)
 {
-    struct records *now = &f->m->now;
+    struct records *now = &s->f->m->now;
 
     for (uint64_t p = first; p < end; p++) {
-        uint8_t state = state_of(now->rec[p]);
+        int32_t *count = &s->counts[p - first];
 
-        f->counts[p - first] = state == PS_NONE || state == PS_SWAPPED || state == PS_ZERO ? 0
-                               : state == PS_EXCLUSIVE || state == PS_DEBT                 ? 1
-                                                                                           : -1;
-        if (f->counts[p - first] < 0 && now->slot[p]) {
-            f->counts[p - first] = f->o->frames.own[now->slot[p]];
+        *count = count_of_state[state_of(now->rec[p])];
+        if (*count < 0 && now->slot[p]) {
+            *count = s->f->o->frames.own[now->slot[p]];
             now->rec[p] |= REC_INFERRED;
         }
     }
 }
 
 /* Anonymous pages whose state does not stand yet, once the map counts are there. */
-static void settle_states(struct finish *f, uint64_t first, uint64_t end)
+static void settle_states(struct share *s, uint64_t first, uint64_t end)
 {
+    const struct finish *f = s->f;
     struct records *now = &f->m->now;
     bool debt_told = f->w->pagemap_frames && f->o->caps.have[CAP_DEBT];
+    bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(now->rec[p]);
-        int32_t count = f->counts[p - first];
+        int32_t count = s->counts[p - first];
 
-        if (state == PS_EXCLUSIVE && !debt_told) {
+        if (once(state) && !debt_told)
             set_state(&now->rec[p], PS_ANON_UNKNOWN);
-        } else if (state == PS_ANON_UNKNOWN && count > 1 && f->o->caps.have[CAP_PAGE_MAPCOUNT]) {
+        else if (state == PS_ANON_UNKNOWN && count > 1 && precise)
             set_state(&now->rec[p], PS_COW); /* in a large folio, but this page is shared */
-            f->sums.large_unknown--;
-        } else if (state == PS_COW && count == 1 && !(now->rec[p] & REC_INFERRED)) {
+        else if (state == PS_COW && count == 1 && !(now->rec[p] & REC_INFERRED))
             set_state(&now->rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
-            f->sums.large_unknown++;
-        } else if (state == PS_COW && count == 0) {
+        else if (state == PS_COW && count == 0)
             set_state(&now->rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
-        }
     }
 }
 
@@ -276,13 +279,14 @@ static enum why object_why(const struct finish *f)
 }
 
 /* before -> now of one page that the step may have written. */
-static void outcome(struct finish *f, uint64_t p)
+static void outcome(struct share *share, uint64_t p)
 {
+    const struct finish *f = share->f;
     const struct records *before = &f->m->before, *now = &f->m->now;
     uint8_t was = state_of(before->rec[p]), is = state_of(now->rec[p]);
     bool present = is != PS_NONE && is != PS_SWAPPED && is != PS_ZERO;
     bool frames = before->slot[p] && now->slot[p];
-    struct sums *s = &f->sums;
+    struct sums *s = &share->sums;
 
     if (!present)
         return;
@@ -315,27 +319,28 @@ static void outcome(struct finish *f, uint64_t p)
     }
 }
 
-static void add_to_sums(struct finish *f, uint64_t p, int32_t count)
+/* One page into the sums. */
+static inline void add_to_sums(struct share *share, uint64_t p, int32_t count)
 {
+    const struct finish *f = share->f;
     uint8_t rec = f->m->now.rec[p], state = state_of(rec);
-    uint32_t slot = f->m->now.slot[p];
-    struct sums *s = &f->sums;
-    bool private_view = !f->entry || !f->entry->shared;
+    struct sums *s = &share->sums;
 
     s->states[state]++;
     s->huge += (rec & REC_HUGE) != 0;
-    s->backed += (rec & REC_BACKED) != 0 && (state == PS_NONE || state == PS_OBJECT ||
-                                             state == PS_SHARED || state == PS_SWAPPED);
-    if (private_view)
-        s->at_risk += state == PS_COW || state == PS_OBJECT || state == PS_ZERO ||
-                      (state == PS_NONE && (rec & REC_BACKED));
+    if (rec & REC_BACKED) {
+        s->backed +=
+            state == PS_NONE || state == PS_OBJECT || state == PS_SHARED || state == PS_SWAPPED;
+        s->backed_none += state == PS_NONE;
+        s->backed_any = true;
+    }
     if (count < 0) {
         s->counts_missing++;
-    } else if (slot) {
-        int64_t surplus = (int64_t)count - f->o->frames.own[slot];
+    } else if (count > 0 && f->m->now.slot[p]) {
+        uint16_t own = f->o->frames.own[f->m->now.slot[p]];
+        int64_t surplus = (int64_t)count - own;
 
-        s->inferred_count |= (rec & REC_INFERRED) && state != PS_EXCLUSIVE;
-        if (surplus > 0 && f->o->frames.own[slot] < UINT16_MAX) {
+        if (surplus > 0 && own < FRAME_OWN_MAX) {
             s->outside++;
             if (surplus > s->object_surplus && (state == PS_OBJECT || state == PS_SHARED))
                 s->object_surplus = surplus;
@@ -343,79 +348,209 @@ static void add_to_sums(struct finish *f, uint64_t p, int32_t count)
     }
     if (state != PS_OBJECT && state != PS_SHARED && count > s->anon_count)
         s->anon_count = count;
-    s->inferred_debt |= (rec & REC_INFERRED) && state == PS_EXCLUSIVE;
-    if (f->m->written && f->m->before.n == f->m->now.n)
-        outcome(f, p);
+    if (rec & REC_INFERRED) {
+        s->inferred_debt |= once(state);
+        s->inferred_count |= !once(state);
+    }
 }
 
-static bool joins(const struct page_run *a, const struct page_run *b)
+static int flush_run(struct share *s)
 {
-    return a->count && a->state == b->state && a->mapcount == b->mapcount && a->huge == b->huge &&
-           a->inferred == b->inferred && (a->frame ? b->frame == a->frame + a->count : !b->frame);
-}
-
-static int flush_run(struct finish *f)
-{
-    struct obs_region *r = f->r;
-
-    if (!f->run.count)
+    if (!s->run.count)
         return 0;
-    if (r->nruns >= f->o->max_runs) {
-        r->runs_cut = true;
+    if (s->nruns >= s->f->o->max_runs) {
+        s->cut = true;
         return 0;
     }
-    return obs_region_add_run(r, &f->run) < 0 ? err_set(f->err, ENOMEM, "out of memory") : 0;
+    if (s->nruns == s->runs_cap) {
+        size_t cap = s->runs_cap ? s->runs_cap * 2 : 64;
+        struct page_run *grown = realloc(s->runs, cap * sizeof *grown);
+
+        if (!grown)
+            return err_set(&s->err, ENOMEM, "out of memory");
+        s->runs = grown;
+        s->runs_cap = cap;
+    }
+    s->runs[s->nruns++] = s->run;
+    return 0;
 }
 
-static int add_to_runs(struct finish *f, uint64_t p, int32_t count)
+/* One page into the runs: the usual case, that it continues the last one, is the short way. */
+static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
 {
-    uint8_t rec = f->m->now.rec[p];
-    struct page_run run = {.first = p,
-                           .count = 1,
-                           .frame = frames_label(&f->o->frames, f->m->now.slot[p]),
-                           .mapcount = count,
-                           .state = state_of(rec),
-                           .huge = (rec & REC_HUGE) != 0,
-                           .inferred = (rec & REC_INFERRED) != 0};
+    uint8_t rec = s->f->m->now.rec[p];
+    uint32_t slot = s->f->m->now.slot[p];
+    uint64_t frame = slot ? s->f->o->frames.label[slot] : 0;
+    struct page_run *run = &s->run;
     int rc;
 
-    if (joins(&f->run, &run)) {
-        f->run.count++;
+    if (run->count && state_of(rec) == run->state && count == run->mapcount &&
+        frame == (run->frame ? run->frame + run->count : 0) && !(rec & REC_HUGE) == !run->huge &&
+        !(rec & REC_INFERRED) == !run->inferred) {
+        run->count++;
         return 0;
     }
-    rc = flush_run(f);
-    f->run = run;
+    rc = flush_run(s);
+    *run = (struct page_run){.first = p,
+                             .count = 1,
+                             .frame = frame,
+                             .mapcount = count,
+                             .state = state_of(rec),
+                             .huge = (rec & REC_HUGE) != 0,
+                             .inferred = (rec & REC_INFERRED) != 0};
     return rc;
 }
 
-/* All pages, in batches that bound the memory for lookups. -EAGAIN: a sample disagreed. */
-static int finish_pages(struct finish *f)
+/* Small regions are asked anew at every look: what the page table says is where that begins. */
+static void begin_states(struct share *s, uint64_t first, uint64_t end)
 {
+    struct records *now = &s->f->m->now;
+
+    for (uint64_t p = first; p < end; p++) {
+        uint8_t state = state_of(now->rec[p]);
+
+        now->rec[p] &= (uint8_t)~REC_INFERRED;
+        if (state == PS_EXCLUSIVE || state == PS_DEBT || state == PS_COW ||
+            state == PS_ANON_UNKNOWN)
+            set_state(&now->rec[p],
+                      now->word[p] & PM_EXCLUSIVE ? PS_EXCLUSIVE
+                      : s->f->w->pagemap_frames || s->f->o->caps.have[CAP_PAGEMAP_SCAN]
+                          ? PS_COW
+                          : PS_ANON_UNKNOWN);
+    }
+}
+
+static int finish_batch(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
     const struct caps *caps = &f->o->caps;
     bool frames = f->w->pagemap_frames;
-    uint64_t n = f->m->now.n;
+    bool outcomes = f->m->written && f->m->before.n == f->m->now.n;
+    int rc = 0;
 
-    for (uint64_t first = 0; first < n; first += FINISH_PAGES) {
-        uint64_t end = first + FINISH_PAGES < n ? first + FINISH_PAGES : n;
-        int rc = 0;
+    if (!f->infer_debt)
+        begin_states(s, first, end);
+    if (frames && caps->have[CAP_DEBT])
+        rc = tell_debt(s, first, end);
+    if (rc == 0 && frames && caps->have[CAP_KPAGECOUNT])
+        rc = tell_counts(s, first, end);
+    else
+        join_counts(s, first, end);
+    if (rc < 0 || s->rc < 0)
+        return rc < 0 ? rc : s->rc;
+    settle_states(s, first, end);
+    for (uint64_t p = first; p < end; p++)
+        add_to_sums(s, p, s->counts[p - first]);
+    for (uint64_t p = first; p < end && outcomes; p++)
+        outcome(s, p);
+    for (uint64_t p = first; p < end && rc == 0; p++)
+        rc = add_to_runs(s, p, s->counts[p - first]);
+    return rc;
+}
 
-        if (frames && caps->have[CAP_DEBT])
-            rc = tell_debt(f, first, end);
-        if (rc == 0 && frames && caps->have[CAP_KPAGECOUNT])
-            rc = tell_counts(f, first, end);
-        else
-            infer_counts(f, first, end);
-        if (rc < 0)
-            return rc;
-        settle_states(f, first, end);
-        for (uint64_t p = first; p < end && rc == 0; p++) {
-            add_to_sums(f, p, f->counts[p - first]);
-            rc = add_to_runs(f, p, f->counts[p - first]);
-        }
-        if (rc < 0)
-            return rc;
+/* All pages of a share, in batches that bound the memory for lookups. -EAGAIN: a sample
+ * disagreed. */
+static void *finish_share(void *arg)
+{
+    struct share *s = arg;
+    size_t n = s->end - s->first < FINISH_PAGES ? s->end - s->first : FINISH_PAGES;
+
+    s->frames = malloc(n * sizeof *s->frames + 1);
+    s->answers = malloc(n * sizeof *s->answers + 1);
+    s->pages = malloc(n * sizeof *s->pages + 1);
+    s->counts = malloc(n * sizeof *s->counts + 1);
+    if (!s->frames || !s->answers || !s->pages || !s->counts)
+        s->rc = err_set(&s->err, ENOMEM, "out of memory");
+    for (uint64_t at = s->first; at < s->end && s->rc == 0; at += n) {
+        int rc = finish_batch(s, at, at + n < s->end ? at + n : s->end);
+
+        s->rc = rc < 0 ? rc : s->rc;
     }
-    return flush_run(f);
+    if (s->rc == 0)
+        s->rc = flush_run(s);
+    free(s->frames);
+    free(s->answers);
+    free(s->pages);
+    free(s->counts);
+    return NULL;
+}
+
+static void add_cost(struct probe_cost *to, const struct probe_cost *from)
+{
+    to->ns += from->ns; /* of both threads: processor time, not the time that passed */
+    to->calls += from->calls;
+    to->bytes += from->bytes;
+}
+
+static void merge_sums(struct sums *to, const struct sums *from)
+{
+    for (int i = 0; i < PS__COUNT; i++)
+        to->states[i] += from->states[i];
+    to->huge += from->huge;
+    to->backed += from->backed;
+    to->backed_none += from->backed_none;
+    to->backed_any |= from->backed_any;
+    to->outside += from->outside;
+    to->first_touch += from->first_touch;
+    to->copied += from->copied;
+    to->reused += from->reused;
+    to->doubtful += from->doubtful;
+    to->untold += from->untold;
+    to->counts_missing += from->counts_missing;
+    to->anon_count = from->anon_count > to->anon_count ? from->anon_count : to->anon_count;
+    to->object_surplus =
+        from->object_surplus > to->object_surplus ? from->object_surplus : to->object_surplus;
+    to->inferred_debt |= from->inferred_debt;
+    to->inferred_count |= from->inferred_count;
+    to->inferred_copies |= from->inferred_copies;
+}
+
+static int merge_share(struct finish *f, struct share *s)
+{
+    struct obs_region *r = f->r;
+
+    add_cost(&f->o->cost[COST_KPAGECOUNT], &s->count_cost);
+    add_cost(&f->o->cost[COST_KPAGEFLAGS], &s->flags_cost);
+    f->o->samples += s->samples;
+    f->o->samples_agreed += s->samples_agreed;
+    if (s->rc < 0 && s->rc != -EAGAIN)
+        *f->err = s->err;
+    if (s->rc < 0)
+        return s->rc;
+    merge_sums(&f->sums, &s->sums);
+    r->runs_cut |= s->cut;
+    for (size_t i = 0; i < s->nruns; i++) {
+        if (r->nruns >= f->o->max_runs) {
+            r->runs_cut = true;
+            break;
+        }
+        if (obs_region_add_run(r, &s->runs[i]) < 0)
+            return err_set(f->err, ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int finish_pages(struct finish *f)
+{
+    uint64_t n = f->m->now.n;
+    int parts = f->o->threads > 1 && n >= SPLIT_PAGES ? 2 : 1, rc = 0;
+    uint64_t half = parts == 2 ? n / 2 : n;
+    struct share s[2] = {{.f = f, .first = 0, .end = half}, {.f = f, .first = half, .end = n}};
+    pthread_t thread;
+    int started = parts == 2 ? pthread_create(&thread, NULL, finish_share, &s[1]) : -1;
+
+    finish_share(&s[0]);
+    if (started == 0)
+        pthread_join(thread, NULL);
+    else if (parts == 2)
+        finish_share(&s[1]);
+    for (int i = 0; i < parts; i++) {
+        int merged = rc == 0 ? merge_share(f, &s[i]) : 0;
+
+        rc = rc < 0 ? rc : merged;
+        free(s[i].runs);
+    }
+    return rc;
 }
 
 static struct value with_inference(uint64_t n, bool inferred)
@@ -440,8 +575,10 @@ static bool risk_doubtful(const struct finish *f)
 {
     if (!f->sums.states[PS_ANON_UNKNOWN])
         return false;
-    if (f->sums.large_unknown || f->sums.huge || !f->entry)
+    if (f->sums.huge || !f->entry)
         return true;
+    if (f->w->pagemap_frames && f->o->caps.have[CAP_DEBT])
+        return true; /* debt is told here for all but large folios */
     if (!f->w->pagemap_frames && !f->o->caps.have[CAP_PAGEMAP_SCAN])
         return true;
     return !f->w->maps.counted || f->entry->kb.thp_eligible;
@@ -500,7 +637,10 @@ static void fill_resident(struct finish *f)
         q[RQ_RESIDENT] = q[RQ_MAPPED]; /* all mapped: nothing left to ask the object for */
     else
         q[RQ_RESIDENT] = value_unknown(why);
-    q[RQ_AT_RISK] = value_known((int64_t)s->at_risk);
+    q[RQ_AT_RISK] = value_known(f->entry && f->entry->shared
+                                    ? 0
+                                    : (int64_t)(s->states[PS_COW] + s->states[PS_OBJECT] +
+                                                s->states[PS_ZERO] + s->backed_none));
     if (risk_doubtful(f))
         q[RQ_AT_RISK] = value_unknown(why_anon_unknown(f) == WHY_ZERO_UNTOLD ? WHY_ZERO_UNTOLD
                                                                              : WHY_LARGE_FOLIO);
@@ -530,11 +670,8 @@ static struct value share_mode(const struct finish *f)
     if (s->backed || s->states[PS_OBJECT] || s->states[PS_COW] || s->states[PS_DEBT])
         return value_known(SM_COW);
     /* Object pages hidden behind private copies: the mapping still lies over an object. */
-    if (f->object && value_is_known(q[RQ_RESIDENT])) {
-        for (uint64_t p = 0; p < f->m->now.n; p++)
-            if (f->m->now.rec[p] & REC_BACKED)
-                return value_known(SM_COW);
-    }
+    if (s->backed_any)
+        return value_known(SM_COW);
     if (f->entry && f->entry->inode && !value_is_known(q[RQ_RESIDENT]))
         return q[RQ_RESIDENT];
     if (s->states[PS_ANON_UNKNOWN])
@@ -711,65 +848,39 @@ static int fill_objects(struct finish *f)
     return layer_runs(f, f->r->nobjects - 1, false);
 }
 
-/* How many lookups of each kind would the region need? */
+/* How many lookups of each kind would the region need? Where huge pages are mapped, all are made:
+ * bit 56 is then the head page's answer. */
 static void decide_inference(struct finish *f)
 {
-    uint64_t single = 0, more = 0;
+    uint64_t single = 0, more = 0, huge = 0;
 
+    if (f->m->now.n <= INFER_PAGES)
+        return;
     for (uint64_t p = 0; p < f->m->now.n; p++) {
-        uint8_t state = state_of(f->m->now.rec[p]);
+        uint8_t rec = f->m->now.rec[p], state = state_of(rec);
 
-        single += state == PS_EXCLUSIVE;
+        single += once(state);
         more += state == PS_COW || state == PS_OBJECT || state == PS_SHARED;
+        huge += rec & REC_HUGE;
     }
-    f->infer_debt = single > INFER_PAGES;
+    if (huge || !f->w->pagemap_frames)
+        return;
+    f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT];
     f->infer_counts = more > INFER_PAGES && f->o->opt.whole_process;
-}
-
-static int with_buffers(struct finish *f, int (*fn)(struct finish *))
-{
-    size_t n = f->m->now.n < FINISH_PAGES ? f->m->now.n : FINISH_PAGES;
-    int rc = -ENOMEM;
-
-    f->frames = malloc(n * sizeof *f->frames + 1);
-    f->answers = malloc(n * sizeof *f->answers + 1);
-    f->pages = malloc(n * sizeof *f->pages + 1);
-    f->counts = malloc(n * sizeof *f->counts + 1);
-    if (f->frames && f->answers && f->pages && f->counts)
-        rc = fn(f);
-    else
-        err_set(f->err, ENOMEM, "out of memory");
-    free(f->frames);
-    free(f->answers);
-    free(f->pages);
-    free(f->counts);
-    return rc;
 }
 
 /* The inferred way first; if a sample disagrees, once more and everything asked. */
 static int tell_pages(struct finish *f)
 {
-    uint8_t *first_told = NULL;
-    uint64_t n = f->m->now.n;
-    int rc;
+    int rc = finish_pages(f);
 
-    if (f->infer_counts || f->infer_debt) {
-        first_told = malloc(n);
-        if (!first_told)
-            return err_set(f->err, ENOMEM, "out of memory");
-        memcpy(first_told, f->m->now.rec, n);
-    }
-    rc = finish_pages(f);
     if (rc == -EAGAIN) {
-        memcpy(f->m->now.rec, first_told, n);
         f->infer_counts = f->infer_debt = false;
         f->sums = (struct sums){0};
-        f->run = (struct page_run){0};
         f->r->nruns = 0;
         f->r->runs_cut = false;
         rc = finish_pages(f);
     }
-    free(first_told);
     return rc;
 }
 
@@ -794,7 +905,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     }
     mark_backed(&f);
     decide_inference(&f);
-    rc = with_buffers(&f, tell_pages);
+    rc = tell_pages(&f);
     if (rc < 0)
         return rc;
     fill_states(&f);

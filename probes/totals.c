@@ -91,8 +91,8 @@ int totals_fill(struct observer *o, struct observation *out, struct err *e)
     enum why why = why_no_frames(o);
     const char *source;
 
-    out->totals[TQ_DISTINCT] = why ? value_unknown(why) : kb(o, o->distinct);
-    out->totals[TQ_DISTINCT_FILE] = why ? value_unknown(why) : kb(o, o->distinct_file);
+    out->totals[TQ_DISTINCT] = why ? value_unknown(why) : kb(o, o->frames.distinct);
+    out->totals[TQ_DISTINCT_FILE] = why ? value_unknown(why) : kb(o, o->frames.distinct_file);
     fill_objects(o, out->totals);
     system_read_meminfo(out->totals, &o->text, &o->cost[COST_MEMINFO]);
     source =

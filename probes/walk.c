@@ -1,7 +1,8 @@
 /* walk: from the page table of one process to tallies, frames and page records.
  *
- *     pagemap words --frames_slot--> slots --> own mappings per frame, sets per process
- *                                      \-----> records of the regions that cover the page
+ *     pagemap words --same as at the last look--> nothing to do
+ *               \--frames_slot--> slots --> own mappings per frame
+ *                                    \----> records of the regions that cover the page
  *
  * Reads windows of up to WALK_PAGES that may span neighbouring entries; entries in which smaps
  * sees nothing are passed over, large and nearly empty ones are searched by PAGEMAP_SCAN. */
@@ -15,6 +16,8 @@
 #define JOIN_GAP 32
 /* An entry above this size with less than 1/16 of it resident is searched instead of read. */
 #define SPARSE_BYTES (64ULL << 20)
+/* Pages compared with the last look at once. */
+#define BLOCK_PAGES 512
 
 struct walk {
     struct observer *o;
@@ -22,7 +25,9 @@ struct walk {
     size_t entry; /* index */
     const struct map_entry *e;
     struct seen_object *object; /* behind the entry, if it is tracked */
-    bool own;                   /* pss_is_own */
+    bool file;                  /* page cache of a file behind it */
+    uint8_t kind;               /* FRAME_OWN or 0 */
+    uint64_t tag;               /* WORD_*, for every word of the entry */
     uint64_t from, to;          /* addresses in o->words */
     struct err *err;
     bool told; /* err has the message of what went wrong */
@@ -104,6 +109,11 @@ struct scan_cursor {
     const struct scan_range *at, *end;
 };
 
+static struct scan_cursor scan_begin(const struct walk *k)
+{
+    return (struct scan_cursor){k->o->scans, k->o->scans + k->o->nscans};
+}
+
 static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
 {
     while (c->at < c->end && c->at->end <= addr)
@@ -111,83 +121,118 @@ static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
     return c->at < c->end && c->at->start <= addr ? c->at->categories : 0;
 }
 
-/* One frame more for this process; the first process to have it makes it distinct. */
-static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
+static bool is_zero_page(const struct walk *k, uint64_t word, uint64_t categories)
 {
-    struct observer *o = k->o;
-
-    *slot = frames_slot(&o->frames, PM_FRAME(word));
-    if (!*slot || frame_set_reserve(&k->w->frames, *slot) < 0)
-        return err_set(k->err, ENOMEM, "out of memory for %u page frames", o->frames.n);
-    frame_set_add(&k->w->frames, *slot);
-    if (o->frames.own[*slot] == 0) {
-        o->distinct++;
-        if ((word & PM_FILE) && k->e->inode && !is_shmem_dev(o, k->e->dev))
-            o->distinct_file++;
-        o->distinct_own += k->own;
-    }
-    if (o->frames.own[*slot] < UINT16_MAX)
-        o->frames.own[*slot]++;
-    return 0;
+    return present(word) && !(word & PM_FILE) &&
+           ((k->w->pagemap_frames && PM_FRAME(word) == k->o->zero_frame) ||
+            (categories & SCAN_ZERO));
 }
 
 /* Object pages in somebody's page table, and object pages that a mapping can still show. */
-static void mark_object(struct walk *k, uint64_t addr, uint64_t word)
+static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
 {
     struct seen_object *object = k->object;
     uint64_t page = (addr - k->e->start + k->e->offset) / k->o->page_size;
 
-    if (page >= object->npages)
-        return;
-    if (present(word) && (word & PM_FILE))
-        bit_set(object->mapped, page);
-    if (k->e->shared || !(present(word) || swapped(word)) || (word & PM_FILE))
-        bit_set(object->visible, page);
+    for (uint64_t i = 0; i < n && page < object->npages; i++, page++) {
+        uint64_t word = words[i];
+
+        if (present(word) && (word & PM_FILE))
+            bit_set(object->mapped, page);
+        if (k->e->shared || !(present(word) || swapped(word)) || (word & PM_FILE))
+            bit_set(object->visible, page);
+    }
 }
 
-/* Tallies and frames of n pages from addr on; o->slots gets their slots (0: no frame) and the
- * zero page is marked in the words by clearing its frame. */
-static int count_pages(struct walk *k, uint64_t addr, uint64_t *words, uint64_t n, uint32_t *slots)
+/* Sums over all pages of the entry; a plain loop, so that the compiler makes it fast. */
+static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
 {
+    uint64_t all = 0, single = 0, file = 0, swap = 0, zero = 0, zero_single = 0;
+    uint64_t zero_word = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
     struct tally *t = &k->w->tallies[k->entry];
-    struct scan_cursor scan = {k->o->scans, k->o->scans + k->o->nscans};
-    bool frames = k->w->pagemap_frames;
+    struct scan_cursor scan = scan_begin(k);
 
-    for (uint64_t i = 0; i < n; i++, addr += k->o->page_size) {
-        uint64_t word = words[i];
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t word = words[i], here = word >> 63;
+
+        all += here;
+        single += here & (word >> 56);
+        file += here & (word >> 61);
+        swap += (word >> 62) & ~(word >> 58) & ~here & 1;
+        zero += here & ~(word >> 61) & (PM_FRAME(word) == zero_word);
+    }
+    for (uint64_t i = 0; k->o->nscans && i < n; i++)
+        if (is_zero_page(k, words[i], categories_at(&scan, addr + i * k->o->page_size)) &&
+            PM_FRAME(words[i]) != zero_word) {
+            zero++;
+            zero_single += (words[i] & PM_EXCLUSIVE) != 0;
+        }
+    t->present += all - zero;
+    t->single += single - zero_single;
+    t->file += file;
+    t->swapped += swap;
+    t->zero += zero;
+}
+
+static uint8_t frame_file(const struct walk *k, uint64_t word)
+{
+    return (word & PM_FILE) && k->file ? FRAME_FILE : 0;
+}
+
+/* The slot of a present page's frame; 0 where frames are hidden. */
+static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
+{
+    struct observer *o = k->o;
+
+    *slot = 0;
+    if (!k->w->pagemap_frames)
+        return 0;
+    *slot = frames_slot(&o->frames, PM_FRAME(word));
+    if (!*slot)
+        return err_set(k->err, ENOMEM, "out of memory for %u page frames", o->frames.n);
+    return 0;
+}
+
+/* A page of the process that no region covers: remembered only to be taken back. */
+static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+{
+    struct scan_cursor scan = scan_begin(k);
+    struct watched *w = k->w;
+
+    for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
+        uint64_t categories = k->o->nscans ? categories_at(&scan, addr + i * k->o->page_size) : 0;
+        uint32_t slot;
         int rc;
 
-        slots[i] = 0;
-        if (k->object)
-            mark_object(k, addr, word);
-        if (!present(word)) {
-            t->swapped += swapped(word);
+        if (!present(words[i]) || is_zero_page(k, words[i], categories))
             continue;
-        }
-        if (!(word & PM_FILE) && ((frames && PM_FRAME(word) == k->o->zero_frame) ||
-                                  (k->o->nscans && (categories_at(&scan, addr) & SCAN_ZERO)))) {
-            t->zero++;
-            words[i] &= ~PM_FRAME(word);
-            slots[i] = UINT32_MAX; /* the zero page, for fill_records */
-            continue;
-        }
-        t->present++;
-        t->file += (word & PM_FILE) != 0;
-        t->single += (word & PM_EXCLUSIVE) != 0;
-        if (frames && (rc = count_frame(k, word, &slots[i])) < 0)
+        rc = count_frame(k, words[i], &slot);
+        if (rc < 0)
             return rc;
+        if (w->nloose == w->loose_cap) {
+            size_t cap = w->loose_cap ? w->loose_cap * 2 : 512;
+            uint32_t *grown = realloc(w->loose, cap * sizeof *grown);
+
+            if (!grown)
+                return err_set(k->err, ENOMEM, "out of memory");
+            w->loose = grown;
+            w->loose_cap = cap;
+        }
+        frames_add(&k->o->frames, slot, k->kind | frame_file(k, words[i]));
+        w->loose[w->nloose++] = slot;
+        w->changed = true;
     }
     return 0;
 }
 
 /* What the word alone tells; counts and flags of the frame refine it (region.c). */
-static uint8_t first_state(const struct walk *k, uint64_t word, uint32_t slot)
+static uint8_t first_state(const struct walk *k, uint64_t word, uint64_t categories)
 {
     if (!present(word))
         return swapped(word) ? PS_SWAPPED : PS_NONE;
-    if (slot == UINT32_MAX)
+    if (is_zero_page(k, word, categories))
         return PS_ZERO;
-    if (k->e->shared)
+    if (word & WORD_SHARED)
         return PS_SHARED;
     if (word & PM_FILE)
         return PS_OBJECT;
@@ -196,33 +241,141 @@ static uint8_t first_state(const struct walk *k, uint64_t word, uint32_t slot)
     return k->w->pagemap_frames || k->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
 }
 
-static int fill_records(struct walk *k, struct memory *m, uint64_t addr, const uint64_t *words,
-                        uint64_t n, const uint32_t *slots)
+/* One page of a region that is not as it was. */
+static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t word,
+                       uint64_t categories)
 {
-    struct scan_cursor scan = {k->o->scans, k->o->scans + k->o->nscans};
-    uint64_t page_size = k->o->page_size, end = addr + n * page_size, i, to;
+    struct frames *frames = &k->o->frames;
+    uint32_t old = m->now.slot[page], slot = 0;
+    uint8_t rec = first_state(k, word, categories);
+    int rc;
 
-    if (m->start >= end || m->end <= addr)
-        return 0;
-    i = m->start > addr ? (m->start - addr) / page_size : 0;
-    to = m->end < end ? n - (end - m->end) / page_size : n;
-    for (; i < to; i++) {
-        uint64_t page = (addr + i * page_size - m->start) / page_size;
-        uint8_t rec = first_state(k, words[i], slots[i]);
+    if (present(word) && (rec & REC_STATE) != PS_ZERO) {
+        rc = count_frame(k, word, &slot);
+        if (rc < 0)
+            return rc;
+        if (slot && !m->shadow)
+            frames_add(frames, slot, k->kind | frame_file(k, word));
+        if (slot)
+            frames_label(frames, slot);
+        if ((categories & SCAN_HUGE) || (k->e && k->e->flags & 1u << VMF_HUGETLB))
+            rec |= REC_HUGE;
+    }
+    if (old && !m->shadow)
+        frames_drop(frames, old);
+    if (!m->valid || slot == old)
+        rec |= REC_FRESH;
+    m->now.slot[page] = slot;
+    m->now.rec[page] = rec;
+    m->now.word[page] = word;
+    k->w->changed = true;
+    return 0;
+}
 
-        if (present(words[i]) && (k->e->flags & 1u << VMF_HUGETLB))
-            rec |= REC_HUGE;
-        if (k->o->nscans && (categories_at(&scan, addr + i * page_size) & SCAN_HUGE))
-            rec |= REC_HUGE;
-        m->now.rec[page] = rec;
-        m->now.slot[page] = slots[i] == UINT32_MAX ? 0 : slots[i];
-        if (m->now.slot[page]) {
-            if (frame_set_reserve(&k->w->region_frames, slots[i]) < 0)
-                return err_set(k->err, ENOMEM, "out of memory");
-            frame_set_add(&k->w->region_frames, slots[i]);
+/* Pages [first, first + n) of a region; blocks that are as they were are passed over. */
+static int walk_region(struct walk *k, struct memory *m, uint64_t first, const uint64_t *words,
+                       uint64_t n)
+{
+    struct scan_cursor scan = scan_begin(k);
+    bool scanned = k->o->nscans > 0;
+    int rc = 0;
+
+    for (uint64_t done = 0, block; done < n && rc == 0; done += block) {
+        const uint64_t *old = m->now.word + first + done, *new = words + done;
+
+        block = n - done < BLOCK_PAGES ? n - done : BLOCK_PAGES;
+        if (m->valid && !scanned && memcmp(old, new, block * sizeof *new) == 0)
+            continue;
+        for (uint64_t i = 0; i < block && rc == 0; i++) {
+            uint64_t page = first + done + i;
+
+            if (m->valid && !scanned && old[i] == new[i])
+                continue;
+            rc = change_page(k, m, page, new[i],
+                             scanned ? categories_at(&scan, m->start + page * k->o->page_size) : 0);
         }
     }
-    return 0;
+    return rc;
+}
+
+/* Pages of a region that the walk has not come across: nothing is mapped there. */
+static int walk_gap(struct walk *k, struct memory *m, uint64_t to)
+{
+    static const uint64_t nothing[BLOCK_PAGES];
+    size_t nscans = k->o->nscans;
+    int rc = 0;
+
+    k->o->nscans = 0;
+    while (m->walked < to && rc == 0) {
+        uint64_t n = to - m->walked < BLOCK_PAGES ? to - m->walked : BLOCK_PAGES;
+
+        rc = walk_region(k, m, m->walked, nothing, n);
+        m->walked += n;
+    }
+    k->o->nscans = nscans;
+    return rc;
+}
+
+/* The part of a window that lies in one region. */
+static int walk_part(struct walk *k, struct memory *m, uint64_t addr, const uint64_t *words,
+                     uint64_t n)
+{
+    uint64_t page = (addr - m->start) / k->o->page_size;
+    int rc = walk_gap(k, m, page);
+
+    if (rc == 0)
+        rc = walk_region(k, m, page, words, n);
+    m->walked = page + n;
+    return rc;
+}
+
+/* Index of the first region, by address, that may reach behind addr. */
+static size_t first_region(const struct watched *w, uint64_t addr)
+{
+    size_t low = 0, high = w->nmemories;
+
+    if (w->shadows)
+        return 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->by_start[middle]->end <= addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A window of n pages from addr on, all of one entry: regions in order, and what lies between. */
+static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
+{
+    uint64_t ps = k->o->page_size, end = addr + n * ps, at = addr;
+    int rc = 0;
+
+    count_words(k, addr, words, n);
+    if (k->object)
+        mark_object(k, addr, words, n);
+    for (uint64_t i = 0; k->tag && i < n; i++)
+        words[i] |= k->tag;
+    for (size_t i = first_region(k->w, addr); i < k->w->nmemories && rc == 0; i++) {
+        struct memory *m = k->w->by_start[i];
+        uint64_t from = m->start > addr ? m->start : addr, to = m->end < end ? m->end : end;
+
+        if (m->start >= end)
+            break;
+        if (from >= to)
+            continue;
+        if (!m->shadow && from > at)
+            rc = count_loose(k, at, words + (at - addr) / ps, (from - at) / ps);
+        if (!m->shadow)
+            at = to;
+        if (rc == 0)
+            rc = walk_part(k, m, from, words + (from - addr) / ps, (to - from) / ps);
+    }
+    if (rc == 0 && at < end)
+        rc = count_loose(k, at, words + (at - addr) / ps, (end - at) / ps);
+    return rc;
 }
 
 static int walk_range(struct walk *k, uint64_t start, uint64_t end)
@@ -232,9 +385,7 @@ static int walk_range(struct walk *k, uint64_t start, uint64_t end)
         int rc = words_at(k, start, end, &words, &n);
 
         if (rc == 0)
-            rc = count_pages(k, start, words, n, k->o->slots);
-        for (size_t i = 0; i < k->w->nmemories && rc == 0; i++)
-            rc = fill_records(k, k->w->memories[i], start, words, n, k->o->slots);
+            rc = walk_window(k, start, words, n);
         if (rc < 0) {
             k->told = true;
             return rc;
@@ -312,6 +463,32 @@ static int walk_entry(struct walk *k)
     return rc;
 }
 
+/* The frames of the process as sets, for the sharing of pairs. */
+static int make_sets(struct walk *k)
+{
+    struct watched *w = k->w;
+    uint32_t last = k->o->frames.n;
+
+    if (!w->pagemap_frames || !(w->changed || !w->frames.words))
+        return 0;
+    if (frame_set_reserve(&w->frames, last) < 0 || frame_set_reserve(&w->region_frames, last) < 0)
+        return err_set(k->err, ENOMEM, "out of memory");
+    frame_set_clear(&w->frames);
+    frame_set_clear(&w->region_frames);
+    for (size_t i = 0; i < w->nmemories; i++) {
+        const struct records *r = &w->memories[i]->now;
+
+        for (uint64_t p = 0; p < r->n; p++)
+            frame_set_add(&w->region_frames, r->slot[p]);
+    }
+    if (w->region_frames.words)
+        w->region_frames.words[0] &= ~1ULL; /* slot 0 is none */
+    memcpy(w->frames.words, w->region_frames.words, w->region_frames.nwords * sizeof(uint64_t));
+    for (size_t i = 0; i < w->nloose; i++)
+        frame_set_add(&w->frames, w->loose[i]);
+    return 0;
+}
+
 int walk_process(struct observer *o, struct watched *w, struct err *e)
 {
     struct walk k = {.o = o, .w = w, .err = e};
@@ -322,9 +499,17 @@ int walk_process(struct observer *o, struct watched *w, struct err *e)
     for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
         k.e = &w->maps.entries[k.entry];
         k.object = k.e->inode ? object_find(o, k.e->dev, k.e->inode) : NULL;
-        k.own = pss_is_own(o, k.e);
+        k.file = k.e->inode && !is_shmem_dev(o, k.e->dev);
+        k.kind = pss_is_own(o, k.e) ? FRAME_OWN : 0;
+        k.tag = (k.e->shared ? WORD_SHARED : 0) | (k.kind ? WORD_OWN : 0);
         if (wanted(&k))
             rc = walk_entry(&k);
     }
+    for (size_t i = 0; i < w->nmemories && rc >= 0; i++) {
+        rc = walk_gap(&k, w->memories[i], w->memories[i]->now.n);
+        w->memories[i]->valid |= rc >= 0;
+    }
+    if (rc >= 0)
+        rc = make_sets(&k);
     return rc;
 }

@@ -32,7 +32,9 @@ void watched_free(struct watched *w)
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
     free(w->tallies);
+    free(w->loose);
     free(w->memories);
+    free(w->by_start);
     free(w->actor);
     free(w);
 }
@@ -47,8 +49,18 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
 
 bool watched_observes(const struct watched *w, const struct map_entry *e)
 {
-    for (size_t i = 0; i < w->nmemories; i++)
-        if (w->memories[i]->start < e->end && e->start < w->memories[i]->end)
+    size_t low = 0, high = w->nmemories;
+
+    while (low < high && !w->shadows) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->by_start[middle]->end <= e->start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i < w->nmemories && w->by_start[i]->start < e->end; i++)
+        if (w->by_start[i]->end > e->start)
             return true;
     return false;
 }
@@ -202,6 +214,8 @@ int watched_read(struct observer *o, struct watched *w, struct err *e)
         return gone(w, e); /* the number now belongs to another process */
     w->start_time = w->now.start_time;
     w->minflt_at_start = value_is_known(w->now.minflt) ? w->now.minflt.n : -1;
+    w->quiet = w->minflt_at_start >= 0 && value_is_known(w->minflt_before) &&
+               w->minflt_before.n == w->minflt_at_start;
     rc = read_maps(o, w, e);
     if (rc < 0)
         return rc;
@@ -212,8 +226,6 @@ int watched_read(struct observer *o, struct watched *w, struct err *e)
         footprint_from_maps(&w->now, &w->maps);
     if (read_text(o, w->status_fd, COST_STATUS) == 0)
         footprint_from_status(&w->now, &o->text);
-    frame_set_clear(&w->frames);
-    frame_set_clear(&w->region_frames);
     return reset_tallies(w, e);
 }
 
