@@ -71,6 +71,7 @@ static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
 
 static void release_slots(struct frames *f)
 {
+    bulk_free(f->number, f->cap * sizeof *f->number);
     bulk_free(f->label, f->cap * sizeof *f->label);
     bulk_free(f->own, f->cap * sizeof *f->own);
     bulk_free(f->kind, f->cap * sizeof *f->kind);
@@ -78,31 +79,30 @@ static void release_slots(struct frames *f)
 
 static int grow_slots(struct frames *f)
 {
-    uint32_t cap = f->cap ? f->cap * 2 : 1024;
+    struct frames grown = {.cap = f->cap ? f->cap * 2 : 1024};
 
-    struct frames grown = *f;
-
-    if (cap < f->cap)
+    if (grown.cap < f->cap)
         return -ENOMEM;
-    grown.label = bulk_alloc(cap * sizeof *f->label);
-    grown.own = bulk_alloc(cap * sizeof *f->own);
-    grown.kind = bulk_alloc(cap * sizeof *f->kind);
-    if (!grown.label || !grown.own || !grown.kind) {
-        bulk_free(grown.label, cap * sizeof *f->label);
-        bulk_free(grown.own, cap * sizeof *f->own);
-        bulk_free(grown.kind, cap * sizeof *f->kind);
+    grown.number = bulk_alloc(grown.cap * sizeof *f->number);
+    grown.label = bulk_alloc(grown.cap * sizeof *f->label);
+    grown.own = bulk_alloc(grown.cap * sizeof *f->own);
+    grown.kind = bulk_alloc(grown.cap * sizeof *f->kind);
+    if (!grown.number || !grown.label || !grown.own || !grown.kind) {
+        release_slots(&grown);
         return -ENOMEM;
     }
     if (f->cap) {
+        memcpy(grown.number, f->number, f->cap * sizeof *f->number);
         memcpy(grown.label, f->label, f->cap * sizeof *f->label);
         memcpy(grown.own, f->own, f->cap * sizeof *f->own);
         memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
     }
     release_slots(f);
+    f->number = grown.number;
     f->label = grown.label;
     f->own = grown.own;
     f->kind = grown.kind;
-    f->cap = cap;
+    f->cap = grown.cap;
     return 0;
 }
 
@@ -118,7 +118,15 @@ uint32_t frames_slot(struct frames *f, uint64_t number)
         return *slot;
     if (f->n + 1 >= f->cap && grow_slots(f) < 0)
         return 0;
-    return *slot = ++f->n;
+    f->number[++f->n] = number;
+    return *slot = f->n;
+}
+
+void frames_forget_owners(struct frames *f)
+{
+    if (f->own)
+        memset(f->own, 0, (f->n + 1) * sizeof *f->own);
+    f->distinct = f->distinct_file = f->distinct_own = 0;
 }
 
 void frames_release(struct frames *f)

@@ -10,7 +10,7 @@
  * own counts the mappings by the run's own processes, from look to look: a page that changed
  * takes its old frame's count back and gives one to the new; what did not change costs nothing.
  *
- * Owns: about 11 bytes per frame met. Never forgets one: a frame keeps its label for the run,
+ * Owns: about 19 bytes per frame met. Never forgets one: a frame keeps its label for the run,
  * also when the kernel gives it to other memory later. Lifetime: frames_release. */
 #ifndef PROBES_FRAMES_H
 #define PROBES_FRAMES_H
@@ -28,10 +28,11 @@ struct frames {
     struct frame_chunk **table; /* open addressing, power of two */
     uint32_t ntable, nchunks;
     struct frame_chunk *last;
-    uint32_t *label; /* by slot: F number, 0 none yet */
-    uint16_t *own;   /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */
-    uint8_t *kind;   /* by slot: FRAME_* of its first mapping */
-    uint32_t n, cap; /* slots in use (slot 0 is none) */
+    uint64_t *number; /* by slot: the kernel's frame number */
+    uint32_t *label;  /* by slot: F number, 0 none yet */
+    uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */
+    uint8_t *kind;    /* by slot: FRAME_* of its first mapping */
+    uint32_t n, cap;  /* slots in use (slot 0 is none) */
     uint32_t labels;
     uint64_t distinct, distinct_file, distinct_own; /* frames that somebody maps */
 };
@@ -39,6 +40,8 @@ struct frames {
 
 /* Slot of a frame number, made if it is new; 0 without memory. */
 uint32_t frames_slot(struct frames *f, uint64_t number);
+/* Nobody maps anything any more. */
+void frames_forget_owners(struct frames *f);
 void frames_release(struct frames *f);
 
 /* F number of a slot, given now if it has none. */
