@@ -82,7 +82,8 @@ void section_published(struct doc *d)
         d, "db/report/published-ool.sql", ool_columns,
         "### Out-of-line transfers: eight cases\n\nSeen from the receiver. The published "
         "programs asked for purgeable memory; what XNU's own rules predict for ordinary memory "
-        "other column.");
+        "stands beside it. Same or differs: against what was published, or for ordinary "
+        "memory (GNU Mach has no other) against the prediction.");
     table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
     table_of(d, "db/report/published-all.sql", all_columns,
              "### The other published values, and each one that differs");

@@ -31,7 +31,8 @@ FROM told AS a
            FROM (SELECT case_name, 1 AS part, '' AS backend, 0 AS nr, reason AS line
                  FROM told WHERE memory = 'purgeable' AND reason IS NOT NULL
                  UNION ALL
-                 SELECT o.case_name, 2, '', 0, iif(o.reason LIKE 'ordinary memory%', '', 'ordinary memory: ') || o.reason
+                 SELECT o.case_name, 2, '', 0,
+                        iif(o.reason LIKE 'ordinary memory%', '', 'ordinary memory: ') || o.reason
                  FROM told AS o JOIN told AS p ON p.case_name = o.case_name AND p.memory = 'purgeable'
                  WHERE o.memory = 'ordinary' AND o.reason <> p.reason
                  UNION ALL
