@@ -268,7 +268,8 @@ static void find_mapped(struct doc *d, const struct selection *runs)
     if (n > LISTED)
         doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
     if (n > 0)
-        doc_say(d, ". The footprint of that process does not count them, yet the pages are there.\n");
+        doc_say(d,
+                ". The footprint of that process does not count them, yet the pages are there.\n");
     doc_fail(d, query_close(&q));
 }
 

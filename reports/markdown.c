@@ -121,19 +121,31 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
     }
 }
 
+/* One run below its scenario's heading. A watch has too many steps to read them all. */
+static void run_section(struct doc *d, const char *run_id, char **last)
+{
+    struct history h;
+    bool watch;
+
+    if (doc_fail(d, history_load(&h, d->db, run_id, HISTORY_RUN, 0, 0, d->e)))
+        return;
+    watch = strcmp(h.scenario, "watch") == 0;
+    scenario_heading(d, &h, last);
+    if (watch)
+        section_watch(d, &h);
+    history_release(&h);
+    if (watch || doc_fail(d, history_load(&h, d->db, run_id, HISTORY_PAGES, 0, 0, d->e)))
+        return;
+    section_run(d, &h);
+    history_release(&h);
+}
+
 static void runs_sections(struct doc *d, const struct selection *runs)
 {
     char *last = NULL;
 
-    for (size_t i = 0; i < runs->n && d->rc == 0; i++) {
-        struct history h;
-
-        if (doc_fail(d, history_load(&h, d->db, runs->ids[i], HISTORY_PAGES, 0, 0, d->e)))
-            break;
-        scenario_heading(d, &h, &last);
-        section_run(d, &h);
-        history_release(&h);
-    }
+    for (size_t i = 0; i < runs->n && d->rc == 0; i++)
+        run_section(d, runs->ids[i], &last);
     free(last);
 }
 
