@@ -27,7 +27,7 @@ hold() {
     exec 3>in
     for step in $(seq "$1"); do
         for _ in $(seq 200); do
-            grep -q "step $step of" err && break
+            grep -qs "step $step of" err && break
             sleep 0.02
         done
         [ "$step" -eq "$1" ] || echo >&3
@@ -47,8 +47,14 @@ keeper() { ours | while read -r p; do ! grep -qz -- --keeper "/proc/$p/cmdline" 
 last() { sqlite3 t.db "SELECT $1 FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1"; }
 steps_of_last() { sqlite3 t.db "SELECT max(step) FROM footprint WHERE run_id = (SELECT run_id FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1)"; }
 
+# A kill is not instantaneous: until the process is a zombie, or gone.
+kill_now() {
+    kill -9 "$1"
+    while [ -e "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; do sleep 0.01; done
+}
+
 hold 4
-kill -9 "$(actor_nr 2)"
+kill_now "$(actor_nr 2)"
 go_on
 ok "a killed actor: exit 4" test $status -eq 4
 ok "it is named, with the signal or that it is gone" grep -Eq "actor 'child' \(pid [0-9]+\) (is gone|was killed by signal 9)" err
@@ -64,7 +70,7 @@ ok "its state is named" grep -q "gave no answer within .* ms; its state is T (st
 ok "the stopped process does not stay" gone
 
 hold 4
-kill -9 "$(keeper)"
+kill_now "$(keeper)"
 go_on
 ok "a killed keeper: exit 4" test $status -eq 4
 ok "it is named" grep -q "the keeper process" err
