@@ -16,6 +16,9 @@ for more in fork-debt fork-zero ool-write ool-options; do
     [ -f "lab/scenarios/$more.json" ] || continue
     run "$more" >"$out/$more.txt" || { echo "$more: exit status $?" >&2; status=1; }
 done
+if [ -f build/gnumach/guest ]; then
+    run fork-write ool-write ool-options --backend gnumach >"$out/gnumach.txt" || { echo "gnumach: exit status $?" >&2; status=1; }
+fi
 build/cowlab report --db "$out/cowlab.db" -o "$out/report.md"
 cat <<END
 
