@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,15 +44,33 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+/* All actors of a run stay on one CPU. A new page waits in a batch of the CPU that made it until
+ * the kernel puts it on its LRU list, and the batch holds a reference; a write on another CPU then
+ * takes the page for shared and copies what it could have kept (mm/memory.c,
+ * wp_can_reuse_anon_folio: lru_add_drain reaches the own CPU only). On one CPU the outcome of a
+ * write depends on nothing but the steps. Without permission to pin, the actors go unpinned. */
+static void pin_to_one_cpu(int cpu)
+{
+    cpu_set_t set;
+
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
 /* Between fork and exec, in the child: into the group, out of the lab's descriptors. Returns only
  * when the program could not be started. */
-static void become(struct actor_group *g, int keep_fd, bool join, char *const argv[])
+static void become(struct actor_group *g, int keep_fd, bool actor, char *const argv[])
 {
     sigset_t none;
 
     if (setpgid(0, g->keeper) < 0)
         _exit(126); /* the group is gone, and with it the run */
-    if (join && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
+    if (actor)
+        pin_to_one_cpu(g->cpu);
+    if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
         _exit(125);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -111,6 +130,7 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
 
     memset(g, 0, sizeof *g);
     g->opt = opt;
+    g->cpu = sched_getcpu();
     g->keeper_pipe = g->keeper_pidfd = g->helper_pidfd = -1;
     rc = find_program("cowlab-actor", "COWLAB_ACTOR", g->program, sizeof g->program, e);
     if (rc < 0)

@@ -34,6 +34,7 @@ struct actor_group {
     int helper_pidfd; /* the run's name server, or -1 */
     struct actor_process *actors;
     size_t nactors;
+    int cpu; /* that all actors run on; -1 unknown */
     uint64_t seq;
 };
 
