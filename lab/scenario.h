@@ -98,6 +98,9 @@ struct step {
     bool expect_timeout;        /* receive: no message must come within timeout_ms */
     struct message_part *parts; /* send, reply */
     size_t nparts;
+    struct message_part *arrives; /* receive: the parts of the message that comes, in order; their
+                                     regions become the receiver's */
+    size_t narrives;
 
     char *published; /* key of the published row that this step reproduces, or NULL */
     struct expectation *expect;

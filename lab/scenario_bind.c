@@ -9,6 +9,8 @@
 /* Most parameters, and most columns. */
 #define MAX_BINDINGS 60
 #define MAX_CASES 1000
+/* page_size and backend */
+#define NBUILTIN 2
 
 /* A parameter or column name: no '-', which would be a minus in an expression. */
 static int check_binding_name(const struct reader *r, const cJSON *at, const char *name)
@@ -184,12 +186,12 @@ static int check_settings(const struct reader *r, const struct param_setting *se
     const char *names[MAX_BINDINGS];
     size_t nnames = 0;
 
-    for (size_t i = 1; i < r->params.n; i++)
+    for (size_t i = NBUILTIN; i < r->params.n; i++)
         names[nnames++] = r->params.at[i].name;
     for (size_t i = 0; i < n; i++) {
         const struct binding *b = find_binding(r, settings[i].name, strlen(settings[i].name));
 
-        if (b && b != &r->params.at[0])
+        if (b && b >= &r->params.at[NBUILTIN])
             continue;
         if (nnames == 0)
             return err_set(r->e, EINVAL, "no parameter '%.60s': the scenario has none",
@@ -208,16 +210,17 @@ int bind_params(struct reader *r, const cJSON *params, const struct param_settin
 
     if (rc < 0)
         return rc;
-    r->params.at = calloc(MAX_BINDINGS + 1, sizeof *r->params.at);
+    r->params.at = calloc(MAX_BINDINGS, sizeof *r->params.at);
     if (!r->params.at)
         return no_memory(r);
     r->params.at[r->params.n++] =
         (struct binding){"page_size", {SCALAR_INT, (int64_t)r->page_size, NULL}};
+    r->params.at[r->params.n++] = (struct binding){"backend", {SCALAR_TEXT, 0, r->backend}};
     cJSON_ArrayForEach (def, params) {
         struct scalar v = {SCALAR_INT, 0, NULL};
 
         if (r->params.n == MAX_BINDINGS)
-            return fail_at_key(r, def, "more than %d parameters", MAX_BINDINGS - 1);
+            return fail_at_key(r, def, "more than %d parameters", MAX_BINDINGS - NBUILTIN);
         rc = check_binding_name(r, def, def->string);
         if (rc == 0)
             rc = read_param(r, def, settings, nsettings, &v);
@@ -230,12 +233,12 @@ int bind_params(struct reader *r, const cJSON *params, const struct param_settin
 
 int copy_params(const struct reader *r, struct plan *p)
 {
-    if (r->params.n == 1)
+    if (r->params.n == NBUILTIN)
         return 0;
-    p->params = calloc(r->params.n - 1, sizeof *p->params);
+    p->params = calloc(r->params.n - NBUILTIN, sizeof *p->params);
     if (!p->params)
         return no_memory(r);
-    for (size_t i = 1; i < r->params.n; i++) {
+    for (size_t i = NBUILTIN; i < r->params.n; i++) {
         const struct binding *b = &r->params.at[i];
         struct plan_param *param = &p->params[p->nparams++];
         char buf[64];

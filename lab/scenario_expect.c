@@ -18,9 +18,10 @@ struct key {
 
 static const struct word asked_words[] = {
     {1, "virtual", NULL}, {2, "physical", NULL}, {0, NULL, NULL}};
-static const struct word done_words[] = {{1, "virtual", NULL}, {2, "physical", NULL},
-                                         {3, "shared", NULL},  {4, "copied", NULL},
-                                         {5, "moved", NULL},   {0, NULL, NULL}};
+static const struct word done_words[] = {
+    {1, "virtual", NULL}, {2, "physical", NULL}, {3, "shared", NULL},
+    {4, "copied", NULL},  {5, "moved", NULL},    {6, "made", NULL},
+    {7, "right", NULL},   {8, "null", NULL},     {0, NULL, NULL}};
 static const struct word part_words[] = {{1, "port", NULL},
                                          {2, "ool", NULL},
                                          {3, "ool_ports", NULL},

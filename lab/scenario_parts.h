@@ -46,7 +46,7 @@ struct reader {
     struct err *e;
     const char *backend;
     uint64_t page_size;
-    struct bindings params;  /* page_size first */
+    struct bindings params;  /* page_size and backend first */
     struct bindings columns; /* of the case in hand */
     struct bindings counts;  /* what writes and reads counted so far, for expectations */
     const char *case_name;   /* the case in hand, or NULL: named in messages */

@@ -437,15 +437,21 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out)
     return rc;
 }
 
+static void parts_release(struct message_part *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(parts[i].region);
+        free(parts[i].case_name);
+    }
+    free(parts);
+}
+
 void step_release(struct step *s)
 {
-    for (size_t i = 0; i < s->nparts; i++) {
-        free(s->parts[i].region);
-        free(s->parts[i].case_name);
-    }
+    parts_release(s->parts, s->nparts);
+    parts_release(s->arrives, s->narrives);
     for (size_t i = 0; i < s->nexpect; i++)
         expectation_release(&s->expect[i]);
-    free(s->parts);
     free(s->expect);
     free(s->actor);
     free(s->case_name);

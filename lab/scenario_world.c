@@ -52,6 +52,8 @@ struct actor {
 struct message {
     size_t from, to;
     bool ool, reply, want_reply;
+    const struct message_part *parts; /* the sending step's */
+    size_t nparts;
     struct regions regions;
 };
 
@@ -551,9 +553,11 @@ static int need_receiver(struct doing *x, size_t *to, bool *full)
 static int send_region(struct doing *x, struct message *m, struct region *from, uint64_t offset,
                        uint64_t bytes, bool physical, bool deallocate)
 {
-    uint64_t page = x->r->page_size, first = offset / page;
-    uint64_t pages = bytes ? (offset + bytes - 1) / page - first + 1 : 0;
-    bool whole = pages == from->pages;
+    /* Mach keeps the offset in the page, and with it a page more; the layer on Linux does not. */
+    uint64_t page = x->r->page_size, spanned = (offset % page + bytes + page - 1) / page;
+    bool keeps_offset = strcmp(x->r->backend, "linux") != 0;
+    uint64_t pages = keeps_offset ? spanned : (bytes + page - 1) / page;
+    bool whole = spanned == from->pages;
     struct region copy = {from->name, from->case_name, pages, bytes,       MK_ORDINARY,
                           3,          INH_COPY,        false, from->family};
     struct family f = {1, false, pages, 0, pages};
@@ -561,7 +565,7 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
 
     if (bytes == 0)
         return 0;
-    if (!physical && whole && from->kind == MK_ORDINARY)
+    if (!physical && bytes == from->pages * page && from->kind == MK_ORDINARY)
         x->w->families[from->family].holders++; /* a virtual copy */
     else
         rc = new_family(x->r, x->w, &f, &copy.family);
@@ -622,6 +626,8 @@ static int send_parts(struct doing *x, struct message *m)
 {
     const cJSON *parts = arg(x, "parts");
 
+    m->parts = x->s->parts;
+    m->nparts = x->s->nparts;
     for (size_t i = 0; i < x->s->nparts; i++) {
         struct message_part *part = &x->s->parts[i];
         const cJSON *node = cJSON_GetArrayItem(parts, (int)i), *at;
@@ -711,10 +717,32 @@ static int take_message(struct doing *x, struct message *m)
     return 0;
 }
 
+/* Tells the step what will arrive. */
+static int copy_parts(struct doing *x, const struct message *m)
+{
+    struct step *s = x->s;
+    int rc = 0;
+
+    s->arrives = calloc(m->nparts + 1, sizeof *s->arrives);
+    if (!s->arrives)
+        return no_memory(x->r);
+    for (; s->narrives < m->nparts && rc == 0; s->narrives++) {
+        struct message_part *part = &s->arrives[s->narrives];
+
+        *part = m->parts[s->narrives];
+        part->region = part->case_name = NULL;
+        rc = copy_text(x->r, &part->region, m->parts[s->narrives].region);
+        if (rc == 0)
+            rc = copy_text(x->r, &part->case_name, m->parts[s->narrives].case_name);
+    }
+    return rc;
+}
+
 static int do_receive(struct doing *x)
 {
     struct message *m = oldest_for(x->w, x->index);
     const cJSON *node = x->d->action;
+    int rc;
 
     if (x->s->expect_timeout)
         return m ? fail_at_key(x->r, node, "a message is on its way to '%s'", x->actor->name) : 0;
@@ -723,7 +751,8 @@ static int do_receive(struct doing *x)
     if (m->ool)
         return fail_at_key(x->r, node, "the next message for '%s' is one for 'ool_receive'",
                            x->actor->name);
-    return take_message(x, m);
+    rc = copy_parts(x, m);
+    return rc < 0 ? rc : take_message(x, m);
 }
 
 static int do_ool_receive(struct doing *x)

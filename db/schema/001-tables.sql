@@ -238,7 +238,10 @@ CREATE TABLE transfer (
     kind TEXT NOT NULL CHECK (kind IN ('port', 'ool', 'ool_ports', 'ool_volatile')),
     asked TEXT CHECK (asked IN ('virtual', 'physical')),
     received TEXT CHECK (received IN ('virtual', 'physical')), -- NULL in transit
-    done TEXT CHECK (done IN ('virtual', 'physical', 'shared', 'copied', 'moved')),
+    -- ports: 'made', 'copied', 'moved' by the sender's disposition, 'right' where one arrives;
+    -- 'null': nothing was sent
+    done TEXT CHECK (done IN ('virtual', 'physical', 'shared', 'copied', 'moved', 'made', 'right',
+                              'null')),
     deallocate INTEGER CHECK (deallocate IN (0, 1)),
     size INTEGER NOT NULL, -- bytes; rights for port kinds
     why TEXT,              -- the rule that decided

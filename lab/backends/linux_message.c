@@ -33,6 +33,8 @@ static const char *part_region(const struct step *s, size_t i)
         return s->region;
     if (i < s->nparts)
         return s->parts[i].region;
+    if (i < s->narrives)
+        return s->arrives[i].region;
     return NULL;
 }
 
@@ -215,6 +217,25 @@ static int do_ool_send(struct doing *d, struct err *e)
 
 /* --- receiving --- */
 
+/* The regions of the message's parts, wherever the layer put them. */
+static int hold_parts(struct doing *d, struct err *e)
+{
+    uint64_t page = machine_caps()->page_size;
+
+    for (uint32_t i = 0; i < d->reply.ntransfers && i < d->step->narrives; i++) {
+        const struct actor_transfer *x = &d->reply.transfers[i];
+        const struct message_part *part = &d->step->arrives[i];
+        uint64_t start = x->address / page * page;
+        uint64_t end = (x->address + x->size + page - 1) / page * page;
+
+        if (part->region && x->address && x->size &&
+            held_add(linux_held(d), part->region, part->case_name, start, end - start,
+                     MK_ORDINARY) < 0)
+            return linux_no_memory(e);
+    }
+    return 0;
+}
+
 static int do_receive(struct doing *d, struct err *e)
 {
     struct reply_fds fds = {.count = 0};
@@ -243,7 +264,7 @@ static int do_receive(struct doing *d, struct err *e)
         held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len,
                  MK_ORDINARY) < 0)
         rc = linux_no_memory(e);
-    return rc;
+    return rc < 0 ? rc : hold_parts(d, e);
 }
 
 int linux_message_step(struct doing *d, struct err *e)
