@@ -36,7 +36,8 @@ struct session {
     uint64_t memory_mib;
     uint64_t memory_bytes; /* as the guest sees it */
     char *kernel;
-    char failed[1024]; /* the machine is of no more use, and why; "" while it is */
+    uint64_t failed_runs; /* X records so far */
+    char failed[1024];    /* the machine is of no more use, and why; "" while it is */
 };
 
 struct backend_run {
@@ -124,8 +125,13 @@ static int next_record(struct session *s, struct record *r, struct err *e)
             rc = err_set(e, EIO, "the guest ended before its work was done");
         if (rc > 0)
             rc = record_parse(&s->records, line, len, r, e);
+        if (rc == 0 && len >= 6 && memmem(line, len, "panic ", 6))
+            rc = err_set(e, EIO, "the guest's kernel panicked");
     } while (rc == 0 || (rc > 0 && r->letter == 'W')); /* chatter; still at work */
-    return rc < 0 ? fail_session(s, e, rc) : 0;
+    if (rc < 0)
+        return fail_session(s, e, rc);
+    s->failed_runs += r->letter == 'X';
+    return 0;
 }
 
 static const char *mach_error(int64_t rc)
@@ -395,12 +401,45 @@ static int gnumach_begin(struct session *s, size_t plan_index, struct backend_ru
     return 0;
 }
 
+static int expect_number(struct session *s, char letter, uint64_t number, struct err *e)
+{
+    struct record r;
+    uint64_t n = 0;
+    int rc = next_record(s, &r, e);
+
+    if (rc == 0 && r.letter == letter)
+        rc = field_u64(&r.fields, &n, e);
+    if (rc == 0 && (r.letter != letter || n != number))
+        rc = fail_session(s, e,
+                          err_set(e, EBADMSG,
+                                  "the guest closed with '%c %" PRIu64 "' where "
+                                  "'%c %" PRIu64 "' was due",
+                                  r.letter, n, letter, number));
+    return rc;
+}
+
+/* After the last step: the guest says that the run is over, and at the very end, how many runs it
+ * gave up. A run is complete only then. */
+static int read_end(struct backend_run *r, struct err *e)
+{
+    struct session *s = r->session;
+    int rc = expect_number(s, 'D', r->index, e);
+
+    if (rc == 0 && r->index + 1 == s->nplans)
+        rc = expect_number(s, 'Q', s->failed_runs, e);
+    return rc;
+}
+
 static int gnumach_step(struct backend_run *r, const struct step *step, struct step_result *out,
                         struct err *e)
 {
     int rc = read_observation(r->session, r->index, (uint64_t)step->number, &r->snap, e);
 
-    return rc < 0 ? rc : reading_step(r->reading, step, &r->snap, out, e);
+    if (rc == 0)
+        rc = reading_step(r->reading, step, &r->snap, out, e);
+    if (rc == 0 && step == &r->plan->steps[r->plan->nsteps - 1])
+        rc = read_end(r, e);
+    return rc;
 }
 
 const struct backend backend_gnumach = {

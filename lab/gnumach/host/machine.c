@@ -253,11 +253,13 @@ static int spawn(struct machine *m, const struct machine_parts *parts, struct er
     m->pid = fork();
     if (m->pid == 0)
         become_qemu(parts, m->opt.memory_mib, m->image, fds[1], parent);
-    close(fds[1]);
     m->console = fds[0];
     if (m->pid < 0)
-        return err_sys(e, errno, "cannot start QEMU");
-    return 0;
+        err_sys(e, errno, "cannot start QEMU");
+    else
+        setpgid(m->pid, m->pid);
+    close(fds[1]);
+    return m->pid < 0 ? -EAGAIN : 0;
 }
 
 int machine_start(struct machine **out, const struct machine_parts *parts, const void *plan,
@@ -288,6 +290,7 @@ void machine_stop(struct machine *m)
     if (!m)
         return;
     if (m->pid > 0) {
+        kill(-m->pid, SIGKILL); /* its group, if it has got so far */
         kill(m->pid, SIGKILL);
         while (waitpid(m->pid, NULL, 0) < 0 && errno == EINTR)
             ;
@@ -383,6 +386,10 @@ int machine_line(struct machine *m, char **line, size_t *len, struct err *e)
             m->at += n + 1;
             while (n > 0 && start[n - 1] == '\r')
                 n--;
+            while (n > 0 && *start == '\r') { /* the kernel ends lines with \n\r */
+                start++;
+                n--;
+            }
             remember(m, start, n);
             *line = start;
             *len = n;
