@@ -60,37 +60,51 @@ void cost_end(const struct cost_meter *m, struct actor_reply *r)
     r->majflt = end.majflt - m->majflt;
 }
 
-static void send_reply(struct actor *a)
+static void send_or_exit(struct actor *a, const struct msghdr *msg)
 {
-    char control[CMSG_SPACE(sizeof a->send_fds)];
-    struct iovec iov = {&a->out, sizeof a->out};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (a->nsend_fds > 0) {
-        struct cmsghdr *c;
-        size_t bytes = (size_t)a->nsend_fds * sizeof(int);
-
-        memset(control, 0, sizeof control);
-        msg.msg_control = control;
-        msg.msg_controllen = CMSG_SPACE(bytes);
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(bytes);
-        memcpy(CMSG_DATA(c), a->send_fds, bytes);
-    }
-    if (sendmsg(a->control, &msg, MSG_NOSIGNAL) < 0)
+    if (sendmsg(a->control, msg, MSG_NOSIGNAL) < 0)
         _exit(3); /* the lab is gone */
+}
+
+/* The descriptors go ahead of the answer and are closed before it. */
+static void send_descriptors(struct actor *a)
+{
+    char control[CMSG_SPACE(sizeof a->send_fds)] = {0};
+    size_t bytes = (size_t)a->nsend_fds * sizeof(int);
+    struct iovec iov = {&a->out, sizeof a->out};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = CMSG_SPACE(bytes)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(c), a->send_fds, bytes);
+    a->out.progress = ACTOR_DESCRIPTORS;
+    send_or_exit(a, &msg);
+    a->out.progress = 0;
     for (int i = 0; i < a->nsend_fds; i++)
         close(a->send_fds[i]);
     a->nsend_fds = 0;
+}
+
+static void send_reply(struct actor *a)
+{
+    struct iovec iov = {&a->out, sizeof a->out};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (a->nsend_fds > 0)
+        send_descriptors(a);
+    send_or_exit(a, &msg);
 }
 
 void actor_progress(struct actor *a, uint64_t done, uint64_t total)
 {
     struct actor_reply *r = &a->out;
 
-    r->progress = 1;
+    r->progress = ACTOR_UNDER_WAY;
     r->done = done;
     r->total = total;
     /* Lost if the lab is slow to read: the next one says more. */

@@ -63,11 +63,15 @@ struct actor_transfer {
     char why[200];
 };
 
+/* actor_reply.progress: messages before the answer. */
+#define ACTOR_UNDER_WAY 1   /* done of total pages so far */
+#define ACTOR_DESCRIPTORS 2 /* only carries the descriptors of the answer */
+
 struct actor_reply {
     uint32_t magic;
     uint32_t op;
     uint64_t seq;
-    uint32_t progress; /* 1: not the answer yet; done of total pages so far */
+    uint32_t progress; /* 0: the answer; else one of the above */
     uint64_t done, total;
     int32_t error;           /* errno of the failure, 0 success */
     char message[256];       /* what failed, without the reason of errno */
@@ -90,8 +94,9 @@ struct actor_reply {
     char text[ACTOR_TEXT];
     uint32_t ntransfers;
     struct actor_transfer transfers[ACTOR_PARTS];
-    /* sending: descriptors of the memory objects that the message carries travel as SCM_RIGHTS,
-     * in the order of the transfers that have one */
+    /* sending: descriptors of the memory objects that the message carries travel as SCM_RIGHTS in a
+     * message before the answer, in the order of the transfers that have one: when the answer is
+     * there the actor holds none of them any more, or it would be seen as an owner */
 };
 
 #endif

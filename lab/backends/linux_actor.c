@@ -370,7 +370,7 @@ static int send_request(struct actor_process *a, struct actor_request *rq, int p
     return 0;
 }
 
-/* Reads one reply that poll said is there. */
+/* Reads one reply that poll said is there. Its descriptors, if any, go to *fds. */
 static int read_reply(struct actor_process *a, struct actor_reply *out, struct reply_fds *fds,
                       struct err *e)
 {
@@ -381,7 +381,6 @@ static int read_reply(struct actor_process *a, struct actor_reply *out, struct r
     struct cmsghdr *c;
     ssize_t n = recvmsg(a->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    fds->count = 0;
     if (n <= 0) {
         struct pollfd gone = {a->pidfd, POLLIN, 0};
 
@@ -405,6 +404,7 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
     int64_t until = now_ms() + allowed;
     int rc;
 
+    fds->count = 0;
     do {
         struct actor_process *a = &g->actors[index];
 
@@ -419,10 +419,14 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
         }
         if (rc == 0)
             rc = read_reply(a, out, fds, e);
-        if (rc == 0 && out->progress && g->opt->progress)
+        if (rc == 0 && out->progress == ACTOR_UNDER_WAY && g->opt->progress)
             g->opt->progress(g->opt->progress_arg, a->name,
                              (double)out->done / (double)(out->total ? out->total : 1));
     } while (rc == 0 && out->progress);
+    for (int i = 0; rc < 0 && i < fds->count; i++)
+        close(fds->fd[i]);
+    if (rc < 0)
+        fds->count = 0;
     return rc;
 }
 
