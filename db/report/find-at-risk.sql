@@ -2,7 +2,8 @@
 SELECT r.scenario, r.backend, g.step, sum(g.at_risk) AS pages,
        sum(g.at_risk) * r.page_size / 1024 AS kb
 FROM run AS r JOIN region AS g USING (run)
-WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND g.observed <> 'message'
+WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND r.scenario <> 'watch'
+  AND g.observed <> 'message'
   AND g.step = (SELECT max(s.step) FROM step AS s WHERE s.run = r.run)
 GROUP BY r.run_id
 HAVING sum(g.at_risk) > 0

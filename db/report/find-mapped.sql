@@ -7,7 +7,8 @@ FROM (SELECT r.run_id, r.scenario, r.backend, g.step,
              row_number() OVER (PARTITION BY g.run ORDER BY g.resident - g.mapped DESC, g.step, g.nr)
                  AS rank
       FROM run AS r JOIN region AS g USING (run)
-      WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND g.observed <> 'message'
+      WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND r.scenario <> 'watch'
+        AND g.observed <> 'message'
         AND g.resident > g.mapped)
 WHERE rank = 1
 ORDER BY resident - mapped DESC, scenario, backend, run_id;
