@@ -59,20 +59,27 @@ ORDER BY r.started_at, r.run_id, s.step, p.nr;
 
 -- By run key, for the two views below that need it. A sum over actors is NULL as soon as one
 -- actor's figure is. A watch stores rows of changed processes only, and the sums with the sample.
+-- Each sum is a subquery of its own, not one grouping of all rows: a query for one run then reads
+-- that run only.
 CREATE VIEW step_totals AS
-SELECT s.run, s.step, ifnull(s.processes, count(p.nr)) AS actors,
+SELECT s.run, s.step,
+       ifnull(s.processes, (SELECT count(*) FROM process p
+                            WHERE p.run = s.run AND p.step = s.step)) AS actors,
        CASE WHEN s.processes IS NOT NULL THEN s.sum_rss_kb
-            WHEN count(p.rss_kb) = count(p.nr) THEN sum(p.rss_kb) END AS sum_rss_kb,
+            ELSE (SELECT CASE WHEN count(p.rss_kb) = count(*) THEN sum(p.rss_kb) END
+                  FROM process p WHERE p.run = s.run AND p.step = s.step) END AS sum_rss_kb,
        CASE WHEN s.processes IS NOT NULL THEN s.sum_pss_kb
-            WHEN count(p.pss_kb) = count(p.nr) THEN sum(p.pss_kb) END AS sum_pss_kb,
+            ELSE (SELECT CASE WHEN count(p.pss_kb) = count(*) THEN sum(p.pss_kb) END
+                  FROM process p WHERE p.run = s.run AND p.step = s.step) END AS sum_pss_kb,
        CASE WHEN s.processes IS NOT NULL THEN s.sum_uss_kb
-            WHEN count(p.uss_kb) = count(p.nr) THEN sum(p.uss_kb) END AS sum_uss_kb,
+            ELSE (SELECT CASE WHEN count(p.uss_kb) = count(*) THEN sum(p.uss_kb) END
+                  FROM process p WHERE p.run = s.run AND p.step = s.step) END AS sum_uss_kb,
        CASE WHEN s.processes IS NOT NULL THEN s.sum_pagetable_kb
-            WHEN count(p.pagetable_kb) = count(p.nr) THEN sum(p.pagetable_kb) END AS pagetable_kb,
+            ELSE (SELECT CASE WHEN count(p.pagetable_kb) = count(*) THEN sum(p.pagetable_kb) END
+                  FROM process p WHERE p.run = s.run AND p.step = s.step) END AS pagetable_kb,
        s.distinct_kb, s.distinct_file_kb, s.object_only_kb, s.in_transit_kb, s.superseded_kb,
        s.system_kb, s.system_source, s.system_tolerance_kb
-FROM step s LEFT JOIN process p USING (run, step)
-GROUP BY s.run, s.step;
+FROM step s;
 
 -- Of the parts beside the distinct frames one that does not apply (NULL without a row in unknown)
 -- adds nothing; one that is unknown leaves the residual unknown.
