@@ -315,7 +315,8 @@ static kern_return_t look_at_transits(struct run *r)
     return rc;
 }
 
-/* What `deallocate` took from the sender: regions that lie wholly in it are gone. */
+/* What `deallocate` took from the sender: every page that the range touches. A region that lost
+ * only a part stays, with a hole. */
 static void drop_sent_regions(struct run *r, const struct guest_step *s)
 {
     for (uint32_t i = 0; i < out.body.step.nparts; i++) {
@@ -325,13 +326,8 @@ static void drop_sent_regions(struct run *r, const struct guest_step *s)
         struct region *g = &r->actors[s->actor].regions[p->slot];
         uint64_t gone = out.body.part_address[i] / PAGE * PAGE;
         uint64_t end = (out.body.part_address[i] + out.body.part_bytes[i] + PAGE - 1) / PAGE * PAGE;
-        if (gone <= g->address && end >= g->address + g->bytes)
+        if (out.body.part_bytes[i] && gone <= g->address && end >= g->address + g->bytes)
             *g = (struct region){0};
-        else if (gone <= g->address)
-            *g = (struct region){end, g->address + g->bytes - end,
-                                 g->stamp_base + (end - g->address) / PAGE, g->touched};
-        else
-            g->bytes = gone - g->address;
     }
 }
 

@@ -187,7 +187,7 @@ static int say_done(struct store_transfer *t, const struct pending *p, const str
 {
     if (p->kind != PART_OOL || p->size == 0 || c->unsure)
         return 0;
-    return set(&t->done, c->different ? "copied" : p->deallocate ? "moved" : "virtual", e);
+    return set(&t->done, c->different ? "copied" : p->deallocate ? "moved" : "shared", e);
 }
 
 static int add_transfer(struct reading *r, struct step_result *out, const struct pending *p,
@@ -345,6 +345,7 @@ static int tell_transit(struct reading *r, struct step_result *out, const struct
     g->end = t->bytes;
     g->needs_copy = -1;
     g->q[RQ_PAGES] = value_known((int64_t)p->frames.count);
+    g->q[RQ_MAPPED] = value_known(0); /* a message's map has no page table */
     g->q[RQ_REF_COUNT] = value_known(o ? (int64_t)o->refs : 0);
     /* A message's own entry cannot be asked: needs_copy follows from a second reference. */
     g->q[RQ_SHARE_MODE] = value_inferred(
