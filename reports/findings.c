@@ -157,7 +157,7 @@ static void find_debt(struct doc *d, const struct selection *runs)
     if (n > 0)
         doc_say(d,
                 ". Nobody else maps these pages any more, yet the next write to each still takes "
-                "a fault; it keeps the frame.\n");
+                "a fault.\n");
     doc_fail(d, query_close(&q));
 }
 
@@ -370,7 +370,7 @@ static void find_published(struct doc *d)
             doc_text(d, query_text(&q, "memory"));
             doc_say(d, " memory");
         }
-        doc_say(d, ": %s of %s measured values are the same", format_count(a, same),
+        doc_say(d, ": %s of %s measured came out the same", format_count(a, same),
                 format_count(b, measured));
     }
     if (rows)
