@@ -43,7 +43,8 @@ struct sums {
     int64_t object_surplus;  /* largest number of mappings from outside the run */
     uint64_t counts_missing; /* present pages whose map count is not known */
     bool inferred_debt, inferred_count, inferred_copies;
-    uint64_t untold; /* written pages that the memory object may or may not have had before */
+    bool maybe_copied; /* without frames: among the doubtful ones copies may be */
+    uint64_t untold;   /* written pages that the memory object may or may not have had before */
 };
 
 struct finish {
@@ -314,8 +315,9 @@ static void outcome(struct share *share, uint64_t p)
     } else if (was == PS_COW && is != PS_COW && is != PS_OBJECT) {
         s->copied++; /* no frames, but the sharer has not gone: it took no step */
         s->inferred_copies = true;
-    } else if (is == PS_ANON_UNKNOWN || is == PS_COW) {
+    } else if (is == PS_ANON_UNKNOWN || is == PS_COW || was == PS_ANON_UNKNOWN) {
         s->doubtful++;
+        s->maybe_copied |= was == PS_ANON_UNKNOWN;
     }
 }
 
@@ -503,6 +505,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->inferred_debt |= from->inferred_debt;
     to->inferred_count |= from->inferred_count;
     to->inferred_copies |= from->inferred_copies;
+    to->maybe_copied |= from->maybe_copied;
 }
 
 static int merge_share(struct finish *f, struct share *s)
@@ -766,12 +769,15 @@ static void fill_outcome(struct finish *f)
     q[RQ_FIRST_TOUCH] = value_known((int64_t)s->first_touch);
     q[RQ_COPIED] = with_inference(s->copied, s->inferred_copies);
     q[RQ_REUSED] = value_known((int64_t)s->reused);
-    if (s->doubtful && told < (written ? written : pages))
+    if (s->doubtful && told < (written ? written : pages)) {
         q[RQ_REUSED] = q[RQ_NO_FAULT] = value_unknown(why_doubtful(f));
-    else if (written)
+        if (s->maybe_copied)
+            q[RQ_COPIED] = q[RQ_REUSED];
+    } else if (written) {
         q[RQ_NO_FAULT] = value_known(written > told ? (int64_t)(written - told) : 0);
-    else
+    } else {
         q[RQ_NO_FAULT] = told == pages ? value_known(0) : value_unknown(WHY_NOT_REPORTED);
+    }
     if (!value_is_known(q[RQ_NO_FAULT])) {
         q[RQ_WRITE_OUTCOME] = q[RQ_NO_FAULT];
         return;
