@@ -3,6 +3,8 @@
  *   states_sum      the page states of a region add up to its pages
  *   smaps_rss       resident pages of the entry by the page walk, and Rss of smaps [KiB]
  *   smaps_private   pages mapped once by pagemap's bit 56, and Private_* of smaps [KiB]
+ *   smaps_pss       pages each divided by its map count, and Pss of smaps [KiB]; where the entry is
+ *                   larger than the region, Pss less what the rest of it can have at most
  *   write_faults    pages whose write must have faulted, and the faults the actor counted
  *   pss_distinct    the sum of PSS over all processes, and their distinct frames, in memory that
  *                   is the run's own [KiB]
@@ -100,6 +102,35 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     return 0;
 }
 
+/* Map counts come from kpagecount, Pss from the walk that smaps makes itself. */
+static int check_map_counts(struct observer *o, struct watched *w, struct memory *m,
+                            const struct obs_region *r, struct value pss, struct observation *out)
+{
+    struct obs_check *c =
+        add(out, "smaps_pss", m, "KiB of pages divided by their map counts; Pss of smaps");
+    const struct map_entry *entry = maps_find(&w->maps, m->start);
+    const struct map_entry *end = w->maps.entries + w->maps.n;
+    int64_t present = 0, entries = 0, told = 0, rest;
+
+    if (!c)
+        return -ENOMEM;
+    for (; entry && entry < end && entry->start < m->end; entry++) {
+        present += (int64_t)w->tallies[entry - w->maps.entries].present;
+        told += (int64_t)entry->kb.pss;
+        entries++;
+    }
+    rest = (present - r->q[RQ_MAPPED].n) * (int64_t)(o->page_size / 1024);
+    if (pss.n < told)
+        told = told - rest > pss.n ? told - rest : pss.n;
+    c->left = pss;
+    c->right = w->maps.counted ? value_known(told) : value_unknown(WHY_NO_INTERFACE);
+    if (value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE)
+        c->right = value_na(); /* huge pages of explicit kind are not in Pss */
+    c->tolerance = entries;
+    judge(c);
+    return 0;
+}
+
 /* Each page first touched, copied or reused took one fault; without large folios no fewer. */
 static int check_faults(struct watched *w, struct memory *m, const struct obs_region *r,
                         struct observation *out)
@@ -126,12 +157,14 @@ static int check_faults(struct watched *w, struct memory *m, const struct obs_re
 }
 
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
-                  const uint64_t *states, struct observation *out, struct err *e)
+                  const uint64_t *states, struct value pss, struct observation *out, struct err *e)
 {
     int rc = check_states(m, states, out, o->page_size);
 
     if (rc == 0)
         rc = check_smaps(o, w, m, out);
+    if (rc == 0)
+        rc = check_map_counts(o, w, m, r, pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_set(e, ENOMEM, "out of memory") : 0;

@@ -220,7 +220,7 @@ int totals_fill(struct observer *o, struct observation *out, struct err *e);
 
 /* checks.c */
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
-                  const uint64_t *states, struct observation *out, struct err *e);
+                  const uint64_t *states, struct value pss, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
 
 #endif

@@ -31,12 +31,15 @@
 /* Smaller regions are finished by one thread. */
 #define SPLIT_PAGES (32 * 1024)
 #define SAMPLE_EVERY 64
+/* As in smaps (fs/proc/task_mmu.c): fractions of a byte are kept while summing. */
+#define PSS_SHIFT 12
 
 /* Everything that is summed up while the pages go by. */
 struct sums {
     uint64_t states[PS__COUNT];
     uint64_t huge, backed, backed_none, outside;
     bool backed_any;
+    uint64_t pss; /* the pages' bytes, each divided by its map count, << PSS_SHIFT */
     uint64_t first_touch, copied, reused, doubtful; /* doubtful: reused, no fault or not written */
     uint64_t large_unknown;                         /* of anon?: because of a large folio */
     int64_t anon_count;                             /* largest map count of an anonymous page */
@@ -336,6 +339,8 @@ static inline void add_to_sums(struct share *share, uint64_t p, int32_t count)
         s->backed_none += state == PS_NONE;
         s->backed_any = true;
     }
+    if (count > 0)
+        s->pss += (f->o->page_size << PSS_SHIFT) / (uint64_t)count;
     if (count < 0) {
         s->counts_missing++;
     } else if (count > 0 && f->m->now.slot[p]) {
@@ -493,6 +498,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->backed_none += from->backed_none;
     to->backed_any |= from->backed_any;
     to->outside += from->outside;
+    to->pss += from->pss;
     to->first_touch += from->first_touch;
     to->copied += from->copied;
     to->reused += from->reused;
@@ -890,6 +896,14 @@ static int tell_pages(struct finish *f)
     return rc;
 }
 
+/* PSS in KiB by the map counts, for the check against smaps. */
+static struct value region_pss(const struct finish *f)
+{
+    if (f->sums.counts_missing)
+        return value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
+    return with_inference(f->sums.pss >> (PSS_SHIFT + 10), f->sums.inferred_count);
+}
+
 int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,
                   struct err *e)
 {
@@ -921,5 +935,5 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     f.r->q[RQ_REF_COUNT] = ref_count(&f);
     fill_outcome(&f);
     rc = fill_objects(&f);
-    return rc < 0 ? rc : checks_region(o, w, m, f.r, f.sums.states, out, e);
+    return rc < 0 ? rc : checks_region(o, w, m, f.r, f.sums.states, region_pss(&f), out, e);
 }
