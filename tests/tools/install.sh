@@ -3,7 +3,7 @@
 #   bin/             cowlab, cowprobe
 #   libexec/cowlab/  programs that cowlab starts itself
 #   include/cowlab/  Mach headers of the message layer (compile with -IPREFIX/include/cowlab)
-#   lib/             libmachmsg.a
+#   lib/             libmachmsg.a; lib/cowlab/gnumach: the GNU Mach kernel and guest, if they were built
 #   share/           man pages, shell completion, scenarios, queries, documentation
 set -eu
 build=$1
@@ -19,6 +19,10 @@ done
 # The lab looks for its privileged helper beside its own programs.
 ln -sf ../../bin/cowprobe "$prefix/libexec/cowlab/cowprobe"
 install -m 644 "$build/libmachmsg.a" "$prefix/lib/"
+if [ -r build/gnumach/guest ]; then
+    install -d "$prefix/lib/cowlab/gnumach"
+    install -m 644 build/gnumach/kernel build/gnumach/guest build/gnumach/versions.json "$prefix/lib/cowlab/gnumach/"
+fi
 if [ -d lab/machmsg/include ]; then
     (cd lab/machmsg/include && find . -name '*.h') | while read -r header; do
         install -D -m 644 "lab/machmsg/include/$header" "$prefix/include/cowlab/$header"
