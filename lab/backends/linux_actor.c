@@ -23,6 +23,7 @@
 #define DEADLINE_MS 20000
 #define DEADLINE_US_PER_PAGE 100 /* on top, for what an action touches */
 #define SLICE_MS 100             /* between two looks at the stop flag */
+#define WATCHED 3                /* descriptors that every wait watches, before the actors' */
 
 static int64_t now_ms(void)
 {
@@ -60,9 +61,9 @@ static void pin_to_one_cpu(int cpu)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-/* Between fork and exec, in the child: into the group, out of the lab's descriptors. Returns only
- * when the program could not be started. */
-static void become(struct actor_group *g, int keep_fd, bool actor, char *const argv[])
+/* Between fork and exec, in the child: into the group, out of the lab's descriptors. output: what
+ * its standard output is (the lab's is for data alone). Does not return. */
+static void become(struct actor_group *g, int keep_fd, bool actor, int output, char *const argv[])
 {
     sigset_t none;
 
@@ -72,6 +73,8 @@ static void become(struct actor_group *g, int keep_fd, bool actor, char *const a
         pin_to_one_cpu(g->cpu);
     if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
         _exit(125);
+    if (dup2(output, STDOUT_FILENO) < 0)
+        _exit(124);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (keep_fd >= 0)
@@ -92,7 +95,7 @@ static int start_keeper(struct actor_group *g, struct err *e)
     g->keeper = fork();
     if (g->keeper == 0) {
         g->keeper = getpid();
-        become(g, ends[0], false, argv);
+        become(g, ends[0], false, STDERR_FILENO, argv);
     }
     if (g->keeper < 0) {
         int error = errno;
@@ -298,17 +301,18 @@ static int64_t deadline_ms(const struct actor_group *g, uint64_t pages)
 static int await(struct actor_group *g, int fd, int awaited, int64_t until, int64_t allowed,
                  struct err *e)
 {
-    struct pollfd *p = calloc(g->nactors + 2, sizeof *p);
+    struct pollfd *p = calloc(g->nactors + WATCHED, sizeof *p);
     int rc = 0;
 
     if (!p)
         return err_set(e, ENOMEM, "out of memory");
     p[0] = (struct pollfd){fd, POLLIN, 0};
     p[1] = (struct pollfd){g->keeper_pidfd, POLLIN, 0};
+    p[2] = (struct pollfd){g->helper_pidfd, POLLIN, 0};
     for (size_t i = 0; i < g->nactors; i++) {
         bool watch = g->actors[i].alive && (int)i != awaited;
 
-        p[i + 2] = (struct pollfd){watch ? g->actors[i].pidfd : -1, POLLIN, 0};
+        p[i + WATCHED] = (struct pollfd){watch ? g->actors[i].pidfd : -1, POLLIN, 0};
     }
     while (rc == 0) {
         int64_t left = until - now_ms();
@@ -319,7 +323,7 @@ static int await(struct actor_group *g, int fd, int awaited, int64_t until, int6
             rc = err_set(e, EINTR, "interrupted");
             break;
         }
-        n = poll(p, g->nactors + 2, last ? 0 : left < SLICE_MS ? (int)left : SLICE_MS);
+        n = poll(p, g->nactors + WATCHED, last ? 0 : left < SLICE_MS ? (int)left : SLICE_MS);
         if (n <= 0) {
             if (last)
                 rc = err_set(e, ETIMEDOUT, "no answer within %lld ms", (long long)allowed);
@@ -328,8 +332,10 @@ static int await(struct actor_group *g, int fd, int awaited, int64_t until, int6
         /* Deaths first: an answer does not make up for one. */
         if (p[1].revents)
             rc = report_death("the keeper process", g->keeper, g->keeper_pidfd, e);
+        else if (p[2].revents)
+            rc = err_set(e, ECHILD, "the run's name server is gone");
         for (size_t i = 0; rc == 0 && i < g->nactors; i++)
-            if (p[i + 2].revents)
+            if (p[i + WATCHED].revents)
                 rc = report_actor_death(&g->actors[i], e);
         if (p[0].revents)
             break;
@@ -473,7 +479,7 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
     snprintf(fd, sizeof fd, "%d", ends[1]);
     pid = fork();
     if (pid == 0)
-        become(g, ends[1], true, argv);
+        become(g, ends[1], true, STDERR_FILENO, argv);
     close(ends[1]);
     if (pid < 0) {
         rc = err_sys(e, errno, "cannot start actor '%s'", name);
@@ -492,15 +498,35 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
 
 int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
 {
-    pid_t pid = fork();
+    int64_t allowed = deadline_ms(g, 0);
+    int ends[2], rc = 0;
+    pid_t pid;
 
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(e, errno, "cannot create a pipe");
+    pid = fork();
     if (pid == 0)
-        become(g, -1, false, argv);
+        become(g, -1, false, ends[1], argv);
+    close(ends[1]);
     if (pid < 0)
-        return err_sys(e, errno, "cannot start '%s'", argv[0]);
-    setpgid(pid, g->keeper);
-    g->helper_pidfd = open_pidfd(pid);
-    return g->helper_pidfd < 0 ? err_sys(e, errno, "cannot watch '%s'", argv[0]) : 0;
+        rc = err_sys(e, errno, "cannot start '%s'", argv[0]);
+    if (rc == 0) {
+        setpgid(pid, g->keeper);
+        g->helper_pidfd = open_pidfd(pid);
+        if (g->helper_pidfd < 0)
+            rc = err_sys(e, errno, "cannot watch '%s'", argv[0]);
+    }
+    /* It says a line when it is ready; end of file means that it is gone. */
+    if (rc == 0)
+        rc = await(g, ends[0], -1, now_ms() + allowed, allowed, e);
+    if (rc == 0) {
+        char byte;
+
+        if (read(ends[0], &byte, 1) != 1)
+            rc = report_death(argv[0], pid, g->helper_pidfd, e);
+    }
+    close(ends[0]);
+    return rc < 0 ? err_prefix(e, rc, "the name server") : 0;
 }
 
 int actor_fork_off(struct actor_group *g, size_t index, const char *child, struct actor_reply *out,

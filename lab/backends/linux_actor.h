@@ -45,7 +45,8 @@ void actor_group_end(struct actor_group *g);
 
 /* Starts an actor; index into g->actors, or a negative errno. */
 int actor_spawn(struct actor_group *g, const char *name, struct err *e);
-/* Starts the run's one helper program in its process group (argv NULL-terminated). */
+/* Starts the run's one helper program in its process group (argv NULL-terminated) and waits until
+ * it has printed that it is ready. */
 int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e);
 
 /* Descriptors that came with a reply; the caller closes them. */

@@ -53,6 +53,9 @@ kill_now() {
     while [ -e "/proc/$1/stat" ] && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null; do sleep 0.01; done
 }
 
+printf '#!/bin/sh\nexec sleep 60\n' >hang
+chmod +x hang
+
 hold 4
 kill_now "$(actor_nr 2)"
 go_on
@@ -75,6 +78,11 @@ go_on
 ok "a killed keeper: exit 4" test $status -eq 4
 ok "it is named" grep -q "the keeper process" err
 ok "nothing is left without a keeper" gone
+
+# The run's name server is its other helper.
+ok "a name server that does not come up: exit 4" exits 4 env COWLAB_NAMESERVER=/bin/false cowlab run ool-write --db t.db
+ok "it is named as well" says "name server: .*exited unasked with status 1" env COWLAB_NAMESERVER=/bin/false cowlab run ool-write --db t.db
+ok "a name server that hangs: the deadline" exits 4 env COWLAB_DEADLINE_MS=300 COWLAB_NAMESERVER="$TMP/hang" cowlab run ool-write --db t.db
 
 hold 3
 kill -INT "$lab"
