@@ -333,7 +333,7 @@ static int await(struct actor_group *g, int fd, int awaited, int64_t until, int6
         if (p[1].revents)
             rc = report_death("the keeper process", g->keeper, g->keeper_pidfd, e);
         else if (p[2].revents)
-            rc = err_set(e, ECHILD, "the run's name server is gone");
+            rc = report_death("the run's name server", g->helper, g->helper_pidfd, e);
         for (size_t i = 0; rc == 0 && i < g->nactors; i++)
             if (p[i + WATCHED].revents)
                 rc = report_actor_death(&g->actors[i], e);
@@ -512,6 +512,7 @@ int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
         rc = err_sys(e, errno, "cannot start '%s'", argv[0]);
     if (rc == 0) {
         setpgid(pid, g->keeper);
+        g->helper = pid;
         g->helper_pidfd = open_pidfd(pid);
         if (g->helper_pidfd < 0)
             rc = err_sys(e, errno, "cannot watch '%s'", argv[0]);
@@ -523,10 +524,10 @@ int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
         char byte;
 
         if (read(ends[0], &byte, 1) != 1)
-            rc = report_death(argv[0], pid, g->helper_pidfd, e);
+            rc = report_death("the run's name server", pid, g->helper_pidfd, e);
     }
     close(ends[0]);
-    return rc < 0 ? err_prefix(e, rc, "the name server") : 0;
+    return rc;
 }
 
 int actor_fork_off(struct actor_group *g, size_t index, const char *child, struct actor_reply *out,

@@ -31,6 +31,7 @@ struct actor_group {
     char cgroup[4200];  /* "" if none */
     pid_t keeper;       /* also the process group of all actors */
     int keeper_pipe, keeper_pidfd;
+    pid_t helper;
     int helper_pidfd; /* the run's name server, or -1 */
     struct actor_process *actors;
     size_t nactors;
