@@ -288,9 +288,10 @@ void *mem_place(uint64_t len, uint64_t mask, bool beside, int prot, int flags, i
 
 void mem_unplaced(uint64_t start, uint64_t end)
 {
-    for (int a = 0; a < 2; a++)
-        if (area[a].next == end && start >= area[a].base)
-            area[a].next = start - (a ? mem_page() : 0);
+    /* Only where buffers come and go side by side. Elsewhere an address that was just given back
+     * stays unmapped for long, so that a stale pointer is noticed. */
+    if (area[0].next == end && start >= area[0].base)
+        area[0].next = start;
 }
 
 int mem_to_prot(int vm_prot)

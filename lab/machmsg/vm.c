@@ -317,31 +317,6 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
     return error_of(-rc);
 }
 
-kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
-                           vm_offset_t *data, mach_msg_type_number_t *data_count)
-{
-    const struct wanted w = {.size = mem_round(size),
-                             .flags = VM_FLAGS_ANYWHERE,
-                             .prot = VM_PROT_DEFAULT,
-                             .max_prot = VM_PROT_ALL,
-                             .inherit = VM_INHERIT_DEFAULT};
-    uint64_t at = 0;
-    kern_return_t kr;
-
-    if (task != NAME_TASK || size > UINT32_MAX)
-        return KERN_INVALID_ARGUMENT;
-    kr = allocate(task, &at, &w);
-    if (kr == KERN_SUCCESS && mem_copy_checked(at, address, size)) {
-        ool_release(at, at + w.size);
-        kr = KERN_INVALID_ADDRESS;
-    }
-    if (kr == KERN_SUCCESS) {
-        *data = at;
-        *data_count = (mach_msg_type_number_t)size;
-    }
-    return kr;
-}
-
 /* Memory that is there but may not be read or written is another error than no memory. */
 static kern_return_t fault_at(uint64_t start, uint64_t size, bool writing)
 {
@@ -353,6 +328,34 @@ static kern_return_t fault_at(uint64_t start, uint64_t size, bool writing)
         else if (writing ? !m.writable : !m.readable)
             return KERN_PROTECTION_FAILURE;
     return KERN_INVALID_ADDRESS;
+}
+
+kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
+                           vm_offset_t *data, mach_msg_type_number_t *data_count)
+{
+    const struct wanted w = {.size = mem_round(size),
+                             .flags = VM_FLAGS_ANYWHERE,
+                             .prot = VM_PROT_DEFAULT,
+                             .max_prot = VM_PROT_ALL,
+                             .inherit = VM_INHERIT_DEFAULT};
+    uint64_t at = 0;
+    kern_return_t kr;
+
+    if (task != NAME_TASK || size > UINT32_MAX || address + size < address)
+        return KERN_INVALID_ARGUMENT;
+    /* First: the new memory could come to lie in the gap that is to be read. */
+    if (size > 0 && mem_readable(mem_trunc(address, vm_page_size), mem_round(address + size)))
+        return fault_at(address, size, false);
+    kr = allocate(task, &at, &w);
+    if (kr == KERN_SUCCESS && mem_copy_checked(at, address, size)) {
+        ool_release(at, at + w.size);
+        kr = KERN_INVALID_ADDRESS;
+    }
+    if (kr == KERN_SUCCESS) {
+        *data = at;
+        *data_count = (mach_msg_type_number_t)size;
+    }
+    return kr;
 }
 
 kern_return_t mach_vm_read_overwrite(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
