@@ -71,7 +71,7 @@ static int exchange(int fd, const struct nameserver_request *q, int port,
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    } control = {.bytes = {0}};
     struct iovec out = {(void *)q, sizeof *q}, in = {r, sizeof *r};
     struct msghdr mh = {.msg_iov = &out, .msg_iovlen = 1};
     struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -153,6 +153,8 @@ int range_forget(uint64_t start, uint64_t end)
     size_t first, i;
     int rc;
 
+    if (ranges.count == 0)
+        return 0;
     if ((rc = range_cut(start)) || (rc = range_cut(end)))
         return rc;
     first = range_index(start);

@@ -240,7 +240,7 @@ static void answer(int fd, int code, int port)
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    } control = {.bytes = {0}};
     struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (port >= 0) {
@@ -353,22 +353,33 @@ static int serve_all(struct server *s, int idle_ms)
     return 0;
 }
 
-/* Leaves the caller's session, terminal, directory and descriptors. 1 in the process that is to
- * return to the caller, 0 in the server, or a negative errno. */
-static int detach(void)
+/* Leaves the caller's session, terminal, directory and descriptors. In the server: 0, and *tell is
+ * where to report that it listens. In the process that returns to the caller: 1, once the server
+ * has reported; its report in *rc. */
+static int detach(int *tell, int *rc)
 {
-    int null;
-    pid_t pid = fork();
+    int report[2], null;
+    pid_t pid;
 
-    if (pid)
-        return pid < 0 ? -errno : 1;
+    if (pipe2(report, O_CLOEXEC))
+        return -errno;
+    pid = fork();
+    if (pid) {
+        close(report[1]);
+        if (pid < 0 || read(report[0], rc, sizeof *rc) != sizeof *rc)
+            *rc = pid < 0 ? -errno : -ECHILD;
+        close(report[0]);
+        return 1;
+    }
+    close(report[0]);
+    *tell = report[1];
     setsid();
     null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         dup2(null, fd);
     if (null > 2)
         close(null);
-    return chdir("/") ? -errno : 0;
+    return 0;
 }
 
 static void set_signals(void)
@@ -386,8 +397,11 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
 {
     struct server s = {.listener = -1, .lock = -1};
     struct rlimit files;
-    int rc;
+    int rc = 0, tell = -1;
 
+    /* Before anything is opened: whoever asks the socket for its owner is told who listened. */
+    if (!opt->foreground && detach(&tell, &rc) != 0)
+        return rc;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max; /* each service holds a descriptor */
         setrlimit(RLIMIT_NOFILE, &files);
@@ -395,11 +409,15 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
     s.services = calloc(MAX_SERVICES, sizeof *s.services);
     s.poll = calloc(1 + MAX_CLIENTS + MAX_SERVICES, sizeof *s.poll);
     rc = s.services && s.poll ? listen_at(&s, opt->socket) : -ENOMEM;
+    if (tell >= 0) {
+        (void)!write(tell, &rc, sizeof rc);
+        close(tell);
+    }
     if (rc == 0 && ready)
         ready(opt->socket);
-    if (rc == 0 && !opt->foreground)
-        rc = detach();
     if (rc == 0) {
+        if (!opt->foreground && *opt->socket == '/' && chdir("/"))
+            s.used_ms = 0; /* a directory stays busy; no reason not to serve */
         set_signals();
         rc = serve_all(&s, opt->idle_ms);
         unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
@@ -414,5 +432,7 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
         close(s.lock);
     free(s.services);
     free(s.poll);
-    return rc > 0 ? 0 : rc;
+    if (!opt->foreground)
+        _exit(rc ? 4 : 0); /* nobody is there to return to */
+    return rc;
 }

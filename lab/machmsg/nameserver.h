@@ -40,8 +40,8 @@ struct nameserver_options {
 int nameserver_path(char *path, size_t size);
 
 /* Serves until it is told to stop (SIGTERM, SIGINT) or is not used any more. ready is called once
- * it listens (may be NULL). Returns 0; -EALREADY if another server has the lock; or a negative
- * errno. */
+ * it listens (may be NULL). Not in the foreground: returns at once, and a process of its own
+ * serves. Returns 0; -EALREADY if another server has the lock; or a negative errno. */
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket));
 
 /* A connected or listening socket of that path, which may be longer than an address can hold. */

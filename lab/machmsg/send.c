@@ -599,6 +599,8 @@ static ssize_t send_packet(int s, struct iovec *iov, int n, const int *fds, size
     if (nfds > 0) {
         mh.msg_control = control.bytes;
         mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        memset(control.bytes + CMSG_LEN(sizeof(int) * nfds), 0,
+               CMSG_SPACE(sizeof(int) * nfds) - CMSG_LEN(sizeof(int) * nfds));
         control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int) * nfds),
                                          .cmsg_level = SOL_SOCKET,
                                          .cmsg_type = SCM_RIGHTS};

@@ -62,9 +62,16 @@ struct wanted {
 static void *map_wanted(uint64_t address, const struct wanted *w, int flags, int fd)
 {
     const int prot = mem_to_prot(w->prot);
+    struct mapping m;
 
     if (w->flags & VM_FLAGS_ANYWHERE)
         return mem_place(w->size, w->mask | vm_page_mask, false, prot, flags, fd);
+    /* Kernels and tools that do not know MAP_FIXED_NOREPLACE take the address as a hint. */
+    if (!(w->flags & VM_FLAGS_OVERWRITE) && mem_query(address, &m) == 0 &&
+        m.start < address + w->size) {
+        errno = EEXIST;
+        return MAP_FAILED;
+    }
     return mmap((void *)address, w->size, prot,
                 flags | (w->flags & VM_FLAGS_OVERWRITE ? MAP_FIXED : MAP_FIXED_NOREPLACE), fd, 0);
 }
@@ -120,6 +127,8 @@ static kern_return_t allocate(vm_map_t task, uint64_t *address, const struct wan
         *address = 0;
         return KERN_SUCCESS;
     }
+    if (w->size >> 56) /* no address space is that large; not every tool says so itself */
+        return KERN_NO_SPACE;
     if (!(w->flags & VM_FLAGS_ANYWHERE)) {
         *address = mem_trunc(*address, vm_page_size);
         if (*address + w->size < *address)

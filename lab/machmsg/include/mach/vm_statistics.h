@@ -11,7 +11,7 @@
 #define VM_GET_FLAGS_ALIAS(flags, alias) (alias) = (((flags)&VM_FLAGS_ALIAS_MASK) >> 24)
 #define VM_SET_FLAGS_ALIAS(flags, alias)                                                           \
     (flags) = (((flags) & ~VM_FLAGS_ALIAS_MASK) | (((alias) & ~VM_FLAGS_ALIAS_MASK) << 24))
-#define VM_MAKE_TAG(tag) ((tag) << 24)
+#define VM_MAKE_TAG(tag) ((int)((unsigned int)(tag) << 24))
 
 #define VM_MEMORY_MALLOC 1
 #define VM_MEMORY_MACH_MSG 20
