@@ -157,9 +157,7 @@ static int content_is_ours(struct store *s, bool *same, struct err *e)
 
         *same = text && strcmp(text, hash) == 0;
     }
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE
-             ? 0
-             : sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot read database");
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, "cannot read database");
     sqlite3_finalize(st);
     return rc;
 }
@@ -208,7 +206,7 @@ static int drop_views(struct store *s, struct err *e)
     if (!drops)
         rc = sql_err(s, e, SQLITE_NOMEM, "cannot update database");
     else if (rc != SQLITE_DONE)
-        rc = sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot update database");
+        rc = sql_err(s, e, rc, "cannot update database");
     else
         rc = sql_exec(s, e, drops, "cannot update database");
     sqlite3_free(drops);
@@ -227,11 +225,11 @@ static int put_reasons(struct store *s, struct err *e)
         sqlite3_bind_int(st, 1, w->code);
         sqlite3_bind_text(st, 2, w->text, -1, SQLITE_STATIC);
         sqlite3_bind_text(st, 3, w->label, -1, SQLITE_STATIC);
-        sqlite3_step(st);
-        rc = sqlite3_reset(st);
+        rc = sqlite3_step(st);
+        sqlite3_reset(st);
+        rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
-    rc = rc == SQLITE_OK ? 0
-                         : sql_err(s, e, sqlite3_extended_errcode(s->db), "cannot update database");
+    rc = rc == SQLITE_OK ? 0 : sql_err(s, e, rc, "cannot update database");
     sqlite3_finalize(st);
     return rc;
 }

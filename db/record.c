@@ -127,10 +127,13 @@ static void row_begin(struct writer *w, enum statement which)
 
 static void row_end(struct writer *w)
 {
+    int rc;
+
     if (w->rc != SQLITE_OK)
         return;
-    if (sqlite3_step(w->st) != SQLITE_DONE)
-        w->rc = sqlite3_extended_errcode(w->s->db);
+    rc = sqlite3_step(w->st);
+    if (rc != SQLITE_DONE)
+        failed(w, rc ? rc : SQLITE_INTERNAL);
     failed(w, sqlite3_reset(w->st));
 }
 

@@ -68,7 +68,7 @@ int sql_exec(struct store *s, struct err *e, const char *sql, const char *what)
 {
     int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 
-    return rc == SQLITE_OK ? 0 : sql_err(s, e, sqlite3_extended_errcode(s->db), what);
+    return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, what);
 }
 
 int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what)
@@ -81,9 +81,7 @@ int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const
         if (rc == SQLITE_ROW)
             *out = sqlite3_column_int64(st, 0);
     }
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE
-             ? 0
-             : sql_err(s, e, sqlite3_extended_errcode(s->db), what);
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, what);
     sqlite3_finalize(st);
     return rc;
 }

@@ -78,7 +78,7 @@ static int connect_file(struct store *s, int flags, struct err *e)
         return err_sys(e, ENOMEM, OPEN " '%s'", s->path);
     sqlite3_extended_result_codes(s->db, 1);
     if (rc != SQLITE_OK)
-        return sql_err(s, e, sqlite3_extended_errcode(s->db), OPEN);
+        return sql_err(s, e, rc, OPEN);
     sqlite3_busy_timeout(s->db, BUSY_MS);
     return 0;
 }
@@ -283,7 +283,7 @@ static int mark_crashed(struct store *s, struct err *e)
             rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         }
     }
-    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, sqlite3_extended_errcode(s->db), WRITE);
+    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, WRITE);
     sqlite3_finalize(runs);
     sqlite3_finalize(update);
     return rc;
@@ -448,7 +448,7 @@ int store_find_run(struct store *s, const char *typed, char run_id[40], struct e
         }
     }
     if (rc != SQLITE_DONE)
-        rc = sql_err(s, e, sqlite3_extended_errcode(s->db), READ);
+        rc = sql_err(s, e, rc, READ);
     else if (n == 0 && strcmp(typed, "latest") == 0)
         rc = err_set(e, ENOENT, "no run in '%s'", s->path);
     else if (n == 0)

@@ -107,18 +107,18 @@ void db_exec(sqlite3 *db, const char *sql)
 char *slurp(const char *path, size_t *len)
 {
     FILE *f = fopen(path, "re");
-    char *text = NULL;
-    size_t n = 0, size = 0;
+    char *text;
+    size_t n;
+    long size;
 
     if (!f)
         return NULL;
-    do {
-        size = size ? size * 2 : 65536;
-        text = realloc(text, size + 1);
-        assert_non_null(text);
-        n += fread(text + n, 1, size - n, f);
-    } while (n == size);
-    text[n] = '\0';
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    size = ftell(f);
+    rewind(f);
+    text = calloc(1, (size_t)size + 1);
+    assert_non_null(text);
+    n = fread(text, 1, (size_t)size, f);
     fclose(f);
     if (len)
         *len = n;
