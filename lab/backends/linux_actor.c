@@ -249,7 +249,9 @@ static int add_actor(struct actor_group *g, const char *name, pid_t pid, int con
 static int report_death(const char *who, pid_t pid, int pidfd, struct err *e)
 {
     siginfo_t info = {0};
+    struct pollfd gone = {pidfd, POLLIN, 0};
 
+    poll(&gone, 1, 1000); /* its descriptors close a moment before it is gone */
     if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
         if (info.si_code == CLD_EXITED)
             return err_set(e, ECHILD, "%s (pid %d) exited unasked with status %d", who, pid,
@@ -387,12 +389,8 @@ static int read_reply(struct actor_process *a, struct actor_reply *out, struct r
     struct cmsghdr *c;
     ssize_t n = recvmsg(a->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-    if (n <= 0) {
-        struct pollfd gone = {a->pidfd, POLLIN, 0};
-
-        poll(&gone, 1, 1000); /* the socket closes a moment before the process is gone */
+    if (n <= 0)
         return report_actor_death(a, e);
-    }
     for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
             fds->count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));

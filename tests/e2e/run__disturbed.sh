@@ -81,7 +81,7 @@ ok "nothing is left without a keeper" gone
 
 # The run's name server is its other helper.
 ok "a name server that does not come up: exit 4" exits 4 env COWLAB_NAMESERVER=/bin/false cowlab run ool-write --db t.db
-ok "it is named as well" says "name server: .*exited unasked with status 1" env COWLAB_NAMESERVER=/bin/false cowlab run ool-write --db t.db
+ok "it is named as well" says "name server .*exited unasked with status 1" env COWLAB_NAMESERVER=/bin/false cowlab run ool-write --db t.db
 ok "a name server that hangs: the deadline" exits 4 env COWLAB_DEADLINE_MS=300 COWLAB_NAMESERVER="$TMP/hang" cowlab run ool-write --db t.db
 
 hold 3
