@@ -77,7 +77,7 @@ void footprint_from_status(struct footprint *f, const struct slurp *text)
 int footprint_from_stat(struct footprint *f, const struct slurp *text)
 {
     const char *open = strchr(text->text, '('), *close = strrchr(text->text, ')');
-    unsigned long long minflt, majflt, start;
+    unsigned long long minflt, majflt, stime, start;
     int ppid;
 
     if (!open || !close || close < open)
@@ -86,12 +86,13 @@ int footprint_from_stat(struct footprint *f, const struct slurp *text)
     /* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime
      * cstime priority nice num_threads itrealvalue starttime (proc(5)) */
     if (sscanf(close + 1,
-               " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &f->state, &ppid, &minflt, &majflt, &start) != 5)
+               " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %llu %*d %*d %*d %*d %*d %*d %llu",
+               &f->state, &ppid, &minflt, &majflt, &stime, &start) != 6)
         return -EPROTO;
     f->ppid = ppid;
     f->minflt = value_known((int64_t)minflt);
     f->majflt = value_known((int64_t)majflt);
+    f->stime = stime;
     f->start_time = start;
     return 0;
 }

@@ -19,6 +19,7 @@ struct footprint {
     struct value minflt, majflt;                    /* stat; since the process began */
     uint64_t start_time;                            /* stat: clock ticks since boot; with the PID
                                                        the identity of a process */
+    uint64_t stime; /* stat: clock ticks in the kernel since the process began */
     pid_t ppid;
     char state; /* stat: R, S, T, Z, ... */
     char comm[32];

@@ -148,16 +148,24 @@ static bool own_path(struct slurp *cgroups, int version, char *path, size_t size
 
 int system_cgroup_parent(char *path, size_t size, struct err *e)
 {
+    return system_cgroup_of(0, path, size, e);
+}
+
+int system_cgroup_of(pid_t pid, char *path, size_t size, struct err *e)
+{
     struct slurp text = {0};
+    char whose[64] = "/proc/self/cgroup";
     char root[1024] = "", point[1024] = "", own[2048] = "", test[4096];
     int found = 0;
 
+    if (pid)
+        snprintf(whose, sizeof whose, "/proc/%d/cgroup", (int)pid);
     for (int version = 1; version <= 2 && !found; version++) {
         const char *below = own;
 
         if (slurp_path(&text, "/proc/self/mountinfo") < 0 ||
             !find_mount(&text, version, root, point) ||
-            slurp_path(&text, "/proc/self/cgroup") < 0 ||
+            slurp_path(&text, whose) < 0 ||
             !own_path(&text, version, own, sizeof own))
             continue;
         if (strcmp(root, "/") != 0 && strncmp(own, root, strlen(root)) == 0)
@@ -176,4 +184,40 @@ int system_cgroup_parent(char *path, size_t size, struct err *e)
     if (!found)
         err_set(e, ENOTSUP, "no memory controller is mounted where this process is");
     return found;
+}
+
+/* "oom_kill 3" at the start of a line; v1 keeps some of them in files of their own. */
+static struct value count_in(const char *dir, const char *file, const char *key,
+                             struct slurp *buffer)
+{
+    unsigned long long n;
+    char path[4096];
+
+    if (snprintf(path, sizeof path, "%s/%s", dir, file) >= (int)sizeof path ||
+        slurp_path(buffer, path) < 0)
+        return value_na();
+    if (!key)
+        return value_known((int64_t)strtoull(buffer->text, NULL, 10));
+    return slurp_number(buffer, key, &n) == 0 ? value_known((int64_t)n) : value_na();
+}
+
+void system_read_cgroup_events(const char *cgroup, struct cgroup_events *out, struct slurp *buffer)
+{
+    bool v2;
+    char path[4096];
+
+    *out = (struct cgroup_events){value_na(), value_na(), value_na(), value_na()};
+    if (!cgroup)
+        return;
+    snprintf(path, sizeof path, "%s/memory.events", cgroup);
+    v2 = access(path, R_OK) == 0;
+    if (v2) {
+        out->high = count_in(cgroup, "memory.events", "high", buffer);
+        out->max = count_in(cgroup, "memory.events", "max", buffer);
+        out->oom = count_in(cgroup, "memory.events", "oom ", buffer);
+        out->oom_kill = count_in(cgroup, "memory.events", "oom_kill ", buffer);
+    } else {
+        out->max = count_in(cgroup, "memory.failcnt", NULL, buffer);
+        out->oom_kill = count_in(cgroup, "memory.oom_control", "oom_kill ", buffer);
+    }
 }

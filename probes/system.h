@@ -12,6 +12,7 @@
 #include "probes/slurp.h"
 #include "probes/value.h"
 #include <stddef.h>
+#include <sys/types.h>
 
 /* totals: an array of TQ__COUNT values; fills those that /proc/meminfo gives. */
 void system_read_meminfo(struct value *totals, struct slurp *buffer, struct probe_cost *cost);
@@ -24,5 +25,14 @@ const char *system_read_cgroup(const char *cgroup, uint64_t page_size, struct va
 /* The directory of the calling process's own memory cgroup, where a child cgroup may be made:
  * returns the version, 1 or 2; 0 if there is none, with the reason in *e. */
 int system_cgroup_parent(char *path, size_t size, struct err *e);
+/* The same for any process (0: the calling one). */
+int system_cgroup_of(pid_t pid, char *path, size_t size, struct err *e);
+
+/* How often the cgroup ran into its limits since it was made; not applicable where the version
+ * does not count it. */
+struct cgroup_events {
+    struct value high, max, oom, oom_kill;
+};
+void system_read_cgroup_events(const char *cgroup, struct cgroup_events *out, struct slurp *buffer);
 
 #endif
