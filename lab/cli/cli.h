@@ -9,12 +9,16 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_vmmap(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 /* argp_parse; ends the program when that fails for want of memory. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
@@ -38,5 +42,10 @@ bool cli_colour(FILE *out);
 /* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called. */
 extern volatile int cli_stop;
 void cli_catch_signals(void);
+
+/* A process number: EXIT_DONE, or EXIT_USAGE with a message. */
+int cli_parse_pid(const char *text, pid_t *pid, struct err *e);
+/* Prints the failure to look at a process: EXIT_MACHINE if it is forbidden, else EXIT_RUNNING. */
+int cli_process_failure(int rc, const struct err *e);
 
 #endif

@@ -19,6 +19,9 @@ static const struct command commands[] = {
     {"run", cmd_run, "SCENARIO...", "carry out scenarios, store and show what was seen"},
     {"show", cmd_show, "[RUN]", "a stored run's timeline"},
     {"report", cmd_report, "[RUN...]", "the markdown report"},
+    {"vmmap", cmd_vmmap, "PID", "the region table of a live process"},
+    {"watch", cmd_watch, "PID... | -- COMMAND...", "observe live processes over time"},
+    {"export", cmd_export, "[RUN]", "a run for other tools: a trace for ui.perfetto.dev"},
     {"doctor", cmd_doctor, "", "what this machine lets the lab see"},
 };
 
@@ -93,7 +96,7 @@ static int usage(FILE *out)
         char call[64];
 
         snprintf(call, sizeof call, "%s %s", commands[i].name, commands[i].call);
-        fprintf(out, "  cowlab %-28s %s\n", call, commands[i].help);
+        fprintf(out, "  cowlab %-30s %s\n", call, commands[i].help);
     }
     fprintf(
         out,

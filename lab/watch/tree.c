@@ -1,0 +1,362 @@
+#include "lab/watch/tree.h"
+
+#include "probes/footprint.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COMMAND_SHOWN 200 /* bytes of the arguments that are kept */
+
+void tree_init(struct tree *t, bool children)
+{
+    *t = (struct tree){.children = children};
+}
+
+void tree_release(struct tree *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->list[i].pidfd >= 0)
+            close(t->list[i].pidfd);
+        free(t->list[i].name);
+        free(t->list[i].command);
+    }
+    free(t->list);
+    slurp_release(&t->text);
+    *t = (struct tree){0};
+}
+
+static int open_pidfd(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Readable once the process has ended. */
+static bool pidfd_ended(int fd)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+
+    return fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+static int read_stat(struct tree *t, pid_t pid, struct footprint *f)
+{
+    char path[64];
+    int rc;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    rc = slurp_path(&t->text, path);
+    return rc < 0 ? rc : footprint_from_stat(f, &t->text);
+}
+
+static bool name_taken(const struct tree *t, const char *name)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->list[i].name && strcmp(t->list[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static char *unique_name(const struct tree *t, const char *comm, pid_t pid)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "%s/%d", *comm ? comm : "?", (int)pid);
+    for (int again = 2; name_taken(t, name); again++)
+        snprintf(name, sizeof name, "%s/%d#%d", *comm ? comm : "?", (int)pid, again);
+    return strdup(name);
+}
+
+/* Its arguments with spaces between, printable, cut. NULL: it has none, or they are not ours to
+ * read. */
+static char *command_of(struct tree *t, pid_t pid)
+{
+    char path[64], *text;
+    size_t n;
+
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    if (slurp_path(&t->text, path) < 0 || t->text.len == 0)
+        return NULL;
+    n = t->text.len < COMMAND_SHOWN ? t->text.len : COMMAND_SHOWN;
+    text = strndup("", 0);
+    text = text ? realloc(text, n + 1) : NULL;
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        text[i] = (unsigned char)t->text.text[i] < ' ' ? ' ' : t->text.text[i];
+    while (n && text[n - 1] == ' ')
+        n--;
+    text[n] = '\0';
+    return text;
+}
+
+static int room(struct tree *t)
+{
+    size_t cap = t->cap ? t->cap * 2 : 16;
+    struct tree_process *grown;
+
+    if (t->n < t->cap)
+        return 0;
+    grown = realloc(t->list, cap * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    t->list = grown;
+    t->cap = cap;
+    return 0;
+}
+
+/* The pidfd first, then who the number belongs to: if it still is alive by the pidfd after that,
+ * what was read is about it. */
+static int append(struct tree *t, pid_t pid, int parent, struct err *e)
+{
+    struct footprint f = {0};
+    int pidfd = open_pidfd(pid), rc;
+    char *name;
+
+    if (pidfd == -ESRCH || pidfd == -EINVAL)
+        return err_set(e, ESRCH, "there is no process %d", (int)pid);
+    rc = read_stat(t, pid, &f);
+    if (rc < 0 || f.state == 'Z' || f.state == 'X' || pidfd_ended(pidfd)) {
+        if (pidfd >= 0)
+            close(pidfd);
+        return err_set(e, ESRCH, "there is no process %d%s", (int)pid,
+                       rc < 0 ? "" : " any more: it has ended");
+    }
+    name = room(t) < 0 ? NULL : unique_name(t, f.comm, pid);
+    if (!name) {
+        if (pidfd >= 0)
+            close(pidfd);
+        return err_set(e, ENOMEM, "out of memory");
+    }
+    t->list[t->n++] = (struct tree_process){.pid = pid,
+                                            .start_time = f.start_time,
+                                            .pidfd = pidfd < 0 ? -1 : pidfd,
+                                            .parent = parent,
+                                            .alive = true,
+                                            .fresh = true,
+                                            .name = name,
+                                            .command = command_of(t, pid)};
+    return 0;
+}
+
+static int find_alive(const struct tree *t, pid_t pid)
+{
+    for (size_t i = t->n; i-- > 0;) /* the living tend to be the latest */
+        if (t->list[i].alive && t->list[i].pid == pid)
+            return (int)i;
+    return -1;
+}
+
+/* May its memory be looked at? The kernel's answer to opening smaps, which is only given when it
+ * is read. */
+static int may_look(struct tree *t, pid_t pid, struct err *e)
+{
+    char path[64];
+    int fd, rc;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    rc = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        ssize_t n = pread(fd, path, 1, 0);
+
+        rc = n < 0 ? -errno : 0;
+        close(fd);
+    }
+    (void)t;
+    if (rc == -EACCES || rc == -EPERM)
+        return err_set(e, EACCES,
+                       "cannot look at the memory of process %d: permission denied; it takes the "
+                       "process's own user, or root (capability cap_sys_ptrace)",
+                       (int)pid);
+    return rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d any more", (int)pid) : 0;
+}
+
+/* A process named after its child was: the child gets its parent, and parents stand first. */
+static void adopt(struct tree *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct footprint f = {0};
+        int parent;
+
+        if (t->list[i].parent >= 0 || !t->list[i].alive || read_stat(t, t->list[i].pid, &f) < 0)
+            continue;
+        parent = find_alive(t, f.ppid);
+        if (parent < 0)
+            continue;
+        if ((size_t)parent > i) {
+            struct tree_process swap = t->list[i];
+
+            /* Only among roots just added, before anything refers to them by index. */
+            t->list[i] = t->list[parent];
+            t->list[parent] = swap;
+            i = (size_t)-1;
+            for (size_t j = 0; j < t->n; j++)
+                t->list[j].parent = -1;
+            continue;
+        }
+        t->list[i].parent = parent;
+    }
+}
+
+int tree_add(struct tree *t, pid_t pid, struct err *e)
+{
+    int rc;
+
+    if (find_alive(t, pid) >= 0)
+        return 0;
+    rc = append(t, pid, -1, e);
+    if (rc == 0)
+        rc = may_look(t, pid, e);
+    if (rc < 0)
+        return rc;
+    t->list[t->n - 1].root = true;
+    adopt(t);
+    return 0;
+}
+
+static void note_ends(struct tree *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct tree_process *p = &t->list[i];
+        struct footprint f = {0};
+
+        if (!p->alive)
+            continue;
+        if (p->pidfd >= 0
+                ? pidfd_ended(p->pidfd)
+                : read_stat(t, p->pid, &f) < 0 || f.start_time != p->start_time || f.state == 'Z') {
+            p->alive = false;
+            p->gone_now = true;
+            if (p->pidfd >= 0)
+                close(p->pidfd);
+            p->pidfd = -1;
+        }
+    }
+}
+
+/* A child that is gone before it could be added is none of our business. */
+static int add_child(struct tree *t, pid_t pid, int parent, struct err *e)
+{
+    struct err gone;
+    int rc;
+
+    if (find_alive(t, pid) >= 0)
+        return 0;
+    rc = append(t, pid, parent, &gone);
+    if (rc == -ENOMEM)
+        *e = gone;
+    return rc == -ENOMEM ? rc : 0;
+}
+
+/* Children by the kernel's own list, thread by thread (CONFIG_PROC_CHILDREN). -ENOENT: the kernel
+ * has none. */
+static int listed_children(struct tree *t, int parent, struct err *e)
+{
+    char path[300];
+    struct dirent *d;
+    DIR *tasks;
+    int rc = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)t->list[parent].pid);
+    tasks = opendir(path);
+    if (!tasks)
+        return 0;
+    while (rc == 0 && (d = readdir(tasks))) {
+        char *at;
+
+        if (!isdigit((unsigned char)d->d_name[0]))
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)t->list[parent].pid,
+                 d->d_name);
+        rc = slurp_path(&t->text, path);
+        if (rc < 0) {
+            rc = rc == -ENOENT && access("/proc/self/task", F_OK) == 0 &&
+                         access("/proc/thread-self/children", F_OK) != 0
+                     ? -ENOENT
+                     : 0;
+            continue;
+        }
+        at = strdup(t->text.text ? t->text.text : ""); /* t->text is used below */
+        for (char *word = at, *end; rc == 0 && word; word = end) {
+            long pid = strtol(word, &end, 10);
+
+            if (end == word)
+                break;
+            rc = add_child(t, (pid_t)pid, parent, e);
+        }
+        free(at);
+    }
+    closedir(tasks);
+    return rc;
+}
+
+/* The same from everybody's parent. */
+static int search_children(struct tree *t, struct err *e)
+{
+    struct dirent *d;
+    DIR *proc = opendir("/proc");
+    int rc = 0;
+
+    if (!proc)
+        return 0;
+    while (rc == 0 && (d = readdir(proc))) {
+        struct footprint f = {0};
+        pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+        int parent;
+
+        if (pid > 0 && read_stat(t, pid, &f) == 0 && (parent = find_alive(t, f.ppid)) >= 0)
+            rc = add_child(t, pid, parent, e);
+    }
+    closedir(proc);
+    return rc;
+}
+
+int tree_refresh(struct tree *t, struct err *e)
+{
+    int rc = 0;
+
+    note_ends(t);
+    /* The list grows while it is walked: grandchildren are found in the same pass. */
+    for (size_t i = 0; t->children && i < t->n && rc == 0; i++)
+        if (t->list[i].alive)
+            rc = listed_children(t, (int)i, e);
+    if (rc == -ENOENT)
+        rc = search_children(t, e);
+    return rc;
+}
+
+size_t tree_alive(const struct tree *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->n; i++)
+        n += t->list[i].alive;
+    return n;
+}
+
+void tree_told(struct tree *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        t->list[i].fresh = t->list[i].gone_now = false;
+}
+
+bool tree_wait(const struct tree *t, int ms)
+{
+    struct pollfd p[64];
+    nfds_t n = 0;
+
+    for (size_t i = 0; i < t->n && n < 64; i++)
+        if (t->list[i].root && t->list[i].alive && t->list[i].pidfd >= 0)
+            p[n++] = (struct pollfd){t->list[i].pidfd, POLLIN, 0};
+    return poll(p, n, ms) > 0;
+}

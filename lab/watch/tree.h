@@ -1,0 +1,56 @@
+/* tree: which processes are watched: those named by the user, and if wanted their descendants.
+ *
+ * Owns: a pidfd per process, so that a number that the kernel gives to another process later is
+ * not taken for the one that was meant; the start time in /proc tells the same where pidfds run
+ * out. Promises: parents stand before their children; a process that was seen once stays in the
+ * list, alive or not, under a name of its own. Signals, traces and waits for nobody.
+ * Numbers are those of the PID namespace that cowlab runs in: processes of a container have the
+ * ones they have here.
+ *
+ *     alive --(pidfd says ended, zombie, start time differs)--> gone
+ *
+ * Lifetime: tree_init ... tree_release. */
+#ifndef LAB_WATCH_TREE_H
+#define LAB_WATCH_TREE_H
+
+#include "probes/err.h"
+#include "probes/slurp.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct tree_process {
+    pid_t pid;
+    uint64_t start_time; /* clock ticks since boot */
+    int pidfd;           /* -1: none could be had */
+    int parent;          /* index of the parent, or -1 if it is not watched */
+    bool root;           /* named by the user */
+    bool alive;
+    bool gone_now; /* ended, and tree_told was not called since */
+    bool fresh;    /* found, and tree_told was not called since */
+    char *name;    /* comm/pid, unique */
+    char *command; /* its arguments, cut; may be NULL */
+};
+
+struct tree {
+    struct tree_process *list;
+    size_t n, cap;
+    bool children;
+    struct slurp text;
+};
+
+void tree_init(struct tree *t, bool children);
+void tree_release(struct tree *t);
+
+/* A process named by the user. -ESRCH: there is none; -EACCES: its memory may not be looked at. */
+int tree_add(struct tree *t, pid_t pid, struct err *e);
+/* Who has ended, who has come. 0 or -ENOMEM. */
+int tree_refresh(struct tree *t, struct err *e);
+size_t tree_alive(const struct tree *t);
+/* What is fresh and who has gone was taken note of. */
+void tree_told(struct tree *t);
+/* Waits at most ms milliseconds; true: a process named by the user has ended meanwhile. */
+bool tree_wait(const struct tree *t, int ms);
+
+#endif
