@@ -1,7 +1,436 @@
+/* cowlab vmmap PID: the region table of a live process, in the manner of macOS's vmmap(1). */
+#include "lab/backends/linux_machine.h"
 #include "lab/cli/cli.h"
+#include "probes/mappings.h"
+#include "reports/escape.h"
+#include <argp.h>
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vmmap_arguments {
+    const char *pid, *kind, *mode;
+    int share_mode;
+    uint64_t min_kb;
+    bool json, summary, writable, non_writable;
+};
+
+enum { OPT_WRITABLE = 256, OPT_NON_WRITABLE };
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "as one JSON document", 0},
+    {"summary", 's', NULL, 0, "only the summary by type", 0},
+    {"type", 't', "TYPE", 0, "only regions whose type contains this text (heap, library, stack)",
+     0},
+    {"share", 'S', "MODE", 0, "only regions of this share mode: COW, PRV, NUL, SHM, LPG", 0},
+    {"min", 'm', "SIZE", 0, "only regions with at least this much resident: 64K, 2M, 1G", 0},
+    {"writable", OPT_WRITABLE, NULL, 0, "only writable regions", 0},
+    {"non-writable", OPT_NON_WRITABLE, NULL, 0, "only regions that are not writable", 0},
+    {0},
+};
+
+/* "64K", "2M", "1G"; a bare number is bytes. Returns KiB, UINT64_MAX if it is no size. */
+static uint64_t parse_size(const char *text)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double n = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 32 : *end) : NULL;
+
+    if (end == text || n < 0 || (*end && (!unit || end[1])))
+        return UINT64_MAX;
+    for (const char *u = units; unit && u < unit; u++)
+        n *= 1024;
+    return (uint64_t)(*end ? n : n / 1024);
+}
+
+static int parse_mode(const char *text)
+{
+    for (const struct word *w = share_modes; w->text; w++)
+        if (strcasecmp(text, w->label) == 0 || strcasecmp(text, w->text) == 0)
+            return w->code;
+    return -1;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct vmmap_arguments *a = state->input;
+
+    switch (key) {
+    case 'j':
+        a->json = true;
+        return 0;
+    case 's':
+        a->summary = true;
+        return 0;
+    case 't':
+        a->kind = arg;
+        return 0;
+    case 'S':
+        a->share_mode = parse_mode(arg);
+        if (a->share_mode < 0)
+            argp_error(state, "'%s' is no share mode: COW, PRV, NUL, SHM, LPG", arg);
+        return 0;
+    case 'm':
+        a->min_kb = parse_size(arg);
+        if (a->min_kb == UINT64_MAX)
+            argp_error(state, "'%s' is no size: say 64K, 2M, 1G", arg);
+        return 0;
+    case OPT_WRITABLE:
+        a->writable = true;
+        return 0;
+    case OPT_NON_WRITABLE:
+        a->non_writable = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->pid)
+            argp_error(state, "one process at a time");
+        a->pid = arg;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "name a process by its number");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* -- numbers ---------------------------------------------------------------------------- */
+
+/* As vmmap prints them: at most three digits and a unit, "16K", "1.4M", "213M". */
+static const char *size_text(char *buf, size_t cap, struct value kb)
+{
+    static const char units[] = "KMGT";
+    double n = (double)kb.n;
+    int unit = 0;
+
+    if (!value_is_known(kb))
+        return kb.why == WHY_NOT_APPLICABLE ? "-" : "?";
+    for (; n >= 1000 && unit < 3; unit++)
+        n /= 1024;
+    snprintf(buf, cap, unit && n < 100 ? "%.1f%c" : "%.0f%c", n, units[unit]);
+    return buf;
+}
+
+static struct value pages_kb(struct value pages)
+{
+    pages.n *= (int64_t)machine_caps()->page_size / 1024;
+    return pages;
+}
+
+struct sizes {
+    struct value virt, resident, dirty, swapped;
+};
+
+static struct sizes sizes_of(const struct mappings *m, const struct mapping *r)
+{
+    const struct smaps_counters *kb = &r->entry->kb;
+    struct value unknown = value_unknown(WHY_NO_INTERFACE);
+
+    return (struct sizes){
+        .virt = value_known((int64_t)(r->entry->end - r->entry->start) / 1024),
+        .resident = pages_kb(r->region->q[RQ_RESIDENT]),
+        .dirty = m->maps.counted ? value_known((int64_t)(kb->private_dirty + kb->shared_dirty))
+                                 : unknown,
+        .swapped = pages_kb(r->region->q[RQ_SWAPPED])};
+}
+
+static bool writable(const struct mapping *r)
+{
+    return (r->entry->prot & 2) != 0;
+}
+
+static bool wanted(const struct vmmap_arguments *a, const struct mappings *m,
+                   const struct mapping *r)
+{
+    struct value mode = r->region->q[RQ_SHARE_MODE];
+
+    if (a->kind && !strstr(word_text(region_kinds, (int)r->kind), a->kind))
+        return false;
+    if (a->share_mode && (!value_is_known(mode) || mode.n != a->share_mode))
+        return false;
+    if ((a->writable && !writable(r)) || (a->non_writable && writable(r)))
+        return false;
+    if (a->min_kb) {
+        struct value resident = sizes_of(m, r).resident;
+
+        return value_is_known(resident) && (uint64_t)resident.n >= a->min_kb;
+    }
+    return true;
+}
+
+/* -- text ------------------------------------------------------------------------------- */
+
+static void region_line(const struct mappings *m, const struct mapping *r)
+{
+    struct sizes s = sizes_of(m, r);
+    struct value mode = r->region->q[RQ_SHARE_MODE], refs = r->region->q[RQ_REF_COUNT];
+    char b[4][24], prot[4], max[4], count[24] = "?";
+
+    if (value_is_known(refs))
+        snprintf(count, sizeof count, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
+    printf("%-15s %012llx-%012llx [%6s %6s %6s %6s] %s/%s SM=%s %4s  ",
+           word_text(region_kinds, (int)r->kind), (unsigned long long)r->entry->start,
+           (unsigned long long)r->entry->end, size_text(b[0], sizeof b[0], s.virt),
+           size_text(b[1], sizeof b[1], s.resident), size_text(b[2], sizeof b[2], s.dirty),
+           size_text(b[3], sizeof b[3], s.swapped), protection_text(r->entry->prot, prot),
+           r->max_prot < 0 ? "???" : protection_text(r->max_prot, max),
+           value_is_known(mode) ? word_label(share_modes, (int)mode.n) : "?  ", count);
+    escape_terminal(stdout, r->entry->name);
+    printf("\n");
+}
+
+static void section(const struct vmmap_arguments *a, const struct mappings *m, bool for_writable)
+{
+    printf("==== %s regions for process %s\n", for_writable ? "Writable" : "Non-writable", a->pid);
+    printf("%-15s %25s [%6s %6s %6s %6s] PRT/MAX SHRMOD REFS  REGION DETAIL\n", "REGION TYPE",
+           "START - END         ", "VSIZE", "RSDNT", "DIRTY", "SWAP");
+    for (size_t i = 0; i < m->n; i++)
+        if (writable(&m->list[i]) == for_writable && wanted(a, m, &m->list[i]))
+            region_line(m, &m->list[i]);
+    printf("\n");
+}
+
+struct total {
+    struct sizes sizes;
+    size_t count;
+};
+
+static void add_sizes(struct total *t, struct sizes s)
+{
+    if (t->count++ == 0) {
+        t->sizes = s;
+        return;
+    }
+    t->sizes.virt = value_add(t->sizes.virt, s.virt);
+    t->sizes.resident = value_add(t->sizes.resident, s.resident);
+    t->sizes.dirty = value_add(t->sizes.dirty, s.dirty);
+    t->sizes.swapped = value_add(t->sizes.swapped, s.swapped);
+}
+
+static struct total total_of(const struct vmmap_arguments *a, const struct mappings *m, int kind)
+{
+    struct total t = {.count = 0};
+
+    for (size_t i = 0; i < m->n; i++)
+        if ((!kind || (int)m->list[i].kind == kind) && wanted(a, m, &m->list[i]))
+            add_sizes(&t, sizes_of(m, &m->list[i]));
+    return t;
+}
+
+static void total_line(const char *name, const struct total *t)
+{
+    char b[4][24];
+
+    printf("%-15s %8s %8s %8s %8s %7zu\n", name, size_text(b[0], sizeof b[0], t->sizes.virt),
+           size_text(b[1], sizeof b[1], t->sizes.resident),
+           size_text(b[2], sizeof b[2], t->sizes.dirty),
+           size_text(b[3], sizeof b[3], t->sizes.swapped), t->count);
+}
+
+static void summary(const struct vmmap_arguments *a, const struct mappings *m)
+{
+    struct total all = total_of(a, m, 0);
+
+    printf("==== Summary for process %s\n", a->pid);
+    printf("%-15s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT", "DIRTY", "SWAPPED",
+           "REGIONS");
+    for (const struct word *k = region_kinds; k->text; k++) {
+        struct total t = total_of(a, m, k->code);
+
+        if (t.count)
+            total_line(k->text, &t);
+    }
+    if (all.count)
+        total_line("TOTAL", &all);
+}
+
+/* What the process is charged for by itself: memory of its own that is dirty or anonymous, and
+ * what of it was swapped out; clean pages of files cost nothing to take away. */
+static struct value physical_footprint(const struct mappings *m)
+{
+    struct value sum = value_known(0);
+
+    if (!m->maps.counted)
+        return value_unknown(WHY_NO_INTERFACE);
+    for (size_t i = 0; i < m->maps.n; i++)
+        sum.n += (int64_t)(m->maps.entries[i].kb.private_dirty + m->maps.entries[i].kb.swap);
+    return sum;
+}
+
+static void heading(const struct vmmap_arguments *a, const struct mappings *m)
+{
+    char b[5][24];
+
+    printf("Process:                    ");
+    escape_terminal(stdout, m->fp.comm);
+    printf(" [%s], parent %d\nPath:                       ", a->pid, (int)m->fp.ppid);
+    escape_terminal(stdout, *m->exe ? m->exe : "?");
+    printf("\nPhysical footprint:         %s (its own dirty pages, and what of them is swapped)\n"
+           "Physical footprint (peak):  %s at most (peak RSS: Linux keeps no peak of the former)\n"
+           "RSS, PSS, USS:              %s, %s, %s\n\n",
+           size_text(b[0], sizeof b[0], physical_footprint(m)),
+           size_text(b[1], sizeof b[1], m->fp.peak_kb), size_text(b[2], sizeof b[2], m->fp.rss_kb),
+           size_text(b[3], sizeof b[3], m->fp.pss_kb), size_text(b[4], sizeof b[4], m->fp.uss_kb));
+}
+
+/* The reasons behind the question marks, each once. */
+static void reasons(const struct mappings *m)
+{
+    bool seen[WHY__COUNT] = {false};
+
+    for (size_t i = 0; i < m->n; i++)
+        for (int q = 0; q < RQ__COUNT; q++) {
+            bool shown = q == RQ_SHARE_MODE || q == RQ_REF_COUNT || q == RQ_RESIDENT;
+            uint8_t why = m->list[i].region->q[q].why;
+
+            if (shown && why != WHY_NOT_APPLICABLE)
+                seen[why] = true;
+        }
+    for (int why = WHY_NO_FRAMES; why < WHY__COUNT; why++)
+        if (seen[why])
+            printf("?: %s; to see it: %s\n", word_text(unknown_reasons, why),
+                   *word_label(unknown_reasons, why) ? word_label(unknown_reasons, why) : "-");
+}
+
+static void print_text(const struct vmmap_arguments *a, const struct mappings *m)
+{
+    heading(a, m);
+    if (!a->summary) {
+        if (!a->writable)
+            section(a, m, false);
+        if (!a->non_writable)
+            section(a, m, true);
+    }
+    summary(a, m);
+    if (!a->summary)
+        printf(
+            "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
+            "who maps it, ~ concluded from "
+            "map counts.\nRSDNT counts what is in memory behind the region, mapped here or "
+            "not. The process ran on meanwhile.\n");
+    reasons(m);
+}
+
+/* -- JSON ------------------------------------------------------------------------------- */
+
+static void put(cJSON *o, const char *key, struct value v)
+{
+    if (value_is_known(v))
+        cJSON_AddNumberToObject(o, key, (double)v.n);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+static void put_quantity(cJSON *o, int q, struct value v)
+{
+    const struct quantity *row = &region_quantities[q];
+    char prot[4];
+
+    if (!value_is_known(v) && v.why != WHY_NOT_APPLICABLE)
+        cJSON_AddNullToObject(o, row->column);
+    else if (value_is_known(v) && row->type == QT_PROTECTION)
+        cJSON_AddStringToObject(o, row->column, protection_text((int)v.n, prot));
+    else if (value_is_known(v) && quantity_words(row->type))
+        cJSON_AddStringToObject(o, row->column, word_text(quantity_words(row->type), (int)v.n));
+    else if (value_is_known(v))
+        cJSON_AddNumberToObject(o, row->column, (double)v.n);
+}
+
+static cJSON *region_json(const struct mappings *m, const struct mapping *r)
+{
+    struct sizes s = sizes_of(m, r);
+    cJSON *o = cJSON_CreateObject(), *unknown = NULL;
+    char text[32], prot[4];
+
+    cJSON_AddStringToObject(o, "type", word_text(region_kinds, (int)r->kind));
+    cJSON_AddStringToObject(o, "detail", r->entry->name);
+    snprintf(text, sizeof text, "0x%llx", (unsigned long long)r->entry->start);
+    cJSON_AddStringToObject(o, "start", text);
+    snprintf(text, sizeof text, "0x%llx", (unsigned long long)r->entry->end);
+    cJSON_AddStringToObject(o, "end", text);
+    cJSON_AddBoolToObject(o, "writable", writable(r));
+    put(o, "virtual_kb", s.virt);
+    put(o, "resident_kb", s.resident);
+    put(o, "dirty_kb", s.dirty);
+    put(o, "swapped_kb", s.swapped);
+    if (r->max_prot >= 0)
+        cJSON_AddStringToObject(o, "max_protection", protection_text(r->max_prot, prot));
+    for (int q = 0; q < RQ__COUNT; q++) {
+        struct value v = r->region->q[q];
+
+        put_quantity(o, q, v);
+        if (value_is_known(v) || v.why == WHY_NOT_APPLICABLE)
+            continue;
+        if (!unknown)
+            unknown = cJSON_AddObjectToObject(o, "unknown");
+        cJSON_AddStringToObject(unknown, region_quantities[q].column,
+                                word_text(unknown_reasons, v.why));
+    }
+    return o;
+}
+
+static int print_json(const struct vmmap_arguments *a, const struct mappings *m, struct err *e)
+{
+    cJSON *o = cJSON_CreateObject(), *list, *fp;
+    char *text;
+
+    cJSON_AddNumberToObject(o, "pid", atoi(a->pid));
+    cJSON_AddNumberToObject(o, "parent", m->fp.ppid);
+    cJSON_AddStringToObject(o, "name", m->fp.comm);
+    cJSON_AddStringToObject(o, "path", m->exe);
+    cJSON_AddNumberToObject(o, "page_size", (double)machine_caps()->page_size);
+    fp = cJSON_AddObjectToObject(o, "footprint");
+    put(fp, "physical_kb", physical_footprint(m));
+    put(fp, "peak_rss_kb", m->fp.peak_kb);
+    put(fp, "rss_kb", m->fp.rss_kb);
+    put(fp, "pss_kb", m->fp.pss_kb);
+    put(fp, "uss_kb", m->fp.uss_kb);
+    put(fp, "swap_kb", m->fp.swap_kb);
+    put(fp, "pagetable_kb", m->fp.pagetable_kb);
+    list = cJSON_AddArrayToObject(o, "regions");
+    for (size_t i = 0; i < m->n; i++)
+        if (wanted(a, m, &m->list[i]))
+            cJSON_AddItemToArray(list, region_json(m, &m->list[i]));
+    text = cJSON_Print(o);
+    cJSON_Delete(o);
+    if (!text)
+        return err_set(e, ENOMEM, "out of memory");
+    printf("%s\n", text);
+    free(text);
+    return 0;
+}
+
 int cmd_vmmap(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return EXIT_RUNNING;
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "PID",
+        "Prints the regions of a live process: what they are, what of them is in memory, how they "
+        "are shared and with how many.\vExit status: 2 for something that is no process number, 3 "
+        "if the process may not be looked at, 4 if it is not there.",
+        NULL,
+        NULL,
+        NULL};
+    struct vmmap_arguments a = {.pid = NULL};
+    struct mappings m;
+    struct err e;
+    pid_t pid;
+    int code, rc;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    code = cli_parse_pid(a.pid, &pid, &e);
+    if (code != EXIT_DONE)
+        return cli_fail(code, &e);
+    rc = mappings_look(pid, machine_caps(), &m, &e);
+    if (rc < 0)
+        return cli_process_failure(rc, &e);
+    if (a.json)
+        rc = print_json(&a, &m, &e);
+    else
+        print_text(&a, &m);
+    mappings_release(&m);
+    return rc < 0 ? cli_fail(EXIT_RUNNING, &e) : EXIT_DONE;
 }

@@ -244,13 +244,14 @@ static void note_ends(struct tree *t)
     }
 }
 
-/* A child that is gone before it could be added is none of our business. */
+/* A child that is gone before it could be added is none of our business, and neither are we: a
+ * shell that is watched may have started us. */
 static int add_child(struct tree *t, pid_t pid, int parent, struct err *e)
 {
     struct err gone;
     int rc;
 
-    if (find_alive(t, pid) >= 0)
+    if (find_alive(t, pid) >= 0 || pid == getpid())
         return 0;
     rc = append(t, pid, parent, &gone);
     if (rc == -ENOMEM)

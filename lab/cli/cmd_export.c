@@ -1,7 +1,0 @@
-#include "lab/cli/cli.h"
-int cmd_export(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return EXIT_RUNNING;
-}

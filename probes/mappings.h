@@ -1,0 +1,35 @@
+/* mappings: every mapping of one process with its quantities, as the observer tells them of a
+ * region (the same rules for share mode and reference count), and what smaps counts beside it.
+ *
+ * For a process that runs on meanwhile: it is read twice in short order (the list, then the
+ * pages), and a mapping that changed between is seen as it was in the second reading.
+ * Owns: the observation and the list. Promises and rights: those of the observer.
+ * Lifetime: mappings_look ... mappings_release. */
+#ifndef PROBES_MAPPINGS_H
+#define PROBES_MAPPINGS_H
+
+#include "probes/footprint.h"
+#include "probes/kinds.h"
+#include "probes/observer.h"
+
+struct mapping {
+    const struct map_entry *entry;
+    const struct obs_region *region; /* q: page counts, share mode, references */
+    enum region_kind kind;
+    int max_prot; /* VM_PROT bits; -1 if the kernel does not tell (no VmFlags) */
+};
+
+struct mappings {
+    struct maps maps;
+    struct observation obs;
+    struct footprint fp;
+    char exe[4096]; /* "" if it may not be read */
+    struct mapping *list;
+    size_t n;
+};
+
+/* -ESRCH: no such process (any more); -EACCES: it may not be looked at. */
+int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e);
+void mappings_release(struct mappings *m);
+
+#endif
