@@ -58,6 +58,13 @@ static const char *const statement_text[ST__COUNT] = {
     [ST_GONE] = "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3",
     [ST_EVENT] = "INSERT INTO watch_event (run, step, nr, actor, kind, value, text) "
                  "VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [ST_WATCH_SAMPLE] =
+        "INSERT INTO watch_sample (run, step, dur_ns, thp, inferred, regions_waiting, growth_kb, "
+        "copied_kb, anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, cgroup_oom_kill) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [ST_WATCH_REGION] =
+        "INSERT INTO watch_region (run, step, nr, kind, part, gone, bins, parent_pages, copied) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
@@ -476,9 +483,44 @@ static void write_event(struct writer *w, size_t nr, const struct store_watch_ev
     }
 }
 
-/* The sample's rows that moved. nr is the row's place among all, stored or not. */
-static void write_moved(struct writer *w, const struct observation *o)
+static void write_watch_sample(struct writer *w, const struct store_watch_sample *s)
 {
+    static const struct whose nobody = {NULL, NULL, NULL};
+    static const struct quantity list[] = {
+        {"growth_kb", QT_KB},     {"copied_kb", QT_KB},          {"anon_huge_kb", QT_KB},
+        {"cgroup_kb", QT_KB},     {"cgroup_high", QT_COUNT},     {"cgroup_max", QT_COUNT},
+        {"cgroup_oom", QT_COUNT}, {"cgroup_oom_kill", QT_COUNT}, {NULL, 0}};
+    const struct value q[] = {s->growth_kb,   s->copied_kb,  s->anon_huge_kb, s->cgroup_kb,
+                              s->cgroup_high, s->cgroup_max, s->cgroup_oom,   s->cgroup_oom_kill};
+
+    row_begin(w, ST_WATCH_SAMPLE);
+    put_int(w, (int64_t)s->dur_ns);
+    put_text(w, s->thp);
+    put_int(w, s->inferred);
+    put_int(w, (int64_t)s->regions_waiting);
+    put_values(w, list, q);
+    row_end(w);
+    note_unknowns(w, &nobody, list, q);
+}
+
+static void write_watch_region(struct writer *w, size_t nr, const struct store_watch_region *r)
+{
+    row_begin(w, ST_WATCH_REGION);
+    put_int(w, (int64_t)nr);
+    put_word(w, region_kinds, (int)r->kind);
+    put_text(w, word_label(region_kinds, (int)r->kind));
+    put_int(w, r->gone);
+    put_text(w, r->bins);
+    put_value(w, QT_PAGES, r->parent_pages);
+    put_value(w, QT_PAGES, r->copied);
+    row_end(w);
+}
+
+/* The sample's rows that moved. nr is the row's place among all, stored or not. */
+static void write_moved(struct writer *w, const struct step_record *s)
+{
+    const struct observation *o = s->obs;
+
     for (size_t i = 0; i < o->nprocesses; i++) {
         struct obs_process p = o->processes[i];
 
@@ -489,8 +531,10 @@ static void write_moved(struct writer *w, const struct observation *o)
         struct obs_region r = o->regions[i];
 
         r.nruns = r.nobjects = 0;
-        if (wanted(w, filter_region(w->watch, w->step, &r, w->page_size)))
+        if (s->regions || wanted(w, filter_region(w->watch, w->step, &r, w->page_size)))
             write_region(w, i, &r);
+        if (s->regions)
+            write_watch_region(w, i, &s->regions[i]);
     }
     for (size_t i = 0; i < o->nsharing; i++)
         if (wanted(w, filter_sharing(w->watch, w->step, &o->sharing[i], w->page_size)))
@@ -520,7 +564,9 @@ static void write_sample(struct writer *w, const struct step_record *r)
     }
     for (size_t i = 0; i < r->nevents; i++)
         write_event(w, i, &r->events[i]);
-    write_moved(w, r->obs);
+    if (r->sample)
+        write_watch_sample(w, r->sample);
+    write_moved(w, r);
 }
 
 static void write_all(struct writer *w, const struct step_record *r)
@@ -559,9 +605,10 @@ int store_step(struct store *s, const char *run_id, const struct step_record *r,
     w.st = statement(&w, ST_BEGIN);
     row_end(&w);
     if (w.rc == SQLITE_OK) {
-        if (r->watch)
+        if (r->watch) {
+            filter_all(r->watch, r->watch_last);
             write_sample(&w, r);
-        else
+        } else
             write_all(&w, r);
         w.st = statement(&w, ST_COMMIT);
         row_end(&w);

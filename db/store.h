@@ -11,6 +11,7 @@
 #define DB_STORE_H
 
 #include "probes/err.h"
+#include "probes/kinds.h"
 #include "probes/observation.h"
 #include <sqlite3.h>
 
@@ -111,6 +112,24 @@ struct store_watch_event {
     const char *text;     /* or NULL */
 };
 
+/* Figures of the sample itself (table watch_sample). */
+struct store_watch_sample {
+    uint64_t dur_ns;
+    struct value growth_kb, copied_kb, anon_huge_kb, cgroup_kb;
+    struct value cgroup_high, cgroup_max, cgroup_oom, cgroup_oom_kill;
+    const char *thp; /* or NULL */
+    bool inferred;
+    size_t regions_waiting;
+};
+
+/* A mapping that the watch chose to store (table watch_region). */
+struct store_watch_region {
+    enum region_kind kind;
+    struct value parent_pages, copied;
+    bool gone;
+    const char *bins; /* or NULL */
+};
+
 struct step_record {
     int step;
     const char *phase, *actor, *action, *case_name, *region; /* all but phase, action may be NULL */
@@ -127,6 +146,10 @@ struct step_record {
     size_t ncame;
     const struct store_watch_event *events;
     size_t nevents;
+    bool watch_last; /* the last sample: every process is stored, with what its counts waited for */
+    const struct store_watch_sample *sample; /* or NULL */
+    /* One per region of the observation, all of which are then stored; NULL: when they moved. */
+    const struct store_watch_region *regions;
 };
 
 /* Opens path, creating and migrating it in STORE_CREATE mode. Errors: -EISDIR, -EACCES, -EROFS,

@@ -32,6 +32,8 @@ enum statement {
     ST_CAME,
     ST_GONE,
     ST_EVENT,
+    ST_WATCH_SAMPLE,
+    ST_WATCH_REGION,
     ST__COUNT
 };
 
@@ -65,7 +67,9 @@ struct schema_state {
 int schema_look(struct store *s, struct schema_state *out, struct err *e);
 int schema_migrate(struct store *s, struct err *e);
 
-/* watch.c. Each answers: is this row to be stored? Then it counts as stored from now on.
+/* watch.c. Of the sample that comes every row is stored, moved or not. */
+void filter_all(struct store_watch *w, bool all);
+/* Each answers: is this row to be stored? Then it counts as stored from now on.
  * -1: out of memory. filter_process also replaces the per-sample counts in q by their sums. */
 int filter_process(struct store_watch *w, int step, const char *actor, struct value q[PQ__COUNT]);
 int filter_region(struct store_watch *w, int step, const struct obs_region *r, int64_t page_size);

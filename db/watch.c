@@ -26,6 +26,7 @@ struct entry {
 struct store_watch {
     int64_t grain_kb;
     int pace, refresh;
+    bool all;              /* of this sample every row is stored */
     struct entry *entries; /* open addressing; key NULL: free */
     size_t size, used;     /* size is a power of two */
 };
@@ -60,6 +61,11 @@ void store_watch_free(struct store_watch *w)
         return;
     filter_forget(w);
     free(w);
+}
+
+void filter_all(struct store_watch *w, bool all)
+{
+    w->all = all;
 }
 
 /* -- the table -------------------------------------------------------------------------- */
@@ -148,7 +154,7 @@ static bool is_due(const struct store_watch *w, const struct entry *x, int step,
 {
     int age = step - x->step;
 
-    return x->step == 0 || most == JUMPED || (most == MOVED && age >= w->pace) ||
+    return w->all || x->step == 0 || most == JUMPED || (most == MOVED && age >= w->pace) ||
            (most == CHANGED && age >= w->refresh);
 }
 

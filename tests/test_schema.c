@@ -97,6 +97,7 @@ static void test_schema__check_lists_are_the_word_tables(void **state)
     for (int i = 0; i < 8; i++)
         protections[i] = (struct word){i, protection_text(i, text[i]), NULL};
     expect_list(f->db, "region", "share_mode", share_modes);
+    expect_list(f->db, "watch_region", "kind", region_kinds);
     expect_list(f->db, "region", "write_outcome", write_outcomes);
     expect_list(f->db, "region", "inheritance", inherits);
     expect_list(f->db, "region", "protection", protections);

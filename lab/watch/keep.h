@@ -11,7 +11,7 @@
 
 /* Rows that may be stored per second on average, and saved up at most. The first sample and the
  * last are stored whole whatever the budget is. */
-#define KEEP_RATE 32
+#define KEEP_RATE 8
 #define KEEP_BURST 4096
 
 struct kept {

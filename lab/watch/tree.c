@@ -70,9 +70,9 @@ static char *unique_name(const struct tree *t, const char *comm, pid_t pid)
 {
     char name[96];
 
-    snprintf(name, sizeof name, "%s/%d", *comm ? comm : "?", (int)pid);
+    snprintf(name, sizeof name, "%s[%d]", *comm ? comm : "?", (int)pid);
     for (int again = 2; name_taken(t, name); again++)
-        snprintf(name, sizeof name, "%s/%d#%d", *comm ? comm : "?", (int)pid, again);
+        snprintf(name, sizeof name, "%s[%d]#%d", *comm ? comm : "?", (int)pid, again);
     return strdup(name);
 }
 
@@ -145,6 +145,7 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
                                             .fresh = true,
                                             .name = name,
                                             .command = command_of(t, pid)};
+    snprintf(t->list[t->n - 1].comm, sizeof t->list[t->n - 1].comm, "%s", f.comm);
     return 0;
 }
 

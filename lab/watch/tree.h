@@ -29,7 +29,8 @@ struct tree_process {
     bool alive;
     bool gone_now; /* ended, and tree_told was not called since */
     bool fresh;    /* found, and tree_told was not called since */
-    char *name;    /* comm/pid, unique */
+    char *name;    /* comm[pid], unique */
+    char comm[32]; /* as it was when it came */
     char *command; /* its arguments, cut; may be NULL */
 };
 

@@ -19,6 +19,7 @@
 #define MATRIX_LATEST_NS 60000000000ULL
 #define BINS 64
 #define POLL_MS 100
+#define SHORT_SAMPLES 1000
 
 struct watch {
     struct tree *tree;
@@ -43,8 +44,9 @@ struct watch {
     uint64_t matrix_ns;
     char thp[16];
     struct slurp text;
-    struct store_event *events;
+    struct store_watch_event *events;
     size_t nevents;
+    struct store_watch *moved; /* what the store keeps of earlier samples */
     bool slowed;
     struct err *e;
 };
@@ -116,17 +118,18 @@ static int choose_targets(struct watch *w)
 
 /* -- events ----------------------------------------------------------------------------- */
 
-static int event(struct watch *w, const char *actor, const char *what, const char *detail)
+static int event(struct watch *w, const char *actor, const char *kind, const int64_t *value,
+                 const char *text)
 {
-    struct store_event *grown = realloc(w->events, (w->nevents + 1) * sizeof *grown);
+    struct store_watch_event *grown = realloc(w->events, (w->nevents + 1) * sizeof *grown);
 
     if (!grown)
         return no_memory(w);
     w->events = grown;
-    w->events[w->nevents++] = (struct store_event){actor, what, detail};
-    if (strcmp(what, "came") != 0 || w->step > 1)
-        view_news(w->opt->view, "sample %d: %s %s%s%s", w->step, actor ? actor : "the watch", what,
-                  detail ? ": " : "", detail ? detail : "");
+    w->events[w->nevents++] = (struct store_watch_event){actor, kind, value, text};
+    if (strcmp(kind, "fork") != 0)
+        view_news(w->opt->view, "sample %d: %s %s%s%s", w->step, actor ? actor : "the watch", kind,
+                  text ? ": " : "", text ? text : "");
     return 0;
 }
 
@@ -138,23 +141,33 @@ static int note_events(struct watch *w, const struct sample *s)
     for (size_t i = 0; i < w->tree->n && rc == 0; i++) {
         const struct tree_process *p = &w->tree->list[i];
 
-        if (p->fresh)
-            rc = event(w, p->name, "came", p->command);
-        if (p->gone_now && rc == 0)
-            rc = event(w, p->name, "gone", NULL);
+        if (p->fresh && w->step > 1)
+            view_news(w->opt->view, "sample %d: %s came: %s", w->step, p->name,
+                      p->command ? p->command : "");
+        if (p->gone_now)
+            rc = event(w, p->name, "gone", NULL, NULL);
     }
     for (size_t i = 0; i < s->n && rc == 0; i++) {
         const struct tree_process *p = &w->tree->list[w->tree_index[i]];
 
         if (s->processes[i].exec)
-            rc = event(w, p->name, "exec", NULL);
+            rc = event(w, p->name, "exec", NULL, NULL);
         if (s->processes[i].why == WHY_PERMISSION && p->fresh && rc == 0)
-            rc = event(w, p->name, "denied", "its memory may not be looked at");
+            rc = event(w, p->name, "note", NULL, "its memory may not be looked at");
     }
+    if (rc == 0 && w->slowed)
+        rc = event(w, NULL, "note", NULL, "a sample takes more than half of the time between two");
+    w->slowed = false;
     return rc;
 }
 
 /* -- from a sample to what is stored ---------------------------------------------------- */
+
+static struct value pages_kb(struct value pages)
+{
+    pages.n *= (int64_t)machine_caps()->page_size / 1024;
+    return pages;
+}
 
 /* Difference to the last sample's counter, which takes its place. */
 static struct value since_last(int64_t *before, struct value now)
@@ -189,6 +202,11 @@ static int put_process(struct watch *w, const struct sample_process *p, int inde
     out->q[PQ_MAJFLT_TOTAL] = f->majflt;
     out->q[PQ_MINFLT] = since_last(&w->minflt[index], f->minflt);
     out->q[PQ_MAJFLT] = since_last(&w->majflt[index], f->majflt);
+    out->q[PQ_EXCLUSIVE] = p->q[WQ_EXCLUSIVE];
+    out->q[PQ_SHARED_PARENT] = p->q[WQ_PARENT];
+    out->q[PQ_DEBT] = p->q[WQ_DEBT];
+    out->q[PQ_AT_RISK] = p->q[WQ_AT_RISK];
+    out->q[PQ_COPIED] = pages_kb(p->q[WQ_COPIED]);
     return 0;
 }
 
@@ -331,7 +349,7 @@ static bool cgroup_is_ours(struct watch *w)
 }
 
 /* Figures of the first process's memory cgroup, if it is not the machine's own. */
-static void put_cgroup(struct watch *w, struct observation *o, struct store_watch *out)
+static void put_cgroup(struct watch *w, struct observation *o, struct store_watch_sample *out)
 {
     struct value totals[TQ__COUNT];
     struct probe_cost cost = {0};
@@ -379,7 +397,7 @@ static struct value fork_time(struct watch *w, const struct sample *s, int child
     for (size_t i = 0; i < w->tree->n; i++)
         siblings += w->tree->list[i].fresh && w->tree->list[i].parent == parent;
     ticks = s->processes[at].fp.stime - w->stime[parent] + 1;
-    return value_inferred((int64_t)(ticks * 1000 / (uint64_t)hz) / (siblings ? siblings : 1));
+    return value_inferred((int64_t)(ticks * 1000000000 / (uint64_t)hz) / (siblings ? siblings : 1));
 }
 
 static struct value sum_q(const struct sample *s, enum watch_quantity q)
@@ -397,27 +415,28 @@ struct record {
     struct observation obs;
     struct keep_choice *choices;
     size_t nchoices;
-    struct value (*processes)[WQ__COUNT];
     struct store_watch_region *regions;
     char (*bins)[BINS + 1];
-    struct store_target *fresh;
-    struct store_watch watch;
+    struct store_watch_process *came;
+    size_t ncame;
+    int64_t *fork_ns;
+    struct store_watch_sample sample;
 };
 
 static void record_release(struct record *r)
 {
     observation_release(&r->obs);
     free(r->choices);
-    free(r->processes);
     free(r->regions);
     free(r->bins);
-    free(r->fresh);
+    free(r->came);
+    free(r->fork_ns);
 }
 
 static int fill_regions(struct watch *w, const struct sample *s, bool last, struct record *r)
 {
     int rc = keep_choose(&w->keep, s, w->tree_index, last, &r->choices, &r->nchoices,
-                         &r->watch.regions_waiting);
+                         &r->sample.regions_waiting);
 
     if (rc < 0)
         return no_memory(w);
@@ -436,43 +455,45 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
             .gone = !c->region,
             .bins = put_bins(w, c, r->bins[i])};
     }
-    r->watch.regions = r->regions;
     return rc;
 }
 
-static int fill_targets(struct watch *w, const struct sample *s, struct record *r)
+static int fill_came(struct watch *w, const struct sample *s, struct record *r)
 {
-    r->fresh = calloc(w->tree->n + 1, sizeof *r->fresh);
-    if (!r->fresh)
-        return no_memory(w);
-    for (size_t i = 0; i < w->tree->n; i++) {
-        const struct tree_process *p = &w->tree->list[i];
+    int rc = 0;
 
-        if (p->fresh)
-            r->fresh[r->watch.ntargets++] = (struct store_target){
-                .actor = p->name,
-                .parent = p->parent >= 0 ? w->tree->list[p->parent].name : NULL,
-                .command = p->command,
-                .pid = p->pid,
-                .start_ticks = p->start_time,
-                .fork_ms = fork_time(w, s, (int)i)};
+    r->came = calloc(w->tree->n + 1, sizeof *r->came);
+    r->fork_ns = calloc(w->tree->n + 1, sizeof *r->fork_ns);
+    if (!r->came || !r->fork_ns)
+        return no_memory(w);
+    for (size_t i = 0; i < w->tree->n && rc == 0; i++) {
+        const struct tree_process *p = &w->tree->list[i];
+        struct value fork_ns;
+
+        if (!p->fresh)
+            continue;
+        fork_ns = fork_time(w, s, (int)i);
+        r->fork_ns[r->ncame] = fork_ns.n;
+        if (value_is_known(fork_ns))
+            rc = event(w, p->name, "fork", &r->fork_ns[r->ncame],
+                       "at most: system time of the parent meanwhile");
+        r->came[r->ncame++] = (struct store_watch_process){
+            .actor = p->name,
+            .parent = p->parent >= 0 ? w->tree->list[p->parent].name : NULL,
+            .name = p->comm,
+            .command = p->command,
+            .pid = p->pid,
+            .start_ticks = p->start_time};
     }
-    r->watch.targets = r->fresh;
-    return 0;
+    return rc;
 }
 
 static int fill_processes(struct watch *w, const struct sample *s, struct record *r)
 {
     int rc = 0;
 
-    r->processes = calloc(s->n + 1, sizeof *r->processes);
-    if (!r->processes)
-        return no_memory(w);
-    for (size_t i = 0; i < s->n && rc == 0; i++) {
+    for (size_t i = 0; i < s->n && rc == 0; i++)
         rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
-        memcpy(r->processes[i], s->processes[i].q, sizeof s->processes[i].q);
-    }
-    r->watch.processes = (const struct value(*)[WQ__COUNT])r->processes;
     return rc;
 }
 
@@ -496,7 +517,7 @@ static int fill(struct watch *w, const struct sample *s, bool last, struct recor
     memcpy(r->obs.totals, s->totals, sizeof r->obs.totals);
     rc = note_events(w, s);
     if (rc == 0)
-        rc = fill_targets(w, s, r);
+        rc = fill_came(w, s, r);
     if (rc == 0)
         rc = fill_processes(w, s, r);
     if (rc == 0)
@@ -509,21 +530,15 @@ static int fill(struct watch *w, const struct sample *s, bool last, struct recor
         rc = put_check(w, s, &r->obs);
     if (rc < 0)
         return rc;
-    put_cgroup(w, &r->obs, &r->watch);
+    put_cgroup(w, &r->obs, &r->sample);
     read_thp(w);
-    r->watch.dur_ns = s->dur_ns;
-    r->watch.growth_kb = s->growth_kb;
-    r->watch.copied = sum_q(s, WQ_COPIED);
-    r->watch.anon_huge_kb = sum_q(s, WQ_ANON_HUGE);
-    r->watch.thp = w->thp[0] ? w->thp : NULL;
-    r->watch.inferred = inferred(s);
-    r->watch.note_unknowns = changed;
-    if (w->slowed)
-        rc = event(w, NULL, "slowed", "a sample takes more than half of the time between two");
-    w->slowed = false;
-    r->watch.events = w->events;
-    r->watch.nevents = w->nevents;
-    return rc;
+    r->sample.dur_ns = s->dur_ns;
+    r->sample.growth_kb = s->growth_kb;
+    r->sample.copied_kb = pages_kb(sum_q(s, WQ_COPIED));
+    r->sample.anon_huge_kb = sum_q(s, WQ_ANON_HUGE);
+    r->sample.thp = w->thp[0] ? w->thp : NULL;
+    r->sample.inferred = inferred(s);
+    return 0;
 }
 
 static void remember(struct watch *w, const struct sample *s)
@@ -545,7 +560,7 @@ static void show(struct watch *w, const struct sample *s, const struct record *r
                             .every_ns = w->every_ns,
                             .frames = value_is_known(s->totals[TQ_DISTINCT]),
                             .cgroup_limit_kb = r->obs.totals[TQ_CGROUP_LIMIT],
-                            .thp = r->watch.thp};
+                            .thp = r->sample.thp};
 
     view_show(w->opt->view, &v);
 }
@@ -558,7 +573,8 @@ static int sample_once(struct watch *w, bool last)
     struct step_record step = {.phase = word_text(phases, PH_SETTLED),
                                .action = "sample",
                                .obs = &r.obs,
-                               .watch = &r.watch};
+                               .watch = w->moved,
+                               .sample = &r.sample};
     int rc = choose_targets(w);
 
     if (rc == 0)
@@ -570,6 +586,12 @@ static int sample_once(struct watch *w, bool last)
     step.step = w->step;
     step.start_ns = s->t_ns;
     step.dur_ns = s->dur_ns;
+    step.came = r.came;
+    step.ncame = r.ncame;
+    step.events = w->events;
+    step.nevents = w->nevents;
+    step.regions = r.regions;
+    step.watch_last = last;
     if (rc == 0)
         rc = store_step(w->store, w->info.run_id, &step, w->e);
     if (rc == 0) {
@@ -606,8 +628,15 @@ static char *parameters(const struct watch *w)
     return text;
 }
 
+/* So few samples that all of what moves can be stored. */
+static bool short_watch(const struct watch *w)
+{
+    return w->opt->for_ns && w->opt->for_ns / w->opt->every_ns <= SHORT_SAMPLES;
+}
+
 static int begin(struct watch *w)
 {
+    static const struct store_watch_options every = {.pace = 1};
     struct sampler_options so = {.no_frames = w->opt->no_frames};
     char *params = parameters(w);
     char title[160];
@@ -623,7 +652,9 @@ static int begin(struct watch *w)
                                 .backend = "linux",
                                 .params = params ? params : "{}",
                                 .page_size = machine_caps()->page_size};
-    rc = sampler_new(&w->sampler, machine_caps(), &so, w->e);
+    rc = store_watch_new(&w->moved, short_watch(w) ? &every : NULL, w->e);
+    if (rc == 0)
+        rc = sampler_new(&w->sampler, machine_caps(), &so, w->e);
     if (rc == 0)
         rc = machine_describe(&w->info, w->e);
     if (rc == 0)
@@ -690,6 +721,7 @@ static int loop(struct watch *w, struct watch_result *out)
 static void watch_release(struct watch *w)
 {
     sampler_free(w->sampler);
+    store_watch_free(w->moved);
     keep_release(&w->keep);
     run_info_release(&w->info);
     slurp_release(&w->text);
