@@ -713,9 +713,13 @@ static struct plan *shipped(const struct builtin_scenario *b, const char *backen
 static void test_scenario__shipped_scenarios_are_whole(void **state)
 {
     static const char *const wanted[] = {
-        "fork-write", "fork-write-many", "fork-parent-first", "fork-tree", "fork-debt",
-        "fork-thp",   "fork-zero",       "fork-shared",       "fork-file", "fork-mremap",
-        "fork-exec",  "fork-prefork",    "fork-snapshot",
+        "fork-write",      "fork-write-many", "fork-parent-first", "fork-tree",
+        "fork-debt",       "fork-thp",        "fork-zero",         "fork-shared",
+        "fork-file",       "fork-mremap",     "fork-exec",         "fork-prefork",
+        "fork-snapshot",   "mach-simple",     "mach-descriptors",  "ool-hello",
+        "ool-options",     "ool-large",       "ool-two-large",     "ool-manual",
+        "ool-access-time", "ool-transit",     "ool-write",         "ool-write-many",
+        "ool-zero",        "ool-thp",         "ool-snapshot",
     };
 
     (void)state;
@@ -738,6 +742,84 @@ static void test_scenario__shipped_scenarios_are_whole(void **state)
             fail_msg("%s expects nothing", b->name);
         plan_free(p);
     }
+}
+
+/* --- twins --- */
+
+/* The acting side: 0 the one that gives (parent, sender), 1 the one that gets. */
+static int side_of(const struct plan *p, const char *actor)
+{
+    return actor && strcmp(actor, p->actors[0]) != 0;
+}
+
+static void assert_same_step(const struct plan *a, const struct step *x, const struct plan *b,
+                             const struct step *y)
+{
+    if (x->phase != y->phase || x->action != y->action ||
+        side_of(a, x->actor) != side_of(b, y->actor) || x->pages != y->pages ||
+        x->bytes != y->bytes || x->has_stamp != y->has_stamp || x->stamp != y->stamp ||
+        x->advice != y->advice || memcmp(&x->select, &y->select, sizeof x->select) != 0)
+        fail_msg("%s step %d and %s step %d differ", a->name, x->number, b->name, y->number);
+}
+
+/* A fork in the one is a send and a receive in the other; nobody waits for a receiver; all other
+ * steps do the same to the same pages in the same phase. */
+static void assert_twins(const struct plan *forked, const struct plan *sent)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < forked->nsteps; i++) {
+        const struct step *x = &forked->steps[i], *y = &sent->steps[k];
+
+        if (x->action == ACT_WAIT)
+            continue;
+        if (k + (x->action == ACT_FORK) >= sent->nsteps)
+            fail_msg("%s has fewer steps than %s", sent->name, forked->name);
+        if (x->action != ACT_FORK) {
+            assert_same_step(forked, x, sent, y);
+            k++;
+            continue;
+        }
+        assert_int_equal(x->phase, PH_TRANSFERRED);
+        assert_int_equal(y[0].action, ACT_OOL_SEND);
+        assert_int_equal(y[0].phase, PH_IN_TRANSIT);
+        assert_int_equal(y[1].action, ACT_OOL_RECEIVE);
+        assert_int_equal(y[1].phase, PH_RECEIVED);
+        k += 2;
+    }
+    assert_int_equal(k, sent->nsteps);
+}
+
+static void test_scenario__twins_do_the_same(void **state)
+{
+    const struct param_setting set = {"pages", "96"};
+    int n = 0;
+
+    (void)state;
+    for (const struct builtin_scenario *b = builtin_scenarios; b->name; b++) {
+        struct plan *p = shipped(b, "linux"), *q, *more = NULL, *other = NULL;
+        const struct builtin_scenario *t = p->twin ? builtin(p->twin) : NULL;
+        struct err e = {""};
+
+        if (p->twin && !t)
+            fail_msg("%s: its twin %s is not shipped", b->name, p->twin);
+        if (!t || strncmp(b->name, "fork-", 5) != 0) {
+            plan_free(p);
+            continue;
+        }
+        q = shipped(t, "linux");
+        assert_string_equal(q->twin ? q->twin : "none", b->name);
+        assert_twins(p, q);
+        if (plan_parse(&more, b->text, b->len, b->name, "linux", PAGE, &set, 1, &e) == 0 &&
+            plan_parse(&other, t->text, t->len, t->name, "linux", PAGE, &set, 1, &e) == 0)
+            assert_twins(more, other);
+        plan_free(more);
+        plan_free(other);
+        plan_free(p);
+        plan_free(q);
+        n++;
+    }
+    assert_true(n >= 5);
 }
 
 /* --- documentation --- */
@@ -981,6 +1063,7 @@ int main(void)
         cmocka_unit_test(test_scenario__expectations_know_their_line),
         cmocka_unit_test(test_scenario__bad_scenarios_say_exactly_what_is_wrong),
         cmocka_unit_test(test_scenario__shipped_scenarios_are_whole),
+        cmocka_unit_test(test_scenario__twins_do_the_same),
         cmocka_unit_test(test_scenario__reference_and_schema_name_every_word),
         cmocka_unit_test(test_scenario__examples_of_the_reference_parse),
         cmocka_unit_test(test_scenario__loads_by_name_and_by_path),

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Every shipped scenario: as root each expectation is checked and holds (one that is not checked
+# here names what the machine lacks); as nobody what can be seen holds and nothing fails. Then the
+# variants that parameters give.
+. "$(dirname "$0")/lib.sh"
+
+db=$TMP/cowlab.db
+names=$(cowlab list | awk '{print $1}')
+ok "there are scenarios" test -n "$names"
+
+holds() {
+    cowlab run "$@" --db "$db" >"$TMP/out" || { cat "$TMP/out"; return 1; }
+    equals "1|complete" sqlite3 "$db" \
+        "SELECT held > 0 AND failed = 0, status FROM runs ORDER BY started_at DESC, run_id DESC LIMIT 1"
+}
+
+for name in $names; do
+    case $name in
+    *thp) has_cap thp || { skip "$name" "transparent huge pages (thp)"; continue; } ;;
+    esac
+    ok "$name holds" holds "$name"
+done
+if [ "$(id -u)" -eq 0 ] && has_cap debt; then
+    ok "as root nothing is left unchecked" equals 0 sqlite3 "$db" "SELECT sum(not_checked) FROM runs"
+else
+    skip "as root nothing is left unchecked" "debt"
+fi
+
+for variant in "ool-options memory=ordinary" "ool-options memory=malloc" "ool-write pages=16" \
+    "ool-write pages=16 memory=purgeable" "ool-write-many memory=malloc" "ool-zero memory=purgeable" \
+    "ool-snapshot pages=17" "ool-transit memory=malloc" "ool-manual memory=malloc" \
+    "ool-large bytes=16777216 memory=ordinary deallocate=true" \
+    "ool-large bytes=16777216 memory=ordinary sender_rewrites=no" \
+    "ool-two-large bytes=8388608 sender_rewrites=no" "fork-shared kind=memfd-shared" \
+    "fork-file kind=memfd-private" "fork-prefork workers=8" "fork-prefork workers=1 pages=16" \
+    "fork-write pages=1000" "fork-snapshot pages=17" "fork-debt pages=20000"; do
+    # shellcheck disable=SC2086 # a name and its settings
+    set -- $variant
+    name=$1
+    shift
+    settings=$(printf -- ' --param %s' "$@")
+    # shellcheck disable=SC2086
+    ok "$variant" holds "$name" $settings
+done
+
+if [ "$(id -u)" -eq 0 ]; then
+    nobody_setup
+    db=$TMP/nobody/work/nobody.db
+    for name in $names; do
+        ok "$name holds as nobody" as_nobody cowlab run "$name" --db "$db"
+    done
+    ok "as nobody nothing failed" equals 0 sqlite3 "$db" "SELECT sum(failed) FROM runs"
+    ok "as nobody much was checked all the same" equals 1 sqlite3 "$db" \
+        "SELECT sum(held) > sum(not_checked) FROM runs"
+else
+    skip "the same as nobody" "root (to become nobody)"
+fi
+finish
