@@ -34,7 +34,7 @@ __attribute__((constructor(103))) static void serve_instead(void)
     _exit(rc == 0 || rc == -EALREADY ? 0 : 4);
 }
 
-static int start_server(const char *socket)
+static int start_one(const char *socket)
 {
     const char *named = secure_getenv("COWLAB_NAMESERVER");
     char *argv[] = {"cowlab-nameserver", "--socket", (char *)socket, NULL};
@@ -53,6 +53,12 @@ static int start_server(const char *socket)
         return 0;
     argv[1] = NULL;
     return spawn_detached(NULL, argv, MARK, socket, -1);
+}
+
+/* Whoever set COWLAB_BOOTSTRAP_WAIT starts a server itself, which may not listen yet. */
+static int start_server(const char *socket)
+{
+    return secure_getenv("COWLAB_BOOTSTRAP_WAIT") ? 0 : start_one(socket);
 }
 
 static int64_t now_ms(void)
