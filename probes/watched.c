@@ -100,7 +100,7 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
     w->pagemap_frames = false;
     if (!o->caps.have[CAP_PAGEMAP])
         return 0;
-    if (o->helper) {
+    if (o->helper && o->caps.have[CAP_FRAMES]) {
         w->pagemap_fd = helper_open(o->helper, HELPER_PAGEMAP, w->pid, 0, 0);
         w->pagemap_frames = w->pagemap_fd >= 0;
     }

@@ -1,0 +1,32 @@
+#!/bin/sh
+# File capabilities on cowprobe give an ordinary user the frames of their own processes, and of
+# nobody else's; cowlab uses it as its helper.
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" -eq 0 ] || { skip "the helper" "root (to give capabilities)"; finish; }
+command -v setcap >/dev/null 2>&1 || { skip "the helper" "setcap"; finish; }
+nobody_setup
+probe=$TMP/nobody/bin/cowprobe
+setcap cap_sys_admin,cap_dac_read_search=ep "$probe" || { skip "the helper" "file capabilities"; finish; }
+sleep 300 &
+root=$!
+setpriv --reuid=65534 --regid=65534 --clear-groups sleep 300 &
+own=$!
+trap 'kill $root $own 2>/dev/null; rm -rf "$TMP"' EXIT
+until grep -q heap /proc/$own/maps 2>/dev/null; do sleep 0.01; done
+until grep -qz sleep /proc/$own/cmdline; do sleep 0.01; done
+holds() { [ "$(jq "$1" "$TMP/out.json")" = true ] || { jq -c . "$TMP/out.json" | head -c 2000; return 1; }; }
+
+ok "one's own process" sh -c "cd / && setpriv --reuid=65534 --regid=65534 --clear-groups $probe $own >$TMP/out.json"
+ok "map counts are known" holds '[.regions[] | .runs[] | .mapcount != null] | all'
+ok "frames are told apart" holds '[.regions[] | .runs[] | select(.frame)] | length > 0'
+ok "debt is known" holds '[.regions[] | .debt != null] | all'
+ok "root's process is refused all the same" exits 3 as_nobody cowprobe $root
+ok "and init too" exits 3 as_nobody cowprobe 1
+ok "fork-write as nobody knows debt" exits 0 as_nobody cowlab run fork-write
+ok "no value of a region hangs on missing frames" equals 0 as_nobody sqlite3 cowlab.db \
+    "SELECT count(*) FROM timeline WHERE observed <> 'message' AND (debt IS NULL OR share_mode IS NULL OR ref_count IS NULL)"
+# A helper that has lost its capabilities: the same command goes on without.
+setcap -r "$probe"
+ok "without the capabilities it falls back" exits 0 as_nobody cowlab run fork-write
+finish
