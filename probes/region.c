@@ -382,6 +382,14 @@ static int flush_run(struct share *s)
     return 0;
 }
 
+/* A page that was asked as a sample stands among concluded ones: it must not break their run, which
+ * stays marked as concluded. */
+static bool joins_marks(const struct page_run *run, uint64_t page, bool inferred)
+{
+    return run->inferred == inferred || (run->inferred && sampled(page)) ||
+           (run->count == 1 && sampled(run->first));
+}
+
 /* One page into the runs: the usual case, that it continues the last one, is the short way. */
 static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
 {
@@ -393,8 +401,9 @@ static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
 
     if (run->count && state_of(rec) == run->state && count == run->mapcount &&
         frame == (run->frame ? run->frame + run->count : 0) && !(rec & REC_HUGE) == !run->huge &&
-        !(rec & REC_INFERRED) == !run->inferred) {
+        joins_marks(run, p, (rec & REC_INFERRED) != 0)) {
         run->count++;
+        run->inferred |= (rec & REC_INFERRED) != 0;
         return 0;
     }
     rc = flush_run(s);
