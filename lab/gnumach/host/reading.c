@@ -24,16 +24,21 @@ uint64_t reading_frame_number(struct reading *r, uint32_t frame)
     return r->frame_number[frame];
 }
 
+/* Objects too: those that are only the program's or a stack's get none. */
 uint64_t reading_object_number(struct reading *r, uint64_t id)
 {
-    for (size_t i = 0; i < r->nobjects; i++)
-        if (r->objects[i].id == id)
-            return r->objects[i].number;
+    for (size_t i = 0; i < r->nobjects; i++) {
+        if (r->objects[i].id != id)
+            continue;
+        if (!r->objects[i].number)
+            r->objects[i].number = ++r->last_object_number;
+        return r->objects[i].number;
+    }
     return 0;
 }
 
-/* Every object of this step gets its number, in the order in which the guest told them. */
-static int number_objects(struct reading *r, struct err *e)
+/* Notes every object of this step. One that was gone meanwhile is another at the same address. */
+static int note_objects(struct reading *r, struct err *e)
 {
     struct known_object *grown =
         realloc(r->objects, (r->nobjects + r->snap->nobjects + 1) * sizeof *grown);
@@ -48,9 +53,9 @@ static int number_objects(struct reading *r, struct err *e)
         while (at < r->nobjects && r->objects[at].id != id)
             at++;
         if (at == r->nobjects)
-            r->objects[r->nobjects++] = (struct known_object){.id = id, .last_step = -1};
-        if (r->objects[at].number == 0 || r->objects[at].last_step < r->step_count - 1)
-            r->objects[at].number = ++r->last_object_number;
+            r->objects[r->nobjects++] = (struct known_object){.id = id};
+        else if (r->objects[at].last_step < r->step_count - 1)
+            r->objects[at].number = 0;
         r->objects[at].last_step = r->step_count;
     }
     return 0;
@@ -89,7 +94,7 @@ static void view_entry(struct reading *r, const struct snap_entry *x)
 {
     uint64_t pages = (x->end - x->start) / GUEST_PAGE_SIZE, bit = 1ull << x->actor;
 
-    for (uint64_t i = 0; i < pages; i++) {
+    for (uint64_t i = 0; x->object && i < pages; i++) {
         struct seen_page seen = snapshot_see(r->snap, x->object, x->offset + i);
 
         r->unsure |= seen.unsure;
@@ -426,7 +431,7 @@ int reading_step(struct reading *r, const struct step *step, const struct snapsh
     out->start_ns = s->start_ns;
     out->dur_ns = s->dur_ns;
     out->obs.t_ns = s->t_ns;
-    if ((rc = number_objects(r, e)) == 0 && (rc = view_all(r, e)) == 0 &&
+    if ((rc = note_objects(r, e)) == 0 && (rc = view_all(r, e)) == 0 &&
         (rc = processes(r, out, e)) == 0 && (rc = reading_transit(r, out, e)) == 0 &&
         (rc = reading_regions(r, out, e)) == 0 && (rc = reading_transfers(r, out, e)) == 0 &&
         (rc = totals(r, out, e)) == 0 && (rc = sharing(r, out, e)) == 0 &&

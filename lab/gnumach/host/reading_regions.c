@@ -4,7 +4,9 @@
 #include <string.h>
 
 #define RUNS_MAX 4096 /* kept per region */
+#ifndef CHAIN_MAX
 #define CHAIN_MAX 1000
+#endif
 
 void guest_frames_release(struct guest_frames *f)
 {
@@ -179,7 +181,7 @@ int reading_chain(struct reading *r, struct obs_region *g, uint64_t object, uint
             out->refs = value_known((int64_t)o->refs);
             out->size = value_known((int64_t)o->size);
             out->resident = value_known((int64_t)o->resident);
-            out->offset = value_known((int64_t)offset - (int64_t)at);
+            out->offset = value_known((int64_t)(offset - at));
         }
         rc = object_runs(r, o, out, offset, at, pages, e);
         if (rc < 0)

@@ -6,10 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGES_MAX (1u << 28)  /* of an object: 1 TiB */
-#define FRAMES_MAX (1u << 30) /* of the guest's memory: 4 TiB */
+/* More than any guest has: what claims to be larger is refused before memory is taken for it. */
+#ifndef PAGES_MAX
+#define PAGES_MAX (1u << 24) /* of an object or a range: 64 GiB */
+#endif
+#define FRAMES_MAX (1u << 24)
 #define LIST_MAX (1u << 20)
-#define CHAIN_MAX 10000
+#ifndef CHAIN_MAX
+#define CHAIN_MAX 1000
+#endif
+#define NUMBER_MAX (1ull << 48) /* of anything counted; only objects' ids are larger */
 
 void snapshot_init(struct snapshot *s)
 {
@@ -60,11 +66,22 @@ static void *append(void *list, size_t *count, size_t size)
     return *at + (*count)++ * size;
 }
 
+/* Several counted numbers. */
+static int counts(char **f, uint64_t *n, size_t count, struct err *e)
+{
+    int rc = fields_u64(f, n, count, e);
+
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (n[i] >= NUMBER_MAX)
+            rc = err_set(e, EBADMSG, "record of a number that cannot be: %" PRIu64, n[i]);
+    return rc;
+}
+
 static int add_task(struct snapshot *s, char *f, struct err *e)
 {
     struct snap_task *t = append(&s->tasks, &s->ntasks, sizeof *t);
     uint64_t n[8];
-    int rc = t ? fields_u64(&f, n, 8, e) : no_memory(e);
+    int rc = t ? counts(&f, n, 8, e) : no_memory(e);
 
     if (rc < 0)
         return rc;
@@ -108,14 +125,16 @@ static int add_entry(struct snapshot *s, char *f, struct err *e)
     x->needs_copy = n[3];
     x->object = n[4];
     x->offset = n[5];
-    return x->start < x->end ? 0 : err_set(e, EBADMSG, "record of an entry that is empty");
+    if (x->start >= x->end || (x->end - x->start) / GUEST_PAGE_SIZE > PAGES_MAX)
+        return err_set(e, EBADMSG, "record of an entry that cannot be");
+    return x->actor < GUEST_MAX_ACTORS ? 0 : err_set(e, EBADMSG, "record of an unknown actor");
 }
 
 static int add_transit(struct snapshot *s, char *f, struct err *e)
 {
     struct snap_transit *t = append(&s->transits, &s->ntransits, sizeof *t);
     uint64_t n[5];
-    int rc = t ? fields_u64(&f, n, 5, e) : no_memory(e);
+    int rc = t ? counts(&f, n, 5, e) : no_memory(e);
 
     if (rc == 0)
         *t = (struct snap_transit){n[0], n[1], n[2], n[3], n[4], s->npieces, 0};
@@ -132,6 +151,8 @@ static int add_piece(struct snapshot *s, char *f, struct err *e)
         return rc;
     if (!s->ntransits)
         return err_set(e, EBADMSG, "record of a piece without a message");
+    if (n[1] > PAGES_MAX || n[2] / GUEST_PAGE_SIZE > PAGES_MAX)
+        return err_set(e, EBADMSG, "record of a piece that cannot be");
     *p = (struct snap_piece){n[0], n[1], n[2]};
     s->transits[s->ntransits - 1].npieces++;
     return 0;
@@ -140,19 +161,26 @@ static int add_piece(struct snapshot *s, char *f, struct err *e)
 static int add_object(struct snapshot *s, char *f, struct err *e)
 {
     struct snap_object *o = append(&s->objects, &s->nobjects, sizeof *o);
-    uint64_t n[8];
-    int rc = o ? fields_u64(&f, n, 8, e) : no_memory(e);
+    uint64_t n[3], m[3];
+    int rc = o ? field_u64(&f, &o->id, e) : no_memory(e);
 
     if (rc == 0)
-        *o = (struct snap_object){.id = n[0],
-                                  .size = n[1],
-                                  .refs = n[2],
-                                  .resident = n[3],
-                                  .shadow = n[4],
-                                  .shadow_offset = n[5],
-                                  .copy = n[6],
-                                  .state = n[7]};
-    return rc;
+        rc = counts(&f, n, 3, e);
+    if (rc == 0)
+        rc = field_u64(&f, &o->shadow, e);
+    if (rc == 0)
+        rc = counts(&f, m, 1, e);
+    if (rc == 0)
+        rc = fields_u64(&f, m + 1, 2, e);
+    if (rc < 0)
+        return rc;
+    o->size = n[0];
+    o->refs = n[1];
+    o->resident = n[2];
+    o->shadow_offset = m[0];
+    o->copy = m[1];
+    o->state = m[2];
+    return 0;
 }
 
 static int object_of_record(struct snapshot *s, char **f, struct snap_object **out, struct err *e)
@@ -248,7 +276,7 @@ static int add_descriptor(struct snapshot *s, char *f, struct err *e)
 {
     struct snap_descriptor *d = append(&s->descriptors, &s->ndescriptors, sizeof *d);
     uint64_t n[7];
-    int rc = d ? fields_u64(&f, n, 7, e) : no_memory(e);
+    int rc = d ? counts(&f, n, 7, e) : no_memory(e);
 
     if (rc == 0)
         *d = (struct snap_descriptor){n[0], n[1], n[2], n[3], n[4], n[5], n[6]};
@@ -257,26 +285,26 @@ static int add_descriptor(struct snapshot *s, char *f, struct err *e)
 
 static int add_answer(struct snapshot *s, char *f, struct err *e)
 {
-    uint64_t step;
+    uint64_t step, n[4];
     int rc = field_u64(&f, &step, e);
 
     if (rc == 0)
         rc = field_i64(&f, &s->rc, e);
     if (rc == 0)
-        rc = field_u64(&f, &s->start_ns, e);
-    if (rc == 0)
-        rc = field_u64(&f, &s->dur_ns, e);
-    if (rc == 0)
-        rc = field_u64(&f, &s->sent, e);
-    if (rc == 0)
-        rc = field_u64(&f, &s->sent_bytes, e);
-    return rc;
+        rc = counts(&f, n, 4, e);
+    if (rc < 0)
+        return rc;
+    s->start_ns = n[0];
+    s->dur_ns = n[1];
+    s->sent = n[2];
+    s->sent_bytes = n[3];
+    return 0;
 }
 
 static int add_stamps(struct snapshot *s, char *f, struct err *e)
 {
     uint64_t n[5];
-    int rc = fields_u64(&f, n, 5, e);
+    int rc = counts(&f, n, 5, e);
 
     if (rc < 0)
         return rc;
@@ -290,7 +318,7 @@ static int add_stamps(struct snapshot *s, char *f, struct err *e)
 static int add_edges(struct snapshot *s, char *f, struct err *e)
 {
     uint64_t n[5];
-    int rc = fields_u64(&f, n, 5, e);
+    int rc = counts(&f, n, 5, e);
 
     if (rc < 0)
         return rc;
@@ -305,7 +333,7 @@ static int add_edges(struct snapshot *s, char *f, struct err *e)
 static int add_statistics(struct snapshot *s, char *f, struct err *e)
 {
     uint64_t n[7];
-    int rc = fields_u64(&f, n, 7, e);
+    int rc = counts(&f, n, 7, e);
 
     if (rc < 0)
         return rc;
