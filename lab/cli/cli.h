@@ -18,6 +18,7 @@ int cmd_report(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_vmmap(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 /* argp_parse; ends the program when that fails for want of memory. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);

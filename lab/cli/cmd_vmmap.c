@@ -420,7 +420,7 @@ int cmd_vmmap(int argc, char **argv)
     pid_t pid;
     int code, rc;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     code = cli_parse_pid(a.pid, &pid, &e);
     if (code != EXIT_DONE)
         return cli_fail(code, &e);

@@ -285,7 +285,7 @@ int cmd_watch(int argc, char **argv)
     pid_t command = 0;
     int code;
 
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
+    cli_parse(&argp, argc, argv, &a);
     machine_caps(); /* its self-tests come before what is watched */
     if (store_open(&store, cli_database(a.db), STORE_CREATE, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"report", cmd_report, "[RUN...]", "the markdown report"},
     {"vmmap", cmd_vmmap, "PID", "the region table of a live process"},
     {"watch", cmd_watch, "PID... | -- COMMAND...", "observe live processes over time"},
+    {"export", cmd_export, "[RUN]", "a run for other tools: a trace for ui.perfetto.dev"},
     {"doctor", cmd_doctor, "", "what this machine lets the lab see"},
 };
 

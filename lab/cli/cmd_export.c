@@ -1,0 +1,93 @@
+/* cowlab export RUN --format perfetto: a stored run for other tools. */
+#include "lab/cli/cli.h"
+#include "reports/trace.h"
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct export_arguments {
+    const char *run, *db, *output, *format;
+};
+
+static const struct argp_option options[] = {
+    {"format", 'f', "NAME", 0,
+     "perfetto (the default): JSON trace events that ui.perfetto.dev opens", 0},
+    {"output", 'o', "FILE", 0, "write here (default: standard output)", 0},
+    {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct export_arguments *a = state->input;
+
+    switch (key) {
+    case 'f':
+        if (strcmp(arg, "perfetto") != 0)
+            argp_error(state, "there is no format '%s'; there is: perfetto", arg);
+        a->format = arg;
+        return 0;
+    case 'o':
+        a->output = arg;
+        return 0;
+    case 'd':
+        a->db = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->run)
+            argp_error(state, "only one run can be exported");
+        a->run = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int export_run(struct store *store, const struct export_arguments *a)
+{
+    FILE *out = stdout;
+    char run_id[40];
+    struct err e;
+    int rc = store_find_run(store, a->run ? a->run : "latest", run_id, &e);
+
+    if (rc < 0)
+        return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, &e);
+    if (a->output && !(out = fopen(a->output, "we"))) {
+        err_sys(&e, errno, "cannot write '%s'", a->output);
+        return cli_fail(EXIT_RUNNING, &e);
+    }
+    rc = report_trace(store, run_id, out, &e);
+    if (a->output && fclose(out) != 0 && rc == 0)
+        rc = err_sys(&e, errno, "cannot write '%s'", a->output);
+    if (rc < 0)
+        return cli_fail(EXIT_RUNNING, &e);
+    if (a->output)
+        fprintf(stderr, "wrote %s: open it at ui.perfetto.dev\n", a->output);
+    return EXIT_DONE;
+}
+
+int cmd_export(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "[RUN]",
+        "Writes a stored run for other tools. RUN is a run id, a unique part of one, or 'latest' "
+        "(the default).",
+        NULL,
+        NULL,
+        NULL};
+    struct export_arguments a = {.run = NULL};
+    struct store *store;
+    struct err e;
+    int code, rc;
+
+    cli_parse(&argp, argc, argv, &a);
+    rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
+    if (rc < 0)
+        return cli_fail(rc == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);
+    code = export_run(store, &a);
+    store_close(store);
+    return code;
+}
