@@ -109,17 +109,19 @@ static int grow_slots(struct frames *f)
 uint32_t frames_slot(struct frames *f, uint64_t number)
 {
     struct frame_chunk *chunk = find_chunk(f, number >> CHUNK_BITS);
-    uint32_t *slot;
+    uint32_t *slot, known;
 
     if (!chunk)
         return 0;
     slot = &chunk->slot[number & (CHUNK_FRAMES - 1)];
-    if (*slot)
-        return *slot;
+    known = *slot;
+    if (known)
+        return known;
     if (f->n + 1 >= f->cap && grow_slots(f) < 0)
         return 0;
-    f->number[++f->n] = number;
-    return *slot = f->n;
+    *slot = ++f->n;
+    f->number[f->n] = number;
+    return f->n;
 }
 
 void frames_forget_owners(struct frames *f)

@@ -112,9 +112,10 @@ static int fill_list(struct mappings *m, struct err *e)
         if (!observable(entry) || region >= m->obs.nregions)
             continue;
         m->list[m->n++] = (struct mapping){.entry = entry,
-                                           .region = &m->obs.regions[region++],
+                                           .region = &m->obs.regions[region],
                                            .kind = region_kind(&m->maps, i, m->exe),
                                            .max_prot = max_protection(&m->maps, entry)};
+        region++;
     }
     return 0;
 }

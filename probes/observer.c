@@ -190,6 +190,22 @@ static void forget_loose(struct observer *o, struct watched *w)
     w->nloose = 0;
 }
 
+static int room_for_regions(struct watched *w, size_t n, struct err *e)
+{
+    struct memory **grown;
+
+    if (n <= w->memories_cap)
+        return 0;
+    if ((grown = realloc(w->memories, n * sizeof(*grown))))
+        w->memories = grown;
+    if (grown && (grown = realloc(w->by_start, n * sizeof(*grown))))
+        w->by_start = grown;
+    if (!grown)
+        return err_set(e, ENOMEM, "out of memory");
+    w->memories_cap = n;
+    return 0;
+}
+
 static int begin_target(struct observer *o, const struct target *t, struct err *e)
 {
     struct watched *w;
@@ -202,15 +218,7 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
     w->nmemories = 0;
     w->changed = false;
     forget_loose(o, w);
-    if (t->nregions) {
-        struct memory **list = realloc(w->memories, t->nregions * sizeof(*list));
-        struct memory **sorted = realloc(w->by_start, t->nregions * sizeof(*list));
-
-        w->memories = list ? list : w->memories;
-        w->by_start = sorted ? sorted : w->by_start;
-        if (!list || !sorted)
-            return err_set(e, ENOMEM, "out of memory");
-    }
+    rc = room_for_regions(w, t->nregions, e);
     for (size_t i = 0; i < t->nregions && rc == 0; i++) {
         rc = memory_begin(o, t->actor, &t->regions[i], &w->memories[i], e);
         w->nmemories += rc == 0;

@@ -204,13 +204,11 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
                   struct helper *helper)
 {
-    struct selftest t;
+    struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO};
     struct pollfd pfd;
     int pipefd[2];
     pid_t pid;
 
-    for (size_t i = 0; i < sizeof t / sizeof(int); i++)
-        ((int *)&t)[i] = EIO;
     *out = t;
     if (pipe2(pipefd, O_CLOEXEC) < 0)
         return;

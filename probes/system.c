@@ -164,8 +164,7 @@ int system_cgroup_of(pid_t pid, char *path, size_t size, struct err *e)
         const char *below = own;
 
         if (slurp_path(&text, "/proc/self/mountinfo") < 0 ||
-            !find_mount(&text, version, root, point) ||
-            slurp_path(&text, whose) < 0 ||
+            !find_mount(&text, version, root, point) || slurp_path(&text, whose) < 0 ||
             !own_path(&text, version, own, sizeof own))
             continue;
         if (strcmp(root, "/") != 0 && strncmp(own, root, strlen(root)) == 0)

@@ -18,6 +18,7 @@ ok "states add up to pages in every region, unless some are unknown" holds '[.re
     select(.exclusive != null and .debt != null and .cow != null and .zero != null)
     | .pages == .none + .zero + .exclusive + .cow + .debt + .object + .shared + .swapped] | all'
 ok "runs add up to pages" holds '[.regions[] | .pages == ([.runs[].count] | add)] | all'
+# shellcheck disable=SC2016 # jq expands it
 ok "every null has its reason" holds '[.regions[] | . as $r | to_entries[] | select(.value == null)
     | $r.unknown[.key] != null] | all'
 ok "the program text is seen as copy-on-write" holds '[.regions[] | select(.name | test("/sleep$"))
