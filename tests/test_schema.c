@@ -431,6 +431,13 @@ static void test_schema__a_descriptor_is_one_row_sent_and_received(void **state)
                                        "AND received IS NULL"),
                         "3");
     assert_int_equal(support_ool_options(f->store, NULL, received, &e), 0);
+    /* What was asked, beside what the received descriptor says. */
+    db_exec(f->db, "UPDATE transfer SET deallocate = 1 WHERE step = 2");
+    assert_string_equal(db_text(f->db,
+                                "SELECT sent_step || ' ' || step || ' ' || deallocate || ' ' "
+                                "|| received_deallocate FROM transfers "
+                                "WHERE case_name = 'VIRTUAL;PAGE;NO_FREE'"),
+                        "1 2 0 1");
     assert_int_equal(db_int(f->db, "SELECT count(*) FROM transfers "
                                    "WHERE scenario = 'ool-options' AND state = 'received'"),
                      8);

@@ -182,25 +182,39 @@ FROM message m
      JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step;
 
--- One row per descriptor. A step that sends and the step that receives each record it: the
--- receipt is the better record, so the k-th sending is left out once there are k receipts.
+-- Descriptors as each step recorded them: the k-th sending and the k-th receipt of one region and
+-- case belong together.
+CREATE VIEW transfer_records AS
+SELECT t.run, t.step, t.nr, t.sender, t.receiver, t.region, t.case_name, t.descriptor, t.kind,
+       t.asked, t.received, t.done, t.deallocate, t.size, t.why,
+       s.action IN ('ool_receive', 'receive') AS is_receipt,
+       row_number() OVER (PARTITION BY t.run, t.sender, t.region, t.case_name, t.descriptor,
+                                       s.action IN ('ool_receive', 'receive')
+                          ORDER BY t.step, t.nr) AS k
+FROM transfer t JOIN step s USING (run, step);
+
+-- One row per descriptor: its receipt, or its sending while it is in transit.
 CREATE VIEW transfers AS
-SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, t.sender, t.receiver, t.region,
-       t.case_name, t.descriptor, t.kind, t.asked, t.received, t.done, t.deallocate, t.size, t.why,
-       CASE WHEN t.is_receipt THEN 'received' ELSE 'in_transit' END AS state
-FROM (SELECT t.*, s.action IN ('ool_receive', 'receive') AS is_receipt,
-             row_number() OVER (PARTITION BY t.run, t.sender, t.region, t.case_name, t.descriptor,
-                                             s.action IN ('ool_receive', 'receive')
-                                ORDER BY t.step, t.nr) AS k
-      FROM transfer t JOIN step s USING (run, step)) t
-     JOIN step s USING (run, step)
-     JOIN run r USING (run)
+SELECT r.run_id, r.scenario, r.backend, t.step, s.phase, t.sender, t.receiver, t.region,
+       t.case_name, t.descriptor, t.kind, t.asked, t.received, t.done,
+       CASE WHEN t.is_receipt AND sent.run IS NOT NULL THEN sent.deallocate ELSE t.deallocate END
+           AS deallocate,
+       t.size, t.why, CASE WHEN t.is_receipt THEN 'received' ELSE 'in_transit' END AS state,
+       CASE WHEN t.is_receipt THEN t.deallocate END AS received_deallocate,
+       CASE WHEN t.is_receipt THEN sent.step ELSE t.step END AS sent_step
+FROM transfer_records t
+     LEFT JOIN transfer_records sent
+          ON t.is_receipt AND NOT sent.is_receipt AND sent.run = t.run AND sent.sender = t.sender
+             AND sent.region IS t.region AND sent.case_name IS t.case_name
+             AND sent.descriptor = t.descriptor AND sent.k = t.k
+     JOIN step s ON s.run = t.run AND s.step = t.step
+     JOIN run r ON r.run = t.run
 WHERE t.is_receipt
-   OR t.k > (SELECT count(*) FROM transfer o JOIN step os USING (run, step)
-             WHERE o.run = t.run AND o.sender = t.sender AND o.region IS t.region
-               AND o.case_name IS t.case_name AND o.descriptor = t.descriptor
-               AND os.action IN ('ool_receive', 'receive'))
-ORDER BY r.started_at, r.run_id, s.step, t.nr;
+   OR NOT EXISTS (SELECT 1 FROM transfer_records o
+                  WHERE o.is_receipt AND o.run = t.run AND o.sender = t.sender
+                    AND o.region IS t.region AND o.case_name IS t.case_name
+                    AND o.descriptor = t.descriptor AND o.k = t.k)
+ORDER BY r.started_at, r.run_id, t.step, t.nr;
 
 -- Processes that a watch saw, and what happened between its samples.
 CREATE VIEW watch_processes AS

@@ -14,8 +14,10 @@ WITH candidate AS (
               AND (v.memory IS NULL OR json_extract(r.params, '$.memory') IS v.memory)
               AND (v.region_bytes IS NULL OR r.region_bytes = v.region_bytes)
               AND (v.region_pages IS NULL OR r.region_bytes = v.region_pages * r.page_size)
-              AND (v.deallocate IS NULL OR v.deallocate = (SELECT max(t.deallocate) FROM transfer t
-                                                           WHERE t.run = r.run))),
+              AND (v.deallocate IS NULL OR v.deallocate = (SELECT max(t.deallocate)
+                                                           FROM transfer t JOIN step s USING (run, step)
+                                                           WHERE t.run = r.run
+                                                             AND s.action = 'ool_send'))),
 place AS (
     SELECT v.*, r.run, r.run_id, r.backend, r.page_size AS run_page_size, s.step, s.case_name AS scase,
            (SELECT g.nr FROM region g
