@@ -1,4 +1,5 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
+#include "lab/backend.h"
 #include "lab/cli/cli.h"
 #include "probes/caps.h"
 #include <argp.h>
@@ -27,6 +28,39 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+/* Is everything there that a backend needs for a plan that asks for nothing? */
+static bool backend_ready(const struct backend *b, struct err *e)
+{
+    static const struct plan nothing = {.name = "a scenario", .backend = ""};
+
+    return b->check(&nothing, e) == 0;
+}
+
+static void add_backends(cJSON *list)
+{
+    for (size_t i = 0; backends[i]; i++) {
+        struct err e = {""};
+        cJSON *row = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(row, "name", backends[i]->name);
+        cJSON_AddBoolToObject(row, "have", backend_ready(backends[i], &e));
+        if (e.msg[0])
+            cJSON_AddStringToObject(row, "reason", e.msg);
+        cJSON_AddItemToArray(list, row);
+    }
+}
+
+static void print_backends(void)
+{
+    printf("\nWhere scenarios can run:\n\n");
+    for (size_t i = 0; backends[i]; i++) {
+        struct err e = {""};
+        bool ready = backend_ready(backends[i], &e);
+
+        printf("  %-14s %-5s %s\n", backends[i]->name, ready ? "yes" : "no", e.msg);
+    }
+}
+
 static void print_json(const struct caps *c)
 {
     cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "capabilities");
@@ -47,6 +81,7 @@ static void print_json(const struct caps *c)
             cJSON_AddStringToObject(row, "reason", c->reason[i]);
         cJSON_AddItemToArray(list, row);
     }
+    add_backends(cJSON_AddArrayToObject(o, "backends"));
     text = cJSON_Print(o);
     if (text)
         puts(text);
@@ -79,6 +114,7 @@ static void print_text(const struct caps *c)
     for (int i = 0; i < CAP__COUNT; i++)
         if (!c->have[i])
             print_missing(c, i);
+    print_backends();
     if (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS])
         printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
                "  sudo setcap cap_sys_admin,cap_dac_read_search,cap_sys_ptrace=ep \"$(command -v "

@@ -19,6 +19,8 @@ ln -s "$BUILD/cowlab" "$TMP/none/cowlab"
 if [ -n "$real" ]; then
     ok "missing parts are named, exit 3" exits 3 run_with_parts_in /nonexistent
     ok "... with what to do" says "make deps-gnumach" run_with_parts_in /nonexistent
+    doctor_without_parts() { COWLAB_GNUMACH=/nonexistent cowlab doctor; }
+    ok "the doctor knows" says "gnumach +no +.*make deps-gnumach" doctor_without_parts
 fi
 ok "missing QEMU is named, exit 3" says "needs QEMU" run_with_path "$TMP/none"
 if ! [ -r "$COWLAB_GNUMACH/guest" ] || [ -z "$real" ]; then
