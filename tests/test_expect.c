@@ -211,6 +211,22 @@ static void test_expect__words_are_compared_as_words(void **state)
     judged_release(&f->judged);
 }
 
+/* Each quantity of a list was filled with base plus its index. */
+static void assert_all_found(struct fixture *f, enum expect_on on, const struct quantity *list,
+                             int base)
+{
+    f->x.on = on;
+    for (int q = 0; list[q].column; q++) {
+        char number[32];
+
+        if (list[q].type == QT_PROTECTION) /* three letters, whatever the number */
+            continue;
+        f->x.key = (char *)list[q].column;
+        snprintf(number, sizeof number, "%d", base + q);
+        assert_judged(f, 1, number);
+    }
+}
+
 static void test_expect__every_quantity_is_looked_up(void **state)
 {
     struct fixture *f = *state;
@@ -226,25 +242,9 @@ static void test_expect__every_quantity_is_looked_up(void **state)
         p->q[q] = value_known(2000 + q);
     for (int q = 0; q < TQ__COUNT; q++)
         f->seen.obs.totals[q] = value_known(3000 + q);
-    for (int q = 0; q < PQ__COUNT + TQ__COUNT + RQ__COUNT; q++) {
-        int process = q - RQ__COUNT, total = process - PQ__COUNT;
-        const struct quantity *list = q < RQ__COUNT         ? &region_quantities[q]
-                                      : process < PQ__COUNT ? &process_quantities[process]
-                                                            : &total_quantities[total];
-        char number[32];
-
-        if (list->type == QT_PROTECTION)
-            continue;
-        f->x.on = q < RQ__COUNT         ? EXPECT_REGION
-                  : process < PQ__COUNT ? EXPECT_PROCESS
-                                        : EXPECT_TOTALS;
-        f->x.key = (char *)list->column;
-        snprintf(number, sizeof number, "%d",
-                 q < RQ__COUNT         ? 1000 + q
-                 : process < PQ__COUNT ? 2000 + process
-                                       : 3000 + total);
-        assert_judged(f, 1, number);
-    }
+    assert_all_found(f, EXPECT_REGION, region_quantities, 1000);
+    assert_all_found(f, EXPECT_PROCESS, process_quantities, 2000);
+    assert_all_found(f, EXPECT_TOTALS, total_quantities, 3000);
 }
 
 static void test_expect__sharing_is_found_in_either_order(void **state)
