@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int doc_fail(struct doc *d, int rc)
 {
@@ -15,12 +16,27 @@ int doc_fail(struct doc *d, int rc)
     return d->rc;
 }
 
+/* To standard output: without pictures, since there is no place for them. */
+static int open_stdout(struct doc *d)
+{
+    int fd = dup(STDOUT_FILENO);
+
+    d->out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (d->out)
+        return 0;
+    if (fd >= 0)
+        close(fd);
+    return doc_fail(d, err_sys(d->e, errno, "cannot write to standard output"));
+}
+
 int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
 {
-    size_t len = strlen(path), stem = len;
+    size_t len = path ? strlen(path) : 0, stem = len;
     const char *slash;
 
     *d = (struct doc){.db = db, .e = e};
+    if (!path)
+        return open_stdout(d);
     if (len > 3 && strcmp(path + len - 3, ".md") == 0)
         stem = len - 3;
     d->path = strdup(path);
@@ -44,7 +60,8 @@ int doc_close(struct doc *d)
         int bad = ferror(d->out);
 
         if ((fclose(d->out) != 0 || bad) && d->rc == 0)
-            doc_fail(d, err_sys(d->e, errno, "cannot write '%s'", d->path));
+            doc_fail(d, err_sys(d->e, errno, "cannot write '%s'",
+                                d->path ? d->path : "standard output"));
     }
     d->out = NULL;
     for (size_t i = 0; i < d->npictures; i++)
@@ -201,7 +218,9 @@ FILE *doc_picture(struct doc *d, const char *name)
     char *path = NULL;
     FILE *f = NULL;
 
-    if (file && asprintf(&path, "%s/%s.svg", d->assets, file) >= 0)
+    if (file && !d->assets)
+        f = fopen("/dev/null", "we");
+    else if (file && asprintf(&path, "%s/%s.svg", d->assets, file) >= 0)
         f = fopen(path, "we");
     else
         path = NULL;
@@ -234,11 +253,17 @@ void doc_picture_end(struct doc *d, FILE *f, const char *alt)
         return;
     file = d->pictures[d->npictures - 1];
     if (ferror(f) | fclose(f)) {
-        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s/%s.svg'", d->assets, file));
+        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s.svg'", file));
         return;
     }
     if (d->rc)
         return;
+    if (!d->assets) {
+        fputs("*Picture, written with -o FILE.md: ", d->out);
+        escape_markdown(d->out, alt);
+        fputs("*\n\n", d->out);
+        return;
+    }
     fputs("![", d->out);
     escape_markdown(d->out, alt);
     fputs("](", d->out);

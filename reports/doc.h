@@ -21,6 +21,7 @@ struct doc {
     size_t npictures;
 };
 
+/* path NULL: to standard output, where pictures are only named. */
 int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e);
 int doc_close(struct doc *d);
 /* Takes over the failure of a step, unless there is an earlier one. */
