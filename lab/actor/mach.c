@@ -301,6 +301,8 @@ static const char *read_descriptors(struct actor *a)
             !a->out.start && d.address) {
             a->out.start = (uintptr_t)d.address & ~(vm_page_size - 1);
             a->out.len = mach_vm_round_page((uintptr_t)d.address + d.size) - a->out.start;
+            a->out.sent_start = (uintptr_t)d.address;
+            a->out.sent_len = d.size;
         }
         at += descriptor_size(at);
     }

@@ -224,6 +224,29 @@ static void warm_up(struct actor *a)
     note_progress(a, 0, 1, &next);
     a->out.touched = a->out.checked = a->out.wrong = 0;
     a->out.first_wrong = a->out.found_letter = 0;
+    a->out.beside = a->out.stray = 0;
+}
+
+static void count_stray(struct actor *a, uintptr_t from, uintptr_t to)
+{
+    for (uintptr_t at = from; at < to; at++) {
+        a->out.beside++;
+        a->out.stray += *(volatile char *)at != 0;
+    }
+}
+
+/* Bytes that came in the first and last page of a received range without being of it: what the
+ * sender had beside it must not arrive. Only in pages that the step has read anyway. */
+static void look_beside(struct actor *a, uint64_t pages)
+{
+    uintptr_t start = a->in.sent_start, end = start + a->in.sent_len;
+
+    if (!a->in.sent_len)
+        return;
+    if (page_selected(&a->in.select, 0))
+        count_stray(a, a->in.start, start);
+    if (page_selected(&a->in.select, pages - 1))
+        count_stray(a, end, a->in.start + a->in.len);
 }
 
 int actor_touch(struct actor *a)
@@ -242,6 +265,8 @@ int actor_touch(struct actor *a)
         note_progress(a, page, pages, &next);
     }
     cost_end(&m, &a->out);
+    if (a->in.op == ACT_READ)
+        look_beside(a, pages);
     return 0;
 }
 

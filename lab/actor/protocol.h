@@ -29,7 +29,8 @@ struct actor_request {
     uint32_t magic;
     uint32_t op; /* enum action, or ACTOR_HELLO */
     uint64_t seq;
-    uint64_t start, len; /* bytes; map: len alone */
+    uint64_t start, len;           /* bytes; map: len alone */
+    uint64_t sent_start, sent_len; /* read: of a received region, the bytes that were sent; or 0 */
     struct page_select select;
     uint32_t letter; /* stamp; 0: write without a letter, read without a check */
     uint32_t kind;   /* enum map_kind */
@@ -73,18 +74,21 @@ struct actor_reply {
     uint64_t seq;
     uint32_t progress; /* 0: the answer; else one of the above */
     uint64_t done, total;
-    int32_t error;           /* errno of the failure, 0 success */
-    char message[256];       /* what failed, without the reason of errno */
-    int32_t pid;             /* hello; fork: the child's */
-    uint64_t start, len;     /* map, move, ool_receive: where the region is now */
-    uint64_t dur_ns;         /* of the action alone */
-    uint64_t minflt, majflt; /* taken within the action */
-    uint64_t touched;        /* pages written or read */
-    uint64_t checked, wrong; /* stamps compared, and how many were not as expected */
-    uint64_t first_wrong;    /* page index */
-    uint32_t found_letter;   /* on the first wrong page; 0: no stamp there */
-    int32_t status;          /* wait: wait status of the child */
-    uint32_t has_message;    /* receive: the fields below */
+    int32_t error;       /* errno of the failure, 0 success */
+    char message[256];   /* what failed, without the reason of errno */
+    int32_t pid;         /* hello; fork: the child's */
+    uint64_t start, len; /* map, move, ool_receive: where the region is now, in whole pages */
+    uint64_t sent_start, sent_len; /* ool_receive: the bytes that arrived in it */
+    uint64_t dur_ns;               /* of the action alone */
+    uint64_t minflt, majflt;       /* taken within the action */
+    uint64_t touched;              /* pages written or read */
+    uint64_t checked, wrong;       /* stamps compared, and how many were not as expected */
+    uint64_t first_wrong;          /* page index */
+    uint32_t found_letter;         /* on the first wrong page; 0: no stamp there */
+    uint64_t beside;      /* read: bytes in pages of a received region that were not sent */
+    uint64_t stray;       /* ... and are not zero */
+    int32_t status;       /* wait: wait status of the child */
+    uint32_t has_message; /* receive: the fields below */
     int32_t message_id;
     uint64_t message_size;
     int32_t descriptors;

@@ -264,6 +264,29 @@ static int note_stamps(struct doing *d, struct err *e)
     return 0;
 }
 
+/* Bytes beside a range that was received must be zero: the layer sends what was meant, no more. */
+static int note_stray_bytes(struct doing *d, struct err *e)
+{
+    const struct actor_reply *r = &d->reply;
+    struct obs_check *c;
+
+    if (!r->beside)
+        return 0;
+    c = observation_add_check(&d->out->obs, "stray_bytes", d->step->actor, d->step->region);
+    if (!c)
+        return linux_no_memory(e);
+    c->left = value_known((int64_t)r->stray);
+    c->right = value_known(0);
+    c->verdict = r->stray ? CHECK_DIFFERS : CHECK_HELD;
+    if (d->step->case_name)
+        c->case_name = strdup(d->step->case_name);
+    if (asprintf(&c->detail,
+                 "bytes that are not zero among the %" PRIu64 " beside the received range",
+                 r->beside) < 0)
+        c->detail = NULL;
+    return 0;
+}
+
 static int do_touch(struct doing *d, struct err *e)
 {
     int rc;
@@ -274,7 +297,7 @@ static int do_touch(struct doing *d, struct err *e)
     if (rc < 0)
         return rc;
     if (d->step->action == ACT_READ)
-        return note_stamps(d, e);
+        return (rc = note_stamps(d, e)) < 0 ? rc : note_stray_bytes(d, e);
     d->region->written = true;
     d->region->written_pages = d->reply.touched;
     return 0;
@@ -428,6 +451,8 @@ static int find_region(struct doing *d, struct err *e)
         return err_set(e, ENOENT, "actor '%s' has no region '%s'", s->actor, s->region);
     d->rq.start = d->region->start;
     d->rq.len = d->region->len;
+    d->rq.sent_start = d->region->sent_start;
+    d->rq.sent_len = d->region->sent_len;
     d->rq.kind = d->region->kind;
     return 0;
 }

@@ -236,6 +236,20 @@ static int hold_parts(struct doing *d, struct err *e)
     return 0;
 }
 
+static int hold_received(struct doing *d, struct err *e)
+{
+    const struct step *s = d->step;
+    struct held_region *r;
+
+    if (held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len,
+                 MK_ORDINARY) < 0)
+        return linux_no_memory(e);
+    r = held_find(linux_held(d), s->region, s->case_name);
+    r->sent_start = d->reply.sent_start;
+    r->sent_len = d->reply.sent_len;
+    return 0;
+}
+
 static int do_receive(struct doing *d, struct err *e)
 {
     struct reply_fds fds = {.count = 0};
@@ -260,10 +274,8 @@ static int do_receive(struct doing *d, struct err *e)
     rc = note_transfers(d, from, s->actor, e);
     if (rc == 0)
         rc = note_message(d, e);
-    if (rc == 0 && s->region && d->reply.len &&
-        held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len,
-                 MK_ORDINARY) < 0)
-        rc = linux_no_memory(e);
+    if (rc == 0 && s->region && d->reply.len)
+        rc = hold_received(d, e);
     return rc < 0 ? rc : hold_parts(d, e);
 }
 

@@ -7,8 +7,9 @@
 #include "probes/observer.h"
 
 struct held_region {
-    char *name, *case_name; /* case_name may be NULL */
-    uint64_t start, len;    /* bytes */
+    char *name, *case_name;        /* case_name may be NULL */
+    uint64_t start, len;           /* bytes */
+    uint64_t sent_start, sent_len; /* of a region that arrived in a message: the bytes sent; or 0 */
     enum map_kind kind;
     enum inherit inherit;
     bool written; /* by the step that is being carried out */
