@@ -191,6 +191,7 @@ int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t
     uint64_t began = cost ? probe_clock() : 0;
     int rc = 0;
 
+    memset(ranges, 0, sizeof ranges); /* for valgrind, which does not know this call */
     while (start < end && rc == 0) {
         struct pm_scan_arg_v1 scan = {.size = sizeof scan,
                                       .start = start,

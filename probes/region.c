@@ -340,7 +340,8 @@ static inline void add_to_sums(struct share *share, uint64_t p, int32_t count)
         s->backed_any = true;
     }
     if (count > 0)
-        s->pss += (f->o->page_size << PSS_SHIFT) / (uint64_t)count;
+        s->pss += count <= 2 ? (f->o->page_size << PSS_SHIFT) >> (count - 1)
+                             : (f->o->page_size << PSS_SHIFT) / (uint64_t)count;
     if (count < 0) {
         s->counts_missing++;
     } else if (count > 0 && f->m->now.slot[p]) {
