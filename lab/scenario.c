@@ -108,7 +108,7 @@ static int read_list(struct build *b, const cJSON *node, size_t most,
     if (rc < 0)
         return rc;
     if ((size_t)cJSON_GetArraySize(node) > most)
-        return fail_at(&b->r, node, "more than %zu", most);
+        return fail_at(&b->r, node, "more than %zu entries", most);
     *out = calloc((size_t)cJSON_GetArraySize(node) + 1, sizeof **out);
     if (!*out)
         return no_memory(&b->r);

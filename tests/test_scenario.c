@@ -569,6 +569,68 @@ static void test_scenario__backends_follow_from_the_steps(void **state)
     free(text);
 }
 
+static void test_scenario__a_step_can_depend_on_its_backend(void **state)
+{
+    static const char share[] = ", {\"phase\": \"mapped\", \"actor\": \"a\", \"inherit\": "
+                                "{\"region\": \"r\", \"inheritance\": \"share\"}}";
+    char steps[1024];
+    struct plan *p;
+
+    (void)state;
+    snprintf(steps, sizeof steps, "%s%s", MAP("1"), share);
+    p = plan_of("", steps); /* Linux cannot share private anonymous memory by fork, Mach can */
+    assert_int_equal(p->nbackends, 1);
+    assert_string_equal(p->backends[0], "gnumach");
+    assert_non_null(strstr(p->why_not, "fork cannot share"));
+    plan_free(p);
+    snprintf(steps, sizeof steps, "%s%s", MAP_KIND("ordinary"), share);
+    p = plan_of("", steps);
+    assert_int_equal(p->nbackends, 2);
+    plan_free(p);
+    p = plan_of("", "{\"phase\": \"settled\", \"checkpoint\": {}, \"published\": \"=backend\"}");
+    assert_string_equal(p->steps[0].published, "linux");
+    plan_free(p);
+}
+
+static void test_scenario__wiped_memory_is_the_childs_own(void **state)
+{
+    struct plan *p = plan_of(
+        "",
+        MAP("10") ", " WRITE(
+            "a", "\"all\"") ", {\"phase\": \"mapped\", \"actor\": \"a\", "
+                            "\"madvise\": {\"region\": \"r\", \"advice\": \"WIPEONFORK\"}}, " FORK(
+                                "a", "b") ", " WRITE("a", "\"all\"") ", " WRITE("b", "\"first\""));
+
+    (void)state;
+    assert_int_equal(p->peak_pages, 11); /* nothing is shared: the parent copies nothing */
+    plan_free(p);
+}
+
+static void test_scenario__a_receiver_that_exits_takes_its_messages_along(void **state)
+{
+    (void)state;
+    plan_free(
+        plan_of("", MAP_KIND("ordinary") ", " WRITE("a", "\"all\"") ", " SEND("") ", " EXIT("b")));
+    assert_refused("",
+                   MAP_KIND("ordinary") ", " SEND(
+                       "") ", {\"phase\": \"released\", \"actor\": "
+                           "\"b\", \"exit\": {}, \"expect\": {\"message.r\": {\"resident\": 0}}}",
+                   "no message carries region 'r'");
+}
+
+static void test_scenario__a_scenario_without_parameters_takes_none(void **state)
+{
+    const struct param_setting set = {"n", "1"};
+    char *text = document("", MAP("1"));
+    struct plan *p = NULL;
+    struct err e = {""};
+
+    (void)state;
+    assert_int_equal(parse_for(&p, text, "linux", &set, 1, &e), -EINVAL);
+    assert_string_equal(e.msg, "no parameter 'n': the scenario has none");
+    free(text);
+}
+
 /* --- expectations --- */
 
 static const struct expectation *find(const struct step *s, const char *observed, const char *key)
@@ -1058,6 +1120,10 @@ int main(void)
         cmocka_unit_test(test_scenario__what_is_sent_arrives_once),
         cmocka_unit_test(test_scenario__peak_pages_bound_what_can_be_used),
         cmocka_unit_test(test_scenario__backends_follow_from_the_steps),
+        cmocka_unit_test(test_scenario__a_step_can_depend_on_its_backend),
+        cmocka_unit_test(test_scenario__wiped_memory_is_the_childs_own),
+        cmocka_unit_test(test_scenario__a_receiver_that_exits_takes_its_messages_along),
+        cmocka_unit_test(test_scenario__a_scenario_without_parameters_takes_none),
         cmocka_unit_test(test_scenario__expectations_override_key_by_key),
         cmocka_unit_test(test_scenario__every_quantity_can_be_expected),
         cmocka_unit_test(test_scenario__expectations_know_their_line),
