@@ -33,6 +33,10 @@ void progress_share(void *progress, const char *what, double share)
     char bar[BAR_WIDTH + 1];
     int full = (int)(share * BAR_WIDTH);
 
+    if (p->step == 0) { /* before the first step: news of its own, told once */
+        fprintf(p->out, "cowlab: %s\n", what);
+        return;
+    }
     if (!p->terminal || now_ns() - p->began_ns < PATIENCE_NS)
         return;
     for (int i = 0; i < BAR_WIDTH; i++)

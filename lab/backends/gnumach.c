@@ -30,6 +30,7 @@
 struct session {
     const struct plan *const *plans;
     size_t nplans;
+    struct backend_options opt;
     struct machine *machine;
     struct record_stream records;
     struct machine_parts parts;
@@ -115,11 +116,13 @@ static int next_record(struct session *s, struct record *r, struct err *e)
 {
     char *line;
     size_t len;
-    int rc;
+    int rc = 0;
 
     if (s->failed[0])
         return err_set(e, EIO, "%s", s->failed);
     do {
+        if (rc > 0 && s->opt.progress) /* W: once a second */
+            s->opt.progress(s->opt.progress_arg, "the guest is at work", -1);
         rc = machine_line(s->machine, &line, &len, e);
         if (rc == 0)
             rc = err_set(e, EIO, "the guest ended before its work was done");
@@ -244,7 +247,7 @@ static void announce(const struct backend_options *opt, uint64_t peak_pages)
 
     if (!opt->progress || peak_pages < SLOW_PAGES)
         return;
-    snprintf(what, sizeof what, "gnumach: emulation may take %" PRIu64 " s or more",
+    snprintf(what, sizeof what, "emulation is slow: this may take %" PRIu64 " s or more",
              peak_pages * PAGE_COPY_NS / 1000000000u + 1);
     opt->progress(opt->progress_arg, what, -1);
 }
@@ -288,6 +291,7 @@ static int gnumach_session_open(struct session **out, const struct plan *const *
         return err_set(e, ENOMEM, "out of memory");
     s->plans = plans;
     s->nplans = nplans;
+    s->opt = *opt;
     for (size_t i = 0; i < nplans; i++)
         if (plans[i]->peak_pages > peak)
             peak = plans[i]->peak_pages;
