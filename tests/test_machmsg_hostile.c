@@ -71,7 +71,9 @@ static struct raw raw_message(unsigned int type, unsigned int kind, uint64_t val
 
     if (type == MACH_MSG_PORT_DESCRIPTOR) {
         r.d.port.type = type;
-        r.d.port.disposition = MACH_MSG_TYPE_PORT_SEND;
+        r.d.port.disposition = kind == WIRE_RECEIVE     ? MACH_MSG_TYPE_PORT_RECEIVE
+                               : kind == WIRE_SEND_ONCE ? MACH_MSG_TYPE_PORT_SEND_ONCE
+                                                        : MACH_MSG_TYPE_PORT_SEND;
     } else {
         r.d.ool.type = type;
         r.d.ool.copy = MACH_MSG_VIRTUAL_COPY;
@@ -174,6 +176,9 @@ static void test_machmsg_hostile__lengths_counts_and_types(void **state)
     expect_refused(p, &r, RAW_SIZE, NULL, 0, MACH_RCV_BODY_ERROR);
     r = raw_message(MACH_MSG_OOL_PORTS_DESCRIPTOR, WIRE_NULL, 0, 0);
     r.d.ports.count = 16000; /* more rights than items */
+    expect_refused(p, &r, RAW_SIZE, NULL, 0, MACH_RCV_BODY_ERROR);
+    r = raw_message(MACH_MSG_PORT_DESCRIPTOR, WIRE_NULL, 0, 0);
+    r.d.port.disposition = MACH_MSG_TYPE_MAKE_SEND; /* not what a receiver is told */
     expect_refused(p, &r, RAW_SIZE, NULL, 0, MACH_RCV_BODY_ERROR);
     r = raw_message(MACH_MSG_OOL_DESCRIPTOR, WIRE_OOL_NULL, 0, 0);
     r.head.size = 1 << 20; /* a body that is not there */

@@ -215,7 +215,8 @@ static int decode(struct incoming *in, size_t packet_len)
         rc = -EBADMSG;
     if (rc == 0 && object >= 0) {
         rc = read_large(in, object, len);
-        payload = in->large + HEADROOM;
+        if (rc == 0)
+            payload = in->large + HEADROOM;
     }
     if (object >= 0)
         close(object);
@@ -345,19 +346,10 @@ static mach_port_name_t adopt_right(struct incoming *in, const struct wire_item 
     return *rc ? MACH_PORT_NULL : name;
 }
 
-static unsigned int right_type(const struct wire_item *it, unsigned int as_said)
+/* The disposition under which the reply right arrives. */
+static unsigned int reply_type(const struct wire_item *it)
 {
-    switch (it->kind) {
-    case WIRE_SEND:
-        return MACH_MSG_TYPE_PORT_SEND;
-    case WIRE_SEND_ONCE:
-        return MACH_MSG_TYPE_PORT_SEND_ONCE;
-    case WIRE_RECEIVE:
-        return MACH_MSG_TYPE_PORT_RECEIVE;
-    default:
-        /* No right: what the sender would have sent; only a received kind can stand here. */
-        return MACH_MSG_TYPE_PORT_ANY_RIGHT(as_said) ? as_said : MACH_MSG_TYPE_PORT_SEND;
-    }
+    return it->kind == WIRE_SEND_ONCE ? MACH_MSG_TYPE_PORT_SEND_ONCE : MACH_MSG_TYPE_PORT_SEND;
 }
 
 static void adopt_array(struct incoming *in, mach_msg_ool_ports_descriptor_t *d, uint32_t *item,
@@ -369,7 +361,6 @@ static void adopt_array(struct incoming *in, mach_msg_ool_ports_descriptor_t *d,
 
     d->address = (void *)address;
     d->deallocate = TRUE;
-    d->disposition = right_type(&in->m.items[d->count ? *item : 0], d->disposition);
     if (d->count && !address) {
         in->flaws |= MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE;
         for (uint32_t i = 0; i < d->count; i++, (*item)++)
@@ -447,11 +438,10 @@ static void adopt_body(struct incoming *in)
         const struct wire_item *it = item < in->m.head.nitems ? &in->m.items[item] : NULL;
 
         if (type == MACH_MSG_PORT_DESCRIPTOR) {
-            unsigned int kind = right_type(it, d->port.disposition);
-
             item++;
             space_lock();
-            d->port = (mach_msg_port_descriptor_t){.type = type, .disposition = kind};
+            d->port =
+                (mach_msg_port_descriptor_t){.type = type, .disposition = d->port.disposition};
             d->port.name = adopt_right(in, it, &extra, &rc);
             space_unlock();
             if (rc)
@@ -494,7 +484,7 @@ static void make_header(struct incoming *in, mach_msg_header_t *h)
     *h = (mach_msg_header_t){.msgh_size = w->size, .msgh_local_port = in->name, .msgh_id = w->id};
     space_lock();
     if (w->reply.kind != WIRE_NULL) {
-        remote = right_type(&w->reply, MACH_MSG_TYPE_PORT_SEND);
+        remote = reply_type(&w->reply);
         h->msgh_remote_port = adopt_right(in, &w->reply, NULL, &rc);
         if (rc) {
             remote = 0;
@@ -542,6 +532,17 @@ static mach_msg_return_t too_large(const struct incoming *in, mach_msg_header_t 
     if (room >= sizeof h && mem_copy_out(user, &h, sizeof h))
         return MACH_RCV_INVALID_DATA;
     return MACH_RCV_TOO_LARGE;
+}
+
+/* What was no message, or lost what it brought: a header without rights, so that a caller who looks
+ * at its buffer after an error finds nothing that is not there. */
+static void deliver_nothing(const struct incoming *in, mach_msg_header_t *user,
+                            mach_msg_size_t room)
+{
+    const mach_msg_header_t h = {.msgh_size = sizeof h, .msgh_local_port = in->name};
+
+    if (room >= sizeof h)
+        (void)!mem_copy_out(user, &h, sizeof h);
 }
 
 static bool fits(const struct wire_head *h, mach_msg_option_t option, mach_msg_size_t room)
@@ -637,6 +638,8 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
         if (n < 0 && n != -EBADMSG && n != -EOVERFLOW)
             return MACH_RCV_PORT_DIED;
         rc = accept_packet(in, n, &mr);
+        if (rc < 0)
+            deliver_nothing(in, user, room);
         if (rc > 0 && !fits(&in->m.head, option, room)) {
             discard(in);
             mr = too_large(in, user, option & ~MACH_RCV_LARGE, room);

@@ -116,8 +116,23 @@ static bool check_right(struct check *c, const struct wire_item *it)
     }
 }
 
-/* The next n items, all rights. */
-static bool check_rights(struct check *c, uint64_t n)
+/* Does a right of that kind arrive under that disposition? The absence of one does under any. */
+static bool agrees(unsigned int kind, unsigned int disposition)
+{
+    switch (kind) {
+    case WIRE_SEND:
+        return disposition == MACH_MSG_TYPE_PORT_SEND;
+    case WIRE_SEND_ONCE:
+        return disposition == MACH_MSG_TYPE_PORT_SEND_ONCE;
+    case WIRE_RECEIVE:
+        return disposition == MACH_MSG_TYPE_PORT_RECEIVE;
+    default:
+        return MACH_MSG_TYPE_PORT_ANY_RIGHT(disposition);
+    }
+}
+
+/* The next n items, all rights of the one kind that the descriptor tells its receiver. */
+static bool check_rights(struct check *c, uint64_t n, unsigned int disposition)
 {
     if (n > c->m->head.nitems - c->item || n > WIRE_PORTS_MAX - c->rights)
         return false;
@@ -125,7 +140,8 @@ static bool check_rights(struct check *c, uint64_t n)
     for (; n > 0; n--) {
         const struct wire_item *it = &c->m->items[c->item++];
 
-        if (it->zero || it->done || it->why || !is_right(it->kind) || !check_right(c, it))
+        if (it->zero || it->done || it->why || !is_right(it->kind) ||
+            !agrees(it->kind, disposition) || !check_right(c, it))
             return false;
     }
     return true;
@@ -150,9 +166,10 @@ static bool check_descriptor(struct check *c, const mach_msg_descriptor_t *d, un
 {
     switch (type) {
     case MACH_MSG_PORT_DESCRIPTOR:
-        return check_rights(c, 1);
+        return check_rights(c, 1, d->port.disposition);
     case MACH_MSG_OOL_PORTS_DESCRIPTOR:
-        return d->ool_ports.copy <= MACH_MSG_VIRTUAL_COPY && check_rights(c, d->ool_ports.count);
+        return d->ool_ports.copy <= MACH_MSG_VIRTUAL_COPY &&
+               check_rights(c, d->ool_ports.count, d->ool_ports.disposition);
     default:
         return check_memory(c, &d->out_of_line);
     }
