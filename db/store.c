@@ -45,6 +45,8 @@ static int path_check(struct store *s, enum store_mode mode, struct err *e)
     char *copy;
     int rc = 0;
 
+    if (!*s->path)
+        return err_set(e, EINVAL, OPEN " '': a file's name is needed");
     if (stat(s->path, &st) == 0) {
         if (S_ISDIR(st.st_mode))
             return err_set(e, EISDIR, OPEN " '%s': it is a directory", s->path);
@@ -153,12 +155,22 @@ static int open_reading(struct store *s, struct err *e)
     return connect_file(s, SQLITE_OPEN_READONLY, e);
 }
 
+/* SQLite takes an empty name, ":memory:" and "file:..." for something else than a file of that
+ * name: what is stored there would be gone, or somewhere else. */
+static char *file_name(const char *path)
+{
+    bool special = path[0] == ':' || strncmp(path, "file:", 5) == 0;
+    char *name;
+
+    return asprintf(&name, "%s%s", special ? "./" : "", path) < 0 ? NULL : name;
+}
+
 int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e)
 {
     struct store *s = calloc(1, sizeof *s);
     int rc;
 
-    if (!s || !(s->path = strdup(path))) {
+    if (!s || !(s->path = file_name(path))) {
         free(s);
         return err_sys(e, ENOMEM, OPEN " '%s'", path);
     }

@@ -192,6 +192,22 @@ static void test_store__what_is_no_file_is_refused(void **state)
     expect_refused(scratch_path(*state, "no/such/place.db"), STORE_CREATE, ENOENT, "No such file");
     expect_refused(scratch_path(*state, "missing.db"), STORE_READ, ENOENT, "No such file");
     expect_refused("/dev/null", STORE_CREATE, EPROTO, "regular file");
+    expect_refused("", STORE_CREATE, EINVAL, "name is needed");
+}
+
+/* SQLite's own words for a database in memory, or for a URI: what was stored would be gone. */
+static void test_store__every_name_is_a_files(void **state)
+{
+    static const char *const names[] = {":memory:", "file:x.db?mode=memory"};
+    char old[4096];
+
+    assert_non_null(getcwd(old, sizeof old));
+    assert_int_equal(chdir(*state), 0);
+    for (size_t i = 0; i < 2; i++) {
+        store_close(open_or_fail(names[i], STORE_CREATE));
+        assert_int_equal(access(names[i], F_OK), 0);
+    }
+    assert_int_equal(chdir(old), 0);
 }
 
 /* In a child that is nobody, since root may do everything. 0: every refusal was as expected. */
@@ -838,6 +854,7 @@ int main(void)
         T(test_store__another_programs_log_is_left_alone),
         T(test_store__a_newer_schema_is_refused_with_both_versions),
         T(test_store__what_is_no_file_is_refused),
+        T(test_store__every_name_is_a_files),
         T(test_store__without_permission_says_so),
         T(test_store__unknown_is_null_with_a_reason_and_never_zero),
         T(test_store__inferred_values_are_marked),
