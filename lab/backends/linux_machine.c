@@ -20,20 +20,29 @@ const struct caps *machine_caps(void)
     return &caps;
 }
 
-static int check_capabilities(const struct plan *plan, struct err *e)
+static int check_capability(const struct plan *plan, int cap, struct err *e)
 {
     const struct caps *c = machine_caps();
 
-    for (size_t i = 0; i < plan->nneeds; i++) {
-        int cap = cap_index(plan->needs[i]);
+    if (cap < 0 || c->have[cap])
+        return 0;
+    return err_set(e, ENOTSUP,
+                   "cannot run '%s' here: capability '%s' is missing (%s); to get it: %s",
+                   plan->name, cap_rows[cap].name, c->reason[cap], cap_rows[cap].how);
+}
 
-        if (cap < 0 || c->have[cap])
-            continue;
-        return err_set(e, ENOTSUP,
-                       "cannot run '%s' here: capability '%s' is missing (%s); to get it: %s",
-                       plan->name, plan->needs[i], c->reason[cap], cap_rows[cap].how);
-    }
-    return 0;
+/* What the scenario says that it needs, and what its kinds of memory need whether it says so or
+ * not. */
+static int check_capabilities(const struct plan *plan, struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->nneeds; i++)
+        rc = check_capability(plan, cap_index(plan->needs[i]), e);
+    for (size_t i = 0; rc == 0 && i < plan->nsteps; i++)
+        if (plan->steps[i].action == ACT_MAP && plan->steps[i].kind == MK_HUGETLB)
+            rc = check_capability(plan, CAP_HUGETLB, e);
+    return rc;
 }
 
 /* What a run may take, in KiB: the machine's MemAvailable, or what the lab's own memory cgroup has

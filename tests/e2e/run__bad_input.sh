@@ -31,5 +31,8 @@ ok "it is unharmed" says '^not a database' cat text.db
 ok "a directory is not a database" exits 4 cowlab run fork-write --db /tmp
 ok "more memory than there is: exit 3" exits 3 cowlab run fork-write --param pages=1000000000 --db t.db
 ok "both numbers are named" says 'needs up to [0-9]+ MiB and [0-9]+ MiB are available' cowlab run fork-write --param pages=1000000000 --db t.db
+sed 's/"pages": 0, "kind": "anonymous"/"pages": 1, "kind": "hugetlb"/' cow.json >huge.json
+ok "huge pages where there are none: exit 3" exits 3 env COWLAB_DISABLE=hugetlb cowlab run huge.json --db t.db
+ok "the capability is named" says "capability 'hugetlb' is missing" env COWLAB_DISABLE=hugetlb cowlab run huge.json --db t.db
 ok "still nothing was written" test ! -e t.db
 finish
