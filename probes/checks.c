@@ -3,8 +3,9 @@
  *   states_sum      the page states of a region add up to its pages
  *   smaps_rss       resident pages of the entry by the page walk, and Rss of smaps [KiB]
  *   smaps_private   pages mapped once by pagemap's bit 56, and Private_* of smaps [KiB]
- *   smaps_pss       pages each divided by its map count, and Pss of smaps [KiB]; where the entry is
- *                   larger than the region, Pss less what the rest of it can have at most
+ *   smaps_pss       the entry's pages, each divided by its map count, and Pss of smaps [KiB]; pages
+ *                   of the entry that are not in the region are divided by the run's own mappings
+ *   smaps_process   resident pages of all entries that were walked, and their Rss [KiB]
  *   write_faults    pages whose write must have faulted, and the faults the actor counted
  *   pss_distinct    the sum of PSS over all processes, and their distinct frames, in memory that
  *                   is the run's own [KiB]
@@ -102,7 +103,54 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     return 0;
 }
 
-/* Map counts come from kpagecount, Pss from the walk that smaps makes itself. */
+static uint64_t share_of(const struct observer *o, uint32_t slot)
+{
+    uint16_t own = slot ? o->frames.own[slot] : 0;
+
+    return own ? (o->page_size << PSS_SHIFT) / own : 0;
+}
+
+/* What is not in the region of the entries that hold it. */
+struct rest {
+    uint64_t pss;   /* by the run's own mappings of the frames */
+    uint64_t alone; /* pages that the run maps once */
+};
+
+static void add_rest(const struct observer *o, struct rest *rest, uint32_t slot)
+{
+    rest->pss += share_of(o, slot);
+    rest->alone += slot && o->frames.own[slot] == 1;
+}
+
+static void rest_of_entry(const struct observer *o, const struct watched *w, const struct memory *m,
+                          const struct map_entry *entry, struct rest *rest)
+{
+    const struct tally *t = &w->tallies[entry - w->maps.entries];
+
+    for (size_t i = t->loose_first; i < t->loose_end; i++)
+        add_rest(o, rest, w->loose[i]);
+    for (size_t i = 0; i < w->nmemories; i++) {
+        const struct memory *other = w->memories[i];
+        uint64_t from = other->start > entry->start ? other->start : entry->start;
+        uint64_t to = other->end < entry->end ? other->end : entry->end;
+
+        for (; other != m && from < to; from += o->page_size)
+            add_rest(o, rest, other->now.slot[(from - other->start) / o->page_size]);
+    }
+}
+
+static uint64_t mapped_once(const struct memory *m)
+{
+    uint64_t n = 0;
+
+    for (uint64_t i = 0; i < m->now.n; i++)
+        n += (m->now.word[i] >> 63) & (m->now.word[i] >> 56);
+    return n;
+}
+
+/* Map counts come from kpagecount, Pss from the walk that smaps makes itself. Both add up in the
+ * same arithmetic, so that one page counted wrongly shows; only the KiB of each entry are rounded
+ * down. */
 static int check_map_counts(struct observer *o, struct watched *w, struct memory *m,
                             const struct obs_region *r, struct value pss, struct observation *out)
 {
@@ -110,23 +158,31 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         add(out, "smaps_pss", m, "KiB of pages divided by their map counts; Pss of smaps");
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
-    int64_t present = 0, entries = 0, told = 0, rest;
+    uint64_t told = 0, once = 0, present = 0;
+    struct rest rest = {0, 0};
+    int64_t entries = 0;
 
     if (!c)
         return -ENOMEM;
-    for (; entry && entry < end && entry->start < m->end; entry++) {
-        present += (int64_t)w->tallies[entry - w->maps.entries].present;
-        told += (int64_t)entry->kb.pss;
-        entries++;
+    for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
+        told += entry->kb.pss;
+        present += w->tallies[entry - w->maps.entries].present;
+        once += w->tallies[entry - w->maps.entries].single;
+        if (w->pagemap_frames)
+            rest_of_entry(o, w, m, entry, &rest);
     }
-    rest = (present - r->q[RQ_MAPPED].n) * (int64_t)(o->page_size / 1024);
-    if (pss.n < told)
-        told = told - rest > pss.n ? told - rest : pss.n;
     c->left = pss;
-    c->right = w->maps.counted ? value_known(told) : value_unknown(WHY_NO_INTERFACE);
-    if (value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE)
-        c->right = value_na(); /* huge pages of explicit kind are not in Pss */
-    c->tolerance = entries;
+    if (value_is_known(pss))
+        c->left.n = (int64_t)(((uint64_t)pss.n + rest.pss) >> (PSS_SHIFT + 10));
+    c->right = w->maps.counted ? value_known((int64_t)told) : value_unknown(WHY_NO_INTERFACE);
+    /* Explicit huge pages are not in Pss; and the rest of the entry must be known, with nobody
+     * outside the run who maps it. */
+    if ((value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE) ||
+        w->shadows ||
+        (present > (uint64_t)r->q[RQ_MAPPED].n &&
+         (!w->pagemap_frames || rest.alone != once - mapped_once(m))))
+        c->right = value_na();
+    c->tolerance = entries > 1 ? entries - 1 : 0;
     judge(c);
     return 0;
 }
@@ -168,6 +224,24 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+}
+
+int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e)
+{
+    struct obs_check *c = observation_add_check(out, "smaps_process", w->actor, NULL);
+    uint64_t walked = 0, rss = 0;
+
+    if (!c || !(c->detail = strdup("KiB by the page walk; Rss of smaps, in all entries walked")))
+        return err_set(e, ENOMEM, "out of memory");
+    for (size_t i = 0; i < w->maps.n; i++)
+        if (w->tallies[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
+            walked += w->tallies[i].present * (o->page_size / 1024);
+            rss += w->maps.entries[i].kb.rss;
+        }
+    c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : value_known((int64_t)walked);
+    c->right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
+    judge(c);
+    return 0;
 }
 
 static int check_pss(struct observer *o, struct observation *out)

@@ -87,8 +87,9 @@ struct tally {
     bool walked;
     uint64_t present; /* without the zero page */
     uint64_t zero, swapped;
-    uint64_t file;   /* of present: pages of the memory object */
-    uint64_t single; /* of present: bit 56 set */
+    uint64_t file;                 /* of present: pages of the memory object */
+    uint64_t single;               /* of present: bit 56 set */
+    size_t loose_first, loose_end; /* its part of watched.loose */
 };
 
 /* A process through the looks of a run. */
@@ -218,9 +219,11 @@ int messages_report(struct observer *o, const struct target_message *messages, s
 /* totals.c */
 int totals_fill(struct observer *o, struct observation *out, struct err *e);
 
-/* checks.c */
+/* checks.c. pss: the region's bytes, each page's divided by its map count, << PSS_SHIFT. */
+#define PSS_SHIFT 12 /* as in smaps (fs/proc/task_mmu.c): fractions are kept while summing */
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
                   const uint64_t *states, struct value pss, struct observation *out, struct err *e);
+int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
 
 #endif

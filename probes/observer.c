@@ -353,6 +353,8 @@ static int look(struct observer *o, const struct target *targets, size_t ntarget
         rc = report_process(w, out, e);
         for (size_t k = 0; k < w->nmemories && rc == 0; k++)
             rc = region_finish(o, w, w->memories[k], out, e);
+        if (rc == 0)
+            rc = checks_process(o, w, out, e);
     }
     if (rc == 0)
         rc = messages_report(o, messages, nmessages, out, e);

@@ -31,8 +31,6 @@
 /* Smaller regions are finished by one thread. */
 #define SPLIT_PAGES (32 * 1024)
 #define SAMPLE_EVERY 64
-/* As in smaps (fs/proc/task_mmu.c): fractions of a byte are kept while summing. */
-#define PSS_SHIFT 12
 
 /* Everything that is summed up while the pages go by. */
 struct sums {
@@ -906,12 +904,12 @@ static int tell_pages(struct finish *f)
     return rc;
 }
 
-/* PSS in KiB by the map counts, for the check against smaps. */
+/* PSS by the map counts, for the check against smaps. */
 static struct value region_pss(const struct finish *f)
 {
     if (f->sums.counts_missing)
         return value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
-    return with_inference(f->sums.pss >> (PSS_SHIFT + 10), f->sums.inferred_count);
+    return with_inference(f->sums.pss, f->sums.inferred_count);
 }
 
 int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,

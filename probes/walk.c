@@ -451,7 +451,6 @@ static int walk_entry(struct walk *k)
 
     if (rc < 0)
         return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
-    k->w->tallies[k->entry].walked = true;
     if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
         return walk_range(k, k->e->start, k->e->end);
     k->from = k->to = 0;
@@ -502,8 +501,12 @@ int walk_process(struct observer *o, struct watched *w, struct err *e)
         k.file = k.e->inode && !is_shmem_dev(o, k.e->dev);
         k.kind = pss_is_own(o, k.e) ? FRAME_OWN : 0;
         k.tag = (k.e->shared ? WORD_SHARED : 0) | (k.kind ? WORD_OWN : 0);
-        if (wanted(&k))
+        w->tallies[k.entry].loose_first = w->nloose;
+        if (wanted(&k)) {
+            w->tallies[k.entry].walked = true;
             rc = walk_entry(&k);
+        }
+        w->tallies[k.entry].loose_end = w->nloose;
     }
     for (size_t i = 0; i < w->nmemories && rc >= 0; i++) {
         rc = walk_gap(&k, w->memories[i], w->memories[i]->now.n);

@@ -117,7 +117,7 @@ static void print_text(const struct caps *c)
     print_backends();
     if (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS])
         printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
-               "  sudo setcap cap_sys_admin,cap_dac_read_search,cap_sys_ptrace=ep \"$(command -v "
+               "  sudo setcap cap_sys_admin,cap_dac_read_search=ep \"$(command -v "
                "cowprobe)\"\n"
                "Everything runs without it; what cannot be seen is reported as unknown.\n");
 }
