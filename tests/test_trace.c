@@ -27,6 +27,7 @@ static int setup(void **state)
     struct support_options nobody = {.pages = 3, .unprivileged = true, .scenario = "fork-nobody"};
 
     strcpy(f->dir, "/tmp/cowlab-test-trace-XXXXXX");
+    *state = f;
     if (!mkdtemp(f->dir))
         return -1;
     snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
@@ -36,7 +37,6 @@ static int setup(void **state)
         fprintf(stderr, "setup: %s\n", f->e.msg);
         return -1;
     }
-    *state = f;
     return 0;
 }
 
