@@ -60,11 +60,13 @@ case $suite in
 buster | bullseye | bookworm) suite=$newer ;;
 esac
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-[ -r $keyring ] || cannot "no $keyring to check signatures with"
+for keyring in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp; do
+    [ ! -r "$keyring" ] || break
+done
+[ -r "$keyring" ] || cannot "no $keyring to check signatures with"
 mkdir -p "$apt/state" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/debs"
 : >"$apt/status"
-printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' $keyring "$uri" "$suite" >"$apt/sources.list"
+printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$apt/sources.list"
 
 echo "fetching the GNU Mach kernel, headers and MIG from $suite into $dir" >&2
 private_apt apt-get update -qq >"$apt/log" 2>&1 ||

@@ -164,6 +164,17 @@ static struct post *oldest_for(struct post *posts, size_t n, int actor)
     return NULL;
 }
 
+/* The actor takes the oldest message; who is to be answered, or none. */
+static int32_t receive_on_paper(const struct plan *plan, struct post *posts, size_t n, int actor)
+{
+    struct post *p = oldest_for(posts, n, actor);
+
+    if (!p)
+        return GUEST_NONE;
+    p->taken = true;
+    return p->sent->want_reply ? blob_actor_index(plan, p->sent->actor) : GUEST_NONE;
+}
+
 int blob_receivers(const struct plan *plan, int32_t **out, struct err *e)
 {
     int32_t answer_to[GUEST_MAX_ACTORS];
@@ -176,8 +187,7 @@ int blob_receivers(const struct plan *plan, int32_t **out, struct err *e)
         free(posts);
         return err_set(e, ENOMEM, "out of memory");
     }
-    for (size_t i = 0; i < GUEST_MAX_ACTORS; i++)
-        answer_to[i] = GUEST_NONE;
+    memset(answer_to, 0xff, sizeof answer_to); /* GUEST_NONE */
     for (size_t i = 0; i < plan->nsteps; i++) {
         const struct step *s = &plan->steps[i];
         int actor = blob_actor_index(plan, s->actor);
@@ -188,14 +198,8 @@ int blob_receivers(const struct plan *plan, int32_t **out, struct err *e)
             (s->action == ACT_REPLY || waiting_for(posts, n, list[i]) < QUEUE_LIMIT))
             posts[n++] = (struct post){s, list[i], false};
         if (actor >= 0 && (s->action == ACT_RECEIVE || s->action == ACT_OOL_RECEIVE) &&
-            !s->expect_timeout) {
-            struct post *p = oldest_for(posts, n, actor);
-
-            if (p)
-                p->taken = true;
-            answer_to[actor] =
-                p && p->sent->want_reply ? blob_actor_index(plan, p->sent->actor) : GUEST_NONE;
-        }
+            !s->expect_timeout)
+            answer_to[actor] = receive_on_paper(plan, posts, n, actor);
     }
     free(posts);
     *out = list;

@@ -155,10 +155,10 @@ static int processes(struct reading *r, struct step_result *out, struct err *e)
         p->q[PQ_PSS] = p->q[PQ_USS] = p->q[PQ_PEAK] = p->q[PQ_PAGETABLE] =
             value_unknown(WHY_NO_INTERFACE);
         p->q[PQ_MINFLT_TOTAL] = value_known((int64_t)t->faults);
-        p->q[PQ_MINFLT] =
-            value_known((int64_t)(t->faults - (known ? r->task[t->actor].faults : 0)));
+        /* a task seen for the first time has only started up: that is where its counts begin */
+        p->q[PQ_MINFLT] = value_known(known ? (int64_t)(t->faults - r->task[t->actor].faults) : 0);
         p->q[PQ_COW_FAULTS] =
-            value_known((int64_t)(t->cow_faults - (known ? r->task[t->actor].cow_faults : 0)));
+            value_known(known ? (int64_t)(t->cow_faults - r->task[t->actor].cow_faults) : 0);
         if (p->acting)
             p->q[PQ_DUR] = value_known((int64_t)r->snap->dur_ns);
     }
