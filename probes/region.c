@@ -43,6 +43,7 @@ struct sums {
     int64_t anon_count;                             /* largest map count of an anonymous page */
     int64_t object_surplus;  /* largest number of mappings from outside the run */
     uint64_t counts_missing; /* present pages whose map count is not known */
+    uint64_t anon_missing;   /* the anonymous ones among them */
     bool inferred_debt, inferred_count, inferred_copies;
     bool maybe_copied; /* without frames: among the doubtful ones copies may be */
     uint64_t untold;   /* written pages that the memory object may or may not have had before */
@@ -194,6 +195,27 @@ static const int8_t count_of_state[PS__COUNT] = {
     [PS_NONE] = 0,    [PS_ZERO] = 0,    [PS_EXCLUSIVE] = 1, [PS_COW] = -1,         [PS_DEBT] = 1,
     [PS_OBJECT] = -1, [PS_SHARED] = -1, [PS_SWAPPED] = 0,   [PS_ANON_UNKNOWN] = -1};
 
+/* A kernel that keeps no map count per page gives averages for large folios: then there is none. */
+static int drop_averages(struct share *s, uint64_t first, size_t n)
+{
+    const struct finish *f = s->f;
+    int rc;
+
+    if (f->o->caps.have[CAP_PAGE_MAPCOUNT] || !f->o->caps.have[CAP_KPAGEFLAGS])
+        return 0;
+    rc = ask(s, f->o->flags_fd, false, n);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint64_t p = s->pages[i];
+
+        if (s->answers[i] != KPAGE_NONE && !(s->answers[i] & KPF_LARGE))
+            continue;
+        s->counts[p - first] = -1;
+        if (state_of(f->m->now.rec[p]) == PS_COW)
+            set_state(&f->m->now.rec[p], PS_ANON_UNKNOWN);
+    }
+    return rc;
+}
+
 /* Map counts of the pages that may be mapped more than once, or whose bit 56 is not their own. */
 static int tell_counts(struct share *s, uint64_t first, uint64_t end)
 {
@@ -232,7 +254,7 @@ static int tell_counts(struct share *s, uint64_t first, uint64_t end)
             s->rc = -EAGAIN;
         *count = told;
     }
-    return rc;
+    return rc < 0 ? rc : drop_averages(s, first, n);
 }
 
 /* Without the kernel's map counts: the join, marked; without frames: unknown. */
@@ -342,6 +364,7 @@ static inline void add_to_sums(struct share *share, uint64_t p, int32_t count)
                              : (f->o->page_size << PSS_SHIFT) / (uint64_t)count;
     if (count < 0) {
         s->counts_missing++;
+        s->anon_missing += state == PS_COW || state == PS_ANON_UNKNOWN;
     } else if (count > 0 && f->m->now.slot[p]) {
         uint16_t own = f->o->frames.own[f->m->now.slot[p]];
         int64_t surplus = (int64_t)count - own;
@@ -416,6 +439,20 @@ static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
     return rc;
 }
 
+/* What the page table alone says of an anonymous page. Without frames, of a huge page only the
+ * head's answer is its own (bit 56 of the others repeats it). */
+static uint8_t state_by_word(const struct finish *f, uint64_t page)
+{
+    bool frames = f->w->pagemap_frames;
+
+    if (!frames && (f->m->now.rec[page] & REC_HUGE) &&
+        (f->m->start + page * f->o->page_size) % f->o->caps.huge_page_size)
+        return PS_ANON_UNKNOWN;
+    if (f->m->now.word[page] & PM_EXCLUSIVE)
+        return PS_EXCLUSIVE;
+    return frames || f->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
+}
+
 /* Small regions are asked anew at every look: what the page table says is where that begins. */
 static void begin_states(struct share *s, uint64_t first, uint64_t end)
 {
@@ -425,13 +462,8 @@ static void begin_states(struct share *s, uint64_t first, uint64_t end)
         uint8_t state = state_of(now->rec[p]);
 
         now->rec[p] &= (uint8_t)~REC_INFERRED;
-        if (state == PS_EXCLUSIVE || state == PS_DEBT || state == PS_COW ||
-            state == PS_ANON_UNKNOWN)
-            set_state(&now->rec[p],
-                      now->word[p] & PM_EXCLUSIVE ? PS_EXCLUSIVE
-                      : s->f->w->pagemap_frames || s->f->o->caps.have[CAP_PAGEMAP_SCAN]
-                          ? PS_COW
-                          : PS_ANON_UNKNOWN);
+        if (once(state) || state == PS_COW || state == PS_ANON_UNKNOWN)
+            set_state(&now->rec[p], state_by_word(s->f, p));
     }
 }
 
@@ -513,6 +545,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->doubtful += from->doubtful;
     to->untold += from->untold;
     to->counts_missing += from->counts_missing;
+    to->anon_missing += from->anon_missing;
     to->anon_count = from->anon_count > to->anon_count ? from->anon_count : to->anon_count;
     to->object_surplus =
         from->object_surplus > to->object_surplus ? from->object_surplus : to->object_surplus;
@@ -601,6 +634,16 @@ static bool risk_doubtful(const struct finish *f)
     return !f->w->maps.counted || f->entry->kb.thp_eligible;
 }
 
+/* Why map counts are missing. */
+static enum why why_no_count(const struct finish *f)
+{
+    if (!f->w->pagemap_frames)
+        return f->sums.huge ? WHY_LARGE_FOLIO : WHY_NO_FRAMES;
+    if (!f->o->caps.have[CAP_KPAGECOUNT])
+        return WHY_NO_KPAGE;
+    return f->o->caps.have[CAP_PAGE_MAPCOUNT] ? WHY_LARGE_FOLIO : WHY_NO_PAGE_MAPCOUNT;
+}
+
 static void fill_states(struct finish *f)
 {
     static const struct {
@@ -619,9 +662,12 @@ static void fill_states(struct finish *f)
     q[RQ_DEBT] = with_inference(s->states[PS_DEBT], s->inferred_debt);
     if (unknown)
         q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_unknown(why);
-    if (unknown &&
-        (why == WHY_ZERO_UNTOLD || (why == WHY_LARGE_FOLIO && !f->o->caps.have[CAP_PAGE_MAPCOUNT])))
-        q[RQ_COW] = value_unknown(why == WHY_LARGE_FOLIO ? WHY_NO_PAGE_MAPCOUNT : why);
+    if (unknown && why == WHY_ZERO_UNTOLD)
+        q[RQ_COW] = value_unknown(why);
+    else if (unknown && f->w->pagemap_frames && !f->o->caps.have[CAP_PAGE_MAPCOUNT])
+        q[RQ_COW] = value_unknown(WHY_NO_PAGE_MAPCOUNT);
+    else if (unknown && !f->w->pagemap_frames && s->huge)
+        q[RQ_COW] = value_unknown(WHY_LARGE_FOLIO);
     if (unknown && why == WHY_ZERO_UNTOLD)
         q[RQ_ZERO] = value_unknown(why);
     for (int i = PS_EXCLUSIVE; i < PS__COUNT; i++)
@@ -631,7 +677,8 @@ static void fill_states(struct finish *f)
                      ? value_known((int64_t)s->huge)
                      : value_unknown(WHY_NO_INTERFACE);
     if (f->w->pagemap_frames && f->o->caps.have[CAP_KPAGECOUNT] && f->o->opt.whole_process)
-        q[RQ_OUTSIDE] = with_inference(s->outside, s->inferred_count);
+        q[RQ_OUTSIDE] = s->counts_missing ? value_unknown(why_no_count(f))
+                                          : with_inference(s->outside, s->inferred_count);
     else
         q[RQ_OUTSIDE] = value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
 }
@@ -702,17 +749,16 @@ static struct value share_mode(const struct finish *f)
 static struct value anonymous_count(const struct finish *f)
 {
     const struct sums *s = &f->sums;
-    uint64_t once = s->states[PS_EXCLUSIVE] + s->states[PS_DEBT];
-    uint64_t more = s->states[PS_COW];
 
-    if (!(once + more + s->states[PS_ANON_UNKNOWN]))
+    if (!(s->states[PS_EXCLUSIVE] + s->states[PS_DEBT] + s->states[PS_COW] +
+          s->states[PS_ANON_UNKNOWN]))
         return value_known(0);
-    if (s->anon_count > 1 || (s->anon_count == 1 && !s->counts_missing))
-        return with_inference((uint64_t)s->anon_count, s->inferred_count);
-    /* anon? pages that bit 56 says are mapped once: one by one in small folios only. */
-    if (!more && why_anon_unknown(f) != WHY_ZERO_UNTOLD && !risk_doubtful(f))
-        return value_known(1);
-    return value_unknown(f->w->pagemap_frames ? WHY_LARGE_FOLIO : WHY_NO_FRAMES);
+    if (s->anon_missing)
+        return value_unknown(why_no_count(f));
+    /* Without frames the counts are bit 56's, which is a page's own only in small folios. */
+    if (!f->w->pagemap_frames && risk_doubtful(f))
+        return value_unknown(WHY_LARGE_FOLIO);
+    return with_inference((uint64_t)s->anon_count, s->inferred_count);
 }
 
 static struct value ref_count(const struct finish *f)

@@ -587,6 +587,91 @@ static void test_observer__thp(void **state)
     stage_end(&s);
 }
 
+/* Hidden exact counts: nothing is claimed of a huge page that hangs on them. */
+static void test_observer__thp_without_exact_counts(void **state)
+{
+    struct stage s;
+    uint64_t at;
+    size_t child;
+
+    (void)state;
+    stage_begin(&s, "page_mapcount");
+    NEED(&s, CAP_DEBT);
+    NEED(&s, CAP_THP);
+    at = puppet_map_huge(&s.puppets[0], s.caps.huge_page_size);
+    s.regions[0] = (struct target_region){
+        .name = "r", .start = at, .len = s.caps.huge_page_size, .inherit = INH_COPY};
+    stage_write(&s, 0, 1);
+    child = stage_fork(&s, 0);
+    stage_look(&s, 0, 0);
+    if (stage_value(&s, 0, RQ_HUGE).n == 0) {
+        print_message("# needs thp: none to be had just now\n");
+        stage_end(&s);
+        skip();
+    }
+    must_be_unknown(&s, child, RQ_COW, WHY_NO_PAGE_MAPCOUNT);
+    must_be_unknown(&s, child, RQ_REF_COUNT, WHY_NO_PAGE_MAPCOUNT);
+    must_be_unknown(&s, child, RQ_OUTSIDE, WHY_NO_PAGE_MAPCOUNT);
+    assert_int_equal(stage_region(&s, child)->runs[0].mapcount, -1);
+    stage_end(&s);
+}
+
+/* Without frames only the head's bit 56 is its own: that is enough for SM_COW, not for numbers. */
+static void test_observer__thp_without_frames(void **state)
+{
+    struct stage s;
+    uint64_t at;
+    size_t child;
+
+    (void)state;
+    stage_begin(&s, "frames");
+    NEED(&s, CAP_THP);
+    NEED(&s, CAP_PAGEMAP_SCAN);
+    at = puppet_map_huge(&s.puppets[0], s.caps.huge_page_size);
+    s.regions[0] = (struct target_region){
+        .name = "r", .start = at, .len = s.caps.huge_page_size, .inherit = INH_COPY};
+    stage_write(&s, 0, 1);
+    stage_look(&s, 0, 0);
+    if (stage_value(&s, 0, RQ_HUGE).n == 0) {
+        print_message("# needs thp: none to be had just now\n");
+        stage_end(&s);
+        skip();
+    }
+    must_be_unknown(&s, 0, RQ_REF_COUNT, WHY_LARGE_FOLIO);
+    child = stage_fork(&s, 0);
+    stage_look(&s, 0, 0);
+    must_be(&s, child, RQ_SHARE_MODE, SM_COW);
+    must_be_unknown(&s, child, RQ_COW, WHY_LARGE_FOLIO);
+    must_be_unknown(&s, child, RQ_REF_COUNT, WHY_LARGE_FOLIO);
+    must_be_unknown(&s, child, RQ_AT_RISK, WHY_LARGE_FOLIO);
+    stage_end(&s);
+}
+
+/* Pages that were pushed out: not resident, not lost; written again they are in new frames. */
+static void test_observer__swapped(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    begin(&s);
+    NEED(&s, CAP_SWAP);
+    stage_map(&s, PUPPET_ANONYMOUS, 8);
+    stage_write(&s, 0, 8);
+    stage_look(&s, 0, 8);
+    assert_int_equal(puppet_advise(&s.puppets[0], s.regions[0].start, 8 * s.page, MADV_PAGEOUT), 0);
+    stage_look(&s, 0, 0);
+    must_be(&s, 0, RQ_SWAPPED, 8);
+    must_be(&s, 0, RQ_RESIDENT, 0);
+    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
+    must_be(&s, 0, RQ_REF_COUNT, 0);
+    assert_true(observation_find_process(&s.obs, "a")->q[PQ_SWAP].n >= 8 * (int64_t)s.page / 1024);
+    stage_write(&s, 0, 3);
+    stage_look(&s, 0, 3);
+    must_be(&s, 0, RQ_COPIED, 3);
+    checks_must_hold(&s);
+    stage_end(&s);
+}
+
 /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
 static void test_observer__hugetlb(void **state)
 {
@@ -881,6 +966,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__outside_mappings_are_seen),
         cmocka_unit_test(test_observer__inheritance_and_protection),
         cmocka_unit_test(test_observer__thp),
+        cmocka_unit_test(test_observer__thp_without_exact_counts),
+        cmocka_unit_test(test_observer__thp_without_frames),
+        cmocka_unit_test(test_observer__swapped),
         cmocka_unit_test(test_observer__hugetlb),
         cmocka_unit_test(test_observer__without_frames),
         cmocka_unit_test(test_observer__zero_page_untold),
