@@ -372,6 +372,10 @@ static void test_gnumach_parse__impossible_records_are_refused(void **state)
         if (snapshot_add(&s, &r, &e) != -EBADMSG)
             fail_msg("'%s' was taken", payloads[i]);
     }
+    assert_int_equal(parse_line(7, 0, record_line(7, 0, "M 1 48 1 twice"), &r, &e), 1);
+    assert_int_equal(snapshot_add(&s, &r, &e), 0);
+    assert_int_equal(parse_line(7, 0, record_line(7, 0, "M 1 48 1 twice"), &r, &e), 1);
+    assert_int_equal(snapshot_add(&s, &r, &e), -EBADMSG);
     assert_int_equal(parse_line(7, 0, record_line(7, 0, "O 5 1 1 1 0 0 0 0"), &r, &e), 1);
     assert_int_equal(snapshot_add(&s, &r, &e), 0);
     static const char *const pages[] = {"P 5 0 1 0 1", "P 5 0 0 9 1", "P 5 0 1 9 2",

@@ -263,6 +263,8 @@ static int add_message(struct snapshot *s, char *f, struct err *e)
         rc = field_text(&f, &text, &len, e);
     if (rc < 0)
         return rc;
+    if (s->has_message)
+        return err_set(e, EBADMSG, "two messages received in one step");
     s->has_message = true;
     if (strcmp(text, "-") != 0) {
         s->text = strndup(text, len);
