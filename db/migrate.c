@@ -59,7 +59,7 @@ static uint32_t big_endian32(const unsigned char *p)
 }
 
 /* Has another file beside it whose content belongs to the database? */
-static bool has_journal(const char *path)
+bool file_has_journal(const char *path)
 {
     static const char *const suffix[] = {"-wal", "-journal"};
     struct stat st;
@@ -92,7 +92,7 @@ int file_check(struct store *s, bool must_exist, struct err *e)
         return 0;
     /* What `sqlite3 FILE vacuum` leaves: a header and no table. */
     if (!must_exist && id == 0 && header[OFFSET_CELL_COUNT] == 0 &&
-        header[OFFSET_CELL_COUNT + 1] == 0 && !has_journal(s->path))
+        header[OFFSET_CELL_COUNT + 1] == 0 && !file_has_journal(s->path))
         return 0;
     return refuse(s, e, EPROTO, "it belongs to another program, not to cowlab");
 }

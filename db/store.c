@@ -139,8 +139,15 @@ static int open_reading(struct store *s, struct err *e)
 
     if (rc == 0)
         rc = file_check(s, true, e);
-    if (rc == 0)
+    if (rc == 0) {
         rc = schema_look(s, &schema, e);
+        if (rc && rc != -EOVERFLOW && path_check(s, STORE_CREATE, &why) &&
+            file_has_journal(s->path))
+            rc = err_set(e, EACCES,
+                         "cannot read database '%s': a lab that died left a log beside it; a user "
+                         "who may write there must open it once",
+                         s->path);
+    }
     if (rc || !(schema.tables_old || schema.contents_differ))
         return rc;
     rc = path_check(s, STORE_CREATE, &why);

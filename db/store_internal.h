@@ -58,6 +58,7 @@ void sql_rollback(struct store *s);
 
 /* migrate.c. What a file is before anything is written to it. */
 int file_check(struct store *s, bool must_exist, struct err *e);
+bool file_has_journal(const char *path);
 /* How the file's schema compares with this program's. */
 struct schema_state {
     int64_t version; /* 0: no table yet */
