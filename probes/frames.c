@@ -18,6 +18,9 @@ static uint32_t hash(uint64_t id)
     return (uint32_t)((id * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
+/* Chunks of the first 2 TiB of memory (4 KiB pages) are found by index, others by hash. */
+#define DIRECT_CHUNKS (1u << 20)
+
 /* Where the chunk is, or would be. */
 static struct frame_chunk **place(struct frame_chunk **table, uint32_t ntable, uint64_t id)
 {
@@ -44,23 +47,41 @@ static int grow_table(struct frames *f)
     return 0;
 }
 
-static struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
+static int grow_direct(struct frames *f, uint64_t id)
 {
-    struct frame_chunk **at;
+    uint32_t ndirect = f->ndirect ? f->ndirect : 1024;
 
-    if (f->last && f->last->id == id)
-        return f->last;
-    if (f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
+    while (ndirect <= id)
+        ndirect *= 2;
+    if (bulk_grow(&f->direct, f->ndirect * sizeof(*f->direct), ndirect * sizeof(*f->direct)) < 0)
+        return -ENOMEM;
+    f->ndirect = ndirect;
+    return 0;
+}
+
+static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
+{
+    struct frame_chunk **at, *chunk;
+
+    if (id < DIRECT_CHUNKS ? id >= f->ndirect && grow_direct(f, id) < 0
+                           : f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
         return NULL;
-    at = place(f->table, f->ntable, id);
-    if (!*at) {
-        *at = calloc(1, sizeof **at);
-        if (!*at)
-            return NULL;
-        (*at)->id = id;
-        f->nchunks++;
-    }
-    return f->last = *at;
+    at = id < DIRECT_CHUNKS ? &f->direct[id] : place(f->table, f->ntable, id);
+    if (*at)
+        return *at;
+    chunk = calloc(1, sizeof *chunk);
+    if (!chunk)
+        return NULL;
+    chunk->id = id;
+    f->nchunks += id >= DIRECT_CHUNKS;
+    return *at = chunk;
+}
+
+static inline struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
+{
+    if (id < f->ndirect && f->direct[id])
+        return f->direct[id];
+    return make_chunk(f, id);
 }
 
 /* Grows one array to cap elements of the given size, the new part zeroed. */
@@ -135,7 +156,10 @@ void frames_release(struct frames *f)
 {
     for (uint32_t i = 0; i < f->ntable; i++)
         free(f->table[i]);
+    for (uint32_t i = 0; i < f->ndirect; i++)
+        free(f->direct[i]);
     free(f->table);
+    bulk_free(f->direct, f->ndirect * sizeof(*f->direct));
     release_slots(f);
     *f = (struct frames){0};
 }

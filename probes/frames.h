@@ -1,6 +1,6 @@
 /* frames: the page frames that a run has met, numbered in the order of meeting them.
  *
- *     frame number (54 bits) --hash of chunks--> slot (1, 2, 3, ...) --> own[slot], label[slot]
+ *     frame number (54 bits) --chunks of 512--> slot (1, 2, 3, ...) --> own[slot], label[slot]
  *
  * A slot is an index into flat arrays, so that a page needs 4 bytes to remember its frame and a
  * join over processes is an array access. Labels (F1, F2, ...) are what leaves the probes: they
@@ -25,9 +25,9 @@ struct frame_chunk;
 #define FRAME_OWN 2  /* in an entry that no file backs */
 
 struct frames {
-    struct frame_chunk **table; /* open addressing, power of two */
-    uint32_t ntable, nchunks;
-    struct frame_chunk *last;
+    struct frame_chunk **direct; /* by chunk number */
+    struct frame_chunk **table;  /* beyond: by hash, open addressing, power of two */
+    uint32_t ndirect, ntable, nchunks;
     uint64_t *number; /* by slot: the kernel's frame number */
     uint32_t *label;  /* by slot: F number, 0 none yet */
     uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */

@@ -8,9 +8,10 @@
  *                  count is asked too and exclusive against debt stays unknown.
  *
  * In very large regions (above INFER_PAGES lookups of a kind) map counts follow from joining the
- * frames of the run's own processes, and only pages that were cow at the last look are asked for
- * debt; what is so concluded is marked inferred, and every SAMPLE_EVERYth page is asked all the
- * same. One answer that disagrees, and the whole region is asked.
+ * frames of the run's own processes, or from PSS where it leaves one answer only, and only pages
+ * that were cow at the last look are asked for debt; what is so concluded is marked inferred, and
+ * every SAMPLE_EVERYth page is asked all the same. One answer that disagrees, and the whole region
+ * is asked.
  *
  * The reference count of a region:
  *   no memory object   the largest map count of a resident page, 0 if none is resident. If every
@@ -57,6 +58,7 @@ struct finish {
     const struct map_entry *entry; /* holds the region's start, or NULL */
     struct seen_object *object;    /* behind that entry, or NULL */
     bool infer_counts, infer_debt;
+    bool pss_says_two; /* no shared page of the entry can be mapped by more than two */
     struct sums sums;
     struct err *err;
 };
@@ -216,6 +218,19 @@ static int drop_averages(struct share *s, uint64_t first, size_t n)
     return rc;
 }
 
+/* What the map count must be, or -1. The run's own mappings of the frame; of a page that is mapped
+ * more than once, though once only by the run, 2 if PSS leaves nothing else. */
+static int32_t joined_count(const struct finish *f, uint8_t state, uint32_t slot)
+{
+    int32_t own = f->o->frames.own[slot];
+
+    if (state == PS_ANON_UNKNOWN)
+        return -1;
+    if (state == PS_COW && own < 2)
+        return f->pss_says_two ? 2 : -1;
+    return own;
+}
+
 /* Map counts of the pages that may be mapped more than once, or whose bit 56 is not their own. */
 static int tell_counts(struct share *s, uint64_t first, uint64_t end)
 {
@@ -232,9 +247,9 @@ static int tell_counts(struct share *s, uint64_t first, uint64_t end)
         if (*count >= 0 || !now->slot[p])
             continue;
         now->rec[p] &= (uint8_t) ~(REC_INFERRED | REC_FRESH);
-        if (f->infer_counts && state != PS_ANON_UNKNOWN) {
-            *count = f->o->frames.own[now->slot[p]];
-            if (!sampled(p)) {
+        if (f->infer_counts) {
+            *count = joined_count(f, state, now->slot[p]);
+            if (*count >= 0 && !sampled(p)) {
                 now->rec[p] |= REC_INFERRED;
                 continue;
             }
@@ -277,22 +292,24 @@ static void join_counts(struct share *s, uint64_t first, uint64_t end)
 static void settle_states(struct share *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
-    struct records *now = &f->m->now;
+    uint8_t *rec = f->m->now.rec;
     bool debt_told = f->w->pagemap_frames && f->o->caps.have[CAP_DEBT];
     bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
 
     for (uint64_t p = first; p < end; p++) {
-        uint8_t state = state_of(now->rec[p]);
+        uint8_t state = state_of(rec[p]);
         int32_t count = s->counts[p - first];
 
+        if (state == PS_COW && count > 1)
+            continue;
         if (once(state) && !debt_told)
-            set_state(&now->rec[p], PS_ANON_UNKNOWN);
+            set_state(&rec[p], PS_ANON_UNKNOWN);
         else if (state == PS_ANON_UNKNOWN && count > 1 && precise)
-            set_state(&now->rec[p], PS_COW); /* in a large folio, but this page is shared */
-        else if (state == PS_COW && count == 1 && !(now->rec[p] & REC_INFERRED))
-            set_state(&now->rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
+            set_state(&rec[p], PS_COW); /* in a large folio, but this page is shared */
+        else if (state == PS_COW && count == 1 && !(rec[p] & REC_INFERRED))
+            set_state(&rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
         else if (state == PS_COW && count == 0)
-            set_state(&now->rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
+            set_state(&rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
     }
 }
 
@@ -344,43 +361,75 @@ static void outcome(struct share *share, uint64_t p)
     }
 }
 
-/* One page into the sums. */
-static inline void add_to_sums(struct share *share, uint64_t p, int32_t count)
+/* Neighbouring pages that add the same to the sums. own: mappings by the run. */
+struct alike {
+    uint64_t n;
+    int32_t count;
+    uint16_t own;
+    uint8_t rec;
+};
+
+static void add_counts(struct sums *s, const struct alike *a, uint64_t page_bytes)
 {
-    const struct finish *f = share->f;
-    uint8_t rec = f->m->now.rec[p], state = state_of(rec);
+    uint8_t state = state_of(a->rec);
+    int64_t surplus = (int64_t)a->count - a->own;
+
+    if (a->count < 0) {
+        s->counts_missing += a->n;
+        s->anon_missing += state == PS_COW || state == PS_ANON_UNKNOWN ? a->n : 0;
+        return;
+    }
+    if (a->count > 0)
+        s->pss += a->n * ((page_bytes << PSS_SHIFT) / (uint64_t)a->count);
+    if (a->count > 0 && surplus > 0 && a->own < FRAME_OWN_MAX) {
+        s->outside += a->n;
+        if (surplus > s->object_surplus && (state == PS_OBJECT || state == PS_SHARED))
+            s->object_surplus = surplus;
+    }
+    if (state != PS_OBJECT && state != PS_SHARED && a->count > s->anon_count)
+        s->anon_count = a->count;
+}
+
+static void add_alike(struct share *share, const struct alike *a)
+{
+    uint8_t state = state_of(a->rec);
     struct sums *s = &share->sums;
 
-    s->states[state]++;
-    s->huge += (rec & REC_HUGE) != 0;
-    if (rec & REC_BACKED) {
-        s->backed +=
-            state == PS_NONE || state == PS_OBJECT || state == PS_SHARED || state == PS_SWAPPED;
-        s->backed_none += state == PS_NONE;
-        s->backed_any = true;
+    s->states[state] += a->n;
+    s->huge += a->rec & REC_HUGE ? a->n : 0;
+    if (a->rec & REC_BACKED) {
+        s->backed_any |= a->n > 0;
+        s->backed_none += state == PS_NONE ? a->n : 0;
+        if (state == PS_NONE || state == PS_OBJECT || state == PS_SHARED || state == PS_SWAPPED)
+            s->backed += a->n;
     }
-    if (count > 0)
-        s->pss += count <= 2 ? (f->o->page_size << PSS_SHIFT) >> (count - 1)
-                             : (f->o->page_size << PSS_SHIFT) / (uint64_t)count;
-    if (count < 0) {
-        s->counts_missing++;
-        s->anon_missing += state == PS_COW || state == PS_ANON_UNKNOWN;
-    } else if (count > 0 && f->m->now.slot[p]) {
-        uint16_t own = f->o->frames.own[f->m->now.slot[p]];
-        int64_t surplus = (int64_t)count - own;
-
-        if (surplus > 0 && own < FRAME_OWN_MAX) {
-            s->outside++;
-            if (surplus > s->object_surplus && (state == PS_OBJECT || state == PS_SHARED))
-                s->object_surplus = surplus;
-        }
-    }
-    if (state != PS_OBJECT && state != PS_SHARED && count > s->anon_count)
-        s->anon_count = count;
-    if (rec & REC_INFERRED) {
+    if (a->rec & REC_INFERRED) {
         s->inferred_debt |= once(state);
         s->inferred_count |= !once(state);
     }
+    add_counts(s, a, share->f->o->page_size);
+}
+
+static void sum_pages(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+    const uint16_t *own = s->f->o->frames.own;
+    struct alike a = {0};
+
+    for (uint64_t p = first; p < end; p++) {
+        int32_t count = s->counts[p - first];
+        uint8_t rec = now->rec[p] & (uint8_t)~REC_FRESH;
+        bool shared = !once(state_of(rec)) && now->slot[p];
+        uint16_t mine = shared ? own[now->slot[p]] : (uint16_t)(count > 0 ? count : 0);
+
+        if (a.n && rec == a.rec && count == a.count && mine == a.own) {
+            a.n++;
+            continue;
+        }
+        add_alike(s, &a);
+        a = (struct alike){.n = 1, .count = count, .own = mine, .rec = rec};
+    }
+    add_alike(s, &a);
 }
 
 static int flush_run(struct share *s)
@@ -486,8 +535,7 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
     if (rc < 0 || s->rc < 0)
         return rc < 0 ? rc : s->rc;
     settle_states(s, first, end);
-    for (uint64_t p = first; p < end; p++)
-        add_to_sums(s, p, s->counts[p - first]);
+    sum_pages(s, first, end);
     for (uint64_t p = first; p < end && outcomes; p++)
         outcome(s, p);
     for (uint64_t p = first; p < end && rc == 0; p++)
@@ -914,6 +962,18 @@ static int fill_objects(struct finish *f)
     return layer_runs(f, f->r->nobjects - 1, false);
 }
 
+/* A page that is not mapped once is mapped twice at least, so that it adds at most half of itself
+ * to PSS. If all shared pages of an entry together add exactly half of themselves, each is mapped
+ * exactly twice: the sums are whole KiB then, and one third mapping would show. */
+static bool pss_says_two(const struct finish *f)
+{
+    const struct map_entry *e = f->entry;
+
+    return f->w->maps.counted && e && e->start <= f->m->start && f->m->end <= e->end &&
+           2 * e->kb.pss == 2 * (e->kb.private_clean + e->kb.private_dirty) + e->kb.shared_clean +
+                                e->kb.shared_dirty;
+}
+
 /* How many lookups of each kind would the region need? Where huge pages are mapped, all are made:
  * bit 56 is then the head page's answer. */
 static void decide_inference(struct finish *f)
@@ -933,6 +993,7 @@ static void decide_inference(struct finish *f)
         return;
     f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT];
     f->infer_counts = more > INFER_PAGES && f->o->opt.whole_process;
+    f->pss_says_two = f->infer_counts && pss_says_two(f);
 }
 
 /* The inferred way first; if a sample disagrees, once more and everything asked. */
