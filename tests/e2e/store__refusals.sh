@@ -1,0 +1,93 @@
+#!/bin/sh
+# What happens to a run when its database cannot be used: no run starts, or it ends with the
+# finished steps kept; never a write to a file that is not ours; never a NULL without a reason.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# No file changes, none appears.
+refused() { # EXIT-STATUS PATTERN DATABASE
+    before=$(ls -A . && cksum "$3" 2>&1)
+    exits "$1" says_in "$2" cowlab run fork-write --db "$3" || return 1
+    after=$(ls -A . && cksum "$3" 2>&1)
+    [ "$before" = "$after" ] || { echo "something was written"; return 1; }
+}
+says_in() { # as says, with the command's own exit status
+    pattern=$1
+    shift
+    "$@" >.said 2>&1
+    status=$?
+    grep -Eq -- "$pattern" .said || { cat .said; return 99; }
+    return "$status"
+}
+
+: >.said
+mkdir directory
+echo 'dear diary' >notes.txt
+sqlite3 foreign.db 'CREATE TABLE t (a); INSERT INTO t VALUES (1)'
+ok "a directory" refused 4 'directory.*it is a directory' directory
+ok "a text file" refused 4 'notes.txt.*not a database' notes.txt
+ok "another program's database" refused 4 'foreign.db.*another program' foreign.db
+ok "a place that does not exist" refused 4 'nowhere/x.db.*No such file' nowhere/x.db
+
+cowlab run fork-write --db newer.db >/dev/null 2>&1
+sqlite3 newer.db 'PRAGMA user_version = 4711'
+ok "a newer schema: both versions" refused 4 'version 4711, newer than version [0-9]+' newer.db
+ok "and it is not shown either" says 'version 4711' cowlab show --db newer.db
+
+cowlab run fork-write --db busy.db >/dev/null 2>&1
+mkfifo hold
+sqlite3 busy.db <hold >/dev/null 2>&1 &
+holder=$!
+exec 3>hold
+echo 'BEGIN IMMEDIATE;' >&3
+sleep 0.3
+ok "a busy database: waited for, then named" refused 4 'busy.db.*locked' busy.db
+exec 3>&-
+wait $holder
+ok "and used once it is free" cowlab run fork-write --db busy.db
+
+if unshare -m true 2>/dev/null; then
+    mkdir small
+    # shellcheck disable=SC2016 # for the inner shell
+    ok "a full disk: the run ends with an error, finished steps kept" unshare -m sh -c '
+        mount -t tmpfs -o size=700k none small || exit 1
+        n=0
+        while cowlab run fork-write --db small/f.db >/dev/null 2>said; do
+            n=$((n + 1))
+            [ $n -lt 100 ] || exit 2
+        done
+        grep -q "No space left on device" said || { cat said; exit 3; }
+        [ $n -gt 0 ] || exit 4
+        cp small/f.db* . || exit 5
+        [ "$(sqlite3 f.db "PRAGMA integrity_check")" = ok ] || exit 6
+        [ "$(sqlite3 f.db "SELECT count(*) FROM runs WHERE status = '"'complete'"' AND steps = 7")" = $n ]'
+    # shellcheck disable=SC2016
+    ok "a read-only place: shown, but no run" unshare -m sh -c '
+        mount -t tmpfs none small && cp busy.db small/r.db && mount -o remount,ro small || exit 1
+        cowlab show --db small/r.db >/dev/null || exit 2
+        cowlab run fork-write --db small/r.db >said 2>&1 && exit 3
+        grep -q "Read-only file system" said'
+else
+    skip "a full disk" "a mount namespace (root)"
+    skip "a read-only place" "a mount namespace (root)"
+fi
+
+# Columns that apply to every actor's region: NULL only with a reason.
+reasons() {
+    for column in share_mode ref_count pages entry_pages resident mapped none zero exclusive cow debt \
+        object shared swapped huge at_risk outside protection inheritance; do
+        bare=$(sqlite3 "$1" "SELECT count(*) FROM timeline t WHERE observed <> 'message' AND $column IS NULL
+            AND NOT EXISTS (SELECT 1 FROM unknowns u WHERE u.run_id = t.run_id AND u.step = t.step
+                AND u.observed = t.observed AND u.region = t.region AND u.quantity = '$column')")
+        [ "$bare" = 0 ] || { echo "$column: $bare NULLs without a reason"; return 1; }
+    done
+}
+cowlab run fork-write fork-zero ool-write fork-file --db root.db >/dev/null 2>&1
+ok "every NULL has its reason" reasons root.db
+if [ "$(id -u)" = 0 ]; then
+    nobody_setup
+    as_nobody cowlab run fork-write fork-zero ool-write fork-file --db n.db >/dev/null 2>&1
+    ok "as nobody too" reasons nobody/work/n.db
+    ok "where much is unknown" [ "$(sqlite3 nobody/work/n.db 'SELECT count(*) > 50 FROM unknowns')" = 1 ]
+fi
+finish
