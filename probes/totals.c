@@ -48,8 +48,9 @@ static int fill_sharing(struct observer *o, struct observation *out, struct err 
 }
 
 /* Resident pages of an object that are in no page table, and of these the ones that nobody can
- * see any more: every mapping has a private copy instead, and no descriptor or message is left
- * through which the object could be mapped again. */
+ * see any more: no message carries the object, and every mapping that covers the page has a private
+ * copy instead. A descriptor alone shows nothing: whoever holds one (a message layer keeps it as
+ * long as the memory exists) would have to map the object anew. */
 static void object_only(const struct seen_object *s, uint64_t *unmapped, uint64_t *superseded)
 {
     uint64_t hidden = 0;
@@ -59,7 +60,7 @@ static void object_only(const struct seen_object *s, uint64_t *unmapped, uint64_
         hidden +=
             (uint64_t)__builtin_popcountll(s->resident_bits[i] & ~s->mapped[i] & ~s->visible[i]);
     }
-    if (!s->descriptor && !s->carriers)
+    if (!s->carriers)
         *superseded += hidden;
 }
 

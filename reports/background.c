@@ -79,8 +79,9 @@ void section_glossary(struct doc *d)
         {"in objects only", "Resident pages of memory objects that an actor holds but none maps."},
         {"in transit", "Memory that belongs to a message and to no process."},
         {"superseded",
-         "Pages of an object that nobody can see any more but that stay until it goes; a "
-         "part of what is in objects only."},
+         "Pages of an object that nobody can see any more but that stay until it goes: every "
+         "mapping hides them behind a private copy, and no message carries them. A descriptor "
+         "alone shows nothing. A part of what is in objects only."},
         {"residual",
          "The system's figure less distinct frames (without files), objects, transit and "
          "page tables: what this account does not explain."},

@@ -46,7 +46,8 @@ struct answer {
 static int object_for(enum puppet_kind kind, uint64_t len)
 {
     char path[] = "/tmp/cowlab-puppet-XXXXXX", block[4096] = {1};
-    bool full = kind == PUPPET_MEMFD_PRIVATE || kind == PUPPET_FILE_PRIVATE;
+    bool full =
+        kind == PUPPET_MEMFD_PRIVATE || kind == PUPPET_MEMFD_HELD || kind == PUPPET_FILE_PRIVATE;
     int fd;
 
     if (kind == PUPPET_FILE_PRIVATE) {
@@ -66,14 +67,14 @@ static int object_for(enum puppet_kind kind, uint64_t len)
 
 static uint64_t map(enum puppet_kind kind, uint64_t len)
 {
-    bool object =
-        kind == PUPPET_MEMFD_SHARED || kind == PUPPET_MEMFD_PRIVATE || kind == PUPPET_FILE_PRIVATE;
+    bool object = kind == PUPPET_MEMFD_SHARED || kind == PUPPET_MEMFD_PRIVATE ||
+                  kind == PUPPET_MEMFD_HELD || kind == PUPPET_FILE_PRIVATE;
     int flags = (kind == PUPPET_SHARED || kind == PUPPET_MEMFD_SHARED ? MAP_SHARED : MAP_PRIVATE) |
                 (object ? 0 : MAP_ANONYMOUS) | (kind == PUPPET_HUGETLB ? MAP_HUGETLB : 0);
     int fd = object ? object_for(kind, len) : -1;
     void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
 
-    if (fd >= 0)
+    if (fd >= 0 && kind != PUPPET_MEMFD_HELD)
         close(fd);
     return at == MAP_FAILED ? 0 : (uint64_t)(uintptr_t)at;
 }

@@ -14,6 +14,7 @@ enum puppet_kind {
     PUPPET_SHARED, /* shared anonymous */
     PUPPET_MEMFD_SHARED,
     PUPPET_MEMFD_PRIVATE, /* every page of the memfd has content */
+    PUPPET_MEMFD_HELD,    /* the same, and its descriptor stays open */
     PUPPET_FILE_PRIVATE,  /* the same of a file in /tmp */
     PUPPET_HUGETLB
 };

@@ -257,6 +257,31 @@ static void test_observer__memfd_private(void **state)
     stage_end(&s);
 }
 
+/* A descriptor alone shows nothing: what its holder's mapping hides, or no mapping covers, nobody
+ * sees. Without that a message layer's descriptors would keep superseded memory out of sight. */
+static void test_observer__superseded_although_held(void **state)
+{
+    struct stage s;
+    uint64_t kb;
+
+    (void)state;
+    begin(&s);
+    kb = s.page / 1024;
+    stage_map(&s, PUPPET_MEMFD_HELD, 6);
+    stage_look(&s, 0, 0);
+    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].n, 6 * kb);
+    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 0); /* the mapping would show them */
+    stage_write(&s, 0, 2);
+    stage_look(&s, 0, 2);
+    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 2 * kb);
+    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start + 4 * s.page, 2 * s.page), 0);
+    stage_look(&s, 0, 0);
+    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].n, 6 * kb);
+    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 4 * kb);
+    checks_must_hold(&s);
+    stage_end(&s);
+}
+
 /* Shared memory after fork: the child maps the object but no page of it yet. */
 static void test_observer__memfd_shared(void **state)
 {
@@ -954,6 +979,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__zero_page),
         cmocka_unit_test(test_observer__tree),
         cmocka_unit_test(test_observer__memfd_private),
+        cmocka_unit_test(test_observer__superseded_although_held),
         cmocka_unit_test(test_observer__memfd_shared),
         cmocka_unit_test(test_observer__looking_changes_nothing),
         cmocka_unit_test(test_observer__in_transit),
