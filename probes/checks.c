@@ -64,6 +64,12 @@ static int check_states(struct memory *m, const uint64_t *states, struct observa
     return 0;
 }
 
+/* The zero page is in no Rss. */
+static struct value walked_kb(uint64_t kb, uint64_t maybe_zero)
+{
+    return maybe_zero ? value_unknown(WHY_ZERO_UNTOLD) : value_known((int64_t)kb);
+}
+
 /* The entries that hold the region, summed on both sides. */
 static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
                        struct observation *out)
@@ -71,13 +77,15 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     struct obs_check *rss, *private_kb;
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t walked = 0, once = 0, smaps = 0, smaps_once = 0, unit = o->page_size / 1024;
+    uint64_t walked = 0, maybe_zero = 0, once = 0, smaps = 0, smaps_once = 0,
+             unit = o->page_size / 1024;
     bool large = false, hugetlb = false;
 
     for (; entry && entry < end && entry->start < m->end; entry++) {
         const struct tally *t = &w->tallies[entry - w->maps.entries];
 
         walked += t->present * unit;
+        maybe_zero += t->maybe_zero;
         once += t->single * unit;
         smaps += entry->kb.rss;
         smaps_once += entry->kb.private_clean + entry->kb.private_dirty;
@@ -86,7 +94,7 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     }
     if (!(rss = add(out, "smaps_rss", m, "KiB by the page walk; Rss of smaps")))
         return -ENOMEM;
-    rss->left = value_known((int64_t)walked);
+    rss->left = walked_kb(walked, maybe_zero);
     rss->right = !w->maps.counted ? value_unknown(WHY_NO_INTERFACE)
                  : hugetlb        ? value_na()
                                   : value_known((int64_t)smaps);
@@ -229,16 +237,17 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e)
 {
     struct obs_check *c = observation_add_check(out, "smaps_process", w->actor, NULL);
-    uint64_t walked = 0, rss = 0;
+    uint64_t walked = 0, maybe_zero = 0, rss = 0;
 
     if (!c || !(c->detail = strdup("KiB by the page walk; Rss of smaps, in all entries walked")))
         return err_set(e, ENOMEM, "out of memory");
     for (size_t i = 0; i < w->maps.n; i++)
         if (w->tallies[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
             walked += w->tallies[i].present * (o->page_size / 1024);
+            maybe_zero += w->tallies[i].maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
-    c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : value_known((int64_t)walked);
+    c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
     c->right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
     judge(c);
     return 0;

@@ -89,6 +89,7 @@ struct tally {
     uint64_t zero, swapped;
     uint64_t file;                 /* of present: pages of the memory object */
     uint64_t single;               /* of present: bit 56 set */
+    uint64_t maybe_zero;           /* of present: the zero page, or shared: nothing here tells */
     size_t loose_first, loose_end; /* its part of watched.loose */
 };
 

@@ -46,8 +46,10 @@ struct sums {
     uint64_t counts_missing; /* present pages whose map count is not known */
     uint64_t anon_missing;   /* the anonymous ones among them */
     bool inferred_debt, inferred_count, inferred_copies;
-    bool maybe_copied; /* without frames: among the doubtful ones copies may be */
-    uint64_t untold;   /* written pages that the memory object may or may not have had before */
+    bool maybe_copied;   /* without frames: among the doubtful ones copies may be */
+    bool maybe_first;    /* and some pages may have been the zero page before */
+    uint64_t maybe_zero; /* of anon?: the zero page, or shared */
+    uint64_t untold;     /* written pages that the memory object may or may not have had before */
 };
 
 struct finish {
@@ -120,6 +122,12 @@ static void mark_backed(struct finish *f)
     }
 }
 
+/* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
+static bool zero_told(const struct finish *f)
+{
+    return f->w->pagemap_frames || f->o->caps.have[CAP_PAGEMAP_SCAN];
+}
+
 /* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
 static int ask(struct share *s, int fd, bool counts, size_t n)
 {
@@ -190,6 +198,23 @@ static int tell_debt(struct share *s, uint64_t first, uint64_t end)
     for (size_t i = 0; i < n && rc == 0; i++)
         take_flags(s, s->pages[i], s->answers[i]);
     return rc;
+}
+
+/* May pages be in large folios? Then bit 56 is the head page's answer, and a write can copy a page
+ * that is mapped once. */
+static bool large_expected(const struct finish *f)
+{
+    return !f->entry || !f->w->maps.counted || f->entry->kb.thp_eligible;
+}
+
+/* Without flags exclusive, in debt and bit 56 of a large folio's head look the same. */
+static void doubt_debt(struct share *s, uint64_t first, uint64_t end)
+{
+    uint8_t *rec = s->f->m->now.rec;
+
+    for (uint64_t p = first; p < end; p++)
+        if (once(state_of(rec[p])))
+            set_state(&rec[p], PS_ANON_UNKNOWN);
 }
 
 /* What the state says of the map count: 0, 1, or -1 for not at all. */
@@ -272,16 +297,20 @@ static int tell_counts(struct share *s, uint64_t first, uint64_t end)
     return rc < 0 ? rc : drop_averages(s, first, n);
 }
 
-/* Without the kernel's map counts: the join, marked; without frames: unknown. */
+/* Without the kernel's map counts: the join, marked; without frames: what bit 56 says of small
+ * folios, else unknown. */
 static void join_counts(struct share *s, uint64_t first, uint64_t end)
 {
     struct records *now = &s->f->m->now;
+    bool small = !large_expected(s->f);
 
     for (uint64_t p = first; p < end; p++) {
         int32_t *count = &s->counts[p - first];
 
         *count = count_of_state[state_of(now->rec[p])];
-        if (*count < 0 && now->slot[p]) {
+        if (state_of(now->rec[p]) == PS_ANON_UNKNOWN && now->word[p] & PM_EXCLUSIVE && small) {
+            *count = 1;
+        } else if (*count < 0 && now->slot[p]) {
             *count = s->f->o->frames.own[now->slot[p]];
             now->rec[p] |= REC_INFERRED;
         }
@@ -293,24 +322,28 @@ static void settle_states(struct share *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     uint8_t *rec = f->m->now.rec;
-    bool debt_told = f->w->pagemap_frames && f->o->caps.have[CAP_DEBT];
     bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(rec[p]);
         int32_t count = s->counts[p - first];
 
-        if (state == PS_COW && count > 1)
-            continue;
-        if (once(state) && !debt_told)
-            set_state(&rec[p], PS_ANON_UNKNOWN);
-        else if (state == PS_ANON_UNKNOWN && count > 1 && precise)
+        if (state == PS_ANON_UNKNOWN && count > 1 && precise)
             set_state(&rec[p], PS_COW); /* in a large folio, but this page is shared */
         else if (state == PS_COW && count == 1 && !(rec[p] & REC_INFERRED))
             set_state(&rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
         else if (state == PS_COW && count == 0)
             set_state(&rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
     }
+}
+
+static void count_zero_doubts(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+
+    for (uint64_t p = first; p < end && !zero_told(s->f); p++)
+        s->sums.maybe_zero +=
+            state_of(now->rec[p]) == PS_ANON_UNKNOWN && !(now->word[p] & PM_EXCLUSIVE);
 }
 
 /* Can the object's residency be told? */
@@ -358,6 +391,7 @@ static void outcome(struct share *share, uint64_t p)
     } else if (is == PS_ANON_UNKNOWN || is == PS_COW || was == PS_ANON_UNKNOWN) {
         s->doubtful++;
         s->maybe_copied |= was == PS_ANON_UNKNOWN;
+        s->maybe_first |= was == PS_ANON_UNKNOWN && !zero_told(f);
     }
 }
 
@@ -499,7 +533,7 @@ static uint8_t state_by_word(const struct finish *f, uint64_t page)
         return PS_ANON_UNKNOWN;
     if (f->m->now.word[page] & PM_EXCLUSIVE)
         return PS_EXCLUSIVE;
-    return frames || f->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
+    return zero_told(f) ? PS_COW : PS_ANON_UNKNOWN;
 }
 
 /* Small regions are asked anew at every look: what the page table says is where that begins. */
@@ -528,6 +562,8 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
         begin_states(s, first, end);
     if (frames && caps->have[CAP_DEBT])
         rc = tell_debt(s, first, end);
+    else
+        doubt_debt(s, first, end);
     if (rc == 0 && frames && caps->have[CAP_KPAGECOUNT])
         rc = tell_counts(s, first, end);
     else
@@ -535,6 +571,7 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
     if (rc < 0 || s->rc < 0)
         return rc < 0 ? rc : s->rc;
     settle_states(s, first, end);
+    count_zero_doubts(s, first, end);
     sum_pages(s, first, end);
     for (uint64_t p = first; p < end && outcomes; p++)
         outcome(s, p);
@@ -601,6 +638,8 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->inferred_count |= from->inferred_count;
     to->inferred_copies |= from->inferred_copies;
     to->maybe_copied |= from->maybe_copied;
+    to->maybe_first |= from->maybe_first;
+    to->maybe_zero += from->maybe_zero;
 }
 
 static int merge_share(struct finish *f, struct share *s)
@@ -662,24 +701,35 @@ static enum why why_anon_unknown(const struct finish *f)
     if (f->w->pagemap_frames && f->o->caps.have[CAP_DEBT])
         return WHY_LARGE_FOLIO;
     if (!f->w->pagemap_frames)
-        return f->o->caps.have[CAP_PAGEMAP_SCAN] ? WHY_NO_FRAMES : WHY_ZERO_UNTOLD;
+        return f->sums.maybe_zero ? WHY_ZERO_UNTOLD : WHY_NO_FRAMES;
     if (!f->o->caps.have[CAP_KPAGEFLAGS])
         return WHY_NO_KPAGE;
     return WHY_NO_ANON_EXCLUSIVE;
 }
 
-/* May unknown pages be in large folios, of which a write can copy a page that is mapped once? */
+static bool maybe_large(const struct finish *f)
+{
+    return f->sums.huge || large_expected(f);
+}
+
+/* Where bit 56 is not the page's own answer, only the kernel's map counts tell who is shared. */
+static bool cow_doubtful(const struct finish *f)
+{
+    const struct sums *s = &f->sums;
+    bool counted = f->w->pagemap_frames && f->o->caps.have[CAP_KPAGECOUNT];
+
+    return !counted && (s->states[PS_COW] || s->states[PS_ANON_UNKNOWN]) && maybe_large(f);
+}
+
 static bool risk_doubtful(const struct finish *f)
 {
-    if (!f->sums.states[PS_ANON_UNKNOWN])
-        return false;
-    if (f->sums.huge || !f->entry)
-        return true;
-    if (f->w->pagemap_frames && f->o->caps.have[CAP_DEBT])
-        return true; /* debt is told here for all but large folios */
-    if (!f->w->pagemap_frames && !f->o->caps.have[CAP_PAGEMAP_SCAN])
-        return true;
-    return !f->w->maps.counted || f->entry->kb.thp_eligible;
+    const struct sums *s = &f->sums;
+    bool flags = f->w->pagemap_frames && f->o->caps.have[CAP_DEBT];
+
+    if (!s->states[PS_ANON_UNKNOWN])
+        return cow_doubtful(f);
+    return flags /* debt is told here for all but large folios */ || s->maybe_zero ||
+           maybe_large(f);
 }
 
 /* Why map counts are missing. */
@@ -710,17 +760,15 @@ static void fill_states(struct finish *f)
     q[RQ_DEBT] = with_inference(s->states[PS_DEBT], s->inferred_debt);
     if (unknown)
         q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_unknown(why);
-    if (unknown && why == WHY_ZERO_UNTOLD)
-        q[RQ_COW] = value_unknown(why);
+    if (cow_doubtful(f))
+        q[RQ_COW] = value_unknown(WHY_LARGE_FOLIO);
     else if (unknown && f->w->pagemap_frames && !f->o->caps.have[CAP_PAGE_MAPCOUNT])
         q[RQ_COW] = value_unknown(WHY_NO_PAGE_MAPCOUNT);
-    else if (unknown && !f->w->pagemap_frames && s->huge)
-        q[RQ_COW] = value_unknown(WHY_LARGE_FOLIO);
-    if (unknown && why == WHY_ZERO_UNTOLD)
-        q[RQ_ZERO] = value_unknown(why);
     for (int i = PS_EXCLUSIVE; i < PS__COUNT; i++)
         mapped += i == PS_SWAPPED ? 0 : s->states[i];
     q[RQ_MAPPED] = value_known((int64_t)mapped);
+    if (s->maybe_zero)
+        q[RQ_ZERO] = q[RQ_COW] = q[RQ_MAPPED] = value_unknown(WHY_ZERO_UNTOLD);
     q[RQ_HUGE] = f->o->caps.have[CAP_PAGEMAP_SCAN] || (f->entry && !f->entry->kb.anon_huge)
                      ? value_known((int64_t)s->huge)
                      : value_unknown(WHY_NO_INTERFACE);
@@ -743,6 +791,8 @@ static void fill_resident(struct finish *f)
 
     if (!f->entry || !f->entry->inode || (f->entry->flags & 1u << VMF_HUGETLB))
         q[RQ_RESIDENT] = q[RQ_MAPPED];
+    else if (s->maybe_zero)
+        q[RQ_RESIDENT] = value_unknown(WHY_ZERO_UNTOLD);
     else if (why == WHY_KNOWN)
         q[RQ_RESIDENT] = value_known((int64_t)(private_copies + s->backed));
     else if (q[RQ_MAPPED].n == (int64_t)f->m->now.n)
@@ -839,12 +889,25 @@ static void fill_entry(struct finish *f)
     r->entry_end = e->end;
     r->q[RQ_ENTRY_PAGES] = value_known((int64_t)((e->end - e->start) / f->o->page_size));
     r->q[RQ_PROTECTION] = value_known(e->prot);
+    if (!f->w->maps.counted) {
+        r->q[RQ_INHERITANCE] = value_unknown(WHY_NO_INTERFACE); /* VmFlags are in smaps */
+        return;
+    }
     /* The kernel shows what it refuses to copy; copy against share it does not know. */
     r->q[RQ_INHERITANCE] = value_known(e->flags & 1u << VMF_DONTCOPY     ? INH_NONE
                                        : e->flags & 1u << VMF_WIPEONFORK ? INH_ZERO
                                        : f->m->inherit == INH_NONE || f->m->inherit == INH_ZERO
                                            ? (e->shared ? INH_SHARE : INH_COPY)
                                            : f->m->inherit);
+}
+
+static void outcome_unknown(struct obs_region *r, enum why why)
+{
+    static const enum region_quantity all[] = {RQ_WRITE_OUTCOME, RQ_FIRST_TOUCH, RQ_COPIED,
+                                               RQ_REUSED, RQ_NO_FAULT};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        r->q[all[i]] = value_unknown(why);
 }
 
 static enum why why_doubtful(const struct finish *f)
@@ -865,13 +928,11 @@ static void fill_outcome(struct finish *f)
     if (!f->m->written)
         return;
     if (f->m->before.n != pages) {
-        q[RQ_FIRST_TOUCH] = q[RQ_COPIED] = q[RQ_REUSED] = q[RQ_NO_FAULT] = q[RQ_WRITE_OUTCOME] =
-            value_unknown(WHY_NOT_REPORTED);
+        outcome_unknown(f->r, WHY_NOT_REPORTED);
         return;
     }
     if (s->untold) {
-        q[RQ_FIRST_TOUCH] = q[RQ_COPIED] = q[RQ_REUSED] = q[RQ_NO_FAULT] = q[RQ_WRITE_OUTCOME] =
-            value_unknown(object_why(f));
+        outcome_unknown(f->r, object_why(f));
         return;
     }
     q[RQ_FIRST_TOUCH] = value_known((int64_t)s->first_touch);
@@ -881,6 +942,8 @@ static void fill_outcome(struct finish *f)
         q[RQ_REUSED] = q[RQ_NO_FAULT] = value_unknown(why_doubtful(f));
         if (s->maybe_copied)
             q[RQ_COPIED] = q[RQ_REUSED];
+        if (s->maybe_first)
+            q[RQ_FIRST_TOUCH] = value_unknown(WHY_ZERO_UNTOLD);
     } else if (written) {
         q[RQ_NO_FAULT] = value_known(written > told ? (int64_t)(written - told) : 0);
     } else {
@@ -1035,6 +1098,8 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     if (w->pagemap_fd < 0) {
         for (int i = RQ_RESIDENT; i <= RQ_OUTSIDE; i++)
             f.r->q[i] = value_unknown(WHY_PERMISSION);
+        if (m->written)
+            outcome_unknown(f.r, WHY_PERMISSION);
         f.r->q[RQ_SHARE_MODE] = f.r->q[RQ_REF_COUNT] = value_unknown(WHY_PERMISSION);
         return 0;
     }

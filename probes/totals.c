@@ -68,14 +68,19 @@ static void fill_objects(const struct observer *o, struct value *totals)
 {
     uint64_t only = 0, transit = 0, superseded = 0;
     enum why only_why = WHY_KNOWN, transit_why = WHY_KNOWN;
+    bool blind = false;
 
+    for (size_t i = 0; i < o->nwatched; i++)
+        blind |= o->watched[i]->seen && o->watched[i]->pagemap_fd < 0;
     for (size_t i = 0; i < o->nobjects; i++) {
         const struct seen_object *s = &o->objects[i];
         bool held = s->processes || s->descriptor;
 
         if (!s->shmem)
             continue;
-        if (s->why_resident != WHY_KNOWN)
+        if (s->processes && blind)
+            only_why = WHY_PERMISSION; /* what is mapped of it cannot be seen */
+        else if (s->why_resident != WHY_KNOWN)
             *(held ? &only_why : &transit_why) = s->why_resident;
         else if (held)
             object_only(s, &only, &superseded);

@@ -147,7 +147,7 @@ static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, ui
 /* Sums over all pages of the entry; a plain loop, so that the compiler makes it fast. */
 static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
 {
-    uint64_t all = 0, single = 0, file = 0, swap = 0, zero = 0, zero_single = 0;
+    uint64_t all = 0, single = 0, file = 0, some = 0, swap = 0, zero = 0, zero_single = 0;
     uint64_t zero_word = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
     struct tally *t = &k->w->tallies[k->entry];
     struct scan_cursor scan = scan_begin(k);
@@ -158,6 +158,7 @@ static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, ui
         all += here;
         single += here & (word >> 56);
         file += here & (word >> 61);
+        some += here & (word >> 56 | word >> 61); /* surely not the zero page */
         swap += (word >> 62) & ~(word >> 58) & ~here & 1;
         zero += here & ~(word >> 61) & (PM_FRAME(word) == zero_word);
     }
@@ -172,6 +173,8 @@ static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, ui
     t->file += file;
     t->swapped += swap;
     t->zero += zero;
+    if (!k->w->pagemap_frames && !k->o->caps.have[CAP_PAGEMAP_SCAN])
+        t->maybe_zero += all - some;
 }
 
 static uint8_t frame_file(const struct walk *k, uint64_t word)

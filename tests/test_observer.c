@@ -567,29 +567,36 @@ static void test_observer__inheritance_and_protection(void **state)
 
 /* In a huge page the kernel's word for one page is its head page's: exclusive against debt cannot
  * be told, and what hangs on it is unknown. That a page is shared can. */
+/* The first puppet's region is one huge page, written; its size in pages. */
+static uint64_t map_one_huge(struct stage *s)
+{
+    uint64_t at = puppet_map_huge(&s->puppets[0], s->caps.huge_page_size);
+
+    assert_true(at != 0);
+    s->regions[0] = (struct target_region){
+        .name = "r", .start = at, .len = s->caps.huge_page_size, .inherit = INH_COPY};
+    stage_look(s, 0, 0);
+    stage_write(s, 0, 1);
+    stage_look(s, 0, 1);
+    if (stage_region(s, 0)->q[RQ_MAPPED].n == 1) {
+        print_message("# needs thp: none to be had just now\n");
+        stage_end(s);
+        skip();
+    }
+    return s->caps.huge_page_size / s->page;
+}
+
 static void test_observer__thp(void **state)
 {
     struct stage s;
-    uint64_t at, pages;
+    uint64_t pages;
     size_t child;
 
     (void)state;
     begin(&s);
     NEED(&s, CAP_THP);
     NEED(&s, CAP_PAGE_MAPCOUNT);
-    at = puppet_map_huge(&s.puppets[0], s.caps.huge_page_size);
-    assert_true(at != 0);
-    pages = s.caps.huge_page_size / s.page;
-    s.regions[0] = (struct target_region){
-        .name = "r", .start = at, .len = s.caps.huge_page_size, .inherit = INH_COPY};
-    stage_look(&s, 0, 0);
-    stage_write(&s, 0, 1);
-    stage_look(&s, 0, 1);
-    if (stage_value(&s, 0, RQ_HUGE).n == 0) {
-        print_message("# needs thp: none to be had just now\n");
-        stage_end(&s);
-        skip();
-    }
+    pages = map_one_huge(&s);
     must_be(&s, 0, RQ_HUGE, (int64_t)pages);
     must_be(&s, 0, RQ_MAPPED, (int64_t)pages);
     must_be(&s, 0, RQ_REF_COUNT, 1);
@@ -697,6 +704,36 @@ static void test_observer__swapped(void **state)
     stage_end(&s);
 }
 
+/* In a large folio bit 56 is the head page's answer. With the kernel's map counts the shared pages
+ * are still told one by one; without, an answer by bit 56 alone would be 0 or all of them. */
+static void test_observer__thp_with_less_to_go_by(void **state)
+{
+    static const char *const hidden[] = {"kpageflags", "kpagecount", "frames", "debt"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct stage s;
+        uint64_t pages;
+        size_t child;
+
+        begin(&s);
+        NEED(&s, CAP_THP);
+        NEED(&s, CAP_PAGE_MAPCOUNT);
+        stage_end(&s);
+        stage_begin(&s, hidden[i]);
+        pages = map_one_huge(&s);
+        child = stage_fork(&s, 0);
+        stage_write(&s, child, 1);
+        stage_look(&s, (int)child, 1);
+        if (s.caps.have[CAP_KPAGECOUNT] && s.caps.have[CAP_FRAMES])
+            must_be(&s, 0, RQ_COW, (int64_t)pages - 1);
+        else
+            must_be_unknown(&s, 0, RQ_COW, WHY_LARGE_FOLIO);
+        checks_must_hold(&s);
+        stage_end(&s);
+    }
+}
+
 /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
 static void test_observer__hugetlb(void **state)
 {
@@ -772,6 +809,38 @@ static void test_observer__zero_page_untold(void **state)
     stage_look(&s, 0, 0);
     must_be_unknown(&s, 0, RQ_ZERO, WHY_ZERO_UNTOLD);
     must_be_unknown(&s, 0, RQ_COW, WHY_ZERO_UNTOLD);
+    must_be_unknown(&s, 0, RQ_MAPPED, WHY_ZERO_UNTOLD);
+    must_be_unknown(&s, 0, RQ_RESIDENT, WHY_ZERO_UNTOLD);
+    checks_must_hold(&s);
+    /* What was the zero page is touched first; a page that was shared would be copied. */
+    stage_write(&s, 0, 2);
+    stage_look(&s, 0, 2);
+    must_be_unknown(&s, 0, RQ_FIRST_TOUCH, WHY_ZERO_UNTOLD);
+    must_be_unknown(&s, 0, RQ_COPIED, WHY_NO_FRAMES);
+    /* Now bit 56 is set: no zero page. */
+    must_be(&s, 0, RQ_ZERO, 0);
+    must_be(&s, 0, RQ_COW, 0);
+    must_be(&s, 0, RQ_RESIDENT, 2);
+    checks_must_hold(&s);
+    stage_end(&s);
+}
+
+/* No page table to read: nothing of it is 0 or "does not apply". */
+static void test_observer__without_pagemap(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_begin(&s, "pagemap");
+    stage_map(&s, PUPPET_MEMFD_SHARED, 2);
+    stage_look(&s, 0, 0);
+    stage_write(&s, 0, 2);
+    stage_look(&s, 0, 2);
+    must_be_unknown(&s, 0, RQ_MAPPED, WHY_PERMISSION);
+    must_be_unknown(&s, 0, RQ_FIRST_TOUCH, WHY_PERMISSION);
+    must_be_unknown(&s, 0, RQ_WRITE_OUTCOME, WHY_PERMISSION);
+    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].why, WHY_PERMISSION);
+    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].why, WHY_PERMISSION);
     stage_end(&s);
 }
 
@@ -802,6 +871,7 @@ static void test_observer__without_smaps(void **state)
     stage_write(&s, 0, 2);
     stage_look(&s, 0, 2);
     must_be(&s, 0, RQ_RESIDENT, 2);
+    must_be_unknown(&s, 0, RQ_INHERITANCE, WHY_NO_INTERFACE); /* VmFlags are in smaps */
     assert_false(value_is_known(observation_find_process(&s.obs, "a")->q[PQ_PSS]));
     assert_true(value_is_known(observation_find_process(&s.obs, "a")->q[PQ_RSS]));
     assert_int_equal(stage_check(&s, "smaps_rss", 0)->verdict, CHECK_NOT_CHECKED);
@@ -995,9 +1065,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__thp_without_exact_counts),
         cmocka_unit_test(test_observer__thp_without_frames),
         cmocka_unit_test(test_observer__swapped),
+        cmocka_unit_test(test_observer__thp_with_less_to_go_by),
         cmocka_unit_test(test_observer__hugetlb),
         cmocka_unit_test(test_observer__without_frames),
         cmocka_unit_test(test_observer__zero_page_untold),
+        cmocka_unit_test(test_observer__without_pagemap),
         cmocka_unit_test(test_observer__without_debt),
         cmocka_unit_test(test_observer__without_smaps),
         cmocka_unit_test(test_observer__joined_counts_are_inferred),
