@@ -26,7 +26,7 @@
 /* Pages per pass through the buffers: 1 MiB of pagemap entries. */
 #define WALK_PAGES (128 * 1024)
 /* Pages per pass through the kpage files. */
-#define FINISH_PAGES (32 * 1024)
+#define FINISH_PAGES (16 * 1024)
 #define DEFAULT_MAX_RUNS 4096
 
 #define PROBE_COSTS(X)                                                                             \

@@ -25,12 +25,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define INFER_PAGES (128 * 1024)
-/* Smaller regions are finished by one thread. */
-#define SPLIT_PAGES (32 * 1024)
+/* Shares of FINISH_PAGES that are finished before their runs are put together. */
+#define WAVE_SHARES 16
 #define SAMPLE_EVERY 64
 
 /* Everything that is summed up while the pages go by. */
@@ -65,8 +66,8 @@ struct finish {
     struct err *err;
 };
 
-/* A part of the pages, finished by a thread of its own where the region is large. Reads what the
- * finish says, writes the records of its pages and what is below. */
+/* A part of the pages; in a large region two threads finish several. Reads what the finish says,
+ * writes the records of its pages and what is below. */
 struct share {
     const struct finish *f;
     uint64_t first, end;
@@ -580,30 +581,47 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
     return rc;
 }
 
-/* All pages of a share, in batches that bound the memory for lookups. -EAGAIN: a sample
- * disagreed. */
-static void *finish_share(void *arg)
+/* Shares are taken in turn by both threads, because they do not cost the same: asking for flags of
+ * scattered frames takes longest. */
+struct wave {
+    struct share *shares;
+    uint32_t n;
+    atomic_uint next;
+    size_t room; /* pages of the largest share */
+};
+
+static void lend_buffers(struct share *s, struct share *owner)
 {
-    struct share *s = arg;
-    size_t n = s->end - s->first < FINISH_PAGES ? s->end - s->first : FINISH_PAGES;
+    s->frames = owner->frames;
+    s->answers = owner->answers;
+    s->pages = owner->pages;
+    s->counts = owner->counts;
+}
 
-    s->frames = malloc(n * sizeof *s->frames + 1);
-    s->answers = malloc(n * sizeof *s->answers + 1);
-    s->pages = malloc(n * sizeof *s->pages + 1);
-    s->counts = malloc(n * sizeof *s->counts + 1);
-    if (!s->frames || !s->answers || !s->pages || !s->counts)
-        s->rc = err_set(&s->err, ENOMEM, "out of memory");
-    for (uint64_t at = s->first; at < s->end && s->rc == 0; at += n) {
-        int rc = finish_batch(s, at, at + n < s->end ? at + n : s->end);
+static void *finish_shares(void *arg)
+{
+    struct wave *wave = arg;
+    struct share own = {.frames = malloc(wave->room * sizeof *own.frames),
+                        .answers = malloc(wave->room * sizeof *own.answers),
+                        .pages = malloc(wave->room * sizeof *own.pages),
+                        .counts = malloc(wave->room * sizeof *own.counts)};
+    bool room = own.frames && own.answers && own.pages && own.counts;
+    uint32_t i;
 
+    while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
+        struct share *s = &wave->shares[i];
+        int rc;
+
+        lend_buffers(s, &own);
+        rc = room ? finish_batch(s, s->first, s->end) : err_set(&s->err, ENOMEM, "out of memory");
         s->rc = rc < 0 ? rc : s->rc;
+        if (s->rc == 0)
+            s->rc = flush_run(s);
     }
-    if (s->rc == 0)
-        s->rc = flush_run(s);
-    free(s->frames);
-    free(s->answers);
-    free(s->pages);
-    free(s->counts);
+    free(own.frames);
+    free(own.answers);
+    free(own.pages);
+    free(own.counts);
     return NULL;
 }
 
@@ -667,26 +685,51 @@ static int merge_share(struct finish *f, struct share *s)
     return 0;
 }
 
-static int finish_pages(struct finish *f)
+/* The shares of a wave, in order. */
+static int run_wave(struct finish *f, struct wave *wave)
 {
-    uint64_t n = f->m->now.n;
-    int parts = f->o->threads > 1 && n >= SPLIT_PAGES ? 2 : 1, rc = 0;
-    uint64_t half = parts == 2 ? n / 2 : n;
-    struct share s[2] = {{.f = f, .first = 0, .end = half}, {.f = f, .first = half, .end = n}};
+    bool second = f->o->threads > 1 && wave->n > 1;
     pthread_t thread;
-    int started = parts == 2 ? pthread_create(&thread, NULL, finish_share, &s[1]) : -1;
+    int rc = 0;
 
-    finish_share(&s[0]);
-    if (started == 0)
+    if (second)
+        second = pthread_create(&thread, NULL, finish_shares, wave) == 0;
+    finish_shares(wave);
+    if (second)
         pthread_join(thread, NULL);
-    else if (parts == 2)
-        finish_share(&s[1]);
-    for (int i = 0; i < parts; i++) {
-        int merged = rc == 0 ? merge_share(f, &s[i]) : 0;
+    for (uint32_t i = 0; i < wave->n; i++) {
+        int merged = rc == 0 ? merge_share(f, &wave->shares[i]) : 0;
 
         rc = rc < 0 ? rc : merged;
-        free(s[i].runs);
+        free(wave->shares[i].runs);
     }
+    return rc;
+}
+
+/* All pages, in waves that bound the memory for runs and lookups. */
+static int finish_pages(struct finish *f)
+{
+    struct share *shares = malloc(WAVE_SHARES * sizeof *shares);
+    uint64_t n = f->m->now.n, first = 0;
+    int rc = 0;
+
+    if (!shares)
+        return err_set(f->err, ENOMEM, "out of memory");
+    while (first < n && rc == 0) {
+        struct wave wave = {.shares = shares, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
+
+        while (wave.n < WAVE_SHARES && first < n) {
+            uint64_t end = first + FINISH_PAGES < n ? first + FINISH_PAGES : n;
+
+            memset(&shares[wave.n], 0, sizeof *shares);
+            shares[wave.n].f = f;
+            shares[wave.n].first = first;
+            shares[wave.n++].end = end;
+            first = end;
+        }
+        rc = run_wave(f, &wave);
+    }
+    free(shares);
     return rc;
 }
 
