@@ -156,7 +156,8 @@ enum quantity_type {
  * to the run's cgroup); object_only: resident pages of memory objects that an actor holds but
  * no actor maps; in_transit: the same of objects that only messages hold; superseded: the part
  * of object_only that nobody can see any more: every mapping hides the page behind a private copy,
- * no message carries it, and a descriptor alone shows nothing. system is the machine's own figure. */
+ * no message carries it, and a descriptor alone shows nothing. system is the machine's own figure.
+ */
 #define TOTAL_QUANTITIES(X)                                                                        \
     X(TQ_DISTINCT, distinct_kb, QT_KB)                                                             \
     X(TQ_DISTINCT_FILE, distinct_file_kb, QT_KB)                                                   \
