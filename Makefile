@@ -101,15 +101,17 @@ $(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh $(wildcard lab/scen
 	@mkdir -p $(@D)
 	$(Q)sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
 
-.PHONY: deps deps-gnumach
+.PHONY: deps deps-build deps-gnumach
 deps: ## install what building and testing need (apt-get, or says what to run)
-	sh tests/tools/deps.sh
+	sh tests/tools/deps.sh all
+deps-build: ## the part of it that building and running need
+	sh tests/tools/deps.sh build
 deps-gnumach: ## fetch the GNU Mach kernel, headers and stub generator into build/gnumach/
 	sh lab/gnumach/deps.sh
 	$(MAKE) build/gnumach/guest
 
 .PHONY: demo test check memcheck soak bench fuzz lint format
-demo: deps ## install what is missing, build, run, write build/demo/report.md
+demo: deps-build ## install what is missing, build, run, write build/demo/report.md
 	@$(MAKE) -s deps-gnumach || echo "going on without the GNU Mach backend" >&2
 	$(MAKE) all
 	sh tests/tools/demo.sh

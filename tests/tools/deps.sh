@@ -1,11 +1,30 @@
 #!/bin/sh
-# Installs what building and testing cowlab needs: with apt-get where this user may, otherwise
-# prints the one command to run and fails. Does nothing when all of it is there.
+# Installs what cowlab needs: deps.sh build (to build and run it) or deps.sh all (the tests too).
+# With apt-get where this user may, otherwise it prints the one command to run and fails. Does
+# nothing when all of it is there.
 set -eu
 
-build="gcc make libsqlite3-dev libcjson-dev sqlite3"
+build="gcc make libsqlite3-dev libcjson-dev sqlite3 qemu-system-x86"
 tests="libcmocka-dev shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-jq strace redis-server postgresql python3 python3-jsonschema qemu-system-x86 util-linux procps"
+jq strace redis-server postgresql python3 python3-jsonschema util-linux procps"
+fedora_build="gcc make sqlite sqlite-devel cjson-devel qemu-system-x86-core"
+fedora_tests="libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 python3-jsonschema"
+
+headers() {
+    printf '#include <%s>\n' "$@" | ${CC:-cc} -E -x c - >/dev/null 2>&1
+}
+
+# Not a Debian or Ubuntu: we can only look, and say.
+without_apt() {
+    if headers sqlite3.h cjson/cJSON.h; then
+        [ "$1" = build ] && exit 0
+        headers stdarg.h stddef.h setjmp.h stdint.h cmocka.h && exit 0
+    fi
+    [ "$1" = build ] && fedora_tests=
+    echo "cowlab needs a few packages. On Fedora:" >&2
+    echo "  sudo dnf install $fedora_build $fedora_tests" >&2
+    exit 1
+}
 
 missing() {
     for p in "$@"; do
@@ -13,20 +32,16 @@ missing() {
     done
 }
 
-if ! command -v apt-get >/dev/null 2>&1; then
-    echo 'int main(void){return 0;}' >/dev/null
-    if printf '#include <sqlite3.h>\n#include <cjson/cJSON.h>\n#include <stdarg.h>\n#include <stddef.h>\n#include <setjmp.h>\n#include <stdint.h>\n#include <cmocka.h>\n' |
-        ${CC:-cc} -E -x c - >/dev/null 2>&1; then
-        exit 0
+what=${1:-all}
+command -v apt-get >/dev/null 2>&1 || without_apt "$what"
+[ "$what" = all ] || tests=
+# Old releases name the sanitizers' package by clang's version (libclang-rt-14-dev).
+if [ -n "$tests" ] && [ -n "$(missing libclang-rt-dev)" ]; then
+    [ "$(id -u)" -ne 0 ] || apt-cache show clang >/dev/null 2>&1 || apt-get update -qq
+    if ! apt-cache show libclang-rt-dev >/dev/null 2>&1; then
+        version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+        tests=$(echo "$tests" | sed "s/libclang-rt-dev/libclang-rt-${version:-14}-dev/")
     fi
-    echo "cowlab needs SQLite, cJSON and cmocka with their development files. On Fedora:" >&2
-    echo "  sudo dnf install gcc make sqlite sqlite-devel cjson-devel libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 python3-jsonschema qemu-system-x86-core" >&2
-    exit 1
-fi
-
-# libclang-rt-dev exists from Debian 13 and Ubuntu 22.10 on; before, the package carries clang's version.
-if ! apt-cache show libclang-rt-dev >/dev/null 2>&1; then
-    tests=$(echo "$tests" | sed 's/libclang-rt-dev/libclang-rt-14-dev/')
 fi
 
 # shellcheck disable=SC2086 # the lists are meant to split
@@ -34,7 +49,7 @@ want=$(missing $build $tests)
 [ -n "$want" ] || exit 0
 if [ "$(id -u)" -ne 0 ]; then
     echo "cowlab needs a few packages. Run:" >&2
-    echo "  sudo apt-get install $want" >&2
+    echo "  sudo apt-get install --no-install-recommends $want" >&2
     exit 1
 fi
 echo "installing: $want" >&2
