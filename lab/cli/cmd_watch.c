@@ -239,7 +239,6 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     int rc;
 
     choose_view(&view, a);
-    signal(SIGPIPE, SIG_IGN);
     cli_catch_signals();
     rc = watch_run(tree, store, &opt, &result, &e);
     view_end(&view);

@@ -42,6 +42,8 @@ void cli_catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    /* A reader that has gone ("| head") is a failed write: the run is ended and marked. */
+    signal(SIGPIPE, SIG_IGN);
 }
 
 static void die_without_memory(void)

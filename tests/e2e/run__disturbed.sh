@@ -94,6 +94,10 @@ ok "the run is marked interrupted" equals interrupted last status
 ok "two steps are kept" equals 2 steps_of_last
 ok "nothing is left after Ctrl-C" gone
 
+{ cowlab run fork-write fork-tree --db t.db 2>err; echo $? >code; } | head -n 1 >/dev/null
+ok "a reader that goes away: exit 4, not death by SIGPIPE" equals 4 cat code
+ok "the run is marked failed" equals failed last status
+
 hold 3
 kill -STOP "$(actor_nr 1)"
 kill -9 "$lab"
