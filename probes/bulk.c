@@ -9,6 +9,8 @@
 /* What is asked for by madvise; where huge pages are of another size the advice is void. */
 #define HUGE_BYTES ((size_t)2 << 20)
 #define BULK_BYTES ((size_t)1 << 20)
+/* A larger table is likely to be sparse: huge pages would fill it with nothing. */
+#define DENSE_BYTES ((size_t)64 << 20)
 
 static size_t round_up(size_t bytes)
 {
@@ -24,7 +26,8 @@ void *bulk_alloc(size_t bytes)
         return calloc(1, bytes ? bytes : 1);
     if (whole < bytes)
         return NULL;
-    p = mmap(NULL, whole + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    p = mmap(NULL, whole + HUGE_BYTES, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
     skip = (HUGE_BYTES - (uintptr_t)p % HUGE_BYTES) % HUGE_BYTES;
@@ -32,7 +35,8 @@ void *bulk_alloc(size_t bytes)
         munmap(p, skip);
     if (skip < HUGE_BYTES)
         munmap(p + skip + whole, HUGE_BYTES - skip);
-    madvise(p + skip, whole, MADV_HUGEPAGE);
+    if (whole <= DENSE_BYTES)
+        madvise(p + skip, whole, MADV_HUGEPAGE);
     return p + skip;
 }
 

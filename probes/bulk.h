@@ -1,5 +1,6 @@
 /* bulk: zeroed memory for tables of megabytes, in huge pages where they can be had: filling such
  * a table in small pages costs a fault per 4 KiB, which is most of the cost of a first look.
+ * Address space is not reserved: a table of gigabytes costs what is written of it.
  * Small sizes come from calloc. Lifetime: bulk_free with the same size. */
 #ifndef PROBES_BULK_H
 #define PROBES_BULK_H

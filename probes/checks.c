@@ -149,10 +149,11 @@ static void rest_of_entry(const struct observer *o, const struct watched *w, con
 
 static uint64_t mapped_once(const struct memory *m)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, i, end = 0;
 
-    for (uint64_t i = 0; i < m->now.n; i++)
-        n += (m->now.word[i] >> 63) & (m->now.word[i] >> 56);
+    while (m->now.n && next_pages(&m->now, &i, &end))
+        for (; i < end; i++)
+            n += (m->now.word[i] >> 63) & (m->now.word[i] >> 56);
     return n;
 }
 

@@ -57,11 +57,42 @@ enum cost_index { PROBE_COSTS(COST_ENUM) COST__COUNT };
 #define WORD_OWN (1ULL << 60)
 
 struct records {
-    uint64_t n;     /* pages; 0: none yet */
-    uint64_t *word; /* pagemap, with WORD_*; not in a copy */
+    uint64_t n;        /* pages; 0: none yet */
+    uint64_t *word;    /* pagemap, with WORD_*; not in a copy */
+    uint64_t *touched; /* a bit per block that is not all zero: reserved terabytes of which little
+                         is used cost little; not in a copy */
     uint32_t *slot;
     uint8_t *rec;
 };
+
+/* Pages compared with the last look at once, and the grain of records.touched. */
+#define BLOCK_PAGES 512
+
+/* The first block from `block` on that has anything in it; the number of blocks if none has. */
+static inline uint64_t next_touched(const struct records *r, uint64_t block)
+{
+    uint64_t end = (r->n + BLOCK_PAGES - 1) / BLOCK_PAGES;
+
+    while (block < end) {
+        uint64_t word = r->touched[block / 64] >> (block % 64);
+
+        if (word)
+            return block + (uint64_t)__builtin_ctzll(word);
+        block = (block / 64 + 1) * 64;
+    }
+    return end;
+}
+
+/* Pages [*first, *end) of the next touched block behind *end; false when there is none. Begin with
+ * *end == 0. */
+static inline bool next_pages(const struct records *r, uint64_t *first, uint64_t *end)
+{
+    uint64_t block = next_touched(r, (*end + BLOCK_PAGES - 1) / BLOCK_PAGES);
+
+    *first = block * BLOCK_PAGES;
+    *end = *first + BLOCK_PAGES < r->n ? *first + BLOCK_PAGES : r->n;
+    return *first < r->n;
+}
 
 /* A region through the looks of a run. Every nonzero slot in now counts as a mapping in
  * frames.own, except in a shadow. */

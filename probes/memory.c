@@ -6,9 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t touched_bytes(uint64_t n)
+{
+    return (n / BLOCK_PAGES / 64 + 1) * sizeof(uint64_t);
+}
+
 static void records_release(struct records *r)
 {
     bulk_free(r->word, (r->n + 1) * sizeof *r->word);
+    bulk_free(r->touched, touched_bytes(r->n));
     bulk_free(r->slot, (r->n + 1) * sizeof *r->slot);
     bulk_free(r->rec, r->n + 1);
     *r = (struct records){0};
@@ -20,9 +26,10 @@ static int records_new(struct records *r, uint64_t n, bool words)
     records_release(r);
     r->n = n;
     r->word = words ? bulk_alloc((n + 1) * sizeof *r->word) : NULL;
+    r->touched = words ? bulk_alloc(touched_bytes(n)) : NULL;
     r->slot = bulk_alloc((n + 1) * sizeof *r->slot);
     r->rec = bulk_alloc(n + 1);
-    if ((words && !r->word) || !r->slot || !r->rec) {
+    if ((words && (!r->word || !r->touched)) || !r->slot || !r->rec) {
         records_release(r);
         return -ENOMEM;
     }
@@ -32,9 +39,12 @@ static int records_new(struct records *r, uint64_t n, bool words)
 /* Takes the region's pages out of the count of the run's mappings. */
 static void uncount(struct observer *o, struct memory *m)
 {
-    for (uint64_t i = 0; i < m->now.n && !m->shadow; i++)
-        if (m->now.slot[i])
-            frames_drop(&o->frames, m->now.slot[i]);
+    uint64_t i, end = 0;
+
+    while (!m->shadow && m->now.n && next_pages(&m->now, &i, &end))
+        for (; i < end; i++)
+            if (m->now.slot[i])
+                frames_drop(&o->frames, m->now.slot[i]);
 }
 
 void memory_free(struct observer *o, struct memory *m)
@@ -138,8 +148,16 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
 
 void memory_recount(struct observer *o, struct memory *m, bool shadow)
 {
+    uint64_t first, end = 0;
+
     uncount(o, m);
-    memset(m->now.slot, 0, m->now.n * sizeof *m->now.slot);
+    while (m->now.n && next_pages(&m->now, &first, &end)) {
+        memset(m->now.word + first, 0, (end - first) * sizeof *m->now.word);
+        memset(m->now.slot + first, 0, (end - first) * sizeof *m->now.slot);
+        memset(m->now.rec + first, 0, end - first);
+    }
+    if (m->now.n)
+        memset(m->now.touched, 0, touched_bytes(m->now.n));
     m->valid = false;
     m->shadow = shadow;
 }

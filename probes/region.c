@@ -101,10 +101,11 @@ static void mark_backed(struct finish *f)
 {
     const struct map_entry *e = maps_find(&f->w->maps, f->m->start);
     const struct map_entry *end = f->w->maps.entries + f->w->maps.n;
-    uint64_t ps = f->o->page_size;
+    uint64_t ps = f->o->page_size, first, last = 0;
 
-    for (uint64_t p = 0; f->m->backed && p < f->m->now.n; p++)
-        f->m->now.rec[p] &= (uint8_t)~REC_BACKED;
+    while (f->m->backed && next_pages(&f->m->now, &first, &last))
+        for (; first < last; first++)
+            f->m->now.rec[first] &= (uint8_t)~REC_BACKED;
     f->m->backed = false;
     for (; e && e < end && e->start < f->m->end; e++) {
         struct seen_object *s = e->inode ? object_find(f->o, e->dev, e->inode) : NULL;
@@ -117,8 +118,10 @@ static void mark_backed(struct finish *f)
         for (uint64_t at = from; at < to; at += ps) {
             uint64_t page = (at - e->start + e->offset) / ps;
 
-            if (page < s->npages && bit_is_set(s->resident_bits, page))
+            if (page < s->npages && bit_is_set(s->resident_bits, page)) {
                 f->m->now.rec[(at - f->m->start) / ps] |= REC_BACKED;
+                bit_set(f->m->now.touched, (at - f->m->start) / ps / BLOCK_PAGES);
+            }
         }
     }
 }
@@ -551,7 +554,8 @@ static void begin_states(struct share *s, uint64_t first, uint64_t end)
     }
 }
 
-static int finish_batch(struct share *s, uint64_t first, uint64_t end)
+/* Pages of touched blocks. */
+static int finish_touched(struct share *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     const struct caps *caps = &f->o->caps;
@@ -578,6 +582,39 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
         outcome(s, p);
     for (uint64_t p = first; p < end && rc == 0; p++)
         rc = add_to_runs(s, p, s->counts[p - first]);
+    return rc;
+}
+
+/* Pages that nothing is known of: not mapped, and nothing behind them. */
+static int finish_nothing(struct share *s, uint64_t first, uint64_t n)
+{
+    int rc = add_to_runs(s, first, 0);
+
+    s->run.count += n - 1;
+    s->sums.states[PS_NONE] += n;
+    return rc;
+}
+
+static int finish_batch(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+    int rc = 0;
+
+    while (first < end && rc == 0 && s->rc == 0) {
+        uint64_t block = first / BLOCK_PAGES, to = next_touched(now, block) * BLOCK_PAGES;
+
+        to = to < end ? to : end;
+        if (to > first) {
+            rc = finish_nothing(s, first, to - first);
+        } else {
+            do
+                to = (++block) * BLOCK_PAGES;
+            while (to < end && next_touched(now, block) == block);
+            to = to < end ? to : end;
+            rc = finish_touched(s, first, to);
+        }
+        first = to;
+    }
     return rc;
 }
 
@@ -719,8 +756,11 @@ static int finish_pages(struct finish *f)
         struct wave wave = {.shares = shares, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
 
         while (wave.n < WAVE_SHARES && first < n) {
-            uint64_t end = first + FINISH_PAGES < n ? first + FINISH_PAGES : n;
+            uint64_t end = next_touched(&f->m->now, first / BLOCK_PAGES) * BLOCK_PAGES;
 
+            /* All that is untouched is one share, however large. */
+            end = end < first + FINISH_PAGES ? first + FINISH_PAGES : end;
+            end = end < n ? end : n;
             memset(&shares[wave.n], 0, sizeof *shares);
             shares[wave.n].f = f;
             shares[wave.n].first = first;
@@ -1084,17 +1124,18 @@ static bool pss_says_two(const struct finish *f)
  * bit 56 is then the head page's answer. */
 static void decide_inference(struct finish *f)
 {
-    uint64_t single = 0, more = 0, huge = 0;
+    uint64_t single = 0, more = 0, huge = 0, p, end = 0;
 
     if (f->m->now.n <= INFER_PAGES)
         return;
-    for (uint64_t p = 0; p < f->m->now.n; p++) {
-        uint8_t rec = f->m->now.rec[p], state = state_of(rec);
+    while (next_pages(&f->m->now, &p, &end))
+        for (; p < end; p++) {
+            uint8_t rec = f->m->now.rec[p], state = state_of(rec);
 
-        single += once(state);
-        more += state == PS_COW || state == PS_OBJECT || state == PS_SHARED;
-        huge += rec & REC_HUGE;
-    }
+            single += once(state);
+            more += state == PS_COW || state == PS_OBJECT || state == PS_SHARED;
+            huge += rec & REC_HUGE;
+        }
     if (huge || !f->w->pagemap_frames)
         return;
     f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT];

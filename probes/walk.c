@@ -16,8 +16,7 @@
 #define JOIN_GAP 32
 /* An entry above this size with less than 1/16 of it resident is searched instead of read. */
 #define SPARSE_BYTES (64ULL << 20)
-/* Pages compared with the last look at once. */
-#define BLOCK_PAGES 512
+#define HOPELESS_BYTES (64ULL << 30)
 
 struct walk {
     struct observer *o;
@@ -43,6 +42,11 @@ static bool special(const struct map_entry *e)
 static bool wanted(const struct walk *k)
 {
     if (special(k->e))
+        return false;
+    /* Without a way to search it, a reservation of terabytes with nothing in it is left out; that
+     * a page of it shows the zero page would be missed. */
+    if (!k->o->caps.have[CAP_PAGEMAP_SCAN] && !k->w->no_smaps && !k->object &&
+        k->e->end - k->e->start > HOPELESS_BYTES && !k->e->kb.rss && !k->e->kb.swap)
         return false;
     if (watched_observes(k->w, k->e) || k->object)
         return true;
@@ -271,11 +275,13 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     m->now.slot[page] = slot;
     m->now.rec[page] = rec;
     m->now.word[page] = word;
+    bit_set(m->now.touched, page / BLOCK_PAGES);
     k->w->changed = true;
     return 0;
 }
 
-/* Pages [first, first + n) of a region; blocks that are as they were are passed over. */
+/* Pages [first, first + n) of a region; blocks that are as they were (at first: empty) are passed
+ * over. */
 static int walk_region(struct walk *k, struct memory *m, uint64_t first, const uint64_t *words,
                        uint64_t n)
 {
@@ -286,13 +292,14 @@ static int walk_region(struct walk *k, struct memory *m, uint64_t first, const u
     for (uint64_t done = 0, block; done < n && rc == 0; done += block) {
         const uint64_t *old = m->now.word + first + done, *new = words + done;
 
-        block = n - done < BLOCK_PAGES ? n - done : BLOCK_PAGES;
-        if (m->valid && !scanned && memcmp(old, new, block * sizeof *new) == 0)
+        block = BLOCK_PAGES - (first + done) % BLOCK_PAGES;
+        block = n - done < block ? n - done : block;
+        if (!scanned && memcmp(old, new, block * sizeof *new) == 0)
             continue;
         for (uint64_t i = 0; i < block && rc == 0; i++) {
             uint64_t page = first + done + i;
 
-            if (m->valid && !scanned && old[i] == new[i])
+            if (old[i] == new[i] && (!scanned || !new[i]))
                 continue;
             rc = change_page(k, m, page, new[i],
                              scanned ? categories_at(&scan, m->start + page * k->o->page_size) : 0);
@@ -310,8 +317,14 @@ static int walk_gap(struct walk *k, struct memory *m, uint64_t to)
 
     k->o->nscans = 0;
     while (m->walked < to && rc == 0) {
-        uint64_t n = to - m->walked < BLOCK_PAGES ? to - m->walked : BLOCK_PAGES;
+        uint64_t block = next_touched(&m->now, m->walked / BLOCK_PAGES), n;
 
+        if (block * BLOCK_PAGES >= to)
+            break;
+        if (block * BLOCK_PAGES > m->walked)
+            m->walked = block * BLOCK_PAGES;
+        n = BLOCK_PAGES - m->walked % BLOCK_PAGES;
+        n = to - m->walked < n ? to - m->walked : n;
         rc = walk_region(k, m, m->walked, nothing, n);
         m->walked += n;
     }
@@ -359,8 +372,10 @@ static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t 
     count_words(k, addr, words, n);
     if (k->object)
         mark_object(k, addr, words, n);
-    for (uint64_t i = 0; k->tag && i < n; i++)
-        words[i] |= k->tag;
+    for (uint64_t i = 0; i < n; i++) {
+        words[i] &= ~PM_SOFT_DIRTY; /* set for holes too, and of no interest here */
+        words[i] |= words[i] ? k->tag : 0;
+    }
     for (size_t i = first_region(k->w, addr); i < k->w->nmemories && rc == 0; i++) {
         struct memory *m = k->w->by_start[i];
         uint64_t from = m->start > addr ? m->start : addr, to = m->end < end ? m->end : end;
@@ -480,8 +495,11 @@ static int make_sets(struct walk *k)
     for (size_t i = 0; i < w->nmemories; i++) {
         const struct records *r = &w->memories[i]->now;
 
-        for (uint64_t p = 0; p < r->n; p++)
-            frame_set_add(&w->region_frames, r->slot[p]);
+        uint64_t p, end = 0;
+
+        while (r->n && next_pages(r, &p, &end))
+            for (; p < end; p++)
+                frame_set_add(&w->region_frames, r->slot[p]);
     }
     if (w->region_frames.words)
         w->region_frames.words[0] &= ~1ULL; /* slot 0 is none */

@@ -952,7 +952,7 @@ static void test_observer__corrupted_smaps_is_noticed(void **state)
 static void test_observer__corrupted_pagemap_is_noticed(void **state)
 {
     (void)state;
-    corrupted("pagemap", "smaps_rss");
+    corrupted("pagemap", "smaps_process");
 }
 
 static void test_observer__corrupted_kpagecount_is_noticed(void **state)
