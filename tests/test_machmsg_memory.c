@@ -550,6 +550,38 @@ static void test_machmsg_memory__read_write_copy(void **state)
     }
 }
 
+/* As if all were read before any is written; and where not all can be, nothing is. */
+static void test_machmsg_memory__copies_are_whole(void **state)
+{
+    const size_t n = 12 * PAGE, shifts[] = {1, 100, PAGE, PAGE + 3, 5 * PAGE};
+    unsigned char *a = allocate(16 * PAGE, 0), *b = allocate(16 * PAGE, 0);
+    unsigned char *was = malloc(16 * PAGE);
+
+    (void)state;
+    fill(was, 16 * PAGE, 9);
+    for (size_t i = 0; i < sizeof shifts / sizeof shifts[0]; i++) {
+        const size_t len = n - shifts[i];
+
+        memcpy(a, was, n);
+        ok(vm_copy(SELF, (vm_address_t)a, len, (vm_address_t)a + shifts[i]));
+        assert_memory_equal(a + shifts[i], was, len);
+        memcpy(a, was, n);
+        ok(vm_write(SELF, (vm_address_t)a, (vm_offset_t)a + shifts[i],
+                    (mach_msg_type_number_t)len));
+        assert_memory_equal(a, was + shifts[i], len);
+    }
+    memcpy(b, was, 16 * PAGE);
+    ok(vm_protect(SELF, (vm_address_t)a + 4 * PAGE, PAGE, FALSE, VM_PROT_NONE));
+    assert_kr(vm_copy(SELF, (vm_address_t)a, 8 * PAGE, (vm_address_t)b), KERN_PROTECTION_FAILURE);
+    assert_memory_equal(b, was, 16 * PAGE);
+    ok(vm_protect(SELF, (vm_address_t)b + 4 * PAGE, PAGE, FALSE, VM_PROT_READ));
+    assert_kr(vm_write(SELF, (vm_address_t)b, (vm_offset_t)was, 8 * PAGE), KERN_PROTECTION_FAILURE);
+    assert_memory_equal(b, was, 16 * PAGE);
+    free(was);
+    ok(vm_deallocate(SELF, (vm_address_t)a, 16 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)b, 16 * PAGE));
+}
+
 static void test_machmsg_memory__bad_addresses(void **state)
 {
     unsigned char *a = allocate(2 * PAGE, 0);
@@ -564,7 +596,10 @@ static void test_machmsg_memory__bad_addresses(void **state)
     assert_kr(vm_copy(SELF, (vm_address_t)a, 2 * PAGE, (vm_address_t)a), KERN_INVALID_ADDRESS);
     assert_kr(vm_protect(SELF, (vm_address_t)a, 2 * PAGE, FALSE, VM_PROT_READ),
               KERN_INVALID_ADDRESS);
+    assert_kr(vm_protect(SELF, (vm_address_t)a, 2 * PAGE, TRUE, VM_PROT_READ),
+              KERN_INVALID_ADDRESS);
     assert_kr(vm_inherit(SELF, (vm_address_t)a, 2 * PAGE, VM_INHERIT_NONE), KERN_INVALID_ADDRESS);
+    assert_kr(vm_inherit(SELF, (vm_address_t)a, 2 * PAGE, VM_INHERIT_SHARE), KERN_INVALID_ADDRESS);
     assert_kr(vm_inherit(SELF, (vm_address_t)a, PAGE, 7), KERN_INVALID_ARGUMENT);
     assert_kr(vm_protect(SELF, (vm_address_t)a, PAGE, FALSE, 0x40), KERN_INVALID_ARGUMENT);
     assert_kr(vm_deallocate(SELF, UINTPTR_MAX - 5, 100), KERN_INVALID_ARGUMENT);
@@ -572,9 +607,8 @@ static void test_machmsg_memory__bad_addresses(void **state)
 }
 
 /* What a forked child sees of a page that the parent then writes, and the parent of the child's. */
-static void check_fork(int flags, vm_size_t size, vm_inherit_t inherit)
+static void check_fork_of(unsigned char *at, vm_size_t size, vm_inherit_t inherit)
 {
-    unsigned char *at = allocate(size, flags);
     int to_child[2], to_parent[2];
     char byte;
     pid_t pid;
@@ -605,6 +639,13 @@ static void check_fork(int flags, vm_size_t size, vm_inherit_t inherit)
         close(to_child[i]);
         close(to_parent[i]);
     }
+}
+
+static void check_fork(int flags, vm_size_t size, vm_inherit_t inherit)
+{
+    unsigned char *at = allocate(size, flags);
+
+    check_fork_of(at, size, inherit);
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
@@ -615,6 +656,64 @@ static void test_machmsg_memory__fork_and_inheritance(void **state)
         for (vm_size_t pages = 2; pages <= 32; pages *= 16)
             for (vm_inherit_t inherit = 0; inherit <= VM_INHERIT_LAST_VALID; inherit++)
                 check_fork(flags, pages * PAGE, inherit);
+}
+
+/* What was shared with one child is copied for the next one, when it is to be. */
+static void test_machmsg_memory__inheritance_changes(void **state)
+{
+    static const vm_inherit_t turns[] = {VM_INHERIT_SHARE, VM_INHERIT_COPY,  VM_INHERIT_NONE,
+                                         VM_INHERIT_COPY,  VM_INHERIT_SHARE, VM_INHERIT_COPY};
+
+    (void)state;
+    for (int flags = 0; flags <= VM_FLAGS_PURGABLE; flags += VM_FLAGS_PURGABLE)
+        for (vm_size_t pages = 2; pages <= 32; pages *= 16) {
+            unsigned char *at = allocate(pages * PAGE, flags);
+
+            for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)
+                check_fork_of(at, pages * PAGE, turns[i]);
+            ok(vm_deallocate(SELF, (vm_address_t)at, pages * PAGE));
+        }
+}
+
+/* Memory that the program got elsewhere can be shared with a child too. */
+static void test_machmsg_memory__foreign_memory_is_inherited(void **state)
+{
+    (void)state;
+    for (vm_inherit_t inherit = 0; inherit <= VM_INHERIT_LAST_VALID; inherit++) {
+        unsigned char *at =
+            mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        assert_ptr_not_equal(at, MAP_FAILED);
+        check_fork_of(at + PAGE, 4 * PAGE, inherit);
+        ok(vm_deallocate(SELF, (vm_address_t)at, 8 * PAGE));
+    }
+}
+
+/* How the layer keeps memory is its own affair: an object that nobody else maps is not shared. */
+static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
+{
+    const vm_inherit_t inherit[] = {VM_INHERIT_COPY, VM_INHERIT_SHARE};
+    unsigned char *at = allocate(32 * PAGE, VM_MAKE_TAG(VM_MEMORY_APPLICATION_SPECIFIC_1));
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        vm_region_extended_info_data_t extended;
+        vm_region_basic_info_data_64_t basic;
+        mach_vm_address_t address = (mach_vm_address_t)at;
+        mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
+        mach_vm_size_t size;
+
+        ok(vm_inherit(SELF, (vm_address_t)at, 32 * PAGE, inherit[i]));
+        ok(mach_vm_region(SELF, &address, &size, VM_REGION_BASIC_INFO_64, (vm_region_info_t)&basic,
+                          &count, NULL));
+        assert_int_equal(basic.shared, inherit[i] == VM_INHERIT_SHARE);
+        assert_int_equal(basic.inheritance, inherit[i]);
+        count = VM_REGION_EXTENDED_INFO_COUNT;
+        ok(mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO,
+                          (vm_region_info_t)&extended, &count, NULL));
+        assert_int_equal(extended.user_tag, VM_MEMORY_APPLICATION_SPECIFIC_1);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
 }
 
 /* Memory shared with a forked task can change after a send: it must not be sent by sharing. */
@@ -653,6 +752,19 @@ static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+/* The connection to the observer stays for the next question: it is no leak. */
+static int start_observer(void **state)
+{
+    vm_region_extended_info_data_t info;
+    mach_vm_address_t address = (mach_vm_address_t)&info;
+    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
+    mach_vm_size_t size;
+
+    (void)state;
+    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
+                          &count, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -672,9 +784,13 @@ int main(void)
         memory_tested(test_machmsg_memory__allocate_flags),
         memory_tested(test_machmsg_memory__map),
         memory_tested(test_machmsg_memory__read_write_copy),
+        memory_tested(test_machmsg_memory__copies_are_whole),
         memory_tested(test_machmsg_memory__bad_addresses),
         memory_tested(test_machmsg_memory__fork_and_inheritance),
+        memory_tested(test_machmsg_memory__inheritance_changes),
+        memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
+        memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied)};
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start_observer, NULL);
 }

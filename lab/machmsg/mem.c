@@ -200,6 +200,27 @@ int object_create(struct object **out, uint64_t size)
     return object_adopt(out, fd, size, false);
 }
 
+int object_snapshot(struct object **out, const struct range *r)
+{
+    const uint64_t page = mem_page(), pages = (r->end - r->start) / page;
+    uint8_t *map = malloc(pages);
+    struct object *o = NULL;
+    int rc = map ? object_create(&o, r->end - r->start) : -ENOMEM;
+
+    if (rc == 0)
+        rc = mem_touched(r->start, pages, map);
+    for (uint64_t i = 0; rc == 0 && i < pages; i++)
+        if (map[i] &&
+            pwrite(o->fd, (void *)(r->start + i * page), page, (off_t)(i * page)) != (ssize_t)page)
+            rc = -EIO;
+    free(map);
+    if (rc == 0)
+        *out = o;
+    else if (o)
+        object_unref(o);
+    return rc;
+}
+
 struct object *object_ref(struct object *o)
 {
     __atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);
@@ -302,8 +323,15 @@ int mem_to_prot(int vm_prot)
            (vm_prot & VM_PROT_EXECUTE ? PROT_EXEC : 0);
 }
 
+int mem_from_prot(const struct mapping *m)
+{
+    return (m->readable ? VM_PROT_READ : 0) | (m->writable ? VM_PROT_WRITE : 0) |
+           (m->executable ? VM_PROT_EXECUTE : 0);
+}
+
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
- * child then copy what they write, and the object stays as it was at the fork. */
+ * child then copy what they write, and the object stays as it was at the fork. Where an earlier
+ * fork's child shares the object the parent goes on sharing it, and the new child gets a copy. */
 void mem_fork_prepare(void)
 {
     mem_lock();
@@ -314,7 +342,9 @@ void mem_fork_prepare(void)
             continue;
         if (r->inherit == VM_INHERIT_SHARE)
             r->object->kin = true;
-        else if (r->inherit == VM_INHERIT_COPY && !r->object->kin &&
+        else if (r->inherit == VM_INHERIT_COPY && r->object->kin)
+            (void)!object_snapshot(&r->snapshot, r);
+        else if (r->inherit == VM_INHERIT_COPY &&
                  mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot),
                       MAP_PRIVATE | MAP_FIXED, r->object->fd, (off_t)r->offset) != MAP_FAILED)
             r->kind = MEM_PRIVATE;
@@ -323,13 +353,41 @@ void mem_fork_prepare(void)
 
 void mem_fork_parent(void)
 {
+    for (size_t i = 0; i < ranges.count; i++)
+        if (ranges.at[i].snapshot) {
+            object_unref(ranges.at[i].snapshot);
+            ranges.at[i].snapshot = NULL;
+        }
     mem_unlock();
+}
+
+/* In the child: a view of its own of what was shared. Without a snapshot (no memory for one) it is
+ * of the object itself: what the child writes stays its own all the same. */
+static void leave_kin(struct range *r)
+{
+    struct object *o = r->snapshot ? r->snapshot : r->object;
+    const uint64_t offset = r->snapshot ? 0 : r->offset;
+
+    if (mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot), MAP_PRIVATE | MAP_FIXED,
+             o->fd, (off_t)offset) == MAP_FAILED)
+        return;
+    if (r->snapshot)
+        object_unref(r->object);
+    r->object = o;
+    r->offset = offset;
+    r->kind = MEM_PRIVATE;
+    r->snapshot = NULL;
 }
 
 void mem_fork_child(void)
 {
     pthread_mutex_init(&lock, NULL);
-    for (size_t i = ranges.count; i-- > 0;)
-        if (ranges.at[i].inherit == VM_INHERIT_NONE)
-            range_forget(ranges.at[i].start, ranges.at[i].end);
+    for (size_t i = ranges.count; i-- > 0;) {
+        struct range *r = &ranges.at[i];
+
+        if (r->inherit == VM_INHERIT_NONE)
+            range_forget(r->start, r->end);
+        else if (r->inherit == VM_INHERIT_COPY && r->kind == MEM_SHARED && r->object->kin)
+            leave_kin(r);
+    }
 }

@@ -42,6 +42,8 @@ struct range {
     bool purgeable;
     uint8_t inherit; /* VM_INHERIT_* */
     uint8_t prot, max_prot;
+    uint8_t tag;             /* VM_MAKE_TAG of the program's: told, never used */
+    struct object *snapshot; /* while forking: what the child is to see instead of a kin object */
 };
 
 void mem_lock(void);
@@ -73,6 +75,8 @@ int object_adopt(struct object **out, int fd, uint64_t size, bool sealed);
 /* The counts are atomic: a sender holds one without the lock. */
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o);
+/* A new object with what the range shows now; pages that do not exist are not made. */
+int object_snapshot(struct object **out, const struct range *r);
 /* No byte of it will ever change. -EBUSY while somebody maps it shared and writable. */
 int object_seal(struct object *o);
 
@@ -90,6 +94,8 @@ struct mapping {
     ino_t inode; /* 0: anonymous */
     bool readable, writable, executable, shared;
 };
+/* Its protection in VM_PROT_* bits. */
+int mem_from_prot(const struct mapping *m);
 /* 0; -ENOENT if there is none; or another negative errno. */
 int mem_query(uint64_t address, struct mapping *out);
 

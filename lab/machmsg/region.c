@@ -23,14 +23,10 @@ struct region {
     struct mapping m;
     vm_prot_t prot, max_prot;
     vm_inherit_t inherit;
+    unsigned int tag;
+    bool shared; /* with another task, as far as the program asked for it */
     struct observed seen;
 };
-
-static vm_prot_t prot_of(const struct mapping *m)
-{
-    return (m->readable ? VM_PROT_READ : 0) | (m->writable ? VM_PROT_WRITE : 0) |
-           (m->executable ? VM_PROT_EXECUTE : 0);
-}
 
 /* The mapping at or above the address. KERN_INVALID_ADDRESS: there is none. */
 static kern_return_t find_region(vm_map_t task, uint64_t address, bool observe, struct region *out)
@@ -42,13 +38,17 @@ static kern_return_t find_region(vm_map_t task, uint64_t address, bool observe, 
     *out = (struct region){.max_prot = VM_PROT_ALL};
     if (mem_query(address, &out->m) || out->m.start >> 63)
         return KERN_INVALID_ADDRESS;
-    out->prot = prot_of(&out->m);
+    out->prot = mem_from_prot(&out->m);
     out->inherit = out->m.shared ? VM_INHERIT_SHARE : VM_INHERIT_COPY;
+    out->shared = out->m.shared;
     mem_lock();
     r = range_find(out->m.start);
     if (r) {
         out->max_prot = r->max_prot;
         out->inherit = r->inherit;
+        out->tag = r->tag;
+        /* An object of one's own is mapped shared only so that it can be sent. */
+        out->shared = r->kind == MEM_SHARED && (r->inherit == VM_INHERIT_SHARE || r->object->kin);
     }
     mem_unlock();
     if (observe && observe_mapping(out->m.start, out->m.end, out->m.inode, &out->seen))
@@ -100,6 +100,7 @@ static void fill_extended(const struct region *r, struct vm_region_extended_info
 
     *i = (struct vm_region_extended_info){
         .protection = r->prot,
+        .user_tag = r->tag,
         .pages_resident = at_least(r, RQ_RESIDENT, at_least(r, RQ_MAPPED, 0)),
         .pages_shared_now_private = r->m.inode && !r->m.shared ? own : 0,
         .pages_swapped_out = at_least(r, RQ_SWAPPED, 0),
@@ -114,7 +115,7 @@ static void fill_basic(const struct region *r, struct vm_region_basic_info_64 *i
     *i = (struct vm_region_basic_info_64){.protection = r->prot,
                                           .max_protection = r->max_prot,
                                           .inheritance = r->inherit,
-                                          .shared = r->m.shared,
+                                          .shared = r->shared,
                                           .offset = r->m.offset,
                                           .behavior = VM_BEHAVIOR_DEFAULT};
 }
@@ -139,6 +140,7 @@ static void fill_submap(const struct region *r, struct vm_region_submap_info_64 
                                            .max_protection = r->max_prot,
                                            .inheritance = r->inherit,
                                            .offset = r->m.offset,
+                                           .user_tag = r->tag,
                                            .pages_resident = x.pages_resident,
                                            .pages_shared_now_private = x.pages_shared_now_private,
                                            .pages_swapped_out = x.pages_swapped_out,

@@ -84,7 +84,8 @@ static int make(uint64_t *address, const struct wanted *w)
                       .purgeable = purgeable,
                       .inherit = (uint8_t)w->inherit,
                       .prot = (uint8_t)w->prot,
-                      .max_prot = (uint8_t)w->max_prot};
+                      .max_prot = (uint8_t)w->max_prot,
+                      .tag = (uint8_t)((unsigned int)w->flags >> 24)};
     const bool shared = w->inherit == VM_INHERIT_SHARE;
     void *p;
     int rc;
@@ -235,6 +236,17 @@ static int set_prot(struct range *r, unsigned int prot)
     return 0;
 }
 
+/* Is there memory everywhere? */
+static int access_any(uint64_t start, uint64_t end)
+{
+    struct mapping m;
+
+    for (uint64_t at = start; at < end; at = m.end)
+        if (mem_query(at, &m) || m.start > at)
+            return -EFAULT;
+    return 0;
+}
+
 kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
                               boolean_t set_maximum, vm_prot_t protection)
 {
@@ -249,7 +261,9 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
         return KERN_INVALID_ARGUMENT;
     mem_lock();
     if (set_maximum) {
-        rc = each_range(start, end, set_max, (unsigned int)protection);
+        rc = access_any(start, end);
+        if (rc == 0)
+            rc = each_range(start, end, set_max, (unsigned int)protection);
     } else {
         rc = each_range(start, end, check_max, (unsigned int)protection);
         if (rc == 0 && mprotect((void *)start, end - start, mem_to_prot(protection)))
@@ -265,24 +279,15 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
  * now is copied once into one, in place. */
 static int make_shared(struct range *r)
 {
-    const uint64_t len = r->end - r->start, pages = len / vm_page_size;
-    uint8_t *map = malloc(pages);
-    struct object *o = NULL;
-    int rc = map ? object_create(&o, len) : -ENOMEM;
+    struct object *o;
+    int rc = object_snapshot(&o, r);
 
-    if (rc == 0)
-        rc = mem_touched(r->start, pages, map);
-    for (uint64_t i = 0; rc == 0 && i < pages; i++)
-        if (map[i] && pwrite(o->fd, (void *)(r->start + i * vm_page_size), vm_page_size,
-                             (off_t)(i * vm_page_size)) != (ssize_t)vm_page_size)
-            rc = -errno;
-    if (rc == 0 && mmap((void *)r->start, len, mem_to_prot(r->prot), MAP_SHARED | MAP_FIXED, o->fd,
-                        0) == MAP_FAILED)
+    if (rc)
+        return rc;
+    if (mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot), MAP_SHARED | MAP_FIXED,
+             o->fd, 0) == MAP_FAILED) {
         rc = -errno;
-    free(map);
-    if (rc) {
-        if (o)
-            object_unref(o);
+        object_unref(o);
         return rc;
     }
     if (r->object)
@@ -304,6 +309,34 @@ static int set_inherit(struct range *r, unsigned int inherit)
     return rc;
 }
 
+/* Private memory that the program got elsewhere enters the table, so that it can be shared. */
+static int adopt_foreign(uint64_t start, uint64_t end)
+{
+    int rc = 0;
+
+    for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
+        const struct range *next = range_next(at);
+        struct range r = {.kind = MEM_ANON, .inherit = VM_INHERIT_COPY, .max_prot = VM_PROT_ALL};
+        struct mapping m;
+
+        if (next && next->start <= at) {
+            to = next->end;
+            continue;
+        }
+        if ((rc = mem_query(at, &m)) || m.start > at)
+            return rc && rc != -ENOENT ? rc : -EFAULT;
+        to = m.end < end ? m.end : end;
+        if (next && next->start < to)
+            to = next->start;
+        r.start = at;
+        r.end = to;
+        r.prot = (uint8_t)mem_from_prot(&m);
+        if (!m.shared)
+            rc = range_add(&r);
+    }
+    return rc;
+}
+
 kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
                               vm_inherit_t inheritance)
 {
@@ -320,14 +353,17 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
     if (madvise((void *)start, end - start,
                 inheritance == VM_INHERIT_NONE ? MADV_DONTFORK : MADV_DOFORK))
         rc = errno == ENOMEM ? -EFAULT : -errno;
+    if (rc == 0 && inheritance == VM_INHERIT_SHARE)
+        rc = adopt_foreign(start, end);
     if (rc == 0)
         rc = each_range(start, end, set_inherit, inheritance);
     mem_unlock();
     return error_of(-rc);
 }
 
-/* Memory that is there but may not be read or written is another error than no memory. */
-static kern_return_t fault_at(uint64_t start, uint64_t size, bool writing)
+/* May all of it be read, or written? Memory that is there but forbidden is another error than no
+ * memory. */
+static kern_return_t access_to(uint64_t start, uint64_t size, bool writing)
 {
     struct mapping m;
 
@@ -336,7 +372,38 @@ static kern_return_t fault_at(uint64_t start, uint64_t size, bool writing)
             return KERN_INVALID_ADDRESS;
         else if (writing ? !m.writable : !m.readable)
             return KERN_PROTECTION_FAILURE;
-    return KERN_INVALID_ADDRESS;
+    return KERN_SUCCESS;
+}
+
+/* As if all were read before any is written, also where the two overlap. */
+static int move(uint64_t to, uint64_t from, uint64_t n)
+{
+    unsigned char part[16384];
+
+    if (to >= from + n || from >= to + n)
+        return mem_copy_checked(to, from, n);
+    for (uint64_t left = n; left > 0;) {
+        const uint64_t len = left < sizeof part ? left : sizeof part;
+        const uint64_t at = to > from ? left - len : n - left;
+
+        if (mem_copy_checked((uint64_t)part, from + at, len) ||
+            mem_copy_checked(to + at, (uint64_t)part, len))
+            return -EFAULT;
+        left -= len;
+    }
+    return 0;
+}
+
+/* Nothing is written unless all can be read and written. */
+static kern_return_t copy_memory(uint64_t to, uint64_t from, uint64_t n)
+{
+    kern_return_t kr = access_to(from, n, false);
+
+    if (kr == KERN_SUCCESS)
+        kr = access_to(to, n, true);
+    if (kr == KERN_SUCCESS && move(to, from, n))
+        kr = KERN_INVALID_ADDRESS;
+    return kr;
 }
 
 kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
@@ -353,9 +420,9 @@ kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_siz
     if (task != NAME_TASK || size > UINT32_MAX || address + size < address)
         return KERN_INVALID_ARGUMENT;
     /* First: the new memory could come to lie in the gap that is to be read. */
-    if (size > 0 && mem_readable(mem_trunc(address, vm_page_size), mem_round(address + size)))
-        return fault_at(address, size, false);
-    kr = allocate(task, &at, &w);
+    kr = access_to(address, size, false);
+    if (kr == KERN_SUCCESS)
+        kr = allocate(task, &at, &w);
     if (kr == KERN_SUCCESS && mem_copy_checked(at, address, size)) {
         ool_release(at, at + w.size);
         kr = KERN_INVALID_ADDRESS;
@@ -370,12 +437,13 @@ kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_siz
 kern_return_t mach_vm_read_overwrite(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
                                      mach_vm_address_t data, mach_vm_size_t *out_size)
 {
+    kern_return_t kr;
+
     if (task != NAME_TASK || address + size < address || data + size < data)
         return KERN_INVALID_ARGUMENT;
-    if (mem_copy_checked(data, address, size))
-        return fault_at(address, size, false) == KERN_PROTECTION_FAILURE
-                   ? KERN_PROTECTION_FAILURE
-                   : fault_at(data, size, true);
+    kr = copy_memory(data, address, size);
+    if (kr != KERN_SUCCESS)
+        return kr;
     *out_size = size;
     return KERN_SUCCESS;
 }
@@ -383,11 +451,9 @@ kern_return_t mach_vm_read_overwrite(vm_map_t task, mach_vm_address_t address, m
 kern_return_t mach_vm_write(vm_map_t task, mach_vm_address_t address, vm_offset_t data,
                             mach_msg_type_number_t data_count)
 {
-    if (task != NAME_TASK || address + data_count < address)
+    if (task != NAME_TASK || address + data_count < address || data + data_count < data)
         return KERN_INVALID_ARGUMENT;
-    if (mem_copy_checked(address, data, data_count))
-        return fault_at(address, data_count, true);
-    return KERN_SUCCESS;
+    return copy_memory(address, data, data_count);
 }
 
 kern_return_t mach_vm_copy(vm_map_t task, mach_vm_address_t source, mach_vm_size_t size,
