@@ -224,6 +224,9 @@ bool watched_observes(const struct watched *w, const struct map_entry *e);
 bool pss_is_own(const struct observer *o, const struct map_entry *e);
 struct value watched_induced(struct observer *o, struct watched *w);
 void watched_free(struct watched *w);
+/* What failed for want of descriptors or memory says nothing about the process: that is an error,
+ * and never an unknown with another reason. rc: a negative errno. */
+bool is_exhausted(int rc);
 bool is_shmem_dev(const struct observer *o, uint64_t dev);
 
 /* walk.c */

@@ -68,6 +68,14 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     return s;
 }
 
+/* Without access the object stays unknown. */
+static int no_access(int rc, const struct watched *w, struct err *e)
+{
+    return is_exhausted(rc)
+               ? err_sys(e, rc, "cannot open a memory object of process %d", (int)w->pid)
+               : 0;
+}
+
 /* Takes over fd: size, and room for the bit sets. */
 static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *e)
 {
@@ -126,7 +134,7 @@ static int object_of_entry(struct observer *o, struct watched *w, const struct m
         return 0;
     fd = object_open(w->pid, entry, o->helper);
     if (fd < 0)
-        return 0; /* stays unknown: no access */
+        return no_access(fd, w, e);
     rc = adopt(o, s, fd, e);
     if (rc == 0 && s->fd >= 0)
         measure_whole(o, s);
@@ -137,7 +145,7 @@ static int object_of_message(struct observer *o, const struct target_message *m,
 {
     struct seen_object *s;
     struct stat st;
-    int fd, rc = 0;
+    int fd, rc;
 
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
@@ -145,11 +153,14 @@ static int object_of_message(struct observer *o, const struct target_message *m,
     if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
-    if (s->fd < 0 && (fd = object_reopen(m->fd)) >= 0) {
-        rc = adopt(o, s, fd, e);
-        if (rc == 0 && s->fd >= 0)
-            measure_whole(o, s);
-    }
+    if (s->fd >= 0)
+        return 0;
+    fd = object_reopen(m->fd);
+    if (fd < 0)
+        return is_exhausted(fd) ? err_sys(e, fd, "cannot open what a message carries") : 0;
+    rc = adopt(o, s, fd, e);
+    if (rc == 0 && s->fd >= 0)
+        measure_whole(o, s);
     return rc;
 }
 
@@ -166,7 +177,7 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
     snprintf(path, sizeof path, "/proc/%d/fd", (int)w->pid);
     dir = opendir(path);
     if (!dir)
-        return 0;
+        return no_access(-errno, w, e);
     while (rc == 0 && (d = readdir(dir))) {
         struct seen_object *s;
 
@@ -186,11 +197,10 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
 
             snprintf(name, sizeof name, "/proc/%d/fd/%.20s", (int)w->pid, d->d_name);
             fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-            if (fd >= 0) {
-                rc = adopt(o, s, fd, e);
-                if (rc == 0 && s->fd >= 0)
-                    measure_whole(o, s);
-            }
+            if (fd < 0)
+                rc = no_access(-errno, w, e);
+            else if ((rc = adopt(o, s, fd, e)) == 0 && s->fd >= 0)
+                measure_whole(o, s);
         }
     }
     closedir(dir);

@@ -39,6 +39,11 @@ void watched_free(struct watched *w)
     free(w);
 }
 
+bool is_exhausted(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
 bool is_shmem_dev(const struct observer *o, uint64_t dev)
 {
     for (size_t i = 0; i < o->nshmem_devs; i++)
@@ -85,18 +90,40 @@ static int gone(const struct watched *w, struct err *e)
     return err_set(e, ESRCH, "process %d (%s) is gone", (int)w->pid, w->actor);
 }
 
+static int check_opened(const struct watched *w, int fd, const char *name, struct err *e)
+{
+    if (fd == -ENOENT || fd == -ESRCH)
+        return gone(w, e);
+    if (is_exhausted(fd))
+        return err_sys(e, fd, "cannot open '/proc/%d/%s'", (int)w->pid, name);
+    return 0;
+}
+
+static int open_maps(struct watched *w, bool with_smaps, struct err *e)
+{
+    int rc;
+
+    w->smaps_fd = with_smaps ? open_file(w, "smaps") : -EACCES;
+    w->no_smaps = w->smaps_fd < 0;
+    if ((rc = check_opened(w, w->smaps_fd, "smaps", e)) < 0 || !w->no_smaps)
+        return rc;
+    w->maps_fd = open_file(w, "maps");
+    rc = check_opened(w, w->maps_fd, "maps", e);
+    return rc < 0 || w->maps_fd >= 0
+               ? rc
+               : err_sys(e, w->maps_fd, "cannot open '/proc/%d/maps'", (int)w->pid);
+}
+
 /* The files tied to the address space that the process has now. */
 static int open_memory_files(struct observer *o, struct watched *w, struct err *e)
 {
+    int rc;
+
     close_fd(&w->smaps_fd);
     close_fd(&w->maps_fd);
     close_fd(&w->pagemap_fd);
-    w->smaps_fd = o->caps.have[CAP_SMAPS] ? open_file(w, "smaps") : -ENOENT;
-    w->no_smaps = w->smaps_fd < 0;
-    if (w->no_smaps && (w->maps_fd = open_file(w, "maps")) < 0)
-        return w->maps_fd == -ENOENT || w->maps_fd == -ESRCH
-                   ? gone(w, e)
-                   : err_sys(e, w->maps_fd, "cannot open '/proc/%d/maps'", (int)w->pid);
+    if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
+        return rc;
     w->pagemap_frames = false;
     if (!o->caps.have[CAP_PAGEMAP])
         return 0;
@@ -108,13 +135,18 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
         w->pagemap_fd = open_file(w, "pagemap");
         w->pagemap_frames = o->caps.have[CAP_FRAMES] && !o->caps.via_helper;
     }
-    return 0;
+    return check_opened(w, w->pagemap_fd, "pagemap", e);
 }
 
 static int open_files(struct observer *o, struct watched *w, struct err *e)
 {
+    int rc;
+
     w->stat_fd = open_file(w, "stat");
     w->status_fd = open_file(w, "status");
+    if ((rc = check_opened(w, w->stat_fd, "stat", e)) < 0 ||
+        (rc = check_opened(w, w->status_fd, "status", e)) < 0)
+        return rc;
     if (w->stat_fd < 0 || w->status_fd < 0)
         return gone(w, e);
     return open_memory_files(o, w, e);

@@ -66,12 +66,12 @@ static int actor_index(const struct backend_run *r, const char *name, struct err
 
 static int grow_holders(struct backend_run *r, struct err *e)
 {
-    struct holder *grown = realloc(r->holders, r->group.nactors * sizeof *grown);
+    struct holder *grown = realloc(r->holders, (r->nholders + 1) * sizeof *grown);
 
     if (!grown)
         return linux_no_memory(e);
     r->holders = grown;
-    r->holders[r->group.nactors - 1] = (struct holder){0};
+    r->holders[r->nholders++] = (struct holder){0};
     return 0;
 }
 
@@ -151,7 +151,7 @@ static void linux_end(struct backend_run *r)
     /* The observer's descriptors on the actors go first. */
     if (r->observer)
         observer_free(r->observer);
-    for (size_t i = 0; r->holders && i < r->group.nactors; i++) {
+    for (size_t i = 0; i < r->nholders; i++) {
         held_clear(&r->holders[i].regions);
         free(r->holders[i].last_from);
     }

@@ -78,6 +78,7 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     if (keep_fd >= 0)
         fcntl(keep_fd, F_SETFD, 0);
     execv(argv[0], argv);

@@ -14,7 +14,8 @@ struct holder {
 struct backend_run {
     const struct plan *plan;
     struct actor_group group;
-    struct holder *holders; /* one per actor of the group */
+    struct holder *holders; /* one per actor of the group that has come up */
+    size_t nholders;
     struct carried_list carried;
     struct observer *observer;
     bool messages; /* the plan sends messages: a name server runs, actors have ports */

@@ -39,8 +39,8 @@ const char *cli_database(const char *given);
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 
-/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; SIGPIPE is then
- * ignored. */
+/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; SIGPIPE and
+ * SIGXFSZ are then ignored. */
 extern volatile int cli_stop;
 void cli_catch_signals(void);
 

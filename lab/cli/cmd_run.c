@@ -116,9 +116,9 @@ static int run_prepared(const struct backend *backend, struct plan **plans, size
     struct err e;
     int code;
 
+    cli_catch_signals();
     if (store_open(&store, cli_database(a->db), STORE_CREATE, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);
-    cli_catch_signals();
     code = run_plans(backend, (const struct plan *const *)plans, nplans, store, &opt);
     store_close(store);
     return code;

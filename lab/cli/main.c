@@ -44,6 +44,8 @@ void cli_catch_signals(void)
     sigaction(SIGHUP, &action, NULL);
     /* A reader that has gone ("| head") is a failed write: the run is ended and marked. */
     signal(SIGPIPE, SIG_IGN);
+    /* So is a file that may not grow (setrlimit(2), RLIMIT_FSIZE). */
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static void die_without_memory(void)

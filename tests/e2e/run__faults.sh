@@ -56,6 +56,24 @@ every_nth() { # KIND
     echo "$total calls, every ${stride}th failed"
 }
 
+# Descriptors that run out are an error with that reason, never an unknown with another.
+few_descriptors() {
+    for n in $(seq 10 2 30); do
+        rm -f t.db*
+        (ulimit -n "$n" && exec cowlab run "$1" --db t.db) >out 2>err
+        case $? in
+        0) [ "$(sqlite3 t.db "SELECT not_checked FROM runs")" = 0 ] || { echo "ulimit -n $n: not checked"; return 1; } ;;
+        4) grep -Eq 'Too many open files|exited unasked' err || { echo "ulimit -n $n:"; cat err; return 1; } ;;
+        *) cat err; return 1 ;;
+        esac
+    done
+}
+small_file() { (ulimit -f 20 && exec cowlab run fork-write --db small.db) 2>&1; }
+
+ok "few descriptors" few_descriptors fork-write
+ok "few descriptors, with memory objects" few_descriptors ool-write
+ok "a file that may not grow is a full disk" says 'No space left|File too large|cannot' small_file
+ok "it exits with 4" exits 4 small_file
 ok "the nth allocation fails" every_nth memory
 ok "the nth descriptor fails" every_nth descriptor
 finish
