@@ -215,7 +215,7 @@ int mport_import(struct mport **out, int s)
 
 struct mport *mport_ref(struct mport *p)
 {
-    p->refs++;
+    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
     return p;
 }
 
@@ -225,7 +225,7 @@ void mport_unref(struct mport *p)
         .magic = WIRE_MAGIC, .size = sizeof(mach_msg_header_t), .flags = WIRE_NUDGE | WIRE_TOKEN};
     struct mport **slot;
 
-    if (--p->refs > 0)
+    if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     /* Queue slots that were taken and never used go back by way of the receiver. */
     for (; p->r < 0 && p->spare > 0; p->spare--)
@@ -240,6 +240,19 @@ void mport_unref(struct mport *p)
     free(p->once);
     free(p->buf);
     free(p);
+}
+
+void mport_drop(struct mport *p)
+{
+    int refs = __atomic_load_n(&p->refs, __ATOMIC_ACQUIRE);
+
+    while (refs > 1)
+        if (__atomic_compare_exchange_n(&p->refs, &refs, refs - 1, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            return;
+    space_lock();
+    mport_unref(p);
+    space_unlock();
 }
 
 bool mport_dead(const struct mport *p)

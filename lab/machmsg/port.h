@@ -25,7 +25,8 @@
 #include <stdbool.h>
 
 struct mport {
-    int refs; /* under the space's lock, as all fields but those of the next group */
+    int refs; /* atomic. The other fields, but for those of the next group: under the space's lock
+               */
     uint64_t cookie;
     int s, r;              /* r is -1 where the receive right is not ours */
     mach_port_name_t name; /* of the send and receive rights, or 0 */
@@ -80,6 +81,8 @@ int mport_create(struct mport **out);
 int mport_import(struct mport **out, int s);
 struct mport *mport_ref(struct mport *p);
 void mport_unref(struct mport *p);
+/* The same without the space's lock, which it takes only for the last reference. */
+void mport_drop(struct mport *p);
 /* Nobody holds the receive right any more. */
 bool mport_dead(const struct mport *p);
 /* A new outstanding send-once right: its number, or 0 without memory. */

@@ -482,16 +482,16 @@ static void make_header(struct incoming *in, mach_msg_header_t *h)
     int rc;
 
     *h = (mach_msg_header_t){.msgh_size = w->size, .msgh_local_port = in->name, .msgh_id = w->id};
-    space_lock();
     if (w->reply.kind != WIRE_NULL) {
+        space_lock();
         remote = reply_type(&w->reply);
         h->msgh_remote_port = adopt_right(in, &w->reply, NULL, &rc);
         if (rc) {
             remote = 0;
             in->flaws |= MACH_RCV_HEADER_ERROR | (rc == -ENOMEM ? MACH_MSG_IPC_SPACE : 0);
         }
+        space_unlock();
     }
-    space_unlock();
     h->msgh_bits = w->bits | MACH_MSGH_BITS(remote, w->dest_nonce ? MACH_MSG_TYPE_PORT_SEND_ONCE
                                                                   : MACH_MSG_TYPE_PORT_SEND);
 }
@@ -695,8 +695,6 @@ mach_msg_return_t msg_receive(mach_msg_header_t *msg, mach_msg_option_t option,
     } else {
         mr = MACH_RCV_TIMED_OUT;
     }
-    space_lock();
-    mport_unref(in.port);
-    space_unlock();
+    mport_drop(in.port);
     return mr;
 }

@@ -11,6 +11,7 @@
 #include "lab/machmsg/msg.h"
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,8 +28,10 @@ struct list {
 
 static void list_init(struct list *l, size_t elem)
 {
-    *l = (struct list){.elem = elem, .capacity = sizeof l->room / elem};
-    l->at = l->room;
+    l->at = l->room; /* which is not cleared: this is on every message's way */
+    l->count = 0;
+    l->capacity = sizeof l->room / elem;
+    l->elem = elem;
 }
 
 static void list_free(struct list *l)
@@ -80,12 +83,12 @@ struct outgoing {
     struct wire_head head;
     struct held dest; /* its port is where the packet goes */
     uint64_t dest_nonce;
-    bool token;                          /* took a queue slot */
-    struct list held, items, fds, parts; /* struct held, wire_item, int, struct part */
-    struct list extra;                   /* uint64_t */
-    unsigned char *body;                 /* the message behind its header */
+    bool token;          /* took a queue slot */
+    unsigned char *body; /* the message behind its header; before it there is room for the head */
     mach_msg_size_t body_len;
     int payload, nested; /* descriptors made for this message, or -1 */
+    /* struct held, struct wire_item, uint64_t, int, struct part */
+    struct list held, items, extra, fds, parts;
 };
 
 struct deadline deadline_in(bool set, mach_msg_timeout_t ms)
@@ -266,6 +269,8 @@ static mach_msg_return_t collect_header(struct outgoing *o, const mach_msg_heade
     if (dest.kind != WIRE_SEND && dest.kind != WIRE_SEND_ONCE)
         return MACH_SEND_INVALID_DEST;
     o->dest_nonce = dest.value;
+    if (m->msgh_local_port == MACH_PORT_NULL)
+        return MACH_MSG_SUCCESS;
     return right_error(
         add_right(o, m->msgh_local_port, MACH_MSGH_BITS_LOCAL(m->msgh_bits), &o->head.reply, 0),
         MACH_SEND_INVALID_REPLY);
@@ -634,8 +639,9 @@ static mach_msg_return_t prepare_nested(struct outgoing *o)
     return MACH_MSG_SUCCESS;
 }
 
-static mach_msg_return_t transmit(struct outgoing *o, mach_msg_option_t option,
-                                  const struct deadline *until)
+/* One packet, or -1 with errno. Most messages are a head and a body only, and need no more than a
+ * plain send. */
+static ssize_t send_once(struct outgoing *o)
 {
     struct iovec iov[4] = {{&o->head, sizeof o->head},
                            {o->items.at, o->items.count * sizeof(struct wire_item)},
@@ -643,16 +649,14 @@ static mach_msg_return_t transmit(struct outgoing *o, mach_msg_option_t option,
                            {o->body, o->body_len}};
     int fds[WIRE_PACKET_FDS];
     size_t nfds = 0;
-    mach_msg_return_t mr;
 
-    o->head.nitems = (uint32_t)o->items.count;
-    o->head.nextra = (uint32_t)o->extra.count;
-    o->head.nfds = (uint32_t)o->fds.count;
-    o->head.dest_nonce = o->dest_nonce;
-    if (o->token)
-        o->head.flags |= WIRE_TOKEN;
-    if ((mr = prepare_payload(o, iov + 1, 3)) || (mr = prepare_nested(o)))
-        return mr;
+    if (o->items.count + o->extra.count + o->fds.count == 0 && o->payload < 0) {
+        unsigned char *packet = o->body - sizeof o->head;
+
+        memcpy(packet, &o->head, sizeof o->head);
+        return send(o->dest.port->s, packet, sizeof o->head + o->body_len,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     if (o->payload >= 0)
         fds[nfds++] = o->payload;
     if (o->nested >= 0) {
@@ -661,11 +665,26 @@ static mach_msg_return_t transmit(struct outgoing *o, mach_msg_option_t option,
         memcpy(fds + nfds, o->fds.at, o->fds.count * sizeof(int));
         nfds += o->fds.count;
     }
-    for (;;) {
-        ssize_t n = send_packet(o->dest.port->s, iov, o->payload >= 0 ? 1 : 4, fds, nfds);
+    return send_packet(o->dest.port->s, iov, o->payload >= 0 ? 1 : 4, fds, nfds);
+}
 
-        if (n >= 0)
-            return MACH_MSG_SUCCESS;
+static mach_msg_return_t transmit(struct outgoing *o, mach_msg_option_t option,
+                                  const struct deadline *until)
+{
+    const struct iovec payload[3] = {{o->items.at, o->items.count * sizeof(struct wire_item)},
+                                     {o->extra.at, o->extra.count * sizeof(uint64_t)},
+                                     {o->body, o->body_len}};
+    mach_msg_return_t mr;
+
+    o->head.nitems = (uint32_t)o->items.count;
+    o->head.nextra = (uint32_t)o->extra.count;
+    o->head.nfds = (uint32_t)o->fds.count;
+    o->head.dest_nonce = o->dest_nonce;
+    if (o->token)
+        o->head.flags |= WIRE_TOKEN;
+    if ((mr = prepare_payload(o, payload, 3)) || (mr = prepare_nested(o)))
+        return mr;
+    while (send_once(o) < 0) {
         if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
             return MACH_SEND_INVALID_DEST;
         if (errno != EAGAIN && errno != EINTR)
@@ -674,6 +693,7 @@ static mach_msg_return_t transmit(struct outgoing *o, mach_msg_option_t option,
         if (mr)
             return mr;
     }
+    return MACH_MSG_SUCCESS;
 }
 
 static void consume(struct held *h)
@@ -743,11 +763,13 @@ static void commit(struct outgoing *o, const mach_msg_header_t *m)
     if (trace_wanted())
         for (size_t i = 0; i < o->parts.count; i++)
             trace_part(o, m, i);
-    space_lock();
-    consume(&o->dest);
-    for (size_t i = 0; i < o->held.count; i++)
-        consume((struct held *)o->held.at + i);
-    space_unlock();
+    if (o->dest.take != TAKE_NOTHING || o->held.count > 0) {
+        space_lock();
+        consume(&o->dest);
+        for (size_t i = 0; i < o->held.count; i++)
+            consume((struct held *)o->held.at + i);
+        space_unlock();
+    }
     for (size_t i = 0; i < o->parts.count; i++) {
         const struct part *p = (const struct part *)o->parts.at + i;
 
@@ -765,9 +787,23 @@ static void let_go(struct held *h, bool sent)
         h->port->moving = false;
         pthread_mutex_unlock(&h->port->rcv_lock);
     }
-    if (h->made && !sent)
+    if (h->made && !sent) {
+        space_lock();
         mport_strike_once(h->port, h->made);
-    mport_unref(h->port);
+        space_unlock();
+    }
+    mport_drop(h->port);
+}
+
+/* The port turned out to be dead: so is the name. */
+static void notice_death(mach_port_name_t name)
+{
+    struct entry *e;
+
+    space_lock();
+    if ((e = space_find(name)))
+        port_notice_death(name, e);
+    space_unlock();
 }
 
 static void finish(struct outgoing *o, mach_msg_return_t mr)
@@ -781,19 +817,13 @@ static void finish(struct outgoing *o, mach_msg_return_t mr)
     for (size_t i = 0; i < o->parts.count; i++)
         if (((struct part *)o->parts.at)[i].object)
             object_unref(((struct part *)o->parts.at)[i].object);
-    space_lock();
     if (o->token && !sent)
         __atomic_add_fetch(&o->dest.port->spare, 1, __ATOMIC_ACQ_REL);
-    if (mr == MACH_SEND_INVALID_DEST && o->dest.port) {
-        struct entry *e = space_find(o->dest.name);
-
-        if (e)
-            port_notice_death(o->dest.name, e);
-    }
+    if (mr == MACH_SEND_INVALID_DEST && o->dest.port)
+        notice_death(o->dest.name);
     let_go(&o->dest, sent);
     for (size_t i = 0; i < o->held.count; i++)
         let_go((struct held *)o->held.at + i, sent);
-    space_unlock();
     list_free(&o->held);
     list_free(&o->items);
     list_free(&o->extra);
@@ -825,39 +855,43 @@ static mach_msg_return_t send_copy(struct outgoing *o, const mach_msg_header_t *
     return mr;
 }
 
+/* The sender's buffer, copied at once so that it cannot change while it is looked at, with room for
+ * the packet's head before the body. */
+#define SEND_ROOM (sizeof(struct wire_head) - sizeof(mach_msg_header_t))
+
 mach_msg_return_t msg_send(mach_msg_header_t *msg, mach_msg_option_t option, mach_msg_size_t size,
                            mach_msg_timeout_t timeout)
 {
     _Alignas(16) unsigned char room[1024];
     unsigned char *copy = room;
-    mach_msg_header_t *m;
-    struct outgoing o = {.payload = -1, .nested = -1};
+    mach_msg_header_t header;
+    struct outgoing o;
     mach_msg_return_t mr;
 
-    if (size < sizeof *m || size % 4)
+    if (size < sizeof header || size % 4)
         return MACH_SEND_MSG_TOO_SMALL;
     if (size > WIRE_BODY_MAX)
         return MACH_SEND_TOO_LARGE;
-    if (size > sizeof room && !(copy = malloc(size)))
+    if (size > sizeof room - SEND_ROOM && !(copy = malloc(SEND_ROOM + size)))
         return MACH_SEND_NO_BUFFER;
-    m = (mach_msg_header_t *)copy;
-    if (mem_copy_in(copy, msg, size)) {
+    if (mem_copy_in(copy + SEND_ROOM, msg, size)) {
         mr = MACH_SEND_INVALID_DATA;
-    } else if ((m->msgh_bits & MACH_MSGH_BITS_COMPLEX) && size < sizeof(mach_msg_base_t)) {
-        mr = MACH_SEND_MSG_TOO_SMALL;
     } else {
+        memcpy(&header, copy + SEND_ROOM, sizeof header);
+        memset(&o, 0, offsetof(struct outgoing, held));
+        o.payload = o.nested = -1;
         o.head = (struct wire_head){.magic = WIRE_MAGIC,
-                                    .bits = m->msgh_bits & MACH_MSGH_BITS_COMPLEX,
+                                    .bits = header.msgh_bits & MACH_MSGH_BITS_COMPLEX,
                                     .size = size,
-                                    .id = m->msgh_id};
-        o.body = copy + sizeof *m;
-        o.body_len = size - (mach_msg_size_t)sizeof *m;
+                                    .id = header.msgh_id};
+        o.body = copy + sizeof o.head;
+        o.body_len = size - (mach_msg_size_t)sizeof header;
         list_init(&o.held, sizeof(struct held));
         list_init(&o.items, sizeof(struct wire_item));
         list_init(&o.extra, sizeof(uint64_t));
         list_init(&o.fds, sizeof(int));
         list_init(&o.parts, sizeof(struct part));
-        mr = send_copy(&o, m, option, timeout);
+        mr = send_copy(&o, &header, option, timeout);
     }
     if (copy != room)
         free(copy);
