@@ -61,20 +61,21 @@ static int grow_direct(struct frames *f, uint64_t id)
 
 static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
 {
-    struct frame_chunk **at, *chunk;
+    struct frame_chunk **at, *known;
 
     if (id < DIRECT_CHUNKS ? id >= f->ndirect && grow_direct(f, id) < 0
                            : f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
         return NULL;
     at = id < DIRECT_CHUNKS ? &f->direct[id] : place(f->table, f->ntable, id);
-    if (*at)
-        return *at;
-    chunk = calloc(1, sizeof *chunk);
-    if (!chunk)
-        return NULL;
-    chunk->id = id;
-    f->nchunks += id >= DIRECT_CHUNKS;
-    return *at = chunk;
+    known = *at;
+    if (known)
+        return known;
+    *at = calloc(1, sizeof **at);
+    if (*at) {
+        (*at)->id = id;
+        f->nchunks += id >= DIRECT_CHUNKS;
+    }
+    return *at;
 }
 
 static inline struct frame_chunk *find_chunk(struct frames *f, uint64_t id)

@@ -204,7 +204,8 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
-    bool outsiders; /* a frame in such an entry is mapped by another process too */
+    bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
+    bool outsiders;          /* a frame in such an entry is mapped by another process too */
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
     /* buffers */

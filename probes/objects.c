@@ -176,8 +176,10 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
 
     snprintf(path, sizeof path, "/proc/%d/fd", (int)w->pid);
     dir = opendir(path);
-    if (!dir)
+    if (!dir) {
+        o->descriptors_unseen = true;
         return no_access(-errno, w, e);
+    }
     while (rc == 0 && (d = readdir(dir))) {
         struct seen_object *s;
 

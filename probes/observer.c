@@ -30,6 +30,8 @@ static int find_shmem_devs(struct observer *o)
     char *save = NULL;
     struct stat st;
 
+    if (fd < 0 && errno != ENOSYS)
+        return -errno;
     if (fd >= 0 && fstat(fd, &st) == 0)
         rc = add_shmem_dev(o, st.st_dev);
     if (fd >= 0)
@@ -68,7 +70,7 @@ static void find_zero_frame(struct observer *o)
 }
 
 /* The helper that gave the capabilities may be gone by now: then what it gave is gone too. */
-static void open_kpage_files(struct observer *o)
+static int open_kpage_files(struct observer *o)
 {
     struct caps *c = &o->caps;
     struct err why = {""};
@@ -82,10 +84,14 @@ static void open_kpage_files(struct observer *o)
         o->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
         o->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
     }
+    if (!o->helper && c->have[CAP_KPAGEFLAGS] && (o->count_fd < 0 || o->flags_fd < 0) &&
+        (errno == EMFILE || errno == ENFILE))
+        return -errno;
     if (o->count_fd < 0)
         c->have[CAP_KPAGECOUNT] = c->have[CAP_PAGE_MAPCOUNT] = false;
     if (o->flags_fd < 0)
         c->have[CAP_KPAGEFLAGS] = c->have[CAP_DEBT] = false;
+    return 0;
 }
 
 static enum corrupt corruption(void)
@@ -105,6 +111,7 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
 {
     static const struct observer_options defaults = {.whole_process = true};
     struct observer *o = calloc(1, sizeof *o);
+    int rc;
 
     if (!o)
         return err_set(e, ENOMEM, "out of memory");
@@ -117,11 +124,13 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     o->count_fd = o->flags_fd = -1;
     o->words = malloc(WALK_PAGES * sizeof *o->words);
     o->cgroup = o->opt.cgroup ? strdup(o->opt.cgroup) : NULL;
-    if (!o->words || (o->opt.cgroup && !o->cgroup) || find_shmem_devs(o) < 0) {
+    rc = !o->words || (o->opt.cgroup && !o->cgroup) ? -ENOMEM : find_shmem_devs(o);
+    if (rc == 0)
+        rc = open_kpage_files(o);
+    if (rc < 0) {
         observer_free(o);
-        return err_set(e, ENOMEM, "out of memory");
+        return err_sys(e, rc, "cannot prepare to look at processes");
     }
-    open_kpage_files(o);
     if (o->caps.have[CAP_FRAMES])
         find_zero_frame(o);
     *out = o;
@@ -260,7 +269,7 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
 
     o->samples = o->samples_agreed = 0;
     o->next_memory = 0;
-    o->outsiders = false;
+    o->outsiders = o->descriptors_unseen = false;
     memset(o->cost, 0, sizeof o->cost);
     for (size_t i = 0; i < o->nwatched; i++)
         o->watched[i]->seen = false;

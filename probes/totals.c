@@ -67,7 +67,8 @@ static void object_only(const struct seen_object *s, uint64_t *unmapped, uint64_
 static void fill_objects(const struct observer *o, struct value *totals)
 {
     uint64_t only = 0, transit = 0, superseded = 0;
-    enum why only_why = WHY_KNOWN, transit_why = WHY_KNOWN;
+    enum why only_why = o->descriptors_unseen ? WHY_NO_OBJECT_ACCESS : WHY_KNOWN,
+             transit_why = WHY_KNOWN;
     bool blind = false;
 
     for (size_t i = 0; i < o->nwatched; i++)

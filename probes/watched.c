@@ -157,6 +157,7 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
 {
     struct watched *w = calloc(1, sizeof *w);
     struct watched **list = realloc(o->watched, (o->nwatched + 1) * sizeof(*list));
+    int rc;
 
     if (list)
         o->watched = list;
@@ -167,9 +168,14 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
     w->pid = t->pid;
     w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
     w->minflt_before = w->majflt_before = value_na();
+    rc = open_files(o, w, e);
+    if (rc < 0) {
+        watched_free(w);
+        return rc;
+    }
     o->watched[o->nwatched++] = w;
     *out = w;
-    return open_files(o, w, e);
+    return 0;
 }
 
 int watched_find(struct observer *o, const struct target *t, struct watched **out, struct err *e)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1010,6 +1011,56 @@ static void test_observer__inference_in_large_regions(void **state)
     stage_end(&s);
 }
 
+/* The nth descriptor cannot be had, for every n that a look reaches: an error or the same numbers,
+ * and nothing left open. */
+static void test_observer__no_room_for_descriptors(void **state)
+{
+    struct rlimit old, low;
+    struct stage s;
+    bool through = false;
+
+    (void)state;
+    stage_begin(&s, NULL);
+    NEED(&s, CAP_DEBT);
+    stage_map(&s, PUPPET_MEMFD_PRIVATE, 4);
+    stage_write(&s, 0, 2);
+    stage_look(&s, 0, 2);
+    getrlimit(RLIMIT_NOFILE, &old);
+    for (int n = 0; n < 40 && !through; n++) {
+        struct observer_options opt = {.whole_process = true};
+        struct observer *o = NULL;
+        struct observation obs;
+        struct err e = {""};
+        int next = dup(0), rc;
+
+        close(next);
+        low = old;
+        low.rlim_cur = (rlim_t)(next + n);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        observation_init(&obs);
+        rc = observer_new(&o, &s.caps, &opt, &e);
+        if (rc == 0)
+            rc = observer_look(o, s.targets, 1, NULL, 0, &obs, &e);
+        setrlimit(RLIMIT_NOFILE, &old);
+        if (rc < 0)
+            assert_non_null(strstr(e.msg, "Too many open files"));
+        else
+            for (int q = RQ_SHARE_MODE; q <= RQ_AT_RISK; q++) {
+                struct value left = obs.regions[0].q[q], right = stage_value(&s, 0, q);
+
+                assert_int_equal(left.why, right.why);
+                assert_int_equal(left.n, right.n);
+            }
+        if (rc == 0)
+            assert_int_equal(obs.totals[TQ_OBJECT_ONLY].n, s.obs.totals[TQ_OBJECT_ONLY].n);
+        through = rc == 0;
+        observation_release(&obs);
+        observer_free(o);
+    }
+    assert_true(through);
+    stage_end(&s);
+}
+
 static int descriptors(void)
 {
     int n = 0;
@@ -1078,6 +1129,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__corrupted_pagemap_is_noticed),
         cmocka_unit_test(test_observer__corrupted_kpagecount_is_noticed),
         cmocka_unit_test(test_observer__inference_in_large_regions),
+        cmocka_unit_test(test_observer__no_room_for_descriptors),
         cmocka_unit_test(test_observer__leaks_no_descriptor),
     };
 
