@@ -52,8 +52,9 @@ static void find_expectations(struct doc *d, const struct selection *runs)
         else if (held + not_checked)
             doc_say(d, "; none failed");
         if (not_checked)
-            doc_say(d, "; %s could not be checked, because a value is unknown",
-                    format_count(a, not_checked));
+            doc_say(
+                d, "; %s could not be checked: the value is unknown, or concluded and not measured",
+                format_count(a, not_checked));
         doc_say(d, held + failed + not_checked ? ".\n" : "\n");
     }
     doc_fail(d, query_close(&q));
