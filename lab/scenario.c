@@ -263,6 +263,34 @@ static int note_unsupported(struct build *b, const struct draft *d)
     return no_memory(&b->r);
 }
 
+bool plan_born_by_fork(const struct plan *p, const char *actor)
+{
+    for (size_t i = 0; i < p->nsteps; i++)
+        if (p->steps[i].action == ACT_FORK && strcmp(p->steps[i].as, actor) == 0)
+            return true;
+    return false;
+}
+
+/* Actors that only skipped steps would have forked never live: they are none of the plan's. */
+static void drop_unborn(struct build *b)
+{
+    struct plan *p = b->plan;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->nactors; i++) {
+        bool unborn = false;
+
+        for (size_t k = 0; k < b->ndrafts && !unborn; k++)
+            unborn = b->drafts[k].skipped && b->drafts[k].step.as &&
+                     strcmp(b->drafts[k].step.as, p->actors[i]) == 0;
+        if (unborn && !plan_born_by_fork(p, p->actors[i]))
+            free(p->actors[i]);
+        else
+            p->actors[kept++] = p->actors[i];
+    }
+    p->nactors = kept;
+}
+
 /* Steps leave their drafts for the plan one by one, as they prove good. */
 static int settle_steps(struct build *b)
 {
@@ -296,6 +324,7 @@ static int settle_steps(struct build *b)
         d->step = (struct step){0};
     }
     p->peak_pages = world_peak_pages(b->world);
+    drop_unborn(b);
     use_case(&b->r, &b->cases, -1);
     return p->nsteps ? 0 : fail_at(&b->r, json_doc_root(b->r.doc), "no step is left to do");
 }

@@ -122,7 +122,7 @@ struct plan {
     char *source;  /* the JSON text itself */
     char *origin;  /* file name, or "built in" */
     char *backend; /* whose expectations are in the steps: "linux", "gnumach" */
-    char **actors; /* in order of declaration */
+    char **actors; /* in order of declaration, those that live at some time */
     size_t nactors;
     char **needs; /* capability names */
     size_t nneeds;
@@ -146,6 +146,8 @@ struct param_setting {
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
                const char *backend, uint64_t page_size, const struct param_setting *settings,
                size_t nsettings, struct err *e);
+/* Is the actor made by a fork step? Else it begins with the run. */
+bool plan_born_by_fork(const struct plan *p, const char *actor);
 void plan_free(struct plan *p);
 
 /* The shipped scenarios, built into the program; ends with name NULL. */

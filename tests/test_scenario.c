@@ -287,6 +287,12 @@ static void test_scenario__when_leaves_steps_out(void **state)
         "{\"phase\": \"transferred\", \"actor\": \"a\", \"fork\": {\"as\": \"b\"}, "
         "\"when\": {\"n\": 4}}, {\"phase\": \"settled\", \"actor\": \"b\", \"exec\": {}}",
         "actor 'b' does not live yet");
+    /* Nor is it started: c begins with the run, b never does. */
+    p = plan_of(frame, "{\"phase\": \"transferred\", \"actor\": \"a\", \"fork\": {\"as\": \"b\"}, "
+                       "\"when\": {\"n\": 4}}, {\"phase\": \"settled\", \"checkpoint\": {}}");
+    assert_int_equal(p->nactors, 2);
+    assert_string_equal(p->actors[1], "c");
+    plan_free(p);
 }
 
 /* --- steps --- */

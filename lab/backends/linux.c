@@ -100,20 +100,12 @@ static int give_port(struct backend_run *r, size_t index, struct err *e)
     return actor_call(&r->group, index, &rq, -1, 0, &reply, NULL, e);
 }
 
-static bool born_by_fork(const struct plan *p, const char *actor)
-{
-    for (size_t i = 0; i < p->nsteps; i++)
-        if (p->steps[i].action == ACT_FORK && strcmp(p->steps[i].as, actor) == 0)
-            return true;
-    return false;
-}
-
 static int start_actors(struct backend_run *r, struct err *e)
 {
     for (size_t i = 0; i < r->plan->nactors; i++) {
         int index, rc;
 
-        if (born_by_fork(r->plan, r->plan->actors[i]))
+        if (plan_born_by_fork(r->plan, r->plan->actors[i]))
             continue;
         index = actor_spawn(&r->group, r->plan->actors[i], e);
         if (index < 0)

@@ -218,14 +218,6 @@ struct builder {
     size_t text_room;
 };
 
-static bool born_by_fork(const struct plan *plan, const char *actor)
-{
-    for (size_t i = 0; i < plan->nsteps; i++)
-        if (plan->steps[i].action == ACT_FORK && same(plan->steps[i].as, actor))
-            return true;
-    return false;
-}
-
 static int add_text(struct builder *b, const char *text, struct guest_step *g, struct err *e)
 {
     size_t len = text ? strlen(text) : 0;
@@ -315,7 +307,7 @@ static int add_run(struct builder *b, const struct plan *plan, struct err *e)
     r->nactors = (uint32_t)plan->nactors;
     r->nslots = (uint32_t)nslots;
     for (size_t i = 0; i < plan->nactors; i++)
-        if (!born_by_fork(plan, plan->actors[i]))
+        if (!plan_born_by_fork(plan, plan->actors[i]))
             r->roots |= 1ull << i;
     for (size_t i = 0; i < plan->nsteps && rc == 0; i++)
         rc = add_step(b, plan, &plan->steps[i], receivers[i], slots, nslots, e);
