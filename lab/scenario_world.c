@@ -811,6 +811,9 @@ static const char *unsupported(const char *backend, const struct step *s)
     if (s->action == ACT_MAP && s->kind != MK_ANONYMOUS && s->kind != MK_ORDINARY &&
         s->kind != MK_MALLOC && s->kind != MK_SHARED)
         return "GNU Mach has no memory of this kind";
+    for (size_t i = 0; i < s->nparts; i++)
+        if (s->parts[i].kind == PART_OOL_VOLATILE)
+            return "GNU Mach's messages have no volatile out-of-line memory";
     return rules[s->action].not_on_mach;
 }
 

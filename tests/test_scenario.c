@@ -570,6 +570,14 @@ static void test_scenario__backends_follow_from_the_steps(void **state)
     assert_string_equal(p->why_not, "line 1: GNU Mach has no exec");
     plan_free(p);
     free(text);
+    text =
+        document("", MAP("1") ", {\"phase\": \"in_transit\", \"actor\": \"a\", \"send\": {\"to\": "
+                              "\"b\", \"parts\": [{\"ool_volatile\": \"r\"}]}}");
+    assert_int_equal(parse_for(&p, text, "gnumach", NULL, 0, &e), 0);
+    assert_int_equal(p->nbackends, 1);
+    assert_non_null(strstr(p->why_not, "no volatile out-of-line memory"));
+    plan_free(p);
+    free(text);
     text = document("", MAP("1"));
     assert_int_equal(parse_for(&p, text, "windows", NULL, 0, &e), -EINVAL);
     free(text);
