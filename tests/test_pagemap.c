@@ -227,6 +227,40 @@ static void test_object__residency_fills_no_hole(void **state)
     close(fd);
 }
 
+/* A file of the page cache, fully cached, then asked for a part; and one with nothing cached. */
+static void test_object__files(void **state)
+{
+    char path[] = "/tmp/cowlab-pages-XXXXXX";
+    int fd = mkstemp(path), again;
+    struct object_info info;
+    uint64_t bits[2], count;
+    char *page = calloc(1, caps.page_size);
+
+    (void)state;
+    unlink(path);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(write(fd, page, caps.page_size), caps.page_size);
+    again = object_reopen(fd);
+    assert_int_equal(object_stat(again, caps.page_size, &info), 0);
+    assert_int_equal(
+        object_residency(again, &info, caps.page_size, 0, 100, false, bits, &count, NULL), 0);
+    assert_int_equal(count, 20);
+    assert_true(bit_is_set(bits, 19) && !bit_is_set(bits, 20));
+    assert_int_equal(
+        object_residency(again, &info, caps.page_size, 15, 100, false, bits, &count, NULL), 0);
+    assert_int_equal(count, 5);
+    if (!info.shmem) {
+        fsync(fd);
+        assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+        assert_int_equal(
+            object_residency(again, &info, caps.page_size, 0, 20, false, bits, &count, NULL), 0);
+        assert_true(count < 20);
+    }
+    free(page);
+    close(again);
+    close(fd);
+}
+
 /* Asking must not stand in the way of sealing. */
 static void test_object__a_reopened_descriptor_lets_it_be_sealed(void **state)
 {
@@ -258,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_frames__slots_labels_and_sums),
         cmocka_unit_test(test_bulk__is_zero_and_grows),
         cmocka_unit_test(test_object__residency_fills_no_hole),
+        cmocka_unit_test(test_object__files),
         cmocka_unit_test(test_object__a_reopened_descriptor_lets_it_be_sealed),
     };
 

@@ -26,6 +26,31 @@ ok "and init too" exits 3 as_nobody cowprobe 1
 ok "fork-write as nobody knows debt" exits 0 as_nobody cowlab run fork-write
 ok "no value of a region hangs on missing frames" equals 0 as_nobody sqlite3 cowlab.db \
     "SELECT count(*) FROM timeline WHERE observed <> 'message' AND (debt IS NULL OR share_mode IS NULL OR ref_count IS NULL)"
+# The helper is killed when the parent has been seen and the child not yet: the run goes on, and
+# what only the helper could have opened is unknown with its reason.
+cat >"$TMP/killed.sh" <<'END'
+trap '' PIPE
+mkfifo in
+cowlab run fork-write --pause --db killed.db <in >killed.out 2>&1 &
+lab=$!
+exec 3>in
+echo >&3
+steps=0
+until [ "$steps" -ge 1 ]; do
+    sleep 0.05
+    steps=$(sqlite3 killed.db "SELECT count(DISTINCT step) FROM timeline" 2>/dev/null || echo 0)
+done
+pkill -9 -P $lab -x cowprobe
+for step in 2 3 4 5 6 7 8; do echo >&3 2>/dev/null; done
+wait $lab
+END
+ok "the helper dies in mid-run: the run goes on" as_nobody timeout 60 sh "$TMP/killed.sh"
+ok "the parent is seen as before" equals 0 as_nobody sqlite3 killed.db \
+    "SELECT count(*) FROM timeline WHERE observed = 'parent' AND debt IS NULL"
+ok "of the child exclusive and debt are not known" equals 1 as_nobody sqlite3 killed.db \
+    "SELECT count(*) > 0 FROM timeline WHERE observed = 'child' AND debt IS NULL"
+ok "with the reason" equals 1 as_nobody sqlite3 killed.db \
+    "SELECT count(*) > 0 FROM unknowns WHERE observed = 'child' AND quantity = 'debt' AND reason LIKE '%CAP_SYS_ADMIN%'"
 # A helper that has lost its capabilities: the same command goes on without.
 setcap -r "$probe"
 ok "without the capabilities it falls back" exits 0 as_nobody cowlab run fork-write
