@@ -624,24 +624,15 @@ static void test_observer__thp(void **state)
 static void test_observer__thp_without_exact_counts(void **state)
 {
     struct stage s;
-    uint64_t at;
     size_t child;
 
     (void)state;
     stage_begin(&s, "page_mapcount");
     NEED(&s, CAP_DEBT);
     NEED(&s, CAP_THP);
-    at = puppet_map_huge(&s.puppets[0], s.caps.huge_page_size);
-    s.regions[0] = (struct target_region){
-        .name = "r", .start = at, .len = s.caps.huge_page_size, .inherit = INH_COPY};
-    stage_write(&s, 0, 1);
+    map_one_huge(&s);
     child = stage_fork(&s, 0);
     stage_look(&s, 0, 0);
-    if (stage_value(&s, 0, RQ_HUGE).n == 0) {
-        print_message("# needs thp: none to be had just now\n");
-        stage_end(&s);
-        skip();
-    }
     must_be_unknown(&s, child, RQ_COW, WHY_NO_PAGE_MAPCOUNT);
     must_be_unknown(&s, child, RQ_REF_COUNT, WHY_NO_PAGE_MAPCOUNT);
     must_be_unknown(&s, child, RQ_OUTSIDE, WHY_NO_PAGE_MAPCOUNT);
@@ -653,23 +644,13 @@ static void test_observer__thp_without_exact_counts(void **state)
 static void test_observer__thp_without_frames(void **state)
 {
     struct stage s;
-    uint64_t at;
     size_t child;
 
     (void)state;
     stage_begin(&s, "frames");
     NEED(&s, CAP_THP);
     NEED(&s, CAP_PAGEMAP_SCAN);
-    at = puppet_map_huge(&s.puppets[0], s.caps.huge_page_size);
-    s.regions[0] = (struct target_region){
-        .name = "r", .start = at, .len = s.caps.huge_page_size, .inherit = INH_COPY};
-    stage_write(&s, 0, 1);
-    stage_look(&s, 0, 0);
-    if (stage_value(&s, 0, RQ_HUGE).n == 0) {
-        print_message("# needs thp: none to be had just now\n");
-        stage_end(&s);
-        skip();
-    }
+    map_one_huge(&s);
     must_be_unknown(&s, 0, RQ_REF_COUNT, WHY_LARGE_FOLIO);
     child = stage_fork(&s, 0);
     stage_look(&s, 0, 0);

@@ -52,6 +52,7 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
+    *state = f;
     page_size = sysconf(_SC_PAGESIZE);
     f->memory = mmap(NULL, (size_t)(PAGES * page_size), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -65,7 +66,6 @@ static int set_up(void **state)
         child_main(f);
     }
     close(f->to_child[0]);
-    *state = f;
     return 0;
 }
 

@@ -32,6 +32,9 @@ void words_add(struct words *w, const char *word);
 
 /* Prints "cowlab: <message>" and returns code. */
 int cli_fail(int code, const struct err *e);
+/* The same for a stored run: a database that is not there, or a run that is not in it, is bad
+ * usage; anything else is a failure. rc: what the store said. */
+int cli_store_fail(int rc, const struct err *e);
 
 /* --db FILE, else $COWLAB_DB, else cowlab.db. */
 const char *cli_database(const char *given);

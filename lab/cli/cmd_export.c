@@ -52,7 +52,7 @@ static int export_run(struct store *store, const struct export_arguments *a)
     int rc = store_find_run(store, a->run ? a->run : "latest", run_id, &e);
 
     if (rc < 0)
-        return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, &e);
+        return cli_store_fail(rc, &e);
     if (a->output && !(out = fopen(a->output, "we"))) {
         err_sys(&e, errno, "cannot write '%s'", a->output);
         return cli_fail(EXIT_RUNNING, &e);
@@ -86,7 +86,7 @@ int cmd_export(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
     if (rc < 0)
-        return cli_fail(rc == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);
+        return cli_store_fail(rc, &e);
     code = export_run(store, &a);
     store_close(store);
     return code;

@@ -2,7 +2,6 @@
 #include "lab/cli/cli.h"
 #include "reports/report.h"
 #include <argp.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,12 +51,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* A database that is not there, or a run that is not in it, is a usage error. */
-static int store_failure(int rc, const struct err *e)
-{
-    return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
-}
-
 static int show_run(struct store *store, const char *typed, bool json)
 {
     bool colour = cli_colour(stdout);
@@ -66,7 +59,7 @@ static int show_run(struct store *store, const char *typed, bool json)
     int rc = store_find_run(store, typed, run_id, &e);
 
     if (rc < 0)
-        return store_failure(rc, &e);
+        return cli_store_fail(rc, &e);
     if (json) {
         rc = report_json(store, run_id, stdout, &e);
     } else {
@@ -98,7 +91,7 @@ int cmd_show(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
     if (rc < 0)
-        return store_failure(rc, &e);
+        return cli_store_fail(rc, &e);
     code = show_run(store, a.runs.count ? a.runs.list[0] : "latest", a.json);
     store_close(store);
     free(a.runs.list);
@@ -115,7 +108,7 @@ static int resolve(struct store *store, const struct words *typed, char (*ids)[4
         int rc = store_find_run(store, typed->list[i], ids[i], &e);
 
         if (rc < 0)
-            return store_failure(rc, &e);
+            return cli_store_fail(rc, &e);
         list[i] = ids[i];
     }
     return EXIT_DONE;
@@ -142,7 +135,7 @@ int cmd_report(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
     if (rc < 0)
-        return store_failure(rc, &e);
+        return cli_store_fail(rc, &e);
     ids = calloc(a.runs.count + 1, sizeof *ids);
     list = calloc(a.runs.count + 1, sizeof *list);
     code = ids && list ? resolve(store, &a.runs, ids, list) : EXIT_RUNNING;

@@ -3,6 +3,7 @@
 
 #include "lab/version.h"
 #include <argp.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,11 @@ int cli_fail(int code, const struct err *e)
 {
     fprintf(stderr, "cowlab: %s\n", e->msg);
     return code;
+}
+
+int cli_store_fail(int rc, const struct err *e)
+{
+    return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
 }
 
 const char *cli_database(const char *given)

@@ -135,8 +135,10 @@ FILE *fopen(const char *path, const char *mode)
 
 DIR *opendir(const char *path)
 {
+    DIR *(*real)(const char *) = REAL(opendir);
+
     if (!fails('d'))
-        return REAL(opendir)(path);
+        return real(path);
     no_descriptor();
     return NULL;
 }
