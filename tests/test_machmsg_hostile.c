@@ -482,23 +482,32 @@ static void test_machmsg_hostile__forged_send_once(void **state)
 /* A full descriptor table loses what a message brings; it must be said, and the rest must live. */
 static void test_machmsg_hostile__full_descriptor_table(void **state)
 {
-    mach_port_t p = new_port(), a = new_port(), b = new_port();
+    const char *preload = getenv("LD_PRELOAD");
+    mach_port_t p, a, b = MACH_PORT_NULL;
+    mach_msg_return_t received;
+    kern_return_t allocated;
     struct rlimit old, low;
-    union message m = port_message(p, a, MACH_MSG_TYPE_MAKE_SEND);
+    union message m;
 
     (void)state;
+    if (preload && strstr(preload, "vgpreload"))
+        skip(); /* valgrind does not let the kernel see the limit */
+    p = new_port();
+    a = new_port();
+    m = port_message(p, a, MACH_MSG_TYPE_MAKE_SEND);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     ok(send_message(&m));
     low = old;
     low.rlim_cur = 3; /* every descriptor that is open is above it */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    assert_kr(receive(&m, p), MACH_RCV_BODY_ERROR | MACH_MSG_IPC_SPACE);
-    assert_kr(mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &b), KERN_RESOURCE_SHORTAGE);
+    received = receive(&m, p);
+    allocated = mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &b);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_kr(received, MACH_RCV_BODY_ERROR | MACH_MSG_IPC_SPACE);
+    assert_kr(allocated, KERN_RESOURCE_SHORTAGE);
     expect_alive(p);
     ok(mach_port_destroy(SELF, p));
     ok(mach_port_destroy(SELF, a));
-    ok(mach_port_destroy(SELF, b));
 }
 
 /* Any holder of a send right can shut the port's socket. The receiver hears that it died. */

@@ -19,11 +19,13 @@
 
 struct question {
     int32_t pid;
+    uint32_t zero;
     uint64_t start, end, inode;
 };
 
 struct reply {
     int32_t rc;
+    uint32_t zero;
     struct observed seen;
 };
 
@@ -192,7 +194,7 @@ static int ask(const struct question *q, struct reply *r)
 
 int observe_mapping(uint64_t start_at, uint64_t end, uint64_t inode, struct observed *out)
 {
-    const struct question q = {getpid(), start_at, end, inode};
+    const struct question q = {getpid(), 0, start_at, end, inode};
     struct reply r = {0};
     int rc = 0;
 
