@@ -212,6 +212,29 @@ static void test_queries__published_differences_with_their_reason(void **state)
         "the parent's object: GNU Mach has not collapsed the chain");
 }
 
+/* What was published is explained by what XNU did: where another kernel differs, that is no reason.
+ */
+static void test_queries__other_kernels_have_their_own_reasons(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3_stmt *st;
+
+    assert_int_equal(
+        sqlite3_prepare_v2(store_handle(f->store),
+                           "SELECT group_concat(DISTINCT v.scenario || ' ' || v.quantity) "
+                           "FROM published_value AS v WHERE v.scenario LIKE 'ool-%' AND NOT EXISTS "
+                           "(SELECT 1 FROM published_difference AS d WHERE d.backend = 'gnumach' "
+                           "AND d.scenario = v.scenario AND v.case_name LIKE d.case_like "
+                           "AND v.quantity LIKE d.quantity_like "
+                           "AND (d.observed IS NULL OR d.observed = v.observed))",
+                           -1, &st, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    if (sqlite3_column_type(st, 0) != SQLITE_NULL)
+        fail_msg("no reason on gnumach: %s", sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+}
+
 static void test_queries__what_is_unknown(void **state)
 {
     expect_line(
@@ -276,6 +299,7 @@ int main(void)
         T(test_queries__from_rss_to_the_system),
         T(test_queries__who_shares_with_whom),
         T(test_queries__published_differences_with_their_reason),
+        T(test_queries__other_kernels_have_their_own_reasons),
         T(test_queries__what_is_unknown),
         T(test_queries__what_probing_cost),
         T(test_queries__fork_latency_by_size),

@@ -40,4 +40,14 @@ VALUES
     (18, 'linux', 'ool-two-large', '%', 'physical_footprint%', NULL,
      'compared with the resident set of the process: pages are counted where they are mapped'),
     (19, 'linux', 'ool-two-large', '%', '%', NULL,
-     'what the receiver did not write is still shared copy-on-write, unless the sender rewrote it');
+     'what the receiver did not write is still shared copy-on-write, unless the sender rewrote it'),
+    (20, 'gnumach', 'ool-large', '%', 'share_mode', NULL,
+     'GNU Mach has no purgeable memory, so nothing was copied when sending: what the sender rewrote went into an object of its own, and the receiver is left with the one that was sent, alone but still marked to copy'),
+    (21, 'gnumach', 'ool-large', '%', 'physical_footprint%', NULL,
+     'compared with the resident size of the task: pages are counted where they are mapped'),
+    (22, 'gnumach', 'ool-large', '%', '%', NULL,
+     'GNU Mach has no purgeable memory: everything is shared copy-on-write, and only what a side wrote is in memory twice'),
+    (23, 'gnumach', 'ool-two-large', '%', 'physical_footprint%', NULL,
+     'compared with the resident size of the task: pages are counted where they are mapped'),
+    (24, 'gnumach', 'ool-two-large', '%', '%', NULL,
+     'GNU Mach has no purgeable memory: everything is shared copy-on-write, and only what a side wrote is in memory twice');
