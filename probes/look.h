@@ -1,12 +1,13 @@
-/* look: what the parts of the observer share. Nothing outside probes/observer.c, memory.c,
- * watched.c, objects.c, walk.c, region.c, totals.c and checks.c includes this.
+/* look: what the parts of the observer share. Nothing outside the observer's own files
+ * (those named here, and finish.h) includes this.
  *
  * One look:
  *
  *     watched_read   each process: mappings and counters                     (watched.c)
  *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
  *     walk           each process: pages -> frames, tallies, page records    (walk.c)
- *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c)
+ *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, shares.c,
+ *                                                                             tell.c)
  *     totals, checks                                               (totals.c, checks.c)
  *
  * All processes are walked before the first region is finished, because how often the run itself
