@@ -6,10 +6,10 @@
  *                  count is asked too and exclusive against debt stays unknown.
  *
  * Where the finish allows it (very large regions) map counts follow from joining the frames of the
- * run's own processes, or from PSS where it leaves one answer only, and only pages that were cow
- * at the last look are asked for debt; what is so concluded is marked inferred, and every
- * SAMPLE_EVERYth page is asked all the same. One answer that disagrees, and the whole region is
- * asked. */
+ * run's own processes, or from PSS where it leaves one answer only. Only pages that were cow at the
+ * last look are asked for debt, and not even those if their process took no fault since. What is so
+ * concluded is marked inferred, and every SAMPLE_EVERYth page is asked all the same. One answer
+ * that disagrees, and the whole region is asked. */
 #include "probes/finish.h"
 
 #include <errno.h>

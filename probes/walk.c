@@ -248,6 +248,13 @@ static uint8_t first_state(const struct walk *k, uint64_t word, uint64_t categor
     return k->w->pagemap_frames || k->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
 }
 
+static bool was_shared(const struct memory *m, uint64_t page)
+{
+    uint8_t state = m->now.rec[page] & REC_STATE;
+
+    return state == PS_COW || state == PS_DEBT;
+}
+
 /* One page of a region that is not as it was. */
 static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t word,
                        uint64_t categories)
@@ -270,7 +277,9 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     }
     if (old && !m->shadow)
         frames_drop(frames, old);
-    if (!m->valid || slot == old)
+    if (m->valid && slot == old && rec == PS_EXCLUSIVE && k->w->quiet && was_shared(m, page))
+        rec = PS_DEBT; /* the sharer is gone, and without a fault nobody has paid */
+    else if (!m->valid || slot == old)
         rec |= REC_FRESH;
     m->now.slot[page] = slot;
     m->now.rec[page] = rec;
