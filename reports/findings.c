@@ -379,6 +379,40 @@ static void find_published(struct doc *d)
     doc_fail(d, query_close(&q));
 }
 
+/* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */
+static void find_stray(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-stray.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        int64_t tried = query_int(&q, "tried"), showed = query_int(&q, "showed");
+
+        if (n == 0)
+            lead(d, "Bytes beside what was sent.");
+        doc_say(d, n ? "; on " : "On ");
+        doc_text(d, query_text(&q, "backend"));
+        if (showed == 0) {
+            doc_say(d, " zeros alone lay beside the bytes of %s that did not fill whole pages",
+                    format_noun(a, tried, "range"));
+            continue;
+        }
+        doc_say(d,
+                " **%s of %s that did not fill whole pages brought along bytes that nobody sent** "
+                "(%s): whole pages travelled, with what the sender had there, which the manual of "
+                "Mach calls a possible security problem: ",
+                format_count(a, showed), format_noun(b, tried, "range"),
+                format_noun(c, query_int(&q, "bytes"), "byte"));
+        doc_text(d, query_text(&q, "places"));
+    }
+    if (n)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
 static void find_checks(struct doc *d, const struct selection *runs)
 {
     struct query q;
@@ -442,6 +476,7 @@ void section_findings(struct doc *d, const struct selection *runs)
     find_debt(d, runs);
     find_at_risk(d, runs);
     find_isolation(d, runs);
+    find_stray(d, runs);
     find_overcount(d, runs);
     find_mapped(d, runs);
     find_residual(d, runs);

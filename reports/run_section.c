@@ -290,6 +290,20 @@ static void messages(struct doc *d, const struct history *h)
     optional_table(d, h, "Messages received", "db/report/messages.sql", columns);
 }
 
+static void stray(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
+                                                {"case_name", "case", DOC_TEXT},
+                                                {"actor", "received by", DOC_TEXT},
+                                                {"region", "region", DOC_TEXT},
+                                                {"stray", "bytes that are not zero", DOC_COUNT},
+                                                {"seen", "beside the range", DOC_TEXT},
+                                                {"detail", "looked at", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    optional_table(d, h, "Bytes beside what was sent", "db/report/stray.sql", columns);
+}
+
 void section_run(struct doc *d, const struct history *h)
 {
     heading(d, h);
@@ -300,5 +314,6 @@ void section_run(struct doc *d, const struct history *h)
     expectations(d, h);
     sharing(d, h);
     transfers(d, h);
+    stray(d, h);
     messages(d, h);
 }

@@ -280,8 +280,36 @@ static void test_report__isolation_follows_the_checks(void **state)
     free(text);
 }
 
+/* Memory changes hands in pages, a message carries bytes: a finding of its own, no failed check. */
+static void test_report__stray_bytes_are_a_finding(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    change(f, "UPDATE cross_check SET name = 'stray_bytes', left_value = 0, verdict = 'held' "
+              "WHERE step = 7 AND nr = 0");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Bytes beside what was sent.**");
+    assert_contains(line, "On linux zeros alone lay beside the bytes of 1 range that did");
+    free(line);
+    assert_contains(text, "#### Bytes beside what was sent");
+    free(text);
+    change(f, "UPDATE cross_check SET left_value = 5, verdict = 'differs' "
+              "WHERE name = 'stray_bytes'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Bytes beside what was sent.**");
+    assert_contains(line, "**1 of 1 range that did not fill whole pages");
+    assert_contains(line, "fork-write step 7");
+    free(line);
+    line = line_with(text, "- **The lab's checks on itself.**");
+    assert_null(strstr(line, "differ:"));
+    free(line);
+    free(text);
+}
+
 /* One reader is corrupted: the disagreement is in the findings and in the terminal's summary. */
-static void test_report__a_differing_check_is_shown(void **state)
+static void test_report__stray_bytes_are_a_finding(
+    void **state) static void test_report__a_differing_check_is_shown(void **state)
 {
     struct fixture *f = *state;
     char *text, *line;

@@ -1,4 +1,4 @@
--- Cross-checks of the lab on itself (contents have a finding of their own).
+-- Cross-checks of the lab on itself (contents and stray bytes have findings of their own).
 SELECT count(*) FILTER (WHERE verdict = 'held') AS held,
        count(*) FILTER (WHERE verdict = 'differs') AS differs,
        count(*) FILTER (WHERE verdict = 'not checked') AS not_checked,
@@ -13,5 +13,5 @@ FROM (SELECT c.verdict,
              || coalesce(c.right_value, 'unknown')
              || iif(c.tolerance > 0, ' (tolerance ' || c.tolerance || ')', '') AS place
       FROM run AS r JOIN cross_check AS c USING (run)
-      WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND c.name <> 'stamps'
+      WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND c.name NOT IN ('stamps', 'stray_bytes')
       ORDER BY rank);
