@@ -309,395 +309,394 @@ static void test_report__stray_bytes_are_a_finding(void **state)
 
 /* One reader is corrupted: the disagreement is in the findings and in the terminal's summary. */
 static void test_report__a_differing_check_is_shown(void **state)
-    {
-        struct fixture *f = *state;
-        char *text, *line;
+{
+    struct fixture *f = *state;
+    char *text, *line;
 
-        change(f, "UPDATE cross_check SET left_value = 777, verdict = 'differs' "
-                  "WHERE run = (SELECT run FROM run WHERE scenario = 'fork-write') AND step = 3 "
-                  "AND name = 'states_sum' AND nr = (SELECT min(nr) FROM cross_check AS c "
-                  "WHERE c.run = cross_check.run AND c.step = 3 AND c.name = 'states_sum')");
-        text = report(f, f->fork, "r.md");
-        line = line_with(text, "- **The lab's checks on itself.**");
-        assert_contains(line, "comparisons differ");
-        assert_contains(line, "777 against");
-        free(line);
-        free(text);
-        text = terminal(f, f->fork, false);
-        assert_contains(text, "cross-checks that differ:");
-        assert_contains(text, "777 against");
-        free(text);
+    change(f, "UPDATE cross_check SET left_value = 777, verdict = 'differs' "
+              "WHERE run = (SELECT run FROM run WHERE scenario = 'fork-write') AND step = 3 "
+              "AND name = 'states_sum' AND nr = (SELECT min(nr) FROM cross_check AS c "
+              "WHERE c.run = cross_check.run AND c.step = 3 AND c.name = 'states_sum')");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **The lab's checks on itself.**");
+    assert_contains(line, "comparisons differ");
+    assert_contains(line, "777 against");
+    free(line);
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text, "cross-checks that differ:");
+    assert_contains(text, "777 against");
+    free(text);
+}
+
+static void test_report__strips_follow_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char *before, *after;
+
+    free(report(f, f->fork, "r.md"));
+    before = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    change(f, "UPDATE page_run SET state = 'swapped' WHERE state = 'debt' AND step = 4");
+    free(report(f, f->fork, "r.md"));
+    after = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    assert_null(strstr(before, ">W</text>"));
+    assert_non_null(strstr(after, ">W</text>"));
+    assert_non_null(strstr(after, "swapped: in swap"));
+    free(before);
+    free(after);
+}
+
+static void test_report__failed_expectations_come_first(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->nobody, "r.md");
+    const char *failed = strstr(text, "| failed |"), *held = strstr(text, "| held |");
+
+    assert_contains(text, "**1 failed**");
+    assert_contains(text, "was expected to be SM_PRIVATE and measured as SM_SHARED");
+    assert_true(failed && held && failed < held);
+    free(text);
+}
+
+static void test_report__unknown_is_never_zero(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->nobody, "r.md"), *screen = terminal(f, f->nobody, false);
+    cJSON *doc = json(f, f->nobody);
+    const cJSON *step = cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "steps"), 3);
+    const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(step, "timeline"), 1);
+
+    assert_contains(text, "| unknown |");
+    assert_contains(text, "page frame numbers need CAP_SYS_ADMIN");
+    assert_contains(text, "run as root");
+    assert_contains(screen, "wrote: ?");
+    assert_contains(screen, "1 not checked");
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(row, "copied")));
+    assert_string_equal(cJSON_GetObjectItem(row, "observed")->valuestring, "child");
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "unknowns")) > 10);
+    cJSON_Delete(doc);
+    free(text);
+    free(screen);
+}
+
+/* Columns of a table row: separators that are not escaped. */
+static int separators(const char *line, size_t len)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
+    return n;
+}
+
+static void make_hostile(struct fixture *f)
+{
+    sqlite3_stmt *st;
+    static const char *const updates[] = {
+        "UPDATE run SET title = ?1, question = ?1, no_twin = ?1, twin = NULL, kernel = ?1",
+        "UPDATE step SET actor = ?1, region = ?1 WHERE actor IS NOT NULL",
+        "UPDATE region SET region = ?1, observed = ?1",
+        "UPDATE process SET actor = ?1",
+        "UPDATE expectation SET observed = ?1, expected = ?1, measured = ?1, reason = ?1",
+        "UPDATE cross_check SET detail = ?1, observed = ?1, verdict = 'differs'",
+        "UPDATE transfer SET why = ?1, sender = ?1"};
+
+    for (size_t i = 0; i < sizeof updates / sizeof *updates; i++) {
+        assert_int_equal(sqlite3_prepare_v2(store_handle(f->s), updates[i], -1, &st, NULL),
+                         SQLITE_OK);
+        sqlite3_bind_text(st, 1, HOSTILE, -1, SQLITE_STATIC);
+        assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+        sqlite3_finalize(st);
     }
+}
 
-    static void test_report__strips_follow_the_data(void **state)
-    {
-        struct fixture *f = *state;
-        char *before, *after;
+static void check_tables(const char *text)
+{
+    int want = 0;
 
-        free(report(f, f->fork, "r.md"));
-        before = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
-        change(f, "UPDATE page_run SET state = 'swapped' WHERE state = 'debt' AND step = 4");
-        free(report(f, f->fork, "r.md"));
-        after = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
-        assert_null(strstr(before, ">W</text>"));
-        assert_non_null(strstr(after, ">W</text>"));
-        assert_non_null(strstr(after, "swapped: in swap"));
-        free(before);
-        free(after);
-    }
+    for (const char *p = text; *p; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
+        size_t len = strcspn(p, "\n");
 
-    static void test_report__failed_expectations_come_first(void **state)
-    {
-        struct fixture *f = *state;
-        char *text = report(f, f->nobody, "r.md");
-        const char *failed = strstr(text, "| failed |"), *held = strstr(text, "| held |");
-
-        assert_contains(text, "**1 failed**");
-        assert_contains(text, "was expected to be SM_PRIVATE and measured as SM_SHARED");
-        assert_true(failed && held && failed < held);
-        free(text);
-    }
-
-    static void test_report__unknown_is_never_zero(void **state)
-    {
-        struct fixture *f = *state;
-        char *text = report(f, f->nobody, "r.md"), *screen = terminal(f, f->nobody, false);
-        cJSON *doc = json(f, f->nobody);
-        const cJSON *step = cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "steps"), 3);
-        const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(step, "timeline"), 1);
-
-        assert_contains(text, "| unknown |");
-        assert_contains(text, "page frame numbers need CAP_SYS_ADMIN");
-        assert_contains(text, "run as root");
-        assert_contains(screen, "wrote: ?");
-        assert_contains(screen, "1 not checked");
-        assert_true(cJSON_IsNull(cJSON_GetObjectItem(row, "copied")));
-        assert_string_equal(cJSON_GetObjectItem(row, "observed")->valuestring, "child");
-        assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "unknowns")) > 10);
-        cJSON_Delete(doc);
-        free(text);
-        free(screen);
-    }
-
-    /* Columns of a table row: separators that are not escaped. */
-    static int separators(const char *line, size_t len)
-    {
-        int n = 0;
-
-        for (size_t i = 0; i < len; i++)
-            n += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
-        return n;
-    }
-
-    static void make_hostile(struct fixture *f)
-    {
-        sqlite3_stmt *st;
-        static const char *const updates[] = {
-            "UPDATE run SET title = ?1, question = ?1, no_twin = ?1, twin = NULL, kernel = ?1",
-            "UPDATE step SET actor = ?1, region = ?1 WHERE actor IS NOT NULL",
-            "UPDATE region SET region = ?1, observed = ?1",
-            "UPDATE process SET actor = ?1",
-            "UPDATE expectation SET observed = ?1, expected = ?1, measured = ?1, reason = ?1",
-            "UPDATE cross_check SET detail = ?1, observed = ?1, verdict = 'differs'",
-            "UPDATE transfer SET why = ?1, sender = ?1"};
-
-        for (size_t i = 0; i < sizeof updates / sizeof *updates; i++) {
-            assert_int_equal(sqlite3_prepare_v2(store_handle(f->s), updates[i], -1, &st, NULL),
-                             SQLITE_OK);
-            sqlite3_bind_text(st, 1, HOSTILE, -1, SQLITE_STATIC);
-            assert_int_equal(sqlite3_step(st), SQLITE_DONE);
-            sqlite3_finalize(st);
+        if (*p != '|') {
+            want = 0;
+            continue;
         }
+        if (want == 0)
+            want = separators(p, len);
+        if (separators(p, len) != want)
+            fail_msg("a row of another width: %.*s", (int)len, p);
     }
+}
 
-    static void check_tables(const char *text)
-    {
-        int want = 0;
+/* Takes the fenced blocks out: within them everything is literal. */
+static void drop_fenced(char *text)
+{
+    char *out = text;
+    bool fenced = false;
 
-        for (const char *p = text; *p; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
-            size_t len = strcspn(p, "\n");
+    for (char *p = text; *p;) {
+        size_t len = strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n');
 
-            if (*p != '|') {
-                want = 0;
-                continue;
-            }
-            if (want == 0)
-                want = separators(p, len);
-            if (separators(p, len) != want)
-                fail_msg("a row of another width: %.*s", (int)len, p);
+        if (strncmp(p, "```", 3) == 0)
+            fenced = !fenced;
+        else if (!fenced) {
+            memmove(out, p, len);
+            out += len;
         }
+        p += len;
     }
+    *out = '\0';
+    assert_false(fenced);
+}
 
-    /* Takes the fenced blocks out: within them everything is literal. */
-    static void drop_fenced(char *text)
-    {
-        char *out = text;
-        bool fenced = false;
+static void test_report__markdown_stays_markdown(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
 
-        for (char *p = text; *p;) {
-            size_t len = strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n');
+    make_hostile(f);
+    text = report(f, NULL, "r.md");
+    assert_null(strchr(text, '\x1b'));
+    drop_fenced(text);
+    assert_null(strstr(text, "<script"));
+    assert_null(strstr(text, "\n# h"));
+    assert_null(strstr(text, "[z](http"));
+    check_tables(text);
+    free(text);
+}
 
-            if (strncmp(p, "```", 3) == 0)
-                fenced = !fenced;
-            else if (!fenced) {
-                memmove(out, p, len);
-                out += len;
-            }
-            p += len;
-        }
-        *out = '\0';
-        assert_false(fenced);
-    }
+static void test_report__hostile_pictures_are_xml(void **state)
+{
+    struct fixture *f = *state;
+    DIR *d;
+    struct dirent *entry;
+    char sub[300], *text;
 
-    static void test_report__markdown_stays_markdown(void **state)
-    {
-        struct fixture *f = *state;
-        char *text;
-
-        make_hostile(f);
-        text = report(f, NULL, "r.md");
-        assert_null(strchr(text, '\x1b'));
-        drop_fenced(text);
-        assert_null(strstr(text, "<script"));
-        assert_null(strstr(text, "\n# h"));
-        assert_null(strstr(text, "[z](http"));
-        check_tables(text);
+    make_hostile(f);
+    free(report(f, NULL, "r.md"));
+    d = opendir(path_in(f, "r.assets"));
+    while ((entry = readdir(d))) {
+        if (!strstr(entry->d_name, ".svg"))
+            continue;
+        snprintf(sub, sizeof sub, "r.assets/%.200s", entry->d_name);
+        text = read_all(path_in(f, sub));
+        if (support_xml_check(text, strlen(text)))
+            fail_msg("%s is not XML from byte %d", sub, support_xml_check(text, strlen(text)));
         free(text);
     }
+    closedir(d);
+}
 
-    static void test_report__hostile_pictures_are_xml(void **state)
-    {
-        struct fixture *f = *state;
-        DIR *d;
-        struct dirent *entry;
-        char sub[300], *text;
+static void test_report__terminal_is_not_steered(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
 
-        make_hostile(f);
-        free(report(f, NULL, "r.md"));
-        d = opendir(path_in(f, "r.assets"));
-        while ((entry = readdir(d))) {
-            if (!strstr(entry->d_name, ".svg"))
-                continue;
-            snprintf(sub, sizeof sub, "r.assets/%.200s", entry->d_name);
-            text = read_all(path_in(f, sub));
-            if (support_xml_check(text, strlen(text)))
-                fail_msg("%s is not XML from byte %d", sub, support_xml_check(text, strlen(text)));
-            free(text);
-        }
-        closedir(d);
-    }
+    make_hostile(f);
+    text = terminal(f, f->fork, false);
+    assert_null(strchr(text, '\x1b'));
+    assert_null(strchr(text, '\t'));
+    free(text);
+}
 
-    static void test_report__terminal_is_not_steered(void **state)
-    {
-        struct fixture *f = *state;
-        char *text;
+static void test_report__terminal_fits_80_columns(void **state)
+{
+    struct fixture *f = *state;
+    const char *const runs[] = {f->fork, f->nobody, f->ool, f->options};
 
-        make_hostile(f);
-        text = terminal(f, f->fork, false);
-        assert_null(strchr(text, '\x1b'));
-        assert_null(strchr(text, '\t'));
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        char *text = terminal(f, runs[i], false);
+
+        /* Commands to type are not broken. */
+        for (char *line = strtok(text, "\n"); line && strncmp(line, "next:", 5) != 0;
+             line = strtok(NULL, "\n"))
+            if (escape_width(line) > 80)
+                fail_msg("%zu columns: %s", escape_width(line), line);
         free(text);
     }
+}
 
-    static void test_report__terminal_fits_80_columns(void **state)
-    {
-        struct fixture *f = *state;
-        const char *const runs[] = {f->fork, f->nobody, f->ool, f->options};
+static void test_report__terminal_shows_strips_and_outcomes(void **state)
+{
+    struct fixture *f = *state;
+    char *text = terminal(f, f->fork, false), *colour = terminal(f, f->fork, true);
 
-        for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-            char *text = terminal(f, runs[i], false);
+    assert_contains(text, "3 cow");
+    assert_contains(text, "CCC\n");
+    assert_contains(text, "EEE  wrote: 3 copied");
+    assert_contains(text, "DDD");
+    assert_contains(text, "expectations: 7 held, 0 failed, 0 not checked");
+    assert_contains(text, "cowlab report");
+    assert_contains(colour, "\x1b[");
+    free(text);
+    free(colour);
+}
 
-            /* Commands to type are not broken. */
-            for (char *line = strtok(text, "\n"); line && strncmp(line, "next:", 5) != 0;
-                 line = strtok(NULL, "\n"))
-                if (escape_width(line) > 80)
-                    fail_msg("%zu columns: %s", escape_width(line), line);
-            free(text);
-        }
-    }
+/* While a run goes on, each step is printed as it ends. */
+static void test_report__timeline_of_one_step(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
 
-    static void test_report__terminal_shows_strips_and_outcomes(void **state)
-    {
-        struct fixture *f = *state;
-        char *text = terminal(f, f->fork, false), *colour = terminal(f, f->fork, true);
+    assert_int_equal(report_timeline(f->s, f->fork, 4, 4, false, out, &f->e), 0);
+    fclose(out);
+    assert_contains(text, "child writes r");
+    assert_null(strstr(text, "parent forks"));
+    assert_null(strstr(text, "share mode")); /* the heading stands above step 1 only */
+    free(text);
+}
 
-        assert_contains(text, "3 cow");
-        assert_contains(text, "CCC\n");
-        assert_contains(text, "EEE  wrote: 3 copied");
-        assert_contains(text, "DDD");
-        assert_contains(text, "expectations: 7 held, 0 failed, 0 not checked");
-        assert_contains(text, "cowlab report");
-        assert_contains(colour, "\x1b[");
-        free(text);
-        free(colour);
-    }
+static void test_report__json_has_everything(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *doc = json(f, f->ool);
+    const cJSON *steps = cJSON_GetObjectItem(doc, "steps");
+    const cJSON *row =
+        cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetArrayItem(steps, 0), "timeline"), 0);
 
-    /* While a run goes on, each step is printed as it ends. */
-    static void test_report__timeline_of_one_step(void **state)
-    {
-        struct fixture *f = *state;
-        char *text;
-        size_t len;
-        FILE *out = open_memstream(&text, &len);
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(doc, "run"), "run_id")->valuestring,
+                        f->ool);
+    assert_int_equal(cJSON_GetArraySize(steps), 8);
+    assert_string_equal(cJSON_GetObjectItem(row, "share_mode")->valuestring, "SM_EMPTY");
+    assert_true(cJSON_IsNumber(cJSON_GetObjectItem(row, "pages")));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "transfers")), 1);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "expectations")), 8);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "processes")) > 8);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "checks")) > 0);
+    cJSON_Delete(doc);
+}
 
-        assert_int_equal(report_timeline(f->s, f->fork, 4, 4, false, out, &f->e), 0);
-        fclose(out);
-        assert_contains(text, "child writes r");
-        assert_null(strstr(text, "parent forks"));
-        assert_null(strstr(text, "share mode")); /* the heading stands above step 1 only */
-        free(text);
-    }
+static void test_report__default_is_the_latest_complete_run(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options failed = {.pages = 2, .status = RUN_FAILED};
+    struct support_options later = {.pages = 5};
+    char broken[40], newer[40], *text, *line;
 
-    static void test_report__json_has_everything(void **state)
-    {
-        struct fixture *f = *state;
-        cJSON *doc = json(f, f->ool);
-        const cJSON *steps = cJSON_GetObjectItem(doc, "steps");
-        const cJSON *row =
-            cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetArrayItem(steps, 0), "timeline"), 0);
+    assert_int_equal(support_fork_write(f->s, &later, newer, &f->e), 0);
+    assert_int_equal(support_fork_write(f->s, &failed, broken, &f->e), 0);
+    change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
+              "(SELECT run FROM region WHERE pages = 5)");
+    text = report(f, NULL, "r.md");
+    line = line_with(strstr(text, "## fork-write"), "Run `");
+    assert_contains(line, newer);
+    free(line);
+    assert_null(strstr(text, broken));
+    free(text);
+    text = report(f, broken, "r.md");
+    assert_contains(text, "**failed**");
+    free(text);
+}
 
-        assert_string_equal(
-            cJSON_GetObjectItem(cJSON_GetObjectItem(doc, "run"), "run_id")->valuestring, f->ool);
-        assert_int_equal(cJSON_GetArraySize(steps), 8);
-        assert_string_equal(cJSON_GetObjectItem(row, "share_mode")->valuestring, "SM_EMPTY");
-        assert_true(cJSON_IsNumber(cJSON_GetObjectItem(row, "pages")));
-        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "transfers")), 1);
-        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "expectations")), 8);
-        assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "processes")) > 8);
-        assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "checks")) > 0);
-        cJSON_Delete(doc);
-    }
+static void test_report__errors_name_their_subject(void **state)
+{
+    struct fixture *f = *state;
+    const char *nothing = "20200101-000000-0000000000000000";
 
-    static void test_report__default_is_the_latest_complete_run(void **state)
-    {
-        struct fixture *f = *state;
-        struct support_options failed = {.pages = 2, .status = RUN_FAILED};
-        struct support_options later = {.pages = 5};
-        char broken[40], newer[40], *text, *line;
+    assert_int_equal(report_markdown(f->s, &nothing, 1, path_in(f, "r.md"), &f->e), -ENOENT);
+    assert_contains(f->e.msg, nothing);
+    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "no/such/r.md"), &f->e), -ENOENT);
+    assert_contains(f->e.msg, "no/such/r.assets");
+    assert_int_equal(report_timeline(f->s, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
+    assert_int_equal(report_json(f->s, nothing, stderr, &f->e), -ENOENT);
+}
 
-        assert_int_equal(support_fork_write(f->s, &later, newer, &f->e), 0);
-        assert_int_equal(support_fork_write(f->s, &failed, broken, &f->e), 0);
-        change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
-                  "(SELECT run FROM region WHERE pages = 5)");
-        text = report(f, NULL, "r.md");
-        line = line_with(strstr(text, "## fork-write"), "Run `");
-        assert_contains(line, newer);
-        free(line);
-        assert_null(strstr(text, broken));
-        free(text);
-        text = report(f, broken, "r.md");
-        assert_contains(text, "**failed**");
-        free(text);
-    }
+static void test_report__fork_and_ool_side_by_side(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, NULL, "r.md"), *line;
 
-    static void test_report__errors_name_their_subject(void **state)
-    {
-        struct fixture *f = *state;
-        const char *nothing = "20200101-000000-0000000000000000";
+    line = line_with(strstr(text, "### fork-write and ool-write on linux"),
+                     "Handing the memory over took");
+    assert_contains(line, "3 pages copied after the fork, 6 pages out of line");
+    free(line);
+    free(text);
+    change(f, "UPDATE step SET dur_ns = 1000000 WHERE phase = 'transferred'");
+    text = report(f, NULL, "r.md");
+    line = line_with(strstr(text, "### fork-write and ool-write on linux"),
+                     "Handing the memory over took");
+    assert_contains(line, "took 1.00 ms by fork");
+    free(line);
+    free(text);
+}
 
-        assert_int_equal(report_markdown(f->s, &nothing, 1, path_in(f, "r.md"), &f->e), -ENOENT);
-        assert_contains(f->e.msg, nothing);
-        assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "no/such/r.md"), &f->e),
-                         -ENOENT);
-        assert_contains(f->e.msg, "no/such/r.assets");
-        assert_int_equal(report_timeline(f->s, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
-        assert_int_equal(report_json(f->s, nothing, stderr, &f->e), -ENOENT);
-    }
+static void test_report__published_rows_follow_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, NULL, "r.md"), *line;
 
-    static void test_report__fork_and_ool_side_by_side(void **state)
-    {
-        struct fixture *f = *state;
-        char *text = report(f, NULL, "r.md"), *line;
+    line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
+    assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
+    free(line);
+    free(text);
+    change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
+              "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
+    assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
+    free(line);
+    free(text);
+}
 
-        line = line_with(strstr(text, "### fork-write and ool-write on linux"),
-                         "Handing the memory over took");
-        assert_contains(line, "3 pages copied after the fork, 6 pages out of line");
-        free(line);
-        free(text);
-        change(f, "UPDATE step SET dur_ns = 1000000 WHERE phase = 'transferred'");
-        text = report(f, NULL, "r.md");
-        line = line_with(strstr(text, "### fork-write and ool-write on linux"),
-                         "Handing the memory over took");
-        assert_contains(line, "took 1.00 ms by fork");
-        free(line);
-        free(text);
-    }
+static void test_report__numbers_carry_units(void **state)
+{
+    char buf[FORMAT_MAX];
 
-    static void test_report__published_rows_follow_the_data(void **state)
-    {
-        struct fixture *f = *state;
-        char *text = report(f, NULL, "r.md"), *line;
+    (void)state;
+    assert_string_equal(format_count(buf, 1234567), "1,234,567");
+    assert_string_equal(format_count(buf, -1000), "-1,000");
+    assert_string_equal(format_kb(buf, 812), "812 KiB");
+    assert_string_equal(format_kb(buf, 262144), "256.0 MiB");
+    assert_string_equal(format_ns(buf, 12345), "12.3 µs");
+    assert_string_equal(format_tick(buf, UNIT_KB, 262144), "256 MiB");
+    assert_string_equal(format_noun(buf, 1, "page"), "1 page");
+    assert_string_equal(format_noun(buf, 0, "page"), "0 pages");
+}
 
-        line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
-        assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
-        free(line);
-        free(text);
-        change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
-                  "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
-        text = report(f, NULL, "r.md");
-        line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
-        assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
-        free(line);
-        free(text);
-    }
+static void test_report__text_is_cut_by_characters(void **state)
+{
+    char out[64] = "";
+    FILE *f = fmemopen(out, sizeof out, "w");
 
-    static void test_report__numbers_carry_units(void **state)
-    {
-        char buf[FORMAT_MAX];
-
-        (void)state;
-        assert_string_equal(format_count(buf, 1234567), "1,234,567");
-        assert_string_equal(format_count(buf, -1000), "-1,000");
-        assert_string_equal(format_kb(buf, 812), "812 KiB");
-        assert_string_equal(format_kb(buf, 262144), "256.0 MiB");
-        assert_string_equal(format_ns(buf, 12345), "12.3 µs");
-        assert_string_equal(format_tick(buf, UNIT_KB, 262144), "256 MiB");
-        assert_string_equal(format_noun(buf, 1, "page"), "1 page");
-        assert_string_equal(format_noun(buf, 0, "page"), "0 pages");
-    }
-
-    static void test_report__text_is_cut_by_characters(void **state)
-    {
-        char out[64] = "";
-        FILE *f = fmemopen(out, sizeof out, "w");
-
-        (void)state;
-        escape_terminal_field(f, "äöüäöü", 4, 0);
-        fputc('|', f);
-        escape_terminal_field(f, "ab", 4, 1);
-        fclose(f);
-        assert_string_equal(out, "äöü…|  ab");
-    }
+    (void)state;
+    escape_terminal_field(f, "äöüäöü", 4, 0);
+    fputc('|', f);
+    escape_terminal_field(f, "ab", 4, 1);
+    fclose(f);
+    assert_string_equal(out, "äöü…|  ab");
+}
 
 #define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, teardown)
 
-    int main(void)
-    {
-        const struct CMUnitTest tests[] = {
-            T(same_database_same_bytes),
-            T(each_picture_that_is_linked_exists),
-            T(pictures_of_two_runs_keep_apart),
-            T(sentences_follow_the_data),
-            T(isolation_follows_the_checks),
-            T(stray_bytes_are_a_finding),
-            T(a_differing_check_is_shown),
-            T(strips_follow_the_data),
-            T(failed_expectations_come_first),
-            T(unknown_is_never_zero),
-            T(markdown_stays_markdown),
-            T(hostile_pictures_are_xml),
-            T(terminal_is_not_steered),
-            T(terminal_fits_80_columns),
-            T(terminal_shows_strips_and_outcomes),
-            T(timeline_of_one_step),
-            T(json_has_everything),
-            T(default_is_the_latest_complete_run),
-            T(errors_name_their_subject),
-            T(fork_and_ool_side_by_side),
-            T(published_rows_follow_the_data),
-            cmocka_unit_test(test_report__numbers_carry_units),
-            cmocka_unit_test(test_report__text_is_cut_by_characters),
-        };
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(same_database_same_bytes),
+        T(each_picture_that_is_linked_exists),
+        T(pictures_of_two_runs_keep_apart),
+        T(sentences_follow_the_data),
+        T(isolation_follows_the_checks),
+        T(stray_bytes_are_a_finding),
+        T(a_differing_check_is_shown),
+        T(strips_follow_the_data),
+        T(failed_expectations_come_first),
+        T(unknown_is_never_zero),
+        T(markdown_stays_markdown),
+        T(hostile_pictures_are_xml),
+        T(terminal_is_not_steered),
+        T(terminal_fits_80_columns),
+        T(terminal_shows_strips_and_outcomes),
+        T(timeline_of_one_step),
+        T(json_has_everything),
+        T(default_is_the_latest_complete_run),
+        T(errors_name_their_subject),
+        T(fork_and_ool_side_by_side),
+        T(published_rows_follow_the_data),
+        cmocka_unit_test(test_report__numbers_carry_units),
+        cmocka_unit_test(test_report__text_is_cut_by_characters),
+    };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
-    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
