@@ -263,14 +263,6 @@ static int note_unsupported(struct build *b, const struct draft *d)
     return no_memory(&b->r);
 }
 
-bool plan_born_by_fork(const struct plan *p, const char *actor)
-{
-    for (size_t i = 0; i < p->nsteps; i++)
-        if (p->steps[i].action == ACT_FORK && strcmp(p->steps[i].as, actor) == 0)
-            return true;
-    return false;
-}
-
 /* Actors that only skipped steps would have forked never live: they are none of the plan's. */
 static void drop_unborn(struct build *b)
 {

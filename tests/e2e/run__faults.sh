@@ -60,15 +60,15 @@ every_nth() { # KIND
 few_descriptors() {
     for n in $(seq 10 2 30); do
         rm -f t.db*
-        (ulimit -n "$n" && exec cowlab run "$1" --db t.db) >out 2>err
+        prlimit --nofile="$n" cowlab run "$1" --db t.db >out 2>err
         case $? in
-        0) [ "$(sqlite3 t.db "SELECT not_checked FROM runs")" = 0 ] || { echo "ulimit -n $n: not checked"; return 1; } ;;
-        4) grep -Eq 'Too many open files|exited unasked' err || { echo "ulimit -n $n:"; cat err; return 1; } ;;
+        0) [ "$(sqlite3 t.db "SELECT not_checked FROM runs")" = 0 ] || { echo "$n descriptors: not checked"; return 1; } ;;
+        4) grep -Eq 'Too many open files|exited unasked' err || { echo "$n descriptors:"; cat err; return 1; } ;;
         *) cat err; return 1 ;;
         esac
     done
 }
-small_file() { (ulimit -f 20 && exec cowlab run fork-write --db small.db) 2>&1; }
+small_file() { prlimit --fsize=10240 cowlab run fork-write --db small.db 2>&1; }
 
 ok "few descriptors" few_descriptors fork-write
 ok "few descriptors, with memory objects" few_descriptors ool-write

@@ -91,6 +91,7 @@ ok "it took no fault" test "$(faults)" -eq "$before"
 # -- a trace of a watch.
 ok "a watch exports as a trace" exits 0 cowlab export latest --db c.db -o t.json
 ok "with slices, counters and instants" jq -e '[.traceEvents[].ph] | (index("X") and index("C") and index("i") and index("M"))' t.json
+# shellcheck disable=SC2016 # $run is jq's
 ok "a lifetime per process, within the run" jq -e '(.traceEvents | map(select(.name == "watch"))[0]) as $run |
     [.traceEvents[] | select(.name == "alive") | .ts + .dur <= $run.ts + $run.dur + 0.01] | length > 0 and all' t.json
 ok "a format that is not there: bad usage" exits 2 cowlab export latest --db c.db --format svg

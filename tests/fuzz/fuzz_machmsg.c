@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <mach/mach.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -46,6 +47,20 @@ static int descriptors(void)
         n++;
     closedir(d);
     return n;
+}
+
+static void say_descriptors(int before)
+{
+    fprintf(stderr, "%d descriptors before, %d now:\n", before, descriptors());
+    for (int fd = 0; fd < 100; fd++) {
+        char path[32], to[100];
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        n = readlink(path, to, sizeof to);
+        if (n > 0)
+            fprintf(stderr, "  %d -> %.*s\n", fd, (int)n, to);
+    }
 }
 
 static void decode_alone(const uint8_t *data, size_t size)
@@ -133,7 +148,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     decode_alone(data + 1, size - 1);
     send_raw(data[0], data + 1, size - 1);
     receive_all();
-    if (descriptors() != before)
+    if (descriptors() != before) {
+        say_descriptors(before);
         abort();
+    }
     return 0;
 }
