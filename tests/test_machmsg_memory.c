@@ -585,7 +585,7 @@ static void test_machmsg_memory__copies_are_whole(void **state)
 static void test_machmsg_memory__bad_addresses(void **state)
 {
     unsigned char *a = allocate(2 * PAGE, 0);
-    mach_msg_type_number_t got;
+    mach_msg_type_number_t got = 0;
     vm_offset_t data;
 
     (void)state;
@@ -697,8 +697,8 @@ static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        vm_region_extended_info_data_t extended;
-        vm_region_basic_info_data_64_t basic;
+        vm_region_extended_info_data_t extended = {0};
+        vm_region_basic_info_data_64_t basic = {0};
         mach_vm_address_t address = (mach_vm_address_t)at;
         mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
         mach_vm_size_t size;
@@ -755,7 +755,7 @@ static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
-    vm_region_extended_info_data_t info;
+    vm_region_extended_info_data_t info = {0};
     mach_vm_address_t address = (mach_vm_address_t)&info;
     mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
     mach_vm_size_t size;

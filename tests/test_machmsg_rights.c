@@ -319,7 +319,7 @@ static void test_machmsg_rights__send_once_ignores_the_queue_limit(void **state)
 
 static mach_port_status_t status_of(mach_port_t p)
 {
-    mach_port_status_t s;
+    mach_port_status_t s = {0};
     mach_msg_type_number_t n = MACH_PORT_RECEIVE_STATUS_COUNT;
 
     ok(mach_port_get_attributes(SELF, p, MACH_PORT_RECEIVE_STATUS, (mach_port_info_t)&s, &n));

@@ -304,7 +304,7 @@ void port_lose_receive(mach_port_name_t name, struct entry *e)
 
     /* Wakes a thread of ours that waits on it, and tells every sender. */
     shutdown(p->r, SHUT_RDWR);
-    p->moving = true;
+    __atomic_store_n(&p->moving, true, __ATOMIC_RELEASE);
     p->nonce = 0;
     e->type &= ~MACH_PORT_TYPE_RECEIVE;
     if (e->type & MACH_PORT_TYPE_SEND) {

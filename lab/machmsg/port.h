@@ -33,7 +33,7 @@ struct mport {
     uint64_t *once;        /* numbers of outstanding send-once rights; receive right only */
     size_t nonce, conce;
     uint32_t qlimit, mscount;
-    bool moving;    /* the receive right is leaving: receivers let go */
+    bool moving;    /* atomic: the receive right is leaving, receivers let go */
     uint32_t spare; /* atomic: queue slots that a failed send took and that the next one uses */
     struct mport *hash_next;
 

@@ -308,7 +308,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
     p->owed = state.owed < MACH_PORT_QLIMIT_MAX ? state.owed : MACH_PORT_QLIMIT_MAX;
     p->qlimit = state.qlimit < MACH_PORT_QLIMIT_MAX ? state.qlimit : MACH_PORT_QLIMIT_MAX;
     p->mscount = state.mscount;
-    p->moving = false;
+    __atomic_store_n(&p->moving, false, __ATOMIC_RELEASE);
     p->r = in->fds[it->fd];
     in->fds[it->fd] = -1;
     return port_add_receive(mport_ref(p), name);
@@ -622,7 +622,7 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
         ssize_t n = 0;
         int rc;
 
-        if (in->port->moving || in->port->r < 0)
+        if (__atomic_load_n(&in->port->moving, __ATOMIC_ACQUIRE) || in->port->r < 0)
             return MACH_RCV_PORT_DIED;
         if (option & MACH_RCV_LARGE) {
             n = peek_large(in, option, room, flags);

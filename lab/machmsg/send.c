@@ -544,7 +544,7 @@ static mach_msg_return_t prepare_receive_rights(struct outgoing *o)
 
         if (h->take != TAKE_RECEIVE)
             continue;
-        h->port->moving = true;
+        __atomic_store_n(&h->port->moving, true, __ATOMIC_RELEASE);
         port_quiesce(h->port);
         h->locked = true;
         space_lock();
@@ -705,7 +705,7 @@ static void consume(struct held *h)
         close(h->port->r);
         h->port->r = -1;
         h->port->nonce = 0;
-        h->port->moving = false;
+        __atomic_store_n(&h->port->moving, false, __ATOMIC_RELEASE);
         pthread_mutex_unlock(&h->port->rcv_lock);
         h->locked = false;
         if (e && e->port == h->port) {
@@ -784,7 +784,7 @@ static void let_go(struct held *h, bool sent)
     if (!h->port)
         return;
     if (h->locked) {
-        h->port->moving = false;
+        __atomic_store_n(&h->port->moving, false, __ATOMIC_RELEASE);
         pthread_mutex_unlock(&h->port->rcv_lock);
     }
     if (h->made && !sent) {

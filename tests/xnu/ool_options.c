@@ -65,7 +65,7 @@ int main(int argc, char **argv)
             message_t message;
             mach_msg_trailer_t trailer;
         } in;
-        vm_region_submap_info_data_64_t info;
+        vm_region_submap_info_data_64_t info = {0};
         mach_msg_type_number_t count = VM_REGION_SUBMAP_INFO_COUNT_64;
         mach_vm_address_t start;
         mach_vm_size_t size = 0;

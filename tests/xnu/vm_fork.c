@@ -18,7 +18,7 @@ static const char *const modes[] = {"?",
 
 static void show(const char *step, mach_vm_address_t address)
 {
-    vm_region_submap_info_data_64_t info;
+    vm_region_submap_info_data_64_t info = {0};
     mach_msg_type_number_t count = VM_REGION_SUBMAP_INFO_COUNT_64;
     mach_vm_address_t start = address;
     mach_vm_size_t size = 0;

@@ -53,6 +53,8 @@ int main(int argc, char **argv)
     }
     if (rc == 0)
         rc = nameserver_run(&opt, opt.foreground ? say_ready : NULL);
+    if (rc == -EALREADY && !opt.foreground)
+        return 0; /* started by two programs at once: one is enough */
     if (rc) {
         fprintf(stderr, "cowlab-nameserver: cannot serve at '%s': %s\n", rc ? opt.socket : "",
                 rc == -EALREADY ? "another server is there" : strerror(-rc));
