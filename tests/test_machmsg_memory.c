@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <mach/vm_map.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define PAGE vm_page_size
@@ -463,6 +464,88 @@ static void test_machmsg_memory__wired_memory_is_copied(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+static bool under_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    return preload && strstr(preload, "vgpreload");
+}
+
+/* Lowers a limit for a moment. */
+static struct rlimit lower(int which, rlim_t to)
+{
+    struct rlimit old, low;
+
+    assert_int_equal(getrlimit(which, &old), 0);
+    low = old;
+    low.rlim_cur = to;
+    assert_int_equal(setrlimit(which, &low), 0);
+    return old;
+}
+
+/* Without descriptors there are no objects: memory is plain, and sending it says what is short. */
+static void test_machmsg_memory__no_descriptors(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    vm_address_t at = 0;
+    mach_port_t p;
+    union message m;
+    struct rlimit old;
+    kern_return_t kr;
+    mach_msg_return_t mr;
+
+    (void)state;
+    if (under_valgrind())
+        skip(); /* it has descriptors of its own */
+    p = new_port();
+    old = lower(RLIMIT_NOFILE, 3);
+    kr = vm_allocate(SELF, &at, size, VM_FLAGS_ANYWHERE);
+    *(char *)at = 'D';
+    m = ool_message(p, (void *)at, (mach_msg_size_t)size, 1, true);
+    mr = send_message(&m);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    ok(kr);
+    assert_kr(mr, MACH_MSG_VM_KERNEL);
+    assert_int_equal(*(char *)at, 'D');
+    ok(send_message(&m)); /* nothing was lost by it */
+    ok(receive(&m, p));
+    assert_int_equal(*(char *)m.ool.d.address, 'D');
+    assert_false(is_mapped((void *)at));
+    release(&m.ool.d);
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* No room for what arrives: the message comes without it, and says so. */
+static void test_machmsg_memory__no_address_space(void **state)
+{
+    const vm_size_t size = 4096 * PAGE;
+    unsigned char *at;
+    mach_port_t p;
+    union message m;
+    struct rlimit old;
+    mach_msg_return_t mr;
+
+    (void)state;
+    if (under_valgrind())
+        skip(); /* it needs address space of its own */
+    at = allocate(size, 0);
+    p = new_port();
+    m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+    ok(send_message(&m));
+    old = lower(RLIMIT_AS, 1 << 20);
+    mr = receive(&m, p);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_kr(mr, MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE);
+    assert_null(m.ool.d.address);
+    assert_int_equal(m.ool.d.size, 0);
+    m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    release(&m.ool.d);
+    ok(mach_port_destroy(SELF, p));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
 /* --- vm_* --- */
 
 static void test_machmsg_memory__allocate_flags(void **state)
@@ -781,6 +864,8 @@ int main(void)
         memory_tested(test_machmsg_memory__failed_send_keeps_it),
         memory_tested(test_machmsg_memory__object_that_cannot_be_sealed),
         memory_tested(test_machmsg_memory__wired_memory_is_copied),
+        memory_tested(test_machmsg_memory__no_descriptors),
+        memory_tested(test_machmsg_memory__no_address_space),
         memory_tested(test_machmsg_memory__allocate_flags),
         memory_tested(test_machmsg_memory__map),
         memory_tested(test_machmsg_memory__read_write_copy),
