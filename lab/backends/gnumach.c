@@ -13,6 +13,7 @@
 #include "lab/gnumach/host/machine.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
+#include "lab/host_memory.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -62,24 +63,11 @@ static uint64_t memory_for(uint64_t peak_pages)
     return BASE_MIB + peak_pages * 5 / 4 / (1024 * 1024 / GUEST_PAGE_SIZE);
 }
 
-static uint64_t available_mib(void)
-{
-    FILE *f = fopen("/proc/meminfo", "re");
-    char line[256];
-    uint64_t kb = 0;
-
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %" SCNu64, &kb) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return kb / 1024;
-}
-
 static int gnumach_check(const struct plan *plan, struct err *e)
 {
     struct machine_parts parts;
-    uint64_t need = memory_for(plan->peak_pages), have = available_mib();
+    uint64_t need = memory_for(plan->peak_pages);
+    struct value have = host_memory_kb();
     int rc;
 
     if (plan->why_not)
@@ -87,11 +75,11 @@ static int gnumach_check(const struct plan *plan, struct err *e)
     rc = blob_check(plan, e);
     if (rc == 0)
         rc = machine_find(&parts, e);
-    if (rc == 0 && have && need > have)
+    if (rc == 0 && value_is_known(have) && need > (uint64_t)have.n / 1024)
         rc = err_set(e, ENOTSUP,
                      "'%s' on gnumach needs %" PRIu64 " MiB of free memory for the machine: "
                      "there are %" PRIu64,
-                     plan->name, need, have);
+                     plan->name, need, (uint64_t)have.n / 1024);
     return rc;
 }
 

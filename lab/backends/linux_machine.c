@@ -1,7 +1,7 @@
 #include "lab/backends/linux_machine.h"
 
+#include "lab/host_memory.h"
 #include "lab/version.h"
-#include "probes/system.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -45,33 +45,12 @@ static int check_capabilities(const struct plan *plan, struct err *e)
     return rc;
 }
 
-/* What a run may take, in KiB: the machine's MemAvailable, or what the lab's own memory cgroup has
- * left if that is less. */
-static struct value memory_for_a_run(void)
-{
-    struct value machine[TQ__COUNT], group[TQ__COUNT], left;
-    struct slurp buffer = {0};
-    struct probe_cost cost = {0};
-    char parent[4096];
-    struct err why;
-    bool grouped = system_cgroup_parent(parent, sizeof parent, &why) > 0;
-
-    system_read_meminfo(machine, &buffer, &cost);
-    if (grouped && system_read_cgroup(parent, machine_caps()->page_size, group, &buffer, &cost)) {
-        left = value_sub(group[TQ_CGROUP_LIMIT], group[TQ_SYSTEM]);
-        if (value_is_known(left) && left.n < machine[TQ_MEM_AVAILABLE].n)
-            machine[TQ_MEM_AVAILABLE] = left;
-    }
-    slurp_release(&buffer);
-    return machine[TQ_MEM_AVAILABLE];
-}
-
 /* The memory that the regions can take at once, and a sixteenth on top for page tables and us. */
 static int check_memory(const struct plan *plan, struct err *e)
 {
     uint64_t page_kb = machine_caps()->page_size / 1024;
     uint64_t needed_mib = (plan->peak_pages + plan->peak_pages / 16) / (1024 / page_kb);
-    struct value available = memory_for_a_run();
+    struct value available = host_memory_kb();
 
     if (!value_is_known(available) || needed_mib <= (uint64_t)available.n / 1024)
         return 0;

@@ -110,5 +110,18 @@ interrupt() {
     nothing_left
 }
 ok "an interrupt ends it at once, exit 130" interrupt
+# What limits the lab limits the machine that it starts: without this check QEMU would be killed.
+group=$(awk -F: '$2 == "memory" { print "/sys/fs/cgroup/memory" $3 "/cowlab-test" }' /proc/self/cgroup)
+limited() {
+    echo 200M >"$group/memory.limit_in_bytes" || return 1
+    # shellcheck disable=SC2016 # for the inner shell
+    sh -c 'echo $$ >"$1/cgroup.procs"; exec cowlab run ool-large --backend gnumach --db "$2"' sh "$group" "$db"
+}
+if [ -n "$group" ] && mkdir "$group" 2>/dev/null; then
+    ok "a machine larger than the lab's own limit is refused, exit 3" exits 3 limited
+    rmdir "$group"
+else
+    skip "a machine larger than the lab's own limit is refused" cgroup
+fi
 ok "what Mach has no word for is said before it starts, exit 3" exits 3 run fork-thp
 finish
