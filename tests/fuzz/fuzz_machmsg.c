@@ -56,6 +56,20 @@ static int descriptors(void)
     return n;
 }
 
+static void say_descriptors(int before)
+{
+    fprintf(stderr, "%d descriptors before, %d now:\n", before, descriptors());
+    for (int fd = 0; fd < 100; fd++) {
+        char path[32], to[100];
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        n = readlink(path, to, sizeof to);
+        if (n > 0)
+            fprintf(stderr, "  %d -> %.*s\n", fd, (int)n, to);
+    }
+}
+
 static void decode_alone(const uint8_t *data, size_t size)
 {
     struct wire_head head;
