@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,18 @@ static int64_t order(struct puppet *p, enum op op, uint64_t a, uint64_t b, uint6
     return answer.result;
 }
 
+void puppet_one_cpu(void)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t set;
+
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
 bool puppet_start(struct puppet *p)
 {
     char exe[4096] = ""; /* by name: under valgrind the link itself leads to valgrind */
@@ -247,6 +260,7 @@ bool puppet_start(struct puppet *p)
         return false;
     p->pid = fork();
     if (p->pid == 0) {
+        puppet_one_cpu();
         if (pair[1] != CONTROL_FD)
             dup2(pair[1], CONTROL_FD);
         else

@@ -30,6 +30,11 @@ struct puppet {
 void puppet_main(int argc, char **argv);
 
 bool puppet_start(struct puppet *p);
+/* Keeps the calling process, and what it forks, on the CPU where it is (puppet_start does it for
+ * puppets): a page that waits in another CPU's LRU batch is copied where it could be reused, see
+ * pin_to_one_cpu in lab/backends/linux_actor.c. Puppets of one test may be on different CPUs; those
+ * that share memory descend from one. */
+void puppet_one_cpu(void);
 bool puppet_fork(struct puppet *parent, struct puppet *child);
 void puppet_end(struct puppet *p);
 /* Exits by itself; the puppet that forked it reaps. */

@@ -2,6 +2,7 @@
 #include "tests/machmsg_fixture.h"
 
 #include "lab/machmsg/nameserver.h"
+#include "tests/support_skip.h"
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -239,7 +240,7 @@ static void test_machmsg_bootstrap__named_program_is_started(void **state)
     (void)state;
     snprintf(program, sizeof program, "%s/cowlab-nameserver", build ? build : "build/release");
     if (access(program, X_OK)) {
-        skip();
+        skip_needs("the program cowlab-nameserver");
         return;
     }
     setenv("COWLAB_NAMESERVER", program, 1);
@@ -298,7 +299,7 @@ static void test_machmsg_bootstrap__another_user(void **state)
 
     (void)state;
     if (geteuid() != 0)
-        skip(); /* needs root to become another user */
+        skip_needs("root, to become another user");
     p = new_port_with_sends(1);
     ok(bootstrap_register(bootstrap_port, "org.example.g", p));
     assert_int_equal(chmod(dir, 0777) | chmod(path, 0777), 0);

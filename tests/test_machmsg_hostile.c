@@ -5,6 +5,7 @@
 
 #include "lab/machmsg/port.h"
 #include "lab/machmsg/wire.h"
+#include "tests/support_skip.h"
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -491,7 +492,7 @@ static void test_machmsg_hostile__full_descriptor_table(void **state)
 
     (void)state;
     if (preload && strstr(preload, "vgpreload"))
-        skip(); /* valgrind does not let the kernel see the limit */
+        skip_needs("the kernel to see the limit, which valgrind hides");
     p = new_port();
     a = new_port();
     m = port_message(p, a, MACH_MSG_TYPE_MAKE_SEND);

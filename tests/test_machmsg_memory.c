@@ -3,6 +3,7 @@
 #include "tests/machmsg_fixture.h"
 
 #include "lab/machmsg/trace.h"
+#include "tests/support_skip.h"
 #include <fcntl.h>
 #include <mach/vm_map.h>
 #include <sys/mman.h>
@@ -150,7 +151,7 @@ static void test_machmsg_memory__what_was_done_and_why(void **state)
 
     (void)state;
     if (PAGE != 4096) {
-        skip(); /* the sizes stand on both sides of 32 KiB for small pages only */
+        skip_needs("pages of 4 KiB: the sizes stand on both sides of 32 KiB");
         return;
     }
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -427,7 +428,7 @@ static void test_machmsg_memory__object_that_cannot_be_sealed(void **state)
     fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         ok(vm_deallocate(SELF, (vm_address_t)at, size));
-        skip(); /* needs CAP_CHECKPOINT_RESTORE */
+        skip_needs("CAP_CHECKPOINT_RESTORE");
         return;
     }
     other = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -453,7 +454,7 @@ static void test_machmsg_memory__wired_memory_is_copied(void **state)
     /* Not mlock(): the address sanitizer makes that do nothing. */
     if (syscall(SYS_mlock, at, PAGE)) {
         ok(vm_deallocate(SELF, (vm_address_t)at, size));
-        skip(); /* RLIMIT_MEMLOCK */
+        skip_needs("a higher RLIMIT_MEMLOCK");
         return;
     }
     d = transfer(at, (mach_msg_size_t)size, 1, false);

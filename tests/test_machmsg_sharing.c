@@ -2,6 +2,7 @@
  * both have read; after one has written k pages exactly k differ; the other's bytes are unchanged.
  * A layer that copied would show no frame in common. Needs frames (root). */
 #include "tests/machmsg_fixture.h"
+#include "tests/support_skip.h"
 
 #include <fcntl.h>
 #include <mach/vm_map.h>
@@ -143,7 +144,7 @@ static void test_machmsg_sharing__frames_are_the_same_until_written(void **state
 
     (void)state;
     if (!frames_are_told())
-        skip();
+        skip_needs("frames");
     at = filled(0);
     pid = transfer_to_child(at, &there);
     assert_int_equal(in_common(pid, (void *)there, at), 0); /* nobody has looked yet */
@@ -169,7 +170,7 @@ static void test_machmsg_sharing__purgeable_memory_has_no_frame_in_common(void *
 
     (void)state;
     if (!frames_are_told())
-        skip();
+        skip_needs("frames");
     at = filled(VM_FLAGS_PURGABLE);
     pid = transfer_to_child(at, &there);
     read_all(at);

@@ -1,6 +1,7 @@
 /* The observer on real processes. Each comment says what a broken kernel, or a broken probe, would
  * show instead. */
 #include "tests/support_looks.h"
+#include "tests/support_skip.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -955,7 +956,7 @@ static void test_observer__inference_in_large_regions(void **state)
     begin(&s);
     if (s.page > 4096 || sysconf(_SC_AVPHYS_PAGES) < 4 * (long)pages) {
         stage_end(&s);
-        skip();
+        skip_needs("small pages and more free memory");
     }
     stage_map(&s, PUPPET_ANONYMOUS, pages);
     stage_write(&s, 0, pages);

@@ -145,7 +145,7 @@ static void test_queries__each_runs_in_the_sqlite3_shell(void **state)
     struct fixture *f = *state;
 
     if (system("command -v sqlite3 >/dev/null 2>&1") != 0) {
-        print_message("needs the sqlite3 shell\n");
+        print_message("# needs the sqlite3 shell\n");
         skip();
     }
     for (const struct embedded_text *t = embedded_sql; t->path; t++) {

@@ -1,5 +1,7 @@
 /* The sampler on real forks: what is shared, copied, lost; what no frames leave. */
 #include "probes/sampler.h"
+#include "tests/support_puppet.h"
+#include "tests/support_skip.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -53,6 +55,7 @@ static int set_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     *state = f;
+    puppet_one_cpu();
     page_size = sysconf(_SC_PAGESIZE);
     f->memory = mmap(NULL, (size_t)(PAGES * page_size), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -123,7 +126,7 @@ static void test_sampler__a_fork_shares_and_writes_copy(void **state)
     int64_t before;
 
     if (!frames())
-        skip();
+        skip_needs("frames");
     start(f, false);
     take(f);
     r = region_of(f, 1);
@@ -150,7 +153,7 @@ static void test_sampler__debt_is_seen_though_pages_were_trusted(void **state)
     pid_t second;
 
     if (!frames() || !caps.have[CAP_DEBT])
-        skip();
+        skip_needs("frames and debt");
     start(f, false);
     tell(f, PAGES); /* the child has all for itself */
     take(f);
@@ -181,7 +184,7 @@ static void test_sampler__bins_tell_where(void **state)
     uint64_t first;
 
     if (!frames())
-        skip();
+        skip_needs("frames");
     start(f, false);
     tell(f, PAGES / 2);
     take(f);
@@ -201,7 +204,7 @@ static void test_sampler__common_frames_are_those_of_both(void **state)
     int64_t before;
 
     if (!frames())
-        skip();
+        skip_needs("frames");
     start(f, false);
     take(f);
     before = sampler_common(f->s, 0, 1).n;
