@@ -83,6 +83,7 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
 {
     struct pollfd in = {STDIN_FILENO, POLLIN, 0};
     char byte = 0;
+    ssize_t n;
 
     fprintf(r->opt->log, "step %d of %zu (%s): Enter to go on, Ctrl-C to stop ", s->number,
             r->plan->nsteps, word_text(phases, s->phase));
@@ -90,7 +91,10 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
     while (byte != '\n') {
         if (*r->opt->stop)
             return err_set(e, EINTR, "interrupted");
-        if (poll(&in, 1, 200) > 0 && read(STDIN_FILENO, &byte, 1) == 0)
+        if (poll(&in, 1, 200) <= 0)
+            continue;
+        n = read(STDIN_FILENO, &byte, 1);
+        if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
             return err_set(e, EINTR, "standard input ended while waiting for Enter");
     }
     return 0;

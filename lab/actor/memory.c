@@ -352,6 +352,8 @@ int actor_inherit(struct actor *a)
     if (a->in.inherit == INH_COPY && is_shared_kind(a->in.kind))
         return actor_fail(a, EINVAL, "Linux cannot copy shared memory over a fork");
     cost_begin(&m);
+    if (a->in.inherit == INH_COPY) /* only anonymous memory could have been wiped: EINVAL else */
+        (void)!madvise(region(a), a->in.len, MADV_KEEPONFORK);
     return finish(a, &m, madvise(region(a), a->in.len, advice[a->in.inherit]),
                   "cannot set what a fork does with the region");
 }

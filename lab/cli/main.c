@@ -4,6 +4,7 @@
 #include "lab/version.h"
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +118,18 @@ static int usage(FILE *out)
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 
+/* Standard streams that the caller closed would be taken by the next descriptors that are opened,
+ * and what is printed would go into those. Opened the wrong way round, so that using them fails. */
+static void hold_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     argp_err_exit_status = EXIT_USAGE;
     if (argc < 2)
         return usage(stderr);
