@@ -31,7 +31,8 @@ struct pending {
     enum part_kind kind;
     int slot; /* or -1 */
     bool physical, deallocate;
-    uint64_t size; /* bytes or rights */
+    uint64_t size;   /* bytes or rights */
+    int disposition; /* of rights: MACH_MSG_TYPE_* */
     struct guest_frames frames;
     uint64_t object; /* of its first piece; 0 none */
 };

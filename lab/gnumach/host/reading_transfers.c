@@ -57,6 +57,7 @@ static struct pending pending_of(const struct reading *r, size_t part)
         p.physical = m->physical;
         p.deallocate = m->deallocate;
         p.size = m->kind == PART_PORT ? 1 : m->count;
+        p.disposition = m->disposition;
     }
     return p;
 }
@@ -182,12 +183,23 @@ static int say_why(struct store_transfer *t, const struct pending *p, const stru
     return 0;
 }
 
-static int say_done(struct store_transfer *t, const struct pending *p, const struct comparison *c,
-                    struct err *e)
+/* A right: what its disposition did. */
+static const char *right_done(int disposition)
 {
-    if (p->kind != PART_OOL || p->size == 0 || c->unsure)
-        return 0;
-    return set(&t->done, c->different ? "copied" : p->deallocate ? "moved" : "shared", e);
+    enum { MAKE_SEND_ONCE = 21, MAKE_SEND = 20, COPY_SEND = 19 }; /* MACH_MSG_TYPE_* */
+
+    return disposition == MAKE_SEND_ONCE || disposition == MAKE_SEND ? "made"
+           : disposition == COPY_SEND                                ? "copied"
+                                                                     : "moved";
+}
+
+static const char *done_word(const struct pending *p, const struct comparison *c)
+{
+    if (p->kind != PART_OOL)
+        return p->size ? right_done(p->disposition) : "null";
+    if (p->size == 0)
+        return "null";
+    return c->unsure ? NULL : c->different ? "copied" : p->deallocate ? "moved" : "shared";
 }
 
 static int add_transfer(struct reading *r, struct step_result *out, const struct pending *p,
@@ -218,7 +230,7 @@ static int add_transfer(struct reading *r, struct step_result *out, const struct
                   : p->physical        ? "physical"
                                        : "virtual",
                   e)) < 0 ||
-        (rc = say_done(t, p, c, e)) < 0)
+        (rc = set(&t->done, done_word(p, c), e)) < 0)
         return rc;
     return say_why(t, p, c, e);
 }
@@ -299,9 +311,16 @@ static int tell_received(struct reading *r, struct step_result *out, int descrip
             c = compare(now, 0, &p->frames, p->frames.count);
     }
     rc = add_transfer(r, out, p, descriptor, &c, e);
-    if (rc == 0) /* what the descriptor says on arrival, not what was asked */
-        out->transfers[out->ntransfers - 1].deallocate =
-            d->kind == GUEST_PART_PORT ? -1 : (int)d->deallocate;
+    if (rc == 0) { /* what the descriptor says on arrival, not what was asked */
+        struct store_transfer *t = &out->transfers[out->ntransfers - 1];
+
+        t->deallocate = d->kind == GUEST_PART_PORT ? -1 : (int)d->deallocate;
+        t->size = (int64_t)(d->kind == GUEST_PART_OOL ? d->bytes : d->count);
+        if (d->kind != GUEST_PART_OOL && t->size > 0) {
+            free(t->done);
+            rc = set(&t->done, "right", e);
+        }
+    }
     drop_pending(r, at);
     return rc;
 }
