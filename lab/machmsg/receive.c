@@ -19,6 +19,8 @@
 /* The received header goes before the body and the trailer behind it, in the same buffer. */
 #define HEADROOM 64u
 #define TAILROOM 64u
+_Static_assert(HEADROOM == sizeof(struct wire_head),
+               "a packet is read to where its payload belongs");
 _Static_assert(HEADROOM >= sizeof(mach_msg_header_t), "room");
 _Static_assert(TAILROOM >= sizeof(mach_msg_max_trailer_t) + 4, "room");
 
@@ -80,10 +82,10 @@ static ssize_t read_packet(struct incoming *in, int flags)
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * WIRE_PACKET_FDS) + CMSG_SPACE(sizeof(struct ucred))];
     } control;
-    unsigned char head[sizeof(struct wire_head)];
-    struct iovec iov[2] = {{head, sizeof head}, {in->port->buf + HEADROOM, WIRE_INLINE_MAX + 8}};
-    struct msghdr mh = {.msg_iov = iov,
-                        .msg_iovlen = 2,
+    /* The head just before where the payload begins: the received header will stand there. */
+    struct iovec iov = {in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
                         .msg_control = control.bytes,
                         .msg_controllen = sizeof control.bytes};
     ssize_t n = recvmsg(in->port->r, &mh, flags | MSG_CMSG_CLOEXEC);
@@ -95,7 +97,7 @@ static ssize_t read_packet(struct incoming *in, int flags)
     /* The kernel says with every packet who sent it; only the end of the port says nothing. */
     if (n == 0)
         return any ? -EBADMSG : 0;
-    if (wire_decode_head(head, (size_t)n, &in->m.head) || (mh.msg_flags & MSG_TRUNC))
+    if (wire_decode_head(in->port->buf, (size_t)n, &in->m.head) || (mh.msg_flags & MSG_TRUNC))
         return -EBADMSG;
     return mh.msg_flags & MSG_CTRUNC ? -EOVERFLOW : n;
 }
@@ -103,8 +105,11 @@ static ssize_t read_packet(struct incoming *in, int flags)
 /* Queue slots go back to the senders; those that do not fit now go with a later one. */
 static void return_slot(struct mport *p)
 {
-    uint32_t owed = __atomic_add_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
+    uint32_t owed = __atomic_load_n(&p->owed, __ATOMIC_ACQUIRE);
 
+    if (owed == 0 && send(p->r, "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+        return;
+    owed = __atomic_add_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
     for (; owed > 0 && send(p->r, "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1; owed--)
         __atomic_sub_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
 }

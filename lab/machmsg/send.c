@@ -472,7 +472,6 @@ static mach_msg_return_t take_slot(struct outgoing *o, mach_msg_option_t option,
     struct mport *p = o->dest.port;
     mach_msg_return_t mr = MACH_MSG_SUCCESS;
     bool checked = false;
-    char slot;
 
     if (o->dest_nonce)
         return MACH_MSG_SUCCESS; /* a send-once right has its place */
@@ -486,8 +485,8 @@ static mach_msg_return_t take_slot(struct outgoing *o, mach_msg_option_t option,
                 o->token = true;
                 return MACH_MSG_SUCCESS;
             }
-        n = recv(p->s, &slot, 1, MSG_DONTWAIT);
-        if (n == 1) {
+        n = recv(p->s, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+        if (n > 0) {
             o->token = true;
             return MACH_MSG_SUCCESS;
         }

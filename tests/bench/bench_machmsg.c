@@ -6,13 +6,15 @@
  *                                     Methods that copy do so into fresh memory, as a message that
  *                                     is to be kept needs it; with kept, into a buffer that has
  *                                     been in use
- *   bench_machmsg trip METHOD COUNT   round trips of a small message: prints ns for each
+ *   bench_machmsg trip METHOD COUNT [CPU CPU]
+ *                                     round trips of a small message: prints ns for each
  * Times are CLOCK_MONOTONIC, which all processes share. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -493,6 +495,19 @@ static void trip_bare(int fd, bool first, long count)
     }
 }
 
+static int cpus[2] = {-1, -1};
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    if (cpu >= 0)
+        CPU_SET(cpu, &set);
+    if (cpu >= 0 && sched_setaffinity(0, sizeof set, &set))
+        die("sched_setaffinity");
+}
+
 static int trip(const char *name, long count)
 {
     const bool bare = strcmp(name, "bare") == 0, once = strcmp(name, "reply") == 0;
@@ -507,6 +522,7 @@ static int trip(const char *name, long count)
         layer_prepare();
     own = s.port;
     pid = fork();
+    pin(cpus[pid == 0]);
     if (pid == 0) {
         if (!bare) {
             task_get_special_port(mach_task_self(), TASK_BOOTSTRAP_PORT, &to);
@@ -538,7 +554,10 @@ int main(int argc, char **argv)
     kept = argc == 5 && strcmp(argv[4], "kept") == 0;
     if ((argc == 4 || kept) && strcmp(argv[1], "copy") == 0)
         return copy(argv[2], strtoull(argv[3], NULL, 0));
-    if (argc == 4 && strcmp(argv[1], "trip") == 0)
+    if (argc == 6)
+        for (int i = 0; i < 2; i++)
+            cpus[i] = (int)strtol(argv[4 + i], NULL, 0);
+    if ((argc == 4 || argc == 6) && strcmp(argv[1], "trip") == 0)
         return trip(argv[2], strtol(argv[3], NULL, 0));
     fprintf(stderr, "usage: bench_machmsg copy METHOD BYTES | trip METHOD COUNT\n");
     return 2;
