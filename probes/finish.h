@@ -32,7 +32,7 @@ struct finish {
     struct watched *w;
     struct memory *m;
     struct obs_region *r;
-    const struct map_entry *entry; /* holds the region's start, or NULL */
+    const struct map_entry *entry; /* the first that has a part of it, or NULL */
     struct seen_object *object;    /* behind that entry, or NULL */
     bool infer_counts, infer_debt;
     bool pss_says_two; /* no shared page of the entry can be mapped by more than two */

@@ -351,6 +351,7 @@ static int fill_objects(struct finish *f)
                       s->states[PS_ANON_UNKNOWN];
     const struct seen_object *seen = f->object;
     struct obs_object *object;
+    uint64_t start;
 
     if (copies) {
         if (!f->m->number)
@@ -378,8 +379,9 @@ static int fill_objects(struct finish *f)
         seen->why == WHY_KNOWN ? value_known((int64_t)seen->npages) : value_unknown(seen->why);
     object->resident = seen->why_resident == WHY_KNOWN ? value_known((int64_t)seen->resident)
                                                        : value_unknown(seen->why_resident);
-    object->offset = value_known(
-        (int64_t)((f->m->start - f->entry->start + f->entry->offset) / f->o->page_size));
+    start = f->m->start > f->entry->start ? f->m->start : f->entry->start;
+    object->offset =
+        value_known((int64_t)((start - f->entry->start + f->entry->offset) / f->o->page_size));
     return layer_runs(f, f->r->nobjects - 1, false);
 }
 
@@ -441,6 +443,15 @@ static struct value region_pss(const struct finish *f)
     return with_inference(f->sums.pss, f->sums.inferred_count);
 }
 
+/* The entry that holds the region's start; where that has been unmapped, the first one behind it
+ * that still is of the region. NULL: nothing of it is mapped. */
+static const struct map_entry *first_entry(const struct watched *w, const struct memory *m)
+{
+    const struct map_entry *entry = maps_find(&w->maps, m->start);
+
+    return entry && entry->start < m->end ? entry : NULL;
+}
+
 int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,
                   struct err *e)
 {
@@ -450,7 +461,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     f.r = observation_add_region(out, m->actor, m->region, m->case_name);
     if (!f.r)
         return err_set(e, ENOMEM, "out of memory");
-    f.entry = maps_holding(&w->maps, m->start);
+    f.entry = first_entry(w, m);
     if (f.entry && f.entry->inode)
         f.object = object_find(o, f.entry->dev, f.entry->inode);
     fill_entry(&f);

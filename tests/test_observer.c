@@ -454,6 +454,27 @@ static void test_observer__unmapped_region_is_empty(void **state)
     stage_end(&s);
 }
 
+/* What is left of a region is what it was: the rest of a shared mapping is no view that copies. */
+static void test_observer__a_region_that_lost_its_start(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    begin(&s);
+    stage_map(&s, PUPPET_MEMFD_SHARED, 10);
+    stage_write(&s, 0, 10);
+    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start, 4 * s.page), 0);
+    stage_look(&s, 0, 0);
+    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
+    must_be(&s, 0, RQ_REF_COUNT, 1);
+    must_be(&s, 0, RQ_ENTRY_PAGES, 6);
+    must_be(&s, 0, RQ_SHARED, 6);
+    must_be(&s, 0, RQ_NONE, 4);
+    assert_int_equal(stage_region(&s, 0)->objects[0].offset.n, 4);
+    checks_must_hold(&s);
+    stage_end(&s);
+}
+
 /* Two names for overlapping memory: each page counts once in the totals. */
 static void test_observer__overlapping_regions(void **state)
 {
@@ -1089,6 +1110,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__split_and_merged_entries),
         cmocka_unit_test(test_observer__moved_region_keeps_its_frames),
         cmocka_unit_test(test_observer__unmapped_region_is_empty),
+        cmocka_unit_test(test_observer__a_region_that_lost_its_start),
         cmocka_unit_test(test_observer__overlapping_regions),
         cmocka_unit_test(test_observer__exec),
         cmocka_unit_test(test_observer__a_vanished_process_is_named),

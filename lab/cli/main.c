@@ -94,9 +94,9 @@ const char *cli_database(const char *given)
 
 bool cli_colour(FILE *out)
 {
-    const char *no = getenv("NO_COLOR");
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-    return isatty(fileno(out)) && !(no && *no);
+    return isatty(fileno(out)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
 static int usage(FILE *out)
