@@ -3,6 +3,7 @@
 #include <mach/vm_map.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 static void test_machmsg_messages__layouts(void **state)
 {
@@ -195,6 +196,38 @@ static void test_machmsg_messages__bad_buffers(void **state)
     assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 0);
     expect_empty(p);
     ok(mach_port_destroy(SELF, p));
+}
+
+static struct {
+    ucontext_t caller, other;
+    mach_msg_header_t *bad;
+    mach_msg_return_t got;
+} context;
+
+static void send_from_context(void)
+{
+    context.got = mach_msg(context.bad, MACH_SEND_MSG, 24, 0, 0, 0, 0);
+}
+
+/* A bad buffer between the stack in use and the thread's own one is as bad as any other. */
+static void test_machmsg_messages__bad_buffer_on_another_stack(void **state)
+{
+    const size_t half = 256 * 1024;
+    unsigned char *room =
+        mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_ptr_not_equal(room, MAP_FAILED);
+    assert_int_equal(mprotect(room + half, half, PROT_NONE), 0);
+    context.bad = (mach_msg_header_t *)(room + half);
+    assert_int_equal(getcontext(&context.other), 0);
+    context.other.uc_stack.ss_sp = room;
+    context.other.uc_stack.ss_size = half;
+    context.other.uc_link = &context.caller;
+    makecontext(&context.other, send_from_context, 0);
+    assert_int_equal(swapcontext(&context.caller, &context.other), 0);
+    assert_kr(context.got, MACH_SEND_INVALID_DATA);
+    munmap(room, 2 * half);
 }
 
 static void test_machmsg_messages__inline_sizes(void **state)
@@ -599,6 +632,7 @@ int main(void)
         leak_tested(test_machmsg_messages__descriptor_errors),
         leak_tested(test_machmsg_messages__bad_memory_on_a_full_queue),
         leak_tested(test_machmsg_messages__bad_buffers),
+        leak_tested(test_machmsg_messages__bad_buffer_on_another_stack),
         leak_tested(test_machmsg_messages__inline_sizes),
         leak_tested(test_machmsg_messages__too_large_to_send),
         leak_tested(test_machmsg_messages__receive_too_large),

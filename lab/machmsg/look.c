@@ -294,11 +294,13 @@ bool mem_wired(uint64_t start, uint64_t end)
     return wired;
 }
 
-/* Memory that is surely there: this thread's live stack, and the program's static data. */
+/* Memory that is surely there: this thread's live stack, and the program's static data. A thread
+ * that runs on another stack than its own (a context, a signal's stack) says nothing of what lies
+ * between the two. */
 static bool surely_mapped(uintptr_t at, size_t n)
 {
     extern char __data_start[] __attribute__((weak)), _end[] __attribute__((weak));
-    static __thread uintptr_t stack_top;
+    static __thread uintptr_t stack_low, stack_top;
     char here;
 
     if (__data_start && at >= (uintptr_t)__data_start && at + n <= (uintptr_t)_end && at + n >= at)
@@ -310,12 +312,15 @@ static bool surely_mapped(uintptr_t at, size_t n)
 
         stack_top = 1;
         if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-            if (pthread_attr_getstack(&attr, &low, &size) == 0)
+            if (pthread_attr_getstack(&attr, &low, &size) == 0) {
+                stack_low = (uintptr_t)low;
                 stack_top = (uintptr_t)low + size;
+            }
             pthread_attr_destroy(&attr);
         }
     }
-    return at >= (uintptr_t)&here && at + n <= stack_top && at + n >= at;
+    return (uintptr_t)&here >= stack_low && at >= (uintptr_t)&here && at + n <= stack_top &&
+           at + n >= at;
 }
 
 int mem_copy_checked(uint64_t to, uint64_t from, uint64_t n)
