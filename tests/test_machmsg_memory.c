@@ -800,6 +800,68 @@ static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
 }
 
+/* What the program did to the memory itself is still so after a fork: other memory in its place,
+ * another protection, a hole. */
+static void test_machmsg_memory__fork_leaves_what_the_program_changed(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    pid_t pid;
+
+    (void)state;
+    memset(at, 'O', size);
+    assert_true(mmap(at + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+    at[4 * PAGE] = 'N';
+    assert_int_equal(mprotect(at + 8 * PAGE, PAGE, PROT_READ), 0);
+    assert_int_equal(munmap(at + 12 * PAGE, PAGE), 0);
+    pid = fork();
+    if (pid == 0) {
+        child_check(at[4 * PAGE] == 'N' && at[0] == 'O' && at[31 * PAGE] == 'O');
+        child_check(!is_mapped(at + 12 * PAGE));
+        at[20 * PAGE] = 'C';
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_int_equal(at[4 * PAGE], 'N');
+    assert_int_equal(at[20 * PAGE], 'O');
+    assert_int_equal(at[8 * PAGE], 'O');
+    assert_kr(vm_write(SELF, (vm_address_t)at + 8 * PAGE, (vm_offset_t)at, 1),
+              KERN_PROTECTION_FAILURE);
+    assert_false(is_mapped(at + 12 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* After a fork parent and child have views of one object; both can send it on without a copy. */
+static void test_machmsg_memory__sent_by_parent_and_child(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+    pid_t pid;
+
+    (void)state;
+    fill(at, size, 4);
+    for (int round = 0; round < 2; round++) {
+        pid = fork();
+        if (pid == 0) {
+            mach_port_t p = mach_reply_port();
+            union message m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+
+            child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+            child_check(strcmp(seen.sent.done, "shared") == 0);
+            child_check(memcmp(m.ool.d.address, at, size) == 0);
+            _exit(0);
+        }
+        expect_child_ok(pid);
+        d = transfer(at, (mach_msg_size_t)size, 1, false);
+        assert_string_equal(seen.sent.done, "shared");
+        assert_memory_equal(d.address, at, size);
+        release(&d);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
 /* Memory shared with a forked task can change after a send: it must not be sent by sharing. */
 static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
 {
@@ -876,6 +938,8 @@ int main(void)
         memory_tested(test_machmsg_memory__inheritance_changes),
         memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
+        memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
+        memory_tested(test_machmsg_memory__sent_by_parent_and_child),
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);

@@ -237,8 +237,12 @@ void object_unref(struct object *o)
 
 int object_seal(struct object *o)
 {
-    if (!o->sealed &&
-        fcntl(o->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+    const int all = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+    /* A forked task that has the same object may have sealed it already. */
+    if (!o->sealed && fcntl(o->fd, F_ADD_SEALS, all) &&
+        (errno != EPERM || fcntl(o->fd, F_GET_SEALS) < 0 ||
+         (fcntl(o->fd, F_GET_SEALS) & all) != all))
         return -errno;
     o->sealed = true;
     return 0;
@@ -363,6 +367,29 @@ int mem_from_prot(const struct mapping *m)
            (m->executable ? VM_PROT_EXECUTE : 0);
 }
 
+/* Puts private views of o, from offset on, where the range still maps its object shared, each part
+ * with the protection that it has. What the program has put there since is not touched. 0 or a
+ * negative errno. */
+static int make_private(const struct range *r, const struct object *o, uint64_t offset)
+{
+    for (uint64_t at = r->start, to; at < r->end; at = to) {
+        struct mapping m;
+
+        if (mem_query(at, &m) || m.start >= r->end)
+            return 0;
+        to = m.end < r->end ? m.end : r->end;
+        if (at < m.start)
+            at = m.start;
+        if (m.inode != r->object->ino || !m.shared ||
+            m.offset + (at - m.start) != r->offset + (at - r->start))
+            continue;
+        if (mmap((void *)at, to - at, mem_to_prot(mem_from_prot(&m)), MAP_PRIVATE | MAP_FIXED,
+                 o->fd, (off_t)(offset + (at - r->start))) == MAP_FAILED)
+            return -errno;
+    }
+    return 0;
+}
+
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
  * child then copy what they write, and the object stays as it was at the fork. Where an earlier
  * fork's child shares the object the parent goes on sharing it, and the new child gets a copy. */
@@ -378,9 +405,7 @@ void mem_fork_prepare(void)
             r->object->kin = true;
         else if (r->inherit == VM_INHERIT_COPY && r->object->kin)
             (void)!object_snapshot(&r->snapshot, r);
-        else if (r->inherit == VM_INHERIT_COPY &&
-                 mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot),
-                      MAP_PRIVATE | MAP_FIXED, r->object->fd, (off_t)r->offset) != MAP_FAILED)
+        else if (r->inherit == VM_INHERIT_COPY && make_private(r, r->object, r->offset) == 0)
             r->kind = MEM_PRIVATE;
     }
 }
@@ -402,8 +427,7 @@ static void leave_kin(struct range *r)
     struct object *o = r->snapshot ? r->snapshot : r->object;
     const uint64_t offset = r->snapshot ? 0 : r->offset;
 
-    if (mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot), MAP_PRIVATE | MAP_FIXED,
-             o->fd, (off_t)offset) == MAP_FAILED)
+    if (make_private(r, o, offset))
         return;
     if (r->snapshot)
         object_unref(r->object);
