@@ -22,6 +22,7 @@
 
 #define DEADLINE_MS 20000
 #define DEADLINE_US_PER_PAGE 100 /* on top, for what an action touches */
+#define SETTLE_MS 100            /* for an actor to wait again after its answer */
 #define SLICE_MS 100             /* between two looks at the stop flag */
 #define WATCHED 3                /* descriptors that every wait watches, before the actors' */
 
@@ -436,6 +437,21 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
     return rc;
 }
 
+/* An actor that has answered still has some instructions to go until it waits for the next request:
+ * a page that they bring in must not arrive in the middle of a look. State R is running, D a page
+ * fault that waits. */
+static void let_settle(const struct actor_process *a)
+{
+    const struct timespec pause = {0, 20000};
+    int64_t until = now_ms() + SETTLE_MS;
+    char state = process_state(a->pid);
+
+    while ((state == 'R' || state == 'D') && now_ms() < until) {
+        nanosleep(&pause, NULL);
+        state = process_state(a->pid);
+    }
+}
+
 int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
                uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e)
 {
@@ -452,6 +468,8 @@ int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, in
             close(ignored.fd[i]);
     if (rc == 0 && out->error)
         rc = err_sys(e, out->error, "actor '%s': %s", g->actors[index].name, out->message);
+    if (rc == 0)
+        let_settle(&g->actors[index]);
     return rc;
 }
 
@@ -463,6 +481,8 @@ static int await_hello(struct actor_group *g, size_t index, struct err *e)
 
     if (rc == 0 && hello.op != ACTOR_HELLO)
         rc = err_set(e, EPROTO, "actor '%s' did not say hello", g->actors[index].name);
+    if (rc == 0)
+        let_settle(&g->actors[index]);
     return rc;
 }
 

@@ -57,7 +57,8 @@ struct reply_fds {
 };
 
 /* Sends rq (magic and seq are filled in) with pass_fd (-1 none) and waits for the answer. pages:
- * how many the action touches, for the deadline. An error the actor reports comes back as its
+ * how many the action touches, for the deadline. Returns when the actor waits for the next request,
+ * so that a look finds it still. An error the actor reports comes back as its
  * negative errno with its message. */
 int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
                uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e);
