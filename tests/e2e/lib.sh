@@ -7,6 +7,8 @@ case $BUILD in /*) ;; *) BUILD=$TOP/$BUILD ;; esac
 TMP=$(mktemp -d /tmp/cowlab-e2e-XXXXXX)
 chmod 755 "$TMP"
 trap 'rm -rf "$TMP"' EXIT
+# A deadline that ends the script must still run what the script set up for its end.
+trap 'exit 143' TERM INT HUP
 test_count=0 test_failed=0
 export NO_COLOR=1
 unset COWLAB_DB

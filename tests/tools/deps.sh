@@ -6,7 +6,7 @@ set -eu
 
 build="gcc make libsqlite3-dev libcjson-dev sqlite3 qemu-system-x86"
 tests="libcmocka-dev shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-jq strace redis-server postgresql python3 python3-jsonschema util-linux procps"
+jq strace redis-server postgresql python3 python3-jsonschema util-linux procps man-db"
 fedora_build="gcc make sqlite sqlite-devel cjson-devel qemu-system-x86-core"
 fedora_tests="libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 python3-jsonschema"
 

@@ -1,0 +1,58 @@
+# bash completion for cowlab and cowprobe
+# shellcheck shell=bash
+
+_cowlab_runs() {
+    local db=${COWLAB_DB:-cowlab.db} i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in -d | --db) db=${COMP_WORDS[i + 1]} ;; esac
+    done
+    [ -r "$db" ] && command -v sqlite3 >/dev/null &&
+        sqlite3 -readonly "$db" "SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 50" 2>/dev/null
+    echo latest
+}
+
+_cowlab_words() { # WORDS: completes from a list
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+
+_cowlab_files() {
+    mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+}
+
+_cowlab() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        _cowlab_words "list run show report vmmap watch export doctor --help --version"
+        return
+    fi
+    case $before in
+    -d | --db | -o | --output) _cowlab_files; return ;;
+    -b | --backend) _cowlab_words "linux gnumach"; return ;;
+    -f | --format) [ "${COMP_WORDS[1]}" != export ] || { _cowlab_words perfetto; return; } ;;
+    esac
+    case ${COMP_WORDS[1]}:$word in
+    run:-*) _cowlab_words "--backend --db --param --pause --json --help" ;;
+    show:-*) _cowlab_words "--db --json --help" ;;
+    report:-*) _cowlab_words "--db --output --help" ;;
+    vmmap:-*) _cowlab_words "--json --min --non-writable --summary --share --type --writable --help" ;;
+    watch:-*) _cowlab_words "--children --db --every --for --lines --no-frames --help" ;;
+    export:-*) _cowlab_words "--db --format --output --help" ;;
+    doctor:-*) _cowlab_words "--json --help" ;;
+    run:*)
+        _cowlab_words "$(cowlab list 2>/dev/null | awk '{ print $1 }')"
+        [ ${#COMPREPLY[@]} -gt 0 ] || _cowlab_files
+        ;;
+    show:* | report:* | export:*) _cowlab_words "$(_cowlab_runs)" ;;
+    vmmap:* | watch:*) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$word") ;;
+    esac
+}
+
+_cowprobe() {
+    case ${COMP_WORDS[COMP_CWORD]} in
+    -*) _cowlab_words "--runs --compact --threads --help --version" ;;
+    *) _cowlab_words "$(cd /proc && echo [0-9]*)" ;;
+    esac
+}
+
+complete -F _cowlab cowlab
+complete -F _cowprobe cowprobe
