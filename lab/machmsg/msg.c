@@ -2,6 +2,22 @@
 #include "lab/machmsg/msg.h"
 #include <mach/mach_init.h>
 #include <mach/vm_map.h>
+#include <stddef.h>
+
+/* What programs compiled against these headers take for granted. */
+_Static_assert(sizeof(mach_msg_header_t) == 24 && sizeof(mach_msg_base_t) == 28, "layout");
+_Static_assert(sizeof(mach_msg_type_descriptor_t) == 12, "layout");
+_Static_assert(sizeof(mach_msg_port_descriptor_t) == 12, "layout");
+_Static_assert(sizeof(mach_msg_ool_descriptor_t) == 16, "layout");
+_Static_assert(sizeof(mach_msg_ool_ports_descriptor_t) == 16, "layout");
+_Static_assert(sizeof(mach_msg_guarded_port_descriptor_t) == 16, "layout");
+_Static_assert(sizeof(mach_msg_descriptor_t) == 16, "layout");
+_Static_assert(sizeof(mach_msg_trailer_t) == 8 && sizeof(mach_msg_seqno_trailer_t) == 12, "layout");
+_Static_assert(sizeof(mach_msg_security_trailer_t) == 20, "layout");
+_Static_assert(sizeof(mach_msg_audit_trailer_t) == 52, "layout");
+_Static_assert(offsetof(mach_msg_header_t, msgh_id) == 20, "layout");
+_Static_assert(offsetof(mach_msg_ool_descriptor_t, size) == 12, "layout");
+_Static_assert(offsetof(mach_msg_guarded_port_descriptor_t, name) == 12, "layout");
 
 mach_msg_return_t mach_msg_overwrite(mach_msg_header_t *msg, mach_msg_option_t option,
                                      mach_msg_size_t send_size, mach_msg_size_t rcv_size,

@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <mach/mach_vm.h>
 #include <mach/vm_map.h>
+#include <stddef.h>
 
 _Static_assert(sizeof(vm_region_basic_info_data_64_t) == 36, "layout");
 _Static_assert(sizeof(vm_region_extended_info_data_t) == 36, "layout");
 _Static_assert(sizeof(vm_region_submap_info_data_64_t) == 76, "layout");
+_Static_assert(offsetof(vm_region_submap_info_data_64_t, offset) == 12, "layout");
+_Static_assert(offsetof(vm_region_extended_info_data_t, share_mode) == 31, "layout");
 
 /* Programs built against older headers ask for less: without the last fields. */
 #define SUBMAP_INFO_V0_COUNT 16u
