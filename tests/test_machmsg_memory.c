@@ -773,6 +773,21 @@ static void test_machmsg_memory__foreign_memory_is_inherited(void **state)
     }
 }
 
+static void test_machmsg_memory__foreign_memory_has_a_maximum(void **state)
+{
+    unsigned char *at =
+        mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const vm_address_t second = (vm_address_t)at + PAGE;
+
+    (void)state;
+    assert_ptr_not_equal(at, MAP_FAILED);
+    ok(vm_protect(SELF, second, PAGE, TRUE, VM_PROT_READ));
+    assert_kr(vm_write(SELF, second, (vm_offset_t)&at, 4), KERN_PROTECTION_FAILURE);
+    assert_kr(vm_protect(SELF, second, PAGE, FALSE, VM_PROT_DEFAULT), KERN_PROTECTION_FAILURE);
+    ok(vm_write(SELF, (vm_address_t)at, (vm_offset_t)&at, 4));
+    ok(vm_deallocate(SELF, (vm_address_t)at, 4 * PAGE));
+}
+
 /* How the layer keeps memory is its own affair: an object that nobody else maps is not shared. */
 static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
 {
@@ -937,6 +952,7 @@ int main(void)
         memory_tested(test_machmsg_memory__fork_and_inheritance),
         memory_tested(test_machmsg_memory__inheritance_changes),
         memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
+        memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__sent_by_parent_and_child),

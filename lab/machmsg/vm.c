@@ -236,15 +236,33 @@ static int set_prot(struct range *r, unsigned int prot)
     return 0;
 }
 
-/* Is there memory everywhere? */
-static int access_any(uint64_t start, uint64_t end)
+/* Private memory that the program got elsewhere enters the table, so that what Linux does not keep
+ * of it (inheritance, maximum protection) has a place. -EFAULT: there is a hole. */
+static int adopt_foreign(uint64_t start, uint64_t end)
 {
-    struct mapping m;
+    int rc = 0;
 
-    for (uint64_t at = start; at < end; at = m.end)
-        if (mem_query(at, &m) || m.start > at)
-            return -EFAULT;
-    return 0;
+    for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
+        const struct range *next = range_next(at);
+        struct range r = {.kind = MEM_ANON, .inherit = VM_INHERIT_COPY, .max_prot = VM_PROT_ALL};
+        struct mapping m;
+
+        if (next && next->start <= at) {
+            to = next->end;
+            continue;
+        }
+        if ((rc = mem_query(at, &m)) || m.start > at)
+            return rc && rc != -ENOENT ? rc : -EFAULT;
+        to = m.end < end ? m.end : end;
+        if (next && next->start < to)
+            to = next->start;
+        r.start = at;
+        r.end = to;
+        r.prot = (uint8_t)mem_from_prot(&m);
+        if (!m.shared)
+            rc = range_add(&r);
+    }
+    return rc;
 }
 
 kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
@@ -261,7 +279,7 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
         return KERN_INVALID_ARGUMENT;
     mem_lock();
     if (set_maximum) {
-        rc = access_any(start, end);
+        rc = adopt_foreign(start, end);
         if (rc == 0)
             rc = each_range(start, end, set_max, (unsigned int)protection);
     } else {
@@ -306,34 +324,6 @@ static int set_inherit(struct range *r, unsigned int inherit)
         rc = make_shared(r);
     if (rc == 0)
         r->inherit = (uint8_t)inherit;
-    return rc;
-}
-
-/* Private memory that the program got elsewhere enters the table, so that it can be shared. */
-static int adopt_foreign(uint64_t start, uint64_t end)
-{
-    int rc = 0;
-
-    for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
-        const struct range *next = range_next(at);
-        struct range r = {.kind = MEM_ANON, .inherit = VM_INHERIT_COPY, .max_prot = VM_PROT_ALL};
-        struct mapping m;
-
-        if (next && next->start <= at) {
-            to = next->end;
-            continue;
-        }
-        if ((rc = mem_query(at, &m)) || m.start > at)
-            return rc && rc != -ENOENT ? rc : -EFAULT;
-        to = m.end < end ? m.end : end;
-        if (next && next->start < to)
-            to = next->start;
-        r.start = at;
-        r.end = to;
-        r.prot = (uint8_t)mem_from_prot(&m);
-        if (!m.shared)
-            rc = range_add(&r);
-    }
     return rc;
 }
 
