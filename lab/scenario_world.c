@@ -30,7 +30,8 @@ struct region {
     enum map_kind kind;
     int protection;
     enum inherit inherit;
-    bool holed; /* a part of it was deallocated */
+    bool holed;  /* a part of it was deallocated */
+    bool locked; /* by this actor: a fork leaves that out */
     size_t family;
 };
 
@@ -339,11 +340,13 @@ static int do_map(struct doing *x)
     /* Huge pages are reserved when they are mapped. */
     struct family f = {1, shared, s->pages, backed ? s->pages : 0,
                        s->kind == MK_HUGETLB ? s->pages : 0};
-    struct region region = {s->region, x->r->case_name,
-                            s->pages,  s->has_bytes ? s->bytes : s->pages * x->r->page_size,
-                            s->kind,   3,
-                            INH_COPY,  false,
-                            0};
+    struct region region = {.name = s->region,
+                            .case_name = x->r->case_name,
+                            .pages = s->pages,
+                            .bytes = s->has_bytes ? s->bytes : s->pages * x->r->page_size,
+                            .kind = s->kind,
+                            .protection = 3,
+                            .inherit = INH_COPY};
     int rc;
 
     if (s->case_name)
@@ -385,6 +388,7 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
 
     if (from->inherit == INH_NONE)
         return 0;
+    copy.locked = false;
     if (from->inherit == INH_ZERO) {
         rc = new_family(x->r, x->w, &zero, &copy.family);
         return rc < 0 ? rc : add_region(x->r, &child->regions, &copy);
@@ -499,6 +503,13 @@ static int do_inherit(struct doing *x)
     return 0;
 }
 
+static int do_lock(struct doing *x)
+{
+    x->region->locked = x->s->lock;
+    return 0;
+}
+
+/* What madvise(2) says of the kinds of memory that an advice can be given for. */
 static int do_madvise(struct doing *x)
 {
     enum map_kind k = x->region->kind;
@@ -506,6 +517,13 @@ static int do_madvise(struct doing *x)
 
     if ((advice == ADV_FREE || advice == ADV_WIPEONFORK) && k != MK_ANONYMOUS && k != MK_MALLOC)
         return fail_at(x->r, arg(x, "advice"), "this advice is for private anonymous memory");
+    if (x->region->locked &&
+        (advice == ADV_DONTNEED || advice == ADV_FREE || advice == ADV_PAGEOUT))
+        return fail_at(x->r, arg(x, "advice"),
+                       "region '%s' is locked in memory: the kernel refuses this advice",
+                       x->region->name);
+    if (k == MK_HUGETLB && advice == ADV_PAGEOUT)
+        return fail_at(x->r, arg(x, "advice"), "explicit huge pages cannot be paged out");
     if (advice == ADV_DONTFORK)
         x->region->inherit = INH_NONE;
     if (advice == ADV_WIPEONFORK)
@@ -558,8 +576,14 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
     bool keeps_offset = strcmp(x->r->backend, "linux") != 0;
     uint64_t pages = keeps_offset ? spanned : (bytes + page - 1) / page;
     bool whole = spanned == from->pages;
-    struct region copy = {from->name, from->case_name, pages, bytes,       MK_ORDINARY,
-                          3,          INH_COPY,        false, from->family};
+    struct region copy = {.name = from->name,
+                          .case_name = from->case_name,
+                          .pages = pages,
+                          .bytes = bytes,
+                          .kind = MK_ORDINARY,
+                          .protection = 3,
+                          .inherit = INH_COPY,
+                          .family = from->family};
     struct family f = {1, false, pages, 0, pages};
     int rc = 0;
 
@@ -790,7 +814,7 @@ static const struct {
     [ACT_UNMAP] = {do_unmap, true, NULL},
     [ACT_MOVE] = {do_nothing, true, "GNU Mach has no mremap"},
     [ACT_PROTECT] = {do_protect, true, NULL},
-    [ACT_LOCK] = {do_nothing, true, "mlock belongs to Linux"},
+    [ACT_LOCK] = {do_lock, true, "mlock belongs to Linux"},
     [ACT_INHERIT] = {do_inherit, true, NULL},
     [ACT_MADVISE] = {do_madvise, true, "madvise belongs to Linux"},
     [ACT_CHECKPOINT] = {do_nothing, false, NULL},
