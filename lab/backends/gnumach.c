@@ -38,6 +38,7 @@ struct session {
     uint64_t memory_mib;
     uint64_t memory_bytes; /* as the guest sees it */
     char *kernel;
+    char emulator[208];   /* its version as a JSON value; "" not asked yet */
     uint64_t failed_runs; /* X records so far */
     char failed[1024];    /* the machine is of no more use, and why; "" while it is */
 };
@@ -313,16 +314,31 @@ static bool read_versions(const char *path, char *text, size_t size)
     return got && text[0] == '{';
 }
 
-static int describe(const struct session *s, struct run_info *info, struct err *e)
+/* Once per session, and only when a guest runs in it. */
+static void ask_emulator(struct session *s)
+{
+    char version[200];
+
+    if (s->emulator[0])
+        return;
+    if (machine_version(&s->parts, version, sizeof version) == 0)
+        snprintf(s->emulator, sizeof s->emulator, "\"%s\"", version);
+    else
+        snprintf(s->emulator, sizeof s->emulator, "null");
+}
+
+static int describe(struct session *s, struct run_info *info, struct err *e)
 {
     char versions[512];
 
+    ask_emulator(s);
     if (!read_versions(s->parts.versions, versions, sizeof versions))
         snprintf(versions, sizeof versions, "{}");
     if (asprintf(&info->machine,
-                 "{\"emulator\":\"qemu-system-x86_64\",\"accelerator\":\"tcg\",\"cpus\":1,"
+                 "{\"emulator\":\"qemu-system-x86_64\",\"emulator_version\":%s,"
+                 "\"accelerator\":\"tcg\",\"cpus\":1,"
                  "\"memory_mib\":%" PRIu64 ",\"versions\":%s}",
-                 s->memory_mib, versions) < 0)
+                 s->emulator, s->memory_mib, versions) < 0)
         info->machine = NULL;
     info->kernel = strdup(s->kernel);
     info->capabilities = strdup(

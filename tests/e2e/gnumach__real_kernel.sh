@@ -63,7 +63,8 @@ ok "copied pages are what the kernel counts as copy-on-write faults" equals "" s
 ok "objects list as many pages as they count" equals "" sql \
     "SELECT run_id, step FROM checks WHERE backend = 'gnumach' AND name = 'object_pages' AND verdict <> 'held'"
 ok "a run says which kernel, which QEMU, which packages" sh -c \
-    "sqlite3 '$db' \"SELECT kernel || machine FROM runs LIMIT 1\" | grep -q 'GNU Mach.*\"versions\":{\"suite\"'"
+    "sqlite3 '$db' \"SELECT kernel || machine FROM runs LIMIT 1\" |
+     grep -q 'GNU Mach.*\"emulator_version\":\"[0-9].*\"versions\":{\"suite\"'"
 ok "frames are numbered per run, not physical addresses" equals "1" sql \
     "SELECT min(frame) = 1 AND max(frame) < 5000 FROM page_runs WHERE scenario = 'fork-write'"
 finish

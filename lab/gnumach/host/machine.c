@@ -190,6 +190,14 @@ static int make_image(const char *guest, const void *plan, size_t plan_len, stru
 
 /* --- the process --- */
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
 /* In the child. Its own process group, so that Ctrl-C on the terminal is ours to handle; killed
  * when the parent dies, however it dies. */
 static void become_qemu(const struct machine_parts *p, uint64_t memory_mib, int image, int console,
@@ -262,6 +270,71 @@ static int spawn(struct machine *m, const struct machine_parts *parts, struct er
     return m->pid < 0 ? -EAGAIN : 0;
 }
 
+static void become_version(const char *qemu, int output, pid_t parent)
+{
+    const char *argv[] = {qemu, "--version", NULL};
+    int null = open("/dev/null", O_RDWR);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    output = fcntl(output, F_DUPFD, 10);
+    if (getppid() != parent || null < 0 || output < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 ||
+        dup2(null, 2) < 0)
+        _exit(127);
+    close_range(3, ~0u, 0);
+    execv(qemu, (char *const *)argv);
+    _exit(127);
+}
+
+/* The first line, as far as it fits; what comes in a second. */
+static void read_line(int fd, char *line, size_t size)
+{
+    uint64_t deadline = now_ms() + 1000, now;
+    size_t used = 0;
+    ssize_t n = 1;
+
+    line[0] = '\0';
+    while (n > 0 && !strchr(line, '\n') && used + 1 < size && (now = now_ms()) < deadline) {
+        struct pollfd in = {fd, POLLIN, 0};
+
+        if (poll(&in, 1, (int)(deadline - now)) <= 0)
+            continue;
+        n = read(fd, line + used, size - 1 - used);
+        used += n > 0 ? (size_t)n : 0;
+        line[used] = '\0';
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+}
+
+int machine_version(const struct machine_parts *parts, char *out, size_t size)
+{
+    static const char says[] = "QEMU emulator version ";
+    char line[256], *to = out;
+    pid_t parent = getpid(), pid;
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    if (pid == 0)
+        become_version(parts->qemu, fds[1], parent);
+    close(fds[1]);
+    line[0] = '\0';
+    if (pid > 0) {
+        read_line(fds[0], line, sizeof line);
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close(fds[0]);
+    if (strncmp(line, says, sizeof says - 1) != 0)
+        return -ENOMSG;
+    for (const char *p = line + sizeof says - 1; *p && to + 1 < out + size; p++)
+        if (*p >= ' ' && *p < 0x7f && *p != '"' && *p != '\\')
+            *to++ = *p;
+    *to = '\0';
+    return 0;
+}
+
 int machine_start(struct machine **out, const struct machine_parts *parts, const void *plan,
                   size_t plan_len, const struct machine_options *opt, struct err *e)
 {
@@ -304,14 +377,6 @@ void machine_stop(struct machine *m)
 }
 
 /* --- the console --- */
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
 
 /* Keeps the last of it, printable, for messages. */
 static void remember(struct machine *m, const char *line, size_t len)

@@ -23,6 +23,10 @@ struct machine_parts {
 /* 0, or -ENOTSUP naming the part that is missing and how to get it. */
 int machine_find(struct machine_parts *parts, struct err *e);
 
+/* What the emulator says of its version, "7.2.22 (Debian ...)": 0, or a negative errno if it does
+ * not say so within a second. Without quotes and backslashes. */
+int machine_version(const struct machine_parts *parts, char *out, size_t size);
+
 struct machine;
 
 struct machine_options {
