@@ -36,6 +36,7 @@ finally:
         os.kill(pid, signal.SIGKILL)
 END
 start() { # GIB CHILDREN
+    : >"$tmp/out"
     python3 "$tmp/target.py" "$1" "$2" >"$tmp/out" &
     target=$!
     until grep -q ready "$tmp/out"; do sleep 0.1; done
