@@ -122,6 +122,14 @@ static bool is_detail(const char *line)
     return *line >= 'A' && *line <= 'Z';
 }
 
+/* Without VmFlags: the name that the kernel gives explicit huge pages (fs/hugetlbfs/inode.c). */
+static void know_huge_by_name(struct maps *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->entries[i].name, "/anon_hugepage (deleted)") == 0)
+            m->entries[i].flags |= 1u << VMF_HUGETLB;
+}
+
 int maps_parse(struct maps *m, struct err *e)
 {
     char *at = m->text.text, *end = at + m->text.len;
@@ -145,6 +153,8 @@ int maps_parse(struct maps *m, struct err *e)
             return err_set(e, EPROTO, "cannot make sense of the mapping '%.80s'", line);
         }
     }
+    if (!m->counted)
+        know_huge_by_name(m);
     return 0;
 }
 

@@ -70,7 +70,7 @@ struct map_entry {
     uint64_t offset;     /* bytes into the object */
     uint64_t dev, inode; /* makedev(); inode 0: no object behind it */
     const char *name;    /* "" where the line has none; " (deleted)" still on it */
-    uint32_t flags;      /* 1 << enum vm_flag; 0 without smaps */
+    uint32_t flags;      /* 1 << enum vm_flag; without smaps: VMF_HUGETLB alone, by name */
     struct smaps_counters kb;
 };
 

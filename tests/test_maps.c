@@ -102,6 +102,22 @@ static void test_maps__smaps_details(void **state)
     maps_release(&m);
 }
 
+static void test_maps__huge_pages_without_flags(void **state)
+{
+    struct maps m = {0};
+    struct err e = {""};
+
+    (void)state;
+    assert_int_equal(parse(&m,
+                           "200000-400000 rw-p 00000000 00:0f 7 /anon_hugepage (deleted)\n"
+                           "400000-401000 rw-p 00000000 00:00 0\n",
+                           &e),
+                     0);
+    assert_int_equal(m.entries[0].flags, 1u << VMF_HUGETLB);
+    assert_int_equal(m.entries[1].flags, 0);
+    maps_release(&m);
+}
+
 /* A name longer than any buffer that somebody might have thought enough, with a line in it that
  * would be an entry of its own if the tail were read as a line. */
 static void test_maps__long_names(void **state)
@@ -274,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_maps__entries),
         cmocka_unit_test(test_maps__smaps_details),
+        cmocka_unit_test(test_maps__huge_pages_without_flags),
         cmocka_unit_test(test_maps__long_names),
         cmocka_unit_test(test_maps__nonsense_is_an_error),
         cmocka_unit_test(test_maps__finds_by_address),
