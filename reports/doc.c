@@ -46,11 +46,12 @@ int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
     }
     slash = strrchr(d->assets, '/');
     d->link = slash ? slash + 1 : d->assets;
-    if (mkdir(d->assets, 0777) != 0 && errno != EEXIST)
-        return doc_fail(d, err_sys(e, errno, "cannot make directory '%s'", d->assets));
+    /* The document first: where that cannot be, no directory is left behind. */
     d->out = fopen(path, "we");
     if (!d->out)
         return doc_fail(d, err_sys(e, errno, "cannot write '%s'", path));
+    if (mkdir(d->assets, 0777) != 0 && errno != EEXIST)
+        return doc_fail(d, err_sys(e, errno, "cannot make directory '%s'", d->assets));
     return 0;
 }
 

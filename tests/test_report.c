@@ -598,7 +598,11 @@ static void test_report__errors_name_their_subject(void **state)
     assert_int_equal(report_markdown(f->s, &nothing, 1, path_in(f, "r.md"), &f->e), -ENOENT);
     assert_contains(f->e.msg, nothing);
     assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "no/such/r.md"), &f->e), -ENOENT);
-    assert_contains(f->e.msg, "no/such/r.assets");
+    assert_contains(f->e.msg, "no/such/r.md");
+    /* A place that is a directory: nothing is made beside it. */
+    assert_int_equal(mkdir(path_in(f, "taken"), 0777), 0);
+    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "taken"), &f->e), -EISDIR);
+    assert_int_equal(access(path_in(f, "taken.assets"), F_OK), -1);
     assert_int_equal(report_timeline(f->s, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
     assert_int_equal(report_json(f->s, nothing, stderr, &f->e), -ENOENT);
 }
