@@ -1,0 +1,61 @@
+/* watch_data: a watch read for its report: at most POINTS samples of it, and per process what its
+ * rows said at each of them (a row holds until the next one).
+ *
+ * An unknown figure is NAN, and so is a process's where it was not there.
+ * Lifetime: watch_load ... watch_data_release. */
+#ifndef REPORTS_WATCH_DATA_H
+#define REPORTS_WATCH_DATA_H
+
+#include "probes/err.h"
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Points of a chart's line. */
+#define WATCH_POINTS 240
+
+/* Figures of a sample: X(ENUM, column of watch_samples) */
+#define WATCH_FIGURES(X)                                                                           \
+    X(WF_RSS, sum_rss_kb)                                                                          \
+    X(WF_PSS, sum_pss_kb)                                                                          \
+    X(WF_USS, sum_uss_kb)                                                                          \
+    X(WF_DISTINCT, distinct_kb)                                                                    \
+    X(WF_PAGETABLE, pagetable_kb)                                                                  \
+    X(WF_GROWTH, growth_kb)                                                                        \
+    X(WF_AVAILABLE, mem_available_kb)                                                              \
+    X(WF_SYSTEM, system_kb)                                                                        \
+    X(WF_CGROUP, cgroup_kb)                                                                        \
+    X(WF_LIMIT, cgroup_limit_kb)                                                                   \
+    X(WF_PROCESSES, processes)
+#define WATCH_FIGURE_ENUM(e, column) e,
+enum watch_figure { WATCH_FIGURES(WATCH_FIGURE_ENUM) WF__COUNT };
+
+struct watch_actor {
+    char *name;
+    double *parent_kb, *at_risk_kb, *uss_kb; /* by point */
+    double max_parent, last_parent, copied;  /* KiB; NAN unknown */
+    int first, last;                         /* samples that saw it */
+    int has_parent;
+};
+
+struct watch_data {
+    const char *run_id;
+    int samples;
+    size_t n;             /* points */
+    int *step;            /* by point */
+    double *t_s;          /* by point */
+    double *figure[WF__COUNT];
+    double *copied_per_s; /* KiB per second between this point and the one before */
+    struct watch_actor *actors;
+    size_t nactors;
+};
+
+int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err *e);
+void watch_data_release(struct watch_data *w);
+
+/* Least of what the machine has available and what the cgroup's limit leaves; NAN: unknown. */
+double watch_headroom(const struct watch_data *w, size_t point);
+/* The point at which the sum of RSS is furthest above the distinct frames (or the sum of PSS). */
+size_t watch_worst_point(const struct watch_data *w);
+
+#endif
