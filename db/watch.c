@@ -271,7 +271,7 @@ int filter_cost(struct store_watch *w, int step, struct obs_cost *c)
 
     if (!x)
         return -1;
-    due = x->step == 0 || step - x->step >= w->refresh;
+    due = w->all || x->step == 0 || step - x->step >= w->refresh;
     c->dur_ns += (uint64_t)x->q[DUR].n;
     c->calls += (uint64_t)x->q[CALLS].n;
     c->bytes += (uint64_t)x->q[BYTES].n;

@@ -149,9 +149,32 @@ static void runs_sections(struct doc *d, const struct selection *runs)
     free(last);
 }
 
+static bool only_watches(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    bool only = false;
+
+    if (doc_fail(d, query_open(&q, d->db,
+                               "SELECT count(*) AS n FROM run WHERE scenario <> 'watch' AND run_id "
+                               "IN (SELECT value FROM json_each(:runs))",
+                               d->e)))
+        return false;
+    query_bind(&q, ":runs", runs->json);
+    if (query_row(&q))
+        only = query_int(&q, "n") == 0;
+    doc_fail(d, query_close(&q));
+    return only;
+}
+
 static int write_document(struct doc *d, const struct selection *runs)
 {
     introduction(d, runs);
+    if (only_watches(d, runs)) { /* their findings stand in their own section */
+        runs_sections(d, runs);
+        section_machine(d, runs);
+        section_glossary(d);
+        return d->rc;
+    }
     section_findings(d, runs);
     section_machine(d, runs);
     runs_sections(d, runs);

@@ -161,7 +161,8 @@ static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
 static int count_samples(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, "SELECT count(*) AS n FROM watch_samples WHERE run_id = :run_id", e);
+    int rc =
+        query_open(&q, db, "SELECT count(*) AS n FROM watch_samples WHERE run_id = :run_id", e);
 
     if (rc)
         return rc;

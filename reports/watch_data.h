@@ -41,9 +41,9 @@ struct watch_actor {
 struct watch_data {
     const char *run_id;
     int samples;
-    size_t n;             /* points */
-    int *step;            /* by point */
-    double *t_s;          /* by point */
+    size_t n;    /* points */
+    int *step;   /* by point */
+    double *t_s; /* by point */
     double *figure[WF__COUNT];
     double *copied_per_s; /* KiB per second between this point and the one before */
     struct watch_actor *actors;

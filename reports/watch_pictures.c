@@ -126,9 +126,8 @@ void watch_picture_lost(struct doc *d, const struct watch_data *w)
 {
     struct lost_table t = {.nactors = 0};
     struct chart_series series[PARTS];
-    struct chart c = {.title = "Where sharing with the parent was lost",
-                      .unit = UNIT_KB,
-                      .series = series};
+    struct chart c = {
+        .title = "Where sharing with the parent was lost", .unit = UNIT_KB, .series = series};
     struct query q;
     FILE *f;
 
@@ -185,7 +184,6 @@ void watch_picture_addresses(struct doc *d, const struct watch_data *w)
     struct query q;
     FILE *f = NULL;
     double y = 74;
-    int rows = 0;
 
     if (doc_fail(d, query_open(&q, d->db, "db/report/watch-lost-addresses.sql", d->e)))
         return;
@@ -213,14 +211,12 @@ void watch_picture_addresses(struct doc *d, const struct watch_data *w)
         snprintf(range, sizeof range, "%.30s", query_text(&q, "range"));
         address_row(f, y, label, range, query_text(&q, "bins"));
         y += 20;
-        rows++;
     }
     doc_fail(d, query_close(&q));
     if (f) {
         svg_end(f);
         doc_picture_end(d, f, "Mappings by address: what is still in common with the parent");
     }
-    (void)rows;
 }
 
 /* -- sharing matrix --------------------------------------------------------------------- */
@@ -325,8 +321,8 @@ void watch_picture_waterfall(struct doc *d, const struct watch_data *w)
                                        WATERFALL_TOTAL, rss};
     rows[n++] = (struct waterfall_row){"counted more than once", "the same frame in several RSS",
                                        WATERFALL_DELTA, distinct - rss};
-    rows[n++] = (struct waterfall_row){"page tables", "one set for each process", WATERFALL_DELTA,
-                                       tables};
+    rows[n++] =
+        (struct waterfall_row){"page tables", "one set for each process", WATERFALL_DELTA, tables};
     if (isnan(system)) {
         rows[n++] = (struct waterfall_row){"really used", "distinct frames and page tables",
                                            WATERFALL_TOTAL, used};

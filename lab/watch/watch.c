@@ -15,7 +15,7 @@
 /* Sharing between all pairs is stored for this many processes at most, when the set of processes
  * changed but not more often than this, and as often as that otherwise. */
 #define MATRIX_PROCESSES 64
-#define MATRIX_SOONEST_NS 10000000000ULL
+#define MATRIX_SOONEST 10 /* times what a sample takes */
 #define MATRIX_LATEST_NS 60000000000ULL
 #define BINS 64
 #define POLL_MS 100
@@ -247,7 +247,7 @@ static int put_matrix(struct watch *w, const struct sample *s, bool due, struct 
     uint64_t age = s->t_ns - w->matrix_ns;
     size_t n = s->n < MATRIX_PROCESSES ? s->n : MATRIX_PROCESSES;
 
-    if (w->step > 1 && !(due && age >= MATRIX_SOONEST_NS) && age < MATRIX_LATEST_NS)
+    if (w->step > 1 && !(due && age >= MATRIX_SOONEST * s->dur_ns) && age < MATRIX_LATEST_NS)
         return 0;
     w->matrix_ns = s->t_ns;
     for (size_t i = 0; i < n; i++)
