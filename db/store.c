@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define BUSY_MS 5000
+#define RESERVE_BYTES (32 * 1024)
 #define OPEN "cannot open database"
 #define WRITE "cannot write database"
 #define READ "cannot read database"
@@ -38,6 +39,13 @@ struct identity {
 };
 
 /* -- opening ---------------------------------------------------------------------------- */
+
+static void give_reserve(struct store *s)
+{
+    if (s->reserve >= 0)
+        close(s->reserve);
+    s->reserve = -1;
+}
 
 static int path_check(struct store *s, enum store_mode mode, struct err *e)
 {
@@ -114,6 +122,18 @@ static int prepare_writing(struct store *s, struct err *e)
 
 static int mark_crashed(struct store *s, struct err *e);
 
+/* Room to mark a run on a disk that its steps have filled. The file has no name: it is gone with
+ * this process, however that ends. Without O_TMPFILE (open(2)) or space there is none. */
+static void take_reserve(struct store *s)
+{
+    char *copy = strdup(s->path);
+
+    s->reserve = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+    if (s->reserve >= 0 && fallocate(s->reserve, 0, 0, RESERVE_BYTES) != 0)
+        give_reserve(s);
+    free(copy);
+}
+
 static int open_writing(struct store *s, struct err *e)
 {
     int rc = connect_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
@@ -126,6 +146,8 @@ static int open_writing(struct store *s, struct err *e)
     }
     if (rc == 0)
         rc = mark_crashed(s, e);
+    if (rc == 0)
+        take_reserve(s);
     return rc;
 }
 
@@ -177,6 +199,8 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
     struct store *s = calloc(1, sizeof *s);
     int rc;
 
+    if (s)
+        s->reserve = -1;
     if (!s || !(s->path = file_name(path))) {
         free(s);
         return err_sys(e, ENOMEM, OPEN " '%s'", path);
@@ -208,6 +232,7 @@ void store_close(struct store *s)
         return;
     for (int i = 0; i < ST__COUNT; i++)
         sqlite3_finalize(s->st[i]);
+    give_reserve(s);
     if (s->writable)
         make_plain_file(s);
     sqlite3_close(s->db);
@@ -424,6 +449,11 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
         sqlite3_bind_text(st, 3, message, -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 4, run_key(run_id));
         rc = sqlite3_step(st);
+        if (rc == SQLITE_FULL) {
+            sqlite3_reset(st);
+            give_reserve(s);
+            rc = sqlite3_step(st);
+        }
         if (rc == SQLITE_FULL) {
             /* Space that the log no longer needs after a checkpoint may be enough for this. */
             sqlite3_reset(st);

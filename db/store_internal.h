@@ -41,6 +41,7 @@ struct store {
     sqlite3 *db;
     char *path; /* as the user gave it: for messages */
     bool writable;
+    int reserve; /* a file without a name that holds space on the same disk; -1: none */
     sqlite3_stmt *st[ST__COUNT]; /* NULL until first used */
 };
 

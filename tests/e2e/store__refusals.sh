@@ -61,6 +61,16 @@ if unshare -m true 2>/dev/null; then
         cp small/f.db* . || exit 5
         [ "$(sqlite3 f.db "PRAGMA integrity_check")" = ok ] || exit 6
         [ "$(sqlite3 f.db "SELECT count(*) FROM runs WHERE status = '"'complete'"' AND steps = 7")" = $n ]'
+    # Whatever size fills up: the last thing that is written says that the run failed.
+    # shellcheck disable=SC2016
+    ok "a full disk: the run is marked all the same" unshare -m sh -c '
+        for size in 320 350 410 470 530 590; do
+            mount -t tmpfs -o size=${size}k none small || exit 1
+            cowlab run ool-options --db small/f.db >/dev/null 2>&1 && exit 2
+            got=$(sqlite3 small/f.db "SELECT status FROM runs" 2>&1)
+            [ "$got" = failed ] || { echo "$size KiB: $got"; exit 3; }
+            umount small || exit 4
+        done'
     # shellcheck disable=SC2016
     ok "a read-only place: shown, but no run" unshare -m sh -c '
         mount -t tmpfs none small && cp busy.db small/r.db && mount -o remount,ro small || exit 1
