@@ -420,7 +420,8 @@ static void find_checks(struct doc *d, const struct selection *runs)
 
     if (!begin(d, runs, &q, "db/report/find-checks.sql"))
         return;
-    if (query_row(&q)) {
+    /* A watch stores those that differ only. */
+    if (query_row(&q) && (runs->scenarios || query_int(&q, "differs"))) {
         int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
         int64_t not_checked = query_int(&q, "not_checked");
 
@@ -463,9 +464,9 @@ static void find_unknown(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-void section_findings(struct doc *d, const struct selection *runs)
+/* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
+static void find_in_scenarios(struct doc *d, const struct selection *runs)
 {
-    doc_say(d, "## Findings\n\n");
     find_expectations(d, runs);
     find_failed(d, runs);
     find_writers(d, runs, "Who copied (pages that a write gave a new frame).", "copied",
@@ -483,7 +484,15 @@ void section_findings(struct doc *d, const struct selection *runs)
     find_transfers(d, runs);
     find_pairs(d, runs);
     find_published(d);
+}
+
+void section_findings(struct doc *d, const struct selection *runs)
+{
+    doc_say(d, "## Findings\n\n");
+    if (runs->scenarios)
+        find_in_scenarios(d, runs);
     find_checks(d, runs);
+    find_watches(d, runs);
     find_unknown(d, runs);
     doc_say(d, "\n");
 }

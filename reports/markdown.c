@@ -66,7 +66,7 @@ static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, 
 static int selection_fill(struct selection *sel, sqlite3 *db, const char *const *ids, size_t n,
                           struct err *e)
 {
-    struct selection given = {NULL, 0, NULL};
+    struct selection given = {NULL, 0, NULL, 0};
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++)
@@ -149,37 +149,33 @@ static void runs_sections(struct doc *d, const struct selection *runs)
     free(last);
 }
 
-static bool only_watches(struct doc *d, const struct selection *runs)
+static int count_scenarios(struct selection *sel, sqlite3 *db, struct err *e)
 {
     struct query q;
-    bool only = false;
+    int rc = query_open(&q, db,
+                        "SELECT count(*) AS n FROM run WHERE scenario <> 'watch' AND run_id IN "
+                        "(SELECT value FROM json_each(:runs))",
+                        e);
 
-    if (doc_fail(d, query_open(&q, d->db,
-                               "SELECT count(*) AS n FROM run WHERE scenario <> 'watch' AND run_id "
-                               "IN (SELECT value FROM json_each(:runs))",
-                               d->e)))
-        return false;
-    query_bind(&q, ":runs", runs->json);
+    if (rc)
+        return rc;
+    query_bind(&q, ":runs", sel->json);
     if (query_row(&q))
-        only = query_int(&q, "n") == 0;
-    doc_fail(d, query_close(&q));
-    return only;
+        sel->scenarios = (size_t)query_int(&q, "n");
+    return query_close(&q);
 }
 
+/* What is published was measured in scenarios, and only they say it again. */
 static int write_document(struct doc *d, const struct selection *runs)
 {
     introduction(d, runs);
-    if (only_watches(d, runs)) { /* their findings stand in their own section */
-        runs_sections(d, runs);
-        section_machine(d, runs);
-        section_glossary(d);
-        return d->rc;
-    }
     section_findings(d, runs);
     section_machine(d, runs);
     runs_sections(d, runs);
-    section_published(d);
-    section_fork_vs_ool(d, runs);
+    if (runs->scenarios) {
+        section_published(d);
+        section_fork_vs_ool(d, runs);
+    }
     section_cost(d, runs);
     section_glossary(d);
     return d->rc;
@@ -188,7 +184,7 @@ static int write_document(struct doc *d, const struct selection *runs)
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
                     struct err *e)
 {
-    struct selection runs = {NULL, 0, NULL};
+    struct selection runs = {NULL, 0, NULL, 0};
     struct doc d = {.rc = 0};
     sqlite3 *db = store_handle(s);
     int rc;
@@ -197,6 +193,8 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
     if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
     rc = selection_fill(&runs, db, run_ids, nruns, e);
+    if (rc == 0)
+        rc = count_scenarios(&runs, db, e);
     if (rc == 0) {
         rc = doc_open(&d, db, out_path, e);
         if (rc == 0)

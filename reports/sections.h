@@ -11,9 +11,12 @@ struct selection {
     char **ids;
     size_t n;
     char *json;
+    size_t scenarios; /* of them not watches of live processes */
 };
 
 void section_findings(struct doc *d, const struct selection *runs);
+/* The findings of each watch among the runs: a bullet with bullets below it. */
+void find_watches(struct doc *d, const struct selection *runs);
 void section_machine(struct doc *d, const struct selection *runs);
 /* One run below its scenario's heading. */
 void section_run(struct doc *d, const struct history *h);

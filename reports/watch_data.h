@@ -30,20 +30,34 @@
 #define WATCH_FIGURE_ENUM(e, column) e,
 enum watch_figure { WATCH_FIGURES(WATCH_FIGURE_ENUM) WF__COUNT };
 
+/* Figures of a process: X(ENUM, column of footprint) */
+#define WATCH_PROCESS_FIGURES(X)                                                                   \
+    X(WP_PARENT, shared_parent_kb)                                                                 \
+    X(WP_EXCLUSIVE, exclusive_kb)                                                                  \
+    X(WP_DEBT, debt_kb)                                                                            \
+    X(WP_AT_RISK, at_risk_kb)
+enum watch_process_figure { WATCH_PROCESS_FIGURES(WATCH_FIGURE_ENUM) WP__COUNT };
+
 struct watch_actor {
-    char *name;
-    double *parent_kb, *at_risk_kb, *uss_kb; /* by point */
-    double max_parent, last_parent, copied;  /* KiB; NAN unknown */
-    int first, last;                         /* samples that saw it */
-    int has_parent;
+    char *actor, *name;              /* "python3[123]", "python3" */
+    char *parent;                    /* actor, or NULL: not watched */
+    char *part;                      /* what it lost most of, or NULL: nothing was lost */
+    int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
+    double *figure[WP__COUNT];       /* by point */
+    double max_parent, lost, copied; /* KiB; NAN unknown */
+    double max_debt, fork_ns;
+    double part_kb, parts_kb; /* lost of that part, and of all */
+    int first, last;          /* samples that saw it */
 };
 
 struct watch_data {
     const char *run_id;
     int samples;
-    size_t n;    /* points */
-    int *step;   /* by point */
-    double *t_s; /* by point */
+    size_t n;           /* points */
+    int *step;          /* by point */
+    double *t_s;        /* by point */
+    double *x;          /* the same in the unit of x_name */
+    const char *x_name; /* of an axis */
     double *figure[WF__COUNT];
     double *copied_per_s; /* KiB per second between this point and the one before */
     struct watch_actor *actors;

@@ -25,10 +25,10 @@ static void lines(struct doc *d, const struct watch_data *w, const char *what, c
 {
     struct chart_lines c = {.title = title,
                             .subtitle = subtitle,
-                            .x_name = "seconds since the first sample",
+                            .x_name = w->x_name,
                             .unit = UNIT_KB,
                             .x_unit = UNIT_NUMBER,
-                            .x = w->t_s,
+                            .x = w->x,
                             .npoints = w->n,
                             .series = series,
                             .nseries = n};
@@ -42,31 +42,53 @@ static void lines(struct doc *d, const struct watch_data *w, const char *what, c
     doc_picture_end(d, f, title);
 }
 
+/* The process that the chart of a figure shows, with the most it had. */
+struct ranked {
+    const struct watch_actor *actor;
+    double most;
+};
+
 static int by_most(const void *a, const void *b)
 {
-    double x = (*(const struct watch_actor *const *)a)->max_parent;
-    double y = (*(const struct watch_actor *const *)b)->max_parent;
+    const struct ranked *x = a, *y = b;
 
-    return x < y ? 1 : x > y ? -1 : 0;
+    if (x->most != y->most)
+        return x->most < y->most ? 1 : -1;
+    return x->actor < y->actor ? -1 : x->actor > y->actor; /* of one array: by when they came */
+}
+
+/* The processes that have most of a figure, over time; none if nobody ever had any. */
+static void process_lines(struct doc *d, const struct watch_data *w,
+                          enum watch_process_figure which, const char *file, const char *title)
+{
+    struct ranked *order = calloc(w->nactors + 1, sizeof *order);
+    struct chart_series series[SERIES];
+    char subtitle[64];
+    size_t n = 0;
+
+    for (size_t i = 0; order && i < w->nactors; i++) {
+        order[n] = (struct ranked){&w->actors[i], 0};
+        for (size_t k = 0; k < w->n; k++)
+            order[n].most = fmax(order[n].most, w->actors[i].figure[which][k]);
+        n += order[n].most > 0;
+    }
+    if (n)
+        qsort(order, n, sizeof *order, by_most);
+    for (size_t i = 0; i < n && i < SERIES; i++)
+        series[i] = (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
+    snprintf(subtitle, sizeof subtitle, "the %d processes with most, of %zu", SERIES, n);
+    lines(d, w, file, title, n > SERIES ? subtitle : NULL, series, n < SERIES ? n : SERIES);
+    free(order);
 }
 
 void watch_picture_sharing(struct doc *d, const struct watch_data *w)
 {
-    const struct watch_actor **order = calloc(w->nactors + 1, sizeof(*order));
-    struct chart_series series[SERIES];
-    size_t n = 0;
-
-    for (size_t i = 0; order && i < w->nactors; i++)
-        if (w->actors[i].has_parent && w->actors[i].max_parent > 0)
-            order[n++] = &w->actors[i];
-    if (n)
-        qsort(order, n, sizeof(*order), by_most);
-    for (size_t i = 0; i < n && i < SERIES; i++)
-        series[i] = (struct chart_series){order[i]->name, order[i]->parent_kb};
-    lines(d, w, "sharing", "Memory in common with the parent",
-          n > SERIES ? "the eight processes that shared most" : NULL, series,
-          n < SERIES ? n : SERIES);
-    free(order);
+    process_lines(d, w, WP_PARENT, "sharing", "In common with the parent");
+    process_lines(d, w, WP_EXCLUSIVE, "exclusive",
+                  "Exclusive: anonymous memory of a process alone");
+    process_lines(d, w, WP_DEBT, "debt", "In debt: alone here, but the next write still faults");
+    process_lines(d, w, WP_AT_RISK, "at-risk",
+                  "At risk: memory whose next write costs a new frame");
 }
 
 void watch_picture_footprint(struct doc *d, const struct watch_data *w)
@@ -168,7 +190,7 @@ static void shade(FILE *f, double x, double y, double w, double h, const char *c
 
 #define BINS 64
 #define CELL 9.0
-#define LABELS 330.0
+#define LABELS 420.0
 
 static void address_row(FILE *f, double y, const char *label, const char *range, const char *bins)
 {

@@ -5,7 +5,7 @@
 #include "reports/doc.h"
 #include "reports/watch_data.h"
 
-/* What each of the processes that shared most has in common with its parent, over time. */
+/* Per process over time: in common with the parent, exclusive, in debt, at risk. */
 void watch_picture_sharing(struct doc *d, const struct watch_data *w);
 /* Sums over time, and what is copied. */
 void watch_picture_footprint(struct doc *d, const struct watch_data *w);

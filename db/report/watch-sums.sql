@@ -1,0 +1,17 @@
+-- The sums at the first sample, where RSS is furthest from what is used, and at the last.
+WITH s AS MATERIALIZED (
+    SELECT *, row_number() OVER (ORDER BY step) AS first,
+           row_number() OVER (ORDER BY sum_rss_kb - coalesce(distinct_kb, sum_pss_kb) DESC, step)
+               AS worst,
+           row_number() OVER (ORDER BY step DESC) AS last
+    FROM watch_samples
+    WHERE run_id = :run_id
+)
+SELECT step, t_s || ' s' AS after,
+       substr(iif(first = 1, ', first', '') || iif(worst = 1, ', furthest apart', '')
+              || iif(last = 1, ', last', ''), 3) AS which,
+       processes, sum_rss_kb, sum_pss_kb, distinct_kb, sum_uss_kb, pagetable_kb, system_kb,
+       'sum_rss_kb,sum_pss_kb,distinct_kb,sum_uss_kb,pagetable_kb,system_kb' AS unknown_keys
+FROM s
+WHERE first = 1 OR worst = 1 OR last = 1
+ORDER BY step;
