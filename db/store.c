@@ -8,7 +8,9 @@
  * 2. The last store to close makes it a plain file again: easy to copy, readable from a read-only
  *    place.
  * 3. A run that is `running` belongs to the live process named in its row, or it is marked
- *    `crashed` by the next store that opens the file for writing. */
+ *    `crashed` by the next store that opens the file for writing.
+ * 4. A disk that a step has filled still takes the run's last word: some space is held back for it
+ *    in a file without a name, where the file system has such. */
 #include "db/store_internal.h"
 
 #include <errno.h>
