@@ -297,7 +297,7 @@ void watch_picture_matrix(struct doc *d, const struct watch_data *w)
         for (size_t i = 0; i < m.n; i++)
             left = fmax(left, 40 + svg_text_width(m.names[i], 10.5));
         size = m.n <= 8 ? 70 : 560.0 / (double)m.n;
-        svg_begin(f, left + size * (double)m.n + 24, top + 26 * (double)m.n + 20,
+        svg_begin(f, fmax(480, left + size * (double)m.n + 24), top + 26 * (double)m.n + 20,
                   "Memory that each two processes have in common");
         svg_text(f, 16, 24, SVG_START, "t b h", "Memory that each two processes have in common");
         svg_text(f, 16, 42, SVG_START, "t m s",

@@ -1,6 +1,6 @@
 -- The mappings that lost most, with what is left of them by address.
 SELECT l.actor, l.part, l.region, l.lost_kb, l.bins,
-       printf('%x-%x', l.range_start, l.range_end) AS range,
+       printf('from %x', l.range_start) AS range,
        min(12, count(*) OVER ()) AS total
 FROM watch_lost l
 WHERE l.run_id = :run_id AND l.bins IS NOT NULL AND l.lost_kb > 0

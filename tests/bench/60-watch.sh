@@ -1,84 +1,94 @@
 #!/bin/sh
-# What a sample of cowlab watch costs: 60-watch.sh BUILD_DIR. The peer is one read of the target's
-# smaps_rollup, by this kernel, in the same run.
+# Speed of watching: 60-watch.sh BUILD_DIR. Prints a markdown table; the peer is one read of the
+# kernel's smaps_rollup of the same process, measured in turns with the samples.
 set -eu
 build=$(cd "$1" && pwd)
 tmp=$(mktemp -d)
-target=
-trap '[ -z "$target" ] || kill $target 2>/dev/null; rm -rf "$tmp"' EXIT
+server=
+trap 'exec 9>&-; [ -z "$server" ] || wait "$server" 2>/dev/null || true; rm -rf "$tmp"' EXIT
 PATH=$build:$PATH
+command -v python3 >/dev/null || { echo "python3 is missing" >&2; exit 1; }
 
-if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -lt 4 ]; then
-    echo "skipped: needs 4 GiB of available memory"
-    exit 0
-fi
-# Writes GIB of private memory, forks CHILDREN that only wait, says when all is there.
-cat >"$tmp/target.py" <<'END'
-import mmap, os, signal, sys, time
-gib, children = int(sys.argv[1]), int(sys.argv[2])
-memory = mmap.mmap(-1, gib << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-memory.madvise(mmap.MADV_NOHUGEPAGE)
-for i in range(0, gib << 30, mmap.PAGESIZE):
-    memory[i] = 1
+# A process with MIB resident and KIDS forked children that share it; ends when its input does.
+cat >"$tmp/tree.py" <<'PY'
+import mmap, os, sys
+mib, kids = int(sys.argv[1]), int(sys.argv[2])
+m = mmap.mmap(-1, mib << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+m.madvise(mmap.MADV_NOHUGEPAGE)
+for i in range(0, mib << 20, 4096):
+    m[i] = 1
 pids = []
-for _ in range(children):
+for k in range(kids):
     pid = os.fork()
     if pid == 0:
-        time.sleep(120)
+        sys.stdin.read()
         os._exit(0)
     pids.append(pid)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print("ready", flush=True)
-try:
-    time.sleep(120)
-finally:
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-END
-start() { # GIB CHILDREN
-    : >"$tmp/out"
-    python3 "$tmp/target.py" "$1" "$2" >"$tmp/out" &
-    target=$!
-    until grep -q ready "$tmp/out"; do sleep 0.1; done
+print(os.getpid(), flush=True)
+sys.stdin.read()
+for pid in pids:
+    os.waitpid(pid, 0)
+PY
+cat >"$tmp/rollup.py" <<'PY'
+import sys, time
+path, times = "/proc/%s/smaps_rollup" % sys.argv[1], []
+for i in range(15):
+    t = time.monotonic_ns()
+    open(path).read()
+    times.append(time.monotonic_ns() - t)
+print(sorted(times)[7])
+PY
+start() {
+    mkfifo "$tmp/hold"
+    python3 "$tmp/tree.py" "$@" <"$tmp/hold" >"$tmp/pid" &
+    server=$!
+    exec 9>"$tmp/hold"
+    until [ -s "$tmp/pid" ]; do
+        kill -0 $server || exit 1
+        sleep 0.1
+    done
+    pid=$(cat "$tmp/pid")
 }
 stop() {
-    kill "$target"
-    wait "$target" 2>/dev/null || true
-    target=
+    exec 9>&-
+    wait "$server" || true
+    server=
+    rm -f "$tmp/hold" "$tmp/pid"
 }
-# Median time of a sample in ms, after the first, which reads everything anew.
-sample() {
-    rm -f "$tmp/w.db"
-    cowlab watch "$target" --every 300ms --for 3s --lines --db "$tmp/w.db" "$@" >/dev/null 2>&1
-    sqlite3 "$tmp/w.db" "SELECT printf('%.1f', dur_ns / 1e6) FROM watch_samples WHERE step > 1 ORDER BY dur_ns
-        LIMIT 1 OFFSET (SELECT (count(*) - 1) / 2 FROM watch_samples WHERE step > 1)"
+# watch DB ARGUMENTS...
+watch() {
+    db=$1
+    shift
+    cowlab watch "$@" --db "$tmp/$db" >/dev/null 2>&1
 }
-rollup() {
-    python3 -c "
-import time
-best = []
-for _ in range(9):
-    t = time.perf_counter()
-    open('/proc/$target/smaps_rollup').read()
-    best.append(time.perf_counter() - t)
-print('%.1f' % (sorted(best)[4] * 1000))"
+# The median sample but the first, and the first alone, in ns.
+median() {
+    sqlite3 "$tmp/$1" "WITH s AS (SELECT dur_ns FROM watch_samples WHERE step > 1 ORDER BY dur_ns)
+        SELECT dur_ns FROM s LIMIT 1 OFFSET (SELECT count(*) / 2 FROM s)"
 }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+first() { sqlite3 "$tmp/$1" "SELECT dur_ns FROM watch_samples WHERE step = 1"; }
+row() { awk -v what="$1" -v a="$2" -v b="$3" -v goal="$4" 'BEGIN { printf "| %s | %.1f ms | %.2f times | %s |\n", what, a / 1e6, a / b, goal }'; }
 
-start 2 0
-peer=$(rollup)
-plain=$(sample --no-frames)
-frames=$(sample)
-stop
-echo "| a sample of a process with 2 GiB resident | ms | times smaps_rollup | goal |"
-echo "|---|---:|---:|---|"
-echo "| smaps_rollup, one read | $peer | 1.00 | |"
-echo "| without frames | $plain | $(ratio "$plain" "$peer") | 1.2 |"
-echo "| with frames | $frames | $(ratio "$frames" "$peer") | 2.5 |"
-start 1 63
-tree=$(sample --children)
-stop
-echo
-echo "| a tree of 64 processes that share 1 GiB copy-on-write | ms | goal |"
-echo "|---|---:|---|"
-echo "| one sample with frames | $tree | under 1000 |"
+echo "| what | measured | against one read of smaps_rollup | goal |"
+echo "|---|---|---|---|"
+if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 4 ]; then
+    start 2048 0
+    watch plain.db "$pid" --no-frames --every 100ms --for 2s
+    peer=$(python3 "$tmp/rollup.py" "$pid")
+    watch frames.db "$pid" --every 100ms --for 2s
+    peer2=$(python3 "$tmp/rollup.py" "$pid")
+    [ "$peer" -le "$peer2" ] || peer=$peer2
+    row "a sample of a process with 2 GiB resident, counters only" "$(median plain.db)" "$peer" "1.2 times"
+    if [ "$(sqlite3 "$tmp/frames.db" 'SELECT count(distinct_kb) FROM watch_samples')" -gt 0 ]; then
+        row "the same with frames" "$(median frames.db)" "$peer" "2.5 times"
+        row "its first sample, which asks for every frame" "$(first frames.db)" "$peer" "-"
+    fi
+    stop
+fi
+if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 3 ]; then
+    start 1024 63
+    watch tree.db "$pid" --children --every 2s --for 9s
+    echo "| a fork tree of 64 processes that share 1 GiB copy-on-write | $(median tree.db |
+        awk '{ printf "%.0f", $1 / 1e6 }') ms | - | 1000 ms |"
+    stop
+fi
