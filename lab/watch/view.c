@@ -43,11 +43,14 @@ static const char *kb(char *buf, struct value v)
     return buf;
 }
 
+/* Pages over an interval as memory per second. */
 static const char *rate(char *buf, struct value v, uint64_t since_ns)
 {
+    double per_s = value_is_known(v) && since_ns ? (double)v.n * 1e9 / (double)since_ns : 0;
+
     if (!value_is_known(v) || !since_ns)
         return v.why == WHY_KNOWN || v.why == WHY_NOT_APPLICABLE ? "-" : "?";
-    return format_count(buf, (int64_t)((double)v.n * 1e9 / (double)since_ns + 0.5));
+    return per_s > 0 ? format_kb(buf, per_s * (double)sysconf(_SC_PAGESIZE) / 1024) : "0";
 }
 
 static struct value sum_of(const struct sample *s, size_t offset)
@@ -76,7 +79,7 @@ static void totals_lines(FILE *f, const struct view_sample *s)
             kb(a, SUM(m, q[WQ_AT_RISK])), kb(b, m->growth_kb), kb(c, m->totals[TQ_MEM_AVAILABLE]),
             value_is_known(s->cgroup_limit_kb) ? "   cgroup limit " : "",
             value_is_known(s->cgroup_limit_kb) ? kb(d, s->cgroup_limit_kb) : "");
-    fprintf(f, "copied        %s pages/s   huge pages %s (%s)\n", rate(a, copied, s->since_ns),
+    fprintf(f, "copied        %s/s   huge pages %s (%s)\n", rate(a, copied, s->since_ns),
             kb(b, SUM(m, q[WQ_ANON_HUGE])), s->thp ? s->thp : "?");
 }
 
@@ -98,7 +101,7 @@ static void process_line(FILE *f, const struct view_sample *s, size_t i, bool wi
     fprintf(f, " %10s %10s", kb(b[0], p->fp.rss_kb), kb(b[1], p->fp.pss_kb));
     if (wide)
         fprintf(f, " %10s %10s", kb(b[2], p->fp.uss_kb), kb(b[4], p->q[WQ_DEBT]));
-    fprintf(f, " %11s %10s %9s\n", kb(b[3], p->q[WQ_PARENT]), kb(b[5], p->q[WQ_AT_RISK]),
+    fprintf(f, " %11s %10s %10s\n", kb(b[3], p->q[WQ_PARENT]), kb(b[5], p->q[WQ_AT_RISK]),
             rate(b[6], p->q[WQ_COPIED], s->since_ns));
 }
 
@@ -121,7 +124,7 @@ static void frame(FILE *f, const struct watch_view *v, const struct view_sample 
     fprintf(f, "%-*s %10s %10s", NAME_WIDTH, "process", "RSS", "PSS");
     if (wide)
         fprintf(f, " %10s %10s", "USS", "debt");
-    fprintf(f, " %11s %10s %9s\n", "with parent", "at risk", "copied/s");
+    fprintf(f, " %11s %10s %10s\n", "with parent", "at risk", "copied/s");
     if (shown > room)
         shown = room - 1;
     for (size_t i = 0; i < shown; i++)
