@@ -369,6 +369,8 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         s->sample.totals[k] = value_na();
     system_read_meminfo(s->sample.totals, &s->text, &meminfo);
     s->distinct_file = 0;
+    if (!n)
+        s->nmet = 0; /* nobody maps a frame */
     if (rc == 0 && n && s->frames)
         rc = sums_join(s);
     if (rc == 0)
