@@ -44,6 +44,7 @@ static void sampled_free(struct sampled *w)
     maps_release(&w->maps);
     page_table_release(&w->now);
     page_table_release(&w->before);
+    frame_set_release(&w->set);
     slurp_release(&w->text);
     free(w->regions);
     free(w);
@@ -396,33 +397,34 @@ int sampler_take(struct sampler *s, const struct sample_target *targets, size_t 
 
 /* -- asked afterwards ------------------------------------------------------------------- */
 
-/* By walking the smaller one's chunks: equal chunks at the same address are common as a whole;
- * otherwise frame by frame, in the slots of both. */
+/* The slots of all its frames; made once per sample. */
+static const struct frame_set *frames_of(struct sampler *s, struct sampled *w)
+{
+    if (w->set_in == s->number)
+        return &w->set;
+    frame_set_clear(&w->set);
+    if (frame_set_reserve(&w->set, s->join.n) < 0)
+        return NULL;
+    for (size_t c = 0; c < w->now.n; c++)
+        for (size_t p = 0; p < CHUNK_PAGES; p++) {
+            uint32_t slot = w->now.chunk[c]->slots[p];
+
+            if (slot && (s->info[slot] & INFO_STATE) != PS_ZERO)
+                frame_set_add(&w->set, slot);
+        }
+    w->set_in = s->number;
+    return &w->set;
+}
+
 struct value sampler_common(struct sampler *s, size_t i, size_t j)
 {
-    struct frame_set a = {0}, b = {0};
-    struct value common = value_unknown(WHY_READ_FAILED);
-    const struct sampled *both[2] = {s->now[i], s->now[j]};
-    struct frame_set *sets[2] = {&a, &b};
+    const struct frame_set *a, *b;
 
-    if (!both[0]->frames || !both[1]->frames)
+    if (!s->now[i]->frames || !s->now[j]->frames)
         return value_unknown(WHY_NO_FRAMES);
-    for (int k = 0; k < 2; k++) {
-        if (frame_set_reserve(sets[k], s->join.n) < 0)
-            goto out;
-        for (size_t c = 0; c < both[k]->now.n; c++)
-            for (size_t p = 0; p < CHUNK_PAGES; p++) {
-                uint32_t slot = both[k]->now.chunk[c]->slots[p];
-
-                if (slot && (s->info[slot] & INFO_STATE) != PS_ZERO)
-                    frame_set_add(sets[k], slot);
-            }
-    }
-    common = value_known((int64_t)frame_set_common(&a, &b));
-out:
-    frame_set_release(&a);
-    frame_set_release(&b);
-    return common;
+    a = frames_of(s, s->now[i]);
+    b = frames_of(s, s->now[j]);
+    return a && b ? value_known((int64_t)frame_set_common(a, b)) : value_unknown(WHY_READ_FAILED);
 }
 
 int sampler_bins(struct sampler *s, size_t process, const struct sample_region *r, uint8_t *bins,

@@ -83,6 +83,8 @@ struct sampled {
     struct maps maps;
     struct footprint fp;
     struct page_table now, before;
+    struct frame_set set; /* its frames, made when asked for */
+    uint32_t set_in;      /* sample that the set is of */
     struct sample_region *regions;
     size_t regions_cap;
     const struct sampled *parent;

@@ -303,7 +303,7 @@ void watch_picture_matrix(struct doc *d, const struct watch_data *w)
         svg_text(f, 16, 42, SVG_START, "t m s",
                  "page frames that both map, numbered as the rows; stronger is more");
         for (size_t a = 0; a < m.n; a++) {
-            char number[8], label[200];
+            char number[24], label[240];
 
             snprintf(number, sizeof number, "%zu", a + 1);
             snprintf(label, sizeof label, "%zu  %.180s", a + 1, m.names[a]);

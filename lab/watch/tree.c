@@ -58,10 +58,10 @@ static int read_stat(struct tree *t, pid_t pid, struct footprint *f)
     return rc < 0 ? rc : footprint_from_stat(f, &t->text);
 }
 
-static bool name_taken(const struct tree *t, const char *name)
+static bool name_taken(const struct tree *t, const char *name, pid_t pid)
 {
     for (size_t i = 0; i < t->n; i++)
-        if (t->list[i].name && strcmp(t->list[i].name, name) == 0)
+        if (t->list[i].pid == pid && strcmp(t->list[i].name, name) == 0)
             return true;
     return false;
 }
@@ -71,7 +71,7 @@ static char *unique_name(const struct tree *t, const char *comm, pid_t pid)
     char name[96];
 
     snprintf(name, sizeof name, "%s[%d]", *comm ? comm : "?", (int)pid);
-    for (int again = 2; name_taken(t, name); again++)
+    for (int again = 2; name_taken(t, name, pid); again++)
         snprintf(name, sizeof name, "%s[%d]#%d", *comm ? comm : "?", (int)pid, again);
     return strdup(name);
 }
@@ -348,8 +348,13 @@ size_t tree_alive(const struct tree *t)
 
 void tree_told(struct tree *t)
 {
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->n; i++) {
         t->list[i].fresh = t->list[i].gone_now = false;
+        if (!t->list[i].alive) { /* they stay for their names: others may be their children */
+            free(t->list[i].command);
+            t->list[i].command = NULL;
+        }
+    }
 }
 
 bool tree_wait(const struct tree *t, int ms)

@@ -12,10 +12,11 @@
 
 /* A sample may take this share of the time; if it takes longer, they come less often. */
 #define MOST_OF_THE_TIME 2 /* one half */
-/* Sharing between all pairs is stored for this many processes at most, when the set of processes
- * changed but not more often than this, and as often as that otherwise. */
+/* Sharing between all pairs is stored for this many processes at most: with the first sample and
+ * the last, when the set of processes changed, and once a minute; but never more than this many
+ * rows a second on average, whatever comes and goes. */
 #define MATRIX_PROCESSES 64
-#define MATRIX_SOONEST 10 /* times what a sample takes */
+#define MATRIX_ROWS_PER_S 4
 #define MATRIX_LATEST_NS 60000000000ULL
 #define BINS 64
 #define POLL_MS 100
@@ -46,6 +47,8 @@ struct watch {
     struct slurp text;
     struct store_watch_event *events;
     size_t nevents;
+    int64_t limits[3]; /* counters of the cgroup at the last sample: max, oom, oom_kill */
+    char thp_before[16];
     struct store_watch *moved; /* what the store keeps of earlier samples */
     bool slowed;
     struct err *e;
@@ -242,12 +245,15 @@ static const char *put_bins(struct watch *w, const struct keep_choice *c, char *
     return text;
 }
 
-static int put_matrix(struct watch *w, const struct sample *s, bool due, struct observation *o)
+static int put_matrix(struct watch *w, const struct sample *s, bool changed, bool last,
+                      struct observation *o)
 {
-    uint64_t age = s->t_ns - w->matrix_ns;
     size_t n = s->n < MATRIX_PROCESSES ? s->n : MATRIX_PROCESSES;
+    uint64_t age = s->t_ns - w->matrix_ns;
+    uint64_t soonest = n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
+    bool due = age >= soonest && (changed || age >= MATRIX_LATEST_NS);
 
-    if (w->step > 1 && !(due && age >= MATRIX_SOONEST * s->dur_ns) && age < MATRIX_LATEST_NS)
+    if (w->step > 1 && !last && !due)
         return 0;
     w->matrix_ns = s->t_ns;
     for (size_t i = 0; i < n; i++)
@@ -292,6 +298,8 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
 
         if (p->why != WHY_KNOWN)
             continue;
+        if (p->exec)
+            faults = value_na();
         left = value_add(left, p->fp.rss_kb);
         faults = value_add(faults, o->processes[i].q[PQ_MINFLT]);
         for (size_t j = 0; j < p->nregions; j++)
@@ -301,9 +309,11 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
     c->right = right;
     c->tolerance = 1024 + (value_is_known(left) ? left.n / 50 : 0) +
                    (value_is_known(faults) ? faults.n * page_kb : 0);
-    c->verdict = !value_is_known(left) || !value_is_known(right) || w->step == 1 ? CHECK_NOT_CHECKED
-                 : llabs(left.n - right.n) <= c->tolerance                       ? CHECK_HELD
-                                                                                 : CHECK_DIFFERS;
+    /* A process that has just come or changed its program may have been caught in the act. */
+    c->verdict = !value_is_known(left) || !value_is_known(right) || !value_is_known(faults)
+                     ? CHECK_NOT_CHECKED
+                 : llabs(left.n - right.n) <= c->tolerance ? CHECK_HELD
+                                                           : CHECK_DIFFERS;
     c->detail = strdup("smaps' RSS against pages found, in KiB; not atomic");
     return 0;
 }
@@ -319,6 +329,29 @@ static void read_thp(struct watch *w)
     close = open ? strchr(open, ']') : NULL;
     if (close && close - open < (int)sizeof w->thp)
         snprintf(w->thp, sizeof w->thp, "%.*s", (int)(close - open - 1), open + 1);
+}
+
+/* What the machine did between two samples: the cgroup ran into a limit, huge pages were switched.
+ */
+static int note_machine(struct watch *w, const struct store_watch_sample *s)
+{
+    static const char *const texts[3] = {
+        "ran into its limit so many times by now", "was out of memory so many times by now",
+        "lost so many processes to the out-of-memory killer by now"};
+    const struct value now[3] = {s->cgroup_max, s->cgroup_oom, s->cgroup_oom_kill};
+    int rc = 0;
+
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        bool more = value_is_known(now[i]) && w->step > 1 && now[i].n > w->limits[i];
+
+        w->limits[i] = value_is_known(now[i]) ? now[i].n : INT64_MAX;
+        if (more)
+            rc = event(w, NULL, "cgroup", &w->limits[i], texts[i]);
+    }
+    if (rc == 0 && w->step > 1 && strcmp(w->thp, w->thp_before) != 0)
+        rc = event(w, NULL, "thp", NULL, w->thp);
+    memcpy(w->thp_before, w->thp, sizeof w->thp_before);
+    return rc;
 }
 
 /* Does the cgroup hold only processes that are watched? Then its usage is a figure for them. */
@@ -523,7 +556,7 @@ static int fill(struct watch *w, const struct sample *s, bool last, struct recor
     if (rc == 0)
         rc = fill_regions(w, s, last, r);
     if (rc == 0)
-        rc = put_matrix(w, s, changed || last, &r->obs);
+        rc = put_matrix(w, s, changed, last, &r->obs);
     if (rc == 0)
         rc = put_costs(w, s, &r->obs);
     if (rc == 0)
@@ -532,13 +565,14 @@ static int fill(struct watch *w, const struct sample *s, bool last, struct recor
         return rc;
     put_cgroup(w, &r->obs, &r->sample);
     read_thp(w);
+    rc = note_machine(w, &r->sample);
     r->sample.dur_ns = s->dur_ns;
     r->sample.growth_kb = s->growth_kb;
     r->sample.copied_kb = pages_kb(sum_q(s, WQ_COPIED));
     r->sample.anon_huge_kb = sum_q(s, WQ_ANON_HUGE);
     r->sample.thp = w->thp[0] ? w->thp : NULL;
     r->sample.inferred = inferred(s);
-    return 0;
+    return rc;
 }
 
 static void remember(struct watch *w, const struct sample *s)
