@@ -10,6 +10,9 @@ static void selection_release(struct selection *sel)
 {
     for (size_t i = 0; i < sel->n; i++)
         free(sel->ids[i]);
+    for (size_t i = 0; sel->watches && i < sel->n; i++)
+        watch_data_release(&sel->watches[i]);
+    free(sel->watches);
     free(sel->ids);
     sqlite3_free(sel->json);
 }
@@ -66,7 +69,7 @@ static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, 
 static int selection_fill(struct selection *sel, sqlite3 *db, const char *const *ids, size_t n,
                           struct err *e)
 {
-    struct selection given = {NULL, 0, NULL, 0};
+    struct selection given = {0};
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++)
@@ -122,21 +125,19 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
 }
 
 /* One run below its scenario's heading. A watch has too many steps to read them all. */
-static void run_section(struct doc *d, const char *run_id, char **last)
+static void run_section(struct doc *d, const struct selection *runs, size_t i, char **last)
 {
+    const struct watch_data *w = &runs->watches[i];
+    enum history_depth depth = w->run_id ? HISTORY_RUN : HISTORY_PAGES;
     struct history h;
-    bool watch;
 
-    if (doc_fail(d, history_load(&h, d->db, run_id, HISTORY_RUN, 0, 0, d->e)))
+    if (doc_fail(d, history_load(&h, d->db, runs->ids[i], depth, 0, 0, d->e)))
         return;
-    watch = strcmp(h.scenario, "watch") == 0;
     scenario_heading(d, &h, last);
-    if (watch)
-        section_watch(d, &h);
-    history_release(&h);
-    if (watch || doc_fail(d, history_load(&h, d->db, run_id, HISTORY_PAGES, 0, 0, d->e)))
-        return;
-    section_run(d, &h);
+    if (w->run_id)
+        section_watch(d, w);
+    else
+        section_run(d, &h);
     history_release(&h);
 }
 
@@ -145,24 +146,64 @@ static void runs_sections(struct doc *d, const struct selection *runs)
     char *last = NULL;
 
     for (size_t i = 0; i < runs->n && d->rc == 0; i++)
-        run_section(d, runs->ids[i], &last);
+        run_section(d, runs, i, &last);
     free(last);
 }
 
-static int count_scenarios(struct selection *sel, sqlite3 *db, struct err *e)
+/* What watches lost is asked for many times and sorts every mapping row of a day each time: it is
+ * worked out once, in a table that stands before the view of its name while the report is made. */
+static int keep_lost(struct selection *sel, sqlite3 *db, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db,
-                        "SELECT count(*) AS n FROM run WHERE scenario <> 'watch' AND run_id IN "
-                        "(SELECT value FROM json_each(:runs))",
-                        e);
-
+    int rc =
+        query_open(&q, db,
+                   "CREATE TEMP TABLE watch_lost AS SELECT * FROM main.watch_lost WHERE run_id IN "
+                   "(SELECT value FROM json_each(:runs))",
+                   e);
     if (rc)
         return rc;
     query_bind(&q, ":runs", sel->json);
-    if (query_row(&q))
-        sel->scenarios = (size_t)query_int(&q, "n");
+    query_row(&q);
     return query_close(&q);
+}
+
+/* Is this run a watch? 1, 0, or a negative errno. */
+static int is_watch(sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    bool watch;
+    int rc = query_open(&q, db, "SELECT scenario FROM run WHERE run_id = :run_id", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    watch = query_row(&q) && strcmp(query_text(&q, "scenario"), "watch") == 0;
+    rc = query_close(&q);
+    return rc ? rc : watch;
+}
+
+/* Reads the watches among the runs, once for findings and sections. */
+static int load_watches(struct selection *sel, sqlite3 *db, struct err *e)
+{
+    int rc = 0;
+
+    sel->watches = calloc(sel->n, sizeof *sel->watches);
+    if (!sel->watches)
+        return err_set(e, ENOMEM, "out of memory");
+    for (size_t i = 0; i < sel->n; i++) {
+        int watch = is_watch(db, sel->ids[i], e);
+
+        if (watch < 0)
+            return watch;
+        sel->scenarios += !watch;
+        if (watch && sel->scenarios == i) /* the first of them */
+            rc = keep_lost(sel, db, e);
+        if (rc == 0 && watch)
+            rc = watch_load(&sel->watches[i], db, sel->ids[i], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
 }
 
 /* What is published was measured in scenarios, and only they say it again. */
@@ -184,7 +225,7 @@ static int write_document(struct doc *d, const struct selection *runs)
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
                     struct err *e)
 {
-    struct selection runs = {NULL, 0, NULL, 0};
+    struct selection runs = {0};
     struct doc d = {.rc = 0};
     sqlite3 *db = store_handle(s);
     int rc;
@@ -194,13 +235,14 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
     rc = selection_fill(&runs, db, run_ids, nruns, e);
     if (rc == 0)
-        rc = count_scenarios(&runs, db, e);
+        rc = load_watches(&runs, db, e);
     if (rc == 0) {
         rc = doc_open(&d, db, out_path, e);
         if (rc == 0)
             write_document(&d, &runs);
         rc = doc_close(&d);
     }
+    sqlite3_exec(db, "DROP TABLE IF EXISTS temp.watch_lost", NULL, NULL, NULL);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     selection_release(&runs);
     return rc;

@@ -5,13 +5,15 @@
 
 #include "reports/doc.h"
 #include "reports/history.h"
+#include "reports/watch_data.h"
 
 /* The runs of a report: ids, and the same as a JSON array for queries (bound as :runs). */
 struct selection {
     char **ids;
     size_t n;
     char *json;
-    size_t scenarios; /* of them not watches of live processes */
+    size_t scenarios;           /* of them not watches of live processes */
+    struct watch_data *watches; /* as ids; run_id NULL for what is not a watch */
 };
 
 void section_findings(struct doc *d, const struct selection *runs);
@@ -20,8 +22,8 @@ void find_watches(struct doc *d, const struct selection *runs);
 void section_machine(struct doc *d, const struct selection *runs);
 /* One run below its scenario's heading. */
 void section_run(struct doc *d, const struct history *h);
-/* A watch of live processes (scenario "watch"); h holds the run's row only. */
-void section_watch(struct doc *d, const struct history *h);
+/* A watch of live processes (scenario "watch"). */
+void section_watch(struct doc *d, const struct watch_data *w);
 void section_published(struct doc *d);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);

@@ -36,6 +36,7 @@ void watch_data_release(struct watch_data *w)
         free(a->name);
         free(a->parent);
         free(a->part);
+        free(a->told);
         for (int k = 0; k < WP__COUNT; k++)
             free(a->figure[k]);
     }
@@ -125,6 +126,8 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
     a->actor = copy(query_text(q, "actor"), &bad);
     a->name = copy(query_text(q, "name"), &bad);
     a->parent = copy(query_text(q, "parent"), &bad);
+    a->told = calloc(w->n + 1, sizeof *a->told);
+    bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {
         a->figure[k] = unknowns(w->n);
         bad |= !a->figure[k];
@@ -154,15 +157,26 @@ static struct watch_actor *find_actor(struct watch_data *w, const char *name)
     return NULL;
 }
 
-/* A row sets its process's figures from its sample on; the next one overwrites them. */
+/* Rows between two points: the last one counts. A point without a row has what the one before had.
+ */
+static void carry_on(struct watch_data *w)
+{
+    for (size_t i = 0; i < w->nactors; i++) {
+        struct watch_actor *a = &w->actors[i];
+
+        for (size_t p = 1; p < w->n && w->step[p] <= a->last; p++)
+            for (int k = 0; k < WP__COUNT && !a->told[p]; k++)
+                a->figure[k][p] = a->figure[k][p - 1];
+    }
+}
+
 static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
     size_t point = 0;
     int rc = query_open(&q, db,
                         "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
-                        "FROM run JOIN process USING (run) "
-                        "WHERE run_id = :run_id ORDER BY step",
+                        "FROM run JOIN process USING (run) WHERE run_id = :run_id ORDER BY step",
                         e);
 
     if (rc)
@@ -174,11 +188,13 @@ static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
 
         while (point < w->n && w->step[point] < step)
             point++;
-        for (size_t i = point; a && i < w->n && w->step[i] <= a->last; i++) {
-            for (int k = 0; k < WP__COUNT; k++)
-                a->figure[k][i] = query_number(&q, process_columns[k]);
-        }
+        if (!a || point == w->n || w->step[point] > a->last)
+            continue;
+        a->told[point] = true;
+        for (int k = 0; k < WP__COUNT; k++)
+            a->figure[k][point] = query_number(&q, process_columns[k]);
     }
+    carry_on(w);
     return query_close(&q);
 }
 

@@ -8,6 +8,7 @@
 
 #include "probes/err.h"
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,7 @@ struct watch_actor {
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */
+    bool *told;                      /* by point: a row said so since the point before */
     double max_parent, lost, copied; /* KiB; NAN unknown */
     double max_debt, fork_ns;
     double part_kb, parts_kb; /* lost of that part, and of all */

@@ -309,26 +309,21 @@ static void sampling(struct doc *d, const struct watch_data *w)
     doc_fail(d, query_close(&q));
 }
 
-static void of_run(struct doc *d, const char *run_id)
+static void of_watch(struct doc *d, const struct watch_data *w)
 {
-    struct watch_data w;
-
-    if (doc_fail(d, watch_load(&w, d->db, run_id, d->e)))
-        return;
-    if (w.samples == 0) {
+    if (w->samples == 0) {
         doc_say(d, "  - It has no sample.\n");
-    } else {
-        seen(d, &w);
-        overcount(d, &w);
-        losses(d, &w);
-        copying(d, &w);
-        debts(d, &w);
-        at_risk(d, &w);
-        forks(d, &w);
-        pressure(d, &w);
-        sampling(d, &w);
+        return;
     }
-    watch_data_release(&w);
+    seen(d, w);
+    overcount(d, w);
+    losses(d, w);
+    copying(d, w);
+    debts(d, w);
+    at_risk(d, w);
+    forks(d, w);
+    pressure(d, w);
+    sampling(d, w);
 }
 
 void find_watches(struct doc *d, const struct selection *runs)
@@ -336,14 +331,14 @@ void find_watches(struct doc *d, const struct selection *runs)
     for (size_t i = 0; i < runs->n && d->rc == 0; i++) {
         struct history h;
 
+        if (!runs->watches[i].run_id)
+            continue;
         if (doc_fail(d, history_load(&h, d->db, runs->ids[i], HISTORY_RUN, 0, 0, d->e)))
             return;
-        if (strcmp(h.scenario, "watch") == 0) {
-            doc_say(d, "- **Watch `%s`**, ", h.run_id);
-            doc_text(d, h.title);
-            doc_say(d, ":\n");
-            of_run(d, h.run_id);
-        }
+        doc_say(d, "- **Watch `%s`**, ", h.run_id);
+        doc_text(d, h.title);
+        doc_say(d, ":\n");
+        of_watch(d, &runs->watches[i]);
         history_release(&h);
     }
 }

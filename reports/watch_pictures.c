@@ -106,7 +106,7 @@ void watch_picture_copied(struct doc *d, const struct watch_data *w)
     const struct chart_series series[] = {{"copied per second", w->copied_per_s}};
 
     lines(d, w, "copied", "Copy-on-write over time",
-          "memory that got a frame of its own, KiB per second, all processes", series, 1);
+          "memory that got a new frame, a second, all processes", series, 1);
 }
 
 void watch_picture_risk(struct doc *d, const struct watch_data *w)
@@ -301,7 +301,7 @@ void watch_picture_matrix(struct doc *d, const struct watch_data *w)
                   "Memory that each two processes have in common");
         svg_text(f, 16, 24, SVG_START, "t b h", "Memory that each two processes have in common");
         svg_text(f, 16, 42, SVG_START, "t m s",
-                 "page frames that both map, numbered as the rows; stronger is more");
+                 "page frames that both map, as each pair was last looked at; columns as rows");
         for (size_t a = 0; a < m.n; a++) {
             char number[24], label[240];
 

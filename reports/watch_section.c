@@ -165,25 +165,20 @@ static void cost_of_looking(struct doc *d, const struct watch_data *w)
     table(d, w, "db/report/watch-probes.sql", probes);
 }
 
-void section_watch(struct doc *d, const struct history *h)
+void section_watch(struct doc *d, const struct watch_data *w)
 {
-    struct watch_data w;
-
-    doc_say(d, "### Run `%s`\n\n", h->run_id);
+    doc_say(d, "### Run `%s`\n\n", w->run_id);
     doc_say(d,
             "Live processes were looked at over time, without being stopped, traced or written "
             "to. A sample is not atomic: its processes were read one after the other while all of "
             "them ran on, so that figures of one sample can be some milliseconds apart. What "
             "happened and was undone between two samples is not seen.\n\n");
-    if (doc_fail(d, watch_load(&w, d->db, h->run_id, d->e)))
-        return;
-    seem_and_use(d, &w);
-    sharing(d, &w);
-    costs(d, &w);
-    lost(d, &w);
-    matrix(d, &w);
-    risk(d, &w);
-    events(d, &w);
-    cost_of_looking(d, &w);
-    watch_data_release(&w);
+    seem_and_use(d, w);
+    sharing(d, w);
+    costs(d, w);
+    lost(d, w);
+    matrix(d, w);
+    risk(d, w);
+    events(d, w);
+    cost_of_looking(d, w);
 }
