@@ -209,7 +209,7 @@ static void copying(struct doc *d, const struct watch_data *w)
             format_kb(a, all), format_kb(b, most));
     doc_text(d, writer->actor);
     if (rate > 0)
-        doc_say(d, "; at its fastest, up to %.1f s, %s a second", w->t_s[when], format_kb(a, rate));
+        doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
     doc_say(d, ".\n");
 }
 
