@@ -151,7 +151,8 @@ static void the_others(struct doc *d, const struct watch_data *w)
     }
     if (kept)
         doc_say(d,
-                "  - %zu child%s kept what %s shared with the parent: at most %s of %s was lost.\n",
+                "  - %zu child%s kept what %s shared with the parent: at most %s of %s was seen to "
+                "go.\n",
                 kept, kept == 1 ? "" : "ren", kept == 1 ? "it" : "they", format_kb(a, most),
                 format_kb(b, of));
     if (unknown)
