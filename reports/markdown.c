@@ -86,6 +86,28 @@ static int selection_fill(struct selection *sel, sqlite3 *db, const char *const 
     return rc ? rc : selection_json(sel, e);
 }
 
+/* A report that was not asked for certain runs has the latest ones; that there are others is said.
+ */
+static void left_out(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db,
+                               "SELECT count(*) AS runs, coalesce(sum(failed > 0), 0) AS failed, "
+                               "coalesce(sum(status <> 'complete'), 0) AS unfinished FROM runs "
+                               "WHERE run_id NOT IN (SELECT value FROM json_each(:runs))",
+                               d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    if (query_row(&q) && query_int(&q, "runs") > 0)
+        doc_say(d,
+                "The database has %lld more run%s that this report leaves out (with failed "
+                "expectations: %lld; not complete: %lld); `cowlab report RUN...` takes any.\n\n",
+                (long long)query_int(&q, "runs"), query_int(&q, "runs") == 1 ? "" : "s",
+                (long long)query_int(&q, "failed"), (long long)query_int(&q, "unfinished"));
+    doc_fail(d, query_close(&q));
+}
+
 static void introduction(struct doc *d, const struct selection *runs)
 {
     doc_say(d,
@@ -94,6 +116,7 @@ static void introduction(struct doc *d, const struct selection *runs)
             "same database gives this report again, byte for byte. Behind each table is the "
             "query that made it: FILE stands for the database.\n\n",
             runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
+    left_out(d, runs);
 }
 
 /* The heading of a scenario, above the first of its runs. */

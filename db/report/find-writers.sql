@@ -8,7 +8,7 @@ WITH wrote AS (
 ),
 writer AS (
     SELECT run_id, scenario, backend, actor, sum(pages) AS pages, min(step) AS first,
-           actor || ' ' || sum(pages)
+           actor || ' ' || printf('%,d', sum(pages))
            || CASE count(*) WHEN 1 THEN ' (step ' || min(step) || ')'
               ELSE ' (in ' || count(*) || ' steps)' END AS who
     FROM wrote WHERE pages > 0 GROUP BY run_id, actor

@@ -185,9 +185,13 @@ static void reap_group(struct actor_group *g, int64_t until)
 
 static void remove_dir(const char *dir)
 {
-    DIR *d = opendir(dir);
     struct dirent *entry;
+    DIR *d;
 
+    /* Nearly always it is empty; then not even a descriptor is needed. */
+    if (rmdir(dir) == 0)
+        return;
+    d = opendir(dir);
     if (!d)
         return;
     while ((entry = readdir(d)))

@@ -51,24 +51,29 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-static int show_run(struct store *store, const char *typed, bool json)
+/* The steps of a scenario one by one; of a watch, which has thousands, a digest. */
+static int show_text(struct store *store, const char *run_id, struct err *e)
 {
     bool colour = cli_colour(stdout);
+    int watch = report_is_watch(store, run_id, e);
+    int rc = watch < 0 ? watch : report_heading(store, run_id, colour, stdout, e);
+
+    if (rc == 0 && watch)
+        return report_watch(store, run_id, stdout, e);
+    if (rc == 0)
+        rc = report_timeline(store, run_id, 0, 0, colour, stdout, e);
+    return rc < 0 ? rc : report_summary(store, run_id, colour, stdout, e);
+}
+
+static int show_run(struct store *store, const char *typed, bool json)
+{
     char run_id[40];
     struct err e;
     int rc = store_find_run(store, typed, run_id, &e);
 
     if (rc < 0)
         return cli_store_fail(rc, &e);
-    if (json) {
-        rc = report_json(store, run_id, stdout, &e);
-    } else {
-        rc = report_heading(store, run_id, colour, stdout, &e);
-        if (rc == 0)
-            rc = report_timeline(store, run_id, 0, 0, colour, stdout, &e);
-        if (rc == 0)
-            rc = report_summary(store, run_id, colour, stdout, &e);
-    }
+    rc = json ? report_json(store, run_id, stdout, &e) : show_text(store, run_id, &e);
     return rc < 0 ? cli_fail(EXIT_RUNNING, &e) : EXIT_DONE;
 }
 

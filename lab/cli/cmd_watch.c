@@ -33,7 +33,10 @@ static const struct argp_option options[] = {
     {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
     {"no-frames", OPT_NO_FRAMES, NULL, 0,
      "only counters, no page frames: cheaper; what is shared with whom is then concluded", 0},
-    {"lines", OPT_LINES, NULL, 0, "a line per sample instead of the live screen", 0},
+    {"lines", OPT_LINES, NULL, 0,
+     "a line per sample instead of the live screen; with COMMAND, whose output the screen would "
+     "disturb, the only way to see samples on the same terminal",
+     0},
     {0},
 };
 
@@ -89,7 +92,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!a->pids.count && !a->command)
-            argp_error(state, "name the processes to watch, or a command behind --");
+            argp_error(state, "name the processes to watch (is the one you mean running?), or a "
+                              "command behind --");
         if (a->pids.count && a->command)
             argp_error(state, "processes or a command, not both");
         return 0;
@@ -250,12 +254,18 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     return result.end == WATCH_STOPPED ? EXIT_INTERRUPTED : EXIT_DONE;
 }
 
-/* How the command ended, if it has; it is not waited for. */
+/* How the command ended, or that it goes on: it is not waited for. */
 static void say_command(pid_t command)
 {
+    pid_t ended;
     int status;
 
-    if (command <= 0 || waitpid(command, &status, WNOHANG) != command)
+    if (command <= 0)
+        return;
+    ended = waitpid(command, &status, WNOHANG);
+    if (ended == 0)
+        fprintf(stderr, "the command goes on (pid %d)\n", command);
+    if (ended != command)
         return;
     if (WIFEXITED(status) && WEXITSTATUS(status))
         fprintf(stderr, "the command ended with status %d\n", WEXITSTATUS(status));
@@ -273,7 +283,8 @@ int cmd_watch(int argc, char **argv)
         "'cowlab report' and the sqlite3 shell read. Nothing is stopped, traced or written to; a "
         "sample is not atomic.\vExit status: 0 when --for is over or all have ended, 130 after "
         "Ctrl-C (the run is complete all the same), 2 for something that is no process number, 3 "
-        "if a process may not be looked at, 4 if it is not there.",
+        "if a process may not be looked at, 4 if it is not there. A COMMAND that has not "
+        "ended by then goes on.",
         NULL,
         NULL,
         NULL};

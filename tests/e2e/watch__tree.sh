@@ -95,4 +95,6 @@ ok "with slices, counters and instants" jq -e '[.traceEvents[].ph] | (index("X")
 ok "a lifetime per process, within the run" jq -e '(.traceEvents | map(select(.name == "watch"))[0]) as $run |
     [.traceEvents[] | select(.name == "alive") | .ts + .dur <= $run.ts + $run.dur + 0.01] | length > 0 and all' t.json
 ok "a format that is not there: bad usage" exits 2 cowlab export latest --db c.db --format svg
+ok "show gives a digest of a watch" says 'sum of RSS' cowlab show --db w.db
+ok "a command that goes on is announced" says 'the command goes on \(pid' cowlab watch --every 100ms --for 300ms --db command.db -- sleep 1
 finish
