@@ -128,8 +128,10 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
     *last = strdup(h->scenario);
     doc_say(d, "## ");
     doc_text(d, h->scenario);
-    doc_say(d, h->title ? ": " : "");
-    doc_text(d, h->title);
+    if (h->title && strcmp(h->scenario, "watch") != 0) { /* there each run has its own */
+        doc_say(d, ": ");
+        doc_text(d, h->title);
+    }
     doc_say(d, "\n\n");
     if (h->question) {
         doc_say(d, "**Question.** ");
@@ -158,7 +160,7 @@ static void run_section(struct doc *d, const struct selection *runs, size_t i, c
         return;
     scenario_heading(d, &h, last);
     if (w->run_id)
-        section_watch(d, w);
+        section_watch(d, &h, w);
     else
         section_run(d, &h);
     history_release(&h);

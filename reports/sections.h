@@ -22,8 +22,8 @@ void find_watches(struct doc *d, const struct selection *runs);
 void section_machine(struct doc *d, const struct selection *runs);
 /* One run below its scenario's heading. */
 void section_run(struct doc *d, const struct history *h);
-/* A watch of live processes (scenario "watch"). */
-void section_watch(struct doc *d, const struct watch_data *w);
+/* A watch of live processes (scenario "watch"); h holds the run's row only. */
+void section_watch(struct doc *d, const struct history *h, const struct watch_data *w);
 void section_published(struct doc *d);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);

@@ -35,7 +35,10 @@ static void seen(struct doc *d, const struct watch_data *w)
                 format_noun(n, samples, "sample"), query_number(&q, "seconds"), w->nactors,
                 w->nactors == 1 ? "" : "es", (int)query_int(&q, "most_processes"));
         if (frames < samples)
-            doc_say(d, " Page frames were visible in %d of them.", (int)frames);
+            doc_say(d,
+                    " Page frames were read in %d of them; without, what is shared with the parent "
+                    "is concluded from counters, not measured.",
+                    (int)frames);
         if (query_int(&q, "inferred"))
             doc_say(d,
                     " What is exclusive and what is in debt is concluded in part, not measured.");

@@ -165,9 +165,11 @@ static void cost_of_looking(struct doc *d, const struct watch_data *w)
     table(d, w, "db/report/watch-probes.sql", probes);
 }
 
-void section_watch(struct doc *d, const struct watch_data *w)
+void section_watch(struct doc *d, const struct history *h, const struct watch_data *w)
 {
-    doc_say(d, "### Run `%s`\n\n", w->run_id);
+    doc_say(d, "### Run `%s`: ", w->run_id);
+    doc_text(d, h->title);
+    doc_say(d, "\n\n");
     doc_say(d,
             "Live processes were looked at over time, without being stopped, traced or written "
             "to. A sample is not atomic: its processes were read one after the other while all of "
