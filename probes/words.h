@@ -75,7 +75,7 @@
     X(WHY_NO_PAGE_MAPCOUNT, 6, "this kernel keeps no map count per page of a large folio",         \
       "a kernel without CONFIG_NO_PAGE_MAPCOUNT")                                                  \
     X(WHY_PERMISSION, 7, "permission denied", "run as the process's user or as root")              \
-    X(WHY_NO_INTERFACE, 8, "this kernel has no interface for it", "a kernel that tells it")        \
+    X(WHY_NO_INTERFACE, 8, "this kernel has no interface for it", "")                              \
     X(WHY_GONE, 9, "the process was gone", "")                                                     \
     X(WHY_NO_CGROUP, 10, "no memory cgroup of the run's own could be made",                        \
       "run as root, or in a delegated cgroup")                                                     \

@@ -1,6 +1,7 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
 #include "lab/backend.h"
 #include "lab/cli/cli.h"
+#include "lab/paths.h"
 #include "probes/caps.h"
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -95,6 +96,20 @@ static void print_missing(const struct caps *c, int i)
     printf("  %-14s       here: %s; to get it: %s\n", "", c->reason[i], cap_rows[i].how);
 }
 
+/* With the path of the helper that this lab would use. */
+static void print_setcap(void)
+{
+    char helper[4096];
+    struct err ignored;
+
+    if (find_program("cowprobe", "COWLAB_COWPROBE", helper, sizeof helper, &ignored) < 0)
+        snprintf(helper, sizeof helper, "cowprobe");
+    printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
+           "  sudo setcap cap_sys_admin,cap_dac_read_search=ep '%s'\n"
+           "Everything runs without it; what cannot be seen is reported as unknown.\n",
+           helper);
+}
+
 static void print_text(const struct caps *c)
 {
     bool green = cli_colour(stdout);
@@ -116,10 +131,7 @@ static void print_text(const struct caps *c)
             print_missing(c, i);
     print_backends();
     if (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS])
-        printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
-               "  sudo setcap cap_sys_admin,cap_dac_read_search=ep \"$(command -v "
-               "cowprobe)\"\n"
-               "Everything runs without it; what cannot be seen is reported as unknown.\n");
+        print_setcap();
 }
 
 int cmd_doctor(int argc, char **argv)

@@ -80,7 +80,11 @@ int cli_fail(int code, const struct err *e)
 
 int cli_store_fail(int rc, const struct err *e)
 {
-    return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
+    int code = cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
+
+    if (rc == -ENOENT)
+        fprintf(stderr, "name the database with --db, or make one: cowlab run fork-write\n");
+    return code;
 }
 
 const char *cli_database(const char *given)
