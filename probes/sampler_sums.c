@@ -78,8 +78,9 @@ static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *t
         s->met_cap = cap;
     }
     s->met[s->nmet++] = slot;
-    trusted = s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) && !(word & PM_FILE) &&
-              (s->info[slot] & INFO_STATE) == PS_EXCLUSIVE;
+    /* met_in 0: never met, and info[slot] was never written. */
+    trusted = s->met_in[slot] && s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) &&
+              !(word & PM_FILE) && (s->info[slot] & INFO_STATE) == PS_EXCLUSIVE;
     s->met_in[slot] = s->number;
     if (trusted) {
         s->ask[slot] = (*trusts)++ % TRUST_EVERY ? ASK_TRUSTED : ASK_ONCE;

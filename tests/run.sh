@@ -86,7 +86,7 @@ for t in "$build"/tests/test_*; do
     case $t in *.o | *.d | *.gcno | *.gcda) continue ;; esac
     [ -x "$t" ] && wanted "$t" "$@" || continue
     if [ "${WRAP:-}" = valgrind ]; then
-        run_one "$(basename "$t")" valgrind -q --error-exitcode=99 --leak-check=full --suppressions=tests/valgrind.supp --child-silent-after-fork=yes "$t"
+        run_one "$(basename "$t")" valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --suppressions=tests/valgrind.supp --child-silent-after-fork=yes "$t"
     else
         run_one "$(basename "$t")" "$t"
     fi

@@ -212,7 +212,8 @@ static void test_sampler__common_frames_are_those_of_both(void **state)
     tell(f, 100);
     take(f);
     /* More than 100: this process, the parent, writes to its heap meanwhile. */
-    assert_in_range(before - sampler_common(f->s, 0, 1).n, 100, 2000);
+    assert_in_range(before - sampler_common(f->s, 0, 1).n, 100,
+                    8000); /* valgrind touches thousands */
     assert_true(f->sample->totals[TQ_DISTINCT].n > 0);
     assert_true(f->sample->growth_kb.n > 0);
     /* Both writing all costs one frame for each that both map, not two. */
