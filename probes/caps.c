@@ -69,6 +69,9 @@ static void take_selftest(struct caps *c, const struct selftest *t)
     decide(c, CAP_DEBT, t->debt);
     decide(c, CAP_PAGE_MAPCOUNT, t->page_mapcount);
     decide(c, CAP_SOFT_DIRTY, t->soft_dirty);
+    decide(c, CAP_ZERO_PAGE, t->zero_page);
+    if (t->zero_page == ENODATA)
+        missing(c, CAP_ZERO_PAGE, "a page that was only read is the reader's own on this kernel");
     if (t->frames == EPERM)
         missing(c, CAP_FRAMES, "page frame numbers read as 0 without CAP_SYS_ADMIN");
 }
@@ -101,8 +104,8 @@ static int stop_at_first(void *arg, const struct scan_range *range)
     return 1;
 }
 
-/* A page that was only read must be told as the zero page. */
-static int try_scan(uint64_t page_size)
+/* A page that was only read must be told as the zero page, where there is one. */
+static int try_scan(uint64_t page_size, bool zero_page)
 {
     struct scan_range found = {0};
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), rc;
@@ -119,7 +122,7 @@ static int try_scan(uint64_t page_size)
     close(fd);
     if (rc < 0)
         return -rc;
-    return rc == 1 && (found.categories & SCAN_ZERO) ? 0 : ENOMSG;
+    return rc == 1 && !(found.categories & SCAN_ZERO) == !zero_page ? 0 : ENOMSG;
 }
 
 static int try_query(void)
@@ -241,10 +244,11 @@ static void probe_swap(struct caps *c)
 static void apply_disable(struct caps *c)
 {
     static const enum cap needs[][2] = {
-        {CAP_FRAMES, CAP_PAGEMAP},     {CAP_PAGEMAP_SCAN, CAP_PAGEMAP},
-        {CAP_SOFT_DIRTY, CAP_PAGEMAP}, {CAP_KPAGECOUNT, CAP_FRAMES},
-        {CAP_KPAGEFLAGS, CAP_FRAMES},  {CAP_DEBT, CAP_KPAGEFLAGS},
-        {CAP_DEBT, CAP_KPAGECOUNT},    {CAP_PAGE_MAPCOUNT, CAP_KPAGECOUNT}};
+        {CAP_FRAMES, CAP_PAGEMAP},          {CAP_PAGEMAP_SCAN, CAP_PAGEMAP},
+        {CAP_ZERO_PAGE, CAP_PAGEMAP},       {CAP_SOFT_DIRTY, CAP_PAGEMAP},
+        {CAP_KPAGECOUNT, CAP_FRAMES},       {CAP_KPAGEFLAGS, CAP_FRAMES},
+        {CAP_DEBT, CAP_KPAGEFLAGS},         {CAP_DEBT, CAP_KPAGECOUNT},
+        {CAP_PAGE_MAPCOUNT, CAP_KPAGECOUNT}};
     const char *list = getenv("COWLAB_DISABLE");
 
     for (int i = 0; list && i < CAP__COUNT; i++) {
@@ -272,7 +276,7 @@ void caps_probe(struct caps *c)
         snprintf(c->kernel, sizeof c->kernel, "%.20s %.60s %.20s", u.sysname, u.release, u.machine);
     probe_huge(c);
     probe_page_files(c);
-    decide(c, CAP_PAGEMAP_SCAN, try_scan(c->page_size));
+    decide(c, CAP_PAGEMAP_SCAN, try_scan(c->page_size, c->have[CAP_ZERO_PAGE]));
     decide(c, CAP_PROCMAP_QUERY, try_query());
     decide(c, CAP_SMAPS, try_text("/proc/self/smaps", "Pss:"));
     decide(c, CAP_SMAPS_ROLLUP, try_text("/proc/self/smaps_rollup", "Pss:"));

@@ -25,6 +25,8 @@
       "a kernel without CONFIG_NO_PAGE_MAPCOUNT")                                                  \
     X(CAP_PAGEMAP_SCAN, "pagemap_scan", "zero pages told without privilege, fast scans",           \
       "Linux 6.7 or later")                                                                        \
+    X(CAP_ZERO_PAGE, "zero_page", "untouched memory that is only read shows the shared zero page", \
+      "a kernel that maps it (some for virtual machines give each reader a page of its own)")      \
     X(CAP_PROCMAP_QUERY, "procmap_query", "mappings looked up one by one", "Linux 6.11 or later")  \
     X(CAP_SMAPS, "smaps", "the kernel's own sums per mapping: the cross-check of the page walk",   \
       "CONFIG_PROC_PAGE_MONITOR")                                                                  \

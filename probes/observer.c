@@ -50,7 +50,8 @@ static int find_shmem_devs(struct observer *o)
     return rc;
 }
 
-/* The frame of the small zero page, by reading a page of one's own that nobody wrote. */
+/* The frame of the small zero page, by reading a page of one's own that nobody wrote. Bit 56 tells
+ * a kernel that gives the reader an ordinary page instead, whose frame others will have later. */
 static void find_zero_frame(struct observer *o)
 {
     int fd = o->helper ? helper_open(o->helper, HELPER_PAGEMAP, getpid(), 0, 0)
@@ -61,7 +62,7 @@ static void find_zero_frame(struct observer *o)
     if (page != MAP_FAILED) {
         (void)page[0];
         if (fd >= 0 && pagemap_read(fd, o->page_size, (uintptr_t)page, 1, &word, 1, NULL) == 1 &&
-            (word & PM_PRESENT))
+            (word & PM_PRESENT) && !(word & PM_EXCLUSIVE))
             o->zero_frame = PM_FRAME(word);
         munmap((void *)page, o->page_size);
     }

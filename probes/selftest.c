@@ -162,6 +162,21 @@ static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t 
     return !(clean & PM_SOFT_DIRTY) && (dirty & PM_SOFT_DIRTY) ? 0 : ENOMSG;
 }
 
+/* A page that was only read: bit 56 set says that it is this process's own, and no zero page. */
+static int test_zero_page(const struct files *f, uint64_t page_size)
+{
+    volatile char *page =
+        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t entry = 0;
+
+    if (page == MAP_FAILED)
+        return errno;
+    (void)page[0];
+    if (entry_of(f, page, page_size, &entry) || !(entry & PM_PRESENT))
+        return ENOMSG;
+    return entry & PM_EXCLUSIVE ? ENODATA : 0;
+}
+
 static int open_or(struct helper *helper, enum helper_file what, const char *path)
 {
     int fd;
@@ -187,6 +202,7 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
     t->pagemap = f.pagemap < 0 ? errno : entry_of(&f, page, page_size, &entry);
     if (t->pagemap == 0 && !(entry & PM_PRESENT))
         t->pagemap = ENOMSG;
+    t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f, page_size);
     t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page, page_size);
     t->frames = t->pagemap ? t->pagemap : PM_FRAME(entry) ? 0 : EPERM;
     f.count = open_or(helper, HELPER_KPAGECOUNT, "/proc/kpagecount");
@@ -204,7 +220,7 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
                   struct helper *helper)
 {
-    struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO};
+    struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO, EIO};
     struct pollfd pfd;
     int pipefd[2];
     pid_t pid;

@@ -14,7 +14,7 @@ struct helper;
 /* Each field: 0 works; otherwise the errno that stood in the way. ENOMSG: the file answered, but
  * not as it should; ENODATA: the condition could not be set up (no huge page to be had). */
 struct selftest {
-    int pagemap, frames, kpagecount, kpageflags, debt, page_mapcount, soft_dirty;
+    int pagemap, frames, kpagecount, kpageflags, debt, page_mapcount, soft_dirty, zero_page;
 };
 
 /* helper: where to get the files from instead of opening them, or NULL. page_size in bytes;

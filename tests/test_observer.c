@@ -169,7 +169,8 @@ static void test_observer__zero_page(void **state)
     struct stage s;
 
     (void)state;
-    stage_begin(&s, NULL);
+    begin(&s);
+    NEED(&s, CAP_ZERO_PAGE);
     stage_map(&s, PUPPET_ANONYMOUS, 4);
     stage_look(&s, 0, 0);
     assert_int_equal(puppet_read(&s.puppets[0], s.regions[0].start, 3 * s.page, 1), 0);
@@ -808,6 +809,7 @@ static void test_observer__zero_page_untold(void **state)
 
     (void)state;
     stage_begin(&s, "frames,pagemap_scan");
+    NEED(&s, CAP_ZERO_PAGE);
     stage_map(&s, PUPPET_ANONYMOUS, 2);
     assert_int_equal(puppet_read(&s.puppets[0], s.regions[0].start, 2 * s.page, 1), 0);
     stage_look(&s, 0, 0);

@@ -64,6 +64,14 @@ has_cap() {
     cowlab doctor --json | jq -e --arg c "$1" '.capabilities[] | select(.name == $c) | .have' >/dev/null
 }
 
+# lacks SCENARIO: names the first capability that the shipped scenario needs and this machine has not.
+lacks() {
+    for need in $(jq -r '.needs[]?' "$TOP/lab/scenarios/$1.json"); do
+        has_cap "$need" || { echo "$need"; return 0; }
+    done
+    return 1
+}
+
 # The programs where an ordinary user can start them, and a way to be one.
 nobody_setup() {
     mkdir -p "$TMP/nobody/bin" "$TMP/nobody/work"

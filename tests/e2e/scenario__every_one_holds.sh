@@ -15,9 +15,7 @@ holds() {
 }
 
 for name in $names; do
-    case $name in
-    *thp) has_cap thp || { skip "$name" "transparent huge pages (thp)"; continue; } ;;
-    esac
+    need=$(lacks "$name") && { skip "$name holds" "$need"; continue; }
     ok "$name holds" holds "$name"
 done
 if [ "$(id -u)" -eq 0 ] && has_cap debt; then
@@ -38,6 +36,7 @@ for variant in "ool-options memory=ordinary" "ool-options memory=malloc" "ool-wr
     set -- $variant
     name=$1
     shift
+    need=$(lacks "$name") && { skip "$variant" "$need"; continue; }
     settings=$(printf -- ' --param %s' "$@")
     # shellcheck disable=SC2086
     ok "$variant" holds "$name" $settings
@@ -47,6 +46,7 @@ if [ "$(id -u)" -eq 0 ]; then
     nobody_setup
     db=$TMP/nobody/work/nobody.db
     for name in $names; do
+        need=$(lacks "$name") && { skip "$name holds as nobody" "$need"; continue; }
         ok "$name holds as nobody" as_nobody cowlab run "$name" --db "$db"
     done
     ok "as nobody nothing failed" equals 0 sqlite3 "$db" "SELECT sum(failed) FROM runs"

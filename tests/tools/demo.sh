@@ -14,7 +14,13 @@ status=0
 run fork-write || status=$?
 for more in fork-debt fork-zero ool-write ool-options; do
     [ -f "lab/scenarios/$more.json" ] || continue
-    run "$more" >"$out/$more.txt" || { echo "$more: exit status $?" >&2; status=1; }
+    code=0
+    run "$more" >"$out/$more.txt" || code=$?
+    case $code in
+    0) ;;
+    3) ;; # this machine cannot: it was said, with the capability
+    *) echo "$more: exit status $code" >&2; status=1 ;;
+    esac
 done
 if [ -f build/gnumach/guest ]; then
     run fork-write ool-write ool-options --backend gnumach >"$out/gnumach.txt" || { echo "gnumach: exit status $?" >&2; status=1; }
