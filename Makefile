@@ -29,32 +29,29 @@ MACH_CPPFLAGS := -Ilab/machmsg/include
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
 
-obj = $(patsubst %.c,$(B)/%.o,$(filter %.c,$(filter-out $(G)/%,$(1)))) $(patsubst $(G)/%.c,$(B)/gen/%.o,$(filter $(G)/%,$(1)))
+src = $(sort $(shell find $(1) -name '*.c'))
+obj = $(patsubst $(G)/%.c,$(B)/gen/%.o,$(filter $(G)/%,$(1))) $(patsubst %.c,$(B)/%.o,$(filter-out $(G)/%,$(1)))
 
 SQL       := $(sort $(wildcard db/schema/*.sql db/queries/*.sql db/published/*.sql db/report/*.sql))
 SCENARIOS := $(sort $(wildcard lab/scenarios/*.json))
-GUEST     := $(sort $(wildcard lab/gnumach/host/*.c))
 
-PROBES  := $(call obj,$(filter-out probes/cowprobe.c,$(wildcard probes/*.c)))
-DB      := $(call obj,$(wildcard db/*.c) $(G)/embedded_sql.c)
-REPORTS := $(call obj,$(wildcard reports/*.c))
-LAB     := $(call obj,$(wildcard lab/*.c lab/backends/*.c lab/watch/*.c) $(GUEST) $(G)/embedded_scenarios.c)
-MACHMSG := $(call obj,$(wildcard lab/machmsg/*.c))
-CLI     := $(call obj,$(wildcard lab/cli/*.c))
-ACTOR   := $(call obj,$(wildcard lab/actor/*.c))
-TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-SUPPORT := $(call obj,$(wildcard tests/support*.c))
+PROBES  := $(call obj,$(filter-out probes/cowprobe.c,$(call src,probes)))
+DB      := $(call obj,$(call src,db) $(G)/embedded_sql.c)
+REPORTS := $(call obj,$(call src,reports))
+LAB     := $(call obj,$(call src,lab/plan lab/run lab/gnumach/host lab/watch) $(wildcard lab/linux/*.c lab/gnumach/*.c) $(G)/embedded_scenarios.c)
+MACHMSG := $(call obj,$(filter-out lab/machmsg/names/main.c,$(call src,lab/machmsg)))
+CLI     := $(call obj,$(call src,lab/cli))
+ACTOR   := $(call obj,$(call src,lab/linux/actor))
+TESTS   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+SUPPORT := $(call obj,$(call src,tests/support))
 
-# Programs whose source is there, so that each part builds before the others exist.
-PROGRAMS := $(B)/libmachmsg.a $(if $(wildcard lab/cli/*.c),$(B)/cowlab) $(if $(wildcard probes/cowprobe.c),$(B)/cowprobe) \
-  $(if $(wildcard lab/actor/*.c),$(B)/cowlab-actor) $(if $(wildcard lab/machmsg/server/*.c),$(B)/cowlab-nameserver)
+PROGRAMS := $(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/cowlab-nameserver $(B)/libmachmsg.a
 # The guest of the gnumach backend, where 'make deps-gnumach' has brought its parts.
 ifneq ($(wildcard build/gnumach/versions.json),)
 PROGRAMS += build/gnumach/guest
 endif
-build/gnumach/guest: build/gnumach/versions.json $(wildcard lab/gnumach/*.[chS] lab/gnumach/*/mach/*.h) \
-                     lab/gnumach/guest.ld lab/gnumach/build.sh lab/actions.h
-	CC="$(CC)" sh lab/gnumach/build.sh
+build/gnumach/guest: build/gnumach/versions.json $(shell find lab/gnumach/guest -type f) lab/gnumach/protocol.h lab/actions.h
+	CC="$(CC)" sh lab/gnumach/guest/build.sh
 
 .PHONY: all
 all: libraries $(PROGRAMS) ## build the programs (installs nothing)
@@ -70,7 +67,7 @@ libraries:
 $(B)/cowlab: $(CLI) $(LAB) $(REPORTS) $(DB) $(PROBES)
 $(B)/cowprobe: $(call obj,probes/cowprobe.c) $(PROBES)
 $(B)/cowlab-actor: $(ACTOR) $(MACHMSG) $(PROBES)
-$(B)/cowlab-nameserver: $(call obj,$(wildcard lab/machmsg/server/*.c)) $(MACHMSG) $(PROBES)
+$(B)/cowlab-nameserver: $(call obj,lab/machmsg/names/main.c) $(MACHMSG) $(PROBES)
 $(B)/cowlab $(B)/cowprobe $(B)/cowlab-actor $(B)/cowlab-nameserver:
 	@echo "  LD  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS)
@@ -78,12 +75,12 @@ $(B)/libmachmsg.a: $(MACHMSG) $(PROBES)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACHMSG) $(PROBES)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACHMSG) $(PROBES)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
 
-$(B)/lab/machmsg/%.o $(B)/lab/actor/%.o $(B)/tests/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
+$(B)/lab/machmsg/%.o $(B)/lab/linux/actor/%.o $(B)/tests/unit/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
 $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
@@ -94,12 +91,12 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Text files become C: {path, bytes, length}, one table per kind.
-$(G)/embedded_sql.c: $(SQL) tests/tools/embed.sh $(wildcard db/schema db/queries db/published)
+$(G)/embedded_sql.c: $(SQL) db/embed.sh $(wildcard db/schema db/queries db/published)
 	@mkdir -p $(@D)
-	$(Q)sh tests/tools/embed.sh sql $(SQL) >$@
-$(G)/embedded_scenarios.c: $(SCENARIOS) tests/tools/embed.sh $(wildcard lab/scenarios)
+	$(Q)sh db/embed.sh db/embedded.h 'struct embedded_text embedded_sql' '' $(SQL) >$@
+$(G)/embedded_scenarios.c: $(SCENARIOS) db/embed.sh $(wildcard lab/scenarios)
 	@mkdir -p $(@D)
-	$(Q)sh tests/tools/embed.sh scenarios $(SCENARIOS) >$@
+	$(Q)sh db/embed.sh lab/plan/plan.h 'struct builtin_scenario builtin_scenarios' .json $(SCENARIOS) >$@
 
 .PHONY: deps deps-build deps-gnumach
 deps: ## install what building and testing need (apt-get, or says what to run)

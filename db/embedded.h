@@ -1,4 +1,4 @@
-/* embedded: the .sql files of db/, built into the program (tests/tools/embed.sh writes the table).
+/* embedded: the .sql files of db/, built into the program (db/embed.sh writes the table).
  */
 #ifndef DB_EMBEDDED_H
 #define DB_EMBEDDED_H

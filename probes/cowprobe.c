@@ -5,7 +5,7 @@
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
 #include "probes/caps.h"
 #include "probes/footprint.h"
-#include "probes/helper.h"
+#include "probes/kernel/helper.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 

@@ -9,7 +9,7 @@
 #define PROBES_MAPS_H
 
 #include "probes/err.h"
-#include "probes/pagemap.h"
+#include "probes/kernel/pagemap.h"
 #include "probes/slurp.h"
 #include <stdbool.h>
 #include <stdint.h>

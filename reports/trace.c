@@ -1,7 +1,7 @@
 #include "reports/trace.h"
 
 #include "reports/escape.h"
-#include "reports/query.h"
+#include "reports/write/query.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

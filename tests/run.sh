@@ -82,7 +82,7 @@ run_one() { # NAME COMMAND...
 }
 
 cd "$top" || exit 1
-for t in "$build"/tests/test_*; do
+for t in "$build"/tests/unit/test_*; do
     case $t in *.o | *.d | *.gcno | *.gcda) continue ;; esac
     [ -x "$t" ] && wanted "$t" "$@" || continue
     if [ "${WRAP:-}" = valgrind ]; then

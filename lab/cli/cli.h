@@ -1,10 +1,10 @@
 /* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c.
- * Data goes to stdout, progress and errors to stderr; exit codes are in lab/exits.h. */
+ * Data goes to stdout, progress and errors to stderr; exit codes are in lab/run/exits.h. */
 #ifndef LAB_CLI_CLI_H
 #define LAB_CLI_CLI_H
 
 #include "db/store.h"
-#include "lab/exits.h"
+#include "lab/run/exits.h"
 #include "probes/err.h"
 #include <argp.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
-#include "lab/backend.h"
 #include "lab/cli/cli.h"
-#include "lab/paths.h"
+#include "lab/run/backend.h"
+#include "lab/run/paths.h"
 #include "probes/caps.h"
 #include <argp.h>
 #include <cjson/cJSON.h>

@@ -1,6 +1,6 @@
 /* cowlab list: a line per scenario. */
-#include "lab/backend.h"
 #include "lab/cli/cli.h"
+#include "lab/run/backend.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* cowlab run SCENARIO...: parse all, check all, then run what can run. */
 #include "lab/cli/cli.h"
-#include "lab/runner.h"
+#include "lab/run/runner.h"
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>

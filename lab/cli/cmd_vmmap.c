@@ -1,6 +1,6 @@
 /* cowlab vmmap PID: the region table of a live process, in the manner of macOS's vmmap(1). */
-#include "lab/backends/linux_machine.h"
 #include "lab/cli/cli.h"
+#include "lab/run/machine.h"
 #include "probes/mappings.h"
 #include "reports/escape.h"
 #include <argp.h>

@@ -1,6 +1,6 @@
 /* cowlab watch PID... and cowlab watch -- COMMAND...: live processes over time. */
-#include "lab/backends/linux_machine.h"
 #include "lab/cli/cli.h"
+#include "lab/run/machine.h"
 #include "lab/watch/view.h"
 #include "lab/watch/watch.h"
 #include "reports/format.h"

@@ -1,7 +1,7 @@
 /* cowlab: sees copy-on-write happen. Finds the subcommand and hands over. */
 #include "lab/cli/cli.h"
 
-#include "lab/version.h"
+#include "lab/run/version.h"
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* observe: see observe.h. One half runs in the program that asks, the other in the observer. */
 #include "lab/machmsg/observe.h"
-#include "lab/machmsg/spawn.h"
+#include "lab/machmsg/names/spawn.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include <dirent.h>

@@ -1,6 +1,6 @@
 #include "lab/watch/watch.h"
 
-#include "lab/backends/linux_machine.h"
+#include "lab/run/machine.h"
 #include "lab/watch/keep.h"
 #include "lab/watch/view.h"
 #include "probes/system.h"

@@ -2,8 +2,8 @@
  * reading cost in the same run. Prints rows of a markdown table: name, milliseconds, ratio.
  *   bench_probes [MIB]      size of the region (default 2048), half of it copied after a fork */
 #include "probes/caps.h"
+#include "probes/kernel/pagemap.h"
 #include "probes/observer.h"
-#include "probes/pagemap.h"
 #include "probes/slurp.h"
 
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 /* What a guest could print: each line of the input is a record's payload, put into a proper record
  * (the checksum is no obstacle to a hostile guest), read, and turned into observations. Nothing may
  * crash, leak, or run on for long. */
-#include "lab/backend.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
+#include "lab/run/backend.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The two tables are not needed here, only named by lab/backend.c. */
+/* The two tables are not needed here, only named by lab/run/backend.c. */
 const struct backend backend_linux, backend_gnumach;
 
 static struct step steps[] = {

@@ -1,6 +1,6 @@
 /* libFuzzer: any bytes as a scenario, for each backend. A text that is refused must be refused for
  * both with a message; a plan that is taken must keep to what its consumers rely on. */
-#include "lab/scenario.h"
+#include "lab/plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>

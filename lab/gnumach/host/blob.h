@@ -6,7 +6,7 @@
 #ifndef LAB_GNUMACH_HOST_BLOB_H
 #define LAB_GNUMACH_HOST_BLOB_H
 
-#include "lab/scenario.h"
+#include "lab/plan/plan.h"
 
 /* 0, or -ENOTSUP with a sentence that says what GNU Mach or the guest has no word for. */
 int blob_check(const struct plan *plan, struct err *e);

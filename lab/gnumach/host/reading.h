@@ -9,8 +9,8 @@
 #ifndef LAB_GNUMACH_HOST_READING_H
 #define LAB_GNUMACH_HOST_READING_H
 
-#include "lab/backend.h"
 #include "lab/gnumach/host/snapshot.h"
+#include "lab/run/backend.h"
 
 struct reading;
 

@@ -1,0 +1,277 @@
+/* observe: what the kernel says about every live task, told as records.
+ *
+ * Reads through task ports and the names of memory objects; touches no page of an actor. Asking
+ * for a name costs the object nothing; asking an object about itself holds a reference meanwhile,
+ * which is taken off here. Every name is released again, except those of memory in transit. */
+#include "lab/gnumach/guest/guest.h"
+#include "mach.h"
+#include "mach_debug.h"
+#include <mach/task_info.h>
+#include <mach/vm_statistics.h>
+
+#define OBJECTS_MAX 8192u
+#define PAGES_INLINE 64u
+
+/* Objects told in this step: each is told once, whoever maps it. */
+static uint64_t told[OBJECTS_MAX];
+static uint32_t ntold;
+
+static int tell_once(uint64_t object)
+{
+    for (uint32_t i = ntold; i-- > 0;)
+        if (told[i] == object)
+            return 0;
+    if (ntold < OBJECTS_MAX)
+        told[ntold++] = object;
+    return 1;
+}
+
+struct page_line {
+    uint64_t object, first, count, frame;
+    int64_t step;
+    int open; /* a record has been begun */
+};
+
+static void flush_run(struct page_line *l)
+{
+    if (!l->count)
+        return;
+    if (l->open && record_room() < 80) {
+        record_end();
+        l->open = 0;
+    }
+    if (!l->open) {
+        record_begin('P');
+        record_number(l->object);
+        l->open = 1;
+    }
+    record_number(l->first);
+    record_number(l->count);
+    record_hex(l->frame);
+    record_signed(l->step);
+    l->count = 0;
+}
+
+static void add_page(struct page_line *l, uint64_t page, uint64_t frame)
+{
+    int64_t step = (int64_t)(frame - l->frame);
+    if (l->count == 1 && page == l->first + 1 && (step == 1 || step == -1))
+        l->step = step;
+    if (l->count && page == l->first + l->count &&
+        (int64_t)frame == (int64_t)l->frame + (int64_t)l->count * l->step) {
+        l->count++;
+        return;
+    }
+    flush_run(l);
+    l->first = page;
+    l->count = 1;
+    l->frame = frame;
+    l->step = 1;
+}
+
+static void tell_pages(uint64_t object, mach_port_t name)
+{
+    static vm_page_phys_info_t few[PAGES_INLINE];
+    vm_page_phys_info_t *pages = few;
+    mach_msg_type_number_t n = PAGES_INLINE;
+    kern_return_t rc = mach_vm_object_pages_phys(name, &pages, &n);
+    if (rc != KERN_SUCCESS) {
+        record_begin('U');
+        record_number(object);
+        record_signed(rc);
+        record_end();
+        return;
+    }
+    struct page_line l = {.object = object};
+    for (mach_msg_type_number_t i = 0; i < n; i++)
+        if (!(pages[i].vpi_state & (VPI_STATE_FICTITIOUS | VPI_STATE_ABSENT)))
+            add_page(&l, pages[i].vpi_offset / PAGE, pages[i].vpi_phys_addr / PAGE);
+    flush_run(&l);
+    if (l.open)
+        record_end();
+    if (pages != few)
+        vm_deallocate(mach_task_self(), (vm_address_t)pages, n * sizeof *pages);
+}
+
+/* The object behind a name and everything below it. Does not release the name. */
+static kern_return_t tell_chain(mach_port_t name)
+{
+    mach_port_t held = MACH_PORT_NULL;
+    kern_return_t rc = KERN_SUCCESS;
+    while (MACH_PORT_VALID(name)) {
+        vm_object_info_t info;
+        mach_port_t shadow = MACH_PORT_NULL, copy = MACH_PORT_NULL;
+        rc = mach_vm_object_info(name, &info, &shadow, &copy);
+        if (rc != KERN_SUCCESS)
+            break;
+        port_release(copy);
+        if (tell_once(info.voi_object)) {
+            record_begin('O');
+            record_number(info.voi_object);
+            record_number(info.voi_size / PAGE);
+            record_number(info.voi_ref_count - 1);
+            record_number(info.voi_resident_page_count);
+            record_number(info.voi_shadow);
+            record_number(info.voi_shadow_offset / PAGE);
+            record_number(info.voi_copy);
+            record_number(info.voi_state);
+            record_end();
+            tell_pages(info.voi_object, name);
+        }
+        port_release(held);
+        held = name = shadow;
+    }
+    port_release(held);
+    return rc;
+}
+
+static kern_return_t tell_entries(uint32_t actor, mach_port_t task)
+{
+    uint64_t at = 0;
+    for (;;) {
+        vm_region_info_t e;
+        mach_port_t name = MACH_PORT_NULL;
+        kern_return_t rc = mach_vm_region_info(task, at, &e, &name);
+        if (rc == KERN_NO_SPACE)
+            return KERN_SUCCESS;
+        if (rc != KERN_SUCCESS)
+            return rc;
+        record_begin('E');
+        record_number(actor);
+        record_hex(e.vri_start);
+        record_hex(e.vri_end);
+        record_number((uint32_t)e.vri_protection);
+        record_number((uint32_t)e.vri_max_protection);
+        record_number((uint32_t)e.vri_inheritance);
+        record_number(e.vri_needs_copy != 0);
+        record_number(e.vri_object);
+        record_number(e.vri_offset / PAGE);
+        record_end();
+        if (MACH_PORT_VALID(name))
+            rc = tell_chain(name);
+        port_release(name);
+        if (rc != KERN_SUCCESS)
+            return rc;
+        at = e.vri_end;
+    }
+}
+
+static kern_return_t tell_task(struct run *r, uint32_t i)
+{
+    const struct actor *a = &r->actors[i];
+    struct task_basic_info basic = {0};
+    struct task_events_info events = {0};
+    mach_msg_type_number_t n = TASK_BASIC_INFO_COUNT;
+    kern_return_t rc = task_info(a->task, TASK_BASIC_INFO, (task_info_t)&basic, &n);
+    if (rc != KERN_SUCCESS)
+        return rc;
+    n = TASK_EVENTS_INFO_COUNT;
+    rc = task_info(a->task, TASK_EVENTS_INFO, (task_info_t)&events, &n);
+    if (rc != KERN_SUCCESS)
+        return rc;
+    record_begin('T');
+    record_number(i);
+    record_number(basic.virtual_size);
+    record_number(basic.resident_size);
+    record_number(events.faults);
+    record_number(events.zero_fills);
+    record_number(events.cow_faults);
+    record_number(events.messages_sent);
+    record_number(events.messages_received);
+    record_end();
+    for (uint32_t s = 0; s < r->plan->nslots; s++) {
+        if (!a->regions[s].bytes)
+            continue;
+        record_begin('R');
+        record_number(i);
+        record_number(s);
+        record_hex(a->regions[s].address);
+        record_number(a->regions[s].bytes);
+        record_end();
+    }
+    return tell_entries(i, a->task);
+}
+
+static kern_return_t tell_transit(const struct transit *t)
+{
+    record_begin('F');
+    record_number((uint32_t)t->from);
+    record_number((uint32_t)t->to);
+    record_number((uint32_t)t->slot);
+    record_number(t->offset_bytes);
+    record_number(t->bytes);
+    record_end();
+    for (uint32_t i = 0; i < t->npieces; i++) {
+        record_begin('I');
+        record_number(t->pieces[i].object);
+        record_number(t->pieces[i].offset / PAGE);
+        record_number(t->pieces[i].bytes);
+        record_end();
+        kern_return_t rc = tell_chain(t->pieces[i].name);
+        if (rc != KERN_SUCCESS)
+            return rc;
+    }
+    return KERN_SUCCESS;
+}
+
+static kern_return_t tell_statistics(void)
+{
+    struct vm_statistics s = {0};
+    kern_return_t rc = vm_statistics(mach_task_self(), &s);
+    if (rc != KERN_SUCCESS)
+        return rc;
+    record_begin('Y');
+    record_number((uint32_t)s.free_count);
+    record_number((uint32_t)s.active_count);
+    record_number((uint32_t)s.inactive_count);
+    record_number((uint32_t)s.wire_count);
+    record_number((uint32_t)s.zero_fill_count);
+    record_number((uint32_t)s.faults);
+    record_number((uint32_t)s.cow_faults);
+    record_end();
+    return KERN_SUCCESS;
+}
+
+kern_return_t observe(struct run *r)
+{
+    ntold = 0;
+    kern_return_t rc = tell_statistics();
+    for (uint32_t i = 0; rc == KERN_SUCCESS && i < r->plan->nactors; i++)
+        if (r->actors[i].task)
+            rc = tell_task(r, i);
+    for (uint32_t i = 0; rc == KERN_SUCCESS && i < r->ntransits; i++)
+        rc = tell_transit(&r->transits[i]);
+    return rc;
+}
+
+kern_return_t transit_capture(mach_port_t task, uint64_t address, uint64_t bytes, struct transit *t)
+{
+    uint64_t at = address / PAGE * PAGE, end = (address + bytes + PAGE - 1) / PAGE * PAGE;
+    t->npieces = 0;
+    while (bytes && at < end) {
+        vm_region_info_t e;
+        mach_port_t name = MACH_PORT_NULL;
+        kern_return_t rc = mach_vm_region_info(task, at, &e, &name);
+        if (rc != KERN_SUCCESS)
+            return rc;
+        if (e.vri_start >= end)
+            return KERN_SUCCESS;
+        if (t->npieces == TRANSIT_PIECES)
+            return KERN_RESOURCE_SHORTAGE;
+        uint64_t from = at > e.vri_start ? at : e.vri_start;
+        uint64_t to = end < e.vri_end ? end : e.vri_end;
+        t->pieces[t->npieces].name = name;
+        t->pieces[t->npieces].object = e.vri_object;
+        t->pieces[t->npieces].offset = e.vri_offset + (from - e.vri_start);
+        t->pieces[t->npieces++].bytes = to - from;
+        at = e.vri_end;
+    }
+    return KERN_SUCCESS;
+}
+
+void transit_release(struct transit *t)
+{
+    for (uint32_t i = 0; i < t->npieces; i++)
+        port_release(t->pieces[i].name);
+    t->npieces = 0;
+}

@@ -1,0 +1,381 @@
+/* Everything an actor does to regions with plain Linux calls. */
+#include "lab/linux/actor/actor.h"
+#include "probes/words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_PAGEOUT /* Linux 5.4 */
+#define MADV_PAGEOUT 21
+#endif
+
+/* Pages between two looks at the clock for progress. */
+#define PROGRESS_PAGES 16384
+
+static size_t page_size(void)
+{
+    static size_t size;
+
+    if (!size)
+        size = (size_t)sysconf(_SC_PAGESIZE);
+    return size;
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* A hole for len bytes with inaccessible memory on both sides, so that the region's entry never
+ * merges with a neighbour:
+ *
+ *     | PROT_NONE | region (len, aligned) | PROT_NONE |
+ *
+ * Regions of at least one huge page are aligned to it: otherwise THP could not happen. */
+static void *reserve(struct actor *a, size_t len, size_t align)
+{
+    size_t slack = align + page_size();
+    char *hole =
+        mmap(NULL, len + 2 * slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (hole == MAP_FAILED) {
+        actor_fail(a, errno, "cannot reserve address space");
+        return NULL;
+    }
+    return (void *)round_up((uintptr_t)hole + page_size(), align);
+}
+
+/* Fills the object behind fd with len bytes, each page stamped 'O' (for object). */
+static int fill_object(int fd, size_t len)
+{
+    size_t ps = page_size();
+
+    if (ftruncate(fd, (off_t)len) < 0)
+        return -1;
+    for (size_t page = 0; page < len / ps; page++) {
+        struct page_stamp stamp = {STAMP_MAGIC, 'O', page};
+
+        if (pwrite(fd, &stamp, sizeof stamp, (off_t)(page * ps)) != (ssize_t)sizeof stamp)
+            return -1;
+    }
+    return 0;
+}
+
+static int open_object(struct actor *a, size_t len)
+{
+    int fd;
+
+    if (a->in.kind == MK_FILE_PRIVATE) {
+        char name[sizeof a->in.path + 32];
+
+        snprintf(name, sizeof name, "%s/file-%d-XXXXXX", a->in.path, getpid());
+        fd = mkostemp(name, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(name);
+    } else {
+        fd = memfd_create("cowlab", MFD_CLOEXEC);
+    }
+    if (fd < 0)
+        return actor_fail(a, errno, "cannot create the memory object");
+    if (a->in.kind == MK_MEMFD_SHARED ? ftruncate(fd, (off_t)len) : fill_object(fd, len)) {
+        int error = errno;
+
+        close(fd);
+        return actor_fail(a, error, "cannot size or fill the memory object");
+    }
+    return fd;
+}
+
+static int kind_flags(uint32_t kind)
+{
+    switch (kind) {
+    case MK_SHARED:
+        return MAP_SHARED | MAP_ANONYMOUS;
+    case MK_MEMFD_SHARED:
+        return MAP_SHARED;
+    case MK_MEMFD_PRIVATE:
+    case MK_FILE_PRIVATE:
+        return MAP_PRIVATE;
+    case MK_HUGETLB:
+        return MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+    default:
+        return MAP_PRIVATE | MAP_ANONYMOUS;
+    }
+}
+
+static int is_object_kind(uint32_t kind)
+{
+    return kind == MK_MEMFD_SHARED || kind == MK_MEMFD_PRIVATE || kind == MK_FILE_PRIVATE;
+}
+
+static int is_shared_kind(uint32_t kind)
+{
+    return kind == MK_SHARED || kind == MK_MEMFD_SHARED;
+}
+
+static int is_mach_kind(uint32_t kind)
+{
+    return kind == MK_ORDINARY || kind == MK_PURGEABLE;
+}
+
+/* malloc'd memory stands for memory that the message layer did not allocate. */
+static int map_malloc(struct actor *a)
+{
+    void *p;
+    int error = posix_memalign(&p, page_size(), a->in.len);
+
+    if (error)
+        return actor_fail(a, error, "cannot allocate");
+    a->out.start = (uintptr_t)p;
+    a->out.len = a->in.len;
+    return 0;
+}
+
+int actor_map(struct actor *a)
+{
+    size_t huge = a->in.huge_size;
+    size_t len = round_up(a->in.len, a->in.kind == MK_HUGETLB && huge ? huge : page_size());
+    size_t align = huge && len >= huge ? huge : page_size();
+    int fd = -1;
+    struct cost_meter m;
+    void *at, *p;
+
+    if (is_mach_kind(a->in.kind))
+        return actor_mach_map(a);
+    if (a->in.kind == MK_MALLOC)
+        return map_malloc(a);
+    at = reserve(a, len, align);
+    if (!at)
+        return -1;
+    if (is_object_kind(a->in.kind)) {
+        fd = open_object(a, len);
+        if (fd < 0)
+            return -1;
+    }
+    cost_begin(&m);
+    p = mmap(at, len, PROT_READ | PROT_WRITE, kind_flags(a->in.kind) | MAP_FIXED, fd, 0);
+    cost_end(&m, &a->out);
+    /* The descriptor stays open: probes find the object's residency through it. */
+    if (p == MAP_FAILED)
+        return actor_fail(
+            a, errno, a->in.kind == MK_HUGETLB ? "cannot map huge pages" : "cannot map the region");
+    a->out.start = (uintptr_t)p;
+    a->out.len = len;
+    return 0;
+}
+
+static void check_stamp(struct actor *a, const struct page_stamp *s, uint64_t page)
+{
+    struct actor_reply *r = &a->out;
+
+    r->checked++;
+    if (s->magic == STAMP_MAGIC && s->letter == a->in.letter && s->page == page)
+        return;
+    if (r->wrong++ == 0) {
+        r->first_wrong = page;
+        r->found_letter = s->magic == STAMP_MAGIC ? s->letter : 0;
+    }
+}
+
+static void touch_page(struct actor *a, volatile struct page_stamp *at, uint64_t page)
+{
+    if (a->in.op == ACT_WRITE) {
+        at->magic = STAMP_MAGIC;
+        at->letter = a->in.letter;
+        at->page = page;
+    } else {
+        struct page_stamp s = {at->magic, at->letter, at->page};
+
+        if (a->in.letter)
+            check_stamp(a, &s, page);
+    }
+    a->out.touched++;
+}
+
+static void note_progress(struct actor *a, uint64_t page, uint64_t pages, uint64_t *next)
+{
+    struct timespec t;
+    uint64_t now;
+
+    if (page % PROGRESS_PAGES != 0)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    now = (uint64_t)t.tv_sec * 10 + (uint64_t)t.tv_nsec / 100000000u;
+    if (*next && now >= *next)
+        actor_progress(a, page, pages);
+    if (!*next || now >= *next)
+        *next = now + 2; /* five times a second */
+}
+
+/* Touches a page of the actor's own first: after a fork this code's text faults in again, and
+ * those faults are not the region's. */
+static void warm_up(struct actor *a)
+{
+    static struct page_stamp dummy;
+    uint64_t next = 0;
+
+    touch_page(a, &dummy, 0);
+    note_progress(a, 0, 1, &next);
+    a->out.touched = a->out.checked = a->out.wrong = 0;
+    a->out.first_wrong = a->out.found_letter = 0;
+    a->out.beside = a->out.stray = 0;
+}
+
+static void count_stray(struct actor *a, uintptr_t from, uintptr_t to)
+{
+    for (uintptr_t at = from; at < to; at++) {
+        a->out.beside++;
+        a->out.stray += *(volatile char *)at != 0;
+    }
+}
+
+/* Bytes that came in the first and last page of a received range without being of it: what the
+ * sender had beside it must not arrive. Only in pages that the step has read anyway. */
+static void look_beside(struct actor *a, uint64_t pages)
+{
+    uintptr_t start = a->in.sent_start, end = start + a->in.sent_len;
+
+    if (!a->in.sent_len)
+        return;
+    if (page_selected(&a->in.select, 0))
+        count_stray(a, a->in.start, start);
+    if (page_selected(&a->in.select, pages - 1))
+        count_stray(a, end, a->in.start + a->in.len);
+}
+
+int actor_touch(struct actor *a)
+{
+    size_t ps = page_size();
+    uint64_t pages = (a->in.len + ps - 1) / ps;
+    char *base = (char *)(uintptr_t)a->in.start;
+    uint64_t next = 0;
+    struct cost_meter m;
+
+    warm_up(a);
+    cost_begin(&m);
+    for (uint64_t page = 0; page < pages; page++) {
+        if (page_selected(&a->in.select, page))
+            touch_page(a, (volatile struct page_stamp *)(base + page * ps), page);
+        note_progress(a, page, pages, &next);
+    }
+    cost_end(&m, &a->out);
+    if (a->in.op == ACT_READ)
+        look_beside(a, pages);
+    return 0;
+}
+
+static void *region(const struct actor *a)
+{
+    return (void *)(uintptr_t)a->in.start;
+}
+
+/* Ends the measured part of an action; rc and errno are those of its system call. */
+static int finish(struct actor *a, const struct cost_meter *m, int rc, const char *what)
+{
+    int error = errno;
+
+    cost_end(m, &a->out);
+    return rc < 0 ? actor_fail(a, error, what) : 0;
+}
+
+int actor_unmap(struct actor *a)
+{
+    struct cost_meter m;
+
+    if (is_mach_kind(a->in.kind))
+        return actor_mach_unmap(a);
+    cost_begin(&m);
+    if (a->in.kind == MK_MALLOC) {
+        free(region(a));
+        return finish(a, &m, 0, "");
+    }
+    return finish(a, &m, munmap(region(a), a->in.len), "cannot unmap");
+}
+
+int actor_move(struct actor *a)
+{
+    size_t huge = a->in.huge_size;
+    void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
+    struct cost_meter m;
+    void *p;
+
+    if (!at)
+        return -1;
+    cost_begin(&m);
+    p = mremap(region(a), a->in.len, a->in.len, MREMAP_MAYMOVE | MREMAP_FIXED, at);
+    a->out.start = (uintptr_t)p;
+    a->out.len = a->in.len;
+    return finish(a, &m, p == MAP_FAILED ? -1 : 0, "cannot move the region");
+}
+
+int actor_protect(struct actor *a)
+{
+    int prot = (a->in.protection & 1 ? PROT_READ : 0) | (a->in.protection & 2 ? PROT_WRITE : 0) |
+               (a->in.protection & 4 ? PROT_EXEC : 0);
+    struct cost_meter m;
+
+    cost_begin(&m);
+    return finish(a, &m, mprotect(region(a), a->in.len, prot), "cannot change the protection");
+}
+
+int actor_lock(struct actor *a)
+{
+    struct cost_meter m;
+
+    cost_begin(&m);
+    return finish(a, &m, a->in.lock ? mlock(region(a), a->in.len) : munlock(region(a), a->in.len),
+                  a->in.lock ? "cannot lock" : "cannot unlock");
+}
+
+/* What a fork does with a region, so far as Linux lets one choose: private memory is copied, shared
+ * memory shared; both can be left out (DONTFORK), anonymous memory can be zeroed (WIPEONFORK). */
+int actor_inherit(struct actor *a)
+{
+    static const int advice[] = {
+        [INH_SHARE] = MADV_DOFORK,
+        [INH_COPY] = MADV_DOFORK,
+        [INH_NONE] = MADV_DONTFORK,
+        [INH_ZERO] = MADV_WIPEONFORK,
+    };
+    struct cost_meter m;
+
+    if (is_mach_kind(a->in.kind))
+        return actor_mach_inherit(a);
+    if (a->in.inherit == INH_SHARE && !is_shared_kind(a->in.kind))
+        return actor_fail(a, EINVAL, "Linux cannot share private memory over a fork");
+    if (a->in.inherit == INH_COPY && is_shared_kind(a->in.kind))
+        return actor_fail(a, EINVAL, "Linux cannot copy shared memory over a fork");
+    cost_begin(&m);
+    if (a->in.inherit == INH_COPY) /* only anonymous memory could have been wiped: EINVAL else */
+        (void)!madvise(region(a), a->in.len, MADV_KEEPONFORK);
+    return finish(a, &m, madvise(region(a), a->in.len, advice[a->in.inherit]),
+                  "cannot set what a fork does with the region");
+}
+
+#define ADVICE_CASE(e, code, text, constant)                                                       \
+    case e:                                                                                        \
+        return constant;
+
+static int advice_constant(uint32_t advice)
+{
+    switch (advice) {
+        ADVICES(ADVICE_CASE)
+    default:
+        return -1;
+    }
+}
+
+int actor_madvise(struct actor *a)
+{
+    struct cost_meter m;
+
+    cost_begin(&m);
+    return finish(a, &m, madvise(region(a), a->in.len, advice_constant(a->in.advice)),
+                  "the kernel refuses the advice");
+}

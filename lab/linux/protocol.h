@@ -1,0 +1,106 @@
+/* protocol: what lab and actor say to each other, over one SOCK_SEQPACKET socket per actor.
+ *
+ * The lab sends one actor_request and waits, with a deadline, for the actor_reply of the same
+ * sequence number; before it may come any number of replies marked `progress`. Both ends are the
+ * same build of cowlab on one machine: plain structs, checked by size and magic.
+ * An actor that reads end of file exits at once. */
+#ifndef LAB_LINUX_PROTOCOL_H
+#define LAB_LINUX_PROTOCOL_H
+
+#include "lab/actions.h"
+#include <stdint.h>
+
+#define ACTOR_MAGIC 0x43574c34u /* "CWL4": changes with the layout */
+#define ACTOR_TEXT 1024
+#define ACTOR_PARTS 16
+
+/* One descriptor of a message to send. Region ranges are absolute addresses. */
+struct actor_part {
+    uint32_t kind; /* enum part_kind of lab/plan/plan.h */
+    uint32_t physical, deallocate;
+    int32_t disposition;
+    uint64_t start, len; /* OOL; len: rights of an OOL-ports array */
+};
+
+/* Requests beyond the actions of a scenario. */
+enum { ACTOR_HELLO = 1000 };
+
+struct actor_request {
+    uint32_t magic;
+    uint32_t op; /* enum action, or ACTOR_HELLO */
+    uint64_t seq;
+    uint64_t start, len;           /* bytes; map: len alone */
+    uint64_t sent_start, sent_len; /* read: of a received region, the bytes that were sent; or 0 */
+    struct page_select select;
+    uint32_t letter; /* stamp; 0: write without a letter, read without a check */
+    uint32_t kind;   /* enum map_kind */
+    uint32_t inherit, advice;
+    int32_t protection;
+    int32_t status; /* exit */
+    int32_t pid;    /* wait */
+    uint32_t lock;
+    uint32_t physical, deallocate; /* ool_send */
+    uint32_t want_reply;
+    int32_t message_id;
+    int64_t timeout_ms;
+    uint64_t huge_size; /* bytes of a huge page, for alignment; 0 unknown */
+    char to[64];        /* name of the receiving actor's port */
+    char path[256];     /* map file-private: the directory for the file */
+    uint32_t has_text;
+    char text[ACTOR_TEXT];
+    uint32_t nparts;
+    struct actor_part parts[ACTOR_PARTS];
+    /* fork: the child's control socket travels as SCM_RIGHTS */
+};
+
+/* What became of one descriptor: the message layer's own record (lab/machmsg/trace.h), texts as
+ * there, "" for none. */
+struct actor_transfer {
+    char kind[16], asked[12], received[12], done[12];
+    int32_t deallocate;  /* 0, 1; -1 does not apply */
+    uint64_t size;       /* bytes; rights for port kinds */
+    uint64_t address;    /* where it is: the sender's, or where it arrived */
+    uint32_t has_object; /* sending: its memory object's descriptor comes with the reply */
+    char why[200];
+};
+
+/* actor_reply.progress: messages before the answer. */
+#define ACTOR_UNDER_WAY 1   /* done of total pages so far */
+#define ACTOR_DESCRIPTORS 2 /* only carries the descriptors of the answer */
+
+struct actor_reply {
+    uint32_t magic;
+    uint32_t op;
+    uint64_t seq;
+    uint32_t progress; /* 0: the answer; else one of the above */
+    uint64_t done, total;
+    int32_t error;       /* errno of the failure, 0 success */
+    char message[256];   /* what failed, without the reason of errno */
+    int32_t pid;         /* hello; fork: the child's */
+    uint64_t start, len; /* map, move, ool_receive: where the region is now, in whole pages */
+    uint64_t sent_start, sent_len; /* ool_receive: the bytes that arrived in it */
+    uint64_t dur_ns;               /* of the action alone */
+    uint64_t minflt, majflt;       /* taken within the action */
+    uint64_t touched;              /* pages written or read */
+    uint64_t checked, wrong;       /* stamps compared, and how many were not as expected */
+    uint64_t first_wrong;          /* page index */
+    uint32_t found_letter;         /* on the first wrong page; 0: no stamp there */
+    uint64_t beside;      /* read: bytes in pages of a received region that were not sent */
+    uint64_t stray;       /* ... and are not zero */
+    int32_t status;       /* wait: wait status of the child */
+    uint32_t has_message; /* receive: the fields below */
+    int32_t message_id;
+    uint64_t message_size;
+    int32_t descriptors;
+    int32_t reply_sent;
+    int32_t timed_out;
+    uint32_t has_text;
+    char text[ACTOR_TEXT];
+    uint32_t ntransfers;
+    struct actor_transfer transfers[ACTOR_PARTS];
+    /* sending: descriptors of the memory objects that the message carries travel as SCM_RIGHTS in a
+     * message before the answer, in the order of the transfers that have one: when the answer is
+     * there the actor holds none of them any more, or it would be seen as an owner */
+};
+
+#endif

@@ -1,0 +1,240 @@
+/* bootstrap: the client's side of the name server, and starting one.
+ *
+ * A program that is linked with the library alone has to find a server to start. In this order:
+ * the program that $COWLAB_NAMESERVER names; cowlab-nameserver beside the running program; the
+ * running program itself, executed anew with a mark in its environment that a constructor here
+ * looks for: it then serves instead of running main(). So a server can always be started, in an
+ * address space of its own, whatever threads or memory the program has. */
+#include "lab/machmsg/names/nameserver.h"
+#include "lab/machmsg/names/spawn.h"
+#include "lab/machmsg/port.h"
+#include <errno.h>
+#include <mach/mach_init.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MARK "COWLAB_SERVE_NAMES"
+#define PATIENCE_MS 5000 /* for a server to start and to answer */
+
+__attribute__((constructor(103))) static void serve_instead(void)
+{
+    const char *path = secure_getenv(MARK);
+    struct nameserver_options opt = {.socket = path, .idle_ms = NAMESERVER_IDLE_MS};
+    int rc;
+
+    if (!path)
+        return;
+    /* The socket and the lock are opened after this: nothing else of the caller's stays open. */
+    closefrom(3);
+    rc = nameserver_run(&opt, NULL);
+    _exit(rc == 0 || rc == -EALREADY ? 0 : 4);
+}
+
+static int start_one(const char *socket)
+{
+    const char *named = secure_getenv("COWLAB_NAMESERVER");
+    char *argv[] = {"cowlab-nameserver", "--socket", (char *)socket, NULL};
+    char self[4096], beside[4200];
+    ssize_t n;
+    char *slash;
+
+    if (named && *named)
+        return spawn_detached(named, argv, NULL, "", -1);
+    n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
+    slash = strrchr(self, '/');
+    snprintf(beside, sizeof beside, "%.*s/cowlab-nameserver", slash ? (int)(slash - self) : 0,
+             self);
+    if (access(beside, X_OK) == 0 && spawn_detached(beside, argv, NULL, "", -1) == 0)
+        return 0;
+    argv[1] = NULL;
+    return spawn_detached(NULL, argv, MARK, socket, -1);
+}
+
+/* Whoever set COWLAB_BOOTSTRAP_WAIT starts a server itself, which may not listen yet. */
+static int start_server(const char *socket)
+{
+    return secure_getenv("COWLAB_BOOTSTRAP_WAIT") ? 0 : start_one(socket);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* One request over a connection of its own. port goes along (-1: none); *back takes what came
+ * (-1: nothing). A negative errno if there was no answer. */
+static int exchange(int fd, const struct nameserver_request *q, int port,
+                    struct nameserver_reply *r, int *back)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec out = {(void *)q, sizeof *q}, in = {r, sizeof *r};
+    struct msghdr mh = {.msg_iov = &out, .msg_iovlen = 1};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct cmsghdr *c;
+    ssize_t n;
+
+    if (port >= 0) {
+        mh.msg_control = control.bytes;
+        mh.msg_controllen = sizeof control.bytes;
+        control.align = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.align), &port, sizeof port);
+    }
+    if (sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    if (poll(&p, 1, PATIENCE_MS) != 1)
+        return -ETIMEDOUT;
+    mh = (struct msghdr){.msg_iov = &in,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof control.bytes};
+    n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    *back = -1;
+    c = n < 0 ? NULL : CMSG_FIRSTHDR(&mh);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(back, CMSG_DATA(c), sizeof *back);
+    if (n == sizeof *r && r->magic == NAMESERVER_MAGIC)
+        return 0;
+    if (*back >= 0)
+        close(*back);
+    return n < 0 ? -errno : -ECONNRESET;
+}
+
+/* Asks the server, starting one if there is none. */
+static kern_return_t ask(enum nameserver_op op, const char *name, int port, int *back)
+{
+    struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = op};
+    const int64_t until = now_ms() + PATIENCE_MS;
+    struct nameserver_reply r = {.code = BOOTSTRAP_NOT_PRIVILEGED};
+    char path[4096];
+    int rc = nameserver_path(path, sizeof path);
+
+    if (rc || strlen(name) >= sizeof q.name || !*name)
+        return rc ? BOOTSTRAP_NOT_PRIVILEGED : BOOTSTRAP_UNKNOWN_SERVICE;
+    strcpy(q.name, name);
+    do {
+        struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+        int fd = nameserver_connect(path);
+
+        if (fd >= 0) {
+            /* Somebody else's socket at that place is told nothing. */
+            rc = nameserver_same_user(fd) ? exchange(fd, &q, port, &r, back) : -EPERM;
+            close(fd);
+            if (rc == 0)
+                return r.code;
+            if (rc == -EPERM || rc == -ETIMEDOUT)
+                break;
+        } else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) {
+            break;
+        } else if (fd != -EAGAIN && start_server(path)) {
+            break;
+        }
+        /* It ended just then, or another program is starting one. */
+        nanosleep(&pause, NULL);
+    } while (now_ms() < until);
+    return BOOTSTRAP_NOT_PRIVILEGED;
+}
+
+/* Only the name server itself answers these calls. */
+static kern_return_t check_bootstrap(mach_port_t bp, const char *name)
+{
+    if (bp != NAME_BOOTSTRAP)
+        return MACH_SEND_INVALID_DEST;
+    return name ? KERN_SUCCESS : KERN_INVALID_ARGUMENT;
+}
+
+/* A descriptor of the port's sending end, or -1. right: what the name must hold. */
+static int sending_end(mach_port_t name, mach_port_type_t right)
+{
+    struct entry *e;
+    int s = -1;
+
+    space_lock();
+    e = space_find(name);
+    if (e && e->port && (e->type & right))
+        s = dup(e->port->s);
+    space_unlock();
+    return s;
+}
+
+kern_return_t bootstrap_register(mach_port_t bp, const char *service_name, mach_port_t service_port)
+{
+    kern_return_t kr = check_bootstrap(bp, service_name);
+    int s = -1, back = -1;
+
+    if (kr != KERN_SUCCESS)
+        return kr;
+    if (service_port == MACH_PORT_NULL)
+        return ask(NS_UNREGISTER, service_name, -1, &back);
+    s = sending_end(service_port, MACH_PORT_TYPE_SEND);
+    if (s < 0)
+        return MACH_SEND_INVALID_RIGHT;
+    kr = ask(NS_REGISTER, service_name, s, &back);
+    close(s);
+    return kr;
+}
+
+kern_return_t bootstrap_check_in(mach_port_t bp, const char *service_name,
+                                 mach_port_t *service_port)
+{
+    kern_return_t kr = check_bootstrap(bp, service_name);
+    mach_port_t port;
+    int s, back = -1;
+
+    if (kr == KERN_SUCCESS)
+        kr = mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &port);
+    if (kr != KERN_SUCCESS)
+        return kr;
+    s = sending_end(port, MACH_PORT_TYPE_RECEIVE);
+    kr = s < 0 ? BOOTSTRAP_NO_MEMORY : ask(NS_CHECK_IN, service_name, s, &back);
+    if (s >= 0)
+        close(s);
+    if (kr == BOOTSTRAP_SUCCESS)
+        *service_port = port;
+    else
+        mach_port_mod_refs(mach_task_self(), port, MACH_PORT_RIGHT_RECEIVE, -1);
+    return kr;
+}
+
+kern_return_t bootstrap_look_up(mach_port_t bp, const char *service_name, mach_port_t *service_port)
+{
+    kern_return_t kr = check_bootstrap(bp, service_name);
+    struct mport *p;
+    int back = -1;
+
+    if (kr == KERN_SUCCESS)
+        kr = ask(NS_LOOK_UP, service_name, -1, &back);
+    if (kr != BOOTSTRAP_SUCCESS)
+        return kr;
+    if (back < 0)
+        return BOOTSTRAP_NO_MEMORY; /* this process can hold no more descriptors */
+    space_lock();
+    if (mport_import(&p, back) || port_add_send(p, service_port))
+        kr = BOOTSTRAP_NO_MEMORY;
+    space_unlock();
+    return kr;
+}
+
+kern_return_t bootstrap_status(mach_port_t bp, const char *service_name, boolean_t *active)
+{
+    kern_return_t kr = check_bootstrap(bp, service_name);
+    int back = -1;
+
+    if (kr == KERN_SUCCESS)
+        kr = ask(NS_STATUS, service_name, -1, &back);
+    if (kr == BOOTSTRAP_SUCCESS || kr == BOOTSTRAP_UNKNOWN_SERVICE) {
+        *active = kr == BOOTSTRAP_SUCCESS;
+        kr = BOOTSTRAP_SUCCESS;
+    }
+    return kr;
+}

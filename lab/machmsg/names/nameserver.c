@@ -1,0 +1,438 @@
+/* nameserver: see nameserver.h. */
+#include "lab/machmsg/names/nameserver.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_CLIENTS 64
+#define MAX_SERVICES 4096
+#define CLIENT_MS 2000 /* a client that says nothing is sent away */
+
+struct service {
+    char name[BOOTSTRAP_MAX_NAME_LEN];
+    int port; /* the sending end */
+};
+
+struct server {
+    int listener, lock;
+    struct {
+        int fd;
+        int64_t since_ms;
+    } clients[MAX_CLIENTS];
+    size_t nclients;
+    struct service *services;
+    size_t nservices;
+    struct pollfd *poll; /* listener, clients, services */
+    int64_t used_ms;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int sig)
+{
+    (void)sig;
+    stopped = 1;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int own_directory(const char *dir)
+{
+    struct stat st;
+
+    if (mkdir(dir, 0700) && errno != EEXIST)
+        return -errno;
+    if (lstat(dir, &st))
+        return -errno;
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+        return -EPERM;
+    return 0;
+}
+
+int nameserver_path(char *path, size_t size)
+{
+    const char *given = secure_getenv("COWLAB_BOOTSTRAP");
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+    char dir[4096];
+    struct stat st;
+    int n, rc = -ENOENT;
+
+    if (given && *given) {
+        n = snprintf(path, size, "%s", given);
+        return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+    }
+    if (runtime && *runtime == '/' && lstat(runtime, &st) == 0 && st.st_uid == geteuid()) {
+        n = snprintf(dir, sizeof dir, "%s/cowlab", runtime);
+        rc = n < 0 || (size_t)n >= sizeof dir ? -ENAMETOOLONG : own_directory(dir);
+    }
+    if (rc) {
+        snprintf(dir, sizeof dir, "/tmp/cowlab-%u", (unsigned int)geteuid());
+        rc = own_directory(dir);
+    }
+    if (rc)
+        return rc;
+    n = snprintf(path, size, "%s/bootstrap", dir);
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* A path longer than an address can hold goes through its directory's descriptor. */
+static int address_of(const char *path, struct sockaddr_un *a, int *dir)
+{
+    const char *name = strrchr(path, '/');
+    char parent[4096];
+    int n;
+
+    *dir = -1;
+    *a = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) < sizeof a->sun_path) {
+        strcpy(a->sun_path, path);
+        return 0;
+    }
+    if (!name || (size_t)(name - path) >= sizeof parent)
+        return -ENAMETOOLONG;
+    memcpy(parent, path, (size_t)(name - path));
+    parent[name - path] = 0;
+    *dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*dir < 0)
+        return -errno;
+    n = snprintf(a->sun_path, sizeof a->sun_path, "/proc/self/fd/%d%s", *dir, name);
+    return n < 0 || (size_t)n >= sizeof a->sun_path ? -ENAMETOOLONG : 0;
+}
+
+static int socket_at(const char *path, int (*how)(int, const struct sockaddr *, socklen_t))
+{
+    struct sockaddr_un a;
+    int dir, rc = address_of(path, &a, &dir);
+    int fd = rc ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    if (rc == 0 && (fd < 0 || how(fd, (struct sockaddr *)&a, sizeof a)))
+        rc = -errno;
+    if (dir >= 0)
+        close(dir);
+    if (rc && fd >= 0)
+        close(fd);
+    return rc ? rc : fd;
+}
+
+int nameserver_connect(const char *path)
+{
+    return socket_at(path, connect);
+}
+
+bool nameserver_same_user(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
+static int listen_at(struct server *s, const char *path)
+{
+    char lock[4200];
+    mode_t mask;
+
+    if (snprintf(lock, sizeof lock, "%s.lock", path) >= (int)sizeof lock)
+        return -ENAMETOOLONG;
+    s->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock < 0)
+        return -errno;
+    if (flock(s->lock, LOCK_EX | LOCK_NB))
+        return errno == EWOULDBLOCK ? -EALREADY : -errno;
+    /* Whoever left a socket here has died: the lock was free. */
+    unlink(path);
+    mask = umask(0177);
+    s->listener = socket_at(path, bind);
+    umask(mask);
+    if (s->listener < 0)
+        return s->listener;
+    return listen(s->listener, MAX_CLIENTS) ? -errno : 0;
+}
+
+static struct service *find(struct server *s, const char *name)
+{
+    for (size_t i = 0; i < s->nservices; i++)
+        if (strcmp(s->services[i].name, name) == 0)
+            return &s->services[i];
+    return NULL;
+}
+
+static void forget(struct server *s, struct service *v)
+{
+    close(v->port);
+    *v = s->services[--s->nservices];
+}
+
+/* A service whose port has died is none. */
+static struct service *find_alive(struct server *s, const char *name)
+{
+    struct service *v = find(s, name);
+    struct pollfd p = {.fd = v ? v->port : -1};
+
+    if (v && poll(&p, 1, 0) == 1 && p.revents) {
+        forget(s, v);
+        return NULL;
+    }
+    return v;
+}
+
+/* Takes over port if it is registered. */
+static int add_service(struct server *s, const char *name, int *port)
+{
+    int type = 0, domain = 0;
+    socklen_t len = sizeof type;
+
+    if (*port < 0 || getsockopt(*port, SOL_SOCKET, SO_TYPE, &type, &len) ||
+        type != SOCK_SEQPACKET || getsockopt(*port, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
+        domain != AF_UNIX)
+        return BOOTSTRAP_NOT_PRIVILEGED;
+    if (s->nservices == MAX_SERVICES)
+        return BOOTSTRAP_NO_MEMORY;
+    snprintf(s->services[s->nservices].name, BOOTSTRAP_MAX_NAME_LEN, "%s", name);
+    s->services[s->nservices++].port = *port;
+    *port = -1;
+    return BOOTSTRAP_SUCCESS;
+}
+
+/* Carries a request out. *port: what came along, -1 none; *answer: what goes back. */
+static int carry_out(struct server *s, const struct nameserver_request *q, int *port, int *answer)
+{
+    struct service *v = find_alive(s, q->name);
+
+    switch (q->op) {
+    case NS_REGISTER:
+        return v ? BOOTSTRAP_NAME_IN_USE : add_service(s, q->name, port);
+    case NS_CHECK_IN:
+        return v ? BOOTSTRAP_SERVICE_ACTIVE : add_service(s, q->name, port);
+    case NS_LOOK_UP:
+        *answer = v ? v->port : -1;
+        return v ? BOOTSTRAP_SUCCESS : BOOTSTRAP_UNKNOWN_SERVICE;
+    case NS_STATUS:
+        return v ? BOOTSTRAP_SUCCESS : BOOTSTRAP_UNKNOWN_SERVICE;
+    case NS_UNREGISTER:
+        if (v)
+            forget(s, v);
+        return v ? BOOTSTRAP_SUCCESS : BOOTSTRAP_UNKNOWN_SERVICE;
+    default:
+        return BOOTSTRAP_NOT_PRIVILEGED;
+    }
+}
+
+static void answer(int fd, int code, int port)
+{
+    struct nameserver_reply r = {NAMESERVER_MAGIC, code};
+    struct iovec iov = {&r, sizeof r};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (port >= 0) {
+        mh.msg_control = control.bytes;
+        mh.msg_controllen = sizeof control.bytes;
+        control.align = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.align), &port, sizeof port);
+    }
+    (void)!sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Reads the one request of a client and answers it. */
+static void serve(struct server *s, int fd)
+{
+    struct nameserver_request q;
+    struct iovec iov = {&q, sizeof q};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes};
+    ssize_t n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&mh);
+    int port = -1, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED;
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&port, CMSG_DATA(c), sizeof port);
+    /* A longer packet or one with more descriptors is no request of ours; what the kernel could
+     * not hand over it has closed. */
+    if (n == sizeof q && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+        q.magic == NAMESERVER_MAGIC && q.name[0] && memchr(q.name, 0, sizeof q.name)) {
+        code = carry_out(s, &q, &port, &back);
+        s->used_ms = now_ms();
+    }
+    answer(fd, code, back);
+    if (port >= 0)
+        close(port);
+}
+
+static void accept_client(struct server *s)
+{
+    int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (!nameserver_same_user(fd)) {
+        answer(fd, BOOTSTRAP_NOT_PRIVILEGED, -1);
+        close(fd);
+        return;
+    }
+    s->clients[s->nclients].fd = fd;
+    s->clients[s->nclients++].since_ms = now_ms();
+}
+
+/* Looks at everything that poll marked. Indices are stable: removal goes from the end. */
+static void work(struct server *s, size_t nclients, size_t nservices)
+{
+    const int64_t now = now_ms();
+
+    for (size_t i = nclients; i-- > 0;)
+        if (s->poll[1 + i].revents || now - s->clients[i].since_ms > CLIENT_MS) {
+            if (s->poll[1 + i].revents & POLLIN)
+                serve(s, s->clients[i].fd);
+            close(s->clients[i].fd);
+            s->clients[i] = s->clients[--s->nclients];
+        }
+    (void)nservices;
+    if (s->poll[0].revents & POLLIN)
+        accept_client(s);
+}
+
+static void bury_dead(struct server *s, size_t first, size_t count)
+{
+    for (size_t i = count; i-- > 0;)
+        if (s->poll[first + i].revents)
+            forget(s, &s->services[i]);
+}
+
+static int serve_all(struct server *s, int idle_ms)
+{
+    s->used_ms = now_ms();
+    while (!stopped) {
+        size_t n = 0;
+        const size_t nclients = s->nclients, nservices = s->nservices;
+        int64_t idle = now_ms() - s->used_ms;
+        int wait = nclients ? CLIENT_MS : -1;
+
+        if (idle_ms >= 0 && !nclients && !nservices) {
+            if (idle >= idle_ms)
+                return 0;
+            wait = (int)(idle_ms - idle) + 1;
+        }
+        s->poll[n++] =
+            (struct pollfd){.fd = nclients < MAX_CLIENTS ? s->listener : -1, .events = POLLIN};
+        for (size_t i = 0; i < nclients; i++)
+            s->poll[n++] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
+        for (size_t i = 0; i < nservices; i++)
+            s->poll[n++] = (struct pollfd){.fd = s->services[i].port}; /* hang-up only */
+        if (poll(s->poll, n, wait) < 0) {
+            if (errno != EINTR)
+                return -errno;
+            continue;
+        }
+        bury_dead(s, 1 + nclients, nservices);
+        work(s, nclients, nservices);
+    }
+    return 0;
+}
+
+/* Leaves the caller's session, terminal, directory and descriptors. In the server: 0, and *tell is
+ * where to report that it listens. In the process that returns to the caller: 1, once the server
+ * has reported; its report in *rc. */
+static int detach(int *tell, int *rc)
+{
+    int report[2], null;
+    pid_t pid;
+
+    if (pipe2(report, O_CLOEXEC))
+        return -errno;
+    pid = fork();
+    if (pid) {
+        close(report[1]);
+        if (pid < 0 || read(report[0], rc, sizeof *rc) != sizeof *rc)
+            *rc = pid < 0 ? -errno : -ECHILD;
+        close(report[0]);
+        return 1;
+    }
+    close(report[0]);
+    *tell = report[1];
+    setsid();
+    null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3 && null >= 0; fd++)
+        dup2(null, fd);
+    if (null > 2)
+        close(null);
+    return 0;
+}
+
+static void set_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+
+    stopped = 0;
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket))
+{
+    struct server s = {.listener = -1, .lock = -1};
+    struct rlimit files;
+    int rc = 0, tell = -1;
+
+    /* Before anything is opened: whoever asks the socket for its owner is told who listened. */
+    if (!opt->foreground && detach(&tell, &rc) != 0)
+        return rc;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max; /* each service holds a descriptor */
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    s.services = calloc(MAX_SERVICES, sizeof *s.services);
+    s.poll = calloc(1 + MAX_CLIENTS + MAX_SERVICES, sizeof *s.poll);
+    rc = s.services && s.poll ? listen_at(&s, opt->socket) : -ENOMEM;
+    if (tell >= 0) {
+        (void)!write(tell, &rc, sizeof rc);
+        close(tell);
+    }
+    if (rc == 0 && ready)
+        ready(opt->socket);
+    if (rc == 0) {
+        if (!opt->foreground && *opt->socket == '/' && chdir("/"))
+            s.used_ms = 0; /* a directory stays busy; no reason not to serve */
+        set_signals();
+        rc = serve_all(&s, opt->idle_ms);
+        unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
+    }
+    for (size_t i = 0; i < s.nclients; i++)
+        close(s.clients[i].fd);
+    while (s.nservices > 0)
+        forget(&s, &s.services[0]);
+    if (s.listener >= 0)
+        close(s.listener);
+    if (s.lock >= 0)
+        close(s.lock);
+    free(s.services);
+    free(s.poll);
+    if (!opt->foreground)
+        _exit(rc ? 4 : 0); /* nobody is there to return to */
+    return rc;
+}

@@ -1,0 +1,441 @@
+/* scenario_expect: the expectations of a step. `expect`, then `expect.<backend>`, then each
+ * matching item of `expect_when` override one another key by key; null takes one away.
+ * The keys are the columns of probes/words.h and, for messages, of what db/ stores of them. */
+#include "lab/plan/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the value of a key may be. */
+enum key_type { KEY_NUMBER, KEY_SIGNED, KEY_BOOL, KEY_TEXT, KEY_WORD, KEY_PROTECTION };
+
+struct key {
+    const char *name;
+    enum key_type type;
+    const struct word *words;
+};
+
+static const struct word asked_words[] = {
+    {1, "virtual", NULL}, {2, "physical", NULL}, {0, NULL, NULL}};
+static const struct word done_words[] = {
+    {1, "virtual", NULL}, {2, "physical", NULL}, {3, "shared", NULL},
+    {4, "copied", NULL},  {5, "moved", NULL},    {6, "made", NULL},
+    {7, "right", NULL},   {8, "null", NULL},     {0, NULL, NULL}};
+static const struct word part_words[] = {{1, "port", NULL},
+                                         {2, "ool", NULL},
+                                         {3, "ool_ports", NULL},
+                                         {4, "ool_volatile", NULL},
+                                         {0, NULL, NULL}};
+static const struct key transfer_keys[] = {{"kind", KEY_WORD, part_words},
+                                           {"asked", KEY_WORD, asked_words},
+                                           {"received", KEY_WORD, asked_words},
+                                           {"done", KEY_WORD, done_words},
+                                           {"deallocate", KEY_BOOL, NULL},
+                                           {"size", KEY_NUMBER, NULL},
+                                           {"why", KEY_TEXT, NULL},
+                                           {NULL, 0, NULL}};
+static const struct key message_keys[] = {
+    {"id", KEY_SIGNED, NULL},          {"size", KEY_NUMBER, NULL},     {"text", KEY_TEXT, NULL},
+    {"descriptors", KEY_NUMBER, NULL}, {"reply_sent", KEY_BOOL, NULL}, {NULL, 0, NULL}};
+static const struct key sharing_keys[] = {
+    {"region_frames", KEY_NUMBER, NULL}, {"frames", KEY_NUMBER, NULL}, {NULL, 0, NULL}};
+
+/* One set of expectations being read into a step. */
+struct reading {
+    const struct reader *r;
+    const struct world *w;
+    const struct plan *plan;
+    struct step *s;
+    struct expectation target; /* who the keys in hand are about */
+};
+
+void expectation_release(struct expectation *x)
+{
+    free(x->observed);
+    free(x->other);
+    free(x->region);
+    free(x->case_name);
+    free(x->key);
+    free(x->text);
+    *x = (struct expectation){0};
+}
+
+/* --- who it is about --- */
+
+static int need_living(struct reading *g, const cJSON *node, const char *name)
+{
+    const char *names[64];
+    size_t n = 0;
+    int state = world_actor_state(g->w, name);
+
+    for (; n < g->plan->nactors && n < 64; n++)
+        names[n] = g->plan->actors[n];
+    if (state < 0)
+        return fail_at_key(g->r, node, "no actor '%.60s', the nearest known is '%s'", name,
+                           nearest(name, names, n));
+    if (state != ACTOR_ALIVE)
+        return fail_at_key(g->r, node, "actor '%s' does not live after this step", name);
+    return 0;
+}
+
+/* name is "region" or "region#case". */
+static int target_region(struct reading *g, const cJSON *node, const char *actor, char *name)
+{
+    char *hash = strchr(name, '#');
+    const char *in = g->r->case_name, *found = NULL, *names[64];
+    bool message = strcmp(actor, "message") == 0;
+    size_t n;
+    int rc;
+
+    if (hash) {
+        *hash = '\0';
+        in = hash + 1;
+    }
+    rc = message ? 0 : need_living(g, node, actor);
+    if (rc < 0)
+        return rc;
+    if (!world_resolve(g->w, actor, name, in, &found) || (hash && !found)) {
+        n = world_region_names(g->w, actor, names, 64);
+        if (message)
+            return fail_at_key(g->r, node, "no message carries region '%.60s' after this step",
+                               name);
+        if (n == 0)
+            return fail_at_key(g->r, node, "'%s' has no region '%.60s' after this step", actor,
+                               name);
+        return fail_at_key(g->r, node,
+                           "'%s' has no region '%.60s' after this step, the nearest it has is '%s'",
+                           actor, hash ? node->string : name, nearest(name, names, n));
+    }
+    rc = copy_text(g->r, &g->target.observed, actor);
+    if (rc == 0)
+        rc = copy_text(g->r, &g->target.region, name);
+    return rc < 0 ? rc : copy_text(g->r, &g->target.case_name, found);
+}
+
+static int target_pair(struct reading *g, const cJSON *node, const char *a, const char *b)
+{
+    int rc = need_living(g, node, a);
+
+    if (rc == 0)
+        rc = need_living(g, node, b);
+    if (rc == 0 && strcmp(a, b) == 0)
+        return fail_at_key(g->r, node, "two actors are needed");
+    if (rc == 0)
+        rc = copy_text(g->r, &g->target.observed, a);
+    return rc < 0 ? rc : copy_text(g->r, &g->target.other, b);
+}
+
+/* "transfer" or "transfer[N]" */
+static int target_transfer(struct reading *g, const cJSON *node, const char *rest)
+{
+    enum action a = g->s->action;
+    size_t len = strlen(rest);
+    int64_t n = 0;
+
+    if (*rest && (*rest != '[' || rest[len - 1] != ']' || parse_int(rest + 1, len - 2, &n) < 0 ||
+                  n < 0 || n > 99))
+        return fail_at_key(g->r, node, "expected \"transfer\" or \"transfer[N]\"");
+    if (a != ACT_OOL_SEND && a != ACT_OOL_RECEIVE && a != ACT_SEND && a != ACT_RECEIVE &&
+        a != ACT_REPLY)
+        return fail_at_key(g->r, node, "this step transfers nothing");
+    g->target.index = (int)n;
+    return 0;
+}
+
+static int parse_target(struct reading *g, const cJSON *node, char *text)
+{
+    char *dot = strchr(text, '.'), *hash = strchr(text, '#'), *and = strchr(text, '&');
+    enum action a = g->s->action;
+    int rc;
+
+    if (strcmp(text, "totals") == 0) {
+        g->target.on = EXPECT_TOTALS;
+        return 0;
+    }
+    if (strcmp(text, "received") == 0) {
+        g->target.on = EXPECT_MESSAGE;
+        return a == ACT_RECEIVE || a == ACT_OOL_RECEIVE || a == ACT_REPLY
+                   ? 0
+                   : fail_at_key(g->r, node, "this step receives nothing");
+    }
+    if (strncmp(text, "transfer", 8) == 0 && (text[8] == '\0' || text[8] == '[')) {
+        g->target.on = EXPECT_TRANSFER;
+        return target_transfer(g, node, text + 8);
+    }
+    if (dot && (!hash || dot < hash)) {
+        *dot = '\0';
+        g->target.on = EXPECT_REGION;
+        return target_region(g, node, text, dot + 1);
+    }
+    if (and) {
+        *and = '\0';
+        g->target.on = EXPECT_SHARING;
+        return target_pair(g, node, text, and+1);
+    }
+    g->target.on = EXPECT_PROCESS;
+    rc = need_living(g, node, text);
+    return rc < 0 ? rc : copy_text(g->r, &g->target.observed, text);
+}
+
+/* --- what is expected --- */
+
+static struct key quantity_key(const struct quantity *q)
+{
+    const struct word *words = quantity_words(q->type);
+
+    return (struct key){q->column,
+                        words                      ? KEY_WORD
+                        : q->type == QT_PROTECTION ? KEY_PROTECTION
+                                                   : KEY_NUMBER,
+                        words};
+}
+
+/* The keys of a target, either list of which may be NULL. */
+static void keys_of(enum expect_on on, const struct quantity **quantities, const struct key **keys)
+{
+    *quantities = on == EXPECT_REGION    ? region_quantities
+                  : on == EXPECT_PROCESS ? process_quantities
+                  : on == EXPECT_TOTALS  ? total_quantities
+                                         : NULL;
+    *keys = on == EXPECT_TRANSFER  ? transfer_keys
+            : on == EXPECT_MESSAGE ? message_keys
+                                   : sharing_keys;
+}
+
+static int find_key(struct reading *g, const cJSON *node, struct key *out)
+{
+    const struct quantity *q;
+    const struct key *k;
+    const char *names[64];
+    size_t n = 0;
+
+    keys_of(g->target.on, &q, &k);
+    while (n < 64 && (q ? q[n].column : k[n].name)) {
+        names[n] = q ? q[n].column : k[n].name;
+        if (strcmp(names[n], node->string) == 0) {
+            *out = q ? quantity_key(&q[n]) : k[n];
+            return 0;
+        }
+        n++;
+    }
+    return fail_at_key(g->r, node, "unknown key '%.60s', the nearest known is '%s'", node->string,
+                       nearest(node->string, names, n));
+}
+
+static int read_range(const struct reader *r, const cJSON *node, const struct key *key,
+                      struct expectation *x)
+{
+    static const struct field fields[] = {{"min", FIELD_ANY, false, 0, 0, NULL, 0},
+                                          {"max", FIELD_ANY, false, 0, 0, NULL, 0}};
+    const cJSON *min = member(node, "min"), *max = member(node, "max");
+    int64_t low = key->type == KEY_SIGNED ? INT64_MIN : 0;
+    int rc = read_fields(r, node, fields, 2, NULL);
+
+    if (rc < 0)
+        return rc;
+    if (key->type != KEY_NUMBER && key->type != KEY_SIGNED)
+        return fail_at(r, node, "a range is for numbers, and '%s' is none", key->name);
+    if (!min && !max)
+        return fail_at(r, node, "expected 'min', 'max' or both");
+    x->kind = EXPECT_RANGE;
+    x->has_min = min;
+    x->has_max = max;
+    if (min)
+        rc = read_int(r, min, low, INT64_MAX, &x->min);
+    if (rc == 0 && max)
+        rc = read_int(r, max, low, INT64_MAX, &x->max);
+    if (rc == 0 && min && max && x->min > x->max)
+        return fail_at(r, min, "the minimum %lld is above the maximum %lld", (long long)x->min,
+                       (long long)x->max);
+    return rc;
+}
+
+static int read_expected_text(const struct reader *r, const cJSON *node, const struct key *key,
+                              struct expectation *x)
+{
+    const char *text;
+    int word, rc = read_text(r, node, key->type == KEY_TEXT, &text);
+
+    x->kind = EXPECT_TEXT;
+    if (rc == 0 && key->type == KEY_WORD)
+        rc = read_word(r, node, key->words, &word);
+    if (rc == 0 && key->type == KEY_PROTECTION && protection_code(text) < 0)
+        return fail_at(r, node, "'%.60s' is not a protection like \"rw-\"", text);
+    return rc < 0 ? rc : copy_text(r, &x->text, text);
+}
+
+static int read_expected(const struct reader *r, const cJSON *node, const struct key *key,
+                         struct expectation *x)
+{
+    bool flag = false;
+    int rc;
+
+    if (cJSON_IsObject(node))
+        return read_range(r, node, key, x);
+    switch (key->type) {
+    case KEY_NUMBER:
+    case KEY_SIGNED:
+        x->kind = EXPECT_NUMBER;
+        x->has_min = x->has_max = true;
+        rc = read_int(r, node, key->type == KEY_NUMBER ? 0 : INT64_MIN, INT64_MAX, &x->min);
+        x->max = x->min;
+        return rc;
+    case KEY_BOOL:
+        x->kind = EXPECT_BOOL;
+        x->has_min = x->has_max = true;
+        rc = read_bool(r, node, &flag);
+        x->min = x->max = flag;
+        return rc;
+    default:
+        return read_expected_text(r, node, key, x);
+    }
+}
+
+/* --- putting them into the step --- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_target(const struct expectation *a, const struct expectation *b)
+{
+    return a->on == b->on && a->index == b->index && same_text(a->observed, b->observed) &&
+           same_text(a->other, b->other) && same_text(a->region, b->region) &&
+           same_text(a->case_name, b->case_name);
+}
+
+static void remove_key(struct reading *g, const char *key)
+{
+    struct step *s = g->s;
+
+    for (size_t i = 0; i < s->nexpect; i++) {
+        if (!same_target(&s->expect[i], &g->target) || strcmp(s->expect[i].key, key) != 0)
+            continue;
+        expectation_release(&s->expect[i]);
+        memmove(&s->expect[i], &s->expect[i + 1], (s->nexpect - i - 1) * sizeof *s->expect);
+        s->nexpect--;
+        return;
+    }
+}
+
+/* Room for one more, zeroed; it belongs to the step at once. */
+static struct expectation *add_expectation(struct step *s)
+{
+    struct expectation *at = realloc(s->expect, (s->nexpect + 1) * sizeof *at);
+
+    if (!at)
+        return NULL;
+    s->expect = at;
+    at[s->nexpect] = (struct expectation){0};
+    return &at[s->nexpect++];
+}
+
+static int read_key(struct reading *g, const cJSON *node)
+{
+    const struct expectation *t = &g->target;
+    struct expectation *x;
+    struct key key = {NULL, KEY_NUMBER, NULL};
+    int rc = find_key(g, node, &key);
+
+    if (rc < 0)
+        return rc;
+    remove_key(g, key.name);
+    if (cJSON_IsNull(node))
+        return 0;
+    x = add_expectation(g->s);
+    if (!x)
+        return no_memory(g->r);
+    x->on = t->on;
+    x->index = t->index;
+    json_doc_place(g->r->doc, json_doc_mark(g->r->doc, node).value, &x->at.line, &x->at.column);
+    rc = copy_text(g->r, &x->observed, t->observed);
+    if (rc == 0)
+        rc = copy_text(g->r, &x->other, t->other);
+    if (rc == 0)
+        rc = copy_text(g->r, &x->region, t->region);
+    if (rc == 0)
+        rc = copy_text(g->r, &x->case_name, t->case_name);
+    if (rc == 0)
+        rc = copy_text(g->r, &x->key, key.name);
+    return rc < 0 ? rc : read_expected(g->r, node, &key, x);
+}
+
+static int read_target(struct reading *g, const cJSON *node)
+{
+    char *text = strdup(node->string);
+    const cJSON *key;
+    int rc;
+
+    if (!text)
+        return no_memory(g->r);
+    rc = parse_target(g, node, text);
+    free(text);
+    if (rc == 0)
+        rc = check_object(g->r, node);
+    if (rc == 0)
+        cJSON_ArrayForEach (key, node) {
+            rc = read_key(g, key);
+            if (rc < 0)
+                break;
+        }
+    expectation_release(&g->target);
+    return rc;
+}
+
+static int read_set(struct reading *g, const cJSON *set)
+{
+    const cJSON *node;
+    int rc;
+
+    if (!set)
+        return 0;
+    rc = check_object(g->r, set);
+    if (rc < 0)
+        return rc;
+    cJSON_ArrayForEach (node, set) {
+        rc = read_target(g, node);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* [{"when": {...}, "expect": {...}}, ...] */
+static int read_conditional(struct reading *g, const cJSON *list)
+{
+    static const struct field fields[] = {{"when", FIELD_ANY, true, 0, 0, NULL, 0},
+                                          {"expect", FIELD_ANY, true, 0, 0, NULL, 0}};
+    const cJSON *item;
+    int rc = list ? check_array(g->r, list) : 0;
+
+    if (rc < 0)
+        return rc;
+    cJSON_ArrayForEach (item, list) {
+        bool on = false;
+
+        rc = read_fields(g->r, item, fields, 2, NULL);
+        if (rc == 0)
+            rc = eval_when(g->r, member(item, "when"), &on);
+        if (rc == 0 && on)
+            rc = read_set(g, member(item, "expect"));
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int read_expectations(const struct reader *r, const struct world *w, struct draft *d,
+                      const struct plan *plan)
+{
+    struct reading g = {r, w, plan, &d->step, {0}};
+    char key[64];
+    int rc;
+
+    snprintf(key, sizeof key, "expect.%s", r->backend);
+    rc = read_set(&g, member(d->node, "expect"));
+    if (rc == 0)
+        rc = read_set(&g, member(d->node, key));
+    return rc < 0 ? rc : read_conditional(&g, member(d->node, "expect_when"));
+}

@@ -1,0 +1,419 @@
+/* scenario: from a document to a plan.
+ *
+ *   document -> bindings (parameters, cases) -> drafts of all steps -> each step on the world,
+ *   then its expectations -> plan
+ *
+ * A plan is built for every backend, so that a mistake in what only one of them reads is found
+ * whatever runs; the one that was asked for is kept. */
+#include "lab/plan/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_STEPS 5000
+#define MAX_ACTORS 64
+
+const char *const backend_names[] = {"linux", "gnumach", NULL};
+
+#define AT(member) offsetof(struct plan, member)
+#define ANY(key, required)                                                                         \
+    {                                                                                              \
+        key, FIELD_ANY, required, 0, 0, NULL, 0                                                    \
+    }
+
+static const struct field plan_fields[] = {
+    {"scenario", FIELD_NAME, true, 0, 0, NULL, AT(name)},
+    ANY("language", true),
+    {"title", FIELD_TEXT, true, 0, 0, NULL, AT(title)},
+    {"question", FIELD_TEXT, true, 0, 0, NULL, AT(question)},
+    ANY("actors", true),
+    ANY("params", false),
+    {"twin", FIELD_NAME, false, 0, 0, NULL, AT(twin)},
+    {"no_twin", FIELD_TEXT, false, 0, 0, NULL, AT(no_twin)},
+    ANY("needs", false),
+    ANY("backends", false),
+    ANY("cases", false),
+    ANY("steps", false),
+    ANY("each_case", false),
+    ANY("after", false),
+    ANY("note", false),
+    ANY("$schema", false),
+};
+
+/* Everything that is being built for one backend. */
+struct build {
+    struct reader r;
+    struct plan *plan;
+    struct cases cases;
+    struct draft *drafts;
+    size_t ndrafts;
+    struct world *world;
+};
+
+static void free_texts(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->nparams; i++) {
+        free(p->params[i].name);
+        free(p->params[i].text);
+    }
+    for (size_t i = 0; i < p->nsteps; i++)
+        step_release(&p->steps[i]);
+    free_texts(p->actors, p->nactors);
+    free_texts(p->needs, p->nneeds);
+    free_texts(p->backends, p->nbackends);
+    free(p->params);
+    free(p->steps);
+    free(p->name);
+    free(p->title);
+    free(p->question);
+    free(p->twin);
+    free(p->no_twin);
+    free(p->source);
+    free(p->origin);
+    free(p->backend);
+    free(p->why_not);
+    free(p);
+}
+
+static void build_release(struct build *b)
+{
+    for (size_t i = 0; i < b->ndrafts; i++)
+        step_release(&b->drafts[i].step);
+    free(b->drafts);
+    world_free(b->world);
+    cases_release(&b->cases);
+    free(b->r.params.at);
+    free(b->r.counts.at);
+    plan_free(b->plan);
+}
+
+/* Reads an array of texts, checked one by one. */
+static int read_list(struct build *b, const cJSON *node, size_t most,
+                     int (*read_one)(struct build *, const cJSON *, char **), char ***out,
+                     size_t *n)
+{
+    const cJSON *item;
+    int rc = check_array(&b->r, node);
+
+    if (rc < 0)
+        return rc;
+    if ((size_t)cJSON_GetArraySize(node) > most)
+        return fail_at(&b->r, node, "more than %zu entries", most);
+    *out = calloc((size_t)cJSON_GetArraySize(node) + 1, sizeof **out);
+    if (!*out)
+        return no_memory(&b->r);
+    cJSON_ArrayForEach (item, node) {
+        char *text = NULL;
+
+        rc = read_one(b, item, &text);
+        for (size_t i = 0; i < *n && rc == 0; i++)
+            if (strcmp((*out)[i], text) == 0)
+                rc = fail_at(&b->r, item, "'%s' stands twice", text);
+        if (rc < 0) {
+            free(text);
+            return rc;
+        }
+        (*out)[(*n)++] = text;
+    }
+    return 0;
+}
+
+static int read_actor(struct build *b, const cJSON *node, char **out)
+{
+    /* What "expect" calls things that are no actors. */
+    static const char *const taken[] = {"message", "totals", "transfer", "received", "system"};
+    int rc = read_name(&b->r, node, out);
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken && rc == 0; i++)
+        if (strcmp(*out, taken[i]) == 0)
+            rc = fail_at(&b->r, node, "'%s' has a meaning already", *out);
+    return rc;
+}
+
+static int read_backend(struct build *b, const cJSON *node, char **out)
+{
+    const char *text;
+    int rc = read_text(&b->r, node, false, &text);
+
+    for (size_t i = 0; backend_names[i] && rc == 0; i++)
+        if (strcmp(text, backend_names[i]) == 0)
+            return copy_text(&b->r, out, text);
+    return rc < 0 ? rc
+                  : fail_at(&b->r, node, "unknown backend '%.60s', the nearest known is '%s'", text,
+                            nearest(text, backend_names, 2));
+}
+
+/* A capability of probes/caps.h, or a backend. */
+#define CAP_NAME(e, name, unlocks, how) name,
+static int read_need(struct build *b, const cJSON *node, char **out)
+{
+    static const char *const known[] = {CAPABILITIES(CAP_NAME) "linux", "gnumach"};
+    size_t n = sizeof known / sizeof *known;
+    const char *text;
+    int rc = read_text(&b->r, node, false, &text);
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (strcmp(text, known[i]) == 0)
+            return copy_text(&b->r, out, text);
+    return rc < 0 ? rc
+                  : fail_at(&b->r, node, "unknown capability '%.60s', the nearest known is '%s'",
+                            text, nearest(text, known, n));
+}
+
+static int check_language(struct build *b, const cJSON *node)
+{
+    int64_t n;
+    int rc = read_int(&b->r, node, INT64_MIN, INT64_MAX, &n);
+
+    if (rc == 0 && n != 1)
+        return fail_at(&b->r, node, "language %lld is not known here, only 1", (long long)n);
+    return rc;
+}
+
+/* All that stands beside the steps. */
+static int read_frame(struct build *b, const cJSON *root, const struct param_setting *settings,
+                      size_t nsettings)
+{
+    struct plan *p = b->plan;
+    const cJSON *twin, *node;
+    int rc = read_fields(&b->r, root, plan_fields, sizeof plan_fields / sizeof *plan_fields, p);
+
+    if (rc == 0)
+        rc = check_language(b, member(root, "language"));
+    twin = rc == 0 ? member(root, "twin") : NULL;
+    if (twin && p->no_twin)
+        rc = fail_at_key(&b->r, twin, "'twin' and 'no_twin' exclude each other");
+    if (rc == 0)
+        rc = bind_params(&b->r, member(root, "params"), settings, nsettings);
+    if (rc == 0)
+        rc = copy_params(&b->r, p);
+    if (rc == 0)
+        rc = read_list(b, member(root, "actors"), MAX_ACTORS, read_actor, &p->actors, &p->nactors);
+    if (rc == 0 && p->nactors == 0)
+        rc = fail_at(&b->r, member(root, "actors"), "no actor");
+    node = rc == 0 ? member(root, "needs") : NULL;
+    if (node)
+        rc = read_list(b, node, CAP__COUNT + 2, read_need, &p->needs, &p->nneeds);
+    node = rc == 0 ? member(root, "cases") : NULL;
+    return node ? read_cases(&b->r, node, &b->cases) : rc;
+}
+
+static int draft_steps(struct build *b, const cJSON *list, long row)
+{
+    const cJSON *node;
+    int rc = check_array(&b->r, list);
+
+    if (rc < 0)
+        return rc;
+    use_case(&b->r, &b->cases, row);
+    cJSON_ArrayForEach (node, list) {
+        struct draft *at = realloc(b->drafts, (b->ndrafts + 1) * sizeof *at);
+
+        if (!at)
+            return no_memory(&b->r);
+        b->drafts = at;
+        if (b->ndrafts == MAX_STEPS)
+            return fail_at(&b->r, node, "more than %d steps", MAX_STEPS);
+        at[b->ndrafts] = (struct draft){.row = row};
+        rc = read_step(&b->r, node, &at[b->ndrafts++]);
+        if (rc < 0)
+            return rc;
+    }
+    use_case(&b->r, &b->cases, -1);
+    return 0;
+}
+
+static int draft_all(struct build *b, const cJSON *root)
+{
+    const cJSON *steps = member(root, "steps"), *each = member(root, "each_case");
+    const cJSON *after = member(root, "after");
+    int rc = 0;
+
+    if (!steps && !each)
+        return fail_at(&b->r, root, "'steps' is missing");
+    if (!each != !b->cases.nrows)
+        return fail_at(&b->r, root, "'cases' and 'each_case' go together");
+    if (steps)
+        rc = draft_steps(b, steps, -1);
+    for (size_t i = 0; i < b->cases.nrows && rc == 0; i++)
+        rc = draft_steps(b, each, (long)i);
+    if (rc == 0 && after)
+        rc = draft_steps(b, after, -1);
+    return rc;
+}
+
+/* The first thing that this backend cannot do. */
+static int note_unsupported(struct build *b, const struct draft *d)
+{
+    if (!d->unsupported || b->plan->why_not)
+        return 0;
+    if (asprintf(&b->plan->why_not, "line %d: %s", d->step.at.line, d->unsupported) >= 0)
+        return 0;
+    b->plan->why_not = NULL;
+    return no_memory(&b->r);
+}
+
+/* Actors that only skipped steps would have forked never live: they are none of the plan's. */
+static void drop_unborn(struct build *b)
+{
+    struct plan *p = b->plan;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->nactors; i++) {
+        bool unborn = false;
+
+        for (size_t k = 0; k < b->ndrafts && !unborn; k++)
+            unborn = b->drafts[k].skipped && b->drafts[k].step.as &&
+                     strcmp(b->drafts[k].step.as, p->actors[i]) == 0;
+        if (unborn && !plan_born_by_fork(p, p->actors[i]))
+            free(p->actors[i]);
+        else
+            p->actors[kept++] = p->actors[i];
+    }
+    p->nactors = kept;
+}
+
+/* Steps leave their drafts for the plan one by one, as they prove good. */
+static int settle_steps(struct build *b)
+{
+    struct plan *p = b->plan;
+    int rc = world_new(&b->world, &b->r, p, b->drafts, b->ndrafts);
+
+    if (rc < 0)
+        return rc;
+    p->steps = calloc(b->ndrafts + 1, sizeof *p->steps);
+    if (!p->steps)
+        return no_memory(&b->r);
+    for (size_t i = 0; i < b->ndrafts; i++) {
+        struct draft *d = &b->drafts[i];
+        const cJSON *count;
+
+        if (d->skipped)
+            continue;
+        use_case(&b->r, &b->cases, d->row);
+        d->step.number = (int)p->nsteps + 1;
+        rc = world_apply(b->world, &b->r, d);
+        count = rc == 0 ? member(d->action, "count") : NULL;
+        if (count)
+            rc = bind_count(&b->r, count, d->touched);
+        if (rc == 0)
+            rc = read_expectations(&b->r, b->world, d, p);
+        if (rc == 0)
+            rc = note_unsupported(b, d);
+        if (rc < 0)
+            return rc;
+        p->steps[p->nsteps++] = d->step;
+        d->step = (struct step){0};
+    }
+    p->peak_pages = world_peak_pages(b->world);
+    drop_unborn(b);
+    use_case(&b->r, &b->cases, -1);
+    return p->nsteps ? 0 : fail_at(&b->r, json_doc_root(b->r.doc), "no step is left to do");
+}
+
+/* A plan for one backend; *out owns it after success. */
+static int build_plan(struct plan **out, const struct json_doc *doc, const char *backend,
+                      uint64_t page_size, const struct param_setting *settings, size_t nsettings,
+                      struct err *e)
+{
+    struct build b = {.r = {.doc = doc, .e = e, .backend = backend, .page_size = page_size}};
+    int rc;
+
+    b.plan = calloc(1, sizeof *b.plan);
+    if (!b.plan)
+        return no_memory(&b.r);
+    rc = read_frame(&b, json_doc_root(doc), settings, nsettings);
+    if (rc == 0)
+        rc = copy_text(&b.r, &b.plan->backend, backend);
+    if (rc == 0)
+        rc = draft_all(&b, json_doc_root(doc));
+    if (rc == 0)
+        rc = settle_steps(&b);
+    if (rc == 0) {
+        *out = b.plan;
+        b.plan = NULL;
+    }
+    build_release(&b);
+    return rc;
+}
+
+/* Where the plan can run: what the scenario lists, else every backend that can do each step. */
+struct support {
+    const struct json_doc *doc;
+    struct plan *built[2]; /* by backend_names */
+};
+
+static int list_backends(struct support *s, struct plan *p, struct err *e)
+{
+    struct build b = {.r = {.doc = s->doc, .e = e, .backend = p->backend}, .plan = p};
+    const cJSON *list = member(json_doc_root(s->doc), "backends");
+    char **listed = NULL;
+    size_t n = 0;
+    int rc = list ? read_list(&b, list, 2, read_backend, &listed, &n) : 0;
+
+    p->backends = rc == 0 ? calloc(3, sizeof *p->backends) : NULL;
+    if (rc == 0 && !p->backends)
+        rc = no_memory(&b.r);
+    for (size_t i = 0; backend_names[i] && rc == 0; i++) {
+        bool wanted = !list;
+
+        for (size_t k = 0; k < n; k++)
+            wanted = wanted || strcmp(listed[k], backend_names[i]) == 0;
+        if (wanted && !s->built[i]->why_not)
+            rc = copy_text(&b.r, &p->backends[p->nbackends++], backend_names[i]);
+        else if (!wanted && strcmp(backend_names[i], p->backend) == 0 && !p->why_not)
+            rc = copy_text(&b.r, &p->why_not, "the scenario does not list this backend");
+    }
+    free_texts(listed, n);
+    return rc;
+}
+
+static int name_source(struct plan *p, const char *text, size_t len, const char *origin,
+                       struct err *e)
+{
+    p->source = strndup(text, len);
+    p->origin = strdup(origin);
+    return p->source && p->origin ? 0 : err_sys(e, ENOMEM, "cannot read '%s'", origin);
+}
+
+int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
+               const char *backend, uint64_t page_size, const struct param_setting *settings,
+               size_t nsettings, struct err *e)
+{
+    struct support s = {0};
+    struct json_doc *doc = NULL;
+    int rc = json_doc_parse(&doc, text, len, origin, e), asked = -1;
+
+    if (rc < 0)
+        return rc;
+    s.doc = doc;
+    for (int i = 0; backend_names[i] && rc == 0; i++) {
+        if (strcmp(backend_names[i], backend) == 0)
+            asked = i;
+        rc = build_plan(&s.built[i], doc, backend_names[i], page_size, settings, nsettings, e);
+    }
+    if (rc == 0 && asked < 0)
+        rc = err_set(e, EINVAL, "unknown backend '%s'", backend);
+    if (rc == 0)
+        rc = list_backends(&s, s.built[asked], e);
+    if (rc == 0)
+        rc = name_source(s.built[asked], text, len, origin, e);
+    if (rc == 0) {
+        *out = s.built[asked];
+        s.built[asked] = NULL;
+    }
+    for (int i = 0; i < 2; i++)
+        plan_free(s.built[i]);
+    json_doc_free(doc);
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* judge: what a scenario expected of a step against what was seen.
+ *
+ * Promises: every expectation of the step gives exactly one result: held, failed, or not checked
+ * with the reason. An unknown or inferred value is never passed; a row that is missing altogether,
+ * or a value that does not apply where one was expected, fails.
+ * Does not: measure, store or print.
+ * Lifetime: judged_release() frees the results and their texts; observation and step may go
+ * before. */
+#ifndef LAB_RUN_JUDGE_H
+#define LAB_RUN_JUDGE_H
+
+#include "lab/run/backend.h"
+
+struct judged {
+    struct store_expectation *list; /* in the order of step->expect */
+    size_t count;
+    size_t held, failed, not_checked;
+};
+
+/* Returns 0 or -ENOMEM; *out is released by the caller after success only. */
+int expect_judge(const struct step *step, const struct step_result *seen, struct judged *out,
+                 struct err *e);
+void judged_release(struct judged *r);
+
+#endif

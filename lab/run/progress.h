@@ -1,0 +1,25 @@
+/* progress: a bar on a terminal for steps that take more than a second. */
+#ifndef LAB_RUN_PROGRESS_H
+#define LAB_RUN_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct progress {
+    FILE *out;
+    bool terminal, shown;
+    uint64_t began_ns;
+    int step;
+    const char *phase;
+};
+
+void progress_init(struct progress *p, FILE *out);
+/* A step begins. */
+void progress_step(struct progress *p, int step, const char *phase);
+/* backend_options.progress: share 0..1, or < 0 if unknown. */
+void progress_share(void *progress, const char *what, double share);
+/* Takes the bar away. */
+void progress_clear(struct progress *p);
+
+#endif

@@ -1,0 +1,32 @@
+/* runner: carries out plans, one step at a time, and stores what was seen after each.
+ *
+ * Owns: the order of things: step, look, judge the expectations, store, show.
+ * Promises: a step is stored whole or not at all; whatever happens, the backend's `end` is called
+ * and the run is marked complete, failed or interrupted.
+ * Does not: know any backend; read page state; write SQL.
+ *
+ *     running --all steps--> complete
+ *        |---- a failure --> failed
+ *        `---- Ctrl-C -----> interrupted     (kill -9: the next lab marks it crashed) */
+#ifndef LAB_RUN_RUNNER_H
+#define LAB_RUN_RUNNER_H
+
+#include "lab/run/backend.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+struct runner_options {
+    const volatile int *stop; /* becomes non-zero when the user interrupts */
+    bool pause;               /* wait for Enter before each step */
+    bool json;                /* one JSON document per run instead of the timeline */
+    bool colour;
+    FILE *out; /* data */
+    FILE *log; /* progress and errors */
+};
+
+/* Runs all plans in one session of the backend and stores them. Returns an exit code
+ * (lab/run/exits.h); what went wrong is said on opt->log. */
+int run_plans(const struct backend *backend, const struct plan *const *plans, size_t nplans,
+              struct store *store, const struct runner_options *opt);
+
+#endif

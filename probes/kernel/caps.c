@@ -1,0 +1,288 @@
+#include "probes/caps.h"
+#include "probes/kernel/helper.h"
+#include "probes/kernel/pagemap.h"
+#include "probes/kernel/selftest.h"
+#include "probes/maps.h"
+#include "probes/slurp.h"
+#include "probes/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* the same on every architecture (Linux 6.5) */
+#endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
+#define CAP_ROW(e, name, unlocks, how) {name, unlocks, how},
+const struct cap_row cap_rows[] = {CAPABILITIES(CAP_ROW){NULL, NULL, NULL}};
+
+int cap_index(const char *name)
+{
+    for (int i = 0; cap_rows[i].name; i++)
+        if (strcmp(cap_rows[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static void missing(struct caps *c, enum cap cap, const char *reason)
+{
+    c->have[cap] = false;
+    snprintf(c->reason[cap], sizeof c->reason[cap], "%s", reason);
+}
+
+/* code: 0 have it, or a positive errno. */
+static void decide(struct caps *c, enum cap cap, int code)
+{
+    char text[96];
+
+    c->have[cap] = code == 0;
+    c->reason[cap][0] = '\0';
+    if (code == ENOMSG)
+        missing(c, cap, "the kernel's answer to the self-test was not as expected");
+    else if (code == ENODATA)
+        missing(c, cap, "no transparent huge page could be had to test it with");
+    else if (code == ENOTTY || code == ENOSYS)
+        missing(c, cap, "not in this kernel");
+    else if (code)
+        missing(c, cap, strerror_r(code, text, sizeof text));
+}
+
+static void take_selftest(struct caps *c, const struct selftest *t)
+{
+    decide(c, CAP_PAGEMAP, t->pagemap);
+    decide(c, CAP_FRAMES, t->frames);
+    decide(c, CAP_KPAGECOUNT, t->kpagecount);
+    decide(c, CAP_KPAGEFLAGS, t->kpageflags);
+    decide(c, CAP_DEBT, t->debt);
+    decide(c, CAP_PAGE_MAPCOUNT, t->page_mapcount);
+    decide(c, CAP_SOFT_DIRTY, t->soft_dirty);
+    decide(c, CAP_ZERO_PAGE, t->zero_page);
+    if (t->zero_page == ENODATA)
+        missing(c, CAP_ZERO_PAGE, "a page that was only read is the reader's own on this kernel");
+    if (t->frames == EPERM)
+        missing(c, CAP_FRAMES, "page frame numbers read as 0 without CAP_SYS_ADMIN");
+}
+
+/* The child's memory is its own, so an ordinary user can run the pagemap part; only if frames are
+ * hidden is the helper tried. */
+static void probe_page_files(struct caps *c)
+{
+    struct helper *helper = NULL;
+    struct selftest t;
+    struct err why = {""};
+
+    selftest_run(&t, c->page_size, c->huge_page_size, NULL);
+    take_selftest(c, &t);
+    if (c->have[CAP_FRAMES] && c->have[CAP_KPAGECOUNT] && c->have[CAP_KPAGEFLAGS])
+        return;
+    if (helper_start(&helper, &why) < 0)
+        return;
+    selftest_run(&t, c->page_size, c->huge_page_size, helper);
+    if (t.frames == 0) {
+        c->via_helper = true;
+        take_selftest(c, &t);
+    }
+    helper_stop(helper);
+}
+
+static int stop_at_first(void *arg, const struct scan_range *range)
+{
+    *(struct scan_range *)arg = *range;
+    return 1;
+}
+
+/* A page that was only read must be told as the zero page, where there is one. */
+static int try_scan(uint64_t page_size, bool zero_page)
+{
+    struct scan_range found = {0};
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), rc;
+    volatile char *page =
+        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t start = (uintptr_t)page;
+
+    if (fd < 0 || page == MAP_FAILED)
+        return errno;
+    (void)page[0];
+    rc = pagemap_scan(fd, start, start + page_size, SCAN_PRESENT, SCAN_ZERO | SCAN_PRESENT,
+                      stop_at_first, &found, NULL);
+    munmap((void *)page, page_size);
+    close(fd);
+    if (rc < 0)
+        return -rc;
+    return rc == 1 && !(found.categories & SCAN_ZERO) == !zero_page ? 0 : ENOMSG;
+}
+
+static int try_query(void)
+{
+    struct map_entry entry;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return errno;
+    rc = maps_query(fd, (uintptr_t)&entry, &entry);
+    close(fd);
+    return -rc;
+}
+
+/* Does the file exist, and hold the word? */
+static int try_text(const char *path, const char *word)
+{
+    struct slurp text = {0};
+    int rc = slurp_path(&text, path);
+
+    if (rc == 0 && !strstr(text.text, word))
+        rc = -ENOMSG;
+    slurp_release(&text);
+    return -rc;
+}
+
+static int try_cachestat(void)
+{
+    struct {
+        uint64_t start, len;
+    } range = {0, 0};
+    uint64_t stat[5];
+    int fd = memfd_create("cowlab-caps", MFD_CLOEXEC), rc;
+
+    if (fd < 0)
+        return errno;
+    rc = syscall(SYS_cachestat, fd, &range, stat, 0) < 0 ? errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int try_userfaultfd(void)
+{
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
+}
+
+/* Makes a cgroup and takes it away again. */
+static void probe_cgroup(struct caps *c)
+{
+    char parent[4096], path[4200], file[4300], text[96];
+    struct err e = {""};
+    int version = system_cgroup_parent(parent, sizeof parent, &e);
+
+    if (!version) {
+        missing(c, CAP_CGROUP, e.msg);
+        return;
+    }
+    snprintf(path, sizeof path, "%s/cowlab-caps-%d", parent, (int)getpid());
+    if (mkdir(path, 0755) < 0) {
+        missing(c, CAP_CGROUP, strerror_r(errno, text, sizeof text));
+        return;
+    }
+    snprintf(file, sizeof file, "%s/%s", path,
+             version == 1 ? "memory.usage_in_bytes" : "memory.current");
+    if (access(file, R_OK) == 0) {
+        c->cgroup_version = version;
+        decide(c, CAP_CGROUP, 0);
+    } else {
+        missing(c, CAP_CGROUP, "the memory controller is not delegated to this cgroup");
+    }
+    rmdir(path);
+}
+
+static void probe_huge(struct caps *c)
+{
+    struct slurp text = {0};
+    unsigned long long kb;
+    void *huge;
+    size_t size = 0;
+
+    if (slurp_path(&text, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size") == 0)
+        c->huge_page_size = strtoull(text.text, NULL, 10);
+    if (slurp_path(&text, "/sys/kernel/mm/transparent_hugepage/enabled") < 0)
+        missing(c, CAP_THP, "not in this kernel");
+    else if (strstr(text.text, "[never]"))
+        missing(c, CAP_THP, "switched off");
+    else
+        decide(c, CAP_THP, 0);
+    if (slurp_path(&text, "/proc/meminfo") == 0 && slurp_number(&text, "Hugepagesize:", &kb) == 0)
+        size = (size_t)kb * 1024;
+    slurp_release(&text);
+    /* Reserves one page without touching it. */
+    huge =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    decide(c, CAP_HUGETLB, huge == MAP_FAILED ? errno : 0);
+    if (huge != MAP_FAILED)
+        munmap(huge, size);
+    if (!c->huge_page_size)
+        c->huge_page_size = size;
+}
+
+static void probe_swap(struct caps *c)
+{
+    struct slurp text = {0};
+    char *second;
+
+    missing(c, CAP_SWAP, "no swap space is in use");
+    if (slurp_path(&text, "/proc/swaps") == 0 && (second = strchr(text.text, '\n')) && second[1])
+        decide(c, CAP_SWAP, 0);
+    slurp_release(&text);
+}
+
+/* Hides what COWLAB_DISABLE lists, and what cannot work without it. */
+static void apply_disable(struct caps *c)
+{
+    static const enum cap needs[][2] = {
+        {CAP_FRAMES, CAP_PAGEMAP},          {CAP_PAGEMAP_SCAN, CAP_PAGEMAP},
+        {CAP_ZERO_PAGE, CAP_PAGEMAP},       {CAP_SOFT_DIRTY, CAP_PAGEMAP},
+        {CAP_KPAGECOUNT, CAP_FRAMES},       {CAP_KPAGEFLAGS, CAP_FRAMES},
+        {CAP_DEBT, CAP_KPAGEFLAGS},         {CAP_DEBT, CAP_KPAGECOUNT},
+        {CAP_PAGE_MAPCOUNT, CAP_KPAGECOUNT}};
+    const char *list = getenv("COWLAB_DISABLE");
+
+    for (int i = 0; list && i < CAP__COUNT; i++) {
+        size_t len = strlen(cap_rows[i].name);
+
+        for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+            if (strncmp(at, cap_rows[i].name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+                missing(c, (enum cap)i, "switched off by COWLAB_DISABLE");
+    }
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (c->have[needs[i][0]] && !c->have[needs[i][1]]) {
+            char reason[96];
+
+            snprintf(reason, sizeof reason, "needs %s", cap_rows[needs[i][1]].name);
+            missing(c, needs[i][0], reason);
+        }
+}
+
+void caps_probe(struct caps *c)
+{
+    struct utsname u;
+
+    *c = (struct caps){.page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
+    if (uname(&u) == 0)
+        snprintf(c->kernel, sizeof c->kernel, "%.20s %.60s %.20s", u.sysname, u.release, u.machine);
+    probe_huge(c);
+    probe_page_files(c);
+    decide(c, CAP_PAGEMAP_SCAN, try_scan(c->page_size, c->have[CAP_ZERO_PAGE]));
+    decide(c, CAP_PROCMAP_QUERY, try_query());
+    decide(c, CAP_SMAPS, try_text("/proc/self/smaps", "Pss:"));
+    decide(c, CAP_SMAPS_ROLLUP, try_text("/proc/self/smaps_rollup", "Pss:"));
+    decide(c, CAP_CACHESTAT, try_cachestat());
+    decide(c, CAP_USERFAULTFD, try_userfaultfd());
+    probe_cgroup(c);
+    probe_swap(c);
+    apply_disable(c);
+}

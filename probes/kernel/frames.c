@@ -1,0 +1,202 @@
+#include "probes/kernel/frames.h"
+#include "probes/kernel/bulk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BITS 9
+#define CHUNK_FRAMES (1u << CHUNK_BITS)
+
+struct frame_chunk {
+    uint64_t id; /* frame number >> CHUNK_BITS */
+    uint32_t slot[CHUNK_FRAMES];
+};
+
+static uint32_t hash(uint64_t id)
+{
+    return (uint32_t)((id * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
+/* Chunks of the first 2 TiB of memory (4 KiB pages) are found by index, others by hash. */
+#define DIRECT_CHUNKS (1u << 20)
+
+/* Where the chunk is, or would be. */
+static struct frame_chunk **place(struct frame_chunk **table, uint32_t ntable, uint64_t id)
+{
+    uint32_t i = hash(id) & (ntable - 1);
+
+    while (table[i] && table[i]->id != id)
+        i = (i + 1) & (ntable - 1);
+    return &table[i];
+}
+
+static int grow_table(struct frames *f)
+{
+    uint32_t ntable = f->ntable ? f->ntable * 2 : 256;
+    struct frame_chunk **table = calloc(ntable, sizeof(*table));
+
+    if (!table)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->ntable; i++)
+        if (f->table[i])
+            *place(table, ntable, f->table[i]->id) = f->table[i];
+    free(f->table);
+    f->table = table;
+    f->ntable = ntable;
+    return 0;
+}
+
+static int grow_direct(struct frames *f, uint64_t id)
+{
+    uint32_t ndirect = f->ndirect ? f->ndirect : 1024;
+
+    while (ndirect <= id)
+        ndirect *= 2;
+    if (bulk_grow(&f->direct, f->ndirect * sizeof(*f->direct), ndirect * sizeof(*f->direct)) < 0)
+        return -ENOMEM;
+    f->ndirect = ndirect;
+    return 0;
+}
+
+static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
+{
+    struct frame_chunk **at, *known;
+
+    if (id < DIRECT_CHUNKS ? id >= f->ndirect && grow_direct(f, id) < 0
+                           : f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
+        return NULL;
+    at = id < DIRECT_CHUNKS ? &f->direct[id] : place(f->table, f->ntable, id);
+    known = *at;
+    if (known)
+        return known;
+    *at = calloc(1, sizeof **at);
+    if (*at) {
+        (*at)->id = id;
+        f->nchunks += id >= DIRECT_CHUNKS;
+    }
+    return *at;
+}
+
+static inline struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
+{
+    if (id < f->ndirect && f->direct[id])
+        return f->direct[id];
+    return make_chunk(f, id);
+}
+
+/* Grows one array to cap elements of the given size, the new part zeroed. */
+static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
+{
+    return bulk_grow(array, old * size, cap * size);
+}
+
+static void release_slots(struct frames *f)
+{
+    bulk_free(f->number, f->cap * sizeof *f->number);
+    bulk_free(f->label, f->cap * sizeof *f->label);
+    bulk_free(f->own, f->cap * sizeof *f->own);
+    bulk_free(f->kind, f->cap * sizeof *f->kind);
+}
+
+static int grow_slots(struct frames *f)
+{
+    struct frames grown = {.cap = f->cap ? f->cap * 2 : 1024};
+
+    if (grown.cap < f->cap)
+        return -ENOMEM;
+    grown.number = bulk_alloc(grown.cap * sizeof *f->number);
+    grown.label = bulk_alloc(grown.cap * sizeof *f->label);
+    grown.own = bulk_alloc(grown.cap * sizeof *f->own);
+    grown.kind = bulk_alloc(grown.cap * sizeof *f->kind);
+    if (!grown.number || !grown.label || !grown.own || !grown.kind) {
+        release_slots(&grown);
+        return -ENOMEM;
+    }
+    if (f->cap) {
+        memcpy(grown.number, f->number, f->cap * sizeof *f->number);
+        memcpy(grown.label, f->label, f->cap * sizeof *f->label);
+        memcpy(grown.own, f->own, f->cap * sizeof *f->own);
+        memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
+    }
+    release_slots(f);
+    f->number = grown.number;
+    f->label = grown.label;
+    f->own = grown.own;
+    f->kind = grown.kind;
+    f->cap = grown.cap;
+    return 0;
+}
+
+uint32_t frames_slot(struct frames *f, uint64_t number)
+{
+    struct frame_chunk *chunk = find_chunk(f, number >> CHUNK_BITS);
+    uint32_t *slot, known;
+
+    if (!chunk)
+        return 0;
+    slot = &chunk->slot[number & (CHUNK_FRAMES - 1)];
+    known = *slot;
+    if (known)
+        return known;
+    if (f->n + 1 >= f->cap && grow_slots(f) < 0)
+        return 0;
+    *slot = ++f->n;
+    f->number[f->n] = number;
+    return f->n;
+}
+
+void frames_forget_owners(struct frames *f)
+{
+    if (f->own)
+        memset(f->own, 0, (f->n + 1) * sizeof *f->own);
+    f->distinct = f->distinct_file = f->distinct_own = 0;
+}
+
+void frames_release(struct frames *f)
+{
+    for (uint32_t i = 0; i < f->ntable; i++)
+        free(f->table[i]);
+    for (uint32_t i = 0; i < f->ndirect; i++)
+        free(f->direct[i]);
+    free(f->table);
+    bulk_free(f->direct, f->ndirect * sizeof(*f->direct));
+    release_slots(f);
+    *f = (struct frames){0};
+}
+
+int frame_set_reserve(struct frame_set *s, uint32_t slot)
+{
+    uint32_t need = slot / 64 + 1, cap = s->nwords ? s->nwords : 64;
+
+    if (need <= s->nwords)
+        return 0;
+    while (cap < need)
+        cap *= 2;
+    if (grow_array(&s->words, s->nwords, cap, sizeof *s->words) < 0)
+        return -ENOMEM;
+    s->nwords = cap;
+    return 0;
+}
+
+void frame_set_clear(struct frame_set *s)
+{
+    if (s->words)
+        memset(s->words, 0, s->nwords * sizeof *s->words);
+}
+
+void frame_set_release(struct frame_set *s)
+{
+    bulk_free(s->words, s->nwords * sizeof *s->words);
+    *s = (struct frame_set){0};
+}
+
+uint64_t frame_set_common(const struct frame_set *a, const struct frame_set *b)
+{
+    uint32_t n = a->nwords < b->nwords ? a->nwords : b->nwords;
+    uint64_t common = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        common += (uint64_t)__builtin_popcountll(a->words[i] & b->words[i]);
+    return common;
+}

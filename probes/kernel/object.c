@@ -1,0 +1,245 @@
+#include "probes/kernel/object.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Pages per mincore call. */
+#define WINDOW 16384
+/* Extents told by seeking (two calls each) before mincore is the cheaper question. */
+#define SEEK_EXTENTS 256
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* the same on every architecture */
+#endif
+
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+/* A descriptor of the process that refers to the object. */
+static int open_by_descriptor(pid_t pid, uint64_t dev, uint64_t inode)
+{
+    char path[64];
+    struct dirent *d;
+    struct stat st;
+    DIR *dir;
+    int fd = -ENOENT;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
+    if (!dir)
+        return -errno;
+    while (fd == -ENOENT && (d = readdir(dir)))
+        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && st.st_dev == dev && st.st_ino == inode) {
+            fd = openat(dirfd(dir), d->d_name, OPEN_FLAGS);
+            fd = fd < 0 ? -errno : fd;
+        }
+    closedir(dir);
+    return fd;
+}
+
+int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper)
+{
+    char path[96];
+    int fd, rc;
+
+    snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
+             (unsigned long long)entry->start, (unsigned long long)entry->end);
+    fd = open(path, OPEN_FLAGS);
+    if (fd >= 0)
+        return fd;
+    if (helper) {
+        fd = helper_open(helper, HELPER_OBJECT, pid, entry->start, entry->end);
+        if (fd >= 0)
+            return fd;
+    }
+    rc = open_by_descriptor(pid, entry->dev, entry->inode);
+    if (rc == -ENOENT && entry->name[0] == '/') {
+        struct stat st;
+
+        /* An ordinary file by its name: only if that still is the same one. */
+        fd = open(entry->name, OPEN_FLAGS);
+        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == entry->dev && st.st_ino == entry->inode)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+    }
+    return rc == -ENOENT ? -EACCES : rc;
+}
+
+int object_reopen(int fd)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    fd = open(path, OPEN_FLAGS);
+    return fd < 0 ? -errno : fd;
+}
+
+int object_stat(int fd, uint64_t page_size, struct object_info *out)
+{
+    struct statfs fs;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return -errno;
+    *out = (struct object_info){.dev = st.st_dev,
+                                .inode = st.st_ino,
+                                .bytes = (uint64_t)st.st_size,
+                                .resident_hint = (uint64_t)st.st_blocks * 512 / page_size,
+                                .shmem = (uint64_t)fs.f_type == TMPFS_MAGIC,
+                                .hugetlb = (uint64_t)fs.f_type == HUGETLBFS_MAGIC};
+    return 0;
+}
+
+static void set_range(uint64_t *bits, uint64_t from, uint64_t to)
+{
+    for (; bits && from < to; from++)
+        bit_set(bits, from);
+}
+
+struct question {
+    int fd;
+    uint64_t page_size, first, n;
+    uint64_t *bits, count, calls;
+};
+
+/* For shared memory data is what has pages (swapped ones too). -E2BIG: too many extents. */
+static int by_seeking(struct question *q)
+{
+    off_t at = (off_t)(q->first * q->page_size), end = at + (off_t)(q->n * q->page_size);
+
+    for (int extents = 0; at < end; extents++) {
+        off_t data = lseek(q->fd, at, SEEK_DATA), hole;
+        uint64_t from, to;
+
+        q->calls++;
+        if (data < 0)
+            return errno == ENXIO ? 0 : -errno; /* ENXIO: no data from here on */
+        if (data >= end)
+            return 0;
+        if (extents == SEEK_EXTENTS)
+            return -E2BIG;
+        hole = lseek(q->fd, data, SEEK_HOLE);
+        q->calls++;
+        if (hole < 0)
+            return -errno;
+        from = (uint64_t)data / q->page_size - q->first;
+        to = ((uint64_t)hole + q->page_size - 1) / q->page_size - q->first;
+        to = to > q->n ? q->n : to;
+        set_range(q->bits, from, to);
+        q->count += to - from;
+        at = hole;
+    }
+    return 0;
+}
+
+/* mincore says "resident" for everything to whoever may not write the file and does not own it
+ * (can_do_mincore, mm/mincore.c): the same question is asked here first. */
+static bool mincore_tells(int fd)
+{
+    char path[32];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return (fstat(fd, &st) == 0 && (st.st_uid == geteuid() || geteuid() == 0)) ||
+           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
+/* How many of the pages are in memory, in one call (Linux 6.5); enough where that is all or none.
+ * Swapped pages of shared memory do not count. */
+static int by_cachestat(struct question *q)
+{
+    struct {
+        uint64_t start, len;
+    } range = {q->first * q->page_size, q->n * q->page_size};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } told = {0, 0, 0, 0, 0};
+
+    q->calls++;
+    if (!mincore_tells(q->fd))
+        return -EACCES;
+    if (syscall(SYS_cachestat, q->fd, &range, &told, 0) < 0)
+        return -errno;
+    if (told.cached != 0 && told.cached != q->n)
+        return -E2BIG;
+    q->count = told.cached;
+    if (told.cached)
+        set_range(q->bits, 0, q->n);
+    return 0;
+}
+
+/* A mapping of one's own that is never touched: no page table entry is made. From a read-only
+ * descriptor it does not stand in the way of sealing the object against writing. */
+static int by_mincore(struct question *q)
+{
+    static const unsigned char resident = 1;
+    unsigned char told[WINDOW];
+
+    if (!mincore_tells(q->fd))
+        return -EACCES;
+    for (uint64_t done = 0, n; done < q->n; done += n) {
+        void *window;
+        int rc;
+
+        n = q->n - done < WINDOW ? q->n - done : WINDOW;
+        window = mmap(NULL, n * q->page_size, PROT_READ, MAP_SHARED, q->fd,
+                      (off_t)((q->first + done) * q->page_size));
+        if (window == MAP_FAILED)
+            return -errno;
+        rc = mincore(window, n * q->page_size, told) < 0 ? -errno : 0;
+        munmap(window, n * q->page_size);
+        q->calls += 3;
+        if (rc < 0)
+            return rc;
+        for (uint64_t i = 0; i < n; i++)
+            if (told[i] & resident) {
+                q->count++;
+                set_range(q->bits, done + i, done + i + 1);
+            }
+    }
+    return 0;
+}
+
+int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
+                     uint64_t n, bool swap, uint64_t *bits, uint64_t *count,
+                     struct probe_cost *cost)
+{
+    uint64_t began = cost ? probe_clock() : 0, pages = (info->bytes + page_size - 1) / page_size;
+    struct question q = {fd, page_size, first, n, bits, 0, 0};
+    int rc = 0;
+
+    if (bits)
+        memset(bits, 0, (n + 63) / 64 * 8);
+    if (first >= pages)
+        q.n = 0;
+    else if (n > pages - first)
+        q.n = pages - first;
+    if (info->shmem && !swap && info->resident_hint >= pages) {
+        set_range(bits, 0, q.n);
+        q.count = q.n;
+    } else if (q.n && !(info->shmem && info->resident_hint == 0)) {
+        rc = info->shmem && !swap ? by_seeking(&q) : -E2BIG;
+        if (rc == -E2BIG) {
+            q.count = 0;
+            if (bits)
+                memset(bits, 0, (n + 63) / 64 * 8);
+            rc = by_cachestat(&q);
+            rc = rc < 0 ? by_mincore(&q) : rc;
+        }
+    }
+    *count = q.count;
+    if (cost) {
+        cost->ns += probe_clock() - began;
+        cost->calls += q.calls;
+    }
+    return rc;
+}

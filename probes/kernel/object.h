@@ -1,0 +1,53 @@
+/* object: the memory object behind a mapping (memfd, shared anonymous memory, a file), and which
+ * of its pages are in physical memory.
+ *
+ * Owns nothing between calls: a descriptor kept open would keep the object alive, so it is opened
+ * read-only for a look and closed again.
+ * Promises: never reads a page, never maps one into a page table (reading a hole of a memfd
+ * through a mapping would fill it); never moves the offset of a descriptor that somebody shares.
+ * Does not: know which process sees what. */
+#ifndef PROBES_KERNEL_OBJECT_H
+#define PROBES_KERNEL_OBJECT_H
+
+#include "probes/kernel/helper.h"
+#include "probes/kernel/pagemap.h"
+#include "probes/maps.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct object_info {
+    uint64_t dev, inode;
+    uint64_t bytes;         /* size */
+    uint64_t resident_hint; /* pages allocated to it (st_blocks), swapped ones included */
+    bool shmem;             /* tmpfs, memfd, shared anonymous */
+    bool hugetlb;
+};
+
+/* Opens the object behind a mapping of pid: through map_files (root, or the helper), else through
+ * a descriptor that the process still holds. Returns a descriptor or a negative errno. */
+int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper);
+/* A descriptor of one's own of the object that fd refers to, with an offset of its own. */
+int object_reopen(int fd);
+
+int object_stat(int fd, uint64_t page_size, struct object_info *out);
+
+/* Which of the pages [first, first + n) are resident: counts them, and sets their bits (bit 0 is
+ * page first) in bits, which has room for n and is zeroed here; bits may be NULL. swap: this
+ * machine swaps, so that allocated is not resident. 0, or -EACCES where the kernel would not say,
+ * or another negative errno. */
+int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
+                     uint64_t n, bool swap, uint64_t *bits, uint64_t *count,
+                     struct probe_cost *cost);
+
+static inline bool bit_is_set(const uint64_t *bits, uint64_t i)
+{
+    return bits[i / 64] >> (i % 64) & 1;
+}
+
+static inline void bit_set(uint64_t *bits, uint64_t i)
+{
+    bits[i / 64] |= 1ULL << (i % 64);
+}
+
+#endif

@@ -1,0 +1,247 @@
+#include "probes/kernel/selftest.h"
+#include "probes/kernel/helper.h"
+#include "probes/kernel/pagemap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEADLINE_MS 10000
+
+struct files {
+    int pagemap, count, flags;
+};
+
+/* In a forked child from here on to run_in_child: system calls only, no allocation. */
+
+static int word_at(int fd, uint64_t index, uint64_t *word)
+{
+    ssize_t n = pread(fd, word, sizeof *word, (off_t)(index * 8));
+
+    return n == 8 ? 0 : n < 0 ? errno : ENOMSG;
+}
+
+static int entry_of(const struct files *f, const volatile char *page, uint64_t page_size,
+                    uint64_t *entry)
+{
+    return word_at(f->pagemap, (uintptr_t)page / page_size, entry);
+}
+
+static int flags_of(const struct files *f, const volatile char *page, uint64_t page_size,
+                    uint64_t *flags)
+{
+    uint64_t entry;
+    int rc = entry_of(f, page, page_size, &entry);
+
+    return rc ? rc : word_at(f->flags, PM_FRAME(entry), flags);
+}
+
+static int count_of(const struct files *f, const volatile char *page, uint64_t page_size,
+                    uint64_t *count)
+{
+    uint64_t entry;
+    int rc = entry_of(f, page, page_size, &entry);
+
+    return rc ? rc : word_at(f->count, PM_FRAME(entry), count);
+}
+
+/* Forks, lets the child do one thing to the memory, and waits until it has exited if held is
+ * NULL; otherwise the child stays until the caller closes *held and reaps. */
+static pid_t fork_sharer(char *drop, size_t len, int *held)
+{
+    int ready[2], hold[2];
+    char byte = 0;
+    pid_t pid;
+
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return -1;
+    if (pipe2(hold, O_CLOEXEC) < 0) {
+        close(ready[0]);
+        close(ready[1]);
+        return -1;
+    }
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(hold[1]);
+        if (drop)
+            munmap(drop, len);
+        if (write(ready[1], &byte, 1) != 1 || (held && read(hold[0], &byte, 1) < 0))
+            _exit(1);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(hold[0]);
+    if (pid > 0 && read(ready[0], &byte, 1) != 1)
+        byte = 1;
+    close(ready[0]);
+    if (held)
+        *held = hold[1];
+    else
+        close(hold[1]);
+    if (pid > 0 && !held)
+        waitpid(pid, NULL, 0);
+    return pid;
+}
+
+/* A fresh written page is anon-exclusive; a fork and the child's exit leave it mapped once and
+ * not exclusive; the next write makes it exclusive again. */
+static int test_debt(const struct files *f, volatile char *page, uint64_t page_size)
+{
+    uint64_t fresh, count, left, entry, paid;
+
+    page[0] = 1;
+    if (flags_of(f, page, page_size, &fresh))
+        return ENOMSG;
+    if (fork_sharer(NULL, 0, NULL) < 0)
+        return errno;
+    if (count_of(f, page, page_size, &count) || flags_of(f, page, page_size, &left) ||
+        entry_of(f, page, page_size, &entry))
+        return ENOMSG;
+    page[0] = 2;
+    if (flags_of(f, page, page_size, &paid))
+        return ENOMSG;
+    if (!(fresh & KPF_ANON_EXCLUSIVE) || (left & KPF_ANON_EXCLUSIVE) || count != 1 ||
+        !(entry & PM_EXCLUSIVE) || !(paid & KPF_ANON_EXCLUSIVE))
+        return ENOMSG;
+    return 0;
+}
+
+/* A huge page of which the sharer has unmapped one half: its first page must count 2, its last 1.
+ * A kernel that keeps only averages gives the same for both. */
+static int test_page_mapcount(const struct files *f, uint64_t page_size, uint64_t huge_size)
+{
+    uint64_t first = 0, last = 0, flags = 0;
+    int held = -1, rc = ENODATA;
+    char *raw, *huge;
+    pid_t pid;
+
+    raw = mmap(NULL, 2 * huge_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED)
+        return errno;
+    huge = (char *)(((uintptr_t)raw + huge_size - 1) & ~(uintptr_t)(huge_size - 1));
+    if (madvise(huge, huge_size, MADV_HUGEPAGE) < 0)
+        return ENODATA;
+    huge[0] = 1;
+    if (flags_of(f, huge, page_size, &flags) || !(flags & KPF_THP))
+        return ENODATA;
+    pid = fork_sharer(huge + huge_size / 2, huge_size / 2, &held);
+    if (pid < 0)
+        return errno;
+    if (count_of(f, huge, page_size, &first) == 0 &&
+        count_of(f, huge + huge_size - page_size, page_size, &last) == 0)
+        rc = first == 2 && last == 1 ? 0 : ENOMSG;
+    close(held);
+    waitpid(pid, NULL, 0);
+    munmap(raw, 2 * huge_size);
+    return rc;
+}
+
+static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t page_size)
+{
+    uint64_t clean, dirty;
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return errno;
+    page[0] = 3;
+    n = write(fd, "4", 1);
+    close(fd);
+    if (n != 1 || entry_of(f, page, page_size, &clean))
+        return ENOMSG;
+    page[0] = 4;
+    if (entry_of(f, page, page_size, &dirty))
+        return ENOMSG;
+    return !(clean & PM_SOFT_DIRTY) && (dirty & PM_SOFT_DIRTY) ? 0 : ENOMSG;
+}
+
+/* A page that was only read: bit 56 set says that it is this process's own, and no zero page. */
+static int test_zero_page(const struct files *f, uint64_t page_size)
+{
+    volatile char *page =
+        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t entry = 0;
+
+    if (page == MAP_FAILED)
+        return errno;
+    (void)page[0];
+    if (entry_of(f, page, page_size, &entry) || !(entry & PM_PRESENT))
+        return ENOMSG;
+    return entry & PM_EXCLUSIVE ? ENODATA : 0;
+}
+
+static int open_or(struct helper *helper, enum helper_file what, const char *path)
+{
+    int fd;
+
+    if (!helper)
+        return open(path, O_RDONLY | O_CLOEXEC);
+    fd = helper_open(helper, what, getpid(), 0, 0);
+    errno = fd < 0 ? -fd : 0;
+    return fd;
+}
+
+static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size,
+                      struct helper *helper)
+{
+    struct files f = {-1, -1, -1};
+    uint64_t entry = 0, word;
+    char *page = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return;
+    page[0] = 1;
+    f.pagemap = open_or(helper, HELPER_PAGEMAP, "/proc/self/pagemap");
+    t->pagemap = f.pagemap < 0 ? errno : entry_of(&f, page, page_size, &entry);
+    if (t->pagemap == 0 && !(entry & PM_PRESENT))
+        t->pagemap = ENOMSG;
+    t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f, page_size);
+    t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page, page_size);
+    t->frames = t->pagemap ? t->pagemap : PM_FRAME(entry) ? 0 : EPERM;
+    f.count = open_or(helper, HELPER_KPAGECOUNT, "/proc/kpagecount");
+    t->kpagecount = f.count < 0 ? errno : word_at(f.count, PM_FRAME(entry), &word);
+    f.flags = open_or(helper, HELPER_KPAGEFLAGS, "/proc/kpageflags");
+    t->kpageflags = f.flags < 0 ? errno : word_at(f.flags, PM_FRAME(entry), &word);
+    if (t->frames || t->kpagecount || t->kpageflags) {
+        t->debt = t->page_mapcount = EPERM;
+        return;
+    }
+    t->debt = test_debt(&f, page, page_size);
+    t->page_mapcount = huge_size ? test_page_mapcount(&f, page_size, huge_size) : ENODATA;
+}
+
+void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
+                  struct helper *helper)
+{
+    struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO, EIO};
+    struct pollfd pfd;
+    int pipefd[2];
+    pid_t pid;
+
+    *out = t;
+    if (pipe2(pipefd, O_CLOEXEC) < 0)
+        return;
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        run_tests(&t, page_size, huge_size, helper);
+        _exit(write(pipefd[1], &t, sizeof t) == sizeof t ? 0 : 1);
+    }
+    close(pipefd[1]);
+    pfd = (struct pollfd){.fd = pipefd[0], .events = POLLIN};
+    if (pid > 0 && poll(&pfd, 1, DEADLINE_MS) == 1 && read(pipefd[0], &t, sizeof t) == sizeof t)
+        *out = t;
+    close(pipefd[0]);
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+}

@@ -1,0 +1,266 @@
+/* look: what the parts of the observer share. Nothing outside the observer's own files
+ * (those named here, and finish.h) includes this.
+ *
+ * One look:
+ *
+ *     watched_read   each process: mappings and counters                     (watched.c)
+ *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
+ *     walk           each process: pages -> frames, tallies, page records    (walk.c)
+ *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, shares.c,
+ *                                                                             tell.c)
+ *     totals, checks                                               (totals.c, checks.c)
+ *
+ * All processes are walked before the first region is finished, because how often the run itself
+ * maps a frame is known only then. Pages whose pagemap word is that of the last look are passed
+ * over in the walk: their frames are counted already. */
+#ifndef PROBES_LOOK_LOOK_H
+#define PROBES_LOOK_LOOK_H
+
+#include "probes/footprint.h"
+#include "probes/kernel/frames.h"
+#include "probes/kernel/helper.h"
+#include "probes/kernel/object.h"
+#include "probes/kernel/pagemap.h"
+#include "probes/maps.h"
+#include "probes/observer.h"
+
+/* Pages per pass through the buffers: 1 MiB of pagemap entries. */
+#define WALK_PAGES (128 * 1024)
+/* Pages per pass through the kpage files. */
+#define FINISH_PAGES (16 * 1024)
+#define DEFAULT_MAX_RUNS 4096
+
+#define PROBE_COSTS(X)                                                                             \
+    X(COST_SMAPS, "smaps")                                                                         \
+    X(COST_MAPS, "maps")                                                                           \
+    X(COST_STATUS, "status")                                                                       \
+    X(COST_STAT, "stat")                                                                           \
+    X(COST_PAGEMAP, "pagemap")                                                                     \
+    X(COST_SCAN, "pagemap_scan")                                                                   \
+    X(COST_KPAGECOUNT, "kpagecount")                                                               \
+    X(COST_KPAGEFLAGS, "kpageflags")                                                               \
+    X(COST_OBJECT, "object")                                                                       \
+    X(COST_MEMINFO, "meminfo")                                                                     \
+    X(COST_CGROUP, "cgroup")
+#define COST_ENUM(e, name) e,
+enum cost_index { PROBE_COSTS(COST_ENUM) COST__COUNT };
+
+/* What is remembered of one page, a byte beside its pagemap word and its frame's slot. */
+#define REC_STATE 0x0f  /* enum page_state */
+#define REC_HUGE 0x10   /* mapped by one huge entry */
+#define REC_FRESH 0x20  /* changed since the last look in a way that asks for the frame's flags */
+#define REC_BACKED 0x40 /* the memory object behind has this page in memory */
+#define REC_INFERRED 0x80
+
+/* Kept in bits of the remembered pagemap words that the kernel does not use, so that a page whose
+ * mapping became another kind does not look unchanged. */
+#define WORD_SHARED (1ULL << 59)
+#define WORD_OWN (1ULL << 60)
+
+struct records {
+    uint64_t n;        /* pages; 0: none yet */
+    uint64_t *word;    /* pagemap, with WORD_*; not in a copy */
+    uint64_t *touched; /* a bit per block that is not all zero: reserved terabytes of which little
+                         is used cost little; not in a copy */
+    uint32_t *slot;
+    uint8_t *rec;
+};
+
+/* Pages compared with the last look at once, and the grain of records.touched. */
+#define BLOCK_PAGES 512
+
+/* The first block from `block` on that has anything in it; the number of blocks if none has. */
+static inline uint64_t next_touched(const struct records *r, uint64_t block)
+{
+    uint64_t end = (r->n + BLOCK_PAGES - 1) / BLOCK_PAGES;
+
+    while (block < end) {
+        uint64_t word = r->touched[block / 64] >> (block % 64);
+
+        if (word)
+            return block + (uint64_t)__builtin_ctzll(word);
+        block = (block / 64 + 1) * 64;
+    }
+    return end;
+}
+
+/* Pages [*first, *end) of the next touched block behind *end; false when there is none. Begin with
+ * *end == 0. */
+static inline bool next_pages(const struct records *r, uint64_t *first, uint64_t *end)
+{
+    uint64_t block = next_touched(r, (*end + BLOCK_PAGES - 1) / BLOCK_PAGES);
+
+    *first = block * BLOCK_PAGES;
+    *end = *first + BLOCK_PAGES < r->n ? *first + BLOCK_PAGES : r->n;
+    return *first < r->n;
+}
+
+/* A region through the looks of a run. Every nonzero slot in now counts as a mapping in
+ * frames.own, except in a shadow. */
+struct memory {
+    char *actor, *region, *case_name;
+    uint32_t number; /* its anonymous layer's object number, 0: not given yet */
+    uint64_t start, end;
+    int inherit;
+    bool written;
+    uint64_t written_pages;
+    struct records now;
+    struct records
+        before;      /* slot and rec of the last look, if the region was written in this one */
+    bool valid;      /* now.word is that of the last look */
+    bool backed;     /* some record has REC_BACKED */
+    bool shadow;     /* overlaps a region before it, which counts the pages */
+    uint64_t walked; /* pages before this one are done in this look */
+    bool seen;       /* in this look */
+};
+
+/* Sums over the pages of one entry. */
+struct tally {
+    bool walked;
+    uint64_t present; /* without the zero page */
+    uint64_t zero, swapped;
+    uint64_t file;                 /* of present: pages of the memory object */
+    uint64_t single;               /* of present: bit 56 set */
+    uint64_t maybe_zero;           /* of present: the zero page, or shared: nothing here tells */
+    size_t loose_first, loose_end; /* its part of watched.loose */
+};
+
+/* A process through the looks of a run. */
+struct watched {
+    pid_t pid;
+    char *actor;
+    int smaps_fd, maps_fd, pagemap_fd, status_fd, stat_fd;
+    bool pagemap_frames; /* pagemap_fd shows frame numbers */
+    bool no_smaps;
+    struct maps maps;
+    struct tally *tallies; /* one per entry */
+    size_t ntallies;
+    struct footprint now;
+    struct value minflt_before, majflt_before; /* totals at the last look */
+    bool quiet; /* took no fault since the last look: it has written to no page in debt */
+    uint64_t start_time;
+    int64_t minflt_at_start; /* of this look; -1 unknown */
+    struct frame_set frames, region_frames;
+    uint32_t *loose; /* slots of the pages outside regions, each a mapping in frames.own */
+    size_t nloose, loose_cap;
+    bool changed; /* some page: the sets are to be made anew */
+    const struct target *target;
+    struct memory **memories; /* its regions in this look, in the caller's order */
+    struct memory **by_start; /* the same, by address */
+    size_t nmemories, memories_cap;
+    bool shadows; /* some of them overlap */
+    bool seen;
+};
+
+/* A memory object met in this look. */
+struct seen_object {
+    uint64_t dev, inode;
+    uint32_t number; /* O number */
+    const char *kind;
+    struct object_info info;
+    enum why why; /* WHY_KNOWN: info and resident are there */
+    uint64_t resident;
+    enum why why_resident;
+    uint64_t processes; /* that map it */
+    uint64_t carriers;  /* messages that carry it */
+    bool descriptor;    /* an actor holds a descriptor of it */
+    bool shmem;
+    uint64_t npages;   /* room of the bit sets below; 0 if it could not be opened */
+    uint64_t *mapped;  /* in the page table of an actor */
+    uint64_t *visible; /* an actor's mapping shows it, or would when touched */
+    uint64_t *resident_bits;
+    int fd; /* open during the look, or -1 */
+};
+
+struct object_number {
+    uint64_t dev, inode;
+    uint32_t number;
+};
+
+/* For tests: a reader that lies, so that the checks can be seen to notice. */
+enum corrupt { CORRUPT_NONE, CORRUPT_PAGEMAP, CORRUPT_SMAPS, CORRUPT_KPAGECOUNT };
+
+struct observer {
+    struct caps caps;
+    struct observer_options opt;
+    char *cgroup;
+    size_t max_runs;
+    int threads;
+    enum corrupt corrupt;
+    struct helper *helper;
+    int count_fd, flags_fd;
+    uint64_t page_size;
+    uint64_t zero_frame; /* of the small zero page; 0 unknown */
+    uint64_t *shmem_devs;
+    size_t nshmem_devs;
+    struct frames frames;
+    struct watched **watched;
+    size_t nwatched;
+    struct memory **memories;
+    size_t nmemories;
+    size_t next_memory; /* where the search for a region begins */
+    struct object_number *numbers;
+    size_t nnumbers;
+    uint32_t next_object;
+    /* of one look */
+    struct seen_object *objects;
+    size_t nobjects;
+    bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
+    bool outsiders;          /* a frame in such an entry is mapped by another process too */
+    struct probe_cost cost[COST__COUNT];
+    uint64_t samples, samples_agreed;
+    /* buffers */
+    uint64_t *words; /* WALK_PAGES */
+    struct scan_range *scans;
+    size_t nscans, scans_cap;
+    struct slurp text;
+};
+
+/* watched.c */
+int watched_find(struct observer *o, const struct target *t, struct watched **out, struct err *e);
+int watched_read(struct observer *o, struct watched *w, struct err *e);
+/* Faults taken since watched_read began, or unknown. */
+/* Does one of its regions lie in this entry? */
+bool watched_observes(const struct watched *w, const struct map_entry *e);
+/* An entry whose pages are the run's own: no file, not the kernel's. */
+bool pss_is_own(const struct observer *o, const struct map_entry *e);
+struct value watched_induced(struct observer *o, struct watched *w);
+void watched_free(struct watched *w);
+/* What failed for want of descriptors or memory says nothing about the process: that is an error,
+ * and never an unknown with another reason. rc: a negative errno. */
+bool is_exhausted(int rc);
+bool is_shmem_dev(const struct observer *o, uint64_t dev);
+
+/* walk.c */
+int walk_process(struct observer *o, struct watched *w, struct err *e);
+
+/* region.c */
+int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,
+                  struct err *e);
+/* memory.c */
+int memory_begin(struct observer *o, const char *actor, const struct target_region *r,
+                 struct memory **out, struct err *e);
+void memory_free(struct observer *o, struct memory *m);
+/* Whether the region counts its pages itself has changed: it begins anew. */
+void memory_recount(struct observer *o, struct memory *m, bool shadow);
+
+/* objects.c */
+int objects_begin(struct observer *o, const struct target_message *messages, size_t n,
+                  struct err *e);
+void objects_end(struct observer *o);
+/* The object, if this look tracks it. */
+struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode);
+int messages_report(struct observer *o, const struct target_message *messages, size_t n,
+                    struct observation *out, struct err *e);
+
+/* totals.c */
+int totals_fill(struct observer *o, struct observation *out, struct err *e);
+
+/* checks.c. pss: the region's bytes, each page's divided by its map count, << PSS_SHIFT. */
+#define PSS_SHIFT 12 /* as in smaps (fs/proc/task_mmu.c): fractions are kept while summing */
+int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
+                  const uint64_t *states, struct value pss, struct observation *out, struct err *e);
+int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
+int checks_run(struct observer *o, struct observation *out, struct err *e);
+
+#endif

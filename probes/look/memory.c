@@ -1,0 +1,163 @@
+/* memory: what is remembered of an observed region from look to look. */
+#include "probes/kernel/bulk.h"
+#include "probes/look/look.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t touched_bytes(uint64_t n)
+{
+    return (n / BLOCK_PAGES / 64 + 1) * sizeof(uint64_t);
+}
+
+static void records_release(struct records *r)
+{
+    bulk_free(r->word, (r->n + 1) * sizeof *r->word);
+    bulk_free(r->touched, touched_bytes(r->n));
+    bulk_free(r->slot, (r->n + 1) * sizeof *r->slot);
+    bulk_free(r->rec, r->n + 1);
+    *r = (struct records){0};
+}
+
+/* Untouched: the memory is zero and costs nothing until it is used (PS_NONE is 0). */
+static int records_new(struct records *r, uint64_t n, bool words)
+{
+    records_release(r);
+    r->n = n;
+    r->word = words ? bulk_alloc((n + 1) * sizeof *r->word) : NULL;
+    r->touched = words ? bulk_alloc(touched_bytes(n)) : NULL;
+    r->slot = bulk_alloc((n + 1) * sizeof *r->slot);
+    r->rec = bulk_alloc(n + 1);
+    if ((words && (!r->word || !r->touched)) || !r->slot || !r->rec) {
+        records_release(r);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Takes the region's pages out of the count of the run's mappings. */
+static void uncount(struct observer *o, struct memory *m)
+{
+    uint64_t i, end = 0;
+
+    while (!m->shadow && m->now.n && next_pages(&m->now, &i, &end))
+        for (; i < end; i++)
+            if (m->now.slot[i])
+                frames_drop(&o->frames, m->now.slot[i]);
+}
+
+void memory_free(struct observer *o, struct memory *m)
+{
+    uncount(o, m);
+    records_release(&m->now);
+    records_release(&m->before);
+    free(m->actor);
+    free(m->region);
+    free(m->case_name);
+    free(m);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool is(const struct memory *m, const char *actor, const struct target_region *r)
+{
+    return same(m->actor, actor) && same(m->region, r->name) && same(m->case_name, r->case_name);
+}
+
+/* Regions mostly come in the order of the last look: the search goes on where it ended. */
+static struct memory *find(struct observer *o, const char *actor, const struct target_region *r)
+{
+    for (size_t i = 0; i < o->nmemories; i++) {
+        size_t at = (o->next_memory + i) % o->nmemories;
+
+        if (is(o->memories[at], actor, r)) {
+            o->next_memory = at + 1;
+            return o->memories[at];
+        }
+    }
+    return NULL;
+}
+
+static struct memory *new_memory(struct observer *o, const char *actor,
+                                 const struct target_region *r)
+{
+    struct memory **list = realloc(o->memories, (o->nmemories + 1) * sizeof(*list));
+    struct memory *m = calloc(1, sizeof *m);
+
+    if (list)
+        o->memories = list;
+    if (list && m) {
+        m->actor = strdup(actor);
+        m->region = strdup(r->name);
+        m->case_name = r->case_name ? strdup(r->case_name) : NULL;
+        if (m->actor && m->region && (m->case_name || !r->case_name)) {
+            o->memories[o->nmemories++] = m;
+            return m;
+        }
+    }
+    if (m)
+        memory_free(o, m);
+    return NULL;
+}
+
+/* What a written region was before, for the outcome of its writes. */
+static int keep_before(struct memory *m)
+{
+    if (!m->written || !m->valid) {
+        records_release(&m->before);
+        return 0;
+    }
+    if ((!m->before.slot || m->before.n != m->now.n) && records_new(&m->before, m->now.n, false))
+        return -ENOMEM;
+    memcpy(m->before.slot, m->now.slot, m->now.n * sizeof *m->now.slot);
+    memcpy(m->before.rec, m->now.rec, m->now.n);
+    return 0;
+}
+
+int memory_begin(struct observer *o, const char *actor, const struct target_region *r,
+                 struct memory **out, struct err *e)
+{
+    struct memory *m = find(o, actor, r);
+    uint64_t pages = (r->len + o->page_size - 1) / o->page_size;
+
+    if (r->start % o->page_size)
+        return err_set(e, EINVAL, "region '%s' does not begin at a page", r->name);
+    if (!m && !(m = new_memory(o, actor, r)))
+        return err_set(e, ENOMEM, "out of memory");
+    m->start = r->start;
+    m->end = r->start + pages * o->page_size;
+    m->inherit = r->inherit;
+    m->written = r->written;
+    m->written_pages = r->written_pages;
+    m->walked = 0;
+    m->seen = true;
+    *out = m;
+    if (!m->now.slot || m->now.n != pages) {
+        uncount(o, m);
+        m->valid = false;
+        if (records_new(&m->now, pages, true) < 0)
+            return err_set(e, ENOMEM, "out of memory for %llu pages of region '%s'",
+                           (unsigned long long)pages, r->name);
+    }
+    return keep_before(m) < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+}
+
+void memory_recount(struct observer *o, struct memory *m, bool shadow)
+{
+    uint64_t first, end = 0;
+
+    uncount(o, m);
+    while (m->now.n && next_pages(&m->now, &first, &end)) {
+        memset(m->now.word + first, 0, (end - first) * sizeof *m->now.word);
+        memset(m->now.slot + first, 0, (end - first) * sizeof *m->now.slot);
+        memset(m->now.rec + first, 0, end - first);
+    }
+    if (m->now.n)
+        memset(m->now.touched, 0, touched_bytes(m->now.n));
+    m->valid = false;
+    m->shadow = shadow;
+}

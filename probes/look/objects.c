@@ -1,0 +1,334 @@
+/* objects: the memory objects that the processes of a look map, hold or send.
+ *
+ * Tracked are shared memory (memfd, tmpfs, shared anonymous), because it exists for the run's
+ * sake and stays as long as anybody holds it, and any file behind an observed region. All are
+ * collected before the pages are walked, so that pointers into the list stay valid.
+ *
+ * Descriptors of an object are held open only within a look. */
+#include "probes/look/look.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of a larger file only the observed parts are asked for, not all of it. */
+#define WHOLE_FILE (4ULL << 30)
+
+struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode)
+{
+    for (size_t i = 0; i < o->nobjects; i++)
+        if (o->objects[i].inode == inode && o->objects[i].dev == dev)
+            return &o->objects[i];
+    return NULL;
+}
+
+static uint32_t number_of(struct observer *o, uint64_t dev, uint64_t inode)
+{
+    struct object_number *grown;
+
+    for (size_t i = 0; i < o->nnumbers; i++)
+        if (o->numbers[i].inode == inode && o->numbers[i].dev == dev)
+            return o->numbers[i].number;
+    grown = realloc(o->numbers, (o->nnumbers + 1) * sizeof *grown);
+    if (!grown)
+        return 0;
+    o->numbers = grown;
+    grown[o->nnumbers++] = (struct object_number){dev, inode, ++o->next_object};
+    return o->next_object;
+}
+
+static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
+                                      const char *name, struct err *e)
+{
+    struct seen_object *list = realloc(o->objects, (o->nobjects + 1) * sizeof *list);
+    struct seen_object *s;
+    uint32_t number = number_of(o, dev, inode);
+
+    if (list)
+        o->objects = list;
+    if (!list || !number) {
+        err_set(e, ENOMEM, "out of memory");
+        return NULL;
+    }
+    s = &list[o->nobjects++];
+    *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
+    s->shmem = is_shmem_dev(o, dev);
+    s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
+    s->kind = !s->shmem                               ? "file"
+              : strncmp(name, "/memfd:", 7) == 0      ? "memfd"
+              : strncmp(name, "/dev/zero", 9) == 0    ? "shmem"
+              : strncmp(name, "/SYSV", 5) == 0        ? "shmem"
+              : strncmp(name, "[anon_shmem", 11) == 0 ? "shmem"
+                                                      : "file";
+    return s;
+}
+
+/* Without access the object stays unknown. */
+static int no_access(int rc, const struct watched *w, struct err *e)
+{
+    return is_exhausted(rc)
+               ? err_sys(e, rc, "cannot open a memory object of process %d", (int)w->pid)
+               : 0;
+}
+
+/* Takes over fd: size, and room for the bit sets. */
+static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *e)
+{
+    uint64_t words;
+
+    if (object_stat(fd, o->page_size, &s->info) < 0) {
+        close(fd);
+        return 0;
+    }
+    s->fd = fd;
+    s->why = WHY_KNOWN;
+    s->npages = (s->info.bytes + o->page_size - 1) / o->page_size;
+    words = s->npages / 64 + 1;
+    s->mapped = calloc(words, 8);
+    s->visible = calloc(words, 8);
+    s->resident_bits = calloc(words, 8);
+    if (!s->mapped || !s->visible || !s->resident_bits)
+        return err_set(e, ENOMEM, "out of memory for an object of %llu pages",
+                       (unsigned long long)s->npages);
+    return 0;
+}
+
+static void measure(struct observer *o, struct seen_object *s, uint64_t first, uint64_t n)
+{
+    uint64_t count = 0;
+    int rc;
+
+    if (s->info.hugetlb) {
+        s->why_resident = WHY_NO_INTERFACE;
+        return;
+    }
+    rc = object_residency(s->fd, &s->info, o->page_size, first, n, o->caps.have[CAP_SWAP],
+                          s->resident_bits, &count, &o->cost[COST_OBJECT]);
+    s->resident = count;
+    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_NO_OBJECT_ACCESS : WHY_READ_FAILED;
+}
+
+/* The whole object where that is cheap. A large file: not, and nobody asks. */
+static void measure_whole(struct observer *o, struct seen_object *s)
+{
+    if (!s->shmem && s->info.bytes > WHOLE_FILE)
+        s->why_resident = WHY_TOO_LARGE;
+    else
+        measure(o, s, 0, s->npages);
+}
+
+static int object_of_entry(struct observer *o, struct watched *w, const struct map_entry *entry,
+                           struct err *e)
+{
+    struct seen_object *s = object_find(o, entry->dev, entry->inode);
+    int fd, rc;
+
+    if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name, e)))
+        return -ENOMEM;
+    if (s->fd >= 0)
+        return 0;
+    fd = object_open(w->pid, entry, o->helper);
+    if (fd < 0)
+        return no_access(fd, w, e);
+    rc = adopt(o, s, fd, e);
+    if (rc == 0 && s->fd >= 0)
+        measure_whole(o, s);
+    return rc;
+}
+
+static int object_of_message(struct observer *o, const struct target_message *m, struct err *e)
+{
+    struct seen_object *s;
+    struct stat st;
+    int fd, rc;
+
+    if (m->fd < 0 || fstat(m->fd, &st) < 0)
+        return 0;
+    s = object_find(o, st.st_dev, st.st_ino);
+    if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", e)))
+        return -ENOMEM;
+    s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
+    if (s->fd >= 0)
+        return 0;
+    fd = object_reopen(m->fd);
+    if (fd < 0)
+        return is_exhausted(fd) ? err_sys(e, fd, "cannot open what a message carries") : 0;
+    rc = adopt(o, s, fd, e);
+    if (rc == 0 && s->fd >= 0)
+        measure_whole(o, s);
+    return rc;
+}
+
+/* Shared memory that the process holds by a descriptor, mapped or not. */
+static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
+{
+    uint64_t began = probe_clock();
+    char path[64];
+    struct dirent *d;
+    struct stat st;
+    DIR *dir;
+    int rc = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)w->pid);
+    dir = opendir(path);
+    if (!dir) {
+        o->descriptors_unseen = true;
+        return no_access(-errno, w, e);
+    }
+    while (rc == 0 && (d = readdir(dir))) {
+        struct seen_object *s;
+
+        o->cost[COST_OBJECT].calls++;
+        if (d->d_name[0] == '.' || fstatat(dirfd(dir), d->d_name, &st, 0) < 0 ||
+            !S_ISREG(st.st_mode) || !is_shmem_dev(o, st.st_dev))
+            continue;
+        s = object_find(o, st.st_dev, st.st_ino);
+        if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", e))) {
+            rc = -ENOMEM;
+            break;
+        }
+        s->descriptor = true;
+        if (s->fd < 0) {
+            char name[96];
+            int fd;
+
+            snprintf(name, sizeof name, "/proc/%d/fd/%.20s", (int)w->pid, d->d_name);
+            fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+            if (fd < 0)
+                rc = no_access(-errno, w, e);
+            else if ((rc = adopt(o, s, fd, e)) == 0 && s->fd >= 0)
+                measure_whole(o, s);
+        }
+    }
+    closedir(dir);
+    o->cost[COST_OBJECT].ns += probe_clock() - began;
+    return rc;
+}
+
+/* Each process that maps an object counts once, however many entries it has of it. */
+static void count_processes(struct observer *o)
+{
+    for (size_t i = 0; i < o->nobjects; i++)
+        for (size_t j = 0; j < o->nwatched; j++) {
+            const struct maps *m = &o->watched[j]->maps;
+
+            for (size_t k = 0; o->watched[j]->seen && k < m->n; k++)
+                if (m->entries[k].inode == o->objects[i].inode &&
+                    m->entries[k].dev == o->objects[i].dev) {
+                    o->objects[i].processes++;
+                    break;
+                }
+        }
+}
+
+int objects_begin(struct observer *o, const struct target_message *messages, size_t n,
+                  struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < o->nwatched && rc == 0; i++) {
+        struct watched *w = o->watched[i];
+
+        for (size_t k = 0; w->seen && k < w->maps.n && rc == 0; k++) {
+            const struct map_entry *entry = &w->maps.entries[k];
+
+            if (entry->inode && (is_shmem_dev(o, entry->dev) || watched_observes(w, entry)))
+                rc = object_of_entry(o, w, entry, e);
+        }
+        if (w->seen && rc == 0)
+            rc = descriptors_of(o, w, e);
+    }
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = object_of_message(o, &messages[i], e);
+    count_processes(o);
+    return rc;
+}
+
+void objects_end(struct observer *o)
+{
+    for (size_t i = 0; i < o->nobjects; i++) {
+        struct seen_object *s = &o->objects[i];
+
+        if (s->fd >= 0)
+            close(s->fd);
+        free(s->mapped);
+        free(s->visible);
+        free(s->resident_bits);
+    }
+    free(o->objects);
+    o->objects = NULL;
+    o->nobjects = 0;
+}
+
+static struct value resident_in(const struct seen_object *s, uint64_t pages)
+{
+    uint64_t n = 0;
+
+    if (s->why_resident != WHY_KNOWN)
+        return value_unknown(s->why_resident);
+    for (uint64_t i = 0; i < pages && i < s->npages; i++)
+        n += bit_is_set(s->resident_bits, i);
+    return value_known((int64_t)n);
+}
+
+/* The object behind what a message holds: the same O number as behind the sender's region. */
+static int chain_of_message(struct obs_region *r, const struct seen_object *s, struct err *e)
+{
+    struct obs_object *object = obs_region_add_object(r);
+
+    if (!object)
+        return err_set(e, ENOMEM, "out of memory");
+    object->number = s->number;
+    object->kind = s->kind;
+    object->refs = r->q[RQ_REF_COUNT];
+    object->size = s->why == WHY_KNOWN ? value_known((int64_t)s->npages) : value_unknown(s->why);
+    object->resident = s->why_resident == WHY_KNOWN ? value_known((int64_t)s->resident)
+                                                    : value_unknown(s->why_resident);
+    object->offset = value_known(0);
+    return 0;
+}
+
+/* What a message holds is seen as a private view of its object, because that is what the receiver
+ * will have: object pages in memory: SM_COW; none: SM_EMPTY. */
+static int report_message(struct observer *o, const struct target_message *m,
+                          struct observation *out, struct err *e)
+{
+    struct obs_region *r = observation_add_region(out, "message", m->region, m->case_name);
+    uint64_t pages = (m->len + o->page_size - 1) / o->page_size;
+    struct seen_object *s = NULL;
+    struct stat st;
+
+    if (!r)
+        return err_set(e, ENOMEM, "out of memory");
+    r->end = m->len;
+    r->q[RQ_PAGES] = value_known((int64_t)pages);
+    if (m->fd >= 0 && fstat(m->fd, &st) == 0)
+        s = object_find(o, st.st_dev, st.st_ino);
+    if (!s) {
+        /* Inline bytes lie in a socket buffer of the kernel: no interface shows its pages. */
+        r->q[RQ_RESIDENT] = value_unknown(WHY_NO_INTERFACE);
+        return 0;
+    }
+    r->q[RQ_RESIDENT] = resident_in(s, pages);
+    r->q[RQ_MAPPED] = value_known(0);
+    r->q[RQ_REF_COUNT] = value_known((int64_t)(s->processes + s->carriers));
+    r->q[RQ_SHARE_MODE] = !value_is_known(r->q[RQ_RESIDENT]) ? r->q[RQ_RESIDENT]
+                          : r->q[RQ_RESIDENT].n              ? value_known(SM_COW)
+                                                             : value_known(SM_EMPTY);
+    return chain_of_message(r, s, e);
+}
+
+int messages_report(struct observer *o, const struct target_message *messages, size_t n,
+                    struct observation *out, struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = report_message(o, &messages[i], out, e);
+    return rc;
+}

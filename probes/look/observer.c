@@ -1,0 +1,390 @@
+#include "probes/observer.h"
+#include "probes/look/look.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int add_shmem_dev(struct observer *o, uint64_t dev)
+{
+    uint64_t *grown = realloc(o->shmem_devs, (o->nshmem_devs + 1) * sizeof *grown);
+
+    if (!grown)
+        return -ENOMEM;
+    o->shmem_devs = grown;
+    grown[o->nshmem_devs++] = dev;
+    return 0;
+}
+
+/* Devices whose files are memory: the kernel's internal mount (memfd, shared anonymous and SysV
+ * memory), known by a memfd of one's own, and every tmpfs. */
+static int find_shmem_devs(struct observer *o)
+{
+    int fd = memfd_create("cowlab-probe", MFD_CLOEXEC), rc = 0;
+    char *save = NULL;
+    struct stat st;
+
+    if (fd < 0 && errno != ENOSYS)
+        return -errno;
+    if (fd >= 0 && fstat(fd, &st) == 0)
+        rc = add_shmem_dev(o, st.st_dev);
+    if (fd >= 0)
+        close(fd);
+    if (rc < 0 || slurp_path(&o->text, "/proc/self/mountinfo") < 0)
+        return rc;
+    for (char *line = strtok_r(o->text.text, "\n", &save); line && rc == 0;
+         line = strtok_r(NULL, "\n", &save)) {
+        const char *dash = strstr(line, " - ");
+        unsigned int major_nr, minor_nr;
+
+        if (dash && strncmp(dash, " - tmpfs ", 9) == 0 &&
+            sscanf(line, "%*d %*d %u:%u", &major_nr, &minor_nr) == 2)
+            rc = add_shmem_dev(o, makedev(major_nr, minor_nr));
+    }
+    return rc;
+}
+
+/* The frame of the small zero page, by reading a page of one's own that nobody wrote. Bit 56 tells
+ * a kernel that gives the reader an ordinary page instead, whose frame others will have later. */
+static void find_zero_frame(struct observer *o)
+{
+    int fd = o->helper ? helper_open(o->helper, HELPER_PAGEMAP, getpid(), 0, 0)
+                       : open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    volatile char *page = mmap(NULL, o->page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t word = 0;
+
+    if (page != MAP_FAILED) {
+        (void)page[0];
+        if (fd >= 0 && pagemap_read(fd, o->page_size, (uintptr_t)page, 1, &word, 1, NULL) == 1 &&
+            (word & PM_PRESENT) && !(word & PM_EXCLUSIVE))
+            o->zero_frame = PM_FRAME(word);
+        munmap((void *)page, o->page_size);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The helper that gave the capabilities may be gone by now: then what it gave is gone too. */
+static int open_kpage_files(struct observer *o)
+{
+    struct caps *c = &o->caps;
+    struct err why = {""};
+
+    if (c->via_helper && helper_start(&o->helper, &why) < 0)
+        o->helper = NULL;
+    if (o->helper) {
+        o->count_fd = helper_open(o->helper, HELPER_KPAGECOUNT, 0, 0, 0);
+        o->flags_fd = helper_open(o->helper, HELPER_KPAGEFLAGS, 0, 0, 0);
+    } else if (!c->via_helper) {
+        o->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+        o->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+    }
+    if (!o->helper && c->have[CAP_KPAGEFLAGS] && (o->count_fd < 0 || o->flags_fd < 0) &&
+        (errno == EMFILE || errno == ENFILE))
+        return -errno;
+    if (o->count_fd < 0)
+        c->have[CAP_KPAGECOUNT] = c->have[CAP_PAGE_MAPCOUNT] = false;
+    if (o->flags_fd < 0)
+        c->have[CAP_KPAGEFLAGS] = c->have[CAP_DEBT] = false;
+    return 0;
+}
+
+static enum corrupt corruption(void)
+{
+    const char *reader = getenv("COWLAB_CORRUPT");
+
+    if (!reader)
+        return CORRUPT_NONE;
+    return strcmp(reader, "pagemap") == 0      ? CORRUPT_PAGEMAP
+           : strcmp(reader, "smaps") == 0      ? CORRUPT_SMAPS
+           : strcmp(reader, "kpagecount") == 0 ? CORRUPT_KPAGECOUNT
+                                               : CORRUPT_NONE;
+}
+
+int observer_new(struct observer **out, const struct caps *caps, const struct observer_options *opt,
+                 struct err *e)
+{
+    static const struct observer_options defaults = {.whole_process = true};
+    struct observer *o = calloc(1, sizeof *o);
+    int rc;
+
+    if (!o)
+        return err_set(e, ENOMEM, "out of memory");
+    o->caps = *caps;
+    o->opt = opt ? *opt : defaults;
+    o->page_size = caps->page_size;
+    o->max_runs = o->opt.max_runs ? o->opt.max_runs : DEFAULT_MAX_RUNS;
+    o->threads = o->opt.threads ? o->opt.threads : sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
+    o->corrupt = corruption();
+    o->count_fd = o->flags_fd = -1;
+    o->words = malloc(WALK_PAGES * sizeof *o->words);
+    o->cgroup = o->opt.cgroup ? strdup(o->opt.cgroup) : NULL;
+    rc = !o->words || (o->opt.cgroup && !o->cgroup) ? -ENOMEM : find_shmem_devs(o);
+    if (rc == 0)
+        rc = open_kpage_files(o);
+    if (rc < 0) {
+        observer_free(o);
+        return err_sys(e, rc, "cannot prepare to look at processes");
+    }
+    if (o->caps.have[CAP_FRAMES])
+        find_zero_frame(o);
+    *out = o;
+    return 0;
+}
+
+void observer_free(struct observer *o)
+{
+    if (!o)
+        return;
+    for (size_t i = 0; i < o->nwatched; i++)
+        watched_free(o->watched[i]);
+    for (size_t i = 0; i < o->nmemories; i++)
+        memory_free(o, o->memories[i]);
+    objects_end(o);
+    frames_release(&o->frames);
+    helper_stop(o->helper);
+    if (o->count_fd >= 0)
+        close(o->count_fd);
+    if (o->flags_fd >= 0)
+        close(o->flags_fd);
+    slurp_release(&o->text);
+    free(o->watched);
+    free(o->memories);
+    free(o->numbers);
+    free(o->shmem_devs);
+    free(o->cgroup);
+    free(o->words);
+    free(o->scans);
+    free(o);
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct memory *x = *(struct memory *const *)a, *y = *(struct memory *const *)b;
+
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Sorts the regions by address and finds those that overlap one before them. */
+static void order_regions(struct observer *o, struct watched *w)
+{
+    uint64_t end = 0;
+
+    w->shadows = false;
+    if (!w->nmemories)
+        return;
+    memcpy(w->by_start, w->memories, w->nmemories * sizeof(*w->by_start));
+    qsort(w->by_start, w->nmemories, sizeof(*w->by_start), by_start);
+    for (size_t i = 0; i < w->nmemories; i++) {
+        struct memory *m = w->by_start[i];
+        bool shadow = m->start < end;
+
+        if (shadow != m->shadow)
+            memory_recount(o, m, shadow);
+        w->shadows |= shadow;
+        if (!shadow)
+            end = m->end;
+    }
+}
+
+static void forget_loose(struct observer *o, struct watched *w)
+{
+    for (size_t i = 0; i < w->nloose; i++)
+        frames_drop(&o->frames, w->loose[i]);
+    w->nloose = 0;
+}
+
+static int room_for_regions(struct watched *w, size_t n, struct err *e)
+{
+    struct memory **grown;
+
+    if (n <= w->memories_cap)
+        return 0;
+    if ((grown = realloc(w->memories, n * sizeof(*grown))))
+        w->memories = grown;
+    if (grown && (grown = realloc(w->by_start, n * sizeof(*grown))))
+        w->by_start = grown;
+    if (!grown)
+        return err_set(e, ENOMEM, "out of memory");
+    w->memories_cap = n;
+    return 0;
+}
+
+static int begin_target(struct observer *o, const struct target *t, struct err *e)
+{
+    struct watched *w;
+    int rc = watched_find(o, t, &w, e);
+
+    if (rc < 0)
+        return rc;
+    w->seen = true;
+    w->target = t;
+    w->nmemories = 0;
+    w->changed = false;
+    forget_loose(o, w);
+    rc = room_for_regions(w, t->nregions, e);
+    for (size_t i = 0; i < t->nregions && rc == 0; i++) {
+        rc = memory_begin(o, t->actor, &t->regions[i], &w->memories[i], e);
+        w->nmemories += rc == 0;
+    }
+    if (rc < 0)
+        return rc;
+    order_regions(o, w);
+    return watched_read(o, w, e);
+}
+
+/* Processes and regions that are not in this look are forgotten: their descriptors would keep a
+ * dead address space's remains, and their pages count no more. */
+static void forget_unseen(struct observer *o)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < o->nwatched; i++) {
+        if (o->watched[i]->seen) {
+            o->watched[kept++] = o->watched[i];
+        } else {
+            forget_loose(o, o->watched[i]);
+            watched_free(o->watched[i]);
+        }
+    }
+    o->nwatched = kept;
+    kept = 0;
+    for (size_t i = 0; i < o->nmemories; i++) {
+        if (o->memories[i]->seen)
+            o->memories[kept++] = o->memories[i];
+        else
+            memory_free(o, o->memories[i]);
+    }
+    o->nmemories = kept;
+}
+
+static int begin_look(struct observer *o, const struct target *targets, size_t n, struct err *e)
+{
+    int rc = 0;
+
+    o->samples = o->samples_agreed = 0;
+    o->next_memory = 0;
+    o->outsiders = o->descriptors_unseen = false;
+    memset(o->cost, 0, sizeof o->cost);
+    for (size_t i = 0; i < o->nwatched; i++)
+        o->watched[i]->seen = false;
+    for (size_t i = 0; i < o->nmemories; i++)
+        o->memories[i]->seen = false;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = begin_target(o, &targets[i], e);
+    if (rc == 0)
+        forget_unseen(o);
+    return rc;
+}
+
+/* Faults of this step: the actor's own report, else what the kernel counted since the last look. */
+static struct value since(struct value now, struct value before)
+{
+    return value_is_known(before) ? value_sub(now, before) : value_na();
+}
+
+static int report_process(struct watched *w, struct observation *out, struct err *e)
+{
+    struct obs_process *p = observation_add_process(out, w->actor);
+    const struct target *t = w->target;
+    const struct footprint *f = &w->now;
+
+    if (!p)
+        return err_set(e, ENOMEM, "out of memory");
+    p->pid = w->pid;
+    p->acting = t->acting;
+    p->q[PQ_RSS] = f->rss_kb;
+    p->q[PQ_PSS] = f->pss_kb;
+    p->q[PQ_USS] = f->uss_kb;
+    p->q[PQ_PEAK] = f->peak_kb;
+    p->q[PQ_PAGETABLE] = f->pagetable_kb;
+    p->q[PQ_VIRTUAL] = f->virtual_kb;
+    p->q[PQ_SWAP] = f->swap_kb;
+    p->q[PQ_MINFLT_TOTAL] = f->minflt;
+    p->q[PQ_MAJFLT_TOTAL] = f->majflt;
+    p->q[PQ_MINFLT] =
+        t->acting ? value_known((int64_t)t->minflt) : since(f->minflt, w->minflt_before);
+    p->q[PQ_MAJFLT] =
+        t->acting ? value_known((int64_t)t->majflt) : since(f->majflt, w->majflt_before);
+    if (t->acting)
+        p->q[PQ_DUR] = value_known((int64_t)t->dur_ns);
+    w->minflt_before = f->minflt;
+    w->majflt_before = f->majflt;
+    return 0;
+}
+
+#define COST_NAME(e, name) name,
+static const char *const cost_names[] = {PROBE_COSTS(COST_NAME)};
+
+/* The faults that looking caused are charged to the page walk: nothing else goes near pages. */
+static int report_costs(struct observer *o, struct observation *out, struct err *e)
+{
+    struct value induced = value_known(0);
+
+    for (size_t i = 0; i < o->nwatched; i++)
+        if (o->watched[i]->seen)
+            induced = value_add(induced, watched_induced(o, o->watched[i]));
+    for (int i = 0; i < COST__COUNT; i++) {
+        struct obs_cost *c;
+
+        if (!o->cost[i].calls)
+            continue;
+        c = observation_add_cost(out, cost_names[i]);
+        if (!c)
+            return err_set(e, ENOMEM, "out of memory");
+        c->dur_ns = o->cost[i].ns;
+        c->calls = o->cost[i].calls;
+        c->bytes = o->cost[i].bytes;
+        if (i == COST_PAGEMAP)
+            c->faults_induced = induced;
+    }
+    return 0;
+}
+
+static int look(struct observer *o, const struct target *targets, size_t ntargets,
+                const struct target_message *messages, size_t nmessages, struct observation *out,
+                struct err *e)
+{
+    int rc = begin_look(o, targets, ntargets, e);
+
+    if (rc == 0)
+        rc = objects_begin(o, messages, nmessages, e);
+    for (size_t i = 0; i < o->nwatched && rc == 0; i++)
+        rc = walk_process(o, o->watched[i], e);
+    for (size_t i = 0; i < o->nwatched && rc == 0; i++) {
+        struct watched *w = o->watched[i];
+
+        rc = report_process(w, out, e);
+        for (size_t k = 0; k < w->nmemories && rc == 0; k++)
+            rc = region_finish(o, w, w->memories[k], out, e);
+        if (rc == 0)
+            rc = checks_process(o, w, out, e);
+    }
+    if (rc == 0)
+        rc = messages_report(o, messages, nmessages, out, e);
+    if (rc == 0)
+        rc = totals_fill(o, out, e);
+    if (rc == 0)
+        rc = checks_run(o, out, e);
+    if (rc == 0)
+        rc = report_costs(o, out, e);
+    return rc;
+}
+
+int observer_look(struct observer *o, const struct target *targets, size_t ntargets,
+                  const struct target_message *messages, size_t nmessages, struct observation *out,
+                  struct err *e)
+{
+    int rc;
+
+    out->t_ns = probe_clock();
+    rc = look(o, targets, ntargets, messages, nmessages, out, e);
+    objects_end(o);
+    return rc;
+}

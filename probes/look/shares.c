@@ -1,0 +1,388 @@
+/* shares: a region's pages in shares, each told (tell.c), summed up and joined to runs by one of
+ * two threads, and put together in page order. Memory is bounded by waves of shares, whatever the
+ * size of the region; blocks of which nothing is known cost nothing. */
+#include "probes/look/finish.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Shares of FINISH_PAGES that are finished before their runs are put together. */
+#define WAVE_SHARES 16
+
+/* before -> now of one page that the step may have written. */
+static void outcome(struct share *share, uint64_t p)
+{
+    const struct finish *f = share->f;
+    const struct records *before = &f->m->before, *now = &f->m->now;
+    uint8_t was = state_of(before->rec[p]), is = state_of(now->rec[p]);
+    bool present = is != PS_NONE && is != PS_SWAPPED && is != PS_ZERO;
+    bool frames = before->slot[p] && now->slot[p];
+    struct sums *s = &share->sums;
+
+    if (!present)
+        return;
+    if (was == PS_NONE || was == PS_ZERO) {
+        bool had = before->rec[p] & REC_BACKED;
+
+        if (was == PS_NONE && f->entry && f->entry->inode && object_why(f) != WHY_KNOWN)
+            s->untold++; /* nobody knows whether the object had the page */
+        else if (was == PS_NONE && had && is == PS_SHARED)
+            s->reused++; /* the object had the page: mapped by the fault */
+        else if (was == PS_NONE && had && is != PS_OBJECT)
+            s->copied++; /* private mapping: the object's page was copied straight away */
+        else if (is != PS_OBJECT)
+            s->first_touch++;
+    } else if (was == PS_SWAPPED) {
+        s->copied++; /* back in a new frame */
+    } else if (frames && before->slot[p] != now->slot[p]) {
+        s->copied++;
+    } else if (frames && was == PS_ANON_UNKNOWN && is == PS_ANON_UNKNOWN) {
+        s->doubtful++;
+    } else if (frames) {
+        s->reused += is == PS_EXCLUSIVE && (was == PS_DEBT || was == PS_COW);
+    } else if (was == PS_OBJECT && is != PS_OBJECT) {
+        s->copied++;
+    } else if (was == PS_COW && is != PS_COW && is != PS_OBJECT) {
+        s->copied++; /* no frames, but the sharer has not gone: it took no step */
+        s->inferred_copies = true;
+    } else if (is == PS_ANON_UNKNOWN || is == PS_COW || was == PS_ANON_UNKNOWN) {
+        s->doubtful++;
+        s->maybe_copied |= was == PS_ANON_UNKNOWN;
+        s->maybe_first |= was == PS_ANON_UNKNOWN && !zero_told(f);
+    }
+}
+
+/* Neighbouring pages that add the same to the sums. own: mappings by the run. */
+struct alike {
+    uint64_t n;
+    int32_t count;
+    uint16_t own;
+    uint8_t rec;
+};
+
+static void add_counts(struct sums *s, const struct alike *a, uint64_t page_bytes)
+{
+    uint8_t state = state_of(a->rec);
+    int64_t surplus = (int64_t)a->count - a->own;
+
+    if (a->count < 0) {
+        s->counts_missing += a->n;
+        s->anon_missing += state == PS_COW || state == PS_ANON_UNKNOWN ? a->n : 0;
+        return;
+    }
+    if (a->count > 0)
+        s->pss += a->n * ((page_bytes << PSS_SHIFT) / (uint64_t)a->count);
+    if (a->count > 0 && surplus > 0 && a->own < FRAME_OWN_MAX) {
+        s->outside += a->n;
+        if (surplus > s->object_surplus && (state == PS_OBJECT || state == PS_SHARED))
+            s->object_surplus = surplus;
+    }
+    if (state != PS_OBJECT && state != PS_SHARED && a->count > s->anon_count)
+        s->anon_count = a->count;
+}
+
+static void add_alike(struct share *share, const struct alike *a)
+{
+    uint8_t state = state_of(a->rec);
+    struct sums *s = &share->sums;
+
+    s->states[state] += a->n;
+    s->huge += a->rec & REC_HUGE ? a->n : 0;
+    if (a->rec & REC_BACKED) {
+        s->backed_any |= a->n > 0;
+        s->backed_none += state == PS_NONE ? a->n : 0;
+        if (state == PS_NONE || state == PS_OBJECT || state == PS_SHARED || state == PS_SWAPPED)
+            s->backed += a->n;
+    }
+    if (a->rec & REC_INFERRED) {
+        s->inferred_debt |= once(state);
+        s->inferred_count |= !once(state);
+    }
+    add_counts(s, a, share->f->o->page_size);
+}
+
+static void sum_pages(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+    const uint16_t *own = s->f->o->frames.own;
+    struct alike a = {0};
+
+    for (uint64_t p = first; p < end; p++) {
+        int32_t count = s->counts[p - first];
+        uint8_t rec = now->rec[p] & (uint8_t)~REC_FRESH;
+        bool shared = !once(state_of(rec)) && now->slot[p];
+        uint16_t mine = shared ? own[now->slot[p]] : (uint16_t)(count > 0 ? count : 0);
+
+        if (a.n && rec == a.rec && count == a.count && mine == a.own) {
+            a.n++;
+            continue;
+        }
+        add_alike(s, &a);
+        a = (struct alike){.n = 1, .count = count, .own = mine, .rec = rec};
+    }
+    add_alike(s, &a);
+}
+
+static int flush_run(struct share *s)
+{
+    if (!s->run.count)
+        return 0;
+    if (s->nruns >= s->f->o->max_runs) {
+        s->cut = true;
+        return 0;
+    }
+    if (s->nruns == s->runs_cap) {
+        size_t cap = s->runs_cap ? s->runs_cap * 2 : 64;
+        struct page_run *grown = realloc(s->runs, cap * sizeof *grown);
+
+        if (!grown)
+            return err_set(&s->err, ENOMEM, "out of memory");
+        s->runs = grown;
+        s->runs_cap = cap;
+    }
+    s->runs[s->nruns++] = s->run;
+    return 0;
+}
+
+/* A page that was asked as a sample stands among concluded ones: it must not break their run, which
+ * stays marked as concluded. */
+static bool joins_marks(const struct page_run *run, uint64_t page, bool inferred)
+{
+    return run->inferred == inferred || (run->inferred && sampled(page)) ||
+           (run->count == 1 && sampled(run->first));
+}
+
+/* One page into the runs: the usual case, that it continues the last one, is the short way. */
+static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
+{
+    uint8_t rec = s->f->m->now.rec[p];
+    uint32_t slot = s->f->m->now.slot[p];
+    uint64_t frame = slot ? s->f->o->frames.label[slot] : 0;
+    struct page_run *run = &s->run;
+    int rc;
+
+    if (run->count && state_of(rec) == run->state && count == run->mapcount &&
+        frame == (run->frame ? run->frame + run->count : 0) && !(rec & REC_HUGE) == !run->huge &&
+        joins_marks(run, p, (rec & REC_INFERRED) != 0)) {
+        run->count++;
+        run->inferred |= (rec & REC_INFERRED) != 0;
+        return 0;
+    }
+    rc = flush_run(s);
+    *run = (struct page_run){.first = p,
+                             .count = 1,
+                             .frame = frame,
+                             .mapcount = count,
+                             .state = state_of(rec),
+                             .huge = (rec & REC_HUGE) != 0,
+                             .inferred = (rec & REC_INFERRED) != 0};
+    return rc;
+}
+
+/* Pages of touched blocks. */
+static int finish_touched(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct memory *m = s->f->m;
+    bool outcomes = m->written && m->before.n == m->now.n;
+    int rc = tell_pages(s, first, end);
+
+    if (rc < 0)
+        return rc;
+    sum_pages(s, first, end);
+    for (uint64_t p = first; p < end && outcomes; p++)
+        outcome(s, p);
+    for (uint64_t p = first; p < end && rc == 0; p++)
+        rc = add_to_runs(s, p, s->counts[p - first]);
+    return rc;
+}
+
+/* Pages that nothing is known of: not mapped, and nothing behind them. */
+static int finish_nothing(struct share *s, uint64_t first, uint64_t n)
+{
+    int rc = add_to_runs(s, first, 0);
+
+    s->run.count += n - 1;
+    s->sums.states[PS_NONE] += n;
+    return rc;
+}
+
+static int finish_batch(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+    int rc = 0;
+
+    while (first < end && rc == 0 && s->rc == 0) {
+        uint64_t block = first / BLOCK_PAGES, to = next_touched(now, block) * BLOCK_PAGES;
+
+        to = to < end ? to : end;
+        if (to > first) {
+            rc = finish_nothing(s, first, to - first);
+        } else {
+            do
+                to = (++block) * BLOCK_PAGES;
+            while (to < end && next_touched(now, block) == block);
+            to = to < end ? to : end;
+            rc = finish_touched(s, first, to);
+        }
+        first = to;
+    }
+    return rc;
+}
+
+/* Shares are taken in turn by both threads, because they do not cost the same: asking for flags of
+ * scattered frames takes longest. */
+struct wave {
+    struct share *shares;
+    uint32_t n;
+    atomic_uint next;
+    size_t room; /* pages of the largest share */
+};
+
+static void lend_buffers(struct share *s, struct share *owner)
+{
+    s->frames = owner->frames;
+    s->answers = owner->answers;
+    s->pages = owner->pages;
+    s->counts = owner->counts;
+}
+
+static void *finish_shares(void *arg)
+{
+    struct wave *wave = arg;
+    struct share own = {.frames = malloc(wave->room * sizeof *own.frames),
+                        .answers = malloc(wave->room * sizeof *own.answers),
+                        .pages = malloc(wave->room * sizeof *own.pages),
+                        .counts = malloc(wave->room * sizeof *own.counts)};
+    bool room = own.frames && own.answers && own.pages && own.counts;
+    uint32_t i;
+
+    while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
+        struct share *s = &wave->shares[i];
+        int rc;
+
+        lend_buffers(s, &own);
+        rc = room ? finish_batch(s, s->first, s->end) : err_set(&s->err, ENOMEM, "out of memory");
+        s->rc = rc < 0 ? rc : s->rc;
+        if (s->rc == 0)
+            s->rc = flush_run(s);
+    }
+    free(own.frames);
+    free(own.answers);
+    free(own.pages);
+    free(own.counts);
+    return NULL;
+}
+
+static void add_cost(struct probe_cost *to, const struct probe_cost *from)
+{
+    to->ns += from->ns; /* of both threads: processor time, not the time that passed */
+    to->calls += from->calls;
+    to->bytes += from->bytes;
+}
+
+static void merge_sums(struct sums *to, const struct sums *from)
+{
+    for (int i = 0; i < PS__COUNT; i++)
+        to->states[i] += from->states[i];
+    to->huge += from->huge;
+    to->backed += from->backed;
+    to->backed_none += from->backed_none;
+    to->backed_any |= from->backed_any;
+    to->outside += from->outside;
+    to->pss += from->pss;
+    to->first_touch += from->first_touch;
+    to->copied += from->copied;
+    to->reused += from->reused;
+    to->doubtful += from->doubtful;
+    to->untold += from->untold;
+    to->counts_missing += from->counts_missing;
+    to->anon_missing += from->anon_missing;
+    to->anon_count = from->anon_count > to->anon_count ? from->anon_count : to->anon_count;
+    to->object_surplus =
+        from->object_surplus > to->object_surplus ? from->object_surplus : to->object_surplus;
+    to->inferred_debt |= from->inferred_debt;
+    to->inferred_count |= from->inferred_count;
+    to->inferred_copies |= from->inferred_copies;
+    to->maybe_copied |= from->maybe_copied;
+    to->maybe_first |= from->maybe_first;
+    to->maybe_zero += from->maybe_zero;
+}
+
+static int merge_share(struct finish *f, struct share *s)
+{
+    struct obs_region *r = f->r;
+
+    add_cost(&f->o->cost[COST_KPAGECOUNT], &s->count_cost);
+    add_cost(&f->o->cost[COST_KPAGEFLAGS], &s->flags_cost);
+    f->o->samples += s->samples;
+    f->o->samples_agreed += s->samples_agreed;
+    if (s->rc < 0 && s->rc != -EAGAIN)
+        *f->err = s->err;
+    if (s->rc < 0)
+        return s->rc;
+    merge_sums(&f->sums, &s->sums);
+    r->runs_cut |= s->cut;
+    for (size_t i = 0; i < s->nruns; i++) {
+        if (r->nruns >= f->o->max_runs) {
+            r->runs_cut = true;
+            break;
+        }
+        if (obs_region_add_run(r, &s->runs[i]) < 0)
+            return err_set(f->err, ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+/* The shares of a wave, in order. */
+static int run_wave(struct finish *f, struct wave *wave)
+{
+    bool second = f->o->threads > 1 && wave->n > 1;
+    pthread_t thread;
+    int rc = 0;
+
+    if (second)
+        second = pthread_create(&thread, NULL, finish_shares, wave) == 0;
+    finish_shares(wave);
+    if (second)
+        pthread_join(thread, NULL);
+    for (uint32_t i = 0; i < wave->n; i++) {
+        int merged = rc == 0 ? merge_share(f, &wave->shares[i]) : 0;
+
+        rc = rc < 0 ? rc : merged;
+        free(wave->shares[i].runs);
+    }
+    return rc;
+}
+
+/* All pages, in waves that bound the memory for runs and lookups. */
+int finish_pages(struct finish *f)
+{
+    struct share *shares = malloc(WAVE_SHARES * sizeof *shares);
+    uint64_t n = f->m->now.n, first = 0;
+    int rc = 0;
+
+    if (!shares)
+        return err_set(f->err, ENOMEM, "out of memory");
+    while (first < n && rc == 0) {
+        struct wave wave = {.shares = shares, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
+
+        while (wave.n < WAVE_SHARES && first < n) {
+            uint64_t end = next_touched(&f->m->now, first / BLOCK_PAGES) * BLOCK_PAGES;
+
+            /* All that is untouched is one share, however large. */
+            end = end < first + FINISH_PAGES ? first + FINISH_PAGES : end;
+            end = end < n ? end : n;
+            memset(&shares[wave.n], 0, sizeof *shares);
+            shares[wave.n].f = f;
+            shares[wave.n].first = first;
+            shares[wave.n++].end = end;
+            first = end;
+        }
+        rc = run_wave(f, &wave);
+    }
+    free(shares);
+    return rc;
+}

@@ -1,0 +1,268 @@
+/* tell: states and map counts of a range of pages, finer than the page table says (walk.c).
+ *
+ *   bit 56 clear   the page is mapped elsewhere too. kpagecount gives the map count.
+ *   bit 56 set     mapped once. Exclusive, or in debt: kpageflags bit 34 tells for small folios;
+ *                  in a large folio bit 56 itself is the head page's answer, so that the map
+ *                  count is asked too and exclusive against debt stays unknown.
+ *
+ * Where the finish allows it (very large regions) map counts follow from joining the frames of the
+ * run's own processes, or from PSS where it leaves one answer only. Only pages that were cow at the
+ * last look are asked for debt, and not even those if their process took no fault since. What is so
+ * concluded is marked inferred, and every SAMPLE_EVERYth page is asked all the same. One answer
+ * that disagrees, and the whole region is asked. */
+#include "probes/look/finish.h"
+
+#include <errno.h>
+
+/* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
+static int ask(struct share *s, int fd, bool counts, size_t n)
+{
+    const struct memory *m = s->f->m;
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        s->frames[i] = PM_FRAME(m->now.word[s->pages[i]]);
+    rc = kpage_read(fd, s->frames, s->answers, n, 1, counts ? &s->count_cost : &s->flags_cost);
+    return rc < 0 ? err_sys(&s->err, rc, "cannot read '/proc/%s'",
+                            counts ? "kpagecount" : "kpageflags")
+                  : 0;
+}
+
+/* Can what a page mapped once was at the last look, or that its frame is new, stand in for its
+ * flags? A page in debt can have been paid for only by a fault. */
+static bool concluded(const struct finish *f, uint8_t rec)
+{
+    if (!f->infer_debt || rec & REC_FRESH)
+        return false;
+    return state_of(rec) == PS_EXCLUSIVE || (state_of(rec) == PS_DEBT && f->w->quiet);
+}
+
+/* The frame's flags: exclusive or debt; large folios cannot be told. */
+static void take_flags(struct share *s, uint64_t page, uint64_t flags)
+{
+    uint8_t *rec = &s->f->m->now.rec[page];
+    bool sure = concluded(s->f, *rec);
+    uint8_t state = flags == KPAGE_NONE          ? PS_ANON_UNKNOWN
+                    : flags & KPF_LARGE          ? PS_ANON_UNKNOWN
+                    : flags & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE
+                                                 : PS_DEBT;
+
+    s->samples += sure;
+    if (sure && state == state_of(*rec))
+        s->samples_agreed++;
+    else if (sure)
+        s->rc = -EAGAIN; /* somebody forked unseen: ask for all */
+    *rec = (uint8_t)((*rec & ~(REC_STATE | REC_FRESH | REC_INFERRED)) | state);
+}
+
+static int tell_debt(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
+    uint8_t *rec = f->m->now.rec;
+    size_t n = 0;
+    int rc;
+
+    for (uint64_t p = first; p < end; p++) {
+        if (!once(state_of(rec[p])))
+            continue;
+        if (!concluded(f, rec[p]) || sampled(p))
+            s->pages[n++] = (uint32_t)p;
+        else
+            rec[p] |= REC_INFERRED;
+    }
+    rc = ask(s, f->o->flags_fd, false, n);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        take_flags(s, s->pages[i], s->answers[i]);
+    return rc;
+}
+
+/* Without flags exclusive, in debt and bit 56 of a large folio's head look the same. */
+static void doubt_debt(struct share *s, uint64_t first, uint64_t end)
+{
+    uint8_t *rec = s->f->m->now.rec;
+
+    for (uint64_t p = first; p < end; p++)
+        if (once(state_of(rec[p])))
+            set_state(&rec[p], PS_ANON_UNKNOWN);
+}
+
+/* What the state says of the map count: 0, 1, or -1 for not at all. */
+static const int8_t count_of_state[PS__COUNT] = {
+    [PS_NONE] = 0,    [PS_ZERO] = 0,    [PS_EXCLUSIVE] = 1, [PS_COW] = -1,         [PS_DEBT] = 1,
+    [PS_OBJECT] = -1, [PS_SHARED] = -1, [PS_SWAPPED] = 0,   [PS_ANON_UNKNOWN] = -1};
+
+/* A kernel that keeps no map count per page gives averages for large folios: then there is none. */
+static int drop_averages(struct share *s, uint64_t first, size_t n)
+{
+    const struct finish *f = s->f;
+    int rc;
+
+    if (f->o->caps.have[CAP_PAGE_MAPCOUNT] || !f->o->caps.have[CAP_KPAGEFLAGS])
+        return 0;
+    rc = ask(s, f->o->flags_fd, false, n);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint64_t p = s->pages[i];
+
+        if (s->answers[i] != KPAGE_NONE && !(s->answers[i] & KPF_LARGE))
+            continue;
+        s->counts[p - first] = -1;
+        if (state_of(f->m->now.rec[p]) == PS_COW)
+            set_state(&f->m->now.rec[p], PS_ANON_UNKNOWN);
+    }
+    return rc;
+}
+
+/* What the map count must be, or -1. The run's own mappings of the frame; of a page that is mapped
+ * more than once, though once only by the run, 2 if PSS leaves nothing else. */
+static int32_t joined_count(const struct finish *f, uint8_t state, uint32_t slot)
+{
+    int32_t own = f->o->frames.own[slot];
+
+    if (state == PS_ANON_UNKNOWN)
+        return -1;
+    if (state == PS_COW && own < 2)
+        return f->pss_says_two ? 2 : -1;
+    return own;
+}
+
+/* Map counts of the pages that may be mapped more than once, or whose bit 56 is not their own. */
+static int tell_counts(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
+    struct records *now = &f->m->now;
+    size_t n = 0;
+    int rc;
+
+    for (uint64_t p = first; p < end; p++) {
+        uint8_t state = state_of(now->rec[p]);
+        int32_t *count = &s->counts[p - first];
+
+        *count = count_of_state[state];
+        if (*count >= 0 || !now->slot[p])
+            continue;
+        now->rec[p] &= (uint8_t) ~(REC_INFERRED | REC_FRESH);
+        if (f->infer_counts) {
+            *count = joined_count(f, state, now->slot[p]);
+            if (*count >= 0 && !sampled(p)) {
+                now->rec[p] |= REC_INFERRED;
+                continue;
+            }
+        }
+        s->pages[n++] = (uint32_t)p;
+    }
+    rc = ask(s, f->o->count_fd, true, n);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int32_t *count = &s->counts[s->pages[i] - first];
+        int32_t told = (int32_t)s->answers[i] + (f->o->corrupt == CORRUPT_KPAGECOUNT);
+
+        if (s->answers[i] == KPAGE_NONE)
+            continue;
+        s->samples += *count >= 0;
+        s->samples_agreed += *count == told;
+        if (*count >= 0 && *count != told)
+            s->rc = -EAGAIN;
+        *count = told;
+    }
+    return rc < 0 ? rc : drop_averages(s, first, n);
+}
+
+/* Without the kernel's map counts: the join, marked; without frames: what bit 56 says of small
+ * folios, else unknown. */
+static void join_counts(struct share *s, uint64_t first, uint64_t end)
+{
+    struct records *now = &s->f->m->now;
+    bool small = !large_expected(s->f);
+
+    for (uint64_t p = first; p < end; p++) {
+        int32_t *count = &s->counts[p - first];
+
+        *count = count_of_state[state_of(now->rec[p])];
+        if (state_of(now->rec[p]) == PS_ANON_UNKNOWN && now->word[p] & PM_EXCLUSIVE && small) {
+            *count = 1;
+        } else if (*count < 0 && now->slot[p]) {
+            *count = s->f->o->frames.own[now->slot[p]];
+            now->rec[p] |= REC_INFERRED;
+        }
+    }
+}
+
+/* Anonymous pages whose state does not stand yet, once the map counts are there. */
+static void settle_states(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
+    uint8_t *rec = f->m->now.rec;
+    bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
+
+    for (uint64_t p = first; p < end; p++) {
+        uint8_t state = state_of(rec[p]);
+        int32_t count = s->counts[p - first];
+
+        if (state == PS_ANON_UNKNOWN && count > 1 && precise)
+            set_state(&rec[p], PS_COW); /* in a large folio, but this page is shared */
+        else if (state == PS_COW && count == 1 && !(rec[p] & REC_INFERRED))
+            set_state(&rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
+        else if (state == PS_COW && count == 0)
+            set_state(&rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
+    }
+}
+
+static void count_zero_doubts(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct records *now = &s->f->m->now;
+
+    for (uint64_t p = first; p < end && !zero_told(s->f); p++)
+        s->sums.maybe_zero +=
+            state_of(now->rec[p]) == PS_ANON_UNKNOWN && !(now->word[p] & PM_EXCLUSIVE);
+}
+
+/* What the page table alone says of an anonymous page. Without frames, of a huge page only the
+ * head's answer is its own (bit 56 of the others repeats it). */
+static uint8_t state_by_word(const struct finish *f, uint64_t page)
+{
+    bool frames = f->w->pagemap_frames;
+
+    if (!frames && (f->m->now.rec[page] & REC_HUGE) &&
+        (f->m->start + page * f->o->page_size) % f->o->caps.huge_page_size)
+        return PS_ANON_UNKNOWN;
+    if (f->m->now.word[page] & PM_EXCLUSIVE)
+        return PS_EXCLUSIVE;
+    return zero_told(f) ? PS_COW : PS_ANON_UNKNOWN;
+}
+
+/* Small regions are asked anew at every look: what the page table says is where that begins. */
+static void begin_states(struct share *s, uint64_t first, uint64_t end)
+{
+    struct records *now = &s->f->m->now;
+
+    for (uint64_t p = first; p < end; p++) {
+        uint8_t state = state_of(now->rec[p]);
+
+        now->rec[p] &= (uint8_t)~REC_INFERRED;
+        if (once(state) || state == PS_COW || state == PS_ANON_UNKNOWN)
+            set_state(&now->rec[p], state_by_word(s->f, p));
+    }
+}
+
+int tell_pages(struct share *s, uint64_t first, uint64_t end)
+{
+    const struct finish *f = s->f;
+    const struct caps *caps = &f->o->caps;
+    bool frames = f->w->pagemap_frames;
+    int rc = 0;
+
+    if (!f->infer_debt)
+        begin_states(s, first, end);
+    if (frames && caps->have[CAP_DEBT])
+        rc = tell_debt(s, first, end);
+    else
+        doubt_debt(s, first, end);
+    if (rc == 0 && frames && caps->have[CAP_KPAGECOUNT])
+        rc = tell_counts(s, first, end);
+    else
+        join_counts(s, first, end);
+    if (rc < 0 || s->rc < 0)
+        return rc < 0 ? rc : s->rc;
+    settle_states(s, first, end);
+    count_zero_doubts(s, first, end);
+    return 0;
+}

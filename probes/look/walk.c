@@ -1,0 +1,548 @@
+/* walk: from the page table of one process to tallies, frames and page records.
+ *
+ *     pagemap words --same as at the last look--> nothing to do
+ *               \--frames_slot--> slots --> own mappings per frame
+ *                                    \----> records of the regions that cover the page
+ *
+ * Reads windows of up to WALK_PAGES that may span neighbouring entries; entries in which smaps
+ * sees nothing are passed over, large and nearly empty ones are searched by PAGEMAP_SCAN. */
+#include "probes/look/look.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Entries this close are read in one go, with the hole between them. */
+#define JOIN_GAP 32
+/* An entry above this size with less than 1/16 of it resident is searched instead of read. */
+#define SPARSE_BYTES (64ULL << 20)
+#define HOPELESS_BYTES (64ULL << 30)
+
+struct walk {
+    struct observer *o;
+    struct watched *w;
+    size_t entry; /* index */
+    const struct map_entry *e;
+    struct seen_object *object; /* behind the entry, if it is tracked */
+    bool file;                  /* page cache of a file behind it */
+    uint8_t kind;               /* FRAME_OWN or 0 */
+    uint64_t tag;               /* WORD_*, for every word of the entry */
+    uint64_t from, to;          /* addresses in o->words */
+    struct err *err;
+    bool told; /* err has the message of what went wrong */
+};
+
+/* Mappings of device memory and of the kernel's own pages have no page of the process in them. */
+static bool special(const struct map_entry *e)
+{
+    return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || e->start >> 63 ||
+           strncmp(e->name, "[vvar", 5) == 0 || strcmp(e->name, "[vsyscall]") == 0;
+}
+
+static bool wanted(const struct walk *k)
+{
+    if (special(k->e))
+        return false;
+    /* Without a way to search it, a reservation of terabytes with nothing in it is left out; that
+     * a page of it shows the zero page would be missed. */
+    if (!k->o->caps.have[CAP_PAGEMAP_SCAN] && !k->w->no_smaps && !k->object &&
+        k->e->end - k->e->start > HOPELESS_BYTES && !k->e->kb.rss && !k->e->kb.swap)
+        return false;
+    if (watched_observes(k->w, k->e) || k->object)
+        return true;
+    if (!k->w->pagemap_frames || !k->o->opt.whole_process)
+        return false;
+    return k->w->no_smaps || k->e->kb.rss || k->e->kb.swap || k->e->kb.private_hugetlb ||
+           k->e->kb.shared_hugetlb;
+}
+
+/* End of the window that begins in this entry: further, near entries come along. */
+static uint64_t window_end(const struct walk *k, uint64_t start, uint64_t end)
+{
+    uint64_t limit = start + WALK_PAGES * k->o->page_size;
+
+    for (size_t i = k->entry + 1; i < k->w->maps.n && end < limit; i++) {
+        const struct map_entry *next = &k->w->maps.entries[i];
+
+        if (next->start > end + JOIN_GAP * k->o->page_size || next->end > limit || special(next))
+            break;
+        end = next->end;
+    }
+    return end < limit ? end : limit;
+}
+
+/* Makes sure that o->words covers address at; *n: how many pages of it up to end. */
+static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words, uint64_t *n)
+{
+    struct observer *o = k->o;
+    uint64_t pages;
+
+    if (at < k->from || at >= k->to) {
+        int64_t got;
+
+        pages = (window_end(k, at, end) - at) / o->page_size;
+        got = pagemap_read(k->w->pagemap_fd, o->page_size, at, pages, o->words, o->threads,
+                           &o->cost[COST_PAGEMAP]);
+        if (got < 0)
+            return err_sys(k->err, (int)got, "cannot read '/proc/%d/pagemap'", (int)k->w->pid);
+        if (got == 0)
+            return err_set(k->err, ESRCH, "process %d (%s) is gone", (int)k->w->pid, k->w->actor);
+        if (o->corrupt == CORRUPT_PAGEMAP)
+            o->words[0] ^= PM_PRESENT;
+        k->from = at;
+        k->to = at + (uint64_t)got * o->page_size;
+    }
+    *n = ((k->to < end ? k->to : end) - at) / o->page_size;
+    *words = o->words + (at - k->from) / o->page_size;
+    return 0;
+}
+
+static bool present(uint64_t word)
+{
+    return (word & PM_PRESENT) != 0;
+}
+
+/* Guard pages are markers in the page table, no pages. */
+static bool swapped(uint64_t word)
+{
+    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
+}
+
+/* Looks at ranges found by PAGEMAP_SCAN in step with ascending addresses. */
+struct scan_cursor {
+    const struct scan_range *at, *end;
+};
+
+static struct scan_cursor scan_begin(const struct walk *k)
+{
+    return (struct scan_cursor){k->o->scans, k->o->scans + k->o->nscans};
+}
+
+static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
+{
+    while (c->at < c->end && c->at->end <= addr)
+        c->at++;
+    return c->at < c->end && c->at->start <= addr ? c->at->categories : 0;
+}
+
+static bool is_zero_page(const struct walk *k, uint64_t word, uint64_t categories)
+{
+    return present(word) && !(word & PM_FILE) &&
+           ((k->w->pagemap_frames && PM_FRAME(word) == k->o->zero_frame) ||
+            (categories & SCAN_ZERO));
+}
+
+/* Object pages in somebody's page table, and object pages that a mapping can still show. */
+static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+{
+    struct seen_object *object = k->object;
+    uint64_t page = (addr - k->e->start + k->e->offset) / k->o->page_size;
+
+    for (uint64_t i = 0; i < n && page < object->npages; i++, page++) {
+        uint64_t word = words[i];
+
+        if (present(word) && (word & PM_FILE))
+            bit_set(object->mapped, page);
+        if (k->e->shared || !(present(word) || swapped(word)) || (word & PM_FILE))
+            bit_set(object->visible, page);
+    }
+}
+
+/* Sums over all pages of the entry; a plain loop, so that the compiler makes it fast. */
+static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+{
+    uint64_t all = 0, single = 0, file = 0, some = 0, swap = 0, zero = 0, zero_single = 0;
+    uint64_t zero_word = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
+    struct tally *t = &k->w->tallies[k->entry];
+    struct scan_cursor scan = scan_begin(k);
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t word = words[i], here = word >> 63;
+
+        all += here;
+        single += here & (word >> 56);
+        file += here & (word >> 61);
+        some += here & (word >> 56 | word >> 61); /* surely not the zero page */
+        swap += (word >> 62) & ~(word >> 58) & ~here & 1;
+        zero += here & ~(word >> 61) & (PM_FRAME(word) == zero_word);
+    }
+    for (uint64_t i = 0; k->o->nscans && i < n; i++)
+        if (is_zero_page(k, words[i], categories_at(&scan, addr + i * k->o->page_size)) &&
+            PM_FRAME(words[i]) != zero_word) {
+            zero++;
+            zero_single += (words[i] & PM_EXCLUSIVE) != 0;
+        }
+    t->present += all - zero;
+    t->single += single - zero_single;
+    t->file += file;
+    t->swapped += swap;
+    t->zero += zero;
+    if (!k->w->pagemap_frames && !k->o->caps.have[CAP_PAGEMAP_SCAN])
+        t->maybe_zero += all - some;
+}
+
+static uint8_t frame_file(const struct walk *k, uint64_t word)
+{
+    return (word & PM_FILE) && k->file ? FRAME_FILE : 0;
+}
+
+/* The slot of a present page's frame; 0 where frames are hidden. */
+static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
+{
+    struct observer *o = k->o;
+
+    *slot = 0;
+    if (!k->w->pagemap_frames)
+        return 0;
+    *slot = frames_slot(&o->frames, PM_FRAME(word));
+    if (!*slot)
+        return err_set(k->err, ENOMEM, "out of memory for %u page frames", o->frames.n);
+    return 0;
+}
+
+/* A page of the process that no region covers: remembered only to be taken back. */
+static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+{
+    struct scan_cursor scan = scan_begin(k);
+    struct watched *w = k->w;
+
+    for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
+        uint64_t categories = k->o->nscans ? categories_at(&scan, addr + i * k->o->page_size) : 0;
+        uint32_t slot;
+        int rc;
+
+        if (!present(words[i]) || is_zero_page(k, words[i], categories))
+            continue;
+        rc = count_frame(k, words[i], &slot);
+        if (rc < 0)
+            return rc;
+        if (w->nloose == w->loose_cap) {
+            size_t cap = w->loose_cap ? w->loose_cap * 2 : 512;
+            uint32_t *grown = realloc(w->loose, cap * sizeof *grown);
+
+            if (!grown)
+                return err_set(k->err, ENOMEM, "out of memory");
+            w->loose = grown;
+            w->loose_cap = cap;
+        }
+        frames_add(&k->o->frames, slot, k->kind | frame_file(k, words[i]));
+        w->loose[w->nloose++] = slot;
+        w->changed = true;
+    }
+    return 0;
+}
+
+/* What the word alone tells; counts and flags of the frame refine it (region.c). */
+static uint8_t first_state(const struct walk *k, uint64_t word, uint64_t categories)
+{
+    if (!present(word))
+        return swapped(word) ? PS_SWAPPED : PS_NONE;
+    if (is_zero_page(k, word, categories))
+        return PS_ZERO;
+    if (word & WORD_SHARED)
+        return PS_SHARED;
+    if (word & PM_FILE)
+        return PS_OBJECT;
+    if (word & PM_EXCLUSIVE)
+        return PS_EXCLUSIVE;
+    return k->w->pagemap_frames || k->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
+}
+
+static bool was_shared(const struct memory *m, uint64_t page)
+{
+    uint8_t state = m->now.rec[page] & REC_STATE;
+
+    return state == PS_COW || state == PS_DEBT;
+}
+
+/* One page of a region that is not as it was. */
+static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t word,
+                       uint64_t categories)
+{
+    struct frames *frames = &k->o->frames;
+    uint32_t old = m->now.slot[page], slot = 0;
+    uint8_t rec = first_state(k, word, categories);
+    int rc;
+
+    if (present(word) && (rec & REC_STATE) != PS_ZERO) {
+        rc = count_frame(k, word, &slot);
+        if (rc < 0)
+            return rc;
+        if (slot && !m->shadow)
+            frames_add(frames, slot, k->kind | frame_file(k, word));
+        if (slot)
+            frames_label(frames, slot);
+        if ((categories & SCAN_HUGE) || (k->e && k->e->flags & 1u << VMF_HUGETLB))
+            rec |= REC_HUGE;
+    }
+    if (old && !m->shadow)
+        frames_drop(frames, old);
+    if (m->valid && slot == old && rec == PS_EXCLUSIVE && k->w->quiet && was_shared(m, page))
+        rec = PS_DEBT; /* the sharer is gone, and without a fault nobody has paid */
+    else if (!m->valid || slot == old)
+        rec |= REC_FRESH;
+    m->now.slot[page] = slot;
+    m->now.rec[page] = rec;
+    m->now.word[page] = word;
+    bit_set(m->now.touched, page / BLOCK_PAGES);
+    k->w->changed = true;
+    return 0;
+}
+
+/* Pages [first, first + n) of a region; blocks that are as they were (at first: empty) are passed
+ * over. */
+static int walk_region(struct walk *k, struct memory *m, uint64_t first, const uint64_t *words,
+                       uint64_t n)
+{
+    struct scan_cursor scan = scan_begin(k);
+    bool scanned = k->o->nscans > 0;
+    int rc = 0;
+
+    for (uint64_t done = 0, block; done < n && rc == 0; done += block) {
+        const uint64_t *old = m->now.word + first + done, *new = words + done;
+
+        block = BLOCK_PAGES - (first + done) % BLOCK_PAGES;
+        block = n - done < block ? n - done : block;
+        if (!scanned && memcmp(old, new, block * sizeof *new) == 0)
+            continue;
+        for (uint64_t i = 0; i < block && rc == 0; i++) {
+            uint64_t page = first + done + i;
+
+            if (old[i] == new[i] && (!scanned || !new[i]))
+                continue;
+            rc = change_page(k, m, page, new[i],
+                             scanned ? categories_at(&scan, m->start + page * k->o->page_size) : 0);
+        }
+    }
+    return rc;
+}
+
+/* Pages of a region that the walk has not come across: nothing is mapped there. */
+static int walk_gap(struct walk *k, struct memory *m, uint64_t to)
+{
+    static const uint64_t nothing[BLOCK_PAGES];
+    size_t nscans = k->o->nscans;
+    int rc = 0;
+
+    k->o->nscans = 0;
+    while (m->walked < to && rc == 0) {
+        uint64_t block = next_touched(&m->now, m->walked / BLOCK_PAGES), n;
+
+        if (block * BLOCK_PAGES >= to)
+            break;
+        if (block * BLOCK_PAGES > m->walked)
+            m->walked = block * BLOCK_PAGES;
+        n = BLOCK_PAGES - m->walked % BLOCK_PAGES;
+        n = to - m->walked < n ? to - m->walked : n;
+        rc = walk_region(k, m, m->walked, nothing, n);
+        m->walked += n;
+    }
+    k->o->nscans = nscans;
+    return rc;
+}
+
+/* The part of a window that lies in one region. */
+static int walk_part(struct walk *k, struct memory *m, uint64_t addr, const uint64_t *words,
+                     uint64_t n)
+{
+    uint64_t page = (addr - m->start) / k->o->page_size;
+    int rc = walk_gap(k, m, page);
+
+    if (rc == 0)
+        rc = walk_region(k, m, page, words, n);
+    m->walked = page + n;
+    return rc;
+}
+
+/* Index of the first region, by address, that may reach behind addr. */
+static size_t first_region(const struct watched *w, uint64_t addr)
+{
+    size_t low = 0, high = w->nmemories;
+
+    if (w->shadows)
+        return 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->by_start[middle]->end <= addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A window of n pages from addr on, all of one entry: regions in order, and what lies between. */
+static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
+{
+    uint64_t ps = k->o->page_size, end = addr + n * ps, at = addr;
+    int rc = 0;
+
+    count_words(k, addr, words, n);
+    if (k->object)
+        mark_object(k, addr, words, n);
+    for (uint64_t i = 0; i < n; i++) {
+        words[i] &= ~PM_SOFT_DIRTY; /* set for holes too, and of no interest here */
+        words[i] |= words[i] ? k->tag : 0;
+    }
+    for (size_t i = first_region(k->w, addr); i < k->w->nmemories && rc == 0; i++) {
+        struct memory *m = k->w->by_start[i];
+        uint64_t from = m->start > addr ? m->start : addr, to = m->end < end ? m->end : end;
+
+        if (m->start >= end)
+            break;
+        if (from >= to)
+            continue;
+        if (!m->shadow && from > at)
+            rc = count_loose(k, at, words + (at - addr) / ps, (from - at) / ps);
+        if (!m->shadow)
+            at = to;
+        if (rc == 0)
+            rc = walk_part(k, m, from, words + (from - addr) / ps, (to - from) / ps);
+    }
+    if (rc == 0 && at < end)
+        rc = count_loose(k, at, words + (at - addr) / ps, (end - at) / ps);
+    return rc;
+}
+
+static int walk_range(struct walk *k, uint64_t start, uint64_t end)
+{
+    while (start < end) {
+        uint64_t n = 0, *words = NULL;
+        int rc = words_at(k, start, end, &words, &n);
+
+        if (rc == 0)
+            rc = walk_window(k, start, words, n);
+        if (rc < 0) {
+            k->told = true;
+            return rc;
+        }
+        start += n * k->o->page_size;
+    }
+    return 0;
+}
+
+static int keep_range(void *arg, const struct scan_range *range)
+{
+    struct observer *o = arg;
+
+    if (o->nscans == o->scans_cap) {
+        size_t cap = o->scans_cap ? o->scans_cap * 2 : 256;
+        struct scan_range *grown = realloc(o->scans, cap * sizeof *grown);
+
+        if (!grown)
+            return -ENOMEM;
+        o->scans = grown;
+        o->scans_cap = cap;
+    }
+    o->scans[o->nscans++] = *range;
+    return 0;
+}
+
+/* Can a huge page be mapped here? smaps says what is there; the huge zero page is in none of its
+ * counters, so that being eligible counts too. */
+static bool maybe_huge(const struct walk *k)
+{
+    const struct smaps_counters *kb = &k->e->kb;
+
+    return k->w->no_smaps || kb->thp_eligible || kb->anon_huge || kb->shmem_huge || kb->file_huge ||
+           (k->e->flags & 1u << VMF_HUGEPAGE);
+}
+
+/* Zero and huge pages that the words do not tell. */
+static int scan_entry(struct walk *k)
+{
+    struct observer *o = k->o;
+    bool zero = !k->w->pagemap_frames;
+
+    o->nscans = 0;
+    if (!o->caps.have[CAP_PAGEMAP_SCAN] || !(zero || maybe_huge(k)) ||
+        k->e->flags & (1u << VMF_HUGETLB))
+        return 0;
+    return pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_ZERO | SCAN_HUGE,
+                        SCAN_ZERO | SCAN_HUGE, keep_range, o, &o->cost[COST_SCAN]);
+}
+
+static int walk_found(void *arg, const struct scan_range *range)
+{
+    return walk_range(arg, range->start, range->end);
+}
+
+static int walk_entry(struct walk *k)
+{
+    struct observer *o = k->o;
+    uint64_t bytes = k->e->end - k->e->start;
+    bool sparse = bytes > SPARSE_BYTES &&
+                  (k->w->no_smaps || (k->e->kb.rss + k->e->kb.swap) * 1024 < bytes / 16);
+    int rc = scan_entry(k);
+
+    if (rc < 0)
+        return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
+    if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
+        return walk_range(k, k->e->start, k->e->end);
+    k->from = k->to = 0;
+    rc = pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
+                      SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
+    k->from = k->to = 0;
+    if (rc < 0 && !k->told)
+        return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
+    return rc;
+}
+
+/* The frames of the process as sets, for the sharing of pairs. */
+static int make_sets(struct walk *k)
+{
+    struct watched *w = k->w;
+    uint32_t last = k->o->frames.n;
+
+    if (!w->pagemap_frames || !(w->changed || !w->frames.words))
+        return 0;
+    if (frame_set_reserve(&w->frames, last) < 0 || frame_set_reserve(&w->region_frames, last) < 0)
+        return err_set(k->err, ENOMEM, "out of memory");
+    frame_set_clear(&w->frames);
+    frame_set_clear(&w->region_frames);
+    for (size_t i = 0; i < w->nmemories; i++) {
+        const struct records *r = &w->memories[i]->now;
+
+        uint64_t p, end = 0;
+
+        while (r->n && next_pages(r, &p, &end))
+            for (; p < end; p++)
+                frame_set_add(&w->region_frames, r->slot[p]);
+    }
+    if (w->region_frames.words)
+        w->region_frames.words[0] &= ~1ULL; /* slot 0 is none */
+    memcpy(w->frames.words, w->region_frames.words, w->region_frames.nwords * sizeof(uint64_t));
+    for (size_t i = 0; i < w->nloose; i++)
+        frame_set_add(&w->frames, w->loose[i]);
+    return 0;
+}
+
+int walk_process(struct observer *o, struct watched *w, struct err *e)
+{
+    struct walk k = {.o = o, .w = w, .err = e};
+    int rc = 0;
+
+    if (w->pagemap_fd < 0)
+        return 0;
+    for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
+        k.e = &w->maps.entries[k.entry];
+        k.object = k.e->inode ? object_find(o, k.e->dev, k.e->inode) : NULL;
+        k.file = k.e->inode && !is_shmem_dev(o, k.e->dev);
+        k.kind = pss_is_own(o, k.e) ? FRAME_OWN : 0;
+        k.tag = (k.e->shared ? WORD_SHARED : 0) | (k.kind ? WORD_OWN : 0);
+        w->tallies[k.entry].loose_first = w->nloose;
+        if (wanted(&k)) {
+            w->tallies[k.entry].walked = true;
+            rc = walk_entry(&k);
+        }
+        w->tallies[k.entry].loose_end = w->nloose;
+    }
+    for (size_t i = 0; i < w->nmemories && rc >= 0; i++) {
+        rc = walk_gap(&k, w->memories[i], w->memories[i]->now.n);
+        w->memories[i]->valid |= rc >= 0;
+    }
+    if (rc >= 0)
+        rc = make_sets(&k);
+    return rc;
+}

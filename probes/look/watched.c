@@ -1,0 +1,277 @@
+/* watched: the files of one observed process, kept open from look to look (opening one of /proc
+ * costs more than reading a small one), and opened anew when the process has exec'd. */
+#include "probes/look/look.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void close_files(struct watched *w)
+{
+    close_fd(&w->smaps_fd);
+    close_fd(&w->maps_fd);
+    close_fd(&w->pagemap_fd);
+    close_fd(&w->status_fd);
+    close_fd(&w->stat_fd);
+}
+
+void watched_free(struct watched *w)
+{
+    close_files(w);
+    maps_release(&w->maps);
+    frame_set_release(&w->frames);
+    frame_set_release(&w->region_frames);
+    free(w->tallies);
+    free(w->loose);
+    free(w->memories);
+    free(w->by_start);
+    free(w->actor);
+    free(w);
+}
+
+bool is_exhausted(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
+bool is_shmem_dev(const struct observer *o, uint64_t dev)
+{
+    for (size_t i = 0; i < o->nshmem_devs; i++)
+        if (o->shmem_devs[i] == dev)
+            return true;
+    return false;
+}
+
+bool watched_observes(const struct watched *w, const struct map_entry *e)
+{
+    size_t low = 0, high = w->nmemories;
+
+    while (low < high && !w->shadows) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->by_start[middle]->end <= e->start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i < w->nmemories && w->by_start[i]->start < e->end; i++)
+        if (w->by_start[i]->end > e->start)
+            return true;
+    return false;
+}
+
+bool pss_is_own(const struct observer *o, const struct map_entry *e)
+{
+    return (!e->inode || is_shmem_dev(o, e->dev)) && strncmp(e->name, "[v", 2) != 0;
+}
+
+static int open_file(const struct watched *w, const char *name)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)w->pid, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int gone(const struct watched *w, struct err *e)
+{
+    return err_set(e, ESRCH, "process %d (%s) is gone", (int)w->pid, w->actor);
+}
+
+static int check_opened(const struct watched *w, int fd, const char *name, struct err *e)
+{
+    if (fd == -ENOENT || fd == -ESRCH)
+        return gone(w, e);
+    if (is_exhausted(fd))
+        return err_sys(e, fd, "cannot open '/proc/%d/%s'", (int)w->pid, name);
+    return 0;
+}
+
+static int open_maps(struct watched *w, bool with_smaps, struct err *e)
+{
+    int rc;
+
+    w->smaps_fd = with_smaps ? open_file(w, "smaps") : -EACCES;
+    w->no_smaps = w->smaps_fd < 0;
+    if ((rc = check_opened(w, w->smaps_fd, "smaps", e)) < 0 || !w->no_smaps)
+        return rc;
+    w->maps_fd = open_file(w, "maps");
+    rc = check_opened(w, w->maps_fd, "maps", e);
+    return rc < 0 || w->maps_fd >= 0
+               ? rc
+               : err_sys(e, w->maps_fd, "cannot open '/proc/%d/maps'", (int)w->pid);
+}
+
+/* The files tied to the address space that the process has now. */
+static int open_memory_files(struct observer *o, struct watched *w, struct err *e)
+{
+    int rc;
+
+    close_fd(&w->smaps_fd);
+    close_fd(&w->maps_fd);
+    close_fd(&w->pagemap_fd);
+    if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
+        return rc;
+    w->pagemap_frames = false;
+    if (!o->caps.have[CAP_PAGEMAP])
+        return 0;
+    if (o->helper && o->caps.have[CAP_FRAMES]) {
+        w->pagemap_fd = helper_open(o->helper, HELPER_PAGEMAP, w->pid, 0, 0);
+        w->pagemap_frames = w->pagemap_fd >= 0;
+    }
+    if (w->pagemap_fd < 0) {
+        w->pagemap_fd = open_file(w, "pagemap");
+        w->pagemap_frames = o->caps.have[CAP_FRAMES] && !o->caps.via_helper;
+    }
+    return check_opened(w, w->pagemap_fd, "pagemap", e);
+}
+
+static int open_files(struct observer *o, struct watched *w, struct err *e)
+{
+    int rc;
+
+    w->stat_fd = open_file(w, "stat");
+    w->status_fd = open_file(w, "status");
+    if ((rc = check_opened(w, w->stat_fd, "stat", e)) < 0 ||
+        (rc = check_opened(w, w->status_fd, "status", e)) < 0)
+        return rc;
+    if (w->stat_fd < 0 || w->status_fd < 0)
+        return gone(w, e);
+    return open_memory_files(o, w, e);
+}
+
+static int watched_new(struct observer *o, const struct target *t, struct watched **out,
+                       struct err *e)
+{
+    struct watched *w = calloc(1, sizeof *w);
+    struct watched **list = realloc(o->watched, (o->nwatched + 1) * sizeof(*list));
+    int rc;
+
+    if (list)
+        o->watched = list;
+    if (!w || !list || !(w->actor = strdup(t->actor))) {
+        free(w);
+        return err_set(e, ENOMEM, "out of memory");
+    }
+    w->pid = t->pid;
+    w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
+    w->minflt_before = w->majflt_before = value_na();
+    rc = open_files(o, w, e);
+    if (rc < 0) {
+        watched_free(w);
+        return rc;
+    }
+    o->watched[o->nwatched++] = w;
+    *out = w;
+    return 0;
+}
+
+int watched_find(struct observer *o, const struct target *t, struct watched **out, struct err *e)
+{
+    for (size_t i = 0; i < o->nwatched; i++)
+        if (o->watched[i]->pid == t->pid && strcmp(o->watched[i]->actor, t->actor) == 0) {
+            *out = o->watched[i];
+            return 0;
+        }
+    return watched_new(o, t, out, e);
+}
+
+static int read_text(struct observer *o, int fd, enum cost_index cost)
+{
+    uint64_t began = probe_clock();
+    int rc = slurp_fd(&o->text, fd);
+
+    o->cost[cost].ns += probe_clock() - began;
+    o->cost[cost].calls += o->text.calls;
+    o->cost[cost].bytes += o->text.len;
+    return rc;
+}
+
+static int read_stat(struct observer *o, struct watched *w, struct footprint *f)
+{
+    int rc = read_text(o, w->stat_fd, COST_STAT);
+
+    return rc < 0 ? rc : footprint_from_stat(f, &o->text);
+}
+
+/* The mappings; opened anew once if they are empty, because the process may have exec'd. */
+static int read_maps(struct observer *o, struct watched *w, struct err *e)
+{
+    for (int again = 0; again < 2; again++) {
+        int rc, fd;
+
+        if (again && (rc = open_memory_files(o, w, e)) < 0)
+            return rc;
+        fd = w->no_smaps ? w->maps_fd : w->smaps_fd;
+        rc = maps_read_fd(&w->maps, fd, &o->cost[w->no_smaps ? COST_MAPS : COST_SMAPS], e);
+        if (rc == -ESRCH)
+            continue;
+        if (rc < 0)
+            return err_prefix(e, rc, "process %d (%s)", (int)w->pid, w->actor);
+        if (w->maps.n)
+            return 0;
+    }
+    return gone(w, e);
+}
+
+static int reset_tallies(struct watched *w, struct err *e)
+{
+    if (w->ntallies < w->maps.n) {
+        struct tally *grown = realloc(w->tallies, w->maps.cap * sizeof *grown);
+
+        if (!grown)
+            return err_set(e, ENOMEM, "out of memory");
+        w->tallies = grown;
+        w->ntallies = w->maps.cap;
+    }
+    memset(w->tallies, 0, w->maps.n * sizeof *w->tallies);
+    return 0;
+}
+
+int watched_read(struct observer *o, struct watched *w, struct err *e)
+{
+    int rc;
+
+    footprint_init(&w->now, w->no_smaps ? WHY_NO_INTERFACE : WHY_READ_FAILED);
+    rc = read_stat(o, w, &w->now);
+    if (rc < 0)
+        return rc == -ESRCH ? gone(w, e) : err_sys(e, rc, "cannot read '/proc/%d/stat'", w->pid);
+    if (w->start_time && w->start_time != w->now.start_time)
+        return gone(w, e); /* the number now belongs to another process */
+    w->start_time = w->now.start_time;
+    w->minflt_at_start = value_is_known(w->now.minflt) ? w->now.minflt.n : -1;
+    w->quiet = w->minflt_at_start >= 0 && value_is_known(w->minflt_before) &&
+               w->minflt_before.n == w->minflt_at_start;
+    rc = read_maps(o, w, e);
+    if (rc < 0)
+        return rc;
+    if (o->corrupt == CORRUPT_SMAPS && w->maps.counted)
+        for (size_t i = 0; i < w->maps.n; i++)
+            w->maps.entries[i].kb.rss += o->page_size / 1024;
+    if (w->maps.counted)
+        footprint_from_maps(&w->now, &w->maps);
+    if (read_text(o, w->status_fd, COST_STATUS) == 0)
+        footprint_from_status(&w->now, &o->text);
+    return reset_tallies(w, e);
+}
+
+struct value watched_induced(struct observer *o, struct watched *w)
+{
+    struct footprint after = {0};
+
+    if (w->minflt_at_start < 0 || read_stat(o, w, &after) < 0)
+        return value_unknown(WHY_READ_FAILED);
+    return value_known(after.minflt.n - w->minflt_at_start);
+}

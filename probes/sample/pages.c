@@ -1,0 +1,217 @@
+/* The sampler's copy of pagemap: chunks, kept once where they are equal. */
+#include "probes/sample/sampling.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A mapping above this size with less than 1/16 of it resident is searched instead of read. */
+#define SPARSE_BYTES (64ULL << 20)
+
+bool special_mapping(const struct map_entry *e)
+{
+    return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || e->start >> 63 ||
+           strncmp(e->name, "[vvar", 5) == 0 || strcmp(e->name, "[vsyscall]") == 0;
+}
+
+static void chunk_drop(struct page_chunk *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) == 1)
+        free(c);
+}
+
+void page_table_release(struct page_table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        chunk_drop(t->chunk[i]);
+    free(t->index);
+    free(t->chunk);
+    *t = (struct page_table){0};
+}
+
+struct page_chunk *page_table_find(const struct page_table *t, uint64_t index)
+{
+    size_t low = 0, high = t->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (t->index[middle] < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->n && t->index[low] == index ? t->chunk[low] : NULL;
+}
+
+static int page_table_add(struct page_table *t, uint64_t index, struct page_chunk *c)
+{
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        uint64_t *indices = realloc(t->index, cap * sizeof *indices);
+        struct page_chunk **chunks;
+
+        if (indices)
+            t->index = indices;
+        chunks = realloc(t->chunk, cap * sizeof(*chunks));
+        if (chunks)
+            t->chunk = chunks;
+        if (!indices || !chunks)
+            return -ENOMEM;
+        t->cap = cap;
+    }
+    t->index[t->n] = index;
+    t->chunk[t->n++] = c;
+    return 0;
+}
+
+struct reader {
+    struct sampler *s;
+    struct sampled *w;
+    uint64_t *words;
+    int threads;
+    uint64_t chunk_bytes;
+    uint64_t next;               /* chunks below this index are done */
+    size_t at_before, at_parent; /* cursors */
+};
+
+/* Clears the noise; false if nothing is present or swapped. */
+static bool tidy(uint64_t *words)
+{
+    uint64_t any = 0;
+
+    for (int i = 0; i < CHUNK_PAGES; i++) {
+        words[i] &= ~WORD_NOISE;
+        any |= words[i];
+    }
+    return (any & (PM_PRESENT | PM_SWAPPED)) != 0;
+}
+
+static bool equal(const struct page_chunk *c, const uint64_t *words)
+{
+    return c && memcmp(c->words, words, sizeof c->words) == 0;
+}
+
+static int keep_chunk(struct reader *r, uint64_t index, const uint64_t *words)
+{
+    struct page_chunk *before = page_table_next(&r->w->before, &r->at_before, index);
+    struct page_chunk *theirs =
+        r->w->parent ? page_table_next(&r->w->parent->now, &r->at_parent, index) : NULL;
+    /* The parent's first: then a child that was read before its parent's chunk changed back still
+     * ends up with one copy. */
+    struct page_chunk *c = equal(theirs, words) ? theirs : equal(before, words) ? before : NULL;
+    int rc;
+
+    if (c) {
+        atomic_fetch_add(&c->refs, 1);
+    } else {
+        c = malloc(sizeof *c);
+        if (!c)
+            return -ENOMEM;
+        memset(c, 0, offsetof(struct page_chunk, words));
+        atomic_init(&c->refs, 1);
+        memcpy(c->words, words, sizeof c->words);
+    }
+    rc = page_table_add(&r->w->now, index, c);
+    if (rc < 0)
+        chunk_drop(c);
+    return rc;
+}
+
+/* Words of special mappings that lie between the others are no memory of the process. */
+static void blank_special(struct reader *r, uint64_t first, uint64_t n)
+{
+    uint64_t ps = r->s->page_size, start = first * r->chunk_bytes, end = start + n * r->chunk_bytes;
+    const struct map_entry *e = maps_find(&r->w->maps, start);
+    const struct map_entry *stop = r->w->maps.entries + r->w->maps.n;
+
+    for (; e && e < stop && e->start < end; e++) {
+        uint64_t from = e->start > start ? e->start : start, to = e->end < end ? e->end : end;
+
+        if (special_mapping(e))
+            memset(r->words + (from - start) / ps, 0, (to - from) / ps * sizeof *r->words);
+    }
+}
+
+static int read_chunks(struct reader *r, uint64_t first, uint64_t end)
+{
+    int rc = 0;
+
+    if (first < r->next)
+        first = r->next;
+    while (first < end && rc == 0) {
+        uint64_t n = end - first < READ_CHUNKS ? end - first : READ_CHUNKS;
+        int64_t got = pagemap_read(r->w->pagemap_fd, r->s->page_size, first * r->chunk_bytes,
+                                   n * CHUNK_PAGES, r->words, r->threads, &r->w->cost[SC_PAGEMAP]);
+
+        if (got < 0)
+            return (int)got;
+        memset(r->words + got, 0, (n * CHUNK_PAGES - (uint64_t)got) * sizeof *r->words);
+        blank_special(r, first, n);
+        for (uint64_t i = 0; i < n && rc == 0; i++)
+            if (tidy(r->words + i * CHUNK_PAGES))
+                rc = keep_chunk(r, first + i, r->words + i * CHUNK_PAGES);
+        first += n;
+    }
+    if (end > r->next)
+        r->next = end;
+    return rc;
+}
+
+static int read_found(void *arg, const struct scan_range *range)
+{
+    struct reader *r = arg;
+
+    return read_chunks(r, range->start / r->chunk_bytes,
+                       (range->end + r->chunk_bytes - 1) / r->chunk_bytes);
+}
+
+static bool wanted(const struct map_entry *e)
+{
+    return !special_mapping(e) &&
+           (e->kb.rss || e->kb.swap || e->kb.private_hugetlb || e->kb.shared_hugetlb);
+}
+
+static bool sparse(const struct reader *r, const struct map_entry *e)
+{
+    uint64_t bytes = e->end - e->start;
+
+    return r->s->caps.have[CAP_PAGEMAP_SCAN] && bytes > SPARSE_BYTES &&
+           (e->kb.rss + e->kb.swap) * 1024 < bytes / 16;
+}
+
+int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
+{
+    struct reader r = {.s = s,
+                       .w = w,
+                       .words = words,
+                       .threads = threads,
+                       .chunk_bytes = CHUNK_PAGES * s->page_size};
+    const struct map_entry *e = w->maps.entries, *stop = e + w->maps.n;
+    int rc = 0;
+
+    while (e < stop && rc == 0) {
+        uint64_t first = e->start / r.chunk_bytes, end;
+
+        if (!wanted(e)) {
+            e++;
+            continue;
+        }
+        if (sparse(&r, e)) {
+            rc = pagemap_scan(w->pagemap_fd, e->start, e->end, SCAN_PRESENT | SCAN_SWAPPED,
+                              SCAN_PRESENT, read_found, &r, &w->cost[SC_SCAN]);
+            e++;
+            continue;
+        }
+        /* Neighbours come along in one read. */
+        end = (e->end + r.chunk_bytes - 1) / r.chunk_bytes;
+        for (e++; e < stop && e->start / r.chunk_bytes <= end; e++) {
+            if (sparse(&r, e))
+                break;
+            if (wanted(e))
+                end = (e->end + r.chunk_bytes - 1) / r.chunk_bytes;
+        }
+        rc = read_chunks(&r, first, end);
+    }
+    return rc;
+}

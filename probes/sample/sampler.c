@@ -1,0 +1,531 @@
+#include "probes/sampler.h"
+#include "probes/sample/sampling.h"
+#include "probes/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define QUANTITY_ROW(e, column, type) {#column, type},
+const struct quantity watch_quantities[] = {WATCH_QUANTITIES(QUANTITY_ROW){NULL, 0}};
+
+#define MAX_THREADS 8
+
+static const char *const cost_names[SC__COUNT] = {"stat",       "status",       "smaps",
+                                                  "pagemap",    "pagemap_scan", "kpagecount",
+                                                  "kpageflags", "join",         "meminfo"};
+
+/* -- one process ------------------------------------------------------------------------ */
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void close_memory(struct sampled *w)
+{
+    close_fd(&w->smaps_fd);
+    close_fd(&w->pagemap_fd);
+}
+
+static void sampled_free(struct sampled *w)
+{
+    close_memory(w);
+    close_fd(&w->stat_fd);
+    close_fd(&w->status_fd);
+    maps_release(&w->maps);
+    page_table_release(&w->now);
+    page_table_release(&w->before);
+    frame_set_release(&w->set);
+    slurp_release(&w->text);
+    free(w->regions);
+    free(w);
+}
+
+static int open_file(pid_t pid, const char *name)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The files that belong to the address space that the process has now. */
+static void open_memory(struct sampler *s, struct sampled *w)
+{
+    close_memory(w);
+    w->smaps_fd = open_file(w->pid, "smaps");
+    w->frames = false;
+    if (!s->frames)
+        return;
+    if (s->helper) {
+        pthread_mutex_lock(&s->helper_lock);
+        w->pagemap_fd = helper_open(s->helper, HELPER_PAGEMAP, w->pid, 0, 0);
+        pthread_mutex_unlock(&s->helper_lock);
+    } else {
+        w->pagemap_fd = open_file(w->pid, "pagemap");
+    }
+    w->frames = w->pagemap_fd >= 0;
+}
+
+static int slurp_counted(struct sampled *w, int fd, enum sampler_cost which)
+{
+    uint64_t began = probe_clock();
+    int rc = slurp_fd(&w->text, fd);
+
+    w->cost[which].ns += probe_clock() - began;
+    w->cost[which].calls += w->text.calls;
+    w->cost[which].bytes += w->text.len;
+    return rc;
+}
+
+/* Which program it runs: another one than at the last sample means that it has exec'd, and that
+ * the open files belong to an address space that is gone. */
+static void note_program(struct sampler *s, struct sampled *w)
+{
+    char path[64];
+    struct stat st = {0};
+    ssize_t n;
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
+    if (stat(path, &st) < 0)
+        return;
+    w->exec = w->exe_inode && (w->exe_inode != st.st_ino || w->exe_dev != st.st_dev);
+    if (w->exe_inode == st.st_ino && w->exe_dev == st.st_dev)
+        return;
+    w->exe_inode = st.st_ino;
+    w->exe_dev = st.st_dev;
+    n = readlink(path, w->exe, sizeof w->exe - 1);
+    w->exe[n > 0 ? n : 0] = '\0';
+    if (w->exec)
+        open_memory(s, w);
+}
+
+static int read_maps(struct sampler *s, struct sampled *w)
+{
+    struct err ignored;
+    int rc;
+
+    for (int again = 0; again < 2; again++) {
+        if (again || w->smaps_fd < 0)
+            open_memory(s, w);
+        if (w->smaps_fd < 0)
+            return w->smaps_fd;
+        rc = maps_read_fd(&w->maps, w->smaps_fd, &w->cost[SC_SMAPS], &ignored);
+        if (rc == -ENOMEM)
+            return rc;
+        if (rc == 0 && w->maps.n)
+            return 0;
+        /* Empty: a zombie, a kernel thread, or it has exec'd since the file was opened. */
+    }
+    return rc < 0 ? rc : -ESRCH;
+}
+
+static enum why why_of(int rc)
+{
+    return rc == -EACCES || rc == -EPERM   ? WHY_PERMISSION
+           : rc == -ESRCH || rc == -ENOENT ? WHY_GONE
+                                           : WHY_READ_FAILED;
+}
+
+static enum why read_counters(struct sampled *w)
+{
+    if (w->stat_fd < 0)
+        w->stat_fd = open_file(w->pid, "stat");
+    if (w->status_fd < 0)
+        w->status_fd = open_file(w->pid, "status");
+    if (w->stat_fd < 0 || w->status_fd < 0 || slurp_counted(w, w->stat_fd, SC_STAT) < 0 ||
+        footprint_from_stat(&w->fp, &w->text) < 0)
+        return WHY_GONE;
+    if ((w->start_time && w->start_time != w->fp.start_time) || w->fp.state == 'Z' ||
+        w->fp.state == 'X')
+        return WHY_GONE;
+    w->start_time = w->fp.start_time;
+    return WHY_KNOWN;
+}
+
+static void unknown_footprint(struct sampled *w, enum why why)
+{
+    w->fp.rss_kb = w->fp.pss_kb = w->fp.uss_kb = w->fp.swap_kb = w->fp.anon_huge_kb =
+        value_unknown(why);
+}
+
+/* All of one process. Runs in any thread; its parent has been read. */
+static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
+{
+    int rc;
+
+    footprint_init(&w->fp, WHY_READ_FAILED);
+    w->exec = false;
+    w->why = read_counters(w);
+    page_table_release(&w->before);
+    w->before = w->now;
+    w->now = (struct page_table){0};
+    w->maps.n = 0;
+    if (w->why != WHY_KNOWN)
+        return;
+    note_program(s, w);
+    rc = read_maps(s, w);
+    if (rc == 0 && w->frames) {
+        rc = pages_read(s, w, words, threads);
+        if (rc < 0 && rc != -ENOMEM) {
+            /* The counters are there all the same. */
+            page_table_release(&w->now);
+            w->frames = false;
+            rc = 0;
+        }
+    }
+    w->failed = rc == -ENOMEM;
+    if (rc < 0) {
+        w->why = why_of(rc);
+        w->maps.n = 0;
+        unknown_footprint(w, w->why);
+    } else {
+        footprint_from_maps(&w->fp, &w->maps);
+    }
+    if (slurp_counted(w, w->status_fd, SC_STATUS) == 0)
+        footprint_from_status(&w->fp, &w->text);
+}
+
+/* -- all processes ---------------------------------------------------------------------- */
+
+struct pool {
+    struct sampler *s;
+    struct sampled **list;
+    size_t n;
+    atomic_size_t next;
+    int threads; /* of one process's pagemap */
+};
+
+static void *pool_work(void *arg)
+{
+    struct pool *p = arg;
+    uint64_t *words = malloc(READ_CHUNKS * CHUNK_PAGES * sizeof *words);
+    size_t i;
+
+    while ((i = atomic_fetch_add(&p->next, 1)) < p->n) {
+        if (words)
+            read_process(p->s, p->list[i], words, p->threads);
+        else
+            p->list[i]->failed = true;
+    }
+    free(words);
+    return NULL;
+}
+
+/* Processes whose parents have all been read: one generation after the other. */
+static void read_generation(struct sampler *s, struct sampled **list, size_t n)
+{
+    struct pool p = {.s = s, .list = list, .n = n, .threads = n == 1 ? s->threads : 1};
+    pthread_t threads[MAX_THREADS];
+    int started = 0;
+
+    while (started + 1 < s->threads && started + 1 < MAX_THREADS && (size_t)started + 1 < n &&
+           pthread_create(&threads[started], NULL, pool_work, &p) == 0)
+        started++;
+    pool_work(&p);
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static int read_all(struct sampler *s, const struct sample_target *targets, size_t n)
+{
+    struct sampled **list = malloc(n * sizeof(*list) + 1);
+    int *depth = malloc(n * sizeof *depth + 1);
+    size_t done = 0;
+
+    for (size_t i = 0; list && depth && i < n; i++) {
+        depth[i] = targets[i].parent >= 0 ? depth[targets[i].parent] + 1 : 0;
+        s->now[i]->parent = targets[i].parent >= 0 ? s->now[targets[i].parent] : NULL;
+    }
+    for (int level = 0; list && depth && done < n; level++) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < n; i++)
+            if (depth[i] == level)
+                list[count++] = s->now[i];
+        read_generation(s, list, count);
+        done += count;
+    }
+    free(list);
+    free(depth);
+    for (size_t i = 0; i < n; i++)
+        if (s->now[i]->failed)
+            return -ENOMEM;
+    return done == n ? 0 : -ENOMEM;
+}
+
+static struct sampled *find_sampled(struct sampler *s, const struct sample_target *t)
+{
+    struct sampled **grown, *w;
+
+    for (size_t i = 0; i < s->nknown; i++) {
+        w = s->known[i];
+        if (w->pid == t->pid &&
+            (!t->start_time || !w->start_time || t->start_time == w->start_time))
+            return w;
+    }
+    grown = realloc(s->known, (s->nknown + 1) * sizeof(*grown));
+    if (grown)
+        s->known = grown;
+    w = grown ? calloc(1, sizeof *w) : NULL;
+    if (!w)
+        return NULL;
+    w->pid = t->pid;
+    w->start_time = t->start_time;
+    w->stat_fd = w->status_fd = w->smaps_fd = w->pagemap_fd = -1;
+    return s->known[s->nknown++] = w;
+}
+
+static void forget_absent(struct sampler *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->nknown; i++) {
+        if (s->known[i]->seen == s->number)
+            s->known[kept++] = s->known[i];
+        else
+            sampled_free(s->known[i]);
+    }
+    s->nknown = kept;
+}
+
+static int room_for(struct sampler *s, size_t n)
+{
+    struct sampled **now;
+    struct sample_process *processes;
+
+    if (n <= s->now_cap)
+        return 0;
+    now = realloc(s->now, n * sizeof(*now));
+    if (now)
+        s->now = now;
+    processes = realloc(s->processes, n * sizeof *processes);
+    if (processes)
+        s->processes = processes;
+    if (!now || !processes)
+        return -ENOMEM;
+    s->now_cap = n;
+    return 0;
+}
+
+static void sum_costs(struct sampler *s)
+{
+    s->sample.ncosts = 0;
+    for (int c = 0; c < SC__COUNT; c++) {
+        struct obs_cost *out = &s->costs[s->sample.ncosts];
+
+        *out = (struct obs_cost){.probe = cost_names[c], .faults_induced = value_na()};
+        for (size_t i = 0; i < s->sample.n; i++) {
+            out->dur_ns += s->now[i]->cost[c].ns;
+            out->calls += s->now[i]->cost[c].calls;
+            out->bytes += s->now[i]->cost[c].bytes;
+        }
+        s->sample.ncosts += out->dur_ns > 0;
+    }
+}
+
+static int fill_processes(struct sampler *s)
+{
+    for (size_t i = 0; i < s->sample.n; i++) {
+        struct sampled *w = s->now[i];
+        struct sample_process *p = &s->processes[i];
+
+        *p = (struct sample_process){.pid = w->pid, .why = w->why, .exec = w->exec, .fp = w->fp};
+        for (int k = 0; k < WQ__COUNT; k++)
+            p->q[k] = value_unknown(w->why);
+        if (w->why == WHY_KNOWN && sums_process(s, w, p) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int take(struct sampler *s, const struct sample_target *targets, size_t n)
+{
+    struct probe_cost meminfo = {0};
+    int rc;
+
+    s->sample = (struct sample){.t_ns = probe_clock(), .processes = s->processes, .n = n};
+    s->number++;
+    for (size_t i = 0; i < n; i++) {
+        s->now[i] = find_sampled(s, &targets[i]);
+        if (!s->now[i])
+            return -ENOMEM;
+        s->now[i]->seen = s->number;
+        memset(s->now[i]->cost, 0, sizeof s->now[i]->cost);
+    }
+    forget_absent(s);
+    rc = read_all(s, targets, n);
+    for (int k = 0; k < TQ__COUNT; k++)
+        s->sample.totals[k] = value_na();
+    system_read_meminfo(s->sample.totals, &s->text, &meminfo);
+    s->distinct_file = 0;
+    if (!n)
+        s->nmet = 0; /* nobody maps a frame */
+    if (rc == 0 && n && s->frames)
+        rc = sums_join(s);
+    if (rc == 0)
+        rc = fill_processes(s);
+    if (rc == 0)
+        sums_totals(s);
+    if (n)
+        s->now[0]->cost[SC_MEMINFO] = meminfo;
+    s->sample.dur_ns = probe_clock() - s->sample.t_ns;
+    s->sample.costs = s->costs;
+    sum_costs(s);
+    return rc;
+}
+
+int sampler_take(struct sampler *s, const struct sample_target *targets, size_t n,
+                 const struct sample **out, struct err *e)
+{
+    if (room_for(s, n) < 0 || take(s, targets, n) < 0)
+        return err_set(e, ENOMEM, "out of memory for a sample of %zu processes", n);
+    *out = &s->sample;
+    return 0;
+}
+
+/* -- asked afterwards ------------------------------------------------------------------- */
+
+/* The slots of all its frames; made once per sample. */
+static const struct frame_set *frames_of(struct sampler *s, struct sampled *w)
+{
+    if (w->set_in == s->number)
+        return &w->set;
+    frame_set_clear(&w->set);
+    if (frame_set_reserve(&w->set, s->join.n) < 0)
+        return NULL;
+    for (size_t c = 0; c < w->now.n; c++)
+        for (size_t p = 0; p < CHUNK_PAGES; p++) {
+            uint32_t slot = w->now.chunk[c]->slots[p];
+
+            if (slot && (s->info[slot] & INFO_STATE) != PS_ZERO)
+                frame_set_add(&w->set, slot);
+        }
+    w->set_in = s->number;
+    return &w->set;
+}
+
+struct value sampler_common(struct sampler *s, size_t i, size_t j)
+{
+    const struct frame_set *a, *b;
+
+    if (!s->now[i]->frames || !s->now[j]->frames)
+        return value_unknown(WHY_NO_FRAMES);
+    a = frames_of(s, s->now[i]);
+    b = frames_of(s, s->now[j]);
+    return a && b ? value_known((int64_t)frame_set_common(a, b)) : value_unknown(WHY_READ_FAILED);
+}
+
+int sampler_bins(struct sampler *s, size_t process, const struct sample_region *r, uint8_t *bins,
+                 size_t n)
+{
+    const struct sampled *w = s->now[process];
+    uint64_t bytes = CHUNK_PAGES * s->page_size,
+             pages = (r->map->end - r->map->start) / s->page_size;
+    uint64_t *sums;
+
+    if (!w->frames || !w->parent || !w->parent->frames || !pages)
+        return -ENODATA;
+    sums = calloc(n, sizeof *sums);
+    if (!sums)
+        return -ENODATA;
+    for (uint64_t index = r->map->start / bytes; index <= (r->map->end - 1) / bytes; index++) {
+        const struct page_chunk *c = page_table_find(&w->now, index);
+        const struct page_chunk *theirs = c ? page_table_find(&w->parent->now, index) : NULL;
+
+        for (uint64_t p = 0; theirs && p < CHUNK_PAGES; p++) {
+            uint64_t addr = index * bytes + p * s->page_size;
+
+            if (addr >= r->map->start && addr < r->map->end && c->slots[p] &&
+                c->slots[p] == theirs->slots[p] && (s->info[c->slots[p]] & INFO_STATE) != PS_ZERO)
+                sums[(addr - r->map->start) / s->page_size * n / pages]++;
+        }
+    }
+    for (size_t k = 0; k < n; k++) {
+        uint64_t room = (k + 1) * pages / n - k * pages / n;
+
+        bins[k] = room ? (uint8_t)(sums[k] >= room ? 255 : sums[k] * 255 / room) : 0;
+    }
+    free(sums);
+    return 0;
+}
+
+/* -- life ------------------------------------------------------------------------------- */
+
+static void open_kpage_files(struct sampler *s)
+{
+    struct err why = {""};
+
+    if (s->caps.via_helper && helper_start(&s->helper, &why) < 0)
+        s->helper = NULL;
+    if (s->caps.via_helper && !s->helper)
+        s->frames = false;
+    if (!s->frames)
+        return;
+    if (s->helper) {
+        s->count_fd = helper_open(s->helper, HELPER_KPAGECOUNT, 0, 0, 0);
+        s->flags_fd = helper_open(s->helper, HELPER_KPAGEFLAGS, 0, 0, 0);
+    } else {
+        s->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+        s->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+    }
+    /* Without both, states of frames cannot be told: counters serve better. */
+    if (s->count_fd < 0 || s->flags_fd < 0)
+        s->frames = false;
+}
+
+int sampler_new(struct sampler **out, const struct caps *caps, const struct sampler_options *opt,
+                struct err *e)
+{
+    struct sampler *s = calloc(1, sizeof *s);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (!s)
+        return err_set(e, ENOMEM, "out of memory");
+    s->caps = *caps;
+    s->page_size = caps->page_size;
+    s->threads = opt && opt->threads ? opt->threads : cpus > 1 ? 2 : 1;
+    s->count_fd = s->flags_fd = -1;
+    s->epoch = 1;
+    pthread_mutex_init(&s->helper_lock, NULL);
+    s->frames = !(opt && opt->no_frames) && caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] &&
+                caps->have[CAP_KPAGEFLAGS];
+    if (s->frames)
+        open_kpage_files(s);
+    *out = s;
+    return 0;
+}
+
+void sampler_free(struct sampler *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->nknown; i++)
+        sampled_free(s->known[i]);
+    free(s->known);
+    free(s->now);
+    free(s->processes);
+    frames_release(&s->join);
+    free(s->met);
+    free(s->info);
+    free(s->counts);
+    free(s->ask);
+    free(s->met_in);
+    slurp_release(&s->text);
+    close_fd(&s->count_fd);
+    close_fd(&s->flags_fd);
+    helper_stop(s->helper);
+    pthread_mutex_destroy(&s->helper_lock);
+    free(s);
+}

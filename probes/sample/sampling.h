@@ -1,0 +1,144 @@
+/* sampling: what the parts of the sampler share. Nothing outside sampler.c, pages.c and
+ * sums.c includes this. */
+#ifndef PROBES_SAMPLE_SAMPLING_H
+#define PROBES_SAMPLE_SAMPLING_H
+
+#include "probes/kernel/frames.h"
+#include "probes/kernel/helper.h"
+#include "probes/kernel/pagemap.h"
+#include "probes/sampler.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Pages per chunk: what one page table of 4 KiB maps on x86-64 and arm64. */
+#define CHUNK_PAGES 512
+/* Chunks per read of pagemap: 1 MiB of words. */
+#define READ_CHUNKS 256
+
+/* Bits that say nothing here and differ between processes that share a page. */
+#define WORD_NOISE (PM_SOFT_DIRTY | PM_UFFD_WP)
+
+struct tally {
+    uint32_t states[PS__COUNT];
+    int32_t anon_count;   /* largest map count of an anonymous page */
+    int32_t object_count; /* and of an object's page */
+    bool inferred;        /* pages that were exclusive are taken to be so still */
+};
+
+/* 512 neighbouring words of pagemap, the same for all processes and samples that refer to it. */
+struct page_chunk {
+    atomic_uint refs;
+    uint32_t stamp;   /* sample in which it was joined last */
+    uint32_t users;   /* processes that refer to it in that sample */
+    uint32_t epoch;   /* of the frames that slots belong to; 0: not looked up */
+    uint32_t tallied; /* sample of tally[] ... */
+    bool has_tally[2];
+    struct tally tally[2]; /* of the whole chunk, in a private and in a shared mapping */
+    uint64_t words[CHUNK_PAGES];
+    uint32_t slots[CHUNK_PAGES];
+};
+
+/* One process's chunks that hold anything, by ascending index (address / chunk size). */
+struct page_table {
+    uint64_t *index;
+    struct page_chunk **chunk;
+    size_t n, cap;
+};
+
+struct page_chunk *page_table_find(const struct page_table *t, uint64_t index);
+void page_table_release(struct page_table *t);
+/* As of a cursor that only moves on: *at is where to look first. */
+static inline struct page_chunk *page_table_next(const struct page_table *t, size_t *at,
+                                                 uint64_t index)
+{
+    while (*at < t->n && t->index[*at] < index)
+        (*at)++;
+    return *at < t->n && t->index[*at] == index ? t->chunk[*at] : NULL;
+}
+
+enum sampler_cost {
+    SC_STAT,
+    SC_STATUS,
+    SC_SMAPS,
+    SC_PAGEMAP,
+    SC_SCAN,
+    SC_COUNT,
+    SC_FLAGS,
+    SC_JOIN,
+    SC_MEMINFO,
+    SC__COUNT
+};
+
+/* A process from sample to sample. */
+struct sampled {
+    pid_t pid;
+    uint64_t start_time;
+    uint32_t seen; /* sample in which it was asked for last */
+    int stat_fd, status_fd, smaps_fd, pagemap_fd;
+    bool frames; /* pagemap_fd shows frame numbers */
+    enum why why;
+    char exe[256];
+    uint64_t exe_dev, exe_inode;
+    bool exec;
+    struct maps maps;
+    struct footprint fp;
+    struct page_table now, before;
+    struct frame_set set; /* its frames, made when asked for */
+    uint32_t set_in;      /* sample that the set is of */
+    struct sample_region *regions;
+    size_t regions_cap;
+    const struct sampled *parent;
+    struct probe_cost cost[SC__COUNT];
+    struct slurp text;
+    bool failed; /* without memory */
+};
+
+/* What is known of a frame: state of an anonymous page in it. */
+#define INFO_FILE 0x20    /* page cache of a file: counted in distinct_file */
+#define INFO_TRUSTED 0x40 /* exclusive at the last sample, not asked in this one */
+#define INFO_STATE 0x0f
+
+struct sampler {
+    struct caps caps;
+    bool frames;
+    int threads;
+    uint64_t page_size;
+    struct helper *helper;
+    pthread_mutex_t helper_lock; /* one question at a time */
+    int count_fd, flags_fd;
+    uint32_t number; /* of the sample */
+    struct sampled **known;
+    size_t nknown;
+    struct sampled **now; /* in the order of the targets */
+    struct sample_process *processes;
+    size_t now_cap;
+    /* frames of this sample */
+    struct frames join;
+    uint32_t epoch;
+    uint32_t *met; /* slots in the order of meeting them */
+    uint32_t nmet, met_cap;
+    uint8_t *info;    /* by slot */
+    int32_t *counts;  /* by slot: map count, -1 unknown */
+    uint8_t *ask;     /* by slot: which question is open */
+    uint32_t *met_in; /* by slot: sample in which it was met last */
+    uint32_t slots_cap;
+    bool doubt;  /* a trusted page was found changed */
+    bool trusts; /* some page of this sample was not asked */
+    uint64_t distinct_file;
+    struct sample sample;
+    struct obs_cost costs[SC__COUNT];
+    struct slurp text;
+};
+
+/* pages.c: fills w->now from pagemap. words: room for READ_CHUNKS chunks. 0, -ENOMEM, or
+ * another negative errno if pagemap could not be read. */
+int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads);
+/* Mappings whose pages are no memory of the process: devices, kernel pages. */
+bool special_mapping(const struct map_entry *e);
+
+/* sums.c */
+int sums_join(struct sampler *s);
+int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p);
+void sums_totals(struct sampler *s);
+
+#endif

@@ -1,0 +1,639 @@
+/* From the sampler's words to sums: which frame is whose, and what each mapping holds.
+ *
+ * 1. join: every chunk once, whoever refers to it: frames get slots, slots their number of
+ *    mappings by the sampled processes.
+ * 2. ask: each frame once: a page mapped once for its flags (exclusive or debt), any other for
+ *    its map count. A page that was exclusive at the last sample and is in the same frame, still
+ *    mapped once, is taken to be so still, marked inferred, and only one in each chunk and every
+ *    64th is asked: a fork takes the mark from all pages of a process at once, so that one answer
+ *    that differs tells of it; then all are asked.
+ * 3. sum: per mapping; a chunk that lies wholly within mappings is counted once for all of them.
+ *
+ * Without frames the counters of smaps are all there is: see from_counters(). */
+#include "probes/sample/sampling.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASK_ONCE 1
+#define ASK_COUNT 2
+#define ASK_TRUSTED 3
+#define TRUST_EVERY 64
+/* Frames per batch of questions. */
+#define BATCH 65536
+
+static bool present(uint64_t word)
+{
+    return (word & PM_PRESENT) != 0;
+}
+
+static bool swapped(uint64_t word)
+{
+    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
+}
+
+/* -- join ------------------------------------------------------------------------------- */
+
+static int grow_slots(struct sampler *s)
+{
+    uint32_t cap = s->join.cap;
+    uint8_t *info, *ask;
+    uint32_t *met_in;
+    int32_t *counts;
+
+    if (s->join.n < s->slots_cap)
+        return 0;
+    info = realloc(s->info, cap);
+    if (info)
+        s->info = info;
+    ask = realloc(s->ask, cap);
+    if (ask)
+        s->ask = ask;
+    counts = realloc(s->counts, cap * sizeof *counts);
+    if (counts)
+        s->counts = counts;
+    met_in = realloc(s->met_in, cap * sizeof *met_in);
+    if (met_in)
+        s->met_in = met_in;
+    if (!info || !ask || !counts || !met_in)
+        return -ENOMEM;
+    memset(met_in + s->slots_cap, 0, (cap - s->slots_cap) * sizeof *met_in);
+    s->slots_cap = cap;
+    return 0;
+}
+
+/* trusts: how often this chunk was taken at its former word. */
+static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *trusts)
+{
+    bool trusted;
+
+    if (s->nmet == s->met_cap) {
+        uint32_t cap = s->met_cap ? s->met_cap * 2 : 4096;
+        uint32_t *grown = realloc(s->met, cap * sizeof *grown);
+
+        if (!grown)
+            return -ENOMEM;
+        s->met = grown;
+        s->met_cap = cap;
+    }
+    s->met[s->nmet++] = slot;
+    /* met_in 0: never met, and info[slot] was never written. */
+    trusted = s->met_in[slot] && s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) &&
+              !(word & PM_FILE) && (s->info[slot] & INFO_STATE) == PS_EXCLUSIVE;
+    s->met_in[slot] = s->number;
+    if (trusted) {
+        s->ask[slot] = (*trusts)++ % TRUST_EVERY ? ASK_TRUSTED : ASK_ONCE;
+        s->info[slot] = PS_EXCLUSIVE | INFO_TRUSTED;
+        s->counts[slot] = 1;
+        s->trusts |= s->ask[slot] == ASK_TRUSTED;
+        return 0;
+    }
+    /* Pages of objects need no question but how many map them. */
+    s->ask[slot] = (word & PM_EXCLUSIVE) && !(word & PM_FILE) ? ASK_ONCE : ASK_COUNT;
+    s->info[slot] = PS_ANON_UNKNOWN;
+    s->counts[slot] = -1;
+    if (word & PM_FILE) {
+        s->info[slot] = PS_OBJECT;
+        if (word & PM_EXCLUSIVE) {
+            s->ask[slot] = 0;
+            s->counts[slot] = 1;
+        }
+    }
+    return 0;
+}
+
+static int join_chunk(struct sampler *s, struct page_chunk *c)
+{
+    unsigned int trusts = 0;
+
+    for (int i = 0; i < CHUNK_PAGES; i++) {
+        uint64_t word = c->words[i];
+        uint32_t slot;
+        uint32_t own;
+
+        if (!present(word)) {
+            c->slots[i] = 0;
+            continue;
+        }
+        if (c->epoch != s->epoch) {
+            c->slots[i] = frames_slot(&s->join, PM_FRAME(word));
+            if (!c->slots[i] || grow_slots(s) < 0)
+                return -ENOMEM;
+        }
+        slot = c->slots[i];
+        own = s->join.own[slot];
+        if (!own && meet(s, slot, word, &trusts) < 0)
+            return -ENOMEM;
+        own += c->users;
+        s->join.own[slot] = own < UINT16_MAX ? (uint16_t)own : UINT16_MAX;
+    }
+    c->epoch = s->epoch;
+    return 0;
+}
+
+/* Slots are kept from sample to sample, because most frames stay; when most of them are of frames
+ * that nobody maps any more, the numbering begins anew. */
+static void forget_frames(struct sampler *s)
+{
+    if (s->join.n > 4 * (uint64_t)s->nmet + (1u << 18)) {
+        frames_release(&s->join);
+        s->slots_cap = 0;
+        s->epoch++;
+    } else {
+        frames_forget_owners(&s->join);
+    }
+    s->nmet = 0;
+    s->doubt = s->trusts = false;
+}
+
+static int ask_batch(struct sampler *s, int fd, enum sampler_cost which, const uint32_t *slots,
+                     size_t n, uint64_t *frames, uint64_t *answers, struct probe_cost *cost)
+{
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        frames[i] = s->join.number[slots[i]];
+    rc = kpage_read(fd, frames, answers, n, s->threads, &cost[which]);
+    if (rc < 0)
+        memset(answers, 0xff, n * sizeof *answers); /* KPAGE_NONE */
+    return rc;
+}
+
+static void take_count(struct sampler *s, uint32_t slot, uint64_t answer)
+{
+    if (answer == KPAGE_NONE)
+        return;
+    s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
+    if (s->info[slot] != PS_ANON_UNKNOWN)
+        return;
+    /* Present, anonymous and mapped nowhere: the zero page. Once, though bit 56 was clear a
+     * moment ago, or in a large folio: exclusive or debt, not known which. */
+    s->info[slot] = answer == 0 ? PS_ZERO : answer > 1 ? PS_COW : PS_ANON_UNKNOWN;
+}
+
+/* Returns true if the map count has to be asked too. */
+static bool take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
+{
+    bool trusted = s->info[slot] & INFO_TRUSTED;
+
+    s->info[slot] = PS_ANON_UNKNOWN;
+    if (answer == KPAGE_NONE)
+        return false;
+    if (answer & KPF_LARGE) {
+        s->doubt |= trusted;
+        return true;
+    }
+    s->counts[slot] = 1;
+    if (s->caps.have[CAP_DEBT])
+        s->info[slot] = answer & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE : PS_DEBT;
+    s->doubt |= trusted && s->info[slot] != PS_EXCLUSIVE;
+    return false;
+}
+
+/* Runs over the slots of this sample whose question is `question`, in batches. */
+static int ask_all(struct sampler *s, uint8_t question, struct probe_cost *cost)
+{
+    bool flags = question != ASK_COUNT;
+    uint64_t *frames = malloc(BATCH * sizeof *frames), *answers = malloc(BATCH * sizeof *answers);
+    uint32_t *slots = malloc(BATCH * sizeof *slots);
+    uint32_t at = 0;
+    int rc = frames && answers && slots ? 0 : -ENOMEM;
+
+    while (at < s->nmet && rc == 0) {
+        size_t n = 0;
+
+        for (; at < s->nmet && n < BATCH; at++)
+            if (s->ask[s->met[at]] == question)
+                slots[n++] = s->met[at];
+        ask_batch(s, flags ? s->flags_fd : s->count_fd, flags ? SC_FLAGS : SC_COUNT, slots, n,
+                  frames, answers, cost);
+        for (size_t i = 0; i < n; i++)
+            if (!flags)
+                take_count(s, slots[i], answers[i]);
+            else if (take_flags(s, slots[i], answers[i]))
+                s->ask[slots[i]] = ASK_COUNT;
+    }
+    free(frames);
+    free(answers);
+    free(slots);
+    return rc;
+}
+
+static int join_processes(struct sampler *s)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < s->sample.n; i++) {
+            const struct page_table *t = &s->now[i]->now;
+
+            for (size_t j = 0; s->now[i]->frames && j < t->n; j++) {
+                struct page_chunk *c = t->chunk[j];
+
+                if (pass == 0) {
+                    c->users = c->stamp == s->number ? c->users + 1 : 1;
+                    c->stamp = s->number;
+                    c->tallied = 0;
+                } else if (c->users) {
+                    if (join_chunk(s, c) < 0)
+                        return -ENOMEM;
+                    c->users = 0;
+                }
+            }
+        }
+    return 0;
+}
+
+int sums_join(struct sampler *s)
+{
+    struct probe_cost *cost = s->now[0]->cost;
+    uint64_t began = probe_clock(), asked = cost[SC_FLAGS].ns + cost[SC_COUNT].ns;
+    int rc;
+
+    forget_frames(s);
+    rc = join_processes(s);
+    if (rc == 0)
+        rc = ask_all(s, ASK_ONCE, cost);
+    if (rc == 0 && s->doubt) {
+        rc = ask_all(s, ASK_TRUSTED, cost);
+        s->trusts = false;
+    }
+    if (rc == 0)
+        rc = ask_all(s, ASK_COUNT, cost);
+    cost[SC_JOIN].ns += probe_clock() - began - (cost[SC_FLAGS].ns + cost[SC_COUNT].ns - asked);
+    return rc;
+}
+
+/* -- sum -------------------------------------------------------------------------------- */
+
+static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot, bool shared)
+{
+    if (!present(word))
+        return swapped(word) ? PS_SWAPPED : PS_NONE;
+    if (shared)
+        return PS_SHARED;
+    if (word & PM_FILE)
+        return PS_OBJECT;
+    return s->info[slot] & INFO_STATE;
+}
+
+static void tally_pages(const struct sampler *s, const struct page_chunk *c, size_t from, size_t to,
+                        bool shared, struct tally *t)
+{
+    for (size_t i = from; i < to; i++) {
+        enum page_state state = state_of(s, c->words[i], c->slots[i], shared);
+        bool object = state == PS_OBJECT || state == PS_SHARED;
+        int32_t *most = object ? &t->object_count : &t->anon_count;
+
+        t->states[state]++;
+        t->inferred |= state == PS_EXCLUSIVE && (s->info[c->slots[i]] & INFO_TRUSTED);
+        if (c->slots[i] && s->counts[c->slots[i]] > *most)
+            *most = s->counts[c->slots[i]];
+    }
+}
+
+static void add_tally(struct tally *sum, const struct tally *t)
+{
+    for (int i = 0; i < PS__COUNT; i++)
+        sum->states[i] += t->states[i];
+    sum->inferred |= t->inferred;
+    if (t->anon_count > sum->anon_count)
+        sum->anon_count = t->anon_count;
+    if (t->object_count > sum->object_count)
+        sum->object_count = t->object_count;
+}
+
+static void tally_chunk(const struct sampler *s, struct page_chunk *c, bool shared, struct tally *t)
+{
+    if (c->tallied != s->number) {
+        c->tallied = s->number;
+        c->has_tally[0] = c->has_tally[1] = false;
+    }
+    if (!c->has_tally[shared]) {
+        c->tally[shared] = (struct tally){0};
+        tally_pages(s, c, 0, CHUNK_PAGES, shared, &c->tally[shared]);
+        c->has_tally[shared] = true;
+    }
+    add_tally(t, &c->tally[shared]);
+}
+
+/* Pages that the parent maps at the same address to the same frame. */
+static uint64_t in_common(const struct sampler *s, const struct page_chunk *c,
+                          const struct page_chunk *theirs, size_t from, size_t to)
+{
+    uint64_t n = 0;
+
+    for (size_t i = from; theirs && i < to; i++)
+        n += present(c->words[i]) && present(theirs->words[i]) &&
+             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) &&
+             (s->info[c->slots[i]] & INFO_STATE) != PS_ZERO;
+    return n;
+}
+
+/* Pages that were shared, or the object's, and are a private page in another frame now. */
+static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk *old, size_t from,
+                             size_t to)
+{
+    uint64_t n = 0;
+
+    if (c == old || !old)
+        return 0;
+    for (size_t i = from; i < to; i++) {
+        uint64_t was = old->words[i], is = c->words[i];
+
+        n += present(was) && present(is) && !(is & PM_FILE) && PM_FRAME(was) != PM_FRAME(is) &&
+             ((was & PM_FILE) || !(was & PM_EXCLUSIVE));
+    }
+    return n;
+}
+
+/* File pages count once in distinct_file, through whatever mapping they are seen. */
+static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (present(c->words[i]) && (c->words[i] & PM_FILE) &&
+            !(s->info[c->slots[i]] & INFO_FILE)) {
+            s->info[c->slots[i]] |= INFO_FILE;
+            s->distinct_file++;
+        }
+}
+
+struct region_sums {
+    struct tally tally;
+    uint64_t parent, copied;
+};
+
+/* at: cursor over the chunks of the process, which its mappings walk in order. */
+static void sum_region(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                       size_t *at, struct region_sums *out)
+{
+    uint64_t bytes = CHUNK_PAGES * s->page_size;
+    bool file =
+        e->inode && region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) != RK_SHARED;
+    uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
+
+    while (index <= last) {
+        struct page_chunk *c, *theirs, *old;
+        size_t from, to;
+
+        while (*at < w->now.n && w->now.index[*at] < index)
+            (*at)++;
+        if (*at >= w->now.n || (index = w->now.index[*at]) > last)
+            break;
+        c = w->now.chunk[*at];
+        from = index * bytes < e->start ? (e->start - index * bytes) / s->page_size : 0;
+        to = (index + 1) * bytes > e->end ? (e->end - index * bytes) / s->page_size : CHUNK_PAGES;
+        if (from == 0 && to == CHUNK_PAGES)
+            tally_chunk(s, c, e->shared, &out->tally);
+        else
+            tally_pages(s, c, from, to, e->shared, &out->tally);
+        theirs = w->parent ? page_table_find(&w->parent->now, index) : NULL;
+        if (theirs == c && from == 0 && to == CHUNK_PAGES) {
+            const struct tally *t = &c->tally[e->shared];
+
+            out->parent +=
+                CHUNK_PAGES - t->states[PS_NONE] - t->states[PS_SWAPPED] - t->states[PS_ZERO];
+        } else {
+            out->parent += in_common(s, c, theirs, from, to);
+        }
+        old = page_table_find(&w->before, index);
+        if (!e->shared)
+            out->copied += copied_since(c, old, from, to);
+        if (file)
+            mark_file(s, c, from, to);
+        index++;
+    }
+}
+
+static struct value pages_of_kb(const struct sampler *s, uint64_t kb)
+{
+    return value_known((int64_t)(kb * 1024 / s->page_size));
+}
+
+static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
+                       size_t *at)
+{
+    struct region_sums sums = {0};
+    const uint32_t *st = sums.tally.states;
+    struct value *q = r->q;
+    uint64_t pages = (r->map->end - r->map->start) / s->page_size, mapped = 0;
+    enum why why = s->caps.have[CAP_DEBT] ? WHY_LARGE_FOLIO : WHY_NO_ANON_EXCLUSIVE;
+
+    sum_region(s, w, r->map, at, &sums);
+    for (int i = PS_EXCLUSIVE; i < PS__COUNT; i++)
+        mapped += i == PS_SWAPPED ? 0 : st[i];
+    q[RQ_MAPPED] = value_known((int64_t)mapped);
+    q[RQ_NONE] = value_known((int64_t)(pages - mapped - st[PS_ZERO] - st[PS_SWAPPED]));
+    q[RQ_ZERO] = value_known(st[PS_ZERO]);
+    q[RQ_COW] = value_known(st[PS_COW]);
+    q[RQ_OBJECT] = value_known(st[PS_OBJECT]);
+    q[RQ_SHARED] = value_known(st[PS_SHARED]);
+    q[RQ_SWAPPED] = value_known(st[PS_SWAPPED]);
+    q[RQ_EXCLUSIVE] = st[PS_ANON_UNKNOWN] ? value_unknown(why) : value_known(st[PS_EXCLUSIVE]);
+    q[RQ_DEBT] = st[PS_ANON_UNKNOWN] ? value_unknown(why) : value_known(st[PS_DEBT]);
+    q[RQ_EXCLUSIVE].inferred = q[RQ_DEBT].inferred = sums.tally.inferred && s->trusts;
+    q[RQ_AT_RISK] = r->map->shared ? value_known(0)
+                                   : value_known((int64_t)st[PS_COW] + st[PS_OBJECT] + st[PS_ZERO]);
+    /* Of an object: as many as map its most mapped page. Others may map only other pages. */
+    q[RQ_REF_COUNT] = !r->map->inode
+                          ? value_known(sums.tally.anon_count)
+                          : value_inferred(sums.tally.anon_count > sums.tally.object_count
+                                               ? sums.tally.anon_count
+                                               : sums.tally.object_count);
+    r->parent_pages =
+        w->parent && w->parent->frames ? value_known((int64_t)sums.parent) : value_na();
+    if (w->parent && !w->parent->frames)
+        r->parent_pages = value_unknown(WHY_NO_FRAMES);
+    r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
+}
+
+/* smaps counts a page as shared if anybody else maps it, and as anonymous if it is. Where both
+ * kinds are in one mapping the split is concluded: object pages are clean, copies dirty. */
+static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
+{
+    const struct smaps_counters *kb = &r->map->kb;
+    uint64_t anon = kb->anonymous, object = kb->rss > anon ? kb->rss - anon : 0;
+    uint64_t shared = kb->shared_clean + kb->shared_dirty, cow;
+    struct value *q = r->q;
+    bool mixed = object && anon && shared;
+
+    q[RQ_MAPPED] = pages_of_kb(s, kb->rss);
+    q[RQ_SWAPPED] = pages_of_kb(s, kb->swap);
+    q[RQ_ZERO] = q[RQ_NONE] = value_unknown(WHY_NO_FRAMES);
+    q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_unknown(WHY_NO_FRAMES);
+    r->copied = value_unknown(WHY_NO_FRAMES);
+    if (r->map->shared) {
+        q[RQ_SHARED] = pages_of_kb(s, kb->rss);
+        q[RQ_COW] = q[RQ_OBJECT] = q[RQ_AT_RISK] = value_known(0);
+        q[RQ_EXCLUSIVE] = q[RQ_DEBT] = r->copied = value_known(0);
+        r->parent_pages = w->parent ? value_inferred(q[RQ_SHARED].n) : value_na();
+        return;
+    }
+    cow = mixed ? kb->shared_dirty : object ? 0 : shared;
+    if (cow > anon)
+        cow = anon;
+    q[RQ_SHARED] = value_known(0);
+    q[RQ_OBJECT] = pages_of_kb(s, object);
+    q[RQ_COW] = pages_of_kb(s, cow);
+    q[RQ_COW].inferred = mixed;
+    q[RQ_AT_RISK] = value_add(q[RQ_COW], q[RQ_OBJECT]);
+    if (!anon)
+        q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_known(0);
+    q[RQ_REF_COUNT] = r->map->inode    ? value_unknown(WHY_NO_FRAMES)
+                      : !anon          ? value_known(0)
+                      : !cow && !mixed ? value_known(1)
+                                       : value_unknown(WHY_NO_FRAMES);
+    /* Whoever else maps the page: the parent, or only a sibling. */
+    r->parent_pages =
+        w->parent ? (struct value){q[RQ_COW].n + q[RQ_OBJECT].n, WHY_KNOWN, true} : value_na();
+}
+
+/* The rule of words.h, as far as a sample goes: what is resident of the object behind a private
+ * mapping but not mapped is not asked for, and who maps an object is seen by whether any of its
+ * pages is mapped more than once. */
+static struct value share_mode(const struct sample_region *r)
+{
+    const struct value *q = r->q;
+    const struct smaps_counters *kb = &r->map->kb;
+    bool resident = q[RQ_MAPPED].n > 0 || q[RQ_SWAPPED].n > 0;
+
+    if (r->map->flags & 1u << VMF_HUGETLB)
+        return value_known(SM_LARGE_PAGE);
+    if (r->map->shared)
+        return value_known(kb->shared_clean + kb->shared_dirty ? SM_SHARED
+                           : resident                          ? SM_PRIVATE
+                                                               : SM_EMPTY);
+    if (q[RQ_OBJECT].n || q[RQ_COW].n || (value_is_known(q[RQ_DEBT]) && q[RQ_DEBT].n))
+        return (struct value){SM_COW, WHY_KNOWN, q[RQ_COW].inferred && !q[RQ_OBJECT].n};
+    if (r->map->inode) /* its object's pages are most likely in the page cache */
+        return value_inferred(SM_COW);
+    if (resident && !value_is_known(q[RQ_DEBT]))
+        return q[RQ_DEBT];
+    return value_known(resident ? SM_PRIVATE : SM_EMPTY);
+}
+
+static int room_for_regions(struct sampled *w)
+{
+    struct sample_region *grown;
+
+    if (w->maps.n <= w->regions_cap)
+        return 0;
+    grown = realloc(w->regions, w->maps.n * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    w->regions = grown;
+    w->regions_cap = w->maps.n;
+    return 0;
+}
+
+static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *at)
+{
+    struct sample_region *r = &w->regions[i];
+    const struct map_entry *e = &w->maps.entries[i];
+
+    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe)};
+    for (int k = 0; k < RQ__COUNT; k++)
+        r->q[k] = value_na();
+    r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =
+        value_known((int64_t)((e->end - e->start) / s->page_size));
+    r->q[RQ_PROTECTION] = value_known(e->prot);
+    r->q[RQ_INHERITANCE] = value_known(e->flags & 1u << VMF_DONTCOPY     ? INH_NONE
+                                       : e->flags & 1u << VMF_WIPEONFORK ? INH_ZERO
+                                       : e->shared                       ? INH_SHARE
+                                                                         : INH_COPY);
+    r->q[RQ_HUGE] = pages_of_kb(s, e->kb.anon_huge + e->kb.shmem_huge + e->kb.file_huge);
+    if (w->frames && w->why == WHY_KNOWN)
+        from_pages(s, w, r, at);
+    else
+        from_counters(s, w, r);
+    if (!e->inode)
+        r->q[RQ_RESIDENT] = r->q[RQ_MAPPED]; /* for an object: not asked in a sample */
+    r->q[RQ_SHARE_MODE] = share_mode(r);
+}
+
+static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
+{
+    pages.n *= (int64_t)page_kb;
+    *sum = value_add(*sum, pages);
+}
+
+int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
+{
+    uint64_t page_kb = s->page_size / 1024;
+    size_t at = 0;
+
+    if (room_for_regions(w) < 0)
+        return -ENOMEM;
+    for (int k = 0; k < WQ__COUNT; k++)
+        p->q[k] = value_known(0);
+    for (size_t i = 0; i < w->maps.n; i++) {
+        struct sample_region *r = &w->regions[i];
+
+        fill_region(s, w, i, &at);
+        if (special_mapping(r->map))
+            continue;
+        add_pages(&p->q[WQ_EXCLUSIVE], r->q[RQ_EXCLUSIVE], page_kb);
+        add_pages(&p->q[WQ_COW], r->q[RQ_COW], page_kb);
+        add_pages(&p->q[WQ_DEBT], r->q[RQ_DEBT], page_kb);
+        add_pages(&p->q[WQ_OBJECT], r->q[RQ_OBJECT], page_kb);
+        add_pages(&p->q[WQ_SHARED], r->q[RQ_SHARED], page_kb);
+        add_pages(&p->q[WQ_PARENT], r->parent_pages, page_kb);
+        add_pages(&p->q[WQ_COPIED], r->copied, 1);
+        if (r->map->prot & 2)
+            add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
+    }
+    p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
+    p->regions = w->regions;
+    p->nregions = w->maps.n;
+    return 0;
+}
+
+/* -- totals ----------------------------------------------------------------------------- */
+
+/* A frame that n processes map copy-on-write, and nobody else, costs n - 1 new frames if all of
+ * them write: the last one keeps it. */
+static uint64_t kept_by_the_last(const struct sampler *s)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->nmet; i++) {
+        uint32_t slot = s->met[i];
+
+        n += (s->info[slot] & INFO_STATE) == PS_COW && s->counts[slot] <= s->join.own[slot];
+    }
+    return n;
+}
+
+static uint64_t zero_frames(const struct sampler *s)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->nmet; i++)
+        n += (s->info[s->met[i]] & INFO_STATE) == PS_ZERO;
+    return n;
+}
+
+void sums_totals(struct sampler *s)
+{
+    struct value risk = value_known(0), *t = s->sample.totals;
+    uint64_t page_kb = s->page_size / 1024;
+    bool all = s->frames;
+
+    for (size_t i = 0; i < s->sample.n; i++) {
+        if (s->processes[i].why == WHY_GONE)
+            continue;
+        all = all && s->now[i]->frames;
+        risk = value_add(risk, s->processes[i].q[WQ_AT_RISK]);
+    }
+    if (!all) {
+        t[TQ_DISTINCT] = t[TQ_DISTINCT_FILE] = s->sample.growth_kb = value_unknown(WHY_NO_FRAMES);
+        return;
+    }
+    t[TQ_DISTINCT] = value_known((int64_t)((s->nmet - zero_frames(s)) * page_kb));
+    t[TQ_DISTINCT_FILE] = value_known((int64_t)(s->distinct_file * page_kb));
+    s->sample.growth_kb = risk;
+    if (value_is_known(risk)) {
+        int64_t kept = (int64_t)(kept_by_the_last(s) * page_kb);
+
+        s->sample.growth_kb = value_inferred(risk.n > kept ? risk.n - kept : 0);
+    }
+}

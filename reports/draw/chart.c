@@ -1,0 +1,353 @@
+#include "reports/draw/chart.h"
+
+#include "reports/draw/svg.h"
+#include <string.h>
+
+#define WIDTH 860.0
+#define MARGIN 16.0
+#define HEAD 52.0 /* title and subtitle */
+#define BAR 15.0
+#define VALUE_ROOM 96.0 /* for "1,023.9 MiB" beside the longest bar */
+
+/* The next of 1, 2, 5 times a power of the unit's base at or above n. KiB go by powers of two so
+ * that the axis reads 64, 128, 256. */
+static double nice_step(double n, enum unit unit)
+{
+    double step = 1;
+
+    if (n <= 0)
+        return 1;
+    if (unit == UNIT_KB)
+        return exp2(ceil(log2(n < 1 ? 1 : n)));
+    step = pow(10, floor(log10(n)));
+    if (step >= n)
+        return step;
+    if (2 * step >= n)
+        return 2 * step;
+    return 5 * step >= n ? 5 * step : 10 * step;
+}
+
+struct axis {
+    double min, max, step;
+    double from, to; /* pixels */
+};
+
+static double axis_at(const struct axis *a, double v)
+{
+    return a->from + (v - a->min) / (a->max - a->min) * (a->to - a->from);
+}
+
+static struct axis axis_for(double min, double max, enum unit unit, int ticks, double from,
+                            double to)
+{
+    struct axis a = {0, 1, 1, from, to};
+
+    if (max <= min)
+        max = min + 1;
+    a.step = nice_step((max - min) / ticks, unit);
+    if (unit == UNIT_PAGES || unit == UNIT_NUMBER || unit == UNIT_NS)
+        a.step = fmax(1, a.step);
+    a.min = floor(min / a.step) * a.step;
+    a.max = ceil(max / a.step) * a.step;
+    return a;
+}
+
+static void heading(FILE *out, const char *title, const char *subtitle)
+{
+    svg_text(out, MARGIN, 22, SVG_START, "t b h", title);
+    if (subtitle)
+        svg_text(out, MARGIN, 40, SVG_START, "t m", subtitle);
+}
+
+/* Ticks along the top, grid lines down to bottom. */
+static void x_grid(FILE *out, const struct axis *a, enum unit unit, double top, double bottom)
+{
+    char buf[FORMAT_MAX];
+
+    for (double v = a->min; v <= a->max + a->step / 2; v += a->step) {
+        double x = axis_at(a, v);
+
+        svg_line(out, x, top, x, bottom, "grid");
+        svg_text(out, x, top - 5, SVG_MIDDLE, "t m s", format_tick(buf, unit, v));
+    }
+}
+
+static double widest(const char *const *labels, size_t n, double size)
+{
+    double w = 0;
+
+    for (size_t i = 0; i < n; i++)
+        w = fmax(w, svg_text_width(labels[i], size));
+    return w;
+}
+
+/* A bar from value 0 with its number, or a hatched stub that says unknown. */
+static void bar(FILE *out, const struct axis *a, double y, double v, enum unit unit,
+                const char *cls, const char *tip)
+{
+    char buf[FORMAT_MAX];
+    double x0 = axis_at(a, 0);
+
+    if (isinf(v)) {
+        svg_text(out, x0 + 5, y + BAR - 4, SVG_START, "t m s", "–");
+        return;
+    }
+    if (isnan(v)) {
+        svg_rect(out, x0, y + 2, 24, BAR - 4, 0, "unknown", tip);
+        svg_text(out, x0 + 30, y + BAR - 4, SVG_START, "t m s", "unknown");
+        return;
+    }
+    svg_rect(out, x0, y + 1, fmax(v > 0 ? 1 : 0, axis_at(a, v) - x0), BAR - 2, 0, cls, tip);
+    svg_text(out, fmax(axis_at(a, v), x0) + 5, y + BAR - 4, SVG_START, "t s",
+             format_unit(buf, unit, v));
+}
+
+void chart_bars(FILE *out, const struct chart *c)
+{
+    double names = 0, labels = widest(c->labels, c->nlabels, 12), max = 0, y = HEAD + 22, group;
+    struct axis a;
+
+    for (size_t s = 0; s < c->nseries; s++) {
+        names = fmax(names, svg_text_width(c->series[s].name, 10.5));
+        for (size_t i = 0; i < c->nlabels; i++)
+            max = fmax(max, isfinite(c->series[s].values[i]) ? c->series[s].values[i] : 0);
+    }
+    group = (double)c->nseries * BAR + 12;
+    a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14 + names + 10, WIDTH - VALUE_ROOM);
+    svg_begin(out, WIDTH, y + group * (double)c->nlabels + MARGIN, c->title);
+    heading(out, c->title, c->subtitle);
+    x_grid(out, &a, c->unit, HEAD + 14, y + group * (double)c->nlabels - 4);
+    for (size_t i = 0; i < c->nlabels; i++, y += group) {
+        svg_text(out, MARGIN, y + (group - 12) / 2 + 4, SVG_START, "t", c->labels[i]);
+        for (size_t s = 0; s < c->nseries; s++) {
+            char cls[8], tip[256];
+            double at = y + (double)s * BAR;
+
+            snprintf(cls, sizeof cls, "s%zu", s % 8);
+            snprintf(tip, sizeof tip, "%s, %s", c->labels[i], c->series[s].name);
+            svg_text(out, a.from - 7, at + BAR - 4, SVG_END, "t m s", c->series[s].name);
+            bar(out, &a, at, c->series[s].values[i], c->unit, cls, tip);
+        }
+    }
+    svg_line(out, a.from, HEAD + 14, a.from, y - 4, "axis");
+    svg_end(out);
+}
+
+/* Squares with names, wrapped; returns the y below. */
+static double legend(FILE *out, const struct chart_series *series, size_t n, double y, int lines)
+{
+    double x = MARGIN;
+
+    for (size_t s = 0; s < n; s++) {
+        double w = 28 + svg_text_width(series[s].name, 12) + 18;
+        char cls[8];
+
+        if (x + w > WIDTH - MARGIN && x > MARGIN) {
+            x = MARGIN;
+            y += 18;
+        }
+        if (out && lines) {
+            double xs[2] = {x, x + 22}, ys[2] = {y - 4, y - 4};
+
+            snprintf(cls, sizeof cls, "l%zu", s % 8);
+            svg_polyline(out, xs, ys, 2, cls);
+            svg_marker(out, x + 11, y - 4, (int)s);
+        } else if (out) {
+            snprintf(cls, sizeof cls, "s%zu", s % 8);
+            svg_rect(out, x + 4, y - 10, 14, 11, 0, cls, NULL);
+        }
+        if (out)
+            svg_text(out, x + 28, y, SVG_START, "t", series[s].name);
+        x += w;
+    }
+    return y + 10;
+}
+
+static double stack_sum(const struct chart *c, size_t label)
+{
+    double sum = 0;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        sum += isfinite(c->series[s].values[label]) ? c->series[s].values[label] : 0;
+    return sum;
+}
+
+static void stack(FILE *out, const struct chart *c, const struct axis *a, size_t label, double y)
+{
+    double at = 0;
+    int unknown = 0;
+    char buf[FORMAT_MAX], text[FORMAT_MAX + 16], cls[8], tip[256];
+
+    for (size_t s = 0; s < c->nseries; s++) {
+        double v = c->series[s].values[label];
+
+        unknown |= isnan(v);
+        if (!isfinite(v))
+            continue;
+        snprintf(cls, sizeof cls, "s%zu", s % 8);
+        snprintf(tip, sizeof tip, "%s: %s", c->series[s].name, format_unit(buf, c->unit, v));
+        svg_rect(out, axis_at(a, at), y + 2, axis_at(a, at + v) - axis_at(a, at), 16, 0, cls, tip);
+        at += v;
+    }
+    if (unknown)
+        svg_rect(out, axis_at(a, at), y + 2, 24, 16, 0, "unknown", "a part is unknown");
+    snprintf(text, sizeof text, "%s%s", unknown ? "at least " : "", format_unit(buf, c->unit, at));
+    svg_text(out, axis_at(a, at) + (unknown ? 30 : 5), y + 14, SVG_START, "t s", text);
+}
+
+void chart_stacked(FILE *out, const struct chart *c)
+{
+    double max = 0, labels = widest(c->labels, c->nlabels, 12);
+    double top = legend(NULL, c->series, c->nseries, HEAD + 6, 0) + 18, y = top + 6;
+    struct axis a;
+
+    for (size_t i = 0; i < c->nlabels; i++)
+        max = fmax(max, stack_sum(c, i));
+    a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14, WIDTH - VALUE_ROOM);
+    svg_begin(out, WIDTH, y + 24 * (double)c->nlabels + MARGIN, c->title);
+    heading(out, c->title, c->subtitle);
+    legend(out, c->series, c->nseries, HEAD + 6, 0);
+    x_grid(out, &a, c->unit, top, y + 24 * (double)c->nlabels);
+    for (size_t i = 0; i < c->nlabels; i++, y += 24) {
+        svg_text(out, MARGIN, y + 13, SVG_START, "t", c->labels[i]);
+        stack(out, c, &a, i, y);
+    }
+    svg_line(out, a.from, top, a.from, y, "axis");
+    svg_end(out);
+}
+
+static void y_grid(FILE *out, const struct axis *a, enum unit unit, double left, double right)
+{
+    char buf[FORMAT_MAX];
+
+    for (double v = a->min; v <= a->max + a->step / 2; v += a->step) {
+        double y = axis_at(a, v);
+
+        svg_line(out, left, y, right, y, "grid");
+        svg_text(out, left - 6, y + 4, SVG_END, "t m s", format_tick(buf, unit, v));
+    }
+}
+
+static void one_line(FILE *out, const struct chart_lines *c, size_t s, const struct axis *xa,
+                     const struct axis *ya)
+{
+    double xs[256], ys[256];
+    char cls[8];
+
+    snprintf(cls, sizeof cls, "l%zu", s % 8);
+    /* In pieces that overlap by a point: no limit on the number of points. */
+    for (size_t from = 0; from + 1 < c->npoints || from == 0; from += 255) {
+        size_t n = 0;
+
+        for (; n < 256 && from + n < c->npoints; n++) {
+            double v = c->series[s].values[from + n];
+
+            xs[n] = axis_at(xa, c->x[from + n]);
+            ys[n] = isfinite(v) ? axis_at(ya, v) : NAN;
+        }
+        svg_polyline(out, xs, ys, n, cls);
+    }
+    for (size_t i = 0, every = c->npoints / 12 + 1; i < c->npoints; i += every)
+        if (isfinite(c->series[s].values[i]))
+            svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), (int)s);
+}
+
+void chart_lines(FILE *out, const struct chart_lines *c)
+{
+    double top = legend(NULL, c->series, c->nseries, HEAD + 6, 1) + 12, height = 260, max = 0;
+    struct axis xa, ya;
+    char buf[FORMAT_MAX];
+
+    for (size_t s = 0; s < c->nseries; s++)
+        for (size_t i = 0; i < c->npoints; i++)
+            if (isfinite(c->series[s].values[i]))
+                max = fmax(max, c->series[s].values[i]);
+    ya = axis_for(0, max, c->unit, 5, top + height, top);
+    xa = axis_for(c->npoints ? c->x[0] : 0, c->npoints ? c->x[c->npoints - 1] : 1, c->x_unit, 8,
+                  MARGIN + 74, WIDTH - MARGIN - 20);
+    if (c->npoints > 1) { /* the lines fill the width; ticks need not end it */
+        xa.min = c->x[0];
+        xa.max = c->x[c->npoints - 1] > xa.min ? c->x[c->npoints - 1] : xa.min + 1;
+    }
+    svg_begin(out, WIDTH, top + height + 56, c->title);
+    heading(out, c->title, c->subtitle);
+    legend(out, c->series, c->nseries, HEAD + 6, 1);
+    y_grid(out, &ya, c->unit, xa.from, xa.to);
+    for (double v = ceil(xa.min / xa.step) * xa.step; v <= xa.max; v += xa.step) {
+        svg_line(out, axis_at(&xa, v), top + height, axis_at(&xa, v), top + height + 4, "axis");
+        svg_text(out, axis_at(&xa, v), top + height + 17, SVG_MIDDLE, "t m s",
+                 format_tick(buf, c->x_unit, v));
+    }
+    svg_line(out, xa.from, top + height, xa.to, top + height, "axis");
+    svg_text(out, xa.to, top + height + 36, SVG_END, "t m", c->x_name);
+    for (size_t s = 0; s < c->nseries; s++)
+        one_line(out, c, s, &xa, &ya);
+    svg_end(out);
+}
+
+/* Where each bar begins and ends; an unknown delta leaves the level where it was. */
+static void waterfall_levels(const struct waterfall_row *rows, size_t n, size_t i, double *from,
+                             double *to)
+{
+    double level = 0;
+
+    *from = *to = 0;
+    for (size_t k = 0; k <= i && k < n; k++) {
+        *from = rows[k].kind == WATERFALL_TOTAL ? 0 : level;
+        *to = isnan(rows[k].value) ? *from : *from + rows[k].value;
+        level = isnan(rows[k].value) && rows[k].kind == WATERFALL_TOTAL ? level : *to;
+    }
+}
+
+static void waterfall_bar(FILE *out, const struct axis *a, const struct waterfall_row *r, double y,
+                          double from, double to, enum unit unit)
+{
+    char buf[FORMAT_MAX], text[FORMAT_MAX + 4];
+    const char *cls = r->kind == WATERFALL_TOTAL ? "s0" : r->value < 0 ? "down" : "up";
+    double lo = axis_at(a, fmin(from, to)), hi = axis_at(a, fmax(from, to));
+
+    if (isnan(r->value)) {
+        svg_rect(out, lo, y, 24, 20, 0, "unknown", r->label);
+        svg_text(out, lo + 30, y + 14, SVG_START, "t m s", "unknown");
+        return;
+    }
+    svg_rect(out, lo, y, fmax(hi - lo, 1), 20, 0, cls, r->label);
+    format_unit(buf, unit, fabs(r->value));
+    snprintf(text, sizeof text, "%s%s",
+             r->kind == WATERFALL_TOTAL ? (r->value < 0 ? "−" : "")
+             : r->value < 0             ? "−"
+                                        : "+",
+             buf);
+    svg_text(out, hi + 6, y + 14, SVG_START, "t s", text);
+}
+
+void chart_waterfall(FILE *out, const char *title, const char *subtitle, enum unit unit,
+                     const struct waterfall_row *rows, size_t n)
+{
+    double min = 0, max = 0, labels = 0, from, to, top = HEAD + 16, y = top + 8;
+    struct axis a;
+
+    for (size_t i = 0; i < n; i++) {
+        waterfall_levels(rows, n, i, &from, &to);
+        min = fmin(min, fmin(from, to));
+        max = fmax(max, fmax(from, to));
+        labels = fmax(labels, svg_text_width(rows[i].label, 12));
+        labels = fmax(labels, rows[i].note ? svg_text_width(rows[i].note, 10.5) : 0);
+    }
+    a = axis_for(min, max, unit, 5, MARGIN + labels + 16, WIDTH - VALUE_ROOM);
+    svg_begin(out, WIDTH, y + 36 * (double)n + MARGIN, title);
+    heading(out, title, subtitle);
+    x_grid(out, &a, unit, top, y + 36 * (double)n - 6);
+    for (size_t i = 0; i < n; i++, y += 36) {
+        waterfall_levels(rows, n, i, &from, &to);
+        svg_text(out, MARGIN, y + (rows[i].note ? 9 : 14), SVG_START,
+                 rows[i].kind == WATERFALL_TOTAL ? "t b" : "t", rows[i].label);
+        if (rows[i].note)
+            svg_text(out, MARGIN, y + 22, SVG_START, "t m s", rows[i].note);
+        waterfall_bar(out, &a, &rows[i], y, from, to, unit);
+        if (i + 1 < n && rows[i + 1].kind == WATERFALL_DELTA)
+            svg_line(out, axis_at(&a, to), y + 20, axis_at(&a, to), y + 36, "axis");
+    }
+    svg_line(out, axis_at(&a, 0), top, axis_at(&a, 0), y - 6, "axis");
+    svg_end(out);
+}

@@ -1,0 +1,61 @@
+/* chart: bars, stacked bars, lines and waterfalls as SVG, for any table of numbers.
+ *
+ * Promises: an unknown number (NAN) is drawn as unknown, never as zero; what differs by colour
+ * differs by a name, a dash or a marker too; the same data gives the same bytes.
+ * Does not: read the database. Owns nothing: the caller keeps the data and the FILE. */
+#ifndef REPORTS_DRAW_CHART_H
+#define REPORTS_DRAW_CHART_H
+
+#include "reports/format.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* The value of something that does not exist, as opposed to an unknown one. */
+#define CHART_NONE INFINITY
+
+struct chart_series {
+    const char *name;
+    const double *values; /* one per label; NAN: unknown; CHART_NONE: nothing there */
+};
+
+struct chart {
+    const char *title, *subtitle; /* subtitle may be NULL */
+    enum unit unit;
+    const char *const *labels; /* rows of bars */
+    size_t nlabels;
+    const struct chart_series *series;
+    size_t nseries;
+};
+
+/* Groups of horizontal bars: one group per label, one bar per series, its value at its end. */
+void chart_bars(FILE *out, const struct chart *c);
+/* One horizontal bar per label, made of the series; the sum at its end. */
+void chart_stacked(FILE *out, const struct chart *c);
+
+struct chart_lines {
+    const char *title, *subtitle, *x_name;
+    enum unit unit, x_unit;
+    const double *x; /* ascending */
+    size_t npoints;
+    const struct chart_series *series;
+    size_t nseries;
+};
+
+void chart_lines(FILE *out, const struct chart_lines *c);
+
+/* From one sum to another: TOTAL bars stand on zero, DELTA bars begin where the bar before ended.
+ */
+enum waterfall_kind { WATERFALL_TOTAL, WATERFALL_DELTA };
+
+struct waterfall_row {
+    const char *label;
+    const char *note; /* under the label, or NULL */
+    enum waterfall_kind kind;
+    double value; /* NAN: unknown */
+};
+
+void chart_waterfall(FILE *out, const char *title, const char *subtitle, enum unit unit,
+                     const struct waterfall_row *rows, size_t nrows);
+
+#endif

@@ -1,0 +1,36 @@
+/* strips: pages of regions as rows of cells, one row per step and actor, as a picture and as
+ * letters for the terminal.
+ *
+ *     2 populated: parent writes r
+ *       parent.r   [E][E][E][E]   SM_PRIVATE, 1 reference
+ *     3 transferred: parent forks
+ *       parent.r   [C][C][C][C]   SM_COW, 2 references
+ *       child.r    [C][C][C][C]   SM_COW, 2 references
+ *
+ * A region of more pages than fit is binned: one cell stands for several pages and shows the
+ * shares of their states. Does not read the database. Owns nothing. */
+#ifndef REPORTS_DRAW_STRIPS_H
+#define REPORTS_DRAW_STRIPS_H
+
+#include "probes/observation.h"
+#include <stddef.h>
+#include <stdio.h>
+
+struct strip_row {
+    const char *step;  /* heading above the row; NULL: belongs to the step of the row above */
+    const char *label; /* "parent.r" */
+    const char *note;  /* right of the cells, or NULL */
+    uint64_t pages;
+    const struct page_run *runs; /* in page order; pages in no run: state none, or unknown if cut */
+    size_t nruns;
+    bool cut; /* the list of runs ends early */
+};
+
+void strips_draw(FILE *out, const char *title, const char *subtitle, const struct strip_row *rows,
+                 size_t nrows);
+
+/* The row as letters (looks.h), at most cells of them; a cell that is mixed gets the letter of the
+ * state that most of its pages have. colour: ANSI. Returns the number of cells written. */
+size_t strip_letters(FILE *out, const struct strip_row *row, size_t cells, bool colour);
+
+#endif

@@ -1,0 +1,231 @@
+/* answer: what a run shows, in words, from what was measured in it: every number in the sentence
+ * is a stored value. Says what is unknown instead of leaving it out. */
+#include "reports/write/sections.h"
+
+#include "reports/format.h"
+#include "reports/write/wording.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTED 5 /* writes told one by one; more are summed */
+
+/* Joins clauses with commas and a final "and". */
+struct clauses {
+    FILE *out;
+    size_t n;
+};
+
+static void clause(struct clauses *c, const char *text)
+{
+    if (c->n++)
+        fputs("; ", c->out);
+    fputs(text, c->out);
+}
+
+/* The region that the step's actor wrote, if this step was a write. */
+static const struct obs_region *written(const struct history_step *s)
+{
+    const struct obs_region *r;
+
+    if (!s->actor || !s->region || strcmp(s->action, "write") != 0)
+        return NULL;
+    r = observation_find_region(&s->obs, s->actor, s->region, s->case_name);
+    return r && r->q[RQ_WRITE_OUTCOME].why != WHY_NOT_APPLICABLE ? r : NULL;
+}
+
+static int64_t pages_of(const struct obs_region *r, enum region_quantity q)
+{
+    return value_is_known(r->q[q]) ? r->q[q].n : 0;
+}
+
+/* Did the write meet memory that someone had written or given before? */
+static bool tells_something(const struct obs_region *r)
+{
+    return !value_is_known(r->q[RQ_WRITE_OUTCOME]) || pages_of(r, RQ_COPIED) ||
+           pages_of(r, RQ_REUSED) || pages_of(r, RQ_NO_FAULT);
+}
+
+static void one_write(struct clauses *c, const struct history_step *s, const struct obs_region *r)
+{
+    static const struct {
+        enum region_quantity q;
+        const char *did, *how;
+    } parts[] = {{RQ_COPIED, "copied", ""},
+                 {RQ_REUSED, "reused", ""},
+                 {RQ_NO_FAULT, "wrote", " without a fault"},
+                 {RQ_FIRST_TOUCH, "first touched", ""}};
+    char text[512], n[FORMAT_MAX];
+    size_t at = (size_t)snprintf(text, sizeof text, "in step %d %.80s", s->step, s->actor);
+    int said = 0;
+
+    if (!value_is_known(r->q[RQ_WRITE_OUTCOME])) {
+        snprintf(text + at, sizeof text - at, " wrote, with an unknown outcome (%s)",
+                 word_text(unknown_reasons, r->q[RQ_WRITE_OUTCOME].why));
+        clause(c, text);
+        return;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && at < sizeof text; i++)
+        if (pages_of(r, parts[i].q))
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s%s", said++ ? "," : "",
+                                   parts[i].did, format_noun(n, pages_of(r, parts[i].q), "page"),
+                                   parts[i].how);
+    clause(c, text);
+}
+
+static void summed_writes(struct clauses *c, const struct history *h, size_t writes)
+{
+    int64_t copied = 0, reused = 0, quiet = 0;
+    size_t unknown = 0;
+    char text[512], a[FORMAT_MAX], b[FORMAT_MAX], n[FORMAT_MAX];
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct obs_region *r = written(&h->steps[i]);
+
+        if (!r)
+            continue;
+        copied += pages_of(r, RQ_COPIED);
+        reused += pages_of(r, RQ_REUSED);
+        quiet += pages_of(r, RQ_NO_FAULT);
+        unknown += !value_is_known(r->q[RQ_WRITE_OUTCOME]);
+    }
+    snprintf(text, sizeof text,
+             "%zu writes to memory that was there copied %s, reused %s, and met %s "
+             "without a fault",
+             writes, format_noun(a, copied, "page"), format_noun(b, reused, "page"),
+             format_noun(n, quiet, "page"));
+    clause(c, text);
+    if (unknown) {
+        snprintf(text, sizeof text, "the outcome of %zu of them is unknown", unknown);
+        clause(c, text);
+    }
+}
+
+static void writes(struct clauses *c, const struct history *h)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct obs_region *r = written(&h->steps[i]);
+
+        n += r && tells_something(r);
+    }
+    if (n == 0)
+        clause(c, "no write met memory that was shared or had been shared");
+    if (n > LISTED)
+        summed_writes(c, h, n);
+    for (size_t i = 0; i < h->nsteps && n <= LISTED; i++) {
+        const struct obs_region *r = written(&h->steps[i]);
+
+        if (r && tells_something(r))
+            one_write(c, &h->steps[i], r);
+    }
+}
+
+/* Where the most pages in debt were seen. */
+static void debt(struct clauses *c, const struct history *h)
+{
+    const struct obs_region *most = NULL;
+    char text[512], label[300], n[FORMAT_MAX];
+    int step = 0;
+
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++) {
+            const struct obs_region *r = &h->steps[i].obs.regions[k];
+
+            if (pages_of(r, RQ_DEBT) > (most ? pages_of(most, RQ_DEBT) : 0)) {
+                most = r;
+                step = h->steps[i].step;
+            }
+        }
+    if (!most)
+        return;
+    snprintf(text, sizeof text,
+             "after step %d %s held %s in debt: alone, but the next write faults", step,
+             wording_region(label, sizeof label, most),
+             format_noun(n, pages_of(most, RQ_DEBT), "page"));
+    clause(c, text);
+}
+
+/* Share modes of the last step, a few regions at most. */
+static void ending(struct clauses *c, const struct history *h)
+{
+    const struct observation *o;
+    char text[700], label[300], mode[64];
+
+    if (h->nsteps == 0)
+        return;
+    o = &h->steps[h->nsteps - 1].obs;
+    for (size_t i = 0; i < o->nregions && o->nregions <= 4; i++) {
+        wording_region(label, sizeof label, &o->regions[i]);
+        if (value_is_known(o->regions[i].q[RQ_SHARE_MODE]))
+            snprintf(text, sizeof text, "%s%s is %s", i == 0 ? "at the end " : "", label,
+                     wording_mode(mode, sizeof mode, &o->regions[i]));
+        else
+            snprintf(text, sizeof text, "%sthe share mode of %s is unknown (%s)",
+                     i == 0 ? "at the end " : "", label,
+                     word_text(unknown_reasons, o->regions[i].q[RQ_SHARE_MODE].why));
+        clause(c, text);
+    }
+}
+
+/* Where several processes together seem to use most more than they occupy. */
+static void overcount(struct clauses *c, const struct history *h)
+{
+    double best = 0;
+    char text[300], a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        struct value rss = value_known(0), distinct = o->totals[TQ_DISTINCT];
+
+        for (size_t k = 0; k < o->nprocesses; k++)
+            rss = value_add(rss, o->processes[k].q[PQ_RSS]);
+        if (o->nprocesses < 2 || !value_is_known(rss) || !value_is_known(distinct) ||
+            (double)(rss.n - distinct.n) <= best)
+            continue;
+        best = (double)(rss.n - distinct.n);
+        snprintf(text, sizeof text,
+                 "%zu processes with %s of RSS in sum occupied %s of distinct frames (step %d)",
+                 o->nprocesses, format_kb(a, (double)rss.n), format_kb(b, (double)distinct.n),
+                 h->steps[i].step);
+    }
+    if (best > 0)
+        clause(c, text);
+}
+
+static void transfers(struct clauses *c, const struct history *h, struct doc *d)
+{
+    struct query q;
+    char text[512];
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/answer-transfers.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (query_row(&q) && !query_null(&q, "line")) {
+        snprintf(text, sizeof text, "of the transfers %s", query_text(&q, "line"));
+        clause(c, text);
+    }
+    doc_fail(d, query_close(&q));
+}
+
+char *answer_of(struct doc *d, const struct history *h)
+{
+    char *text = NULL;
+    size_t len;
+    struct clauses c = {open_memstream(&text, &len), 0};
+
+    if (!c.out)
+        return NULL;
+    writes(&c, h);
+    transfers(&c, h, d);
+    debt(&c, h);
+    overcount(&c, h);
+    ending(&c, h);
+    if (fclose(c.out) != 0) {
+        free(text);
+        return NULL;
+    }
+    if (text && text[0] >= 'a' && text[0] <= 'z')
+        text[0] = (char)(text[0] - 'a' + 'A');
+    return text;
+}

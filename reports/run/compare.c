@@ -1,0 +1,307 @@
+/* compare: the sections that set runs beside something else: published values, fork beside out of
+ * line, and the cost of looking. */
+#include "reports/write/sections.h"
+
+#include "reports/draw/chart.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool any_rows(struct doc *d, const char *sql)
+{
+    struct query q;
+    bool any;
+
+    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+        return false;
+    any = query_row(&q);
+    doc_fail(d, query_close(&q));
+    return any;
+}
+
+static void table_of(struct doc *d, const char *sql, const struct doc_column *columns,
+                     const char *intro)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+        return;
+    doc_say(d, "%s\n\n", intro);
+    doc_table(d, &q, columns, 1);
+}
+
+static const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
+                                                 {"observed", "seen from", DOC_TEXT},
+                                                 {"published", "XNU published", DOC_TEXT},
+                                                 {"linux", "Linux measured", DOC_TEXT},
+                                                 {"linux_same", "", DOC_TEXT},
+                                                 {"gnumach", "GNU Mach measured", DOC_TEXT},
+                                                 {"gnumach_same", "", DOC_TEXT},
+                                                 {"reason", "why", DOC_TEXT},
+                                                 {NULL, NULL, DOC_TEXT}};
+static const struct doc_column ool_columns[] = {
+    {"case_name", "case", DOC_TEXT},
+    {"published", "XNU published (purgeable)", DOC_TEXT},
+    {"linux_purgeable", "Linux measured, purgeable", DOC_TEXT},
+    {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
+    {"linux_ordinary", "Linux measured, ordinary", DOC_TEXT},
+    {"gnumach", "GNU Mach measured", DOC_TEXT},
+    {"reason", "why", DOC_TEXT},
+    {NULL, NULL, DOC_TEXT}};
+static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
+                                                {"scenario", "scenario", DOC_TEXT},
+                                                {"case_name", "case", DOC_TEXT},
+                                                {"memory", "memory", DOC_TEXT},
+                                                {"quantity", "quantity", DOC_TEXT},
+                                                {"published", "published", DOC_TEXT},
+                                                {"predicted", "predicted", DOC_TEXT},
+                                                {"backend", "backend", DOC_TEXT},
+                                                {"measured", "measured", DOC_TEXT},
+                                                {"reason", "why", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT},
+                                                  {"observed", "seen from", DOC_TEXT},
+                                                  {"quantity", "quantity", DOC_TEXT},
+                                                  {"published", "XNU published", DOC_TEXT},
+                                                  {"backend", "backend", DOC_TEXT},
+                                                  {"measured_text", "measured", DOC_TEXT},
+                                                  {"verdict", "", DOC_TEXT},
+                                                  {"reason", "why", DOC_TEXT},
+                                                  {NULL, NULL, DOC_TEXT}};
+
+void section_published(struct doc *d)
+{
+    if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
+        return;
+    doc_say(d, "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
+               "KiB), beside the newest runs in this database that compare. Pages are compared as "
+               "pages. Each cell: share mode, references, resident pages.\n\n");
+    table_of(d, "db/report/published-fork.sql", fork_columns, "### Fork and write: six steps");
+    table_of(
+        d, "db/report/published-ool.sql", ool_columns,
+        "### Out-of-line transfers: eight cases\n\nSeen from the receiver. The published "
+        "programs asked for purgeable memory; what XNU's own rules predict for ordinary memory "
+        "stands beside it. Same or differs: against what was published, or for ordinary "
+        "memory (GNU Mach has no other) against the prediction.");
+    table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
+    table_of(d, "db/report/published-all.sql", all_columns,
+             "### The other published values, and each one that differs");
+}
+
+#define MAX_PHASES 64
+
+/* Two columns of the comparison as charts; labels live as long as the rows are copied. */
+struct phases {
+    char *labels[MAX_PHASES];
+    double fork_ns[MAX_PHASES], ool_ns[MAX_PHASES];
+    double fork_kb[MAX_PHASES], ool_kb[MAX_PHASES];
+    size_t n;
+};
+
+/* What the memory of both sides occupies, mapped or not. */
+static double occupied(struct query *q)
+{
+    double distinct = query_number(q, "ool_distinct_kb");
+    double rest[] = {query_number(q, "ool_object_only_kb"), query_number(q, "ool_in_transit_kb")};
+
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+        distinct += isnan(rest[i]) ? 0 : rest[i];
+    return distinct;
+}
+
+static int read_phases(struct doc *d, const char *fork_run, const char *ool_run, struct phases *p)
+{
+    struct query q;
+    int rc = query_open(&q, d->db, "db/report/fork-vs-ool.sql", d->e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":fork", fork_run);
+    query_bind(&q, ":ool", ool_run);
+    while (p->n < MAX_PHASES && query_row(&q)) {
+        bool fork = !query_null(&q, "fork_step"), ool = !query_null(&q, "ool_step");
+
+        p->fork_ns[p->n] =
+            query_null(&q, "fork_time_ns") ? CHART_NONE : query_number(&q, "fork_time_ns");
+        p->ool_ns[p->n] =
+            query_null(&q, "ool_time_ns") ? CHART_NONE : query_number(&q, "ool_time_ns");
+        p->fork_kb[p->n] = fork ? query_number(&q, "fork_distinct_kb") : CHART_NONE;
+        p->ool_kb[p->n] = ool ? occupied(&q) : CHART_NONE;
+        p->labels[p->n] = strdup(query_text(&q, "phase"));
+        if (!p->labels[p->n])
+            q.rc = err_set(d->e, ENOMEM, "out of memory");
+        else
+            p->n++;
+    }
+    return query_close(&q);
+}
+
+static void draw_phases(struct doc *d, const struct phases *p, const char *name, const char *title,
+                        const char *subtitle, enum unit unit, const double *fork, const double *ool)
+{
+    struct chart_series series[] = {{"fork", fork}, {"out of line", ool}};
+    struct chart c = {title, subtitle, unit, (const char *const *)p->labels, p->n, series, 2};
+    FILE *f = doc_picture(d, name);
+
+    if (f)
+        chart_bars(f, &c);
+    doc_picture_end(d, f, title);
+}
+
+static void pair_charts(struct doc *d, const char *fork_run, const char *ool_run, const char *name,
+                        const char *subtitle)
+{
+    struct phases p = {.n = 0};
+    char file[200];
+
+    if (doc_fail(d, read_phases(d, fork_run, ool_run, &p)) == 0 && p.n > 0) {
+        snprintf(file, sizeof file, "%.150s-time", name);
+        draw_phases(d, &p, file, "Time of each phase: fork and out of line", subtitle, UNIT_NS,
+                    p.fork_ns, p.ool_ns);
+        snprintf(file, sizeof file, "%.150s-memory", name);
+        draw_phases(d, &p, file, "Memory that the processes and messages occupy after each phase",
+                    subtitle, UNIT_KB, p.fork_kb, p.ool_kb);
+    }
+    for (size_t i = 0; i < p.n; i++)
+        free(p.labels[i]);
+}
+
+/* "Handing over took ... by fork, ... out of line": from the rows of the phases. */
+static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_run)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-vs-ool-sentence.sql", d->e)))
+        return;
+    query_bind(&q, ":fork", fork_run);
+    query_bind(&q, ":ool", ool_run);
+    if (query_row(&q)) {
+        double fork = query_number(&q, "fork_ns"), ool = query_number(&q, "ool_ns");
+
+        if (!isnan(fork) && !isnan(ool) && fork > 0 && ool > 0) {
+            doc_say(d,
+                    "Handing the memory over took %s by fork and %s out of line (%.1f times as "
+                    "long %s). ",
+                    format_ns(a, fork), format_ns(b, ool), fork > ool ? fork / ool : ool / fork,
+                    fork > ool ? "by fork" : "out of line");
+        }
+        if (!query_null(&q, "fork_copied") && !query_null(&q, "ool_copied"))
+            doc_say(d, "Over all phases %s copied after the fork, %s out of line. ",
+                    format_noun(a, query_int(&q, "fork_copied"), "page"),
+                    format_noun(b, query_int(&q, "ool_copied"), "page"));
+        if (!query_null(&q, "fork_minflt") && !query_null(&q, "ool_minflt"))
+            doc_say(d, "The steps took %s with fork and %s out of line.",
+                    format_noun(a, query_int(&q, "fork_minflt"), "fault"),
+                    format_noun(b, query_int(&q, "ool_minflt"), "fault"));
+        doc_say(d, "\n\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void pair_table(struct doc *d, const char *fork_run, const char *ool_run,
+                       const struct doc_column *columns, int with_query)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-vs-ool.sql", d->e)))
+        return;
+    query_bind(&q, ":fork", fork_run);
+    query_bind(&q, ":ool", ool_run);
+    doc_table(d, &q, columns, with_query);
+}
+
+static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run)
+{
+    static const struct doc_column work[] = {
+        {"phase", "phase", DOC_TEXT},        {"fork_time_ns", "time: fork", DOC_NS},
+        {"ool_time_ns", "OOL", DOC_NS},      {"fork_minflt", "faults: fork", DOC_COUNT},
+        {"ool_minflt", "OOL", DOC_COUNT},    {"fork_copied", "pages copied: fork", DOC_COUNT},
+        {"ool_copied", "OOL", DOC_COUNT},    {"fork_pagetable_kb", "page tables: fork", DOC_KB},
+        {"ool_pagetable_kb", "OOL", DOC_KB}, {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column memory[] = {
+        {"phase", "phase", DOC_TEXT},
+        {"fork_mapped", "mapped: fork", DOC_COUNT},
+        {"ool_mapped", "OOL", DOC_COUNT},
+        {"fork_resident", "resident: fork", DOC_COUNT},
+        {"ool_resident", "OOL", DOC_COUNT},
+        {"fork_rss_kb", "sum of RSS: fork", DOC_KB},
+        {"ool_rss_kb", "OOL", DOC_KB},
+        {"fork_distinct_kb", "distinct: fork", DOC_KB},
+        {"ool_distinct_kb", "OOL", DOC_KB},
+        {"ool_object_only_kb", "in objects only: OOL", DOC_KB},
+        {"ool_superseded_kb", "superseded: OOL", DOC_KB},
+        {"ool_in_transit_kb", "in transit: OOL", DOC_KB},
+        {"fork_system_kb", "system: fork", DOC_KB},
+        {"ool_system_kb", "OOL", DOC_KB},
+        {NULL, NULL, DOC_TEXT}};
+
+    pair_table(d, fork_run, ool_run, work, 0);
+    pair_table(d, fork_run, ool_run, memory, 1);
+}
+
+static void one_pair(struct doc *d, struct query *q)
+{
+    const char *fork_run = query_text(q, "fork_run_id"), *ool_run = query_text(q, "ool_run_id");
+    char size[FORMAT_MAX], page[FORMAT_MAX], name[200], subtitle[300];
+
+    format_kb(size, query_number(q, "region_bytes") / 1024);
+    format_kb(page, query_number(q, "page_size") / 1024);
+    doc_say(d, "### ");
+    doc_text(d, query_text(q, "fork_scenario"));
+    doc_say(d, " and ");
+    doc_text(d, query_text(q, "ool_scenario"));
+    doc_say(d, " on ");
+    doc_text(d, query_text(q, "backend"));
+    doc_say(d, "\n\n%s, pages of %s. Runs `%s` and `%s`.\n\n", size, page, fork_run, ool_run);
+    pair_sentence(d, fork_run, ool_run);
+    pair_tables(d, fork_run, ool_run);
+    snprintf(name, sizeof name, "%.60s-and-%.60s-%.20s", query_text(q, "fork_scenario"),
+             query_text(q, "ool_scenario"), query_text(q, "backend"));
+    snprintf(subtitle, sizeof subtitle, "%.60s and %.60s on %.20s, %s",
+             query_text(q, "fork_scenario"), query_text(q, "ool_scenario"),
+             query_text(q, "backend"), size);
+    pair_charts(d, fork_run, ool_run, name, subtitle);
+}
+
+void section_fork_vs_ool(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-ool-pairs.sql", d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    for (int n = 0; query_row(&q); n++) {
+        if (n == 0)
+            doc_say(d,
+                    "## Fork against out of line, phase by phase\n\nThe same bytes handed over in "
+                    "both ways. A phase that one side does not have is a dash there; receiving "
+                    "is laid beside forking. The actors of the out-of-line run are two programs "
+                    "from the start, those of the fork run one until it forks.\n\n");
+        one_pair(d, &q);
+    }
+    doc_fail(d, query_close(&q));
+}
+
+void section_cost(struct doc *d, const struct selection *runs)
+{
+    static const struct doc_column columns[] = {{"backend", "backend", DOC_TEXT},
+                                                {"probe", "probe", DOC_TEXT},
+                                                {"looks", "looks", DOC_COUNT},
+                                                {"calls", "calls", DOC_COUNT},
+                                                {"read_kb", "read", DOC_KB},
+                                                {"total_ns", "time in all", DOC_NS},
+                                                {"each_ns", "a look", DOC_NS},
+                                                {"most_ns", "the longest", DOC_NS},
+                                                {"faults", "faults induced", DOC_COUNT},
+                                                {NULL, NULL, DOC_TEXT}};
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/probe-cost.sql", d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    doc_say(d, "## What looking cost\n\n");
+    if (doc_table(d, &q, columns, 1) == 0)
+        doc_say(d, "No costs were stored.\n\n");
+}

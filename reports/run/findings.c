@@ -1,0 +1,498 @@
+/* findings: what the runs of a report show, in sentences. Each sentence is computed: a query gives
+ * the facts, the function beside it the words for them, also for "nothing found" and "unknown". */
+#include "reports/write/sections.h"
+
+#include "reports/format.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTED 8 /* examples named in a sentence; the rest is counted */
+
+static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
+{
+    if (doc_fail(d, query_open(q, d->db, sql, d->e)))
+        return false;
+    query_bind(q, ":runs", runs->json);
+    return true;
+}
+
+static void lead(struct doc *d, const char *what)
+{
+    doc_say(d, "- **%s** ", what);
+}
+
+/* "fork-write on linux" */
+static void where(struct doc *d, struct query *q)
+{
+    doc_text(d, query_text(q, "scenario"));
+    doc_say(d, " on ");
+    doc_text(d, query_text(q, "backend"));
+}
+
+static void find_expectations(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-expectations.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
+        int64_t not_checked = query_int(&q, "not_checked");
+
+        lead(d, "Expectations.");
+        if (held + failed + not_checked == 0)
+            doc_say(d, "No run stated any.");
+        else
+            doc_say(d, "%s of %s held", format_count(a, held),
+                    format_count(b, held + failed + not_checked));
+        if (failed)
+            doc_say(d, "; **%s failed**", format_count(a, failed));
+        else if (held + not_checked)
+            doc_say(d, "; none failed");
+        if (not_checked)
+            doc_say(
+                d, "; %s could not be checked: the value is unknown, or concluded and not measured",
+                format_count(a, not_checked));
+        doc_say(d, held + failed + not_checked ? ".\n" : "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_failed(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-failed.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n >= LISTED)
+            continue;
+        doc_say(d, "  - ");
+        where(d, &q);
+        doc_say(d, ", step %d: ", (int)query_int(&q, "step"));
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " ");
+        doc_text(d, query_text(&q, "key"));
+        doc_say(d, " was expected to be ");
+        doc_text(d, query_text(&q, "expected"));
+        doc_say(d, " and measured as ");
+        doc_text(d, query_text(&q, "measured"));
+        doc_say(d, ".\n");
+    }
+    if (n > LISTED)
+        doc_say(d, "  - and %d more, in the sections below.\n", n - LISTED);
+    doc_fail(d, query_close(&q));
+}
+
+/* One sentence about the writes with an outcome: a row per run, with its writers in words. */
+static void find_writers(struct doc *d, const struct selection *runs, const char *what,
+                         const char *outcome, const char *nobody)
+{
+    struct query q;
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-writers.sql"))
+        return;
+    query_bind(&q, ":outcome", outcome);
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, what);
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "");
+        where(d, &q);
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "who"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n == 0) {
+        lead(d, what);
+        doc_say(d, "%s", nobody);
+    }
+    doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_unknown_outcomes(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-unknown-outcomes.sql"))
+        return;
+    if (query_row(&q) && query_int(&q, "writes") > 0) {
+        lead(d, "Not known.");
+        doc_say(d, "What %s cost is unknown: ", format_noun(n, query_int(&q, "writes"), "write"));
+        doc_text(d, query_text(&q, "reasons"));
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_debt(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char pages[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-debt.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Debt.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; in " : "In ");
+        where(d, &q);
+        doc_say(d, ", ");
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " held %s in debt after step %d",
+                format_noun(pages, query_int(&q, "debt"), "page"), (int)query_int(&q, "step"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more place%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d,
+                ". Nobody else maps these pages any more, yet the next write to each still takes "
+                "a fault.\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_isolation(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-isolation.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
+
+        lead(d, "Isolation of contents.");
+        if (differs)
+            doc_say(d, "**Broken:** %s read something other than what was written for it: ",
+                    format_noun(n, differs, "check"));
+        else if (held)
+            doc_say(d,
+                    "Kept: in %s the stamps that were read were those the reader was meant to "
+                    "see.",
+                    format_noun(n, held, "check"));
+        else
+            doc_say(d, "Not checked: no run read back the stamps of its pages.");
+        if (differs)
+            doc_text(d, query_text(&q, "places"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_at_risk(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char pages[FORMAT_MAX], size[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-at-risk.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "At risk.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "At the end of the runs the next writes can still cost new frames: ");
+        where(d, &q);
+        doc_say(d, " %s (%s)", format_noun(pages, query_int(&q, "pages"), "page"),
+                format_kb(size, query_number(&q, "kb")));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_overcount(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char rss[FORMAT_MAX], own[FORMAT_MAX], sys[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-overcount.sql"))
+        return;
+    if (query_row(&q)) {
+        const bool frames = !query_null(&q, "distinct_kb");
+        double sum = query_number(&q, "sum_rss_kb");
+        double real = query_number(&q, frames ? "distinct_kb" : "sum_pss_kb");
+
+        lead(d, "What the processes seem to use.");
+        doc_say(d, "The sum of RSS is furthest from the truth in ");
+        where(d, &q);
+        doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(&q, "step"),
+                format_kb(rss, sum), (int)query_int(&q, "actors"));
+        doc_say(d,
+                frames ? "which occupy %s of distinct frames (%.2f times as much)"
+                       : "whose proportional sets sum up to %s (%.2f times as much; distinct "
+                         "frames are unknown)",
+                format_kb(own, real), sum / real);
+        if (!query_null(&q, "system_kb"))
+            doc_say(d, "; the system's own figure there is %s",
+                    format_kb(sys, query_number(&q, "system_kb")));
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+/* Footprints count what is mapped; memory behind a region may be there all the same. */
+static void find_mapped(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-mapped.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Resident but not mapped.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "");
+        where(d, &q);
+        doc_say(d, ", step %d: ", (int)query_int(&q, "step"));
+        doc_text(d, query_text(&q, "observed"));
+        doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(&q, "resident")),
+                format_count(b, query_int(&q, "mapped")));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d,
+                ". The footprint of that process does not count them, yet the pages are there.\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_residual(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-residual.sql"))
+        return;
+    if (query_row(&q) && !query_null(&q, "steps")) {
+        lead(d, "What the system uses.");
+        doc_say(d,
+                "In %s the account of frames, objects and page tables was set against the "
+                "system's figure; what it leaves unexplained is at most %s (",
+                format_noun(a, query_int(&q, "steps"), "step"),
+                format_kb(b, fabs(query_number(&q, "residual_kb"))));
+        where(d, &q);
+        doc_say(d, ", step %d", (int)query_int(&q, "step"));
+        if (!query_null(&q, "system_tolerance_kb"))
+            doc_say(d, "; that figure is exact to %s",
+                    format_kb(a, query_number(&q, "system_tolerance_kb")));
+        doc_say(d, ").\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_transfers(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+    int rows = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-transfers.sql"))
+        return;
+    for (; query_row(&q); rows++) {
+        if (rows == 0)
+            lead(d, "Transfers.");
+        doc_say(d, rows ? "; %s asked " : "%s asked ",
+                format_noun(n, query_int(&q, "transfers"), "descriptor"));
+        doc_text(d, query_text(&q, "asked"));
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "outcomes"));
+    }
+    if (rows)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+/* The times to hand over the same bytes, a clause per pair of runs. */
+static void find_pairs(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char size[FORMAT_MAX], a[FORMAT_MAX], b[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-pairs.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        if (n == 0)
+            lead(d, "Fork against out of line.");
+        if (n >= LISTED)
+            continue;
+        doc_say(d, n ? "; " : "To hand memory over took: ");
+        doc_say(d, "%s on ", format_kb(size, query_number(&q, "region_bytes") / 1024));
+        doc_text(d, query_text(&q, "backend"));
+        doc_say(d, " %s by ", format_ns(a, query_number(&q, "fork_ns")));
+        doc_text(d, query_text(&q, "fork_scenario"));
+        doc_say(d, ", %s by ", format_ns(b, query_number(&q, "ool_ns")));
+        doc_text(d, query_text(&q, "ool_scenario"));
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so for %d more pair%s", n - LISTED, n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_published(struct doc *d)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    int rows = 0;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/find-published.sql", d->e)))
+        return;
+    for (; query_row(&q); rows++) {
+        int64_t measured = query_int(&q, "measured"), same = query_int(&q, "same");
+
+        if (rows == 0)
+            lead(d, "Published values.");
+        doc_say(d, rows ? "; " : "");
+        doc_text(d, query_text(&q, "scenario"));
+        doc_say(d, " on ");
+        doc_text(d, query_text(&q, "backend"));
+        if (!query_null(&q, "memory")) {
+            doc_say(d, ", ");
+            doc_text(d, query_text(&q, "memory"));
+            doc_say(d, " memory");
+        }
+        doc_say(d, ": %s of %s measured came out the same", format_count(a, same),
+                format_count(b, measured));
+    }
+    if (rows)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+/* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */
+static void find_stray(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+    int n = 0;
+
+    if (!begin(d, runs, &q, "db/report/find-stray.sql"))
+        return;
+    for (; query_row(&q); n++) {
+        int64_t tried = query_int(&q, "tried"), showed = query_int(&q, "showed");
+
+        if (n == 0)
+            lead(d, "Bytes beside what was sent.");
+        doc_say(d, n ? "; on " : "On ");
+        doc_text(d, query_text(&q, "backend"));
+        if (showed == 0) {
+            doc_say(d, " zeros alone lay beside the bytes of %s that did not fill whole pages",
+                    format_noun(a, tried, "range"));
+            continue;
+        }
+        doc_say(d,
+                " **%s of %s that did not fill whole pages brought along bytes that nobody sent** "
+                "(%s): whole pages travelled, with what the sender had there, which the manual of "
+                "Mach calls a possible security problem: ",
+                format_count(a, showed), format_noun(b, tried, "range"),
+                format_noun(c, query_int(&q, "bytes"), "byte"));
+        doc_text(d, query_text(&q, "places"));
+    }
+    if (n)
+        doc_say(d, ".\n");
+    doc_fail(d, query_close(&q));
+}
+
+static void find_checks(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-checks.sql"))
+        return;
+    /* A watch stores those that differ only. */
+    if (query_row(&q) && (runs->scenarios || query_int(&q, "differs"))) {
+        int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
+        int64_t not_checked = query_int(&q, "not_checked");
+
+        lead(d, "The lab's checks on itself.");
+        if (held + differs + not_checked == 0)
+            doc_say(d, "None were stored.");
+        else if (differs == 0)
+            doc_say(d, "Wherever two sources for one fact were compared (%s), they agree.",
+                    format_noun(a, held, "time"));
+        else
+            doc_say(d, "**%s of %s comparisons differ:** ", format_count(a, differs),
+                    format_count(b, held + differs));
+        if (differs)
+            doc_text(d, query_text(&q, "places"));
+        if (not_checked)
+            doc_say(d, " %s could not be made.", format_noun(a, not_checked, "comparison"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void find_unknown(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-unknown.sql"))
+        return;
+    if (query_row(&q)) {
+        lead(d, "Unknown.");
+        if (query_int(&q, "unknown") == 0)
+            doc_say(d, "Nothing that applies is unknown.");
+        else
+            doc_say(d, "%s %s unknown, for %s; the next section groups them.",
+                    format_noun(a, query_int(&q, "unknown"), "value"),
+                    query_int(&q, "unknown") == 1 ? "is" : "are",
+                    format_noun(b, query_int(&q, "reasons"), "reason"));
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+/* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
+static void find_in_scenarios(struct doc *d, const struct selection *runs)
+{
+    find_expectations(d, runs);
+    find_failed(d, runs);
+    find_writers(d, runs, "Who copied (pages that a write gave a new frame).", "copied",
+                 "Nobody: no write in these runs was seen to cost a new frame");
+    find_writers(d, runs, "Who reused (pages that a write faulted on and kept).", "reused",
+                 "Nobody: no write in these runs was seen to take a fault and keep its frame");
+    find_unknown_outcomes(d, runs);
+    find_debt(d, runs);
+    find_at_risk(d, runs);
+    find_isolation(d, runs);
+    find_stray(d, runs);
+    find_overcount(d, runs);
+    find_mapped(d, runs);
+    find_residual(d, runs);
+    find_transfers(d, runs);
+    find_pairs(d, runs);
+    find_published(d);
+}
+
+void section_findings(struct doc *d, const struct selection *runs)
+{
+    doc_say(d, "## Findings\n\n");
+    if (runs->scenarios)
+        find_in_scenarios(d, runs);
+    find_checks(d, runs);
+    find_watches(d, runs);
+    find_unknown(d, runs);
+    doc_say(d, "\n");
+}

@@ -1,0 +1,220 @@
+/* json: a run as one JSON document. Keys are the views' column names; an unknown value is null and
+ * has an entry in "unknowns". Integers are written in full (a double would round large ones). */
+#include "reports/report.h"
+
+#include "reports/write/query.h"
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which array each query fills. */
+static const struct {
+    const char *key, *sql;
+} arrays[] = {
+    {"processes", "SELECT * FROM footprint WHERE run_id = :run_id"},
+    {"totals", "SELECT * FROM footprint_vs_system WHERE run_id = :run_id"},
+    {"expectations", "SELECT * FROM expectations WHERE run_id = :run_id"},
+    {"checks", "SELECT * FROM checks WHERE run_id = :run_id"},
+    {"unknowns", "SELECT * FROM unknowns WHERE run_id = :run_id"},
+    {"transfers", "SELECT * FROM transfers WHERE run_id = :run_id"},
+    {"sharing", "SELECT * FROM sharing WHERE run_id = :run_id"},
+};
+
+/* Length of the UTF-8 sequence at p, or 0 if it is none. */
+static size_t sequence(const unsigned char *p)
+{
+    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : 0;
+
+    if (n == 0 && *p >= 0xf0 && *p < 0xf5)
+        n = 4;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+/* A JSON document is UTF-8: bytes that are not become '?'. */
+static cJSON *text_item(const char *text)
+{
+    char *copy = strdup(text);
+    cJSON *item = NULL;
+
+    if (!copy)
+        return NULL;
+    for (unsigned char *p = (unsigned char *)copy; *p;) {
+        size_t n = sequence(p);
+
+        if (n == 0)
+            *p = '?';
+        p += n ? n : 1;
+    }
+    item = cJSON_CreateString(copy);
+    free(copy);
+    return item;
+}
+
+/* Columns that hold JSON themselves: shown as what they hold. */
+static bool holds_json(const char *column)
+{
+    return strcmp(column, "params") == 0 || strcmp(column, "machine") == 0 ||
+           strcmp(column, "capabilities") == 0;
+}
+
+static cJSON *item_of(struct query *q, int i)
+{
+    const char *text;
+    char number[32];
+    cJSON *item;
+
+    switch (sqlite3_column_type(q->stmt, i)) {
+    case SQLITE_INTEGER:
+        snprintf(number, sizeof number, "%" PRId64, (int64_t)sqlite3_column_int64(q->stmt, i));
+        return cJSON_CreateRaw(number);
+    case SQLITE_FLOAT:
+        return cJSON_CreateNumber(sqlite3_column_double(q->stmt, i));
+    case SQLITE_NULL:
+        return cJSON_CreateNull();
+    default:
+        text = (const char *)sqlite3_column_text(q->stmt, i);
+        item = holds_json(query_column_name(q, i)) ? cJSON_Parse(text) : NULL;
+        return item ? item : text_item(text ? text : "");
+    }
+}
+
+static int no_memory(struct query *q)
+{
+    if (q->rc == 0)
+        q->rc = err_set(q->err, ENOMEM, "out of memory");
+    return q->rc;
+}
+
+static cJSON *row_object(struct query *q)
+{
+    cJSON *row = cJSON_CreateObject();
+
+    for (int i = 0; row && i < query_columns(q); i++) {
+        cJSON *item = item_of(q, i);
+
+        if (!item || !cJSON_AddItemToObject(row, query_column_name(q, i), item)) {
+            cJSON_Delete(item);
+            cJSON_Delete(row);
+            row = NULL;
+        }
+    }
+    if (!row)
+        no_memory(q);
+    return row;
+}
+
+static void append(struct query *q, cJSON *array, cJSON *item)
+{
+    if (item && !cJSON_AddItemToArray(array, item)) {
+        cJSON_Delete(item);
+        no_memory(q);
+    }
+}
+
+static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql, const char *run_id,
+                      struct err *e)
+{
+    struct query q;
+    cJSON *array = cJSON_AddArrayToObject(doc, key);
+    int rc = array ? query_open(&q, db, sql, e) : err_set(e, ENOMEM, "out of memory");
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    while (query_row(&q))
+        append(&q, array, row_object(&q));
+    return query_close(&q);
+}
+
+static int fill_run(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", e);
+    cJSON *row;
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    if (!query_row(&q)) {
+        rc = query_close(&q);
+        return rc ? rc : err_set(e, ENOENT, "no run '%s'", run_id);
+    }
+    row = row_object(&q);
+    if (row && !cJSON_AddItemToObject(doc, "run", row)) {
+        cJSON_Delete(row);
+        no_memory(&q);
+    }
+    return query_close(&q);
+}
+
+/* The step's object in the array, found from the end: rows come in step order. */
+static cJSON *timeline_of_step(cJSON *steps, int64_t step)
+{
+    for (cJSON *s = steps->child ? steps->child->prev : NULL; s; s = s->prev) {
+        const cJSON *n = cJSON_GetObjectItemCaseSensitive(s, "step");
+
+        if (n && cJSON_IsRaw(n) && strtoll(n->valuestring, NULL, 10) == step)
+            return cJSON_GetObjectItemCaseSensitive(s, "timeline");
+        if (s == steps->child)
+            break;
+    }
+    return NULL;
+}
+
+static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    while (query_row(&q)) {
+        cJSON *rows = timeline_of_step(steps, query_int(&q, "step"));
+
+        if (rows)
+            append(&q, rows, row_object(&q));
+    }
+    return query_close(&q);
+}
+
+static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
+{
+    cJSON *steps, *s;
+    int rc = fill_array(doc, db, "steps", "db/report/json-steps.sql", run_id, e);
+
+    if (rc)
+        return rc;
+    steps = cJSON_GetObjectItemCaseSensitive(doc, "steps");
+    cJSON_ArrayForEach (s, steps) {
+        if (!cJSON_AddArrayToObject(s, "timeline"))
+            return err_set(e, ENOMEM, "out of memory");
+    }
+    return fill_timeline(steps, db, run_id, e);
+}
+
+int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
+{
+    sqlite3 *db = store_handle(s);
+    cJSON *doc = cJSON_CreateObject();
+    char *text = NULL;
+    int rc = doc ? fill_run(doc, db, run_id, e) : err_set(e, ENOMEM, "out of memory");
+
+    if (rc == 0)
+        rc = fill_steps(doc, db, run_id, e);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
+        rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
+    if (rc == 0 && !(text = cJSON_Print(doc)))
+        rc = err_set(e, ENOMEM, "out of memory");
+    if (rc == 0 && (fprintf(out, "%s\n", text) < 0 || fflush(out) != 0))
+        rc = err_sys(e, errno, "cannot write the run as JSON");
+    cJSON_free(text);
+    cJSON_Delete(doc);
+    return rc;
+}

@@ -1,0 +1,381 @@
+#include "reports/run/pictures.h"
+
+#include "reports/draw/chain.h"
+#include "reports/draw/chart.h"
+#include "reports/draw/strips.h"
+#include "reports/write/wording.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PANELS_PER_PICTURE 12
+#define ROWS_PER_PICTURE 40
+#define ROWS_SHOWN_ANYWAY 40 /* a run with no more rows shows those that did not change, too */
+
+/* Rows of one picture; texts are the picture's own. */
+struct strip_set {
+    struct strip_row *rows;
+    size_t n, cap;
+};
+
+static void strip_set_release(struct strip_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        free((char *)set->rows[i].step);
+        free((char *)set->rows[i].label);
+        free((char *)set->rows[i].note);
+    }
+    free(set->rows);
+    *set = (struct strip_set){NULL, 0, 0};
+}
+
+static int strip_set_add(struct strip_set *set, const struct history_step *s,
+                         const struct obs_region *r, bool first)
+{
+    char did[300], step[400], label[300], note[64];
+    struct strip_row *row;
+
+    if (set->n == set->cap) {
+        struct strip_row *more = realloc(set->rows, (set->cap = set->cap * 2 + 16) * sizeof *more);
+
+        if (!more)
+            return -ENOMEM;
+        set->rows = more;
+    }
+    snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase, wording_action(did, sizeof did, s));
+    row = &set->rows[set->n++];
+    *row = (struct strip_row){
+        .step = first ? strdup(step) : NULL,
+        .label = strdup(wording_label(label, sizeof label, r, 32)),
+        .note = strdup(wording_mode(note, sizeof note, r)),
+        .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
+        .runs = r->runs,
+        .nruns = r->nruns,
+        .cut = r->runs_cut,
+    };
+    return (first && !row->step) || !row->label || !row->note ? -ENOMEM : 0;
+}
+
+static bool same_runs(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nruns != b->nruns)
+        return false;
+    for (size_t i = 0; i < a->nruns; i++)
+        if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
+            a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
+            return false;
+    return true;
+}
+
+static bool same_objects(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nobjects != b->nobjects || a->needs_copy != b->needs_copy)
+        return false;
+    for (size_t i = 0; i < a->nobjects; i++)
+        if (a->objects[i].number != b->objects[i].number ||
+            a->objects[i].refs.n != b->objects[i].refs.n ||
+            a->objects[i].resident.n != b->objects[i].resident.n)
+            return false;
+    return true;
+}
+
+static bool same_case(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Worth a row: pages are known here, and something is new since the step before. */
+static bool wanted(const struct history *h, size_t i, const struct obs_region *r, bool all)
+{
+    const struct obs_region *before = history_before(h, i, r);
+
+    if (!value_is_known(r->q[RQ_PAGES]) || r->q[RQ_PAGES].n == 0)
+        return false;
+    return all || !before || !same_runs(before, r) ||
+           before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n;
+}
+
+static void draw_set(struct doc *d, const struct history *h, const char *case_name,
+                     struct strip_set *set, int part)
+{
+    char name[200], title[300], alt[400];
+    FILE *f;
+
+    if (set->n == 0)
+        return;
+    snprintf(name, sizeof name, "%.60s-%.20s-pages%s%.80s-%d", h->scenario, h->backend,
+             case_name ? "-" : "", case_name ? case_name : "", part);
+    snprintf(title, sizeof title, "Pages: %.100s on %.20s%s%.100s%s", h->scenario, h->backend,
+             case_name ? ", " : "", case_name ? case_name : "", part > 1 ? " (continued)" : "");
+    snprintf(alt, sizeof alt, "%s: one row per step and region, coloured by page state", title);
+    f = doc_picture(d, name);
+    if (f)
+        strips_draw(f, title, "Regions as they were after each step", set->rows, set->n);
+    doc_picture_end(d, f, alt);
+    strip_set_release(set);
+}
+
+/* The strips of one case (NULL: of regions without one), in parts. */
+static void strips_of_case(struct doc *d, const struct history *h, const char *case_name, bool all)
+{
+    struct strip_set set = {NULL, 0, 0};
+    int part = 1;
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        bool first = true;
+
+        if (set.n >= ROWS_PER_PICTURE)
+            draw_set(d, h, case_name, &set, part++);
+        for (size_t k = 0; k < o->nregions; k++) {
+            const struct obs_region *r = &o->regions[k];
+
+            if (!same_case(r->case_name, case_name) || !wanted(h, i, r, all))
+                continue;
+            if (strip_set_add(&set, &h->steps[i], r, first))
+                doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            first = false;
+        }
+    }
+    draw_set(d, h, case_name, &set, part);
+    strip_set_release(&set);
+}
+
+/* Is this the first region with its case? */
+static bool new_case(const struct history *h, size_t step, size_t region)
+{
+    const char *c = h->steps[step].obs.regions[region].case_name;
+
+    for (size_t i = 0; i <= step; i++)
+        for (size_t k = 0; k < (i == step ? region : h->steps[i].obs.nregions); k++)
+            if (same_case(h->steps[i].obs.regions[k].case_name, c))
+                return false;
+    return true;
+}
+
+void picture_strips(struct doc *d, const struct history *h)
+{
+    size_t rows = 0, pages = 0;
+
+    for (size_t i = 0; i < h->nsteps; i++) {
+        rows += h->steps[i].obs.nregions;
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            pages += wanted(h, i, &h->steps[i].obs.regions[k], true);
+    }
+    if (pages == 0)
+        return;
+    doc_say(d, "#### The pages\n\n");
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            if (new_case(h, i, k))
+                strips_of_case(d, h, h->steps[i].obs.regions[k].case_name,
+                               rows <= ROWS_SHOWN_ANYWAY);
+    doc_fail(d, doc_shell(d,
+                          "SELECT step, observed, region, case_name, first, count, state, frame "
+                          "FROM page_runs WHERE run_id = '%q'",
+                          h->run_id));
+}
+
+/* Regions of one case at a step, for a panel; *changed: something differs from the step before. */
+static size_t chain_regions(const struct history *h, size_t i, const char *case_name,
+                            const struct obs_region **out, bool *changed)
+{
+    const struct observation *o = &h->steps[i].obs;
+    size_t n = 0;
+
+    *changed = false;
+    for (size_t k = 0; k < o->nregions; k++) {
+        const struct obs_region *r = &o->regions[k], *before = history_before(h, i, r);
+
+        if (!same_case(r->case_name, case_name))
+            continue;
+        out[n++] = r;
+        *changed |= !before || !same_runs(before, r) || !same_objects(before, r) ||
+                    before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n ||
+                    before->q[RQ_REF_COUNT].n != r->q[RQ_REF_COUNT].n;
+    }
+    return n;
+}
+
+struct panels {
+    struct chain_panel all[PANELS_PER_PICTURE];
+    const struct obs_region **regions[PANELS_PER_PICTURE];
+    char titles[PANELS_PER_PICTURE][400];
+    size_t n;
+};
+
+static void draw_panels(struct doc *d, const struct history *h, const char *case_name,
+                        struct panels *p, int part)
+{
+    char name[200], title[300], alt[400];
+    FILE *f;
+
+    if (p->n == 0)
+        return;
+    snprintf(name, sizeof name, "%.60s-%.20s-objects%s%.80s-%d", h->scenario, h->backend,
+             case_name ? "-" : "", case_name ? case_name : "", part);
+    snprintf(title, sizeof title, "What stands behind: %.100s on %.20s%s%.100s%s", h->scenario,
+             h->backend, case_name ? ", " : "", case_name ? case_name : "",
+             part > 1 ? " (continued)" : "");
+    snprintf(alt, sizeof alt, "%s: regions, memory objects and frames after each step", title);
+    f = doc_picture(d, name);
+    if (f && chain_draw(f, title, p->all, p->n))
+        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+    doc_picture_end(d, f, alt);
+    for (size_t i = 0; i < p->n; i++)
+        free(p->regions[i]);
+    p->n = 0;
+}
+
+static void chains_of_case(struct doc *d, const struct history *h, const char *case_name)
+{
+    struct panels *p = calloc(1, sizeof *p);
+    int part = 1;
+
+    for (size_t i = 0; i < h->nsteps && p && d->rc == 0; i++) {
+        const struct history_step *s = &h->steps[i];
+        const struct obs_region **regions = calloc(s->obs.nregions + 1, sizeof *regions);
+        char did[300];
+        bool changed;
+        size_t n;
+
+        if (!regions) {
+            doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            break;
+        }
+        n = chain_regions(h, i, case_name, regions, &changed);
+        if (n == 0 || !changed) {
+            free(regions);
+            continue;
+        }
+        if (p->n == PANELS_PER_PICTURE)
+            draw_panels(d, h, case_name, p, part++);
+        snprintf(p->titles[p->n], sizeof p->titles[p->n], "%d %s: %s", s->step, s->phase,
+                 wording_action(did, sizeof did, s));
+        p->regions[p->n] = regions;
+        p->all[p->n] = (struct chain_panel){p->titles[p->n], regions, n};
+        p->n++;
+    }
+    if (p)
+        draw_panels(d, h, case_name, p, part);
+    else
+        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+    free(p);
+}
+
+/* Is there anything behind any region that could be drawn? */
+static bool has_chains(const struct history *h)
+{
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++) {
+            const struct obs_region *r = &h->steps[i].obs.regions[k];
+
+            if (r->nobjects)
+                return true;
+            for (size_t n = 0; n < r->nruns; n++)
+                if (r->runs[n].frame)
+                    return true;
+        }
+    return false;
+}
+
+void picture_chains(struct doc *d, const struct history *h)
+{
+    if (!has_chains(h))
+        return;
+    doc_say(d, "#### What stands behind the regions\n\nSteps in which nothing changed are left "
+               "out.\n\n");
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            if (new_case(h, i, k))
+                chains_of_case(d, h, h->steps[i].obs.regions[k].case_name);
+    doc_fail(d,
+             doc_shell(d,
+                       "SELECT step, observed, region, depth, number, kind, refs, size, resident "
+                       "FROM objects WHERE run_id = '%q'",
+                       h->run_id));
+}
+
+/* Texts of one waterfall that are made from its row. */
+struct notes {
+    char source[160], residual[120];
+};
+
+static void make_notes(struct query *q, struct notes *n)
+{
+    const double residual = query_number(q, "residual_kb");
+    const double tolerance = query_number(q, "system_tolerance_kb");
+    char buf[FORMAT_MAX];
+
+    snprintf(n->source, sizeof n->source, "%s",
+             query_null(q, "system_source") ? "" : query_text(q, "system_source"));
+    if (isnan(residual) || isnan(tolerance) || tolerance <= 0)
+        snprintf(n->residual, sizeof n->residual, "not explained by this account");
+    else
+        snprintf(n->residual, sizeof n->residual, "%s the figure's tolerance, %s",
+                 fabs(residual) <= tolerance ? "within" : "beyond", format_kb(buf, tolerance));
+}
+
+/* What stands between the sum of RSS and the system's figure, from one row of the query. */
+static size_t waterfall_rows(struct query *q, struct waterfall_row *rows, struct notes *notes)
+{
+    const double rss = query_number(q, "sum_rss_kb"), distinct = query_number(q, "distinct_kb");
+    const struct {
+        const char *column, *label, *note;
+        double sign;
+    } parts[] = {
+        {"distinct_file_kb", "pages of files", "page cache, not in the system's figure", -1},
+        {"object_only_kb", "in objects only", "held, but mapped nowhere", 1},
+        {"in_transit_kb", "in transit", "in messages, in no process", 1},
+        {"pagetable_kb", "page tables", "of the actors", 1},
+        {"residual_kb", "residual", notes->residual, 1},
+    };
+    const size_t last = sizeof parts / sizeof *parts - 1; /* the residual: unknown with its parts */
+    size_t n = 0;
+
+    rows[n++] = (struct waterfall_row){"sum of RSS", "over the actors", WATERFALL_TOTAL, rss};
+    rows[n++] = (struct waterfall_row){"counted more than once", "frames that several map",
+                                       WATERFALL_DELTA, distinct - rss};
+    rows[n++] = (struct waterfall_row){"distinct frames", NULL, WATERFALL_TOTAL, distinct};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        double v = parts[i].sign * query_number(q, parts[i].column);
+
+        if (v == 0 || (isnan(v) && i < last && !query_unknown(q, parts[i].column)))
+            continue; /* nothing, or does not apply; an unknown part stays */
+        rows[n++] = (struct waterfall_row){parts[i].label, parts[i].note, WATERFALL_DELTA, v};
+    }
+    rows[n++] = (struct waterfall_row){"the system's figure", *notes->source ? notes->source : NULL,
+                                       WATERFALL_TOTAL, query_number(q, "system_kb")};
+    return n;
+}
+
+void picture_waterfall(struct doc *d, const struct history *h)
+{
+    struct waterfall_row rows[10];
+    char name[160], title[200], subtitle[160];
+    struct notes notes = {"", ""};
+    struct query q;
+    FILE *f;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/waterfall.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (query_row(&q)) {
+        size_t n;
+
+        make_notes(&q, &notes);
+        n = waterfall_rows(&q, rows, &notes);
+
+        snprintf(name, sizeof name, "%.60s-%.20s-waterfall", h->scenario, h->backend);
+        snprintf(title, sizeof title, "From the sum of RSS to the system's figure: %.100s",
+                 h->scenario);
+        snprintf(subtitle, sizeof subtitle, "After step %d (%s), where they are furthest apart",
+                 (int)query_int(&q, "step"), query_text(&q, "phase"));
+        f = doc_picture(d, name);
+        if (f)
+            chart_waterfall(f, title, subtitle, UNIT_KB, rows, n);
+        doc_picture_end(d, f, title);
+    }
+    doc_fail(d, query_close(&q));
+}

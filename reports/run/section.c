@@ -1,0 +1,319 @@
+/* section: one run in the markdown report: question, answer, timeline, page strips, footprint
+ * against totals, expectations, sharing, transfers, messages. Sections without data are left out.
+ */
+#include "reports/write/sections.h"
+
+#include "reports/draw/chart.h"
+#include "reports/escape.h"
+#include "reports/run/pictures.h"
+#include "reports/write/wording.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FULL_TIMELINE 60 /* more rows than this: unchanged ones are left out */
+
+static void params_line(struct doc *d, const struct history *h)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "SELECT key, value FROM json_each(:params) ORDER BY key",
+                               d->e)))
+        return;
+    query_bind(&q, ":params", h->params ? h->params : "{}");
+    for (int n = 0; query_row(&q); n++) {
+        doc_say(d, n ? ", " : "; parameters ");
+        doc_text(d, query_text(&q, "key"));
+        doc_say(d, " = ");
+        doc_text(d, query_text(&q, "value"));
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void heading(struct doc *d, const struct history *h)
+{
+    char *answer = answer_of(d, h), page[FORMAT_MAX];
+
+    doc_say(d, "### On ");
+    doc_text(d, h->backend);
+    doc_say(d, "\n\nRun `%s`, ", h->run_id);
+    doc_text(d, h->kernel ? h->kernel : "kernel unknown");
+    doc_say(d, ", pages of %s", format_kb(page, (double)h->page_size / 1024));
+    params_line(d, h);
+    if (h->status && strcmp(h->status, "complete") != 0) {
+        doc_say(d, "; **");
+        doc_text(d, h->status);
+        doc_say(d, "**");
+        doc_text(d, h->message ? ": " : "");
+        doc_text(d, h->message);
+    }
+    doc_say(d, ".\n\n**Answer from this run.** ");
+    doc_text(d, answer);
+    doc_say(d, ".\n\n");
+    free(answer);
+}
+
+static const char *value_text(char *buf, struct value v)
+{
+    if (!value_is_known(v))
+        return v.why == WHY_NOT_APPLICABLE ? "-" : "unknown";
+    format_count(buf, v.n);
+    return v.inferred ? strcat(buf, " (inferred)") : buf;
+}
+
+/* "16 exclusive, 2 debt" out of a range of quantities. */
+static void counts_cell(struct doc *d, const struct obs_region *r, int from, int to)
+{
+    char n[FORMAT_MAX];
+    int told = 0, unknown = 0;
+
+    for (int q = from; q <= to; q++) {
+        if (value_is_known(r->q[q]) && r->q[q].n > 0)
+            doc_say(d, "%s%s %s", told++ ? ", " : " ", format_count(n, r->q[q].n),
+                    region_quantities[q].column);
+        unknown += !value_is_known(r->q[q]) && r->q[q].why != WHY_NOT_APPLICABLE;
+    }
+    if (unknown)
+        doc_say(d, "%s", told ? ", rest unknown" : " unknown");
+    else if (!told)
+        doc_say(d, " -");
+    doc_say(d, " |");
+}
+
+static void timeline_row(struct doc *d, const struct history_step *s, const struct obs_region *r,
+                         int first)
+{
+    const struct obs_process *p = observation_find_process(&s->obs, r->observed);
+    struct value none = value_na(), mode = r->q[RQ_SHARE_MODE];
+    char did[512], label[512], b[6][FORMAT_MAX + 16];
+
+    doc_say(d, "| ");
+    if (first) {
+        doc_say(d, "%d | %s | ", s->step, s->phase);
+        doc_text(d, wording_action(did, sizeof did, s));
+    } else {
+        doc_say(d, "| |");
+    }
+    doc_say(d, " | ");
+    doc_text(d, wording_region(label, sizeof label, r));
+    doc_say(d, " | %s | %s | %s | %s | %s | %s |",
+            value_is_known(mode) ? word_text(share_modes, (int)mode.n) : value_text(b[0], mode),
+            value_text(b[1], r->q[RQ_REF_COUNT]), value_text(b[2], r->q[RQ_RESIDENT]),
+            value_text(b[3], r->q[RQ_MAPPED]), value_text(b[4], r->q[RQ_PAGES]),
+            value_text(b[5], r->q[RQ_ENTRY_PAGES]));
+    counts_cell(d, r, RQ_NONE, RQ_SWAPPED);
+    if (r->q[RQ_WRITE_OUTCOME].why == WHY_NOT_APPLICABLE)
+        doc_say(d, " - |");
+    else
+        counts_cell(d, r, RQ_FIRST_TOUCH, RQ_NO_FAULT);
+    doc_say(d, " %s | %s | %s |\n", value_text(b[0], p ? p->q[PQ_RSS] : none),
+            value_text(b[1], p ? p->q[PQ_PSS] : none), value_text(b[2], p ? p->q[PQ_USS] : none));
+}
+
+static size_t count_regions(const struct history *h)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->nsteps; i++)
+        n += h->steps[i].obs.nregions;
+    return n;
+}
+
+/* A step in which no region is observed still is a line. */
+static void bare_step(struct doc *d, const struct history_step *s)
+{
+    char did[512];
+
+    doc_say(d, "| %d | %s | ", s->step, s->phase);
+    doc_text(d, wording_action(did, sizeof did, s));
+    doc_say(d, " | | | | | | | | | | | | |\n");
+}
+
+static void timeline(struct doc *d, const struct history *h)
+{
+    bool all = count_regions(h) <= FULL_TIMELINE;
+    size_t left_out = 0;
+    char n[FORMAT_MAX];
+
+    doc_say(d, "#### Timeline\n\n"
+               "| step | phase | action | seen in | share mode | refs | resident | mapped | pages "
+               "| entry | by state | the write | RSS KiB | PSS KiB | USS KiB |\n"
+               "|---:|---|---|---|---|---:|---:|---:|---:|---:|---|---|---:|---:|---:|\n");
+    for (size_t i = 0; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        int rows = 0;
+
+        for (size_t k = 0; k < o->nregions; k++) {
+            if (all || history_concerns(&h->steps[i], &o->regions[k]) ||
+                history_changed(h, i, &o->regions[k]))
+                timeline_row(d, &h->steps[i], &o->regions[k], rows++ == 0);
+            else
+                left_out++;
+        }
+        if (rows == 0)
+            bare_step(d, &h->steps[i]);
+    }
+    if (left_out)
+        doc_say(d, "\n%s that did not change since the step before left out.\n",
+                format_noun(n, (int64_t)left_out, "row"));
+    doc_say(d, "\n");
+    doc_fail(d, doc_shell(d,
+                          "SELECT step, phase, actor, action, observed, region, share_mode, "
+                          "ref_count, resident, mapped, pages, write_outcome FROM timeline "
+                          "WHERE run_id = '%q'",
+                          h->run_id));
+}
+
+static void footprint(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
+                                                {"phase", "phase", DOC_TEXT},
+                                                {"actors", "actors", DOC_COUNT},
+                                                {"sum_rss_kb", "sum of RSS", DOC_KB},
+                                                {"sum_pss_kb", "sum of PSS", DOC_KB},
+                                                {"sum_uss_kb", "sum of USS", DOC_KB},
+                                                {"distinct_kb", "distinct frames", DOC_KB},
+                                                {"distinct_file_kb", "of them files", DOC_KB},
+                                                {"object_only_kb", "in objects only", DOC_KB},
+                                                {"superseded_kb", "superseded", DOC_KB},
+                                                {"in_transit_kb", "in transit", DOC_KB},
+                                                {"pagetable_kb", "page tables", DOC_KB},
+                                                {"system_kb", "the system's figure", DOC_KB},
+                                                {"residual_kb", "residual", DOC_KB},
+                                                {NULL, NULL, DOC_TEXT}};
+    struct query q;
+
+    doc_say(d, "#### What the processes seem to use, and what the system uses\n\n");
+    if (doc_fail(d, query_open(&q, d->db, "db/report/footprint.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (doc_table(d, &q, columns, 1) == 0)
+        doc_say(d, "No footprints were stored.\n\n");
+    picture_waterfall(d, h);
+}
+
+static void expectations(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {{"result", "result", DOC_TEXT},
+                                                {"step", "step", DOC_COUNT},
+                                                {"observed", "on", DOC_TEXT},
+                                                {"key", "key", DOC_TEXT},
+                                                {"expected", "expected", DOC_TEXT},
+                                                {"measured", "measured", DOC_TEXT},
+                                                {"reason", "why not checked", DOC_TEXT},
+                                                {"line", "line", DOC_COUNT},
+                                                {NULL, NULL, DOC_TEXT}};
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/expectation-counts.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    if (query_row(&q)) {
+        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
+        int64_t not_checked = query_int(&q, "not_checked");
+
+        doc_say(d, "#### Expectations\n\n");
+        if (held + failed + not_checked == 0)
+            doc_say(d, "The scenario states none for this backend.\n\n");
+        else
+            doc_say(d, "%s held, %s failed, %s not checked.\n\n", format_count(a, held),
+                    format_count(b, failed), format_count(c, not_checked));
+    }
+    doc_fail(d, query_close(&q));
+    if (doc_fail(d, query_open(&q, d->db, "db/report/expectations.sql", d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    doc_table(d, &q, columns, 1);
+}
+
+/* A titled table that is there only if the query has rows. */
+static void optional_table(struct doc *d, const struct history *h, const char *title,
+                           const char *sql, const struct doc_column *columns)
+{
+    struct query q;
+    bool any;
+
+    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+        return;
+    query_bind(&q, ":run_id", h->run_id);
+    any = query_row(&q);
+    query_reset(&q);
+    if (any)
+        doc_say(d, "#### %s\n\n", title);
+    doc_table(d, &q, columns, 1);
+}
+
+static void sharing(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {
+        {"step", "step", DOC_COUNT},
+        {"phase", "phase", DOC_TEXT},
+        {"actor_a", "one", DOC_TEXT},
+        {"actor_b", "the other", DOC_TEXT},
+        {"region_frames", "frames in common in the regions", DOC_COUNT},
+        {"region_kb", "that is", DOC_KB},
+        {"frames", "in the whole processes", DOC_COUNT},
+        {"shared_kb", "that is", DOC_KB},
+        {NULL, NULL, DOC_TEXT}};
+
+    optional_table(d, h, "Who shares with whom", "db/report/sharing.sql", columns);
+}
+
+static void transfers(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
+                                                {"case_name", "case", DOC_TEXT},
+                                                {"sender", "from", DOC_TEXT},
+                                                {"receiver", "to", DOC_TEXT},
+                                                {"region", "region", DOC_TEXT},
+                                                {"kind", "kind", DOC_TEXT},
+                                                {"size", "size", DOC_COUNT},
+                                                {"asked", "asked", DOC_TEXT},
+                                                {"received", "arrived as", DOC_TEXT},
+                                                {"done", "done", DOC_TEXT},
+                                                {"deallocate", "deallocate", DOC_TEXT},
+                                                {"why", "why", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    optional_table(d, h, "Transfers: asked, arrived, done", "db/report/transfers.sql", columns);
+}
+
+static void messages(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {
+        {"step", "step", DOC_COUNT},    {"actor", "received by", DOC_TEXT},
+        {"id", "id", DOC_COUNT},        {"size", "bytes inline", DOC_COUNT},
+        {"text", "text", DOC_TEXT},     {"descriptors", "descriptors", DOC_COUNT},
+        {"reply", "replied", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+
+    optional_table(d, h, "Messages received", "db/report/messages.sql", columns);
+}
+
+static void stray(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
+                                                {"case_name", "case", DOC_TEXT},
+                                                {"actor", "received by", DOC_TEXT},
+                                                {"region", "region", DOC_TEXT},
+                                                {"stray", "bytes that are not zero", DOC_COUNT},
+                                                {"seen", "beside the range", DOC_TEXT},
+                                                {"detail", "looked at", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    optional_table(d, h, "Bytes beside what was sent", "db/report/stray.sql", columns);
+}
+
+void section_run(struct doc *d, const struct history *h)
+{
+    heading(d, h);
+    timeline(d, h);
+    picture_strips(d, h);
+    picture_chains(d, h);
+    footprint(d, h);
+    expectations(d, h);
+    sharing(d, h);
+    transfers(d, h);
+    stray(d, h);
+    messages(d, h);
+}

@@ -1,0 +1,464 @@
+/* terminal: a run as text for a screen of 80 columns or more: heading, timeline, summary.
+ *
+ * Owns the layout and nothing else; every line of the timeline fits in 80 columns. An unknown
+ * number is "?", one that does not apply "-". Text of scenarios cannot move the cursor. */
+#include "reports/report.h"
+
+#include "reports/draw/looks.h"
+#include "reports/draw/strips.h"
+#include "reports/escape.h"
+#include "reports/format.h"
+#include "reports/run/history.h"
+#include "reports/write/query.h"
+#include "reports/write/wording.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE 80
+#define INDENT 7     /* under the step's phase */
+#define LABEL 21     /* actor.region#case */
+#define STATES_AT 58 /* where the counts of states begin */
+#define MAX_STRIP 64
+#define BINNED_STRIP 48 /* a longer region: cells of several pages, and room beside them */
+#define MANY_REGIONS 4  /* more at one step: unchanged ones are counted only */
+
+struct screen {
+    FILE *out;
+    bool colour;
+};
+
+static void style(const struct screen *s, const char *ansi)
+{
+    if (s->colour)
+        fprintf(s->out, "\033[%sm", ansi);
+}
+
+static void plain(const struct screen *s)
+{
+    style(s, "0");
+}
+
+/* A write error of the whole output becomes the caller's error. */
+static int finish(FILE *out, int rc, struct err *e)
+{
+    if (rc == 0 && (fflush(out) != 0 || ferror(out)))
+        return err_set(e, EIO, "cannot write the report to the terminal");
+    return rc;
+}
+
+static void indent(FILE *out, int n)
+{
+    fprintf(out, "%*s", n, "");
+}
+
+/* Words of a line that breaks before column LINE and goes on at column `at`. */
+struct flow {
+    FILE *out;
+    int at, column;
+    bool begun; /* a word is on the line already */
+};
+
+static void flow_word(struct flow *f, const char *word)
+{
+    int width = (int)escape_width(word);
+
+    if (f->begun && f->column + 1 + width > LINE) {
+        fputc('\n', f->out);
+        indent(f->out, f->at);
+        f->column = f->at;
+    } else if (f->begun) {
+        fputc(' ', f->out);
+        f->column++;
+    }
+    escape_terminal(f->out, word);
+    f->column += width;
+    f->begun = true;
+}
+
+/* Words of a text, broken at its spaces. */
+static void flow_text(struct flow *f, const char *text)
+{
+    char word[256];
+
+    if (!text)
+        return;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+
+        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), text);
+        if (n)
+            flow_word(f, word);
+        text += n;
+        while (*text == ' ')
+            text++;
+    }
+}
+
+static void columns_heading(const struct screen *s)
+{
+    style(s, "2");
+    fprintf(s->out, "step  phase and action\n%*s%-*s%-12s%4s %12s  %s\n", INDENT, "", LABEL,
+            "seen in", "share mode", "refs", "res/map/of", "pages");
+    plain(s);
+}
+
+static void step_line(const struct screen *s, const struct history_step *st)
+{
+    char did[512], time[FORMAT_MAX], number[16];
+
+    wording_action(did, sizeof did, st);
+    snprintf(number, sizeof number, "%4d", st->step);
+    style(s, "1");
+    fprintf(s->out, "%s  %-15s ", number, st->phase);
+    escape_terminal_field(s->out, did, LINE - 6 - 16 - 11, 0);
+    plain(s);
+    if (st->dur_ns > 0 && st->actor) /* an exit reports no time */
+        fprintf(s->out, "%*s",
+                11 + (int)(strlen(format_ns(time, (double)st->dur_ns)) - escape_width(time)), time);
+    fputc('\n', s->out);
+}
+
+static const char *number(char *buf, struct value v)
+{
+    if (value_is_known(v))
+        return format_count(buf, v.n);
+    return strcpy(buf, v.why == WHY_NOT_APPLICABLE ? "-" : "?");
+}
+
+/* "16 exclusive" for each state that has pages; "?" where the kernel does not tell. */
+static void states(const struct screen *s, const struct obs_region *r)
+{
+    struct flow f = {s->out, STATES_AT, STATES_AT, false};
+    int told = 0, unknown = 0;
+
+    for (int q = RQ_NONE; q <= RQ_SWAPPED; q++) {
+        char n[FORMAT_MAX], word[FORMAT_MAX + 24];
+
+        if (value_is_known(r->q[q]) && r->q[q].n > 0) {
+            snprintf(word, sizeof word, "%s %s", format_count(n, r->q[q].n),
+                     region_quantities[q].column);
+            flow_word(&f, word);
+            told++;
+        }
+        unknown += !value_is_known(r->q[q]) && r->q[q].why != WHY_NOT_APPLICABLE;
+    }
+    if (unknown)
+        flow_word(&f, told ? "rest ?" : "?");
+}
+
+static void outcome_words(struct flow *f, const struct obs_region *r)
+{
+    for (int q = RQ_FIRST_TOUCH; q <= RQ_NO_FAULT; q++) {
+        char n[FORMAT_MAX], word[FORMAT_MAX + 24];
+
+        if (!value_is_known(r->q[q]) || r->q[q].n == 0)
+            continue;
+        snprintf(word, sizeof word, "%s %s", format_count(n, r->q[q].n),
+                 region_quantities[q].column);
+        flow_word(f, word);
+    }
+}
+
+/* Second line of a region: its pages as letters, and what a write did. */
+static void region_pages(const struct screen *s, const struct obs_region *r)
+{
+    struct strip_row row = {NULL, NULL, NULL, 0, r->runs, r->nruns, r->runs_cut};
+    bool wrote = r->q[RQ_WRITE_OUTCOME].why != WHY_NOT_APPLICABLE;
+    struct flow f = {s->out, INDENT + 2, INDENT + 2, false};
+
+    row.pages = value_is_known(r->q[RQ_PAGES]) && r->nruns ? (uint64_t)r->q[RQ_PAGES].n : 0;
+    if (row.pages < 2 && !wrote)
+        return;
+    indent(s->out, INDENT + 2);
+    if (row.pages >= 2)
+        f.column += (int)strip_letters(s->out, &row,
+                                       row.pages > MAX_STRIP ? BINNED_STRIP : MAX_STRIP, s->colour);
+    if (wrote) {
+        flow_word(&f, row.pages >= 2 ? "  wrote:" : "wrote:");
+        if (value_is_known(r->q[RQ_WRITE_OUTCOME]))
+            outcome_words(&f, r);
+        else
+            flow_word(&f, "?");
+    }
+    fputc('\n', s->out);
+}
+
+static void region_lines(const struct screen *s, const struct obs_region *r, const char *step_case)
+{
+    char label[512], mode[32], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], pages[3 * FORMAT_MAX];
+    struct value m = r->q[RQ_SHARE_MODE];
+
+    wording_region(label, sizeof label, r);
+    snprintf(mode, sizeof mode, "%s",
+             value_is_known(m) ? word_text(share_modes, (int)m.n)
+                               : (m.why == WHY_NOT_APPLICABLE ? "-" : "?"));
+    if (r->case_name && step_case && strcmp(r->case_name, step_case) == 0)
+        wording_label(label, sizeof label, r, LABEL - 1); /* the step's line names the case */
+    indent(s->out, INDENT);
+    if (escape_width(label) >= LABEL) { /* long names stand on a line of their own */
+        escape_terminal(s->out, label);
+        fputc('\n', s->out);
+        indent(s->out, INDENT);
+        label[0] = '\0';
+    }
+    escape_terminal_field(s->out, label, LABEL - 1, 0);
+    snprintf(pages, sizeof pages, "%s/%s/%s", number(a, r->q[RQ_RESIDENT]),
+             number(b, r->q[RQ_MAPPED]), number(c, r->q[RQ_PAGES]));
+    fprintf(s->out, " %-12s%4s %12s", mode, number(a, r->q[RQ_REF_COUNT]), pages);
+    if (strlen(pages) > 12) { /* large regions: the counts go below */
+        fputc('\n', s->out);
+        indent(s->out, STATES_AT);
+    } else {
+        fputs("  ", s->out);
+    }
+    states(s, r);
+    fputc('\n', s->out);
+    region_pages(s, r);
+}
+
+static void memory_line(const struct screen *s, const struct observation *o)
+{
+    struct flow f = {s->out, INDENT + 2, INDENT, false};
+
+    if (o->nprocesses == 0)
+        return;
+    style(s, "2");
+    indent(s->out, INDENT);
+    flow_text(&f, "rss/pss/uss KiB:");
+    for (size_t i = 0; i < o->nprocesses; i++) {
+        const struct obs_process *p = &o->processes[i];
+        char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], word[256];
+
+        snprintf(word, sizeof word, "%.60s %s/%s/%s%s", p->actor, number(a, p->q[PQ_RSS]),
+                 number(b, p->q[PQ_PSS]), number(c, p->q[PQ_USS]),
+                 i + 1 < o->nprocesses ? "," : "");
+        flow_word(&f, word);
+    }
+    fputc('\n', s->out);
+    plain(s);
+}
+
+/* If it did not change: one of many, or of another case than the step's; never the one that the
+ * step is about. */
+static bool may_be_left_out(const struct history_step *s, const struct obs_region *r)
+{
+    if (history_concerns(s, r))
+        return false;
+    return s->obs.nregions > MANY_REGIONS ||
+           strcmp(s->case_name ? s->case_name : "", r->case_name ? r->case_name : "") != 0;
+}
+
+/* All regions of a step, or those worth a line. */
+static void regions(const struct screen *s, const struct history *h, size_t i)
+{
+    const struct observation *o = &h->steps[i].obs;
+    size_t unchanged = 0;
+    char n[FORMAT_MAX];
+
+    for (size_t r = 0; r < o->nregions; r++) {
+        if (may_be_left_out(&h->steps[i], &o->regions[r]) && !history_changed(h, i, &o->regions[r]))
+            unchanged++;
+        else
+            region_lines(s, &o->regions[r], h->steps[i].case_name);
+    }
+    if (unchanged) {
+        indent(s->out, INDENT);
+        fprintf(s->out, "%s as before\n", format_noun(n, (int64_t)unchanged, "region"));
+    }
+}
+
+int report_timeline(struct store *s, const char *run_id, int from_step, int to_step, bool colour,
+                    FILE *out, struct err *e)
+{
+    struct screen screen = {out, colour};
+    struct history h;
+    int rc = history_load(&h, store_handle(s), run_id, HISTORY_PAGES, from_step - 1, to_step, e);
+
+    if (rc)
+        return rc;
+    if (from_step <= 1)
+        columns_heading(&screen);
+    for (size_t i = 0; i < h.nsteps; i++) {
+        const struct observation *o = &h.steps[i].obs;
+
+        if (h.steps[i].step < from_step)
+            continue; /* read for comparison only */
+        step_line(&screen, &h.steps[i]);
+        regions(&screen, &h, i);
+        memory_line(&screen, o);
+    }
+    history_release(&h);
+    return finish(out, 0, e);
+}
+
+int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
+{
+    struct screen screen = {out, colour};
+    struct history h;
+    char page[FORMAT_MAX];
+    int rc = history_load(&h, store_handle(s), run_id, HISTORY_RUN, 0, 0, e);
+
+    if (rc)
+        return rc;
+    style(&screen, "1");
+    escape_terminal(out, h.scenario);
+    plain(&screen);
+    fputs(h.title ? ": " : "", out);
+    escape_terminal(out, h.title);
+    fputc('\n', out);
+    if (h.question) {
+        struct flow f = {out, 2, 2, false};
+
+        indent(out, 2);
+        flow_text(&f, h.question);
+        fputc('\n', out);
+    }
+    fputs("  ", out);
+    escape_terminal(out, h.backend);
+    fputs(h.kernel ? ", " : "", out);
+    escape_terminal(out, h.kernel);
+    fprintf(out, ", pages of %s\n  run ", format_kb(page, (double)h.page_size / 1024));
+    escape_terminal(out, h.run_id);
+    if (h.status && strcmp(h.status, "complete") != 0 && strcmp(h.status, "running") != 0) {
+        fputs(", ", out);
+        escape_terminal(out, h.status);
+    }
+    fputc('\n', out);
+    history_release(&h);
+    return finish(out, 0, e);
+}
+
+/* A line of its own per row of a query: "label: text", both columns of the query. */
+static int each_line(const struct screen *s, sqlite3 *db, const char *sql, const char *run_id,
+                     const char *heading, struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, db, sql, e), n = 0;
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    while (query_row(&q)) {
+        struct flow f = {s->out, 4, 2, false};
+
+        if (n++ == 0 && heading)
+            fprintf(s->out, "%s\n", heading);
+        indent(s->out, 2);
+        flow_text(&f, query_text(&q, "line"));
+        fputc('\n', s->out);
+    }
+    return query_close(&q);
+}
+
+static int expectation_counts(const struct screen *s, sqlite3 *db, const char *run_id,
+                              struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, db, "db/report/expectation-counts.sql", e);
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    if (query_row(&q)) {
+        int64_t failed = query_int(&q, "failed");
+
+        fputs("\nexpectations: ", s->out);
+        style(s, failed ? "0" : "32");
+        fprintf(s->out, "%s held", format_count(a, query_int(&q, "held")));
+        plain(s);
+        fputs(", ", s->out);
+        style(s, failed ? "1;31" : "0");
+        fprintf(s->out, "%s failed", format_count(b, failed));
+        plain(s);
+        fprintf(s->out, ", %s not checked\n", format_count(c, query_int(&q, "not_checked")));
+    }
+    return query_close(&q);
+}
+
+/* The database as a user in this directory would type it: its name if it is here, else its path. */
+static const char *database_name(sqlite3 *db)
+{
+    const char *file = sqlite3_db_filename(db, "main");
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    char here[4096];
+
+    if (!file || !*file)
+        return "FILE";
+    if (slash && getcwd(here, sizeof here) && strlen(here) == (size_t)(slash - file) &&
+        strncmp(here, file, (size_t)(slash - file)) == 0)
+        return slash + 1;
+    return file;
+}
+
+/* A word for the shell, quoted if it must be. */
+static void shell_word(FILE *out, const char *word)
+{
+    bool plain_word = word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789/._+-")] == '\0';
+
+    if (plain_word) {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+}
+
+/* What to type next. Other than the default database is named. */
+static void next_commands(const struct screen *s, sqlite3 *db, const char *run_id)
+{
+    const char *name = database_name(db);
+    const bool other = strcmp(name, "cowlab.db") != 0;
+
+    style(s, "2");
+    fprintf(s->out, "next: cowlab show %s%s", run_id, other ? " --db " : "");
+    shell_word(s->out, other ? name : "");
+    fprintf(s->out, "\n      cowlab report -o report.md%s", other ? " --db " : "");
+    shell_word(s->out, other ? name : "");
+    fputs("\n      sqlite3 -box ", s->out);
+    shell_word(s->out, name);
+    fprintf(s->out,
+            " \"SELECT step, observed, share_mode, ref_count, write_outcome\n"
+            "        FROM timeline WHERE run_id = '%s'\"\n",
+            run_id);
+    plain(s);
+}
+
+int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
+{
+    static const struct {
+        const char *sql, *heading;
+    } parts[] = {
+        {"db/report/summary-failed.sql", "failed:"},
+        {"db/report/summary-not-checked.sql", "not checked, because:"},
+        {"db/report/summary-differing.sql", "cross-checks that differ:"},
+        {"db/report/summary-unknown.sql", "unknown:"},
+    };
+    struct screen screen = {out, colour};
+    sqlite3 *db = store_handle(s);
+    struct history h;
+    int rc = history_load(&h, db, run_id, HISTORY_RUN, 0, 0, e);
+
+    if (rc)
+        return rc;
+    if (h.message) {
+        struct flow f = {out, 2, 0, false};
+
+        flow_text(&f, h.status);
+        flow_text(&f, "because");
+        flow_text(&f, h.message);
+        fputc('\n', out);
+    }
+    history_release(&h);
+    rc = expectation_counts(&screen, db, run_id, e);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
+        rc = each_line(&screen, db, parts[i].sql, run_id, parts[i].heading, e);
+    if (rc == 0)
+        next_commands(&screen, db, run_id);
+    return finish(out, rc, e);
+}

@@ -1,0 +1,297 @@
+#include "reports/watch/data.h"
+
+#include "reports/write/query.h"
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIGURE_COLUMN(e, column) #column,
+static const char *const figure_columns[] = {WATCH_FIGURES(FIGURE_COLUMN)};
+static const char *const process_columns[] = {WATCH_PROCESS_FIGURES(FIGURE_COLUMN)};
+
+static double *unknowns(size_t n)
+{
+    double *a = malloc((n + 1) * sizeof *a);
+
+    for (size_t i = 0; a && i < n; i++)
+        a[i] = NAN;
+    return a;
+}
+
+void watch_data_release(struct watch_data *w)
+{
+    free(w->step);
+    free(w->t_s);
+    free(w->x);
+    free(w->copied_per_s);
+    for (int i = 0; i < WF__COUNT; i++)
+        free(w->figure[i]);
+    for (size_t i = 0; i < w->nactors; i++) {
+        struct watch_actor *a = &w->actors[i];
+
+        free(a->actor);
+        free(a->name);
+        free(a->parent);
+        free(a->part);
+        free(a->told);
+        for (int k = 0; k < WP__COUNT; k++)
+            free(a->figure[k]);
+    }
+    free(w->actors);
+    *w = (struct watch_data){0};
+}
+
+static int reserve(struct watch_data *w, struct err *e)
+{
+    w->n = (size_t)w->samples < WATCH_POINTS ? (size_t)w->samples : WATCH_POINTS;
+    w->step = calloc(w->n + 1, sizeof *w->step);
+    w->t_s = unknowns(w->n);
+    w->x = unknowns(w->n);
+    w->copied_per_s = unknowns(w->n);
+    for (int i = 0; i < WF__COUNT; i++)
+        if (!(w->figure[i] = unknowns(w->n)))
+            return err_set(e, ENOMEM, "out of memory");
+    return w->step && w->t_s && w->x && w->copied_per_s ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* Sample (from 0) of a point: evenly spread, the first and the last among them. */
+static int sample_of(const struct watch_data *w, size_t point)
+{
+    return w->n < 2 ? 0 : (int)(point * (size_t)(w->samples - 1) / (w->n - 1));
+}
+
+/* Points in between lose nothing of what was copied: rates are over the whole interval. */
+static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    size_t point = 0;
+    double copied = 0;
+    int rc = query_open(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", w->run_id);
+    for (int sample = 0; query_row(&q) && point < w->n; sample++) {
+        double since;
+
+        copied += query_null(&q, "copied_kb") ? 0 : query_number(&q, "copied_kb");
+        if (sample != sample_of(w, point))
+            continue;
+        w->step[point] = (int)query_int(&q, "step");
+        w->t_s[point] = query_number(&q, "t_s");
+        for (int i = 0; i < WF__COUNT; i++)
+            w->figure[i][point] = query_number(&q, figure_columns[i]);
+        since = point ? w->t_s[point] - w->t_s[point - 1] : 0;
+        if (since > 0 && !query_null(&q, "copied_kb"))
+            w->copied_per_s[point] = copied / since;
+        copied = 0;
+        point++;
+    }
+    w->n = point;
+    return query_close(&q);
+}
+
+/* strdup that keeps NULL as NULL; *bad is set without memory. */
+static char *copy(const char *text, bool *bad)
+{
+    char *s = text ? strdup(text) : NULL;
+
+    *bad |= text && !s;
+    return s;
+}
+
+static int add_actor(struct watch_data *w, struct query *q, struct err *e)
+{
+    struct watch_actor *grown = realloc(w->actors, (w->nactors + 1) * sizeof *grown), *a;
+    bool bad = false;
+
+    if (!grown)
+        return err_set(e, ENOMEM, "out of memory");
+    w->actors = grown;
+    a = &grown[w->nactors++];
+    *a = (struct watch_actor){.pid = query_int(q, "pid"),
+                              .nr = query_int(q, "nr"),
+                              .siblings = query_int(q, "siblings"),
+                              .max_parent = query_number(q, "max_parent_kb"),
+                              .lost = query_number(q, "lost_kb"),
+                              .copied = query_number(q, "copied_kb"),
+                              .max_debt = query_number(q, "max_debt_kb"),
+                              .fork_ns = query_number(q, "fork_ns"),
+                              .first = (int)query_int(q, "first_step"),
+                              .last = query_null(q, "last_step") ? INT_MAX
+                                                                 : (int)query_int(q, "last_step")};
+    a->actor = copy(query_text(q, "actor"), &bad);
+    a->name = copy(query_text(q, "name"), &bad);
+    a->parent = copy(query_text(q, "parent"), &bad);
+    a->told = calloc(w->n + 1, sizeof *a->told);
+    bad |= !a->told;
+    for (int k = 0; k < WP__COUNT; k++) {
+        a->figure[k] = unknowns(w->n);
+        bad |= !a->figure[k];
+    }
+    return bad ? err_set(e, ENOMEM, "out of memory") : 0;
+}
+
+static int load_actors(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, db, "db/report/watch-costs.sql", e), closed;
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", w->run_id);
+    while (rc == 0 && query_row(&q))
+        rc = add_actor(w, &q, e);
+    closed = query_close(&q);
+    return rc ? rc : closed;
+}
+
+static struct watch_actor *find_actor(struct watch_data *w, const char *name)
+{
+    for (size_t i = 0; name && i < w->nactors; i++)
+        if (strcmp(w->actors[i].actor, name) == 0)
+            return &w->actors[i];
+    return NULL;
+}
+
+/* Rows between two points: the last one counts. A point without a row has what the one before had.
+ */
+static void carry_on(struct watch_data *w)
+{
+    for (size_t i = 0; i < w->nactors; i++) {
+        struct watch_actor *a = &w->actors[i];
+
+        for (size_t p = 1; p < w->n && w->step[p] <= a->last; p++)
+            for (int k = 0; k < WP__COUNT && !a->told[p]; k++)
+                a->figure[k][p] = a->figure[k][p - 1];
+    }
+}
+
+static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    size_t point = 0;
+    int rc = query_open(&q, db,
+                        "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
+                        "FROM run JOIN process USING (run) WHERE run_id = :run_id ORDER BY step",
+                        e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", w->run_id);
+    while (query_row(&q)) {
+        struct watch_actor *a = find_actor(w, query_text(&q, "actor"));
+        int step = (int)query_int(&q, "step");
+
+        while (point < w->n && w->step[point] < step)
+            point++;
+        if (!a || point == w->n || w->step[point] > a->last)
+            continue;
+        a->told[point] = true;
+        for (int k = 0; k < WP__COUNT; k++)
+            a->figure[k][point] = query_number(&q, process_columns[k]);
+    }
+    carry_on(w);
+    return query_close(&q);
+}
+
+/* The first row of a process is what it lost most of. */
+static int load_parts(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    bool bad = false;
+    int rc = query_open(&q, db, "db/report/watch-lost-parts.sql", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", w->run_id);
+    while (query_row(&q)) {
+        struct watch_actor *a = find_actor(w, query_text(&q, "actor"));
+
+        if (!a)
+            continue;
+        if (!a->part) {
+            a->part = copy(query_text(&q, "part"), &bad);
+            a->part_kb = query_number(&q, "lost_kb");
+        }
+        a->parts_kb += query_number(&q, "lost_kb");
+    }
+    rc = query_close(&q);
+    return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
+}
+
+static int count_samples(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    int rc =
+        query_open(&q, db, "SELECT count(*) AS n FROM watch_samples WHERE run_id = :run_id", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", w->run_id);
+    if (query_row(&q))
+        w->samples = (int)query_int(&q, "n");
+    return query_close(&q);
+}
+
+/* So that an axis does not count tens of thousands of seconds. */
+static void scale_time(struct watch_data *w)
+{
+    double all = w->n ? w->t_s[w->n - 1] : 0, unit = all > 5 * 3600 ? 3600 : all > 300 ? 60 : 1;
+
+    w->x_name = unit > 60  ? "hours since the first sample"
+                : unit > 1 ? "minutes since the first sample"
+                           : "seconds since the first sample";
+    for (size_t i = 0; i < w->n; i++)
+        w->x[i] = w->t_s[i] / unit;
+}
+
+int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err *e)
+{
+    int rc;
+
+    *w = (struct watch_data){.run_id = run_id};
+    rc = count_samples(w, db, e);
+    if (rc == 0)
+        rc = reserve(w, e);
+    if (rc == 0)
+        rc = load_samples(w, db, e);
+    if (rc == 0)
+        rc = load_actors(w, db, e);
+    if (rc == 0)
+        rc = load_processes(w, db, e);
+    if (rc == 0)
+        rc = load_parts(w, db, e);
+    scale_time(w);
+    if (rc)
+        watch_data_release(w);
+    return rc;
+}
+
+double watch_headroom(const struct watch_data *w, size_t point)
+{
+    double machine = w->figure[WF_AVAILABLE][point];
+    double group = w->figure[WF_LIMIT][point] - w->figure[WF_CGROUP][point];
+
+    return isnan(group) ? machine : isnan(machine) ? group : fmin(machine, group);
+}
+
+size_t watch_worst_point(const struct watch_data *w)
+{
+    size_t worst = 0;
+    double most = -1;
+
+    for (size_t i = 0; i < w->n; i++) {
+        double truth = w->figure[WF_DISTINCT][i];
+        double over = w->figure[WF_RSS][i] - (isnan(truth) ? w->figure[WF_PSS][i] : truth);
+
+        if (over > most) {
+            most = over;
+            worst = i;
+        }
+    }
+    return worst;
+}

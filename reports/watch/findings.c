@@ -1,0 +1,348 @@
+/* watch_findings: what a watch of live processes shows, in sentences. Each is computed from the
+ * stored samples; where those do not tell, the sentence says so. */
+#include "reports/write/sections.h"
+
+#include "reports/format.h"
+#include "reports/watch/data.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTED 8
+/* A loss is worth a sentence of its own from this share of what was in common, or this size. */
+#define LEAST_SHARE 0.05
+#define LEAST_KB 1024.0
+
+static bool begin(struct doc *d, const struct watch_data *w, struct query *q, const char *sql)
+{
+    if (doc_fail(d, query_open(q, d->db, sql, d->e)))
+        return false;
+    query_bind(q, ":run_id", w->run_id);
+    return true;
+}
+
+static void seen(struct doc *d, const struct watch_data *w)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!begin(d, w, &q, "db/report/watch-summary.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t samples = query_int(&q, "samples"), frames = query_int(&q, "with_frames");
+
+        doc_say(d, "  - **Seen.** %s in %.1f s: %zu process%s, at most %d at once.",
+                format_noun(n, samples, "sample"), query_number(&q, "seconds"), w->nactors,
+                w->nactors == 1 ? "" : "es", (int)query_int(&q, "most_processes"));
+        if (frames < samples)
+            doc_say(d,
+                    " Page frames were read in %d of them; without, what is shared with the parent "
+                    "is concluded from counters, not measured.",
+                    (int)frames);
+        if (query_int(&q, "inferred"))
+            doc_say(d,
+                    " What is exclusive and what is in debt is concluded in part, not measured.");
+        doc_say(d, "\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+/* How far what they seem to use is from what they use, at its worst. */
+static void overcount(struct doc *d, const struct watch_data *w)
+{
+    size_t i = watch_worst_point(w);
+    double rss, real;
+    bool frames;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (w->n == 0 || isnan(w->figure[WF_RSS][i]))
+        return;
+    rss = w->figure[WF_RSS][i];
+    frames = !isnan(w->figure[WF_DISTINCT][i]);
+    real = frames ? w->figure[WF_DISTINCT][i] : w->figure[WF_PSS][i];
+    if (isnan(real) || real <= 0)
+        return;
+    doc_say(d,
+            "  - **What they seem to use.** After %.1f s (sample %d) their RSS summed up to %s, "
+            "which %s %s: %.2f times as much as there is.\n",
+            w->t_s[i], w->step[i], format_kb(a, rss),
+            frames ? "occupied distinct frames of" : "by their PSS was", format_kb(b, real),
+            rss / real);
+}
+
+static int by_lost(const void *a, const void *b)
+{
+    const struct watch_actor *x = *(const struct watch_actor *const *)a;
+    const struct watch_actor *y = *(const struct watch_actor *const *)b;
+
+    if (x->lost != y->lost)
+        return x->lost < y->lost ? 1 : -1;
+    return x < y ? -1 : x > y; /* of one array: by when they came */
+}
+
+static bool is_lost(const struct watch_actor *a)
+{
+    return a->lost >= LEAST_KB || a->lost >= LEAST_SHARE * a->max_parent;
+}
+
+/* "Worker 3 (python3, pid 123)", "The child (redis-server, pid 5)" */
+static void who(struct doc *d, const struct watch_actor *a)
+{
+    if (a->siblings > 1)
+        doc_say(d, "Worker %d (", (int)a->nr);
+    else
+        doc_say(d, "The child (");
+    doc_text(d, a->name);
+    doc_say(d, ", pid %lld)", (long long)a->pid);
+}
+
+static const struct watch_actor *parent_of(const struct watch_data *w, const struct watch_actor *a)
+{
+    for (size_t i = 0; a->parent && i < w->nactors; i++)
+        if (strcmp(w->actors[i].actor, a->parent) == 0)
+            return &w->actors[i];
+    return NULL;
+}
+
+/* Memory is no longer in common because this process wrote to it, or because the parent did. */
+static void writer(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
+{
+    const struct watch_actor *parent = parent_of(w, a);
+    char own[FORMAT_MAX], theirs[FORMAT_MAX];
+
+    if (isnan(a->copied))
+        return;
+    doc_say(d, "; its own writes copied %s", format_kb(own, a->copied));
+    if (a->copied < a->lost / 2 && parent && parent->copied > a->copied)
+        doc_say(d, ", its parent's %s", format_kb(theirs, parent->copied));
+}
+
+static void one_loss(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
+{
+    char lost[FORMAT_MAX], most[FORMAT_MAX];
+
+    doc_say(d, "  - ");
+    who(d, a);
+    doc_say(d, " lost %s of %s shared with its parent", format_kb(lost, a->lost),
+            format_kb(most, a->max_parent));
+    if (a->part && a->parts_kb > 0) {
+        doc_say(d, ", %.0f %% of it in ", floor(100 * a->part_kb / a->parts_kb));
+        doc_text(d, a->part);
+    }
+    writer(d, w, a);
+    doc_say(d, ".\n");
+}
+
+/* The children that lost little, and those of which it is not known, in a sentence each. */
+static void the_others(struct doc *d, const struct watch_data *w)
+{
+    size_t kept = 0, unknown = 0;
+    double most = 0, of = 0;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *c = &w->actors[i];
+
+        if (!c->parent || is_lost(c))
+            continue;
+        unknown += isnan(c->lost);
+        kept += !isnan(c->lost) && c->max_parent > 0;
+        if (c->lost >= most && c->max_parent > 0) {
+            most = c->lost;
+            of = c->max_parent;
+        }
+    }
+    if (kept)
+        doc_say(d,
+                "  - %zu child%s kept what %s shared with the parent: at most %s of %s was seen to "
+                "go.\n",
+                kept, kept == 1 ? "" : "ren", kept == 1 ? "it" : "they", format_kb(a, most),
+                format_kb(b, of));
+    if (unknown)
+        doc_say(d, "  - What %zu child%s lost is unknown: their page frames could not be seen.\n",
+                unknown, unknown == 1 ? "" : "ren");
+}
+
+static void losses(struct doc *d, const struct watch_data *w)
+{
+    const struct watch_actor **order = calloc(w->nactors + 1, sizeof(*order));
+    char lost[FORMAT_MAX];
+    double rest = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; order && i < w->nactors; i++)
+        if (w->actors[i].parent && is_lost(&w->actors[i]))
+            order[n++] = &w->actors[i];
+    if (n)
+        qsort(order, n, sizeof(*order), by_lost);
+    for (size_t i = 0; i < n; i++)
+        if (i < LISTED)
+            one_loss(d, w, order[i]);
+        else
+            rest += order[i]->lost;
+    if (n > LISTED)
+        doc_say(d, "  - and %zu more lost %s together.\n", n - LISTED, format_kb(lost, rest));
+    the_others(d, w);
+    free(order);
+}
+
+static void copying(struct doc *d, const struct watch_data *w)
+{
+    double all = 0, rate = 0, most = 0;
+    const struct watch_actor *writer = NULL;
+    size_t when = 0;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < w->nactors; i++) {
+        double copied = isnan(w->actors[i].copied) ? 0 : w->actors[i].copied;
+
+        all += copied;
+        if (copied > most) {
+            most = copied;
+            writer = &w->actors[i];
+        }
+    }
+    for (size_t i = 0; i < w->n; i++)
+        if (w->copied_per_s[i] > rate) {
+            rate = w->copied_per_s[i];
+            when = i;
+        }
+    if (!writer)
+        return;
+    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s, most of it (%s) by ",
+            format_kb(a, all), format_kb(b, most));
+    doc_text(d, writer->actor);
+    if (rate > 0)
+        doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
+    doc_say(d, ".\n");
+}
+
+static void debts(struct doc *d, const struct watch_data *w)
+{
+    const struct watch_actor *most = NULL;
+    char kb[FORMAT_MAX];
+
+    for (size_t i = 0; i < w->nactors; i++)
+        if (w->actors[i].max_debt >= LEAST_KB && (!most || w->actors[i].max_debt > most->max_debt))
+            most = &w->actors[i];
+    if (!most)
+        return;
+    doc_say(d, "  - **Debt.** ");
+    doc_text(d, most->actor);
+    doc_say(d,
+            " held up to %s that nobody else maps any more, yet the next write to each page still "
+            "takes a fault.\n",
+            format_kb(kb, most->max_debt));
+}
+
+static void at_risk(struct doc *d, const struct watch_data *w)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, w, &q, "db/report/watch-risk.sql"))
+        return;
+    while (query_row(&q)) {
+        double grow = query_number(&q, "growth_kb"), room = query_number(&q, "room_kb");
+
+        if (query_int(&q, "worst") != 1 || isnan(grow) || isnan(room))
+            continue;
+        doc_say(d,
+                "  - **At risk.** If after %.1f s every page at risk had been written, %s of new "
+                "memory would have been needed; %s was free",
+                query_number(&q, "t_s"), format_kb(a, grow), format_kb(b, room));
+        if (grow > room)
+            doc_say(d, ": **more than there was**.\n");
+        else
+            doc_say(d, " (%.1f %% of it).\n", room > 0 ? 100 * grow / room : 0);
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void forks(struct doc *d, const struct watch_data *w)
+{
+    double least = INFINITY, most = 0;
+    size_t n = 0;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < w->nactors; i++)
+        if (!isnan(w->actors[i].fork_ns)) {
+            least = fmin(least, w->actors[i].fork_ns);
+            most = fmax(most, w->actors[i].fork_ns);
+            n++;
+        }
+    if (n == 0)
+        return;
+    doc_say(d, "  - **Forks.** %zu %s seen; by the parent's system time %s took no longer than ", n,
+            n == 1 ? "was" : "were", n == 1 ? "it" : "they");
+    if (least < most)
+        doc_say(d, "%s to %s.\n", format_ns(a, least), format_ns(b, most));
+    else
+        doc_say(d, "%s.\n", format_ns(a, most));
+}
+
+static void pressure(struct doc *d, const struct watch_data *w)
+{
+    struct query q;
+
+    if (!begin(d, w, &q, "db/report/watch-summary.sql"))
+        return;
+    if (query_row(&q) && (query_int(&q, "ran_into_limit") > 0 || query_int(&q, "killed") > 0))
+        doc_say(d,
+                "  - **The memory cgroup** ran into its limit %d times, and %d of its processes "
+                "were killed for want of memory.\n",
+                (int)query_int(&q, "ran_into_limit"), (int)query_int(&q, "killed"));
+    doc_fail(d, query_close(&q));
+}
+
+static void sampling(struct doc *d, const struct watch_data *w)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, w, &q, "db/report/watch-cost.sql"))
+        return;
+    if (query_row(&q)) {
+        doc_say(d, "  - **Looking** took %s a sample, %s at most",
+                format_ns(a, query_number(&q, "each_ns")),
+                format_ns(b, query_number(&q, "most_ns")));
+        if (!query_null(&q, "percent"))
+            doc_say(d, ", %.1f %% of the time", query_number(&q, "percent"));
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+static void of_watch(struct doc *d, const struct watch_data *w)
+{
+    if (w->samples == 0) {
+        doc_say(d, "  - It has no sample.\n");
+        return;
+    }
+    seen(d, w);
+    overcount(d, w);
+    losses(d, w);
+    copying(d, w);
+    debts(d, w);
+    at_risk(d, w);
+    forks(d, w);
+    pressure(d, w);
+    sampling(d, w);
+}
+
+void find_watches(struct doc *d, const struct selection *runs)
+{
+    for (size_t i = 0; i < runs->n && d->rc == 0; i++) {
+        struct history h;
+
+        if (!runs->watches[i].run_id)
+            continue;
+        if (doc_fail(d, history_load(&h, d->db, runs->ids[i], HISTORY_RUN, 0, 0, d->e)))
+            return;
+        doc_say(d, "- **Watch `%s`**, ", h.run_id);
+        doc_text(d, h.title);
+        doc_say(d, ":\n");
+        of_watch(d, &runs->watches[i]);
+        history_release(&h);
+    }
+}

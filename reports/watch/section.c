@@ -1,0 +1,186 @@
+/* watch_section: a watch of live processes in the markdown report. Its samples are steps, far too
+ * many to show one by one: pictures over time, tables of what came of it, the query behind each.
+ * What they say in words is among the report's findings (findings.c). */
+#include "reports/write/sections.h"
+
+#include "reports/watch/pictures.h"
+#include <string.h>
+
+/* Returns the number of rows. */
+static int table(struct doc *d, const struct watch_data *w, const char *sql,
+                 const struct doc_column *columns)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+        return 0;
+    query_bind(&q, ":run_id", w->run_id);
+    return doc_table(d, &q, columns, 1);
+}
+
+static void seem_and_use(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column sums[] = {{"step", "sample", DOC_COUNT},
+                                             {"after", "after", DOC_TEXT},
+                                             {"which", "", DOC_TEXT},
+                                             {"processes", "processes", DOC_COUNT},
+                                             {"sum_rss_kb", "sum of RSS", DOC_KB},
+                                             {"sum_pss_kb", "sum of PSS", DOC_KB},
+                                             {"distinct_kb", "distinct frames", DOC_KB},
+                                             {"sum_uss_kb", "sum of USS", DOC_KB},
+                                             {"pagetable_kb", "page tables", DOC_KB},
+                                             {"system_kb", "the system's figure", DOC_KB},
+                                             {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### What they seem to use, and what they use\n\n");
+    watch_picture_footprint(d, w);
+    watch_picture_waterfall(d, w);
+    table(d, w, "db/report/watch-sums.sql", sums);
+}
+
+static void sharing(struct doc *d, const struct watch_data *w)
+{
+    doc_say(d, "#### Sharing over time\n\n");
+    if (w->n < 2)
+        doc_say(d, "One sample shows nothing over time.\n\n");
+    watch_picture_sharing(d, w);
+    doc_shell(d,
+              "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
+              "FROM footprint WHERE run_id = '%q' ORDER BY actor, step",
+              w->run_id);
+}
+
+static void costs(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
+                                                {"parent", "parent", DOC_TEXT},
+                                                {"max_rss_kb", "largest RSS", DOC_KB},
+                                                {"max_parent_kb", "shared with parent", DOC_KB},
+                                                {"lost_kb", "lost of it", DOC_KB},
+                                                {"copied_kb", "copied", DOC_KB},
+                                                {"copied_kb_per_s", "a second", DOC_KB},
+                                                {"minflt", "minor faults", DOC_COUNT},
+                                                {"majflt", "major faults", DOC_COUNT},
+                                                {"max_debt_kb", "most in debt", DOC_KB},
+                                                {"last_at_risk_kb", "at risk at last", DOC_KB},
+                                                {"fork_ns", "fork, at most", DOC_NS},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### What copy-on-write cost each process\n\n");
+    watch_picture_copied(d, w);
+    if (table(d, w, "db/report/watch-costs.sql", columns) == 0)
+        doc_say(d, "No process was seen.\n\n");
+}
+
+static void lost(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column parts[] = {
+        {"actor", "process", DOC_TEXT},        {"part", "part", DOC_TEXT},
+        {"most_kb", "most in common", DOC_KB}, {"last_kb", "at last", DOC_KB},
+        {"lost_kb", "lost", DOC_KB},           {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column mappings[] = {
+        {"actor", "process", DOC_TEXT},         {"region", "mapping", DOC_TEXT},
+        {"range", "addresses", DOC_TEXT},       {"most_kb", "most in common", DOC_KB},
+        {"last_kb", "at last", DOC_KB},         {"lost_kb", "lost", DOC_KB},
+        {"share_mode", "share mode", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### Where sharing was lost\n\n");
+    watch_picture_lost(d, w);
+    if (table(d, w, "db/report/watch-lost-parts.sql", parts) == 0) {
+        doc_say(d,
+                "No mapping was seen to lose anything that it had in common with the parent.\n\n");
+        return;
+    }
+    watch_picture_addresses(d, w);
+    table(d, w, "db/report/watch-lost-mappings.sql", mappings);
+}
+
+static void matrix(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column columns[] = {{"actor_a", "process", DOC_TEXT},
+                                                {"actor_b", "and", DOC_TEXT},
+                                                {"shared_kb", "in common", DOC_KB},
+                                                {"step", "as of sample", DOC_COUNT},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### Who shares with whom\n\n");
+    watch_picture_matrix(d, w);
+    if (table(d, w, "db/report/watch-matrix.sql", columns) == 0)
+        doc_say(d, "No frames were seen to be in common.\n\n");
+}
+
+static void risk(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column columns[] = {
+        {"step", "sample", DOC_COUNT},
+        {"after", "after", DOC_TEXT},
+        {"growth_kb", "new memory if all is written", DOC_KB},
+        {"mem_available_kb", "machine has available", DOC_KB},
+        {"cgroup_limit_kb", "cgroup's limit", DOC_KB},
+        {"cgroup_kb", "cgroup uses", DOC_KB},
+        {"room_kb", "so is free", DOC_KB},
+        {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### Memory at risk against what is free\n\n");
+    watch_picture_risk(d, w);
+    table(d, w, "db/report/watch-risk.sql", columns);
+}
+
+static void events(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column columns[] = {{"step", "sample", DOC_COUNT},
+                                                {"after", "after", DOC_TEXT},
+                                                {"actor", "process", DOC_TEXT},
+                                                {"kind", "what", DOC_TEXT},
+                                                {"fork_ns", "took at most", DOC_NS},
+                                                {"text", "", DOC_TEXT},
+                                                {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### Who came and went\n\n");
+    if (table(d, w, "db/report/watch-events.sql", columns) == 0)
+        doc_say(d, "Nothing happened between the samples.\n\n");
+    else
+        doc_say(d, "At most 60 of them; all are in the view `watch_events`.\n\n");
+}
+
+static void cost_of_looking(struct doc *d, const struct watch_data *w)
+{
+    static const struct doc_column columns[] = {
+        {"samples", "samples", DOC_COUNT},
+        {"each_ns", "each", DOC_NS},
+        {"most_ns", "the longest", DOC_NS},
+        {"total_ns", "in all", DOC_NS},
+        {"watched_ns", "watched", DOC_NS},
+        {"percent", "% of the time", DOC_TEXT},
+        {"behind", "samples with mappings left over", DOC_COUNT},
+        {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column probes[] = {{"probe", "read", DOC_TEXT},
+                                               {"calls", "calls", DOC_COUNT},
+                                               {"read_kb", "bytes", DOC_KB},
+                                               {"total_ns", "time in all", DOC_NS},
+                                               {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "#### What looking cost\n\n");
+    table(d, w, "db/report/watch-cost.sql", columns);
+    table(d, w, "db/report/watch-probes.sql", probes);
+}
+
+void section_watch(struct doc *d, const struct history *h, const struct watch_data *w)
+{
+    doc_say(d, "### Run `%s`: ", w->run_id);
+    doc_text(d, h->title);
+    doc_say(d, "\n\n");
+    doc_say(d,
+            "Live processes were looked at over time, without being stopped, traced or written "
+            "to. A sample is not atomic: its processes were read one after the other while all of "
+            "them ran on, so that figures of one sample can be some milliseconds apart. What "
+            "happened and was undone between two samples is not seen.\n\n");
+    seem_and_use(d, w);
+    sharing(d, w);
+    costs(d, w);
+    lost(d, w);
+    matrix(d, w);
+    risk(d, w);
+    events(d, w);
+    cost_of_looking(d, w);
+}

@@ -1,0 +1,84 @@
+/* A watch run in the terminal: its samples, as few lines as fit a screen, then each process. The
+ * report has the charts. */
+#include "reports/report.h"
+
+#include "reports/escape.h"
+#include "reports/format.h"
+#include "reports/write/query.h"
+
+#include <string.h>
+
+static const char *kb(char *buf, struct query *q, const char *column)
+{
+    return query_null(q, column) ? strcpy(buf, "?") : format_kb(buf, query_number(q, column));
+}
+
+/* At most 24 samples, evenly over the time, the last one always. */
+static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
+{
+    char rss[FORMAT_MAX], pss[FORMAT_MAX], frames[FORMAT_MAX], copied[FORMAT_MAX];
+    struct query q;
+    int rc = query_open(&q, db,
+                        "WITH s AS (SELECT *, max(step) OVER () AS last FROM watch_samples "
+                        "WHERE run_id = :run) SELECT * FROM s "
+                        "WHERE (step - 1) % (last / 24 + 1) = 0 OR step = last",
+                        e);
+
+    if (rc < 0)
+        return rc;
+    query_bind(&q, ":run", run_id);
+    fprintf(out, "%8s %6s %12s %12s %12s %12s\n", "seconds", "procs", "sum of RSS", "sum of PSS",
+            "frames", "copied");
+    while (query_row(&q))
+        fprintf(out, "%8.1f %6lld %12s %12s %12s %12s\n", query_number(&q, "t_s"),
+                (long long)query_int(&q, "processes"), kb(rss, &q, "sum_rss_kb"),
+                kb(pss, &q, "sum_pss_kb"), kb(frames, &q, "distinct_kb"),
+                kb(copied, &q, "copied_kb"));
+    return query_close(&q);
+}
+
+static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
+{
+    char most[FORMAT_MAX], lost[FORMAT_MAX], copied[FORMAT_MAX], risk[FORMAT_MAX];
+    struct query q;
+    int rc = query_open(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", e);
+
+    if (rc < 0)
+        return rc;
+    query_bind(&q, ":run", run_id);
+    fprintf(out, "\n%-28s %12s %12s %12s %12s\n", "process", "most RSS", "lost", "copied",
+            "at risk");
+    while (query_row(&q)) {
+        escape_terminal_field(out, query_text(&q, "actor"), 28, 0);
+        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"), kb(lost, &q, "lost_kb"),
+                kb(copied, &q, "copied_kb"), kb(risk, &q, "last_at_risk_kb"));
+    }
+    fprintf(out,
+            "lost: of what it had in common with its parent. ? is not known or does not apply.\n"
+            "\nnext: cowlab report %s -o watch.md\n",
+            run_id);
+    return query_close(&q);
+}
+
+int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
+{
+    int rc = samples(store_handle(s), run_id, out, e);
+
+    return rc < 0 ? rc : processes(store_handle(s), run_id, out, e);
+}
+
+int report_is_watch(struct store *s, const char *run_id, struct err *e)
+{
+    struct query q;
+    int rc = query_open(&q, store_handle(s),
+                        "SELECT scenario = 'watch' AS watch FROM runs WHERE run_id = :run", e);
+    bool watch = false;
+
+    if (rc < 0)
+        return rc;
+    query_bind(&q, ":run", run_id);
+    if (query_row(&q))
+        watch = query_int(&q, "watch") != 0;
+    rc = query_close(&q);
+    return rc < 0 ? rc : watch;
+}

@@ -1,0 +1,104 @@
+/* background: the sections around the runs: the machine with what it could not see, and the words.
+ */
+#include "reports/write/sections.h"
+
+#include "reports/draw/looks.h"
+
+static void open_and_table(struct doc *d, const struct selection *runs, const char *sql,
+                           const struct doc_column *columns, const char *none)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    if (doc_table(d, &q, columns, 1) == 0)
+        doc_say(d, "%s\n\n", none);
+}
+
+static void capabilities_had(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db, "db/report/capabilities-had.sql", d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    while (query_row(&q)) {
+        doc_say(d, "Capabilities that were there on ");
+        doc_text(d, query_text(&q, "backend"));
+        doc_say(d, ": ");
+        doc_text(d, query_text(&q, "names"));
+        doc_say(d, ".\n\n");
+    }
+    doc_fail(d, query_close(&q));
+}
+
+void section_machine(struct doc *d, const struct selection *runs)
+{
+    static const struct doc_column machines[] = {
+        {"backend", "backend", DOC_TEXT}, {"kernel", "kernel", DOC_TEXT},
+        {"page_kb", "page", DOC_KB},      {"details", "details", DOC_TEXT},
+        {"runs", "runs", DOC_COUNT},      {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column capabilities[] = {{"backend", "backend", DOC_TEXT},
+                                                     {"name", "missing", DOC_TEXT},
+                                                     {"unlocks", "what it would show", DOC_TEXT},
+                                                     {"reason", "why it is missing", DOC_TEXT},
+                                                     {"how", "how to get it", DOC_TEXT},
+                                                     {"runs", "runs", DOC_COUNT},
+                                                     {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column unknowns[] = {
+        {"reason", "why unknown", DOC_TEXT},      {"n", "values", DOC_COUNT},
+        {"quantities", "which", DOC_TEXT},        {"scenarios", "in", DOC_TEXT},
+        {"unlocks", "what would tell", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+
+    doc_say(d, "## The machine, and what it could not see\n\n");
+    open_and_table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
+    capabilities_had(d, runs);
+    open_and_table(d, runs, "db/report/capabilities.sql", capabilities,
+                   "No capability was missing.");
+    doc_say(d, "### Unknown values\n\n");
+    open_and_table(d, runs, "db/report/unknown-reasons.sql", unknowns,
+                   "Every value that applies is known.");
+}
+
+void section_glossary(struct doc *d)
+{
+    static const char *const words[][2] = {
+        {"actor", "A real process (on GNU Mach a task) of a run."},
+        {"region", "A range of an actor's memory that the scenario named."},
+        {"resident", "Pages in physical memory behind the region, mapped here or not."},
+        {"mapped", "Pages in this process's page table."},
+        {"refs", "Reference count: for anonymous memory the largest map count of a resident page; "
+                 "for a memory object the processes that map it and the messages that carry it; on "
+                 "GNU Mach the object's references."},
+        {"at risk", "Pages whose next write costs a new frame."},
+        {"RSS, PSS, USS",
+         "Resident set: every page that is mapped. Proportional: each page divided by "
+         "those who map it. Unique: pages that nobody else maps."},
+        {"distinct frames", "The physical pages of all actors, each counted once."},
+        {"in objects only", "Resident pages of memory objects that an actor holds but none maps."},
+        {"in transit", "Memory that belongs to a message and to no process."},
+        {"superseded",
+         "Pages of an object that nobody can see any more but that stay until it goes: every "
+         "mapping hides them behind a private copy, and no message carries them. A descriptor "
+         "alone shows nothing. A part of what is in objects only."},
+        {"residual",
+         "The system's figure less distinct frames (without files), objects, transit and "
+         "page tables: what this account does not explain."},
+        {"unknown",
+         "The machine did not give the value; never shown as 0. A dash: does not apply."},
+        {"inferred", "Concluded from other values, not the kernel's word."},
+    };
+
+    doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        doc_say(d, "| %s | %s |\n", words[i][0], words[i][1]);
+    for (const struct word *w = page_states; w->text; w++)
+        doc_say(d, "| page state `%s` (%c) | %s. |\n", w->text, state_look(w->code)->letter,
+                w->label);
+    for (const struct word *w = write_outcomes; w->text; w++)
+        doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);
+    doc_say(d,
+            "\nShare modes carry Mach's names: SM_EMPTY nothing there, SM_PRIVATE nobody else's, "
+            "SM_COW shared until written, SM_SHARED shared and meant to be.\n");
+}

@@ -1,0 +1,275 @@
+#include "reports/write/doc.h"
+
+#include "reports/escape.h"
+#include "reports/format.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int doc_fail(struct doc *d, int rc)
+{
+    if (d->rc == 0)
+        d->rc = rc;
+    return d->rc;
+}
+
+/* To standard output: without pictures, since there is no place for them. */
+static int open_stdout(struct doc *d)
+{
+    int fd = dup(STDOUT_FILENO);
+
+    d->out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (d->out)
+        return 0;
+    if (fd >= 0)
+        close(fd);
+    return doc_fail(d, err_sys(d->e, errno, "cannot write to standard output"));
+}
+
+int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
+{
+    size_t len = path ? strlen(path) : 0, stem = len;
+    const char *slash;
+
+    *d = (struct doc){.db = db, .e = e};
+    if (!path)
+        return open_stdout(d);
+    if (len > 3 && strcmp(path + len - 3, ".md") == 0)
+        stem = len - 3;
+    d->path = strdup(path);
+    if (!d->path || asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
+        d->assets = NULL;
+        return doc_fail(d, err_set(e, ENOMEM, "out of memory"));
+    }
+    slash = strrchr(d->assets, '/');
+    d->link = slash ? slash + 1 : d->assets;
+    /* The document first: where that cannot be, no directory is left behind. */
+    d->out = fopen(path, "we");
+    if (!d->out)
+        return doc_fail(d, err_sys(e, errno, "cannot write '%s'", path));
+    if (mkdir(d->assets, 0777) != 0 && errno != EEXIST)
+        return doc_fail(d, err_sys(e, errno, "cannot make directory '%s'", d->assets));
+    return 0;
+}
+
+int doc_close(struct doc *d)
+{
+    if (d->out) {
+        int bad = ferror(d->out);
+
+        if ((fclose(d->out) != 0 || bad) && d->rc == 0)
+            doc_fail(d, err_sys(d->e, errno, "cannot write '%s'",
+                                d->path ? d->path : "standard output"));
+    }
+    d->out = NULL;
+    for (size_t i = 0; i < d->npictures; i++)
+        free(d->pictures[i]);
+    free(d->pictures);
+    d->pictures = NULL;
+    d->npictures = 0;
+    free(d->path);
+    free(d->assets);
+    d->path = d->assets = NULL;
+    return d->rc;
+}
+
+void doc_say(struct doc *d, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (d->rc)
+        return;
+    va_start(ap, fmt);
+    vfprintf(d->out, fmt, ap);
+    va_end(ap);
+}
+
+void doc_text(struct doc *d, const char *text)
+{
+    if (d->rc == 0)
+        escape_markdown(d->out, text);
+}
+
+void doc_bullet(struct doc *d, const char *text)
+{
+    doc_say(d, "- ");
+    doc_text(d, text);
+    doc_say(d, "\n");
+}
+
+static void cell(struct doc *d, struct query *q, const struct doc_column *c)
+{
+    char buf[FORMAT_MAX];
+
+    if (query_null(q, c->column)) {
+        doc_say(d, " %s |", query_unknown(q, c->column) ? "unknown" : "-");
+        return;
+    }
+    doc_say(d, " ");
+    switch (c->kind) {
+    case DOC_COUNT:
+        doc_say(d, "%s", format_count(buf, query_int(q, c->column)));
+        break;
+    case DOC_KB:
+        doc_say(d, "%s", format_kb(buf, query_number(q, c->column)));
+        break;
+    case DOC_BYTES:
+        doc_say(d, "%s", format_kb(buf, query_number(q, c->column) / 1024));
+        break;
+    case DOC_NS:
+        doc_say(d, "%s", format_ns(buf, query_number(q, c->column)));
+        break;
+    default:
+        doc_text(d, query_text(q, c->column));
+    }
+    doc_say(d, " |");
+}
+
+static void table_head(struct doc *d, const struct doc_column *columns)
+{
+    doc_say(d, "|");
+    for (const struct doc_column *c = columns; c->column; c++)
+        doc_say(d, " %s |", c->header);
+    doc_say(d, "\n|");
+    for (const struct doc_column *c = columns; c->column; c++)
+        doc_say(d, c->kind == DOC_TEXT ? "---|" : "---:|");
+    doc_say(d, "\n");
+}
+
+void doc_query(struct doc *d, const char *sql)
+{
+    if (d->rc || !sql)
+        return;
+    fputs("\n<details><summary>The query</summary>\n\n```sql\n", d->out);
+    escape_fenced(d->out, sql);
+    if (*sql && sql[strlen(sql) - 1] != '\n')
+        fputc('\n', d->out);
+    fputs("```\n\n</details>\n", d->out);
+}
+
+int doc_shell(struct doc *d, const char *fmt, ...)
+{
+    va_list ap;
+    char *sql;
+
+    va_start(ap, fmt);
+    sql = sqlite3_vmprintf(fmt, ap);
+    va_end(ap);
+    if (!sql)
+        return err_set(d->e, ENOMEM, "out of memory");
+    if (d->rc == 0) {
+        fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
+        escape_fenced(d->out, sql);
+        fputs("\"\n```\n\n</details>\n\n", d->out);
+    }
+    sqlite3_free(sql);
+    return 0;
+}
+
+int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query)
+{
+    int rows = 0;
+
+    while (d->rc == 0 && query_row(q)) {
+        if (rows++ == 0)
+            table_head(d, columns);
+        doc_say(d, "|");
+        for (const struct doc_column *c = columns; c->column; c++)
+            cell(d, q, c);
+        doc_say(d, "\n");
+    }
+    if (rows > 0 && with_query) {
+        char *sql = query_expanded(q);
+
+        doc_query(d, sql);
+        sqlite3_free(sql);
+    }
+    if (rows > 0)
+        doc_say(d, "\n");
+    doc_fail(d, query_close(q));
+    return rows;
+}
+
+/* Remembers a file name that no picture of this document has yet. */
+static const char *new_name(struct doc *d, const char *wanted)
+{
+    char base[160], file[180];
+    char **more = realloc(d->pictures, (d->npictures + 1) * sizeof *more);
+
+    if (!more)
+        return NULL;
+    d->pictures = more;
+    escape_file_name(base, sizeof base, wanted);
+    snprintf(file, sizeof file, "%s", base);
+    for (size_t i = 0, n = 2; i < d->npictures; i++)
+        if (strcmp(d->pictures[i], file) == 0) {
+            snprintf(file, sizeof file, "%s-%zu", base, n++);
+            i = (size_t)-1; /* look at all again */
+        }
+    d->pictures[d->npictures] = strdup(file);
+    return d->pictures[d->npictures] ? d->pictures[d->npictures++] : NULL;
+}
+
+FILE *doc_picture(struct doc *d, const char *name)
+{
+    const char *file = d->rc ? NULL : new_name(d, name);
+    char *path = NULL;
+    FILE *f = NULL;
+
+    if (file && !d->assets)
+        f = fopen("/dev/null", "we");
+    else if (file && asprintf(&path, "%s/%s.svg", d->assets, file) >= 0)
+        f = fopen(path, "we");
+    else
+        path = NULL;
+    if (!f && d->rc == 0)
+        doc_fail(d, err_sys(d->e, path ? errno : ENOMEM, "cannot write the picture '%s'",
+                            path ? path : name));
+    free(path);
+    return f;
+}
+
+/* In a link: everything but plain characters as %XX. */
+static void link_text(FILE *out, const char *s)
+{
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            strchr("-_./", c))
+            fputc(c, out);
+        else
+            fprintf(out, "%%%02X", c);
+    }
+}
+
+void doc_picture_end(struct doc *d, FILE *f, const char *alt)
+{
+    const char *file;
+
+    if (!f)
+        return;
+    file = d->pictures[d->npictures - 1];
+    if (ferror(f) | fclose(f)) {
+        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s.svg'", file));
+        return;
+    }
+    if (d->rc)
+        return;
+    if (!d->assets) {
+        fputs("*Picture, written with -o FILE.md: ", d->out);
+        escape_markdown(d->out, alt);
+        fputs("*\n\n", d->out);
+        return;
+    }
+    fputs("![", d->out);
+    escape_markdown(d->out, alt);
+    fputs("](", d->out);
+    link_text(d->out, d->link);
+    fputc('/', d->out);
+    link_text(d->out, file);
+    fputs(".svg)\n\n", d->out);
+}

@@ -1,0 +1,60 @@
+/* doc: one markdown document with its pictures beside it, and the tables in it.
+ *
+ * Owns: the output file and the directory NAME.assets/. Every table can be followed by the query
+ * behind it. The first failure sticks; doc_close reports it.
+ * Lifetime: doc_open ... doc_close. */
+#ifndef REPORTS_WRITE_DOC_H
+#define REPORTS_WRITE_DOC_H
+
+#include "reports/write/query.h"
+#include <stdio.h>
+
+struct doc {
+    FILE *out;
+    sqlite3 *db;
+    struct err *e;
+    int rc;
+    char *path;       /* of the document */
+    char *assets;     /* directory of the pictures */
+    const char *link; /* the same as seen from the document: a part of assets */
+    char **pictures;  /* file names without .svg, each once */
+    size_t npictures;
+};
+
+/* path NULL: to standard output, where pictures are only named. */
+int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e);
+int doc_close(struct doc *d);
+/* Takes over the failure of a step, unless there is an earlier one. */
+int doc_fail(struct doc *d, int rc);
+
+/* printf for our own words; then text of others, escaped. */
+void doc_say(struct doc *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void doc_text(struct doc *d, const char *text);
+/* The same as a sentence built elsewhere: escaped and on a line of its own with a bullet. */
+void doc_bullet(struct doc *d, const char *text);
+
+enum doc_kind { DOC_TEXT, DOC_COUNT, DOC_KB, DOC_NS, DOC_BYTES };
+
+struct doc_column {
+    const char *column; /* of the query */
+    const char *header;
+    enum doc_kind kind;
+};
+
+/* The rows of a query as a table; columns end with column NULL. A NULL is "unknown" if the query
+ * has a column unknown_keys (names with commas) that names it, else "-". Returns the number of
+ * rows; without rows nothing is written. Closes the query. with_query: the query follows it. */
+int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query);
+/* The query itself, folded away. */
+void doc_query(struct doc *d, const char *sql);
+
+/* A one-line query as the shell command that runs it; %q as in sqlite3_mprintf. */
+int doc_shell(struct doc *d, const char *fmt, ...);
+
+/* A picture: write SVG to the returned file, then doc_picture_end. NULL after a failure.
+ * name: becomes the file's name, with a number behind it if the document has one of that name. */
+FILE *doc_picture(struct doc *d, const char *name);
+/* Closes the picture begun last and links it. f may be NULL. */
+void doc_picture_end(struct doc *d, FILE *f, const char *alt);
+
+#endif

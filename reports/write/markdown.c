@@ -1,0 +1,274 @@
+/* markdown: the report as a document: which runs, and the order of its sections. */
+#include "reports/report.h"
+
+#include "reports/write/sections.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void selection_release(struct selection *sel)
+{
+    for (size_t i = 0; i < sel->n; i++)
+        free(sel->ids[i]);
+    for (size_t i = 0; sel->watches && i < sel->n; i++)
+        watch_data_release(&sel->watches[i]);
+    free(sel->watches);
+    free(sel->ids);
+    sqlite3_free(sel->json);
+}
+
+static int selection_add(struct selection *sel, const char *id, struct err *e)
+{
+    char **more = realloc(sel->ids, (sel->n + 1) * sizeof *more);
+
+    if (!more)
+        return err_set(e, ENOMEM, "out of memory");
+    sel->ids = more;
+    sel->ids[sel->n] = strdup(id);
+    return sel->ids[sel->n++] ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* The ids as a JSON array. They need no escaping: the schema allows digits, letters and dashes. */
+static int selection_json(struct selection *sel, struct err *e)
+{
+    sqlite3_str *json = sqlite3_str_new(NULL);
+
+    sqlite3_str_appendall(json, "[");
+    for (size_t i = 0; i < sel->n; i++)
+        sqlite3_str_appendf(json, "%s\"%s\"", i ? "," : "", sel->ids[i]);
+    sqlite3_str_appendall(json, "]");
+    sqlite3_free(sel->json);
+    sel->json = sqlite3_str_finish(json);
+    return sel->json ? 0 : err_set(e, ENOMEM, "out of memory");
+}
+
+/* Adds the runs that a query gives; with want, one that it does not give is an error. */
+static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, const char *param,
+                           const char *value, const char *want, struct err *e)
+{
+    struct query q;
+    size_t before = sel->n;
+    int rc = query_open(&q, db, sql, e), closed;
+
+    if (rc)
+        return rc;
+    if (param)
+        query_bind(&q, param, value);
+    while (rc == 0 && query_row(&q))
+        rc = selection_add(sel, query_text(&q, "run_id"), e);
+    closed = query_close(&q);
+    if (rc == 0)
+        rc = closed;
+    if (rc == 0 && want && sel->n == before)
+        rc = err_set(e, ENOENT, "no run '%s' in the database", want);
+    return rc;
+}
+
+/* The runs in the order of the report: by scenario, backend, start; each once. Without ids: the
+ * latest complete ones. */
+static int selection_fill(struct selection *sel, sqlite3 *db, const char *const *ids, size_t n,
+                          struct err *e)
+{
+    struct selection given = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = selection_query(&given, db, "SELECT run_id FROM run WHERE run_id = :id", ":id", ids[i],
+                             ids[i], e);
+    if (rc == 0)
+        rc = selection_json(&given, e);
+    if (rc == 0)
+        rc = n ? selection_query(sel, db, "db/report/runs-given.sql", ":runs", given.json, NULL, e)
+               : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, NULL, e);
+    selection_release(&given);
+    if (rc == 0 && sel->n == 0)
+        rc = err_set(e, ENOENT, "the database has no complete run to report on");
+    return rc ? rc : selection_json(sel, e);
+}
+
+/* A report that was not asked for certain runs has the latest ones; that there are others is said.
+ */
+static void left_out(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (doc_fail(d, query_open(&q, d->db,
+                               "SELECT count(*) AS runs, coalesce(sum(failed > 0), 0) AS failed, "
+                               "coalesce(sum(status <> 'complete'), 0) AS unfinished FROM runs "
+                               "WHERE run_id NOT IN (SELECT value FROM json_each(:runs))",
+                               d->e)))
+        return;
+    query_bind(&q, ":runs", runs->json);
+    if (query_row(&q) && query_int(&q, "runs") > 0)
+        doc_say(d,
+                "The database has %lld more run%s that this report leaves out (with failed "
+                "expectations: %lld; not complete: %lld); `cowlab report RUN...` takes any.\n\n",
+                (long long)query_int(&q, "runs"), query_int(&q, "runs") == 1 ? "" : "s",
+                (long long)query_int(&q, "failed"), (long long)query_int(&q, "unfinished"));
+    doc_fail(d, query_close(&q));
+}
+
+static void introduction(struct doc *d, const struct selection *runs)
+{
+    doc_say(d,
+            "# cowlab report\n\n"
+            "%zu run%s. Every number below was measured in %s, or is said to be unknown; the "
+            "same database gives this report again, byte for byte. Behind each table is the "
+            "query that made it: FILE stands for the database.\n\n",
+            runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
+    left_out(d, runs);
+}
+
+/* The heading of a scenario, above the first of its runs. */
+static void scenario_heading(struct doc *d, const struct history *h, char **last)
+{
+    if (*last && strcmp(*last, h->scenario) == 0)
+        return;
+    free(*last);
+    *last = strdup(h->scenario);
+    doc_say(d, "## ");
+    doc_text(d, h->scenario);
+    if (h->title && strcmp(h->scenario, "watch") != 0) { /* there each run has its own */
+        doc_say(d, ": ");
+        doc_text(d, h->title);
+    }
+    doc_say(d, "\n\n");
+    if (h->question) {
+        doc_say(d, "**Question.** ");
+        doc_text(d, h->question);
+        doc_say(d, "\n\n");
+    }
+    if (h->twin) {
+        doc_say(d, "Its counterpart is ");
+        doc_text(d, h->twin);
+        doc_say(d, ".\n\n");
+    } else if (h->no_twin) {
+        doc_say(d, "No counterpart: ");
+        doc_text(d, h->no_twin);
+        doc_say(d, "\n\n");
+    }
+}
+
+/* One run below its scenario's heading. A watch has too many steps to read them all. */
+static void run_section(struct doc *d, const struct selection *runs, size_t i, char **last)
+{
+    const struct watch_data *w = &runs->watches[i];
+    enum history_depth depth = w->run_id ? HISTORY_RUN : HISTORY_PAGES;
+    struct history h;
+
+    if (doc_fail(d, history_load(&h, d->db, runs->ids[i], depth, 0, 0, d->e)))
+        return;
+    scenario_heading(d, &h, last);
+    if (w->run_id)
+        section_watch(d, &h, w);
+    else
+        section_run(d, &h);
+    history_release(&h);
+}
+
+static void runs_sections(struct doc *d, const struct selection *runs)
+{
+    char *last = NULL;
+
+    for (size_t i = 0; i < runs->n && d->rc == 0; i++)
+        run_section(d, runs, i, &last);
+    free(last);
+}
+
+/* What watches lost is asked for many times and sorts every mapping row of a day each time: it is
+ * worked out once, in a table that stands before the view of its name while the report is made. */
+static int keep_lost(struct selection *sel, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    int rc =
+        query_open(&q, db,
+                   "CREATE TEMP TABLE watch_lost AS SELECT * FROM main.watch_lost WHERE run_id IN "
+                   "(SELECT value FROM json_each(:runs))",
+                   e);
+    if (rc)
+        return rc;
+    query_bind(&q, ":runs", sel->json);
+    query_row(&q);
+    return query_close(&q);
+}
+
+/* Is this run a watch? 1, 0, or a negative errno. */
+static int is_watch(sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    bool watch;
+    int rc = query_open(&q, db, "SELECT scenario FROM run WHERE run_id = :run_id", e);
+
+    if (rc)
+        return rc;
+    query_bind(&q, ":run_id", run_id);
+    watch = query_row(&q) && strcmp(query_text(&q, "scenario"), "watch") == 0;
+    rc = query_close(&q);
+    return rc ? rc : watch;
+}
+
+/* Reads the watches among the runs, once for findings and sections. */
+static int load_watches(struct selection *sel, sqlite3 *db, struct err *e)
+{
+    int rc = 0;
+
+    sel->watches = calloc(sel->n, sizeof *sel->watches);
+    if (!sel->watches)
+        return err_set(e, ENOMEM, "out of memory");
+    for (size_t i = 0; i < sel->n; i++) {
+        int watch = is_watch(db, sel->ids[i], e);
+
+        if (watch < 0)
+            return watch;
+        sel->scenarios += !watch;
+        if (watch && sel->scenarios == i) /* the first of them */
+            rc = keep_lost(sel, db, e);
+        if (rc == 0 && watch)
+            rc = watch_load(&sel->watches[i], db, sel->ids[i], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* What is published was measured in scenarios, and only they say it again. */
+static int write_document(struct doc *d, const struct selection *runs)
+{
+    introduction(d, runs);
+    section_findings(d, runs);
+    section_machine(d, runs);
+    runs_sections(d, runs);
+    if (runs->scenarios) {
+        section_published(d);
+        section_fork_vs_ool(d, runs);
+    }
+    section_cost(d, runs);
+    section_glossary(d);
+    return d->rc;
+}
+
+int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
+                    struct err *e)
+{
+    struct selection runs = {0};
+    struct doc d = {.rc = 0};
+    sqlite3 *db = store_handle(s);
+    int rc;
+
+    /* One snapshot for all queries, whatever a run writes meanwhile. */
+    if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
+    rc = selection_fill(&runs, db, run_ids, nruns, e);
+    if (rc == 0)
+        rc = load_watches(&runs, db, e);
+    if (rc == 0) {
+        rc = doc_open(&d, db, out_path, e);
+        if (rc == 0)
+            write_document(&d, &runs);
+        rc = doc_close(&d);
+    }
+    sqlite3_exec(db, "DROP TABLE IF EXISTS temp.watch_lost", NULL, NULL, NULL);
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    selection_release(&runs);
+    return rc;
+}

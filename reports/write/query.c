@@ -1,0 +1,169 @@
+#include "reports/write/query.h"
+
+#include "db/embedded.h"
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+static int failed(struct query *q, int code, const char *what)
+{
+    if (q->rc == 0)
+        q->rc = err_set(q->err, code, "cannot read the report's data: %s", what);
+    return q->rc;
+}
+
+static const char *embedded(const char *path)
+{
+    for (const struct embedded_text *t = embedded_sql; t->path; t++)
+        if (strcmp(t->path, path) == 0)
+            return t->text;
+    return NULL;
+}
+
+int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e)
+{
+    const char *text = strncmp(sql, "db/", 3) == 0 ? embedded(sql) : sql;
+
+    *q = (struct query){NULL, 0, e};
+    if (!text)
+        return failed(q, ENOENT, sql);
+    if (sqlite3_prepare_v2(db, text, -1, &q->stmt, NULL) != SQLITE_OK)
+        return failed(q, EIO, sqlite3_errmsg(db));
+    return 0;
+}
+
+static int parameter(struct query *q, const char *name)
+{
+    int i = q->rc ? 0 : sqlite3_bind_parameter_index(q->stmt, name);
+
+    if (i == 0)
+        failed(q, EINVAL, name);
+    return i;
+}
+
+void query_bind(struct query *q, const char *name, const char *text)
+{
+    int i = parameter(q, name);
+
+    if (i && sqlite3_bind_text(q->stmt, i, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+        failed(q, ENOMEM, name);
+}
+
+void query_bind_int(struct query *q, const char *name, int64_t n)
+{
+    int i = parameter(q, name);
+
+    if (i && sqlite3_bind_int64(q->stmt, i, n) != SQLITE_OK)
+        failed(q, ENOMEM, name);
+}
+
+bool query_row(struct query *q)
+{
+    int rc;
+
+    if (q->rc)
+        return false;
+    rc = sqlite3_step(q->stmt);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        failed(q, rc == SQLITE_BUSY ? EBUSY : EIO, sqlite3_errmsg(sqlite3_db_handle(q->stmt)));
+    return rc == SQLITE_ROW;
+}
+
+int query_close(struct query *q)
+{
+    sqlite3_finalize(q->stmt);
+    q->stmt = NULL;
+    return q->rc;
+}
+
+void query_reset(struct query *q)
+{
+    if (q->stmt)
+        sqlite3_reset(q->stmt);
+}
+
+int query_columns(const struct query *q)
+{
+    return q->stmt ? sqlite3_column_count(q->stmt) : 0;
+}
+
+const char *query_column_name(const struct query *q, int column)
+{
+    return sqlite3_column_name(q->stmt, column);
+}
+
+int query_find(const struct query *q, const char *column)
+{
+    for (int i = 0; i < query_columns(q); i++)
+        if (strcmp(query_column_name(q, i), column) == 0)
+            return i;
+    return -1;
+}
+
+static int column_of(struct query *q, const char *column)
+{
+    int i = q->rc ? -1 : query_find(q, column);
+
+    if (i < 0)
+        failed(q, EINVAL, column);
+    return i;
+}
+
+bool query_null(struct query *q, const char *column)
+{
+    int i = column_of(q, column);
+
+    return i < 0 || sqlite3_column_type(q->stmt, i) == SQLITE_NULL;
+}
+
+const char *query_text(struct query *q, const char *column)
+{
+    int i = column_of(q, column);
+
+    return i < 0 ? NULL : (const char *)sqlite3_column_text(q->stmt, i);
+}
+
+int64_t query_int(struct query *q, const char *column)
+{
+    int i = column_of(q, column);
+
+    return i < 0 ? 0 : sqlite3_column_int64(q->stmt, i);
+}
+
+double query_number(struct query *q, const char *column)
+{
+    int i = column_of(q, column);
+
+    return i < 0 || sqlite3_column_type(q->stmt, i) == SQLITE_NULL
+               ? NAN
+               : sqlite3_column_double(q->stmt, i);
+}
+
+/* Is column one of the names in a list with commas? */
+static bool listed(const char *list, const char *column)
+{
+    size_t n = strlen(column);
+
+    for (const char *p = list; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        while (*p == ' ')
+            p++;
+        if (strncmp(p, column, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+bool query_unknown(struct query *q, const char *column)
+{
+    const char *keys;
+
+    if (!query_null(q, column) || query_find(q, "unknown_keys") < 0)
+        return false;
+    keys = query_text(q, "unknown_keys");
+    return listed(keys ? keys : "", column);
+}
+
+char *query_expanded(const struct query *q)
+{
+    return q->stmt ? sqlite3_expanded_sql(q->stmt) : NULL;
+}

@@ -1,0 +1,47 @@
+/* query: one prepared statement over the store, read by column name.
+ *
+ * Promises: values are bound, never pasted; a failure is in the caller's struct err and sticks:
+ * after it query_row answers false, so a loop needs one check at its end.
+ * Lifetime: query_open ... query_close; texts are valid until the next query_row. */
+#ifndef REPORTS_WRITE_QUERY_H
+#define REPORTS_WRITE_QUERY_H
+
+#include "probes/err.h"
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct query {
+    sqlite3_stmt *stmt;
+    int rc; /* 0, or the first failure as a negative errno */
+    struct err *err;
+};
+
+/* sql: a one-line statement, or the path of an embedded one ("db/report/timeline.sql"). */
+int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e);
+void query_bind(struct query *q, const char *name, const char *text); /* NULL binds NULL */
+void query_bind_int(struct query *q, const char *name, int64_t n);
+/* The next row: true; false at the end or after a failure. */
+bool query_row(struct query *q);
+/* Finalizes; returns the query's outcome. */
+int query_close(struct query *q);
+/* Begins again with the values that are bound. */
+void query_reset(struct query *q);
+
+int query_columns(const struct query *q);
+const char *query_column_name(const struct query *q, int column);
+/* Index of a column, or -1. */
+int query_find(const struct query *q, const char *column);
+/* By name. A column that the query has not is a mistake of ours: reads as NULL and fails the query.
+ */
+bool query_null(struct query *q, const char *column);
+const char *query_text(struct query *q, const char *column); /* NULL for NULL */
+int64_t query_int(struct query *q, const char *column);      /* 0 for NULL: ask query_null first */
+double query_number(struct query *q, const char *column);    /* NAN for NULL */
+/* Is this NULL an unknown value? The query's column unknown_keys names those (with commas); without
+ * it, or not named there: the value does not apply. */
+bool query_unknown(struct query *q, const char *column);
+/* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
+char *query_expanded(const struct query *q);
+
+#endif

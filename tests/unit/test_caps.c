@@ -1,0 +1,231 @@
+/* Capabilities are tried for real; hiding one hides what cannot work without it. */
+#include "probes/caps.h"
+#include "probes/kernel/helper.h"
+#include "probes/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void test_caps__what_is_missing_has_a_reason(void **state)
+{
+    struct caps c;
+
+    (void)state;
+    caps_probe(&c);
+    for (int i = 0; i < CAP__COUNT; i++) {
+        assert_int_equal(c.have[i], c.reason[i][0] == '\0');
+        if (!c.have[i])
+            print_message("# %s: %s\n", cap_rows[i].name, c.reason[i]);
+    }
+    assert_int_equal(c.page_size, sysconf(_SC_PAGESIZE));
+    assert_int_equal(strncmp(c.kernel, "Linux ", 6), 0);
+    assert_true(c.have[CAP_PAGEMAP]);
+    if (geteuid() == 0) {
+        assert_false(c.via_helper);
+        assert_int_equal(c.cgroup_version != 0, c.have[CAP_CGROUP]);
+    }
+}
+
+/* Nothing of the self-test is left: no child, no descriptor, no cgroup. */
+static void test_caps__leaves_nothing_behind(void **state)
+{
+    char parent[4096];
+    struct caps c;
+    struct err e = {""};
+    struct stat before, after;
+    int fds = 0, after_fds = 0;
+
+    (void)state;
+    for (int fd = 0; fd < 256; fd++)
+        fds += fcntl(fd, F_GETFD) >= 0;
+    if (system_cgroup_parent(parent, sizeof parent, &e))
+        assert_int_equal(stat(parent, &before), 0);
+    else
+        parent[0] = '\0';
+    caps_probe(&c);
+    for (int fd = 0; fd < 256; fd++)
+        after_fds += fcntl(fd, F_GETFD) >= 0;
+    assert_int_equal(fds, after_fds);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    if (parent[0]) {
+        assert_int_equal(stat(parent, &after), 0);
+        assert_int_equal(before.st_nlink, after.st_nlink);
+    }
+}
+
+static void test_caps__disabled_by_name(void **state)
+{
+    struct caps c;
+
+    (void)state;
+    setenv("COWLAB_DISABLE", "smaps,frames", 1);
+    caps_probe(&c);
+    unsetenv("COWLAB_DISABLE");
+    assert_false(c.have[CAP_SMAPS]);
+    assert_string_equal(c.reason[CAP_SMAPS], "switched off by COWLAB_DISABLE");
+    assert_false(c.have[CAP_FRAMES]);
+    assert_false(c.have[CAP_DEBT]);
+    assert_true(c.have[CAP_SMAPS_ROLLUP]); /* a longer name that begins the same */
+    if (geteuid() == 0)
+        assert_string_equal(c.reason[CAP_KPAGECOUNT], "needs frames");
+}
+
+/* Both sides of the helper in one process tree: a child serves, this process asks. */
+static int serve(pid_t *pid)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    *pid = fork();
+    if (*pid == 0) {
+        struct err e;
+
+        close(pair[0]);
+        _exit(helper_serve(pair[1], &e) < 0 ? 1 : 0);
+    }
+    close(pair[1]);
+    return pair[0];
+}
+
+static int32_t ask(int fd, const void *request, size_t n)
+{
+    int32_t answer = 1;
+    char control[256];
+    struct iovec iov = {&answer, sizeof answer};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *c;
+    int passed;
+
+    assert_int_equal(send(fd, request, n, 0), n);
+    assert_int_equal(recvmsg(fd, &msg, MSG_CMSG_CLOEXEC), sizeof answer);
+    c = CMSG_FIRSTHDR(&msg);
+    if (c) {
+        memcpy(&passed, CMSG_DATA(c), sizeof passed);
+        close(passed);
+    }
+    assert_int_equal(c != NULL, answer == 0);
+    return answer;
+}
+
+/* Requests that no client of ours would send get an errno, never a descriptor or a crash. */
+static void test_helper__refuses_nonsense(void **state)
+{
+    struct {
+        uint32_t what;
+        int32_t pid;
+        uint64_t start, end;
+    } r = {0, 0, 0, 0};
+    pid_t pid;
+    int fd = serve(&pid), status;
+
+    (void)state;
+    assert_int_equal(ask(fd, &r, sizeof r), -EINVAL);
+    r.what = 77;
+    assert_int_equal(ask(fd, &r, sizeof r), -EINVAL);
+    assert_int_equal(ask(fd, &r, 3), -EINVAL);
+    r.what = HELPER_PAGEMAP;
+    r.pid = -1;
+    assert_true(ask(fd, &r, sizeof r) < 0);
+    r.pid = 1 << 29;
+    assert_true(ask(fd, &r, sizeof r) < 0);
+    /* Without its capabilities the helper may look at its own user's processes, but not at one that
+     * has capabilities itself. */
+    r.pid = getpid();
+    assert_int_equal(ask(fd, &r, sizeof r), geteuid() == 0 ? -EACCES : 0);
+    r.what = HELPER_OBJECT;
+    assert_true(ask(fd, &r, sizeof r) < 0);
+    close(fd);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_helper__absent_or_without_capabilities(void **state)
+{
+    struct helper *h = NULL;
+    struct err e = {""};
+
+    (void)state;
+    setenv("COWLAB_COWPROBE", "/nonexistent/cowprobe", 1);
+    assert_int_equal(helper_start(&h, &e), -ENOENT);
+    setenv("COWLAB_COWPROBE", "/bin/true", 1);
+    assert_int_equal(helper_start(&h, &e), -EPERM);
+    assert_non_null(strstr(e.msg, "no file capabilities"));
+    unsetenv("COWLAB_COWPROBE");
+    assert_null(h);
+}
+
+static void test_system__meminfo_and_no_cgroup(void **state)
+{
+    struct value totals[TQ__COUNT];
+    struct slurp buffer = {0};
+    struct probe_cost cost = {0, 0, 0};
+
+    (void)state;
+    system_read_meminfo(totals, &buffer, &cost);
+    assert_true(value_is_known(totals[TQ_MEM_FREE]) && totals[TQ_MEM_FREE].n > 0);
+    assert_true(value_is_known(totals[TQ_COMMITTED_AS]));
+    assert_null(system_read_cgroup(NULL, 4096, totals, &buffer, &cost));
+    assert_int_equal(totals[TQ_SYSTEM].why, WHY_NO_CGROUP);
+    slurp_release(&buffer);
+}
+
+/* v1 and v2 by their files, in a directory that looks like a cgroup. */
+static void test_system__cgroup_files(void **state)
+{
+    char dir[] = "/tmp/cowlab-cgroup-XXXXXX", path[64];
+    struct value totals[TQ__COUNT];
+    struct slurp buffer = {0};
+    struct probe_cost cost = {0, 0, 0};
+    FILE *f;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/memory.current", dir);
+    f = fopen(path, "w");
+    fputs("1048576\n", f);
+    fclose(f);
+    assert_non_null(strstr(system_read_cgroup(dir, 4096, totals, &buffer, &cost), "v2"));
+    assert_int_equal(totals[TQ_SYSTEM].n, 1024);
+    assert_int_equal(totals[TQ_SYSTEM_TOLERANCE].n, 256 * sysconf(_SC_NPROCESSORS_ONLN));
+    assert_false(value_is_known(totals[TQ_CGROUP_LIMIT]));
+    snprintf(path, sizeof path, "%s/memory.max", dir);
+    f = fopen(path, "w");
+    fputs("max\n", f);
+    fclose(f);
+    system_read_cgroup(dir, 4096, totals, &buffer, &cost);
+    assert_int_equal(totals[TQ_CGROUP_LIMIT].why, WHY_NOT_APPLICABLE);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/memory.current", dir);
+    unlink(path);
+    rmdir(dir);
+    slurp_release(&buffer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_caps__what_is_missing_has_a_reason),
+        cmocka_unit_test(test_caps__leaves_nothing_behind),
+        cmocka_unit_test(test_caps__disabled_by_name),
+        cmocka_unit_test(test_helper__refuses_nonsense),
+        cmocka_unit_test(test_helper__absent_or_without_capabilities),
+        cmocka_unit_test(test_system__meminfo_and_no_cgroup),
+        cmocka_unit_test(test_system__cgroup_files),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,385 @@
+/* The name server: names, starting by itself, one of many, stale sockets, other users, the end. */
+#include "tests/support/machmsg_fixture.h"
+
+#include "lab/machmsg/names/nameserver.h"
+#include "tests/support/skip.h"
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+static char dir[64], path[96];
+
+/* The process that listens at path, or -1. */
+static pid_t server_pid(void)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    int fd = nameserver_connect(path);
+    pid_t pid = -1;
+
+    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+        pid = peer.pid;
+    if (fd >= 0)
+        close(fd);
+    return pid;
+}
+
+static void wait_gone(pid_t pid)
+{
+    for (int i = 0; i < 500 && kill(pid, 0) == 0; i++) {
+        char state[64] = "", file[64];
+        FILE *f;
+
+        snprintf(file, sizeof file, "/proc/%d/stat", (int)pid);
+        f = fopen(file, "r");
+        if (!f || fscanf(f, "%*d (%*[^)]) %63s", state) != 1 || state[0] == 'Z')
+            i = 500;
+        if (f)
+            fclose(f);
+        usleep(10000);
+    }
+}
+
+static int setup(void **state)
+{
+    snprintf(dir, sizeof dir, "/tmp/cowlab-names-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/socket", dir);
+    setenv("COWLAB_BOOTSTRAP", path, 1);
+    unsetenv("COWLAB_NAMESERVER");
+    return leak_setup(state);
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    pid_t pid = server_pid();
+    int rc = leak_teardown(state);
+
+    if (pid > 0) {
+        kill(pid, SIGTERM);
+        wait_gone(pid);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command) || rc;
+}
+
+#define names_tested(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static void test_machmsg_bootstrap__register_and_look_up(void **state)
+{
+    mach_port_t p = new_port_with_sends(1), found = 0, q = new_port_with_sends(1);
+    boolean_t active;
+
+    (void)state;
+    assert_kr(bootstrap_look_up(bootstrap_port, "org.example.a", &found),
+              BOOTSTRAP_UNKNOWN_SERVICE);
+    ok(bootstrap_register(bootstrap_port, "org.example.a", p));
+    ok(bootstrap_look_up(bootstrap_port, "org.example.a", &found));
+    assert_int_equal(found, p); /* the same port has the same name */
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 2);
+    assert_kr(bootstrap_register(bootstrap_port, "org.example.a", q), BOOTSTRAP_NAME_IN_USE);
+    assert_kr(bootstrap_check_in(bootstrap_port, "org.example.a", &found),
+              BOOTSTRAP_SERVICE_ACTIVE);
+    ok(bootstrap_status(bootstrap_port, "org.example.a", &active));
+    assert_true(active);
+    /* A name whose port has died is free. */
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_RECEIVE, -1));
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_DEAD_NAME, -2));
+    assert_kr(bootstrap_look_up(bootstrap_port, "org.example.a", &found),
+              BOOTSTRAP_UNKNOWN_SERVICE);
+    ok(bootstrap_register(bootstrap_port, "org.example.a", q));
+    ok(bootstrap_register(bootstrap_port, "org.example.a", MACH_PORT_NULL));
+    ok(bootstrap_status(bootstrap_port, "org.example.a", &active));
+    assert_false(active);
+    ok(mach_port_destroy(SELF, q));
+}
+
+static void test_machmsg_bootstrap__check_in(void **state)
+{
+    mach_port_t p, found;
+    union message m;
+
+    (void)state;
+    ok(bootstrap_check_in(bootstrap_port, "org.example.b", &p));
+    assert_int_equal(type_of(p), MACH_PORT_TYPE_RECEIVE);
+    ok(bootstrap_look_up(bootstrap_port, "org.example.b", &found));
+    m = header_to(found, MACH_MSG_TYPE_MOVE_SEND);
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    ok(mach_port_destroy(SELF, p));
+}
+
+static void test_machmsg_bootstrap__argument_errors(void **state)
+{
+    char name[200];
+    mach_port_t p = new_port(), found;
+
+    (void)state;
+    memset(name, 'n', sizeof name);
+    name[128] = 0; /* one too long */
+    assert_kr(bootstrap_look_up(bootstrap_port, name, &found), BOOTSTRAP_UNKNOWN_SERVICE);
+    assert_kr(bootstrap_look_up(bootstrap_port, "", &found), BOOTSTRAP_UNKNOWN_SERVICE);
+    assert_kr(bootstrap_look_up(MACH_PORT_NULL, "x", &found), MACH_SEND_INVALID_DEST);
+    assert_kr(bootstrap_register(bootstrap_port, "x", p), MACH_SEND_INVALID_RIGHT);
+    name[127] = 0; /* the longest */
+    ok(mach_port_insert_right(SELF, p, p, MACH_MSG_TYPE_MAKE_SEND));
+    ok(bootstrap_register(bootstrap_port, name, p));
+    ok(bootstrap_look_up(bootstrap_port, name, &found));
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* Many at once: one server, and everybody reaches it. */
+static void test_machmsg_bootstrap__started_by_many_at_once(void **state)
+{
+    enum { N = 8 };
+    mach_port_t found;
+    pid_t pid[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        pid[i] = fork();
+        if (pid[i] == 0) {
+            char name[32];
+            mach_port_t p;
+
+            snprintf(name, sizeof name, "org.example.%d", i);
+            child_check(bootstrap_check_in(bootstrap_port, name, &p) == BOOTSTRAP_SUCCESS);
+            pause();
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        char name[32];
+        kern_return_t kr = BOOTSTRAP_UNKNOWN_SERVICE;
+
+        snprintf(name, sizeof name, "org.example.%d", i);
+        for (int k = 0; k < 500 && kr == BOOTSTRAP_UNKNOWN_SERVICE; k++) {
+            kr = bootstrap_look_up(bootstrap_port, name, &found);
+            if (kr)
+                usleep(10000);
+        }
+        assert_kr(kr, BOOTSTRAP_SUCCESS);
+        ok(mach_port_deallocate(SELF, found));
+    }
+    for (int i = 0; i < N; i++) {
+        kill(pid[i], SIGKILL);
+        waitpid(pid[i], NULL, 0);
+    }
+}
+
+static void test_machmsg_bootstrap__stale_socket_is_replaced(void **state)
+{
+    mach_port_t p = new_port_with_sends(1), found;
+    pid_t first, second;
+
+    (void)state;
+    ok(bootstrap_register(bootstrap_port, "org.example.c", p));
+    first = server_pid();
+    assert_true(first > 0);
+    kill(first, SIGKILL);
+    wait_gone(first);
+    assert_int_equal(access(path, F_OK), 0);                    /* it left its socket */
+    ok(bootstrap_register(bootstrap_port, "org.example.c", p)); /* a new one knows no names */
+    second = server_pid();
+    assert_true(second > 0 && second != first);
+    ok(bootstrap_look_up(bootstrap_port, "org.example.c", &found));
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* Runs the server in a child, in the foreground. */
+static pid_t run_server(int idle_ms)
+{
+    const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = idle_ms};
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(nameserver_run(&opt, NULL) == 0 ? 0 : 3);
+    for (int i = 0; i < 500 && server_pid() < 0; i++)
+        usleep(5000);
+    return pid;
+}
+
+static void test_machmsg_bootstrap__ends_when_unused(void **state)
+{
+    mach_port_t p;
+    struct timespec before, after;
+    pid_t pid = run_server(100);
+
+    (void)state;
+    ok(bootstrap_check_in(bootstrap_port, "org.example.d", &p));
+    usleep(300000);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* a live service keeps it */
+    ok(mach_port_destroy(SELF, p));
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    expect_child_ok(pid);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true(after.tv_sec - before.tv_sec < 5);
+    assert_int_not_equal(access(path, F_OK), 0); /* and takes its socket away */
+}
+
+static void test_machmsg_bootstrap__second_server_gives_way(void **state)
+{
+    const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = 0};
+    pid_t pid = run_server(-1);
+
+    (void)state;
+    assert_int_equal(nameserver_run(&opt, NULL), -EALREADY);
+    assert_int_equal(server_pid(), pid); /* and the first one's socket is untouched */
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+static void test_machmsg_bootstrap__named_program_is_started(void **state)
+{
+    const char *build = getenv("BUILD");
+    char program[4096], exe[64], link[4096];
+    mach_port_t p;
+    ssize_t n;
+
+    (void)state;
+    snprintf(program, sizeof program, "%s/cowlab-nameserver", build ? build : "build/release");
+    if (access(program, X_OK)) {
+        skip_needs("the program cowlab-nameserver");
+        return;
+    }
+    setenv("COWLAB_NAMESERVER", program, 1);
+    ok(bootstrap_check_in(bootstrap_port, "org.example.e", &p));
+    snprintf(exe, sizeof exe, "/proc/%d/exe", (int)server_pid());
+    n = readlink(exe, link, sizeof link - 1);
+    assert_true(n > 0);
+    link[n] = 0;
+    assert_string_equal(strrchr(link, '/'), "/cowlab-nameserver");
+    ok(mach_port_destroy(SELF, p));
+}
+
+static void test_machmsg_bootstrap__hostile_requests(void **state)
+{
+    pid_t pid = run_server(-1);
+    struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = NS_LOOK_UP};
+    struct nameserver_reply r;
+    int silent[80];
+    mach_port_t p;
+
+    (void)state;
+    memset(q.name, 'x', sizeof q.name); /* not terminated */
+    for (int i = 0; i < 4; i++) {
+        size_t n = i == 0 ? sizeof q : i == 1 ? 3 : i == 2 ? sizeof q - 1 : sizeof q;
+        int fd = nameserver_connect(path);
+
+        if (i == 3) {
+            q.name[1] = 0;
+            q.op = 77;
+        }
+        assert_int_equal(send(fd, &q, n, 0), (ssize_t)n);
+        assert_int_equal(recv(fd, &r, sizeof r, 0), (ssize_t)sizeof r);
+        assert_int_equal(r.code, BOOTSTRAP_NOT_PRIVILEGED);
+        close(fd);
+    }
+    /* Clients that connect and say nothing do not keep others out for long. */
+    for (int i = 0; i < 80; i++) {
+        silent[i] = nameserver_connect(path);
+        assert_true(silent[i] >= 0);
+        if (i % 2)
+            close(silent[i]);
+    }
+    ok(bootstrap_check_in(bootstrap_port, "org.example.f", &p));
+    for (int i = 0; i < 80; i += 2)
+        close(silent[i]);
+    ok(mach_port_destroy(SELF, p));
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+/* Somebody else's lookup is refused by the server, and somebody else's server by the client. */
+static void test_machmsg_bootstrap__another_user(void **state)
+{
+    mach_port_t p, found;
+    pid_t pid;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip_needs("root, to become another user");
+    p = new_port_with_sends(1);
+    ok(bootstrap_register(bootstrap_port, "org.example.g", p));
+    assert_int_equal(chmod(dir, 0777) | chmod(path, 0777), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct nameserver_reply r;
+        int fd;
+
+        child_check(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+        child_check(bootstrap_look_up(bootstrap_port, "org.example.g", &found) ==
+                    BOOTSTRAP_NOT_PRIVILEGED);
+        fd = nameserver_connect(path);
+        child_check(fd >= 0 && recv(fd, &r, sizeof r, 0) == (ssize_t)sizeof r);
+        child_check(r.code == BOOTSTRAP_NOT_PRIVILEGED);
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    ok(mach_port_destroy(SELF, p));
+}
+
+static void test_machmsg_bootstrap__private_directory(void **state)
+{
+    char runtime[128], made[192], got[4096];
+    struct stat st;
+
+    (void)state;
+    unsetenv("COWLAB_BOOTSTRAP");
+    snprintf(runtime, sizeof runtime, "%s/runtime", dir);
+    assert_int_equal(mkdir(runtime, 0700), 0);
+    setenv("XDG_RUNTIME_DIR", runtime, 1);
+    assert_int_equal(nameserver_path(got, sizeof got), 0);
+    snprintf(made, sizeof made, "%s/cowlab/bootstrap", runtime);
+    assert_string_equal(got, made);
+    *strrchr(made, '/') = 0;
+    assert_int_equal(stat(made, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    /* One that others may enter is not used. */
+    assert_int_equal(chmod(made, 0755), 0);
+    assert_int_equal(nameserver_path(got, sizeof got), 0);
+    assert_null(strstr(got, runtime));
+    unsetenv("XDG_RUNTIME_DIR");
+    setenv("COWLAB_BOOTSTRAP", path, 1);
+}
+
+/* A socket's address holds 107 bytes; run directories can be longer. */
+static void test_machmsg_bootstrap__long_path(void **state)
+{
+    char deep[400];
+    mach_port_t p;
+    pid_t pid;
+
+    (void)state;
+    snprintf(deep, sizeof deep, "%s/%0150d", dir, 7);
+    assert_int_equal(mkdir(deep, 0700), 0);
+    strcat(deep, "/socket");
+    setenv("COWLAB_BOOTSTRAP", deep, 1);
+    ok(bootstrap_check_in(bootstrap_port, "org.example.h", &p));
+    ok(mach_port_destroy(SELF, p));
+    snprintf(path, sizeof path, "%s/link", dir);
+    assert_int_equal(symlink(deep, path), 0);
+    pid = server_pid();
+    kill(pid, SIGTERM);
+    wait_gone(pid);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        names_tested(test_machmsg_bootstrap__register_and_look_up),
+        names_tested(test_machmsg_bootstrap__check_in),
+        names_tested(test_machmsg_bootstrap__argument_errors),
+        names_tested(test_machmsg_bootstrap__started_by_many_at_once),
+        names_tested(test_machmsg_bootstrap__stale_socket_is_replaced),
+        names_tested(test_machmsg_bootstrap__ends_when_unused),
+        names_tested(test_machmsg_bootstrap__second_server_gives_way),
+        names_tested(test_machmsg_bootstrap__named_program_is_started),
+        names_tested(test_machmsg_bootstrap__hostile_requests),
+        names_tested(test_machmsg_bootstrap__another_user),
+        names_tested(test_machmsg_bootstrap__private_directory),
+        names_tested(test_machmsg_bootstrap__long_path)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,962 @@
+/* Out-of-line memory: what arrives, what is left at the sender, and what really happened; then the
+ * vm_* calls. The sender and receiver are this one process where that does not matter. */
+#include "tests/support/machmsg_fixture.h"
+
+#include "lab/machmsg/trace.h"
+#include "tests/support/skip.h"
+#include <fcntl.h>
+#include <mach/vm_map.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define PAGE vm_page_size
+
+static struct {
+    struct machmsg_transfer sent, received;
+    int nsent, nreceived;
+    off_t object_bytes; /* of the object that carried it */
+} seen;
+
+static void on_transfer(void *arg, const struct machmsg_transfer *t)
+{
+    (void)arg;
+    if (t->event == MACHMSG_SENT) {
+        seen.sent = *t;
+        seen.nsent++;
+        seen.object_bytes = t->fd >= 0 ? lseek(t->fd, 0, SEEK_END) : -1;
+    } else {
+        seen.received = *t;
+        seen.nreceived++;
+    }
+}
+
+static int setup(void **state)
+{
+    memset(&seen, 0, sizeof seen);
+    machmsg_trace(on_transfer, NULL);
+    return leak_setup(state);
+}
+
+static int teardown(void **state)
+{
+    machmsg_trace(NULL, NULL);
+    unsetenv("COWLAB_MACH_POLICY");
+    return leak_teardown(state);
+}
+
+#define memory_tested(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static unsigned char *allocate(vm_size_t size, int flags)
+{
+    vm_address_t a = 0;
+
+    ok(vm_allocate(SELF, &a, size, VM_FLAGS_ANYWHERE | flags));
+    return (unsigned char *)a;
+}
+
+static void fill(unsigned char *at, size_t n, unsigned char seed)
+{
+    for (size_t i = 0; i < n; i++)
+        at[i] = (unsigned char)(i * 7 + i / 256 + seed);
+}
+
+/* Sends and receives one range; the received descriptor comes back. */
+static mach_msg_ool_descriptor_t transfer(const void *at, mach_msg_size_t size, unsigned int copy,
+                                          bool deallocate)
+{
+    mach_port_t p = new_port();
+    union message m = ool_message(p, at, size, copy, deallocate);
+
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    ok(mach_port_destroy(SELF, p));
+    assert_int_equal(m.ool.d.size, size);
+    assert_int_equal(m.ool.d.copy, copy);
+    assert_int_equal(m.ool.d.deallocate, copy == MACH_MSG_VIRTUAL_COPY);
+    assert_int_equal(m.ool.d.type, MACH_MSG_OOL_DESCRIPTOR);
+    return m.ool.d;
+}
+
+static void release(const mach_msg_ool_descriptor_t *d)
+{
+    ok(vm_deallocate(SELF, (vm_address_t)d->address, d->size));
+}
+
+static bool is_mapped(const void *at)
+{
+    unsigned char v;
+
+    return mincore((void *)((uintptr_t)at & ~(PAGE - 1)), 1, &v) == 0;
+}
+
+/* Around the threshold, with and without whole pages, in all options: the bytes arrive, what is
+ * behind them is zero, and the sender keeps or loses the range. A layer that shared a part of an
+ * object would show the receiver the 0xee bytes. */
+static void test_machmsg_memory__sizes_and_options(void **state)
+{
+    static const mach_msg_size_t sizes[] = {1,     100,   4095,  4096,  4097,  32767,
+                                            32768, 32769, 65536, 65537, 69632, (1 << 20) + 3};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (int option = 0; option < 8; option++) {
+            const unsigned int copy = option & 1;
+            const bool deallocate = option & 2;
+            const vm_size_t whole = (sizes[i] + PAGE - 1) & ~(PAGE - 1);
+            unsigned char *at = allocate(whole, option & 4 ? VM_FLAGS_PURGABLE : 0);
+            unsigned char *want = malloc(sizes[i]);
+            mach_msg_ool_descriptor_t d;
+
+            memset(at, 0xee, whole);
+            fill(want, sizes[i], (unsigned char)option);
+            memcpy(at, want, sizes[i]);
+            d = transfer(at, sizes[i], copy, deallocate);
+            assert_memory_equal(d.address, want, sizes[i]);
+            for (vm_size_t k = sizes[i]; k < whole; k++)
+                assert_int_equal(((unsigned char *)d.address)[k], 0);
+            if (deallocate) {
+                assert_false(is_mapped(at));
+            } else {
+                assert_memory_equal(at, want, sizes[i]);
+                ok(vm_deallocate(SELF, (vm_address_t)at, whole));
+            }
+            release(&d);
+            assert_false(is_mapped(d.address));
+            free(want);
+        }
+}
+
+static void test_machmsg_memory__what_was_done_and_why(void **state)
+{
+    static const struct {
+        vm_size_t pages;
+        int flags; /* -1: not the layer's memory */
+        unsigned int copy;
+        bool deallocate;
+        const char *done, *why;
+    } cases[] = {
+        {1, 0, 1, false, "copied", "32 KiB or less: through a buffer, whatever was asked"},
+        {8, 0, 1, true, "copied", "32 KiB or less: through a buffer, whatever was asked"},
+        {8, 0, 0, false, "copied", "32 KiB or less: through a buffer, whatever was asked"},
+        {9, 0, 1, false, "shared", "exactly one whole object: shared copy-on-write"},
+        {16, 0, 1, true, "moved", "exactly one whole object, given away: moved"},
+        {16, 0, 0, true, "moved", "exactly one whole object, given away: moved"},
+        {16, 0, 0, false, "copied", "physical copy above 32 KiB: every page staged"},
+        {16, VM_FLAGS_PURGABLE, 1, false, "copied",
+         "purgeable memory: copied page by page, untouched pages skipped"},
+        {16, VM_FLAGS_PURGABLE, 1, true, "copied",
+         "purgeable memory: copied page by page, untouched pages skipped"},
+        {16, -1, 1, false, "copied", "memory that the layer did not allocate: copied once"}};
+
+    (void)state;
+    if (PAGE != 4096) {
+        skip_needs("pages of 4 KiB: the sizes stand on both sides of 32 KiB");
+        return;
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const vm_size_t size = cases[i].pages * PAGE;
+        unsigned char *at = cases[i].flags < 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE,
+                                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                               : allocate(size, cases[i].flags);
+        mach_msg_ool_descriptor_t d;
+
+        at[0] = 'A';
+        d = transfer(at, (mach_msg_size_t)size, cases[i].copy, cases[i].deallocate);
+        assert_string_equal(seen.sent.done, cases[i].done);
+        assert_string_equal(seen.sent.why, cases[i].why);
+        assert_string_equal(seen.sent.asked, cases[i].copy ? "virtual" : "physical");
+        assert_int_equal(seen.sent.deallocate, cases[i].deallocate);
+        assert_int_equal(seen.sent.size, size);
+        assert_int_equal(seen.object_bytes, size);
+        assert_string_equal(seen.received.arrived, cases[i].copy ? "virtual" : "physical");
+        assert_string_equal(seen.received.done, cases[i].done);
+        assert_string_equal(seen.received.why, cases[i].why);
+        assert_int_equal(seen.received.address, (uint64_t)d.address);
+        release(&d);
+        if (!cases[i].deallocate)
+            ok(vm_deallocate(SELF, (vm_address_t)at, size));
+    }
+    assert_int_equal(seen.nsent, sizeof cases / sizeof cases[0]);
+    assert_int_equal(seen.nreceived, seen.nsent);
+}
+
+static void test_machmsg_memory__native_policy_shares(void **state)
+{
+    unsigned char *at;
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    setenv("COWLAB_MACH_POLICY", "native", 1);
+    assert_string_equal(machmsg_policy(), "native");
+    for (int physical = 0; physical < 2; physical++) {
+        at = allocate(PAGE, VM_FLAGS_PURGABLE);
+        at[0] = 'N';
+        d = transfer(at, (mach_msg_size_t)PAGE, !physical, false);
+        assert_string_equal(seen.sent.done, "shared");
+        assert_int_equal(((char *)d.address)[0], 'N');
+        release(&d);
+        ok(vm_deallocate(SELF, (vm_address_t)at, PAGE));
+    }
+}
+
+/* What either side writes after the send is its own. A layer that mapped the object shared would
+ * fail here, in one direction or the other. */
+static void test_machmsg_memory__copies_are_isolated(void **state)
+{
+    const vm_size_t size = 64 * PAGE;
+
+    (void)state;
+    for (int flags = 0; flags <= VM_FLAGS_PURGABLE; flags += VM_FLAGS_PURGABLE)
+        for (unsigned int copy = 0; copy < 2; copy++) {
+            unsigned char *at = allocate(size, flags), *got;
+            mach_port_t p = new_port();
+            union message m = ool_message(p, at, (mach_msg_size_t)size, copy, false);
+
+            fill(at, size, 1);
+            ok(send_message(&m));
+            memset(at, 'S', PAGE); /* while it is in transit */
+            ok(receive(&m, p));
+            got = m.ool.d.address;
+            memset(at + PAGE, 'S', PAGE); /* before the receiver's first touch of it */
+            assert_int_equal(got[1], (unsigned char)(7 + 1));
+            assert_int_equal(got[PAGE + 1], (unsigned char)((PAGE + 1) * 7 + (PAGE + 1) / 256 + 1));
+            got[2 * PAGE] = 'R';
+            assert_int_equal(at[2 * PAGE], (unsigned char)(2 * PAGE * 7 + 2 * PAGE / 256 + 1));
+            ok(vm_deallocate(SELF, (vm_address_t)got, size));
+            ok(vm_deallocate(SELF, (vm_address_t)at, size));
+            ok(mach_port_destroy(SELF, p));
+        }
+}
+
+/* Two messages carry one object; then the sender wrote: its view is no whole object any more. */
+static void test_machmsg_memory__sent_again(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t a, b, c, d;
+
+    (void)state;
+    fill(at, size, 1);
+    a = transfer(at, (mach_msg_size_t)size, 1, false);
+    b = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    at[5 * PAGE] = 'W';
+    c = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why, "the sender wrote to its view of the object: copied once");
+    assert_int_equal(((unsigned char *)c.address)[5 * PAGE], 'W');
+    assert_int_not_equal(((unsigned char *)b.address)[5 * PAGE], 'W');
+    /* What was received can be sent on without a copy as well. */
+    d = transfer(b.address, b.size, 1, true);
+    assert_string_equal(seen.sent.done, "moved");
+    assert_memory_equal(d.address, a.address, size);
+    release(&a);
+    release(&c);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static void test_machmsg_memory__parts_are_copied(void **state)
+{
+    const vm_size_t size = 64 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    fill(at, size, 3);
+    d = transfer(at + PAGE, (mach_msg_size_t)(size - PAGE), 1, false);
+    assert_string_equal(seen.sent.why, "not exactly one whole object: copied once");
+    assert_memory_equal(d.address, at + PAGE, size - PAGE);
+    release(&d);
+    d = transfer(at + 17, (mach_msg_size_t)(40 * PAGE + 5), 1, false);
+    assert_memory_equal(d.address, at + 17, 40 * PAGE + 5);
+    assert_int_equal((uintptr_t)d.address % PAGE, 0);
+    assert_int_equal(((unsigned char *)d.address)[40 * PAGE + 5], 0);
+    release(&d);
+    /* deallocate takes every page that the range touches. */
+    d = transfer(at + 20 * PAGE + 100, (mach_msg_size_t)(20 * PAGE), 1, true);
+    assert_true(is_mapped(at + 19 * PAGE));
+    assert_false(is_mapped(at + 20 * PAGE));
+    assert_false(is_mapped(at + 40 * PAGE));
+    assert_true(is_mapped(at + 41 * PAGE));
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static void test_machmsg_memory__changed_behind_the_layer(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *moved;
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    at[0] = 'O';
+    /* The program puts other memory there: sending must not send the old object. */
+    assert_true(mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                     0) == at);
+    at[0] = 'N';
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_int_equal(((char *)d.address)[0], 'N');
+    assert_string_equal(seen.sent.done, "copied");
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+    at = allocate(size, 0);
+    at[0] = 'M';
+    moved = mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, allocate(size, 0));
+    assert_true(moved != MAP_FAILED);
+    d = transfer(moved, (mach_msg_size_t)size, 1, false);
+    assert_int_equal(((char *)d.address)[0], 'M');
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)moved, size));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static size_t resident(const void *at, size_t pages)
+{
+    uint64_t entry;
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    size_t n = 0;
+
+    for (size_t i = 0; i < pages; i++)
+        if (pread(fd, &entry, 8, (off_t)(((uintptr_t)at / PAGE + i) * 8)) == 8)
+            n += entry >> 63;
+    close(fd);
+    return n;
+}
+
+/* Only what exists travels, and looking at it makes nothing. */
+static void test_machmsg_memory__untouched_pages_stay_untouched(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, VM_FLAGS_PURGABLE);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    at[3 * PAGE] = 'X';
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_int_equal(resident(at, 16), 1);
+    assert_int_equal(resident(d.address, 16), 1);
+    assert_int_equal(((char *)d.address)[3 * PAGE], 'X');
+    assert_int_equal(((char *)d.address)[4 * PAGE], 0);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+    /* Shared: the receiver maps nothing until it looks. */
+    at = allocate(size, 0);
+    at[0] = 'Y';
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_int_equal(resident(d.address, 16), 0);
+    assert_int_equal(((char *)d.address)[0], 'Y');
+    assert_int_equal(resident(d.address, 1), 1);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Small ones stand side by side, so that the kernel joins them, as the published rows show. */
+static void test_machmsg_memory__small_buffers_stand_side_by_side(void **state)
+{
+    unsigned char *at = allocate(PAGE, 0);
+    mach_msg_ool_descriptor_t d[4];
+
+    (void)state;
+    at[0] = 'A';
+    for (int i = 0; i < 4; i++) {
+        d[i] = transfer(at, (mach_msg_size_t)PAGE, (unsigned int)i & 1, false);
+        assert_ptr_equal(d[i].address, (unsigned char *)d[0].address + (vm_size_t)i * PAGE);
+    }
+    for (int i = 3; i >= 0; i--)
+        release(&d[i]);
+    ok(vm_deallocate(SELF, (vm_address_t)at, PAGE));
+}
+
+static void test_machmsg_memory__null_ranges(void **state)
+{
+    unsigned char *at = allocate(PAGE, 0);
+
+    (void)state;
+    for (unsigned int copy = 0; copy < 2; copy++) {
+        mach_msg_ool_descriptor_t d = transfer((void *)16, 0, copy, false);
+
+        assert_null(d.address);
+        assert_string_equal(seen.sent.done, "null");
+        d = transfer(at, 0, copy, true); /* nothing is removed */
+        assert_true(is_mapped(at));
+        d = transfer(at + 1, 0, copy, true);
+        assert_true(is_mapped(at));
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, PAGE));
+}
+
+/* A send that fails for another reason leaves memory that it would have taken. */
+static void test_machmsg_memory__failed_send_keeps_it(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_port_t p = new_port();
+    union message m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+
+    (void)state;
+    fill(at, size, 9);
+    for (int i = 0; i < 5; i++)
+        ok(send_now(&m));
+    m = ool_message(p, at, (mach_msg_size_t)size, 1, true);
+    assert_kr(send_now(&m), MACH_SEND_TIMED_OUT);
+    assert_true(is_mapped(at));
+    assert_ptr_equal(m.ool.d.address, at);
+    assert_int_equal(seen.nsent, 0);
+    assert_int_equal(at[7], (unsigned char)(7 * 7 + 9));
+    ok(mach_port_destroy(SELF, p));
+    m = ool_message(MACH_PORT_DEAD, at, (mach_msg_size_t)size, 1, true);
+    assert_kr(send_now(&m), MACH_SEND_INVALID_DEST);
+    assert_true(is_mapped(at));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Memory that a mapping elsewhere could still write cannot be sealed, so it is copied. */
+static void test_machmsg_memory__object_that_cannot_be_sealed(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *other;
+    mach_msg_ool_descriptor_t d;
+    char path[64];
+    int fd = -1;
+
+    (void)state;
+    at[0] = 'A';
+    /* Another writable mapping of the same object, made through /proc. */
+    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)at,
+             (unsigned long)(at + size));
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("CAP_CHECKPOINT_RESTORE");
+        return;
+    }
+    other = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(other != MAP_FAILED);
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why, "the object could not be sealed: copied once");
+    other[0] = 'B';
+    assert_int_equal(((char *)d.address)[0], 'A');
+    release(&d);
+    munmap(other, size);
+    close(fd);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static void test_machmsg_memory__wired_memory_is_copied(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    at[0] = 'L';
+    /* Not mlock(): the address sanitizer makes that do nothing. */
+    if (syscall(SYS_mlock, at, PAGE)) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("a higher RLIMIT_MEMLOCK");
+        return;
+    }
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why,
+                        "wired memory: copied page by page, untouched pages skipped");
+    assert_int_equal(((char *)d.address)[0], 'L');
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static bool under_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    return preload && strstr(preload, "vgpreload");
+}
+
+/* Lowers a limit for a moment. */
+static struct rlimit lower(int which, rlim_t to)
+{
+    struct rlimit old, low;
+
+    assert_int_equal(getrlimit(which, &old), 0);
+    low = old;
+    low.rlim_cur = to;
+    assert_int_equal(setrlimit(which, &low), 0);
+    return old;
+}
+
+/* Without descriptors there are no objects: memory is plain, and sending it says what is short. */
+static void test_machmsg_memory__no_descriptors(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    vm_address_t at = 0;
+    mach_port_t p;
+    union message m;
+    struct rlimit old;
+    kern_return_t kr;
+    mach_msg_return_t mr;
+
+    (void)state;
+    if (under_valgrind())
+        skip(); /* it has descriptors of its own */
+    p = new_port();
+    old = lower(RLIMIT_NOFILE, 3);
+    kr = vm_allocate(SELF, &at, size, VM_FLAGS_ANYWHERE);
+    *(char *)at = 'D';
+    m = ool_message(p, (void *)at, (mach_msg_size_t)size, 1, true);
+    mr = send_message(&m);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    ok(kr);
+    assert_kr(mr, MACH_MSG_VM_KERNEL);
+    assert_int_equal(*(char *)at, 'D');
+    ok(send_message(&m)); /* nothing was lost by it */
+    ok(receive(&m, p));
+    assert_int_equal(*(char *)m.ool.d.address, 'D');
+    assert_false(is_mapped((void *)at));
+    release(&m.ool.d);
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* No room for what arrives: the message comes without it, and says so. */
+static void test_machmsg_memory__no_address_space(void **state)
+{
+    const vm_size_t size = 4096 * PAGE;
+    unsigned char *at;
+    mach_port_t p;
+    union message m;
+    struct rlimit old;
+    mach_msg_return_t mr;
+
+    (void)state;
+    if (under_valgrind())
+        skip(); /* it needs address space of its own */
+    at = allocate(size, 0);
+    p = new_port();
+    m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+    ok(send_message(&m));
+    old = lower(RLIMIT_AS, 1 << 20);
+    mr = receive(&m, p);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_kr(mr, MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE);
+    assert_null(m.ool.d.address);
+    assert_int_equal(m.ool.d.size, 0);
+    m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    release(&m.ool.d);
+    ok(mach_port_destroy(SELF, p));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* --- vm_* --- */
+
+static void test_machmsg_memory__allocate_flags(void **state)
+{
+    vm_address_t a = 0, b;
+
+    (void)state;
+    ok(vm_allocate(SELF, &a, 3 * PAGE + 1, 3)); /* ANYWHERE and PURGABLE */
+    assert_int_equal(a % PAGE, 0);
+    ((char *)a)[4 * PAGE - 1] = 1;
+    b = a + 1;
+    assert_kr(vm_allocate(SELF, &b, PAGE, VM_FLAGS_FIXED), KERN_NO_SPACE);
+    ok(vm_allocate(SELF, &b, PAGE, VM_FLAGS_FIXED | VM_FLAGS_OVERWRITE));
+    assert_int_equal(b, a);
+    ok(vm_deallocate(SELF, a, 3 * PAGE + 1));
+    b = a;
+    ok(vm_allocate(SELF, &b, 20 * PAGE, VM_FLAGS_FIXED));
+    assert_int_equal(b, a);
+    ok(vm_deallocate(SELF, a, 20 * PAGE));
+    assert_kr(vm_allocate(SELF, &a, PAGE, 0x10), KERN_INVALID_ARGUMENT);
+    assert_kr(vm_allocate(0, &a, PAGE, VM_FLAGS_ANYWHERE), KERN_INVALID_ARGUMENT);
+    ok(vm_allocate(SELF, &a, 0, VM_FLAGS_ANYWHERE));
+    assert_int_equal(a, 0);
+    ok(vm_allocate(SELF, &a, PAGE, VM_FLAGS_ANYWHERE | VM_MAKE_TAG(240)));
+    ok(vm_deallocate(SELF, a, PAGE));
+    assert_kr(vm_allocate(SELF, &a, (vm_size_t)1 << 60, VM_FLAGS_ANYWHERE), KERN_NO_SPACE);
+}
+
+static void test_machmsg_memory__map(void **state)
+{
+    mach_vm_address_t a = 0;
+
+    (void)state;
+    ok(mach_vm_map(SELF, &a, 2 * PAGE, 0xfffff, VM_FLAGS_ANYWHERE, MEMORY_OBJECT_NULL, 0, FALSE,
+                   VM_PROT_READ, VM_PROT_DEFAULT, VM_INHERIT_COPY));
+    assert_int_equal(a & 0xfffff, 0);
+    assert_kr(mach_vm_write(SELF, a, (vm_offset_t)&a, 4), KERN_PROTECTION_FAILURE);
+    assert_kr(mach_vm_protect(SELF, a, PAGE, FALSE, VM_PROT_ALL), KERN_PROTECTION_FAILURE);
+    ok(mach_vm_protect(SELF, a, PAGE, FALSE, VM_PROT_DEFAULT));
+    ok(mach_vm_write(SELF, a, (vm_offset_t)&a, 4));
+    ok(mach_vm_protect(SELF, a, PAGE, TRUE, VM_PROT_READ));
+    assert_kr(mach_vm_write(SELF, a, (vm_offset_t)&a, 4), KERN_PROTECTION_FAILURE);
+    ok(mach_vm_deallocate(SELF, a, 2 * PAGE));
+    assert_kr(mach_vm_map(SELF, &a, PAGE, 0, VM_FLAGS_ANYWHERE, 123, 0, FALSE, 3, 7, 1),
+              KERN_INVALID_ARGUMENT);
+    assert_kr(mach_vm_map(SELF, &a, PAGE, 0, VM_FLAGS_ANYWHERE, 0, 0, FALSE, 3, 1, 1),
+              KERN_INVALID_ARGUMENT);
+    assert_kr(mach_vm_map(SELF, &a, PAGE, 0, VM_FLAGS_ANYWHERE, 0, 0, FALSE, 3, 7, 9),
+              KERN_INVALID_ARGUMENT);
+}
+
+/* Every kind of memory, every offset and size around a page's edge. */
+static void test_machmsg_memory__read_write_copy(void **state)
+{
+    static const int offsets[] = {0, 1, 2, 3, 4095, 4096};
+    static const int sizes[] = {1, 3, 4096, 4097, 3 * 4096};
+
+    (void)state;
+    for (int flags = 0; flags <= VM_FLAGS_PURGABLE; flags += VM_FLAGS_PURGABLE) {
+        unsigned char *a = allocate(16 * PAGE, flags), *b = allocate(16 * PAGE, 0);
+
+        fill(a, 16 * PAGE, 2);
+        for (size_t o = 0; o < sizeof offsets / sizeof offsets[0]; o++)
+            for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+                const mach_vm_size_t n = (mach_vm_size_t)sizes[s];
+                mach_msg_type_number_t got;
+                vm_offset_t data;
+                vm_size_t done;
+
+                ok(vm_read(SELF, (vm_address_t)a + offsets[o], n, &data, &got));
+                assert_int_equal(got, n);
+                assert_memory_equal((void *)data, a + offsets[o], n);
+                ok(vm_write(SELF, (vm_address_t)b + offsets[o], data, got));
+                assert_memory_equal(b + offsets[o], a + offsets[o], n);
+                ok(vm_deallocate(SELF, data, got));
+                memset(b, 0, 16 * PAGE);
+                ok(vm_copy(SELF, (vm_address_t)a + offsets[o], n, (vm_address_t)b + 5));
+                assert_memory_equal(b + 5, a + offsets[o], n);
+                ok(vm_read_overwrite(SELF, (vm_address_t)a + 9, n, (vm_address_t)b, &done));
+                assert_int_equal(done, n);
+                assert_memory_equal(b, a + 9, n);
+            }
+        ok(vm_deallocate(SELF, (vm_address_t)a, 16 * PAGE));
+        ok(vm_deallocate(SELF, (vm_address_t)b, 16 * PAGE));
+    }
+}
+
+/* As if all were read before any is written; and where not all can be, nothing is. */
+static void test_machmsg_memory__copies_are_whole(void **state)
+{
+    const size_t n = 12 * PAGE, shifts[] = {1, 100, PAGE, PAGE + 3, 5 * PAGE};
+    unsigned char *a = allocate(16 * PAGE, 0), *b = allocate(16 * PAGE, 0);
+    unsigned char *was = malloc(16 * PAGE);
+
+    (void)state;
+    fill(was, 16 * PAGE, 9);
+    for (size_t i = 0; i < sizeof shifts / sizeof shifts[0]; i++) {
+        const size_t len = n - shifts[i];
+
+        memcpy(a, was, n);
+        ok(vm_copy(SELF, (vm_address_t)a, len, (vm_address_t)a + shifts[i]));
+        assert_memory_equal(a + shifts[i], was, len);
+        memcpy(a, was, n);
+        ok(vm_write(SELF, (vm_address_t)a, (vm_offset_t)a + shifts[i],
+                    (mach_msg_type_number_t)len));
+        assert_memory_equal(a, was + shifts[i], len);
+    }
+    memcpy(b, was, 16 * PAGE);
+    ok(vm_protect(SELF, (vm_address_t)a + 4 * PAGE, PAGE, FALSE, VM_PROT_NONE));
+    assert_kr(vm_copy(SELF, (vm_address_t)a, 8 * PAGE, (vm_address_t)b), KERN_PROTECTION_FAILURE);
+    assert_memory_equal(b, was, 16 * PAGE);
+    ok(vm_protect(SELF, (vm_address_t)b + 4 * PAGE, PAGE, FALSE, VM_PROT_READ));
+    assert_kr(vm_write(SELF, (vm_address_t)b, (vm_offset_t)was, 8 * PAGE), KERN_PROTECTION_FAILURE);
+    assert_memory_equal(b, was, 16 * PAGE);
+    free(was);
+    ok(vm_deallocate(SELF, (vm_address_t)a, 16 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)b, 16 * PAGE));
+}
+
+static void test_machmsg_memory__bad_addresses(void **state)
+{
+    unsigned char *a = allocate(2 * PAGE, 0);
+    mach_msg_type_number_t got = 0;
+    vm_offset_t data;
+
+    (void)state;
+    ok(vm_deallocate(SELF, (vm_address_t)a + PAGE, PAGE));
+    assert_kr(vm_write(SELF, (vm_address_t)a + PAGE - 1, (vm_offset_t)&got, 4),
+              KERN_INVALID_ADDRESS);
+    assert_kr(vm_read(SELF, (vm_address_t)a + PAGE - 1, 2, &data, &got), KERN_INVALID_ADDRESS);
+    assert_kr(vm_copy(SELF, (vm_address_t)a, 2 * PAGE, (vm_address_t)a), KERN_INVALID_ADDRESS);
+    assert_kr(vm_protect(SELF, (vm_address_t)a, 2 * PAGE, FALSE, VM_PROT_READ),
+              KERN_INVALID_ADDRESS);
+    assert_kr(vm_protect(SELF, (vm_address_t)a, 2 * PAGE, TRUE, VM_PROT_READ),
+              KERN_INVALID_ADDRESS);
+    assert_kr(vm_inherit(SELF, (vm_address_t)a, 2 * PAGE, VM_INHERIT_NONE), KERN_INVALID_ADDRESS);
+    assert_kr(vm_inherit(SELF, (vm_address_t)a, 2 * PAGE, VM_INHERIT_SHARE), KERN_INVALID_ADDRESS);
+    assert_kr(vm_inherit(SELF, (vm_address_t)a, PAGE, 7), KERN_INVALID_ARGUMENT);
+    assert_kr(vm_protect(SELF, (vm_address_t)a, PAGE, FALSE, 0x40), KERN_INVALID_ARGUMENT);
+    assert_kr(vm_deallocate(SELF, UINTPTR_MAX - 5, 100), KERN_INVALID_ARGUMENT);
+    ok(vm_deallocate(SELF, (vm_address_t)a, PAGE));
+}
+
+/* What a forked child sees of a page that the parent then writes, and the parent of the child's. */
+static void check_fork_of(unsigned char *at, vm_size_t size, vm_inherit_t inherit)
+{
+    int to_child[2], to_parent[2];
+    char byte;
+    pid_t pid;
+
+    assert_int_equal(pipe(to_child) | pipe(to_parent), 0);
+    at[0] = 'A';
+    at[size - 1] = 'A';
+    ok(vm_inherit(SELF, (vm_address_t)at, size, inherit));
+    assert_int_equal(at[0], 'A'); /* whatever it took to make it so */
+    pid = fork();
+    if (pid == 0) {
+        child_check(is_mapped(at) == (inherit != VM_INHERIT_NONE));
+        if (inherit != VM_INHERIT_NONE) {
+            child_check(at[0] == 'A');
+            at[0] = 'C';
+        }
+        child_check(write(to_parent[1], "x", 1) == 1 && read(to_child[0], &byte, 1) == 1);
+        if (inherit != VM_INHERIT_NONE)
+            child_check(at[size - 1] == (inherit == VM_INHERIT_SHARE ? 'P' : 'A'));
+        _exit(0);
+    }
+    assert_int_equal(read(to_parent[0], &byte, 1), 1);
+    assert_int_equal(at[0], inherit == VM_INHERIT_SHARE ? 'C' : 'A');
+    at[size - 1] = 'P';
+    assert_int_equal(write(to_child[1], "x", 1), 1);
+    expect_child_ok(pid);
+    for (int i = 0; i < 2; i++) {
+        close(to_child[i]);
+        close(to_parent[i]);
+    }
+}
+
+static void check_fork(int flags, vm_size_t size, vm_inherit_t inherit)
+{
+    unsigned char *at = allocate(size, flags);
+
+    check_fork_of(at, size, inherit);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static void test_machmsg_memory__fork_and_inheritance(void **state)
+{
+    (void)state;
+    for (int flags = 0; flags <= VM_FLAGS_PURGABLE; flags += VM_FLAGS_PURGABLE)
+        for (vm_size_t pages = 2; pages <= 32; pages *= 16)
+            for (vm_inherit_t inherit = 0; inherit <= VM_INHERIT_LAST_VALID; inherit++)
+                check_fork(flags, pages * PAGE, inherit);
+}
+
+/* What was shared with one child is copied for the next one, when it is to be. */
+static void test_machmsg_memory__inheritance_changes(void **state)
+{
+    static const vm_inherit_t turns[] = {VM_INHERIT_SHARE, VM_INHERIT_COPY,  VM_INHERIT_NONE,
+                                         VM_INHERIT_COPY,  VM_INHERIT_SHARE, VM_INHERIT_COPY};
+
+    (void)state;
+    for (int flags = 0; flags <= VM_FLAGS_PURGABLE; flags += VM_FLAGS_PURGABLE)
+        for (vm_size_t pages = 2; pages <= 32; pages *= 16) {
+            unsigned char *at = allocate(pages * PAGE, flags);
+
+            for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)
+                check_fork_of(at, pages * PAGE, turns[i]);
+            ok(vm_deallocate(SELF, (vm_address_t)at, pages * PAGE));
+        }
+}
+
+/* Memory that the program got elsewhere can be shared with a child too. */
+static void test_machmsg_memory__foreign_memory_is_inherited(void **state)
+{
+    (void)state;
+    for (vm_inherit_t inherit = 0; inherit <= VM_INHERIT_LAST_VALID; inherit++) {
+        unsigned char *at =
+            mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        assert_ptr_not_equal(at, MAP_FAILED);
+        check_fork_of(at + PAGE, 4 * PAGE, inherit);
+        ok(vm_deallocate(SELF, (vm_address_t)at, 8 * PAGE));
+    }
+}
+
+static void test_machmsg_memory__foreign_memory_has_a_maximum(void **state)
+{
+    unsigned char *at =
+        mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const vm_address_t second = (vm_address_t)at + PAGE;
+
+    (void)state;
+    assert_ptr_not_equal(at, MAP_FAILED);
+    ok(vm_protect(SELF, second, PAGE, TRUE, VM_PROT_READ));
+    assert_kr(vm_write(SELF, second, (vm_offset_t)&at, 4), KERN_PROTECTION_FAILURE);
+    assert_kr(vm_protect(SELF, second, PAGE, FALSE, VM_PROT_DEFAULT), KERN_PROTECTION_FAILURE);
+    ok(vm_write(SELF, (vm_address_t)at, (vm_offset_t)&at, 4));
+    ok(vm_deallocate(SELF, (vm_address_t)at, 4 * PAGE));
+}
+
+/* How the layer keeps memory is its own affair: an object that nobody else maps is not shared. */
+static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
+{
+    const vm_inherit_t inherit[] = {VM_INHERIT_COPY, VM_INHERIT_SHARE};
+    unsigned char *at = allocate(32 * PAGE, VM_MAKE_TAG(VM_MEMORY_APPLICATION_SPECIFIC_1));
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        vm_region_extended_info_data_t extended = {0};
+        vm_region_basic_info_data_64_t basic = {0};
+        mach_vm_address_t address = (mach_vm_address_t)at;
+        mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
+        mach_vm_size_t size;
+
+        ok(vm_inherit(SELF, (vm_address_t)at, 32 * PAGE, inherit[i]));
+        ok(mach_vm_region(SELF, &address, &size, VM_REGION_BASIC_INFO_64, (vm_region_info_t)&basic,
+                          &count, NULL));
+        assert_int_equal(basic.shared, inherit[i] == VM_INHERIT_SHARE);
+        assert_int_equal(basic.inheritance, inherit[i]);
+        count = VM_REGION_EXTENDED_INFO_COUNT;
+        ok(mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO,
+                          (vm_region_info_t)&extended, &count, NULL));
+        assert_int_equal(extended.user_tag, VM_MEMORY_APPLICATION_SPECIFIC_1);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
+}
+
+/* What the program did to the memory itself is still so after a fork: other memory in its place,
+ * another protection, a hole. */
+static void test_machmsg_memory__fork_leaves_what_the_program_changed(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    pid_t pid;
+
+    (void)state;
+    memset(at, 'O', size);
+    assert_true(mmap(at + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+    at[4 * PAGE] = 'N';
+    assert_int_equal(mprotect(at + 8 * PAGE, PAGE, PROT_READ), 0);
+    assert_int_equal(munmap(at + 12 * PAGE, PAGE), 0);
+    pid = fork();
+    if (pid == 0) {
+        child_check(at[4 * PAGE] == 'N' && at[0] == 'O' && at[31 * PAGE] == 'O');
+        child_check(!is_mapped(at + 12 * PAGE));
+        at[20 * PAGE] = 'C';
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_int_equal(at[4 * PAGE], 'N');
+    assert_int_equal(at[20 * PAGE], 'O');
+    assert_int_equal(at[8 * PAGE], 'O');
+    assert_kr(vm_write(SELF, (vm_address_t)at + 8 * PAGE, (vm_offset_t)at, 1),
+              KERN_PROTECTION_FAILURE);
+    assert_false(is_mapped(at + 12 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* After a fork parent and child have views of one object; both can send it on without a copy. */
+static void test_machmsg_memory__sent_by_parent_and_child(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+    pid_t pid;
+
+    (void)state;
+    fill(at, size, 4);
+    for (int round = 0; round < 2; round++) {
+        pid = fork();
+        if (pid == 0) {
+            mach_port_t p = mach_reply_port();
+            union message m = ool_message(p, at, (mach_msg_size_t)size, 1, false);
+
+            child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+            child_check(strcmp(seen.sent.done, "shared") == 0);
+            child_check(memcmp(m.ool.d.address, at, size) == 0);
+            _exit(0);
+        }
+        expect_child_ok(pid);
+        d = transfer(at, (mach_msg_size_t)size, 1, false);
+        assert_string_equal(seen.sent.done, "shared");
+        assert_memory_equal(d.address, at, size);
+        release(&d);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Memory shared with a forked task can change after a send: it must not be sent by sharing. */
+static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+    int go[2], done[2];
+    char byte;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(pipe(go) | pipe(done), 0);
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_SHARE));
+    at[0] = 'A';
+    pid = fork();
+    if (pid == 0) {
+        child_check(read(go[0], &byte, 1) == 1);
+        at[0] = 'C';
+        child_check(write(done[1], "x", 1) == 1);
+        _exit(0);
+    }
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why, "memory shared with a forked task: copied once");
+    assert_int_equal(write(go[1], "x", 1), 1);
+    assert_int_equal(read(done[0], &byte, 1), 1);
+    assert_int_equal(at[0], 'C');
+    assert_int_equal(((char *)d.address)[0], 'A');
+    expect_child_ok(pid);
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(done[i]);
+    }
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* The connection to the observer stays for the next question: it is no leak. */
+static int start_observer(void **state)
+{
+    vm_region_extended_info_data_t info = {0};
+    mach_vm_address_t address = (mach_vm_address_t)&info;
+    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
+    mach_vm_size_t size;
+
+    (void)state;
+    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
+                          &count, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        memory_tested(test_machmsg_memory__sizes_and_options),
+        memory_tested(test_machmsg_memory__what_was_done_and_why),
+        memory_tested(test_machmsg_memory__native_policy_shares),
+        memory_tested(test_machmsg_memory__copies_are_isolated),
+        memory_tested(test_machmsg_memory__sent_again),
+        memory_tested(test_machmsg_memory__parts_are_copied),
+        memory_tested(test_machmsg_memory__changed_behind_the_layer),
+        memory_tested(test_machmsg_memory__untouched_pages_stay_untouched),
+        memory_tested(test_machmsg_memory__small_buffers_stand_side_by_side),
+        memory_tested(test_machmsg_memory__null_ranges),
+        memory_tested(test_machmsg_memory__failed_send_keeps_it),
+        memory_tested(test_machmsg_memory__object_that_cannot_be_sealed),
+        memory_tested(test_machmsg_memory__wired_memory_is_copied),
+        memory_tested(test_machmsg_memory__no_descriptors),
+        memory_tested(test_machmsg_memory__no_address_space),
+        memory_tested(test_machmsg_memory__allocate_flags),
+        memory_tested(test_machmsg_memory__map),
+        memory_tested(test_machmsg_memory__read_write_copy),
+        memory_tested(test_machmsg_memory__copies_are_whole),
+        memory_tested(test_machmsg_memory__bad_addresses),
+        memory_tested(test_machmsg_memory__fork_and_inheritance),
+        memory_tested(test_machmsg_memory__inheritance_changes),
+        memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
+        memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
+        memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
+        memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
+        memory_tested(test_machmsg_memory__sent_by_parent_and_child),
+        memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied)};
+
+    return cmocka_run_group_tests(tests, start_observer, NULL);
+}

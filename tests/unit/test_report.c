@@ -1,0 +1,706 @@
+/* Reports: the same database gives the same bytes; change the data and sentence and picture change;
+ * nothing that a scenario says gets out of its place; an unknown value is never a number. */
+#include "reports/report.h"
+
+#include "reports/escape.h"
+#include "reports/format.h"
+#include "tests/support/runs.h"
+#include "tests/support/xml.h"
+
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HOSTILE "x|y`<script>&*[z](http://h)_\n# h\t\x1b[31m\xff"
+
+struct fixture {
+    char dir[64];
+    struct store *s;
+    char fork[40], nobody[40], ool[40], options[40];
+    struct err e;
+};
+
+static char *path_in(const struct fixture *f, const char *name)
+{
+    static char path[400];
+
+    snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    return path;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct support_options three = {.pages = 3};
+    struct support_options nobody = {
+        .pages = 3, .unprivileged = true, .failing = true, .scenario = "fork-nobody"};
+
+    strcpy(f->dir, "/tmp/cowlab-test-report-XXXXXX");
+    if (!mkdtemp(f->dir) || store_open(&f->s, path_in(f, "t.db"), STORE_CREATE, &f->e) ||
+        support_fork_write(f->s, &three, f->fork, &f->e) ||
+        support_fork_write(f->s, &nobody, f->nobody, &f->e) ||
+        support_ool_write(f->s, &three, f->ool, &f->e) ||
+        support_ool_options(f->s, NULL, f->options, &f->e)) {
+        fprintf(stderr, "setup: %s\n", f->e.msg);
+        return -1;
+    }
+    *state = f;
+    return 0;
+}
+
+static void remove_tree(const char *path)
+{
+    DIR *d = opendir(path);
+    struct dirent *entry;
+    char sub[700];
+
+    while (d && (entry = readdir(d))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(sub, sizeof sub, "%s/%s", path, entry->d_name);
+        remove_tree(sub);
+    }
+    if (d)
+        closedir(d);
+    remove(path);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    store_close(f->s);
+    remove_tree(f->dir);
+    free(f);
+    return 0;
+}
+
+static void change(struct fixture *f, const char *sql)
+{
+    char *msg = NULL;
+
+    if (sqlite3_exec(store_handle(f->s), sql, NULL, NULL, &msg) != SQLITE_OK)
+        fail_msg("%s: %s", sql, msg);
+    assert_true(sqlite3_changes(store_handle(f->s)) > 0);
+}
+
+static char *read_all(const char *path)
+{
+    FILE *in = fopen(path, "r");
+    char *text = NULL;
+    size_t len, n;
+    char buf[4096];
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(in);
+    while ((n = fread(buf, 1, sizeof buf, in)) > 0)
+        fwrite(buf, 1, n, out);
+    fclose(in);
+    fclose(out);
+    return text;
+}
+
+/* The report on the given run (NULL: default), written as NAME.md; its text. */
+static char *report(struct fixture *f, const char *run, const char *name)
+{
+    if (report_markdown(f->s, &run, run ? 1 : 0, path_in(f, name), &f->e))
+        fail_msg("%s", f->e.msg);
+    return read_all(path_in(f, name));
+}
+
+static char *terminal(struct fixture *f, const char *run, bool colour)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (report_heading(f->s, run, colour, out, &f->e) ||
+        report_timeline(f->s, run, 0, 0, colour, out, &f->e) ||
+        report_summary(f->s, run, colour, out, &f->e))
+        fail_msg("%s", f->e.msg);
+    fclose(out);
+    return text;
+}
+
+static cJSON *json(struct fixture *f, const char *run)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    cJSON *doc;
+
+    if (report_json(f->s, run, out, &f->e))
+        fail_msg("%s", f->e.msg);
+    fclose(out);
+    doc = cJSON_Parse(text);
+    assert_non_null(doc);
+    free(text);
+    return doc;
+}
+
+/* The line of text that begins with this. The caller frees it. */
+static char *line_with(const char *text, const char *begin)
+{
+    const char *at = strstr(text, begin);
+
+    if (!at)
+        fail_msg("no line with '%s'", begin);
+    return strndup(at, strcspn(at, "\n"));
+}
+
+#define assert_contains(text, part)                                                                \
+    do {                                                                                           \
+        if (!strstr(text, part))                                                                   \
+            fail_msg("'%s' is not in:\n%s", part, text);                                           \
+    } while (0)
+
+static void test_report__same_database_same_bytes(void **state)
+{
+    struct fixture *f = *state;
+    char *first, *second, sub[300];
+    DIR *d;
+    struct dirent *entry;
+    int pictures = 0;
+
+    mkdir(path_in(f, "a"), 0700);
+    mkdir(path_in(f, "b"), 0700);
+    first = report(f, NULL, "a/r.md");
+    second = report(f, NULL, "b/r.md");
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
+    d = opendir(path_in(f, "a/r.assets"));
+    while ((entry = readdir(d))) {
+        if (!strstr(entry->d_name, ".svg"))
+            continue;
+        snprintf(sub, sizeof sub, "a/r.assets/%.200s", entry->d_name);
+        first = read_all(path_in(f, sub));
+        sub[0] = 'b';
+        second = read_all(path_in(f, sub));
+        assert_string_equal(first, second);
+        assert_int_equal(support_xml_check(first, strlen(first)), 0);
+        free(first);
+        free(second);
+        pictures++;
+    }
+    closedir(d);
+    assert_true(pictures >= 8);
+}
+
+static void test_report__each_picture_that_is_linked_exists(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, NULL, "r.md"), name[300];
+    int links = 0;
+
+    for (const char *p = text; (p = strstr(p, "](r.assets/")); links++) {
+        p += 2;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(p, ")"), p);
+        assert_int_equal(access(path_in(f, name), R_OK), 0);
+    }
+    assert_true(links >= 8);
+    free(text);
+}
+
+/* Two runs of one scenario: neither's pictures replace the other's. */
+static void test_report__pictures_of_two_runs_keep_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options five = {.pages = 5};
+    char other[40];
+    const char *ids[] = {f->fork, other};
+    char *first, *second;
+
+    assert_int_equal(support_fork_write(f->s, &five, other, &f->e), 0);
+    assert_int_equal(report_markdown(f->s, ids, 2, path_in(f, "r.md"), &f->e), 0);
+    first = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    second = read_all(path_in(f, "r.assets/fork-write-linux-pages-1-2.svg"));
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+}
+
+/* A report that repeats fixed sentences would not notice any of these changes. */
+static void test_report__sentences_follow_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->fork, "r.md"), *line;
+
+    line = line_with(text, "- **Who copied ");
+    assert_contains(line, "fork-write on linux: child 3 (step 4)");
+    free(line);
+    line = line_with(text, "**Answer from this run.**");
+    assert_contains(line, "in step 6 parent reused 3 pages");
+    free(line);
+    free(text);
+
+    change(f,
+           "UPDATE region SET copied = 0, reused = 3, write_outcome = 'reused' WHERE copied > 0");
+    change(f, "UPDATE region SET debt = 2, exclusive = 1 WHERE step = 5 AND debt = 3");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Who copied ");
+    assert_contains(line, "Nobody");
+    free(line);
+    line = line_with(text, "- **Who reused ");
+    assert_contains(line, "fork-write on linux: child 3 (step 4), parent 3 (step 6)");
+    free(line);
+    line = line_with(text, "**Answer from this run.**");
+    assert_contains(line, "n step 4 child reused 3 pages");
+    free(line);
+    free(text);
+}
+
+static void test_report__isolation_follows_the_checks(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->fork, "r.md"), *line;
+
+    change(f,
+           "UPDATE cross_check SET name = 'stamps', observed = 'child' WHERE step = 7 AND nr = 0");
+    free(text);
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Isolation of contents.**");
+    assert_contains(line, "Kept: in 1 check");
+    free(line);
+    free(text);
+    change(f, "UPDATE cross_check SET verdict = 'differs' WHERE name = 'stamps'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Isolation of contents.**");
+    assert_contains(line, "**Broken:** 1 check");
+    assert_contains(line, "fork-write on linux, step 7");
+    free(line);
+    free(text);
+}
+
+/* Memory changes hands in pages, a message carries bytes: a finding of its own, no failed check. */
+static void test_report__stray_bytes_are_a_finding(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    change(f, "UPDATE cross_check SET name = 'stray_bytes', left_value = 0, verdict = 'held' "
+              "WHERE step = 7 AND nr = 0");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Bytes beside what was sent.**");
+    assert_contains(line, "On linux zeros alone lay beside the bytes of 1 range that did");
+    free(line);
+    assert_contains(text, "#### Bytes beside what was sent");
+    free(text);
+    change(f, "UPDATE cross_check SET left_value = 5, verdict = 'differs' "
+              "WHERE name = 'stray_bytes'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Bytes beside what was sent.**");
+    assert_contains(line, "**1 of 1 range that did not fill whole pages");
+    assert_contains(line, "fork-write step 7");
+    free(line);
+    line = line_with(text, "- **The lab's checks on itself.**");
+    assert_null(strstr(line, "differ:"));
+    free(line);
+    free(text);
+}
+
+/* One reader is corrupted: the disagreement is in the findings and in the terminal's summary. */
+static void test_report__a_differing_check_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    change(f, "UPDATE cross_check SET left_value = 777, verdict = 'differs' "
+              "WHERE run = (SELECT run FROM run WHERE scenario = 'fork-write') AND step = 3 "
+              "AND name = 'states_sum' AND nr = (SELECT min(nr) FROM cross_check AS c "
+              "WHERE c.run = cross_check.run AND c.step = 3 AND c.name = 'states_sum')");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **The lab's checks on itself.**");
+    assert_contains(line, "comparisons differ");
+    assert_contains(line, "777 against");
+    free(line);
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text, "cross-checks that differ:");
+    assert_contains(text, "777 against");
+    free(text);
+}
+
+static void test_report__strips_follow_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char *before, *after;
+
+    free(report(f, f->fork, "r.md"));
+    before = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    change(f, "UPDATE page_run SET state = 'swapped' WHERE state = 'debt' AND step = 4");
+    free(report(f, f->fork, "r.md"));
+    after = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    assert_null(strstr(before, ">W</text>"));
+    assert_non_null(strstr(after, ">W</text>"));
+    assert_non_null(strstr(after, "swapped: in swap"));
+    free(before);
+    free(after);
+}
+
+static void test_report__failed_expectations_come_first(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->nobody, "r.md");
+    const char *failed = strstr(text, "| failed |"), *held = strstr(text, "| held |");
+
+    assert_contains(text, "**1 failed**");
+    assert_contains(text, "was expected to be SM_PRIVATE and measured as SM_SHARED");
+    assert_true(failed && held && failed < held);
+    free(text);
+}
+
+static void test_report__unknown_is_never_zero(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->nobody, "r.md"), *screen = terminal(f, f->nobody, false);
+    cJSON *doc = json(f, f->nobody);
+    const cJSON *step = cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "steps"), 3);
+    const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(step, "timeline"), 1);
+
+    assert_contains(text, "| unknown |");
+    assert_contains(text, "page frame numbers need CAP_SYS_ADMIN");
+    assert_contains(text, "run as root");
+    assert_contains(screen, "wrote: ?");
+    assert_contains(screen, "1 not checked");
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(row, "copied")));
+    assert_string_equal(cJSON_GetObjectItem(row, "observed")->valuestring, "child");
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "unknowns")) > 10);
+    cJSON_Delete(doc);
+    free(text);
+    free(screen);
+}
+
+/* Columns of a table row: separators that are not escaped. */
+static int separators(const char *line, size_t len)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
+    return n;
+}
+
+static void make_hostile(struct fixture *f)
+{
+    sqlite3_stmt *st;
+    static const char *const updates[] = {
+        "UPDATE run SET title = ?1, question = ?1, no_twin = ?1, twin = NULL, kernel = ?1",
+        "UPDATE step SET actor = ?1, region = ?1 WHERE actor IS NOT NULL",
+        "UPDATE region SET region = ?1, observed = ?1",
+        "UPDATE process SET actor = ?1",
+        "UPDATE expectation SET observed = ?1, expected = ?1, measured = ?1, reason = ?1",
+        "UPDATE cross_check SET detail = ?1, observed = ?1, verdict = 'differs'",
+        "UPDATE transfer SET why = ?1, sender = ?1"};
+
+    for (size_t i = 0; i < sizeof updates / sizeof *updates; i++) {
+        assert_int_equal(sqlite3_prepare_v2(store_handle(f->s), updates[i], -1, &st, NULL),
+                         SQLITE_OK);
+        sqlite3_bind_text(st, 1, HOSTILE, -1, SQLITE_STATIC);
+        assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+        sqlite3_finalize(st);
+    }
+}
+
+static void check_tables(const char *text)
+{
+    int want = 0;
+
+    for (const char *p = text; *p; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
+        size_t len = strcspn(p, "\n");
+
+        if (*p != '|') {
+            want = 0;
+            continue;
+        }
+        if (want == 0)
+            want = separators(p, len);
+        if (separators(p, len) != want)
+            fail_msg("a row of another width: %.*s", (int)len, p);
+    }
+}
+
+/* Takes the fenced blocks out: within them everything is literal. */
+static void drop_fenced(char *text)
+{
+    char *out = text;
+    bool fenced = false;
+
+    for (char *p = text; *p;) {
+        size_t len = strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n');
+
+        if (strncmp(p, "```", 3) == 0)
+            fenced = !fenced;
+        else if (!fenced) {
+            memmove(out, p, len);
+            out += len;
+        }
+        p += len;
+    }
+    *out = '\0';
+    assert_false(fenced);
+}
+
+static void test_report__markdown_stays_markdown(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    make_hostile(f);
+    text = report(f, NULL, "r.md");
+    assert_null(strchr(text, '\x1b'));
+    drop_fenced(text);
+    assert_null(strstr(text, "<script"));
+    assert_null(strstr(text, "\n# h"));
+    assert_null(strstr(text, "[z](http"));
+    check_tables(text);
+    free(text);
+}
+
+static void test_report__hostile_pictures_are_xml(void **state)
+{
+    struct fixture *f = *state;
+    DIR *d;
+    struct dirent *entry;
+    char sub[300], *text;
+
+    make_hostile(f);
+    free(report(f, NULL, "r.md"));
+    d = opendir(path_in(f, "r.assets"));
+    while ((entry = readdir(d))) {
+        if (!strstr(entry->d_name, ".svg"))
+            continue;
+        snprintf(sub, sizeof sub, "r.assets/%.200s", entry->d_name);
+        text = read_all(path_in(f, sub));
+        if (support_xml_check(text, strlen(text)))
+            fail_msg("%s is not XML from byte %d", sub, support_xml_check(text, strlen(text)));
+        free(text);
+    }
+    closedir(d);
+}
+
+static void test_report__terminal_is_not_steered(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    make_hostile(f);
+    text = terminal(f, f->fork, false);
+    assert_null(strchr(text, '\x1b'));
+    assert_null(strchr(text, '\t'));
+    free(text);
+}
+
+static void test_report__terminal_fits_80_columns(void **state)
+{
+    struct fixture *f = *state;
+    const char *const runs[] = {f->fork, f->nobody, f->ool, f->options};
+
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        char *text = terminal(f, runs[i], false);
+
+        /* Commands to type are not broken. */
+        for (char *line = strtok(text, "\n"); line && strncmp(line, "next:", 5) != 0;
+             line = strtok(NULL, "\n"))
+            if (escape_width(line) > 80)
+                fail_msg("%zu columns: %s", escape_width(line), line);
+        free(text);
+    }
+}
+
+static void test_report__terminal_shows_strips_and_outcomes(void **state)
+{
+    struct fixture *f = *state;
+    char *text = terminal(f, f->fork, false), *colour = terminal(f, f->fork, true);
+
+    assert_contains(text, "3 cow");
+    assert_contains(text, "CCC\n");
+    assert_contains(text, "EEE  wrote: 3 copied");
+    assert_contains(text, "DDD");
+    assert_contains(text, "expectations: 7 held, 0 failed, 0 not checked");
+    assert_contains(text, "cowlab report");
+    assert_contains(colour, "\x1b[");
+    free(text);
+    free(colour);
+}
+
+/* While a run goes on, each step is printed as it ends. */
+static void test_report__timeline_of_one_step(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_int_equal(report_timeline(f->s, f->fork, 4, 4, false, out, &f->e), 0);
+    fclose(out);
+    assert_contains(text, "child writes r");
+    assert_null(strstr(text, "parent forks"));
+    assert_null(strstr(text, "share mode")); /* the heading stands above step 1 only */
+    free(text);
+}
+
+static void test_report__json_has_everything(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *doc = json(f, f->ool);
+    const cJSON *steps = cJSON_GetObjectItem(doc, "steps");
+    const cJSON *row =
+        cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetArrayItem(steps, 0), "timeline"), 0);
+
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(doc, "run"), "run_id")->valuestring,
+                        f->ool);
+    assert_int_equal(cJSON_GetArraySize(steps), 8);
+    assert_string_equal(cJSON_GetObjectItem(row, "share_mode")->valuestring, "SM_EMPTY");
+    assert_true(cJSON_IsNumber(cJSON_GetObjectItem(row, "pages")));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "transfers")), 1);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "expectations")), 8);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "processes")) > 8);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "checks")) > 0);
+    cJSON_Delete(doc);
+}
+
+static void test_report__default_is_the_latest_complete_run(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options failed = {.pages = 2, .status = RUN_FAILED};
+    struct support_options later = {.pages = 5};
+    char broken[40], newer[40], *text, *line;
+
+    assert_int_equal(support_fork_write(f->s, &later, newer, &f->e), 0);
+    assert_int_equal(support_fork_write(f->s, &failed, broken, &f->e), 0);
+    change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
+              "(SELECT run FROM region WHERE pages = 5)");
+    text = report(f, NULL, "r.md");
+    line = line_with(strstr(text, "## fork-write"), "Run `");
+    assert_contains(line, newer);
+    free(line);
+    assert_null(strstr(text, broken));
+    free(text);
+    text = report(f, broken, "r.md");
+    assert_contains(text, "**failed**");
+    free(text);
+}
+
+static void test_report__errors_name_their_subject(void **state)
+{
+    struct fixture *f = *state;
+    const char *nothing = "20200101-000000-0000000000000000";
+
+    assert_int_equal(report_markdown(f->s, &nothing, 1, path_in(f, "r.md"), &f->e), -ENOENT);
+    assert_contains(f->e.msg, nothing);
+    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "no/such/r.md"), &f->e), -ENOENT);
+    assert_contains(f->e.msg, "no/such/r.md");
+    /* A place that is a directory: nothing is made beside it. */
+    assert_int_equal(mkdir(path_in(f, "taken"), 0777), 0);
+    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "taken"), &f->e), -EISDIR);
+    assert_int_equal(access(path_in(f, "taken.assets"), F_OK), -1);
+    assert_int_equal(report_timeline(f->s, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
+    assert_int_equal(report_json(f->s, nothing, stderr, &f->e), -ENOENT);
+}
+
+static void test_report__fork_and_ool_side_by_side(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, NULL, "r.md"), *line;
+
+    line = line_with(strstr(text, "### fork-write and ool-write on linux"),
+                     "Handing the memory over took");
+    assert_contains(line, "3 pages copied after the fork, 6 pages out of line");
+    free(line);
+    free(text);
+    change(f, "UPDATE step SET dur_ns = 1000000 WHERE phase = 'transferred'");
+    text = report(f, NULL, "r.md");
+    line = line_with(strstr(text, "### fork-write and ool-write on linux"),
+                     "Handing the memory over took");
+    assert_contains(line, "took 1.00 ms by fork");
+    free(line);
+    free(text);
+}
+
+static void test_report__published_rows_follow_the_data(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, NULL, "r.md"), *line;
+
+    line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
+    assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
+    free(line);
+    free(text);
+    change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
+              "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
+    assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
+    free(line);
+    free(text);
+}
+
+static void test_report__numbers_carry_units(void **state)
+{
+    char buf[FORMAT_MAX];
+
+    (void)state;
+    assert_string_equal(format_count(buf, 1234567), "1,234,567");
+    assert_string_equal(format_count(buf, -1000), "-1,000");
+    assert_string_equal(format_kb(buf, 812), "812 KiB");
+    assert_string_equal(format_kb(buf, 262144), "256.0 MiB");
+    assert_string_equal(format_ns(buf, 12345), "12.3 µs");
+    assert_string_equal(format_tick(buf, UNIT_KB, 262144), "256 MiB");
+    assert_string_equal(format_noun(buf, 1, "page"), "1 page");
+    assert_string_equal(format_noun(buf, 0, "page"), "0 pages");
+}
+
+static void test_report__text_is_cut_by_characters(void **state)
+{
+    char out[64] = "";
+    FILE *f = fmemopen(out, sizeof out, "w");
+
+    (void)state;
+    escape_terminal_field(f, "äöüäöü", 4, 0);
+    fputc('|', f);
+    escape_terminal_field(f, "ab", 4, 1);
+    fclose(f);
+    assert_string_equal(out, "äöü…|  ab");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(same_database_same_bytes),
+        T(each_picture_that_is_linked_exists),
+        T(pictures_of_two_runs_keep_apart),
+        T(sentences_follow_the_data),
+        T(isolation_follows_the_checks),
+        T(stray_bytes_are_a_finding),
+        T(a_differing_check_is_shown),
+        T(strips_follow_the_data),
+        T(failed_expectations_come_first),
+        T(unknown_is_never_zero),
+        T(markdown_stays_markdown),
+        T(hostile_pictures_are_xml),
+        T(terminal_is_not_steered),
+        T(terminal_fits_80_columns),
+        T(terminal_shows_strips_and_outcomes),
+        T(timeline_of_one_step),
+        T(json_has_everything),
+        T(default_is_the_latest_complete_run),
+        T(errors_name_their_subject),
+        T(fork_and_ool_side_by_side),
+        T(published_rows_follow_the_data),
+        cmocka_unit_test(test_report__numbers_carry_units),
+        cmocka_unit_test(test_report__text_is_cut_by_characters),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,308 @@
+/* The report of a watch: sentences follow the data, the same database gives the same bytes, and a
+ * process cannot break out of its name. The watch is invented; it goes in through the store. */
+#include "reports/report.h"
+#include "tests/support/db.h"
+#include "tests/support/xml.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HOSTILE "w|`<script>&[z](http://h)_\x1b[31m"
+#define KB_PAGE 4
+
+struct fixture {
+    char *dir;
+    struct store *store;
+    sqlite3 *db;
+    struct store_watch *watch;
+    struct run_info info;
+    int sample;
+};
+
+/* The server and one worker at a sample: what the worker has in common with it, by part, in KiB. */
+struct moment {
+    int64_t heap_kb, anonymous_kb, copied_kb;
+};
+
+static void add_process(struct observation *o, const char *actor, int64_t pid, int64_t parent_kb,
+                        int64_t copied_kb)
+{
+    struct obs_process *p = observation_add_process(o, actor);
+
+    assert_non_null(p);
+    p->pid = (int)pid;
+    p->q[PQ_RSS] = value_known(262144);
+    p->q[PQ_PSS] = value_known(131072);
+    p->q[PQ_USS] = value_known(1024);
+    p->q[PQ_SHARED_PARENT] = parent_kb < 0 ? value_na() : value_known(parent_kb);
+    p->q[PQ_COPIED] = value_known(copied_kb);
+    p->q[PQ_AT_RISK] = value_known(1024);
+}
+
+static void add_region(struct observation *o, struct store_watch_region *w, const char *name,
+                       const char *start, enum region_kind kind, uint64_t at, int64_t kb)
+{
+    struct obs_region *r = observation_add_region(o, "worker[77]", name, start);
+
+    assert_non_null(r);
+    r->start = r->entry_start = at;
+    r->end = r->entry_end = at + (256 << 20);
+    r->needs_copy = -1;
+    r->q[RQ_SHARE_MODE] = value_known(SM_COW);
+    *w = (struct store_watch_region){.kind = kind,
+                                     .parent_pages = value_known(kb / KB_PAGE),
+                                     .copied = value_known(0),
+                                     .bins = "9999999999999999999999999999999900000000000000000000"
+                                             "000000000000"};
+}
+
+static void take(struct fixture *f, const struct moment *m, const char *name)
+{
+    const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server"},
+                                               {"worker[77]", 77, 99, "server[7]", name, name}};
+    struct store_watch_sample s = {.dur_ns = 5000000,
+                                   .growth_kb = value_known(2048),
+                                   .copied_kb = value_known(m->copied_kb),
+                                   .thp = "never"};
+    struct store_watch_region regions[2];
+    struct observation o;
+    struct err e;
+
+    observation_init(&o);
+    o.t_ns = (uint64_t)(f->sample + 1) * 1000000000;
+    o.totals[TQ_DISTINCT] = value_known(270000);
+    o.totals[TQ_MEM_AVAILABLE] = value_known(1048576);
+    add_process(&o, "server[7]", 7, -1, 0);
+    add_process(&o, "worker[77]", 77, m->heap_kb + m->anonymous_kb, m->copied_kb);
+    add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb);
+    add_region(&o, &regions[1], "anonymous", "7f0000000000", RK_ANON, 0x7f0000000000,
+               m->anonymous_kb);
+    if (store_step(f->store, f->info.run_id,
+                   &(struct step_record){.step = ++f->sample,
+                                         .phase = "settled",
+                                         .action = "sample",
+                                         .obs = &o,
+                                         .watch = f->watch,
+                                         .came = came,
+                                         .ncame = f->sample == 1 ? 2 : 0,
+                                         .sample = &s,
+                                         .regions = regions},
+                   &e))
+        fail_msg("%s", e.msg);
+    observation_release(&o);
+}
+
+static void record(struct fixture *f, const char *name, const struct moment *first,
+                   const struct moment *last)
+{
+    struct err e;
+
+    f->info = (struct run_info){.scenario = "watch", .backend = "linux", .page_size = 4096};
+    f->info.title = name;
+    f->sample = 0;
+    assert_int_equal(store_begin_run(f->store, &f->info, &e), 0);
+    take(f, first, name);
+    take(f, last, name);
+    assert_int_equal(store_end_run(f->store, f->info.run_id, RUN_COMPLETE, 1, NULL, &e), 0);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct store_watch_options every = {.pace = 1};
+    struct err e;
+
+    f->dir = scratch_new();
+    f->store = open_or_fail(scratch_path(f->dir, "w.db"), STORE_CREATE);
+    f->db = store_handle(f->store);
+    assert_int_equal(store_watch_new(&f->watch, &every, &e), 0);
+    *state = f;
+    return 0;
+}
+
+/* The pictures' directory, which a scratch directory does not expect. */
+static void remove_pictures(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d)))
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(dir);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    remove_pictures(scratch_path(f->dir, "r.assets"));
+    store_watch_free(f->watch);
+    store_close(f->store);
+    scratch_free(f->dir);
+    free(f);
+    return 0;
+}
+
+static char *report(struct fixture *f, const char *file)
+{
+    const char *run = f->info.run_id;
+    struct err e;
+
+    if (report_markdown(f->store, &run, 1, scratch_path(f->dir, file), &e))
+        fail_msg("%s", e.msg);
+    return slurp(scratch_path(f->dir, file), NULL);
+}
+
+static void assert_says(const char *text, const char *what)
+{
+    if (!strstr(text, what))
+        fail_msg("not said: %s\n%.3000s", what, text);
+}
+
+static const struct moment all = {200 * 1024, 40 * 1024, 0};
+static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024};
+
+static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    text = report(f, "r.md");
+    /* 193 of 210 MiB were in the heap. */
+    assert_says(text, "The child (worker, pid 77) lost 210.0 MiB of 240.0 MiB shared with its "
+                      "parent, 91 % of it in \\[heap\\]; its own writes copied 210.0 MiB.");
+    assert_says(text, "2.00 MiB of new memory would have been needed; 1.00 GiB was free");
+    assert_says(text, "A sample is not atomic");
+    free(text);
+}
+
+static void test_report_watch__the_sentence_changes_with_the_data(void **state)
+{
+    struct fixture *f = *state;
+    const struct moment other = {200 * 1024, 10 * 1024, 0};
+    char *text;
+
+    record(f, "worker", &all, &other);
+    text = report(f, "r.md");
+    assert_says(text, "lost 30.0 MiB of 240.0 MiB shared with its parent, 100 % of it in "
+                      "anonymous mappings; its own writes copied 0 KiB.");
+    assert_null(strstr(text, "of it in \\[heap\\]"));
+    free(text);
+}
+
+static void test_report_watch__nothing_lost_is_said_too(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &all);
+    text = report(f, "r.md");
+    assert_says(text, "1 child kept what it shared with the parent: at most 0 KiB of 240.0 MiB");
+    assert_null(strstr(text, "% of it in"));
+    free(text);
+}
+
+static void test_report_watch__an_unknown_loss_is_no_number(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    db_exec(f->db, "UPDATE process SET shared_parent_kb = NULL");
+    text = report(f, "r.md");
+    assert_says(text, "What 1 child lost is unknown");
+    assert_null(strstr(text, "shared with its parent"));
+    free(text);
+}
+
+/* Findings about what scenarios wrote and checked say nothing about a watch. */
+static void test_report_watch__says_nothing_of_scenarios(void **state)
+{
+    static const char *const words[] = {"Nobody", "None were stored", "Expectations", "Isolation",
+                                        "Published"};
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    text = report(f, "r.md");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(text, words[i]))
+            fail_msg("said: %s", words[i]);
+    free(text);
+}
+
+static void test_report_watch__the_same_bytes_again(void **state)
+{
+    struct fixture *f = *state;
+    char *one, *two;
+
+    record(f, "worker", &all, &little);
+    one = report(f, "r.md");
+    two = report(f, "r.md");
+    assert_string_equal(one, two);
+    free(one);
+    free(two);
+}
+
+static void test_report_watch__a_hostile_name_stays_in_its_place(void **state)
+{
+    struct fixture *f = *state;
+    const char *dir = scratch_path(f->dir, "r.assets");
+    struct dirent *entry;
+    int pictures = 0;
+    char *text;
+    DIR *d;
+
+    record(f, HOSTILE, &all, &little);
+    db_exec(f->db, "UPDATE process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
+    db_exec(f->db, "UPDATE region SET observed = 'a|<b>&[c](d)'");
+    db_exec(f->db, "UPDATE watch_process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
+    text = report(f, "r.md");
+    assert_null(strstr(text, "<script>"));
+    assert_null(strstr(text, "\x1b"));
+    assert_null(strstr(text, "a|<b>"));
+    assert_null(strstr(text, "[z](http"));
+    free(text);
+    d = opendir(dir);
+    assert_non_null(d);
+    while ((entry = readdir(d))) {
+        char path[512];
+        size_t len;
+
+        if (!strstr(entry->d_name, ".svg"))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", scratch_path(f->dir, "r.assets"), entry->d_name);
+        text = slurp(path, &len);
+        assert_int_equal(support_xml_check(text, len), 0);
+        free(text);
+        pictures++;
+    }
+    closedir(d);
+    assert_true(pictures >= 5);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(test_report_watch__a_loss_is_named_with_its_evidence),
+        T(test_report_watch__the_sentence_changes_with_the_data),
+        T(test_report_watch__nothing_lost_is_said_too),
+        T(test_report_watch__an_unknown_loss_is_no_number),
+        T(test_report_watch__says_nothing_of_scenarios),
+        T(test_report_watch__the_same_bytes_again),
+        T(test_report_watch__a_hostile_name_stays_in_its_place),
+    };
+
+    return cmocka_run_group_tests_name("report_watch", tests, NULL, NULL);
+}

@@ -1,0 +1,222 @@
+/* The runner against canned records: what it stores, how it judges, how it ends. */
+#include "lab/run/exits.h"
+#include "lab/run/runner.h"
+#include "tests/support/replay.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+static const char scenario[] =
+    "{ \"scenario\": \"two-steps\", \"language\": 1, \"title\": \"Two steps\", \"question\": "
+    "\"?\",\n"
+    "  \"no_twin\": \"a test\", \"actors\": [\"parent\"], \"steps\": [\n"
+    "  { \"phase\": \"mapped\", \"actor\": \"parent\",\n"
+    "    \"map\": { \"region\": \"r\", \"pages\": 4, \"kind\": \"anonymous\" },\n"
+    "    \"expect\": { \"parent.r\": { \"resident\": 0 } } },\n"
+    "  { \"phase\": \"populated\", \"actor\": \"parent\",\n"
+    "    \"write\": { \"region\": \"r\", \"pages\": \"all\", \"stamp\": \"A\" },\n"
+    "    \"expect\": { \"parent.r\": { \"resident\": 4 } } } ] }\n";
+
+struct fixture {
+    char dir[64], path[128];
+    struct plan *plan;
+    struct store *store;
+    struct replay replay;
+    volatile int stop;
+    FILE *out, *log;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct err e;
+
+    strcpy(f->dir, "/tmp/test_runner-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
+    if (plan_parse(&f->plan, scenario, strlen(scenario), "t", "linux", 4096, NULL, 0, &e) < 0)
+        fail_msg("%s", e.msg);
+    assert_int_equal(store_open(&f->store, f->path, STORE_CREATE, &e), 0);
+    f->out = tmpfile();
+    f->log = tmpfile();
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    store_close(f->store);
+    plan_free(f->plan);
+    unlink(f->path);
+    rmdir(f->dir);
+    fclose(f->out);
+    fclose(f->log);
+    free(f);
+    return 0;
+}
+
+static int64_t number(struct fixture *f, const char *sql)
+{
+    sqlite3_stmt *q;
+    int64_t n;
+
+    assert_int_equal(sqlite3_prepare_v2(store_handle(f->store), sql, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    n = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return n;
+}
+
+static int run(struct fixture *f)
+{
+    struct runner_options opt = {.stop = &f->stop, .out = f->out, .log = f->log};
+    const struct plan *plans[] = {f->plan};
+
+    replay_use(&f->replay);
+    return run_plans(&backend_replay, plans, 1, f->store, &opt);
+}
+
+static int resident(struct step_result *out, struct value pages)
+{
+    struct obs_region *r = observation_add_region(&out->obs, "parent", "r", NULL);
+
+    r->q[RQ_PAGES] = value_known(4);
+    r->q[RQ_RESIDENT] = pages;
+    observation_add_process(&out->obs, "parent")->q[PQ_RSS] = value_known(1000);
+    return 0;
+}
+
+static int good_step(const struct step *step, struct step_result *out, struct err *e)
+{
+    (void)e;
+    return resident(out, value_known(step->number == 1 ? 0 : 4));
+}
+
+static void test_runner__all_steps_are_stored_and_expectations_hold(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = good_step;
+    assert_int_equal(run(f), EXIT_DONE);
+    assert_int_equal(f->replay.ended, 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM timeline"), 2);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'held'"), 2);
+    assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'complete'"), 1);
+}
+
+static int low_step(const struct step *step, struct step_result *out, struct err *e)
+{
+    (void)step;
+    (void)e;
+    return resident(out, value_known(0));
+}
+
+static void test_runner__a_failed_expectation_exits_1(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = low_step;
+    assert_int_equal(run(f), EXIT_EXPECTATION);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'failed'"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'complete'"), 1);
+}
+
+static int blind_step(const struct step *step, struct step_result *out, struct err *e)
+{
+    (void)step;
+    (void)e;
+    return resident(out, value_unknown(WHY_PERMISSION));
+}
+
+static void test_runner__an_unknown_value_is_not_checked_and_never_zero(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = blind_step;
+    assert_int_equal(run(f), EXIT_DONE);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'not checked'"),
+                     2);
+    assert_int_equal(number(f, "SELECT count(*) FROM timeline WHERE resident IS NULL"), 2);
+    assert_int_equal(number(f, "SELECT count(*) FROM unknowns WHERE quantity = 'resident'"), 2);
+}
+
+static int second_fails(const struct step *step, struct step_result *out, struct err *e)
+{
+    if (step->number == 2)
+        return err_set(e, ECHILD, "actor 'parent' was killed");
+    return resident(out, value_known(0));
+}
+
+static void test_runner__a_failing_step_keeps_the_finished_ones(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = second_fails;
+    assert_int_equal(run(f), EXIT_RUNNING);
+    assert_int_equal(f->replay.ended, 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM timeline"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'failed'"), 1);
+}
+
+static int second_interrupted(const struct step *step, struct step_result *out, struct err *e)
+{
+    if (step->number == 2)
+        return err_set(e, EINTR, "interrupted");
+    return resident(out, value_known(0));
+}
+
+static void test_runner__an_interrupt_exits_130_and_marks_the_run(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = second_interrupted;
+    assert_int_equal(run(f), EXIT_INTERRUPTED);
+    assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'interrupted'"), 1);
+}
+
+static int wrong_stamp(const struct step *step, struct step_result *out, struct err *e)
+{
+    (void)e;
+    if (step->number == 2)
+        out->stamps =
+            (struct stamp_result){.checked = 4, .wrong = 1, .first_wrong = 2, .found = 'B'};
+    return resident(out, value_known(step->number == 1 ? 0 : 4));
+}
+
+static void test_runner__a_wrong_stamp_is_a_failed_expectation(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = wrong_stamp;
+    assert_int_equal(run(f), EXIT_EXPECTATION);
+    assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE key = 'stamp' AND "
+                               "result = 'failed' AND measured LIKE '%B%'"),
+                     1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_runner__all_steps_are_stored_and_expectations_hold,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runner__a_failed_expectation_exits_1, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runner__an_unknown_value_is_not_checked_and_never_zero,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runner__a_failing_step_keeps_the_finished_ones, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_runner__an_interrupt_exits_130_and_marks_the_run,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runner__a_wrong_stamp_is_a_failed_expectation, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+/* The sampler on real forks: what is shared, copied, lost; what no frames leave. */
+#include "probes/sampler.h"
+#include "tests/support/puppet.h"
+#include "tests/support/skip.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PAGES 2048
+
+static struct caps caps;
+static long page_size;
+
+struct fixture {
+    struct sampler *s;
+    char *memory;
+    int to_child[2], from_child[2];
+    pid_t child;
+    const struct sample *sample;
+    struct err e;
+};
+
+/* The child writes as many pages as it is told, from the first on, and answers. */
+static void child_main(struct fixture *f)
+{
+    int n;
+
+    while (read(f->to_child[0], &n, sizeof n) == sizeof n) {
+        for (int i = 0; i < n; i++)
+            f->memory[i * page_size] = 2;
+        if (write(f->from_child[1], &n, sizeof n) != sizeof n)
+            break;
+    }
+    _exit(0);
+}
+
+static void tell(struct fixture *f, int pages)
+{
+    int n = pages;
+
+    assert_int_equal(write(f->to_child[1], &n, sizeof n), sizeof n);
+    assert_int_equal(read(f->from_child[0], &n, sizeof n), sizeof n);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    *state = f;
+    puppet_one_cpu();
+    page_size = sysconf(_SC_PAGESIZE);
+    f->memory = mmap(NULL, (size_t)(PAGES * page_size), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(f->memory, (size_t)(PAGES * page_size), MADV_NOHUGEPAGE);
+    memset(f->memory, 1, (size_t)(PAGES * page_size));
+    if (pipe(f->to_child) || pipe(f->from_child))
+        return -1;
+    f->child = fork();
+    if (f->child == 0) {
+        close(f->to_child[1]);
+        child_main(f);
+    }
+    close(f->to_child[0]);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    close(f->to_child[1]);
+    close(f->from_child[0]);
+    close(f->from_child[1]);
+    kill(f->child, SIGKILL);
+    waitpid(f->child, NULL, 0);
+    sampler_free(f->s);
+    munmap(f->memory, (size_t)(PAGES * page_size));
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f, bool no_frames)
+{
+    struct sampler_options opt = {.no_frames = no_frames};
+
+    assert_int_equal(sampler_new(&f->s, &caps, &opt, &f->e), 0);
+}
+
+static void take(struct fixture *f)
+{
+    struct sample_target targets[] = {{.pid = getpid(), .parent = -1},
+                                      {.pid = f->child, .parent = 0}};
+
+    assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
+}
+
+static const struct sample_region *region_of(struct fixture *f, int process)
+{
+    const struct sample_process *p = &f->sample->processes[process];
+
+    for (size_t i = 0; i < p->nregions; i++)
+        if (p->regions[i].map->start <= (uintptr_t)f->memory &&
+            p->regions[i].map->end > (uintptr_t)f->memory)
+            return &p->regions[i];
+    fail_msg("no mapping of the test's memory");
+    return NULL;
+}
+
+static bool frames(void)
+{
+    return caps.have[CAP_FRAMES] && caps.have[CAP_KPAGECOUNT] && caps.have[CAP_KPAGEFLAGS];
+}
+
+static void test_sampler__a_fork_shares_and_writes_copy(void **state)
+{
+    struct fixture *f = *state;
+    const struct sample_region *r;
+    int64_t before;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    r = region_of(f, 1);
+    assert_true(r->parent_pages.n >= PAGES);
+    assert_true(r->q[RQ_COW].n >= PAGES);
+    assert_int_equal(r->q[RQ_SHARE_MODE].n, SM_COW);
+    assert_true(r->q[RQ_REF_COUNT].n >= 2);
+    before = r->parent_pages.n;
+    tell(f, 500);
+    take(f);
+    r = region_of(f, 1);
+    assert_int_equal(before - r->parent_pages.n, 500);
+    assert_int_equal(r->copied.n, 500);
+    assert_int_equal(region_of(f, 0)->copied.n, 0);
+    /* The frames that the child left are the parent's alone: in debt. */
+    if (caps.have[CAP_DEBT])
+        assert_true(region_of(f, 0)->q[RQ_DEBT].n >= 500);
+}
+
+static void test_sampler__debt_is_seen_though_pages_were_trusted(void **state)
+{
+    struct fixture *f = *state;
+    int64_t exclusive;
+    pid_t second;
+
+    if (!frames() || !caps.have[CAP_DEBT])
+        skip_needs("frames and debt");
+    start(f, false);
+    tell(f, PAGES); /* the child has all for itself */
+    take(f);
+    take(f);
+    exclusive = region_of(f, 1)->q[RQ_EXCLUSIVE].n;
+    assert_true(exclusive >= PAGES);
+    assert_true(region_of(f, 1)->q[RQ_EXCLUSIVE].inferred);
+    /* Between two samples this process writes all again, forks, and the fork goes: every page of
+     * it is in debt, though it was exclusive at the last sample and is in the same frame. */
+    memset(f->memory, 3, (size_t)(PAGES * page_size));
+    take(f);
+    take(f);
+    assert_true(region_of(f, 0)->q[RQ_EXCLUSIVE].n >= PAGES);
+    second = fork();
+    if (second == 0)
+        _exit(0);
+    waitpid(second, NULL, 0);
+    take(f);
+    assert_true(region_of(f, 0)->q[RQ_DEBT].n >= PAGES);
+    assert_false(region_of(f, 0)->q[RQ_DEBT].inferred);
+}
+
+static void test_sampler__bins_tell_where(void **state)
+{
+    struct fixture *f = *state;
+    const struct sample_region *r;
+    uint8_t bins[8];
+    uint64_t first;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    tell(f, PAGES / 2);
+    take(f);
+    r = region_of(f, 1);
+    assert_int_equal(sampler_bins(f->s, 1, r, bins, 8), 0);
+    /* The mapping may be larger than the memory: neighbours merge. */
+    first = ((uintptr_t)f->memory - r->map->start) * 8 / (r->map->end - r->map->start);
+    if (r->map->end - r->map->start == (uint64_t)(PAGES * page_size)) {
+        assert_int_equal(bins[first], 0);
+        assert_int_equal(bins[7], 255);
+    }
+}
+
+static void test_sampler__common_frames_are_those_of_both(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    before = sampler_common(f->s, 0, 1).n;
+    assert_true(before >= PAGES);
+    tell(f, 100);
+    take(f);
+    /* More than 100: this process, the parent, writes to its heap meanwhile. */
+    assert_in_range(before - sampler_common(f->s, 0, 1).n, 100,
+                    8000); /* valgrind touches thousands */
+    assert_true(f->sample->totals[TQ_DISTINCT].n > 0);
+    assert_true(f->sample->growth_kb.n > 0);
+    /* Both writing all costs one frame for each that both map, not two. */
+    assert_true(f->sample->growth_kb.n <
+                f->sample->processes[0].q[WQ_AT_RISK].n + f->sample->processes[1].q[WQ_AT_RISK].n);
+}
+
+static void test_sampler__counters_alone_conclude_and_say_so(void **state)
+{
+    struct fixture *f = *state;
+    const struct sample_region *r;
+
+    start(f, true);
+    take(f);
+    r = region_of(f, 1);
+    assert_true(value_is_known(r->q[RQ_COW]) && r->q[RQ_COW].n >= PAGES);
+    assert_true(r->parent_pages.inferred);
+    assert_false(value_is_known(r->q[RQ_DEBT]));
+    assert_int_equal(r->q[RQ_DEBT].why, WHY_NO_FRAMES);
+    assert_false(value_is_known(f->sample->totals[TQ_DISTINCT]));
+    tell(f, PAGES);
+    take(f);
+    r = region_of(f, 1);
+    assert_true(r->q[RQ_COW].n < PAGES / 2);
+}
+
+static void test_sampler__a_process_that_goes_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, false);
+    take(f);
+    assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+    kill(f->child, SIGKILL);
+    waitpid(f->child, NULL, 0);
+    take(f);
+    assert_int_equal(f->sample->processes[1].why, WHY_GONE);
+    assert_int_equal(f->sample->processes[0].why, WHY_KNOWN);
+    assert_false(value_is_known(f->sample->processes[1].q[WQ_COW]));
+}
+
+/* The number alone is not the process. */
+static void test_sampler__another_start_time_is_another_process(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target t = {.pid = getpid(), .start_time = 1, .parent = -1};
+
+    start(f, false);
+    assert_int_equal(sampler_take(f->s, &t, 1, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[0].why, WHY_GONE);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(test_sampler__a_fork_shares_and_writes_copy),
+        T(test_sampler__debt_is_seen_though_pages_were_trusted),
+        T(test_sampler__bins_tell_where),
+        T(test_sampler__common_frames_are_those_of_both),
+        T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__a_process_that_goes_is_gone),
+        T(test_sampler__another_start_time_is_another_process),
+    };
+
+    caps_probe(&caps);
+    return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
+}

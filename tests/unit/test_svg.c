@@ -1,0 +1,217 @@
+/* Pictures: whatever the texts and numbers are, the file is well-formed XML, the same calls give
+ * the same bytes, and an unknown number is not drawn as a bar of length zero. */
+#include "reports/draw/chain.h"
+#include "reports/draw/chart.h"
+#include "reports/draw/strips.h"
+#include "tests/support/xml.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HOSTILE "a<b>&\"c\"'d\n\x01\x1b[31m\xff\xc3\xa9]]>--"
+
+static char *bars(double value)
+{
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    const char *labels[] = {HOSTILE, "second"};
+    double a[] = {value, 5}, b[] = {7, CHART_NONE};
+    struct chart_series series[] = {{HOSTILE, a}, {"b", b}};
+    struct chart c = {HOSTILE, HOSTILE, UNIT_KB, labels, 2, series, 2};
+
+    chart_bars(f, &c);
+    chart_stacked(f, &c);
+    fclose(f);
+    return text;
+}
+
+static void test_svg__bars_are_well_formed(void **state)
+{
+    char *text = bars(3), *second = strstr(text, "</svg>\n");
+
+    (void)state;
+    assert_non_null(second);
+    second += 7;
+    assert_int_equal(support_xml_check(second, strlen(second)), 0);
+    assert_int_equal(support_xml_check(text, (size_t)(second - text)), 0);
+    assert_null(strstr(text, "\x1b"));
+    free(text);
+}
+
+/* A broken chart would draw NAN as a bar of no length and print 0 beside it. */
+static void test_svg__unknown_bar_says_unknown(void **state)
+{
+    char *known = bars(3), *unknown = bars(NAN);
+
+    (void)state;
+    assert_null(strstr(known, ">unknown<"));
+    assert_non_null(strstr(unknown, ">unknown<"));
+    assert_non_null(strstr(unknown, "at least "));
+    assert_null(strstr(unknown, "nan"));
+    free(known);
+    free(unknown);
+}
+
+static void test_svg__lines_break_at_unknown_points(void **state)
+{
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    double x[] = {0, 1, 2, 3}, y[] = {1, 2, NAN, 4};
+    struct chart_series series[] = {{"y", y}};
+    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 1};
+    const char *path;
+    int moves = 0;
+
+    (void)state;
+    chart_lines(f, &c);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_null(strstr(text, "nan"));
+    for (path = strstr(text, "class=\"l0\""); path && *path != '<'; path--)
+        moves += *path == 'M';
+    assert_int_equal(moves, 1); /* the legend's line */
+    path = strstr(strstr(text, "class=\"l0\"") + 1, "class=\"l0\"");
+    for (moves = 0; path && *path != '<'; path--)
+        moves += *path == 'M';
+    assert_int_equal(moves, 2); /* before and after the gap */
+    free(text);
+}
+
+/* Counts elements with this class. */
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+static void test_svg__strips_show_each_state_with_its_letter(void **state)
+{
+    struct page_run runs[] = {{.first = 0, .count = 2, .frame = 7, .state = PS_COW},
+                              {.first = 2, .count = 1, .frame = 9, .state = PS_DEBT}};
+    struct strip_row rows[] = {{HOSTILE, HOSTILE, HOSTILE, 4, runs, 2, false},
+                               {NULL, "b", NULL, 4, runs, 1, true}};
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    strips_draw(f, HOSTILE, "sub", rows, 2);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_int_equal(count(text, ">C</text>"), 2 + 2 + 1); /* both rows, and the legend */
+    assert_int_equal(count(text, ">D</text>"), 1 + 1);
+    assert_int_equal(count(text, ">F8</text>"), 2);
+    assert_non_null(strstr(text, "not stored")); /* the cut row's end is not shown as empty */
+    free(text);
+}
+
+static void test_svg__long_strips_are_binned(void **state)
+{
+    struct page_run runs[] = {{.first = 0, .count = 50000, .state = PS_EXCLUSIVE},
+                              {.first = 50000, .count = 50000, .state = PS_COW}};
+    struct strip_row row = {"step", "r", NULL, 100000, runs, 2, false};
+    char *text, letters[80] = "";
+    size_t len, n;
+    FILE *f = open_memstream(&text, &len), *g;
+
+    (void)state;
+    strips_draw(f, "t", "sub", &row, 1);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_true(len < 40000);
+    assert_non_null(strstr(text, "1,563 pages"));
+    free(text);
+    g = fmemopen(letters, sizeof letters, "w");
+    n = strip_letters(g, &row, 10, false);
+    fclose(g);
+    assert_int_equal(n, 10);
+    assert_string_equal(letters, "EEEEECCCCC");
+}
+
+/* Two regions over one object share its page; the page that a shadow covers is hidden from both. */
+static void test_svg__chain_tells_shared_from_hidden(void **state)
+{
+    struct page_run below[] = {{.first = 0, .count = 2, .frame = 1}};
+    struct page_run above[] = {{.first = 0, .count = 1, .frame = 5}};
+    struct obs_object a[] = {
+        {.number = 1, .depth = 0, .kind = "internal", .runs = above, .nruns = 1},
+        {.number = 2, .depth = 1, .kind = "internal", .runs = below, .nruns = 1}};
+    struct obs_object b[] = {
+        {.number = 3, .depth = 0, .kind = HOSTILE, .runs = above, .nruns = 1},
+        {.number = 2, .depth = 1, .kind = "internal", .runs = below, .nruns = 1}};
+    struct obs_region first = {.observed = "a", .region = "r", .objects = a, .nobjects = 2};
+    struct obs_region second = {.observed = "b", .region = HOSTILE, .objects = b, .nobjects = 2};
+    const struct obs_region *regions[] = {&first, &second};
+    struct chain_panel panel = {"step", regions, 2};
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    first.q[RQ_PAGES] = second.q[RQ_PAGES] = value_known(2);
+    assert_int_equal(chain_draw(f, "t", &panel, 1), 0);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_int_equal(count(text, ">shared by 2</text>"), 3); /* F5 in both tops, F2 below */
+    assert_int_equal(count(text, ">hidden</text>"), 1);      /* F1 */
+    free(text);
+}
+
+static void test_svg__waterfall_of_unknown_parts(void **state)
+{
+    struct waterfall_row rows[] = {{HOSTILE, HOSTILE, WATERFALL_TOTAL, 100},
+                                   {"less", NULL, WATERFALL_DELTA, -40},
+                                   {"what", NULL, WATERFALL_DELTA, NAN},
+                                   {"end", NULL, WATERFALL_TOTAL, 70}};
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    chart_waterfall(f, "t", NULL, UNIT_KB, rows, 4);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_int_equal(count(text, ">unknown</text>"), 1);
+    assert_non_null(strstr(text, "−40 KiB"));
+    free(text);
+}
+
+/* The checker itself must be able to fail. */
+static void test_svg__checker_rejects_broken_xml(void **state)
+{
+    static const char *const broken[] = {
+        "<a><b></a></b>", "<a x=1></a>", "<a>&nope;</a>",       "<a>\x01</a>", "<a",
+        "<a></a><b></b>", "<a>\xff</a>", "<a x=\"1\" x=\"2\"/>"};
+
+    static const char fine[] = "<a x=\"1\"><b/>t &amp; &#39;</a>\n";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        assert_int_not_equal(support_xml_check(broken[i], strlen(broken[i])), 0);
+    assert_int_equal(support_xml_check(fine, strlen(fine)), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_svg__checker_rejects_broken_xml),
+        cmocka_unit_test(test_svg__bars_are_well_formed),
+        cmocka_unit_test(test_svg__unknown_bar_says_unknown),
+        cmocka_unit_test(test_svg__lines_break_at_unknown_points),
+        cmocka_unit_test(test_svg__strips_show_each_state_with_its_letter),
+        cmocka_unit_test(test_svg__long_strips_are_binned),
+        cmocka_unit_test(test_svg__chain_tells_shared_from_hidden),
+        cmocka_unit_test(test_svg__waterfall_of_unknown_parts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
