@@ -77,7 +77,7 @@ static void assert_judged(struct fixture *f, int held, const char *measured)
     judged_release(&f->judged);
 }
 
-static void test_expect__a_known_value_holds_or_fails(void **state)
+static void test_judge__a_known_value_holds_or_fails(void **state)
 {
     struct fixture *f = *state;
     struct obs_region *r = observation_add_region(&f->seen.obs, "a", "r", NULL);
@@ -97,7 +97,7 @@ static void test_expect__a_known_value_holds_or_fails(void **state)
     assert_judged(f, 0, "5");
 }
 
-static void test_expect__unknown_and_inferred_are_never_passed(void **state)
+static void test_judge__unknown_and_inferred_are_never_passed(void **state)
 {
     struct fixture *f = *state;
     struct obs_region *r = observation_add_region(&f->seen.obs, "a", "r", NULL);
@@ -117,7 +117,7 @@ static void test_expect__unknown_and_inferred_are_never_passed(void **state)
     assert_judged(f, -1, "4");
 }
 
-static void test_expect__a_missing_row_fails(void **state)
+static void test_judge__a_missing_row_fails(void **state)
 {
     struct fixture *f = *state;
 
@@ -138,7 +138,7 @@ static void test_expect__a_missing_row_fails(void **state)
     assert_judged(f, 0, "no message");
 }
 
-static void test_expect__what_does_not_apply_fails(void **state)
+static void test_judge__what_does_not_apply_fails(void **state)
 {
     struct fixture *f = *state;
 
@@ -147,7 +147,7 @@ static void test_expect__what_does_not_apply_fails(void **state)
     assert_judged(f, 0, "does not apply");
 }
 
-static void test_expect__ranges_are_inclusive_and_may_be_open(void **state)
+static void test_judge__ranges_are_inclusive_and_may_be_open(void **state)
 {
     static const struct {
         bool has_min, has_max;
@@ -179,7 +179,7 @@ static void test_expect__ranges_are_inclusive_and_may_be_open(void **state)
     }
 }
 
-static void test_expect__words_are_compared_as_words(void **state)
+static void test_judge__words_are_compared_as_words(void **state)
 {
     static const struct {
         enum region_quantity q;
@@ -227,7 +227,7 @@ static void assert_all_found(struct fixture *f, enum expect_on on, const struct 
     }
 }
 
-static void test_expect__every_quantity_is_looked_up(void **state)
+static void test_judge__every_quantity_is_looked_up(void **state)
 {
     struct fixture *f = *state;
     struct obs_region *r = observation_add_region(&f->seen.obs, "a", "r", NULL);
@@ -247,7 +247,7 @@ static void test_expect__every_quantity_is_looked_up(void **state)
     assert_all_found(f, EXPECT_TOTALS, total_quantities, 3000);
 }
 
-static void test_expect__sharing_is_found_in_either_order(void **state)
+static void test_judge__sharing_is_found_in_either_order(void **state)
 {
     struct fixture *f = *state;
     struct obs_sharing *s = observation_add_sharing(&f->seen.obs, "b", "a");
@@ -266,7 +266,7 @@ static void test_expect__sharing_is_found_in_either_order(void **state)
     judged_release(&f->judged);
 }
 
-static void test_expect__transfers_are_found_by_descriptor(void **state)
+static void test_judge__transfers_are_found_by_descriptor(void **state)
 {
     struct store_transfer two[] = {
         {.kind = "port", .descriptor = 0, .deallocate = -1, .size = 1},
@@ -301,7 +301,7 @@ static void test_expect__transfers_are_found_by_descriptor(void **state)
     assert_judged(f, 0, "does not apply");
 }
 
-static void test_expect__messages_are_compared(void **state)
+static void test_judge__messages_are_compared(void **state)
 {
     struct store_message m = {
         .actor = "a", .id = -5, .size = 28, .text = "Hello", .reply_sent = -1};
@@ -324,7 +324,7 @@ static void test_expect__messages_are_compared(void **state)
     assert_judged(f, 0, "no text");
 }
 
-static void test_expect__counts_add_up(void **state)
+static void test_judge__counts_add_up(void **state)
 {
     struct fixture *f = *state;
     struct expectation three[] = {f->x, f->x, f->x};
@@ -354,17 +354,17 @@ static void test_expect__counts_add_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_expect__a_known_value_holds_or_fails),
-        TEST(test_expect__unknown_and_inferred_are_never_passed),
-        TEST(test_expect__a_missing_row_fails),
-        TEST(test_expect__what_does_not_apply_fails),
-        TEST(test_expect__ranges_are_inclusive_and_may_be_open),
-        TEST(test_expect__words_are_compared_as_words),
-        TEST(test_expect__every_quantity_is_looked_up),
-        TEST(test_expect__sharing_is_found_in_either_order),
-        TEST(test_expect__transfers_are_found_by_descriptor),
-        TEST(test_expect__messages_are_compared),
-        TEST(test_expect__counts_add_up),
+        TEST(test_judge__a_known_value_holds_or_fails),
+        TEST(test_judge__unknown_and_inferred_are_never_passed),
+        TEST(test_judge__a_missing_row_fails),
+        TEST(test_judge__what_does_not_apply_fails),
+        TEST(test_judge__ranges_are_inclusive_and_may_be_open),
+        TEST(test_judge__words_are_compared_as_words),
+        TEST(test_judge__every_quantity_is_looked_up),
+        TEST(test_judge__sharing_is_found_in_either_order),
+        TEST(test_judge__transfers_are_found_by_descriptor),
+        TEST(test_judge__messages_are_compared),
+        TEST(test_judge__counts_add_up),
     };
 
     return cmocka_run_group_tests_name("expect", tests, NULL, NULL);
