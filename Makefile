@@ -125,8 +125,8 @@ memcheck: all $(TESTS) ## the test programs under valgrind
 	WRAP=valgrind sh tests/run.sh $(B)
 fuzz: ## libFuzzer on the parsers, FUZZ_SECONDS each (60)
 	sh tests/fuzz/run.sh
-lint: ## clang-format, cppcheck, shellcheck
-	sh tests/tools/lint.sh
+lint: all ## clang-format, cppcheck, shellcheck, and the rule of the house (lab/README.md)
+	sh tests/tools/lint.sh $(B)
 format: ## rewrite the sources in the project's format
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 

@@ -1,0 +1,80 @@
+#!/bin/sh
+# The rule of the house, held against the code: house.sh [TREE [BUILD]]
+#
+# - A folder's top headers are its contract, its subfolders are private to it: a header is included
+#   only from below the folder that its own folder stands in.
+# - Dependencies go one way: a room uses the rooms behind its colon and itself, by include and by symbol.
+# - No circles: files that call each other in a loop, headers that include each other in a loop.
+# - Nobody outside a backend's folder names a backend, but for the line that registers it.
+#
+# Symbols are those of the objects below BUILD (build/release). Prints what breaks the rule, a line
+# each, and fails; needs nothing but a shell, awk, nm and tsort.
+set -eu
+tree=${1:-.} build=${2:-build/release}
+cd "$tree"
+found=$(mktemp)
+trap 'rm -f "$found" "$found".*' EXIT
+
+cat >"$found.rooms" <<'END'
+probes:
+db: probes
+reports: db probes
+lab/machmsg: probes
+lab/plan: lab db probes
+lab/run: lab lab/plan reports db probes
+lab/linux: lab lab/plan lab/run lab/machmsg db probes
+lab/gnumach: lab lab/plan lab/run db probes
+lab/watch: lab/run reports db probes
+lab/cli: lab lab/plan lab/run lab/watch reports db probes
+END
+
+# "user used name" a line: files by include (used: a header), then files by symbol (used: a source).
+find lab probes db reports -name '*.[chS]' -exec grep -Ho '#include "[^"]*/[^"]*"' {} + |
+    sed 's/:#include "/ /; s/"$//; s/ \(.*\)$/ \1 \1/' | sort -u >"$found.includes"
+(cd "$build" && find lab probes db reports -name '*.o') | while read -r o; do
+    [ -f "${o%.o}.c" ] || continue # of a source that is gone
+    nm -g "$build/$o" | awk -v file="${o%.o}.c" '
+        NF == 2 && $1 == "U" { print "use", $2, file }
+        NF == 3 && $2 ~ /[TDBR]/ { print "give", $3, file }'
+done | sort -u | awk '
+    $1 == "give" { giver[$2] = $3 }
+    $1 == "use" { user[++n] = $3; name[n] = $2 }
+    END { for (i = 1; i <= n; i++)
+        if (name[i] in giver && giver[name[i]] != user[i]) print user[i], giver[name[i]], name[i] }' >"$found.calls"
+
+# Rooms, and what is private.
+awk -v rooms="$found.rooms" -v includes="$found.includes" '
+    function folder(path) { sub(/\/[^\/]*$/, "", path); return path }
+    function room(path,   p) {
+        for (p = folder(path); !(p in uses) && p ~ /\//; ) p = folder(p)
+        return p
+    }
+    BEGIN { while ((getline line < rooms) > 0) { split(line, part, ":"); uses[part[1]] = part[2] " " } }
+    {
+        from = room($1); to = room($2)
+        if (from in uses && from != to && index(" " uses[from], " " to " ") == 0)
+            print $1 ": uses " $3 " of " $2 ": " from " may not use " to
+    }
+    FILENAME == includes {
+        above = folder(folder($2))
+        if (folder($2) ~ /\// && index($1, above "/") != 1)
+            print $1 ": includes " $2 ", which is private to " above "/"
+    }' "$found.includes" "$found.calls" >"$found"
+
+# Circles, by the names that tsort gives.
+circles() { # WHAT
+    awk '{ print $1, $2 }' | sort -u | tsort 2>&1 >/dev/null |
+        sed -n "s/^tsort: \([^-].*[./].*\)/\1: in a circle of $1/p" | sort -u
+}
+circles calls <"$found.calls" >>"$found"
+grep '^[^ ]*\.h ' "$found.includes" | circles includes >>"$found"
+
+# Names of backends (folders with an ability.c): as text, as part of a name, as a folder.
+names=$(find lab -maxdepth 2 -name ability.c | sed 's/lab\/\(.*\)\/ability.c/\1/' | sort | paste -sd'|')
+[ -n "$names" ] || { echo 'house.sh: no backend found below lab/' >&2; exit 2; }
+find lab probes db reports \( -name '*.[ch]' -o -name '*.sql' \) \
+    ! -path 'lab/linux/*' ! -path 'lab/gnumach/*' ! -path lab/backends.c ! -path 'db/published/*' ! -path 'db/schema/0*' \
+    -exec grep -nHE "[\"']($names)[\"']|\b($names)_[a-z]|_($names)\b|\"lab/($names)/" {} + |
+    sed 's/^\([^:]*:[0-9]*\):.*/\1: names a backend/' >>"$found"
+
+[ ! -s "$found" ] || { cat "$found"; exit 1; }
