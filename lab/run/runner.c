@@ -1,5 +1,6 @@
 #include "lab/run/runner.h"
 
+#include "lab/run/clock.h"
 #include "lab/run/exits.h"
 #include "lab/run/judge.h"
 #include "lab/run/progress.h"
@@ -9,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* One plan under way. */
@@ -24,14 +24,6 @@ struct running {
     bool begun;    /* the store knows the run */
     size_t failed; /* expectations */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* The parameters as a JSON object; numbers as numbers. NULL without memory. */
 static char *params_json(const struct plan *p)
