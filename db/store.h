@@ -19,7 +19,7 @@ struct store;
 
 enum store_mode { STORE_CREATE, STORE_READ };
 
-/* Status of a run; texts in db/store.c and in the schema's CHECK. */
+/* Status of a run; texts in db/run.c and in the schema's CHECK. */
 enum run_status {
     RUN_RUNNING = 1,
     RUN_COMPLETE,    /* every step was carried out (expectations may have failed) */
