@@ -8,6 +8,7 @@
  *   regions.c    who has which region, and what is on its way in messages
  *   cgroup.c     the run's own memory cgroup
  *   actor/       the program that an actor runs; protocol.h is what it is asked */
+#include "lab/linux/ability.h"
 #include "lab/linux/run.h"
 #include "lab/run/clock.h"
 #include "lab/run/machine.h"
@@ -239,8 +240,9 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
     return rc;
 }
 
+extern const struct backend backend_linux; /* for lab/backends.c */
 const struct backend backend_linux = {
-    .name = "linux",
+    .ability = &ability_linux,
     .page_size = linux_page_size,
     .check = machine_check,
     .session_open = linux_session_open,

@@ -52,11 +52,12 @@ static int begin(struct running *r, struct session *session, size_t index, struc
     if (!params)
         return err_set(e, ENOMEM, "out of memory");
     rc = r->backend->begin(session, index, &r->run, &r->info, e);
+    if (rc == 0)
+        rc = backend_describe(r->backend->ability, &r->info, e);
     if (rc == 0) {
         r->info.scenario = r->plan->name;
         r->info.title = r->plan->title;
         r->info.question = r->plan->question;
-        r->info.backend = r->backend->name;
         r->info.twin = r->plan->twin;
         r->info.no_twin = r->plan->no_twin;
         r->info.params = params;

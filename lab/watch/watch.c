@@ -683,7 +683,6 @@ static int begin(struct watch *w)
     w->info = (struct run_info){.scenario = "watch",
                                 .title = title,
                                 .question = "Where did the memory go after the fork?",
-                                .backend = "linux",
                                 .params = params ? params : "{}",
                                 .page_size = machine_caps()->page_size};
     rc = store_watch_new(&w->moved, short_watch(w) ? &every : NULL, w->e);
@@ -691,6 +690,8 @@ static int begin(struct watch *w)
         rc = sampler_new(&w->sampler, machine_caps(), &so, w->e);
     if (rc == 0)
         rc = machine_describe(&w->info, w->e);
+    if (rc == 0)
+        rc = backend_describe(w->opt->ability, &w->info, w->e);
     if (rc == 0)
         rc = store_begin_run(w->store, &w->info, w->e);
     free(params);
