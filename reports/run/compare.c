@@ -1,6 +1,6 @@
 /* compare: the sections that set runs beside something else: published values, fork beside out of
  * line, and the cost of looking. */
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
 
 #include "reports/draw/chart.h"
 #include <errno.h>
