@@ -147,7 +147,8 @@ void run_info_release(struct run_info *info)
     free(info->kernel);
     free(info->machine);
     free(info->capabilities);
-    info->kernel = info->machine = info->capabilities = NULL;
+    free(info->ability);
+    info->kernel = info->machine = info->capabilities = info->ability = NULL;
 }
 
 int64_t run_key(const char *run_id)
@@ -196,7 +197,8 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
                           info->source,
                           info->kernel,
                           info->machine,
-                          info->capabilities};
+                          info->capabilities,
+                          info->ability};
     struct identity self;
     int n = 2, rc = SQLITE_OK;
 
@@ -218,9 +220,9 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
 {
     static const char insert[] =
         "INSERT INTO run (run, run_id, scenario, title, question, backend, twin, no_twin, params, "
-        "source, kernel, machine, capabilities, page_size, started_at, lab_pid, lab_start, "
+        "source, kernel, machine, capabilities, ability, page_size, started_at, lab_pid, lab_start, "
         "lab_namespace, lab_boot, status) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
     char run_id[40], started[40];
     sqlite3_stmt *st = NULL;
     int rc = new_run_id(run_id, started, e);

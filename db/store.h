@@ -36,6 +36,8 @@ struct run_info {
     const char *params;  /* JSON object */
     const char *source;  /* the scenario's text */
     uint64_t page_size;  /* bytes */
+    char *ability;       /* malloc'd JSON object, or NULL: what the backend can tell
+                            (db/schema/004-backends.sql) */
     char *kernel;        /* malloc'd: "Linux 6.18.0 x86_64", "GNU Mach 1.8 ..." */
     char *machine;       /* malloc'd JSON object: cpus, memory, versions */
     char *capabilities;  /* malloc'd JSON array of {name, state, unlocks} */
