@@ -47,12 +47,21 @@
     X(ADV_HUGEPAGE, 6, "HUGEPAGE", MADV_HUGEPAGE)                                                  \
     X(ADV_NOHUGEPAGE, 7, "NOHUGEPAGE", MADV_NOHUGEPAGE)
 
+/* Descriptors that a message carries: X(ENUM, code, "JSON key", "help"). */
+#define MESSAGE_PARTS(X)                                                                           \
+    X(PART_PORT, 1, "port", "a port right")                                                        \
+    X(PART_OOL, 2, "ool", "a region, out of line")                                                 \
+    X(PART_OOL_PORTS, 3, "ool_ports", "an array of port rights, out of line")                      \
+    X(PART_OOL_VOLATILE, 4, "ool_volatile", "a region, out of line as volatile memory")
+
 #define ACTION_ENUM(e, code, key, region, help) e = (code),
 #define KIND_ENUM(e, code, text, help) e = (code),
 #define ADVICE_ENUM(e, code, text, constant) e = (code),
+#define PART_ENUM(e, code, text, help) e = (code),
 enum action { ACTIONS(ACTION_ENUM) };
 enum map_kind { MAP_KINDS(KIND_ENUM) };
 enum advice { ADVICES(ADVICE_ENUM) };
+enum part_kind { MESSAGE_PARTS(PART_ENUM) };
 
 /* Which pages of a region a read or write touches. */
 enum select_kind { SEL_ALL = 1, SEL_FIRST = 2, SEL_EVERY = 3, SEL_RANGE = 4, SEL_SHARE = 5 };

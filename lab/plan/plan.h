@@ -49,7 +49,6 @@ struct expectation {
 };
 
 /* A port right, OOL range or OOL-ports array that a `send` step carries. */
-enum part_kind { PART_PORT = 1, PART_OOL, PART_OOL_PORTS, PART_OOL_VOLATILE };
 struct message_part {
     enum part_kind kind;
     char *region;    /* OOL kinds */

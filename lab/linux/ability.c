@@ -1,0 +1,15 @@
+#include "lab/linux/ability.h"
+
+/* Fork shares what is mapped shared, or what the message layer allocated. */
+static const struct refusal no_share[] = {
+    {ABILITY_BIT(MK_ANONYMOUS) | ABILITY_BIT(MK_MEMFD_PRIVATE) | ABILITY_BIT(MK_FILE_PRIVATE) |
+         ABILITY_BIT(MK_HUGETLB) | ABILITY_BIT(MK_MALLOC),
+     "fork cannot share private memory that vm_allocate did not make"},
+    {0, NULL},
+};
+
+const struct ability ability_linux = {
+    .name = "linux",
+    .label = "Linux",
+    .no_share = no_share,
+};
