@@ -22,8 +22,8 @@ static int list_one(const struct builtin_scenario *s)
     struct plan *plan;
     struct err e;
 
-    if (plan_parse(&plan, s->text, s->len, s->name, "linux", backend_linux.page_size(), NULL, 0,
-                   &e) < 0)
+    if (plan_parse(&plan, s->text, s->len, s->name, backend_abilities, "linux",
+                   backend_linux.page_size(), NULL, 0, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);
     print_backends(plan);
     plan_free(plan);

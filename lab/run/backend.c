@@ -1,9 +1,14 @@
 #include "lab/run/backend.h"
 
+#include "lab/gnumach/ability.h"
+#include "lab/linux/ability.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 const struct backend *const backends[] = {&backend_linux, &backend_gnumach, NULL};
+
+const struct ability *const backend_abilities[] = {&ability_linux, &ability_gnumach, NULL};
 
 const struct backend *backend_find(const char *name)
 {

@@ -11,6 +11,7 @@
 #define LAB_RUN_BACKEND_H
 
 #include "db/store.h"
+#include "lab/plan/ability.h"
 #include "lab/plan/plan.h"
 #include "probes/err.h"
 #include "probes/observation.h"
@@ -69,6 +70,9 @@ void step_result_init(struct step_result *r);
 void step_result_release(struct step_result *r);
 
 extern const struct backend backend_linux, backend_gnumach;
+
+/* What each of them can do, in the same order. */
+extern const struct ability *const backend_abilities[];
 
 /* By name, or NULL. */
 const struct backend *backend_find(const char *name);
