@@ -2,6 +2,8 @@
  *   X(ENUM, code, key, region, "what it does, as lab/scenarios/LANGUAGE.md says it", FIELDS)
  * key is the key in a scenario's JSON, and names its check on paper, do_KEY in lab/plan/world/.
  * region: NONE, OLD (it names one that the actor has) or NEW (one that the actor gets).
+ * A new action is its row, its do_KEY, a function in each backend that takes it, and in the ability
+ * of one that does not (lab/plan/ability.h) the reason; tests/unit/test_language.c writes the rest.
  * Shared with the actor program and with the GNU Mach guest: no libc. Codes go over the wire
  * between lab and actor and into the guest's plan; they are never renumbered. */
 #ifndef LAB_ACTIONS_H
@@ -22,13 +24,14 @@
     X(ACT_EXIT, 6, exit, NONE, "exits, with status 0 unless given", EXIT_FIELDS)                   \
     X(ACT_WAIT, 7, wait, NONE, "reaps a child that has exited; with `status` it must be that one", \
       WAIT_FIELDS)                                                                                 \
-    X(ACT_UNMAP, 8, unmap, OLD, "unmaps it", REGION_FIELDS)                                        \
-    X(ACT_MOVE, 9, move, OLD, "moves it to another address (`mremap`)", REGION_FIELDS)             \
+    X(ACT_UNMAP, 8, unmap, OLD, "unmaps the region", REGION_FIELDS)                                \
+    X(ACT_MOVE, 9, move, OLD, "moves the region to another address (`mremap`)", REGION_FIELDS)     \
     X(ACT_PROTECT, 10, protect, OLD,                                                               \
-      "changes its protection to `\"r--\"`, `\"rw-\"`, `\"---\"`, ...", PROTECT_FIELDS)            \
-    X(ACT_LOCK, 11, lock, OLD, "locks it in memory (`mlock`), or with `\"on\": false` unlocks it", \
-      LOCK_FIELDS)                                                                                 \
-    X(ACT_INHERIT, 12, inherit, OLD, "says what a later fork does with it", INHERIT_FIELDS)        \
+      "changes the region's protection to `\"r--\"`, `\"rw-\"`, `\"---\"`, ...", PROTECT_FIELDS)   \
+    X(ACT_LOCK, 11, lock, OLD,                                                                     \
+      "locks the region in memory (`mlock`), or with `\"on\": false` unlocks it", LOCK_FIELDS)     \
+    X(ACT_INHERIT, 12, inherit, OLD, "says what a later fork does with the region",                \
+      INHERIT_FIELDS)                                                                              \
     X(ACT_MADVISE, 13, madvise, OLD,                                                               \
       "advises the kernel (`madvise`): `DONTNEED`, `FREE` and `PAGEOUT` not for locked memory, "   \
       "`FREE` and `WIPEONFORK` only for private anonymous memory",                                 \
@@ -105,8 +108,8 @@
     X(MK_MEMFD_PRIVATE, 4, "memfd-private", "a memfd with content, mapped private")                \
     X(MK_FILE_PRIVATE, 5, "file-private", "a file with content, mapped private")                   \
     X(MK_HUGETLB, 6, "hugetlb", "private memory of explicit huge pages")                           \
-    X(MK_ORDINARY, 7, "ordinary", "vm_allocate of the message layer")                              \
-    X(MK_PURGEABLE, 8, "purgeable", "vm_allocate with VM_FLAGS_PURGABLE")                          \
+    X(MK_ORDINARY, 7, "ordinary", "`vm_allocate` of the message layer")                            \
+    X(MK_PURGEABLE, 8, "purgeable", "the same with `VM_FLAGS_PURGABLE`")                           \
     X(MK_MALLOC, 9, "malloc", "memory that the message layer did not allocate")
 
 /* madvise advice: X(ENUM, code, "JSON word", "constant of madvise(2)"). */
