@@ -3,13 +3,17 @@
 #include <string.h>
 
 #define BACKENDS(X)                                                                                \
-    X(backend_linux)                                                                               \
-    X(backend_gnumach)
+    X(linux)                                                                                       \
+    X(gnumach)
 
-#define DECLARE(b) extern const struct backend b;
-#define ENTRY(b) &b,
+#define DECLARE(name)                                                                              \
+    extern const struct backend backend_##name;                                                    \
+    extern const struct ability ability_##name;
+#define BACKEND(name) &backend_##name,
+#define ABILITY(name) &ability_##name,
 BACKENDS(DECLARE)
-const struct backend *const backends[] = {BACKENDS(ENTRY) NULL};
+const struct backend *const backends[] = {BACKENDS(BACKEND) NULL};
+const struct ability *const backend_abilities[] = {BACKENDS(ABILITY) NULL};
 
 const struct backend *backend_find(const char *name)
 {

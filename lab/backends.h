@@ -9,6 +9,9 @@
  * as those are that a watch looks at. */
 extern const struct backend *const backends[];
 
+/* What each of them can do, in the same order. */
+extern const struct ability *const backend_abilities[];
+
 /* By name, or NULL. */
 const struct backend *backend_find(const char *name);
 

@@ -47,7 +47,8 @@ static struct plan *recorded_plan(void)
     size_t len;
     char *text = data_file("fork-write.json", &len);
 
-    if (plan_parse(&p, text, len, "fork-write.json", "gnumach", GUEST_PAGE_SIZE, NULL, 0, &e) < 0)
+    if (plan_parse(&p, text, len, "fork-write.json", backend_abilities, "gnumach", GUEST_PAGE_SIZE,
+                   NULL, 0, &e) < 0)
         fail_msg("%s", e.msg);
     free(text);
     return p;
