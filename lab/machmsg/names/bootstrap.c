@@ -7,7 +7,7 @@
  * address space of its own, whatever threads or memory the program has. */
 #include "lab/machmsg/names/nameserver.h"
 #include "lab/machmsg/names/spawn.h"
-#include "lab/machmsg/port.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <poll.h>

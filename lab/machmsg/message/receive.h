@@ -1,0 +1,11 @@
+/* receive: the second half of mach_msg. */
+#ifndef MACHMSG_MESSAGE_RECEIVE_H
+#define MACHMSG_MESSAGE_RECEIVE_H
+
+#include <mach/message.h>
+
+mach_msg_return_t msg_receive(mach_msg_header_t *msg, mach_msg_option_t option,
+                              mach_msg_size_t size, mach_port_name_t name,
+                              mach_msg_timeout_t timeout);
+
+#endif
