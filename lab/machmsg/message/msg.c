@@ -1,6 +1,6 @@
 /* msg: mach_msg and its variants. */
-#include "lab/machmsg/message/receive.h"
-#include "lab/machmsg/message/send.h"
+#include "lab/machmsg/message/incoming.h"
+#include "lab/machmsg/message/outgoing.h"
 #include <stddef.h>
 
 /* What programs compiled against these headers take for granted. */

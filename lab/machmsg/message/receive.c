@@ -5,11 +5,8 @@
  * Nothing that a packet says is believed before wire.c has checked it, and nothing that it brings
  * is kept unless the message is delivered: every descriptor is owned by struct incoming until it
  * became a right or memory. A packet that is no message ends in an error code; the port goes on. */
-#include "lab/machmsg/message/receive.h"
 #include "lab/machmsg/memory/copy.h"
-#include "lab/machmsg/message/receive_body.h"
-#include "lab/machmsg/message/receive_packet.h"
-#include "lab/machmsg/message/receive_rights.h"
+#include "lab/machmsg/message/incoming.h"
 #include "lab/machmsg/ports/deadline.h"
 #include <poll.h>
 #include <stddef.h>

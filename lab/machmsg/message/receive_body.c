@@ -1,8 +1,7 @@
-/* receive_body: see receive_body.h. */
-#include "lab/machmsg/message/receive_body.h"
+/* receive_body: see incoming.h. */
 #include "lab/machmsg/memory/mem.h"
+#include "lab/machmsg/message/incoming.h"
 #include "lab/machmsg/message/ool.h"
-#include "lab/machmsg/message/receive_rights.h"
 #include "lab/machmsg/message/transfer.h"
 
 static void adopt_array(struct incoming *in, mach_msg_ool_ports_descriptor_t *d, uint32_t *item,

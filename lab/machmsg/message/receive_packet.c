@@ -1,6 +1,6 @@
-/* receive_packet: see receive_packet.h. */
-#include "lab/machmsg/message/receive_packet.h"
+/* receive_packet: see incoming.h. */
 #include "lab/machmsg/memory/object.h"
+#include "lab/machmsg/message/incoming.h"
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>

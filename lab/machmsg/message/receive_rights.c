@@ -1,5 +1,5 @@
-/* receive_rights: see receive_rights.h. */
-#include "lab/machmsg/message/receive_rights.h"
+/* receive_rights: see incoming.h. */
+#include "lab/machmsg/message/incoming.h"
 #include <stdlib.h>
 
 /* The port behind a descriptor: made of it at its first use. Under the space's lock. */

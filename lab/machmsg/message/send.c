@@ -8,11 +8,8 @@
  * consumes are only marked while they are collected, memory is given away after. So a send that
  * fails at any point leaves the sender with all it had. Rights are collected under the space's
  * lock; ports are kept by reference while the sender waits. */
-#include "lab/machmsg/message/send.h"
 #include "lab/machmsg/memory/copy.h"
-#include "lab/machmsg/message/send_body.h"
-#include "lab/machmsg/message/send_packet.h"
-#include "lab/machmsg/message/send_rights.h"
+#include "lab/machmsg/message/outgoing.h"
 #include <stddef.h>
 #include <unistd.h>
 

@@ -1,9 +1,8 @@
-/* send_body: see send_body.h. */
-#include "lab/machmsg/message/send_body.h"
+/* send_body: see outgoing.h. */
 #include "lab/machmsg/memory/copy.h"
 #include "lab/machmsg/memory/page.h"
 #include "lab/machmsg/memory/query.h"
-#include "lab/machmsg/message/send_rights.h"
+#include "lab/machmsg/message/outgoing.h"
 #include "lab/machmsg/message/transfer.h"
 #include <errno.h>
 

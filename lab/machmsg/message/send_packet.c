@@ -1,6 +1,5 @@
-/* send_packet: see send_packet.h. */
-#include "lab/machmsg/message/send_packet.h"
-#include "lab/machmsg/message/send_body.h"
+/* send_packet: see outgoing.h. */
+#include "lab/machmsg/message/outgoing.h"
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>

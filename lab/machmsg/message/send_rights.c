@@ -1,5 +1,5 @@
-/* send_rights: see send_rights.h. */
-#include "lab/machmsg/message/send_rights.h"
+/* send_rights: see outgoing.h. */
+#include "lab/machmsg/message/outgoing.h"
 #include <errno.h>
 #include <unistd.h>
 
