@@ -24,11 +24,9 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
     struct mport *p = port_of(in, it->fd + 1);
     struct wire_port_state state;
     uint64_t *once = NULL;
-    int type = 0, on = 1;
-    socklen_t len = sizeof type;
+    int on = 1;
 
-    if (!p || p->r >= 0 || getsockopt(in->fds[it->fd], SOL_SOCKET, SO_TYPE, &type, &len) ||
-        type != SOCK_SEQPACKET ||
+    if (!p || p->r >= 0 || !port_is_end(in->fds[it->fd]) ||
         setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
         return -EBADMSG;
     if (it->value > 0 && !(once = malloc(it->value * sizeof *once)))

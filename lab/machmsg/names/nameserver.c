@@ -1,6 +1,7 @@
 /* nameserver: see nameserver.h. */
 #include "lab/machmsg/names/nameserver.h"
 #include "lab/machmsg/ports/deadline.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -96,12 +97,7 @@ static struct service *find_alive(struct server *s, const char *name)
 /* Takes over port if it is registered. */
 static int add_service(struct server *s, const char *name, int *port)
 {
-    int type = 0, domain = 0;
-    socklen_t len = sizeof type;
-
-    if (*port < 0 || getsockopt(*port, SOL_SOCKET, SO_TYPE, &type, &len) ||
-        type != SOCK_SEQPACKET || getsockopt(*port, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
-        domain != AF_UNIX)
+    if (*port < 0 || !port_is_end(*port))
         return BOOTSTRAP_NOT_PRIVILEGED;
     if (s->nservices == MAX_SERVICES)
         return BOOTSTRAP_NO_MEMORY;

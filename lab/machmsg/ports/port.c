@@ -172,18 +172,18 @@ int mport_create(struct mport **out)
     return rc;
 }
 
-static bool is_sending_end(int s)
+/* The value of a socket's option, or -1. */
+static int option(int s, int name)
 {
     int value;
     socklen_t len = sizeof value;
 
-    if (getsockopt(s, SOL_SOCKET, SO_DOMAIN, &value, &len) || value != AF_UNIX)
-        return false;
-    len = sizeof value;
-    if (getsockopt(s, SOL_SOCKET, SO_TYPE, &value, &len) || value != SOCK_SEQPACKET)
-        return false;
-    len = sizeof value;
-    return !getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) && value == 0;
+    return getsockopt(s, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+bool port_is_end(int s)
+{
+    return option(s, SO_DOMAIN) == AF_UNIX && option(s, SO_TYPE) == SOCK_SEQPACKET;
 }
 
 int mport_import(struct mport **out, int s)
@@ -198,7 +198,7 @@ int mport_import(struct mport **out, int s)
             *out = mport_ref(p);
             return 0;
         }
-        if (is_sending_end(s)) {
+        if (port_is_end(s) && option(s, SO_ACCEPTCONN) == 0) {
             *out = mport_new(cookie, s, -1);
             if (*out)
                 return 0;
@@ -314,17 +314,23 @@ void port_lose_receive(mach_port_name_t name, struct entry *e)
     }
 }
 
+/* The entry of the name that the port's send and receive rights share, made if need be. Takes over
+ * the caller's reference. */
+static struct entry *named(struct mport *p)
+{
+    struct entry *e = p->name ? space_find(p->name) : space_add(0, p, &p->name);
+
+    if (!e || e->type)
+        mport_unref(p); /* an entry that was there holds one already */
+    return e;
+}
+
 int port_add_send(struct mport *p, mach_port_name_t *name)
 {
-    struct entry *e;
+    struct entry *e = named(p);
 
-    if (p->name) {
-        e = space_find(p->name);
-        mport_unref(p); /* the entry holds one already */
-    } else if ((e = space_add(0, p, &p->name)) == NULL) {
-        mport_unref(p);
+    if (!e)
         return -ENOMEM;
-    }
     e->type |= MACH_PORT_TYPE_SEND;
     if (e->urefs < UINT16_MAX)
         e->urefs++;
@@ -334,15 +340,10 @@ int port_add_send(struct mport *p, mach_port_name_t *name)
 
 int port_add_receive(struct mport *p, mach_port_name_t *name)
 {
-    struct entry *e;
+    struct entry *e = named(p);
 
-    if (p->name) {
-        e = space_find(p->name);
-        mport_unref(p);
-    } else if ((e = space_add(0, p, &p->name)) == NULL) {
-        mport_unref(p);
+    if (!e)
         return -ENOMEM;
-    }
     e->type |= MACH_PORT_TYPE_RECEIVE;
     *name = e->port->name;
     return 0;

@@ -82,6 +82,8 @@ struct mport *mport_ref(struct mport *p);
 void mport_unref(struct mport *p);
 /* The same without the space's lock, which it takes only for the last reference. */
 void mport_drop(struct mport *p);
+/* Is it a socket such as a port's two ends are? */
+bool port_is_end(int s);
 /* Nobody holds the receive right any more. */
 bool mport_dead(const struct mport *p);
 /* A new outstanding send-once right: its number, or 0 without memory. */
