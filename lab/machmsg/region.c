@@ -5,9 +5,9 @@
  * which Linux does not keep, from the layer's own table, and are Mach's defaults elsewhere. */
 #include "probes/rules.h"
 
-#include "lab/machmsg/mem.h"
+#include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/observe.h"
-#include "lab/machmsg/port.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <mach/mach_vm.h>
 #include <mach/vm_map.h>

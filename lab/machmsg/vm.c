@@ -1,11 +1,13 @@
-/* vm: vm_* and mach_vm_*: allocating, removing, protecting, copying this process's memory.
+/* vm: vm_* and mach_vm_*: allocating, removing, protecting this process's memory.
  *
  * Ordinary memory above 32 KiB is a memory object that this process maps shared, so that it can be
- * sent without a copy; small and purgeable memory is never sent without one (see ool.h) and is
- * plain anonymous memory. When no object can be made (no descriptors left), plain memory serves.
+ * sent without a copy; small and purgeable memory is never sent without one (see message/ool.h) and
+ * is plain anonymous memory. When no object can be made (no descriptors left), plain memory serves.
  * Does not: touch other tasks. task must be mach_task_self(). */
-#include "lab/machmsg/ool.h"
-#include "lab/machmsg/port.h"
+#include "lab/machmsg/memory/contents.h"
+#include "lab/machmsg/memory/mem.h"
+#include "lab/machmsg/memory/place.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <mach/mach_vm.h>
 #include <mach/vm_map.h>
@@ -40,16 +42,6 @@ static kern_return_t error_of(int errnum)
     default:
         return KERN_RESOURCE_SHORTAGE;
     }
-}
-
-/* [address, address + size) in whole pages; false if it wraps round. */
-static bool page_range(uint64_t address, uint64_t size, uint64_t *start, uint64_t *end)
-{
-    if (address + size < address || address + size > UINT64_MAX - vm_page_mask)
-        return false;
-    *start = mem_trunc(address, vm_page_size);
-    *end = mem_round(address + size);
-    return true;
 }
 
 struct wanted {
@@ -186,15 +178,7 @@ kern_return_t mach_vm_map(vm_map_t task, mach_vm_address_t *address, mach_vm_siz
 
 kern_return_t mach_vm_deallocate(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size)
 {
-    uint64_t start, end;
-
-    if (task != NAME_TASK)
-        return KERN_INVALID_ARGUMENT;
-    if (size == 0)
-        return KERN_SUCCESS;
-    if (!page_range(address, size, &start, &end))
-        return KERN_INVALID_ARGUMENT;
-    return error_of(-ool_release(start, end));
+    return task == NAME_TASK ? error_of(-mem_release(address, size)) : KERN_INVALID_ARGUMENT;
 }
 
 /* Calls fn for the part of every range in [start, end), cut to it. Under mem_lock. */
@@ -275,7 +259,7 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
         return KERN_INVALID_ARGUMENT;
     if (size == 0)
         return KERN_SUCCESS;
-    if (!page_range(address, size, &start, &end))
+    if (!mem_pages(address, size, &start, &end))
         return KERN_INVALID_ARGUMENT;
     mem_lock();
     if (set_maximum) {
@@ -337,7 +321,7 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
         return KERN_INVALID_ARGUMENT;
     if (size == 0)
         return KERN_SUCCESS;
-    if (!page_range(address, size, &start, &end))
+    if (!mem_pages(address, size, &start, &end))
         return KERN_INVALID_ARGUMENT;
     mem_lock();
     if (madvise((void *)start, end - start,
@@ -349,109 +333,6 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
         rc = each_range(start, end, set_inherit, inheritance);
     mem_unlock();
     return error_of(-rc);
-}
-
-/* May all of it be read, or written? Memory that is there but forbidden is another error than no
- * memory. */
-static kern_return_t access_to(uint64_t start, uint64_t size, bool writing)
-{
-    struct mapping m;
-
-    for (uint64_t at = mem_trunc(start, vm_page_size); at < start + size; at = m.end)
-        if (mem_query(at, &m) || m.start > at)
-            return KERN_INVALID_ADDRESS;
-        else if (writing ? !m.writable : !m.readable)
-            return KERN_PROTECTION_FAILURE;
-    return KERN_SUCCESS;
-}
-
-/* As if all were read before any is written, also where the two overlap. */
-static int move(uint64_t to, uint64_t from, uint64_t n)
-{
-    unsigned char part[16384];
-
-    if (to >= from + n || from >= to + n)
-        return mem_copy_checked(to, from, n);
-    for (uint64_t left = n; left > 0;) {
-        const uint64_t len = left < sizeof part ? left : sizeof part;
-        const uint64_t at = to > from ? left - len : n - left;
-
-        if (mem_copy_checked((uint64_t)part, from + at, len) ||
-            mem_copy_checked(to + at, (uint64_t)part, len))
-            return -EFAULT;
-        left -= len;
-    }
-    return 0;
-}
-
-/* Nothing is written unless all can be read and written. */
-static kern_return_t copy_memory(uint64_t to, uint64_t from, uint64_t n)
-{
-    kern_return_t kr = access_to(from, n, false);
-
-    if (kr == KERN_SUCCESS)
-        kr = access_to(to, n, true);
-    if (kr == KERN_SUCCESS && move(to, from, n))
-        kr = KERN_INVALID_ADDRESS;
-    return kr;
-}
-
-kern_return_t mach_vm_read(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
-                           vm_offset_t *data, mach_msg_type_number_t *data_count)
-{
-    const struct wanted w = {.size = mem_round(size),
-                             .flags = VM_FLAGS_ANYWHERE,
-                             .prot = VM_PROT_DEFAULT,
-                             .max_prot = VM_PROT_ALL,
-                             .inherit = VM_INHERIT_DEFAULT};
-    uint64_t at = 0;
-    kern_return_t kr;
-
-    if (task != NAME_TASK || size > UINT32_MAX || address + size < address)
-        return KERN_INVALID_ARGUMENT;
-    /* First: the new memory could come to lie in the gap that is to be read. */
-    kr = access_to(address, size, false);
-    if (kr == KERN_SUCCESS)
-        kr = allocate(task, &at, &w);
-    if (kr == KERN_SUCCESS && mem_copy_checked(at, address, size)) {
-        ool_release(at, at + w.size);
-        kr = KERN_INVALID_ADDRESS;
-    }
-    if (kr == KERN_SUCCESS) {
-        *data = at;
-        *data_count = (mach_msg_type_number_t)size;
-    }
-    return kr;
-}
-
-kern_return_t mach_vm_read_overwrite(vm_map_t task, mach_vm_address_t address, mach_vm_size_t size,
-                                     mach_vm_address_t data, mach_vm_size_t *out_size)
-{
-    kern_return_t kr;
-
-    if (task != NAME_TASK || address + size < address || data + size < data)
-        return KERN_INVALID_ARGUMENT;
-    kr = copy_memory(data, address, size);
-    if (kr != KERN_SUCCESS)
-        return kr;
-    *out_size = size;
-    return KERN_SUCCESS;
-}
-
-kern_return_t mach_vm_write(vm_map_t task, mach_vm_address_t address, vm_offset_t data,
-                            mach_msg_type_number_t data_count)
-{
-    if (task != NAME_TASK || address + data_count < address || data + data_count < data)
-        return KERN_INVALID_ARGUMENT;
-    return copy_memory(address, data, data_count);
-}
-
-kern_return_t mach_vm_copy(vm_map_t task, mach_vm_address_t source, mach_vm_size_t size,
-                           mach_vm_address_t destination)
-{
-    mach_vm_size_t done;
-
-    return mach_vm_read_overwrite(task, source, size, destination, &done);
 }
 
 kern_return_t vm_allocate(vm_map_t task, vm_address_t *address, vm_size_t size, int flags)
@@ -479,34 +360,6 @@ kern_return_t vm_inherit(vm_map_t task, vm_address_t address, vm_size_t size,
                          vm_inherit_t inheritance)
 {
     return mach_vm_inherit(task, address, size, inheritance);
-}
-
-kern_return_t vm_read(vm_map_t task, vm_address_t address, vm_size_t size, vm_offset_t *data,
-                      mach_msg_type_number_t *data_count)
-{
-    return mach_vm_read(task, address, size, data, data_count);
-}
-
-kern_return_t vm_read_overwrite(vm_map_t task, vm_address_t address, vm_size_t size,
-                                vm_address_t data, vm_size_t *out_size)
-{
-    mach_vm_size_t done = 0;
-    kern_return_t kr = mach_vm_read_overwrite(task, address, size, data, &done);
-
-    if (kr == KERN_SUCCESS)
-        *out_size = (vm_size_t)done;
-    return kr;
-}
-
-kern_return_t vm_write(vm_map_t task, vm_address_t address, vm_offset_t data,
-                       mach_msg_type_number_t data_count)
-{
-    return mach_vm_write(task, address, data, data_count);
-}
-
-kern_return_t vm_copy(vm_map_t task, vm_address_t source, vm_size_t size, vm_address_t destination)
-{
-    return mach_vm_copy(task, source, size, destination);
 }
 
 kern_return_t vm_map(vm_map_t task, vm_address_t *address, vm_size_t size, vm_address_t mask,

@@ -1,8 +1,8 @@
 /* What a hostile peer can write to a port: the first byte says how many descriptors of which kinds
  * come along, the rest is the packet. The decoder sees it alone, then the whole receive path does:
  * rights, memory, mach_msg_destroy. Afterwards the port still works and no descriptor is left. */
-#include "lab/machmsg/port.h"
-#include "lab/machmsg/wire.h"
+#include "lab/machmsg/ports/port.h"
+#include "lab/machmsg/ports/wire.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <mach/mach.h>

@@ -3,8 +3,8 @@
  * honest message arrives. */
 #include "tests/support/machmsg_fixture.h"
 
-#include "lab/machmsg/port.h"
-#include "lab/machmsg/wire.h"
+#include "lab/machmsg/ports/port.h"
+#include "lab/machmsg/ports/wire.h"
 #include "tests/support/skip.h"
 #include <fcntl.h>
 #include <sys/mman.h>

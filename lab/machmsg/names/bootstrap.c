@@ -7,7 +7,8 @@
  * address space of its own, whatever threads or memory the program has. */
 #include "lab/machmsg/names/nameserver.h"
 #include "lab/machmsg/names/spawn.h"
-#include "lab/machmsg/port.h"
+#include "lab/machmsg/ports/deadline.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <poll.h>
@@ -61,60 +62,33 @@ static int start_server(const char *socket)
     return secure_getenv("COWLAB_BOOTSTRAP_WAIT") ? 0 : start_one(socket);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* One request over a connection of its own. port goes along (-1: none); *back takes what came
  * (-1: nothing). A negative errno if there was no answer. */
 static int exchange(int fd, const struct nameserver_request *q, int port,
                     struct nameserver_reply *r, int *back)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec out = {(void *)q, sizeof *q}, in = {r, sizeof *r};
-    struct msghdr mh = {.msg_iov = &out, .msg_iovlen = 1};
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    struct cmsghdr *c;
-    ssize_t n;
+    int flags;
+    ssize_t n = nameserver_send(fd, q, sizeof *q, port);
 
-    if (port >= 0) {
-        mh.msg_control = control.bytes;
-        mh.msg_controllen = sizeof control.bytes;
-        control.align = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(&control.align), &port, sizeof port);
-    }
-    if (sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        return -errno;
+    *back = -1;
+    if (n < 0)
+        return (int)n;
     if (poll(&p, 1, PATIENCE_MS) != 1)
         return -ETIMEDOUT;
-    mh = (struct msghdr){.msg_iov = &in,
-                         .msg_iovlen = 1,
-                         .msg_control = control.bytes,
-                         .msg_controllen = sizeof control.bytes};
-    n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    *back = -1;
-    c = n < 0 ? NULL : CMSG_FIRSTHDR(&mh);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(back, CMSG_DATA(c), sizeof *back);
+    n = nameserver_receive(fd, r, sizeof *r, back, &flags);
     if (n == sizeof *r && r->magic == NAMESERVER_MAGIC)
         return 0;
     if (*back >= 0)
         close(*back);
-    return n < 0 ? -errno : -ECONNRESET;
+    return n < 0 ? (int)n : -ECONNRESET;
 }
 
 /* Asks the server, starting one if there is none. */
 static kern_return_t ask(enum nameserver_op op, const char *name, int port, int *back)
 {
     struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = op};
-    const int64_t until = now_ms() + PATIENCE_MS;
+    const struct deadline until = deadline_in(true, PATIENCE_MS);
     struct nameserver_reply r = {.code = BOOTSTRAP_NOT_PRIVILEGED};
     char path[4096];
     int rc = nameserver_path(path, sizeof path);
@@ -141,7 +115,7 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
         }
         /* It ended just then, or another program is starting one. */
         nanosleep(&pause, NULL);
-    } while (now_ms() < until);
+    } while (deadline_left(&until) > 0);
     return BOOTSTRAP_NOT_PRIVILEGED;
 }
 

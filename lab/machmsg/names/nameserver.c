@@ -1,5 +1,7 @@
 /* nameserver: see nameserver.h. */
 #include "lab/machmsg/names/nameserver.h"
+#include "lab/machmsg/ports/deadline.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_CLIENTS 64
@@ -26,13 +27,14 @@ struct server {
     int listener, lock;
     struct {
         int fd;
-        int64_t since_ms;
+        struct deadline until;
     } clients[MAX_CLIENTS];
     size_t nclients;
     struct service *services;
     size_t nservices;
     struct pollfd *poll; /* listener, clients, services */
-    int64_t used_ms;
+    int idle_ms;
+    struct deadline idle; /* ends then, if nothing is registered */
 };
 
 static volatile sig_atomic_t stopped;
@@ -41,105 +43,6 @@ static void on_stop(int sig)
 {
     (void)sig;
     stopped = 1;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int own_directory(const char *dir)
-{
-    struct stat st;
-
-    if (mkdir(dir, 0700) && errno != EEXIST)
-        return -errno;
-    if (lstat(dir, &st))
-        return -errno;
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-        return -EPERM;
-    return 0;
-}
-
-int nameserver_path(char *path, size_t size)
-{
-    const char *given = secure_getenv("COWLAB_BOOTSTRAP");
-    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
-    char dir[4096];
-    struct stat st;
-    int n, rc = -ENOENT;
-
-    if (given && *given) {
-        n = snprintf(path, size, "%s", given);
-        return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-    }
-    if (runtime && *runtime == '/' && lstat(runtime, &st) == 0 && st.st_uid == geteuid()) {
-        n = snprintf(dir, sizeof dir, "%s/cowlab", runtime);
-        rc = n < 0 || (size_t)n >= sizeof dir ? -ENAMETOOLONG : own_directory(dir);
-    }
-    if (rc) {
-        snprintf(dir, sizeof dir, "/tmp/cowlab-%u", (unsigned int)geteuid());
-        rc = own_directory(dir);
-    }
-    if (rc)
-        return rc;
-    n = snprintf(path, size, "%s/bootstrap", dir);
-    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-/* A path longer than an address can hold goes through its directory's descriptor. */
-static int address_of(const char *path, struct sockaddr_un *a, int *dir)
-{
-    const char *name = strrchr(path, '/');
-    char parent[4096];
-    int n;
-
-    *dir = -1;
-    *a = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) < sizeof a->sun_path) {
-        strcpy(a->sun_path, path);
-        return 0;
-    }
-    if (!name || (size_t)(name - path) >= sizeof parent)
-        return -ENAMETOOLONG;
-    memcpy(parent, path, (size_t)(name - path));
-    parent[name - path] = 0;
-    *dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (*dir < 0)
-        return -errno;
-    n = snprintf(a->sun_path, sizeof a->sun_path, "/proc/self/fd/%d%s", *dir, name);
-    return n < 0 || (size_t)n >= sizeof a->sun_path ? -ENAMETOOLONG : 0;
-}
-
-static int socket_at(const char *path, int (*how)(int, const struct sockaddr *, socklen_t))
-{
-    struct sockaddr_un a;
-    int dir, rc = address_of(path, &a, &dir);
-    int fd = rc ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-    if (rc == 0 && (fd < 0 || how(fd, (struct sockaddr *)&a, sizeof a)))
-        rc = -errno;
-    if (dir >= 0)
-        close(dir);
-    if (rc && fd >= 0)
-        close(fd);
-    return rc ? rc : fd;
-}
-
-int nameserver_connect(const char *path)
-{
-    return socket_at(path, connect);
-}
-
-bool nameserver_same_user(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
 static int listen_at(struct server *s, const char *path)
@@ -157,7 +60,7 @@ static int listen_at(struct server *s, const char *path)
     /* Whoever left a socket here has died: the lock was free. */
     unlink(path);
     mask = umask(0177);
-    s->listener = socket_at(path, bind);
+    s->listener = nameserver_bind(path);
     umask(mask);
     if (s->listener < 0)
         return s->listener;
@@ -194,12 +97,7 @@ static struct service *find_alive(struct server *s, const char *name)
 /* Takes over port if it is registered. */
 static int add_service(struct server *s, const char *name, int *port)
 {
-    int type = 0, domain = 0;
-    socklen_t len = sizeof type;
-
-    if (*port < 0 || getsockopt(*port, SOL_SOCKET, SO_TYPE, &type, &len) ||
-        type != SOCK_SEQPACKET || getsockopt(*port, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
-        domain != AF_UNIX)
+    if (*port < 0 || !port_is_end(*port))
         return BOOTSTRAP_NOT_PRIVILEGED;
     if (s->nservices == MAX_SERVICES)
         return BOOTSTRAP_NO_MEMORY;
@@ -233,50 +131,31 @@ static int carry_out(struct server *s, const struct nameserver_request *q, int *
     }
 }
 
+static void used(struct server *s)
+{
+    s->idle = deadline_in(s->idle_ms >= 0, (uint32_t)s->idle_ms);
+}
+
 static void answer(int fd, int code, int port)
 {
-    struct nameserver_reply r = {NAMESERVER_MAGIC, code};
-    struct iovec iov = {&r, sizeof r};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+    const struct nameserver_reply r = {NAMESERVER_MAGIC, code};
 
-    if (port >= 0) {
-        mh.msg_control = control.bytes;
-        mh.msg_controllen = sizeof control.bytes;
-        control.align = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(&control.align), &port, sizeof port);
-    }
-    (void)!sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+    nameserver_send(fd, &r, sizeof r, port);
 }
 
 /* Reads the one request of a client and answers it. */
 static void serve(struct server *s, int fd)
 {
     struct nameserver_request q;
-    struct iovec iov = {&q, sizeof q};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr mh = {.msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = control.bytes,
-                        .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&mh);
-    int port = -1, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED;
+    int port, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED, flags = 0;
 
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(&port, CMSG_DATA(c), sizeof port);
     /* A longer packet or one with more descriptors is no request of ours; what the kernel could
      * not hand over it has closed. */
-    if (n == sizeof q && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
-        q.magic == NAMESERVER_MAGIC && q.name[0] && memchr(q.name, 0, sizeof q.name)) {
+    if (nameserver_receive(fd, &q, sizeof q, &port, &flags) == sizeof q &&
+        !(flags & (MSG_TRUNC | MSG_CTRUNC)) && q.magic == NAMESERVER_MAGIC && q.name[0] &&
+        memchr(q.name, 0, sizeof q.name)) {
         code = carry_out(s, &q, &port, &back);
-        s->used_ms = now_ms();
+        used(s);
     }
     answer(fd, code, back);
     if (port >= 0)
@@ -295,22 +174,19 @@ static void accept_client(struct server *s)
         return;
     }
     s->clients[s->nclients].fd = fd;
-    s->clients[s->nclients++].since_ms = now_ms();
+    s->clients[s->nclients++].until = deadline_in(true, CLIENT_MS);
 }
 
 /* Looks at everything that poll marked. Indices are stable: removal goes from the end. */
-static void work(struct server *s, size_t nclients, size_t nservices)
+static void work(struct server *s, size_t nclients)
 {
-    const int64_t now = now_ms();
-
     for (size_t i = nclients; i-- > 0;)
-        if (s->poll[1 + i].revents || now - s->clients[i].since_ms > CLIENT_MS) {
+        if (s->poll[1 + i].revents || deadline_left(&s->clients[i].until) == 0) {
             if (s->poll[1 + i].revents & POLLIN)
                 serve(s, s->clients[i].fd);
             close(s->clients[i].fd);
             s->clients[i] = s->clients[--s->nclients];
         }
-    (void)nservices;
     if (s->poll[0].revents & POLLIN)
         accept_client(s);
 }
@@ -322,20 +198,16 @@ static void bury_dead(struct server *s, size_t first, size_t count)
             forget(s, &s->services[i]);
 }
 
-static int serve_all(struct server *s, int idle_ms)
+static int serve_all(struct server *s)
 {
-    s->used_ms = now_ms();
+    used(s);
     while (!stopped) {
         size_t n = 0;
         const size_t nclients = s->nclients, nservices = s->nservices;
-        int64_t idle = now_ms() - s->used_ms;
-        int wait = nclients ? CLIENT_MS : -1;
+        int wait = nclients ? CLIENT_MS : nservices ? -1 : deadline_left(&s->idle);
 
-        if (idle_ms >= 0 && !nclients && !nservices) {
-            if (idle >= idle_ms)
-                return 0;
-            wait = (int)(idle_ms - idle) + 1;
-        }
+        if (wait == 0)
+            return 0;
         s->poll[n++] =
             (struct pollfd){.fd = nclients < MAX_CLIENTS ? s->listener : -1, .events = POLLIN};
         for (size_t i = 0; i < nclients; i++)
@@ -348,7 +220,7 @@ static int serve_all(struct server *s, int idle_ms)
             continue;
         }
         bury_dead(s, 1 + nclients, nservices);
-        work(s, nclients, nservices);
+        work(s, nclients);
     }
     return 0;
 }
@@ -395,7 +267,7 @@ static void set_signals(void)
 
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket))
 {
-    struct server s = {.listener = -1, .lock = -1};
+    struct server s = {.listener = -1, .lock = -1, .idle_ms = opt->idle_ms};
     struct rlimit files;
     int rc = 0, tell = -1;
 
@@ -416,10 +288,10 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
     if (rc == 0 && ready)
         ready(opt->socket);
     if (rc == 0) {
-        if (!opt->foreground && *opt->socket == '/' && chdir("/"))
-            s.used_ms = 0; /* a directory stays busy; no reason not to serve */
+        if (!opt->foreground && *opt->socket == '/')
+            (void)!chdir("/"); /* if not, a directory stays busy; no reason not to serve */
         set_signals();
-        rc = serve_all(&s, opt->idle_ms);
+        rc = serve_all(&s);
         unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
     }
     for (size_t i = 0; i < s.nclients; i++)

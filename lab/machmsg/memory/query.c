@@ -1,15 +1,14 @@
-/* look: what the kernel says about this process's own memory, and copies that cannot fault.
- * The second half of mem.h. Nothing here makes a page exist. */
-#include "lab/machmsg/mem.h"
+/* query: see query.h. */
+#include "lab/machmsg/memory/query.h"
+#include "lab/machmsg/memory/page.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <mach/vm_page_size.h>
-#include <pthread.h>
+#include <mach/vm_prot.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* linux/fs.h of Linux 6.11; older headers do not have it. */
@@ -30,6 +29,18 @@ struct procmap_query {
 #define PM_PRESENT (1ULL << 63)
 #define PM_SWAPPED (1ULL << 62)
 #define PM_FILE (1ULL << 61)
+
+int mem_to_prot(int vm_prot)
+{
+    return (vm_prot & VM_PROT_READ ? PROT_READ : 0) | (vm_prot & VM_PROT_WRITE ? PROT_WRITE : 0) |
+           (vm_prot & VM_PROT_EXECUTE ? PROT_EXEC : 0);
+}
+
+int mem_from_prot(const struct mapping *m)
+{
+    return (m->readable ? VM_PROT_READ : 0) | (m->writable ? VM_PROT_WRITE : 0) |
+           (m->executable ? VM_PROT_EXECUTE : 0);
+}
 
 /* The slow way, for older kernels: the mappings as text. */
 static int query_text(uint64_t address, struct mapping *out)
@@ -99,17 +110,20 @@ int mem_query(uint64_t address, struct mapping *out)
     return rc;
 }
 
-int mem_readable(uint64_t start, uint64_t end)
+int mem_walk(uint64_t start, uint64_t end,
+             void (*fn)(void *arg, const struct mapping *m, uint64_t from, uint64_t to), void *arg)
 {
     int maps = open_maps(), rc = 0;
 
-    while (rc == 0 && start < end) {
+    for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
         struct mapping m;
 
-        rc = query(maps, start, &m);
-        if (rc == -ENOENT || (rc == 0 && (m.start > start || !m.readable)))
+        rc = query(maps, at, &m);
+        if (rc == -ENOENT || (rc == 0 && (m.start > at || !m.readable)))
             rc = -EFAULT;
-        start = m.end;
+        to = rc == 0 && m.end < end ? m.end : end;
+        if (rc == 0 && fn)
+            fn(arg, &m, at, to);
     }
     close_if(maps);
     return rc;
@@ -153,84 +167,9 @@ static bool mark_present(void *arg, uint64_t page, uint64_t entry)
     return true;
 }
 
-/* Marks what the object has behind [start, start + pages). */
-static int mark_object(const struct object *o, uint64_t offset, uint64_t pages, uint8_t *map)
+int mem_present(uint64_t start, uint64_t pages, uint8_t *map)
 {
-    const uint64_t page = mem_page(), end = offset + pages * page;
-    off_t at = (off_t)offset;
-
-    while ((uint64_t)at < end) {
-        off_t data = lseek(o->fd, at, SEEK_DATA), hole;
-
-        if (data < 0)
-            return errno == ENXIO ? 0 : -errno;
-        if ((uint64_t)data >= end)
-            return 0;
-        hole = lseek(o->fd, data, SEEK_HOLE);
-        if (hole < 0)
-            return -errno;
-        if ((uint64_t)hole > end)
-            hole = (off_t)end;
-        for (uint64_t p = (uint64_t)data / page; p * page < (uint64_t)hole; p++)
-            map[p - offset / page] = 1;
-        at = hole;
-    }
-    return 0;
-}
-
-/* One mapping's part of mem_touched. */
-static int mark_mapping(const struct mapping *m, uint64_t start, uint64_t pages, uint8_t *map)
-{
-    const struct range *r = range_find(start);
-    const uint64_t end = start + pages * mem_page();
-    int rc;
-
-    if (r && r->object && r->object->ino == m->inode && r->end >= end &&
-        m->offset + (start - m->start) == r->offset + (start - r->start)) {
-        rc = mark_object(r->object, r->offset + (start - r->start), pages, map);
-        if (rc == 0 && r->kind == MEM_PRIVATE)
-            rc = each_pagemap(start, pages, mark_present, map);
-    } else if (m->inode == 0) {
-        rc = each_pagemap(start, pages, mark_present, map);
-    } else {
-        rc = -ENOENT; /* a file: all of it is something */
-    }
-    if (rc)
-        memset(map, 1, pages);
-    return 0;
-}
-
-int mem_touched(uint64_t start, uint64_t pages, uint8_t *map)
-{
-    const uint64_t page = mem_page(), end = start + pages * page;
-    int maps = open_maps(), rc = 0;
-
-    memset(map, 0, pages);
-    for (uint64_t at = start; rc == 0 && at < end;) {
-        struct mapping m;
-        uint64_t stop;
-
-        rc = query(maps, at, &m);
-        if (rc == -ENOENT || (rc == 0 && (m.start > at || !m.readable)))
-            rc = -EFAULT;
-        if (rc)
-            break;
-        stop = m.end < end ? m.end : end;
-        /* The kernel joins neighbours that the layer keeps apart. */
-        for (const struct range *r; at < stop;) {
-            uint64_t to = stop;
-
-            r = range_next(at);
-            if (r && r->start > at && r->start < to)
-                to = r->start;
-            else if (r && r->start <= at && r->end < to)
-                to = r->end;
-            mark_mapping(&m, at, (to - at) / page, map + (at - start) / page);
-            at = to;
-        }
-    }
-    close_if(maps);
-    return rc;
+    return each_pagemap(start, pages, mark_present, map);
 }
 
 static bool find_modified(void *arg, uint64_t page, uint64_t entry)
@@ -292,72 +231,4 @@ bool mem_wired(uint64_t start, uint64_t end)
     if (f)
         fclose(f);
     return wired;
-}
-
-/* Memory that is surely there: this thread's live stack, and the program's static data. A thread
- * that runs on another stack than its own (a context, a signal's stack) says nothing of what lies
- * between the two. */
-static bool surely_mapped(uintptr_t at, size_t n)
-{
-    extern char __data_start[] __attribute__((weak)), _end[] __attribute__((weak));
-    static __thread uintptr_t stack_low, stack_top;
-    char here;
-
-    if (__data_start && at >= (uintptr_t)__data_start && at + n <= (uintptr_t)_end && at + n >= at)
-        return true;
-    if (stack_top == 0) {
-        pthread_attr_t attr;
-        void *low;
-        size_t size;
-
-        stack_top = 1;
-        if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-            if (pthread_attr_getstack(&attr, &low, &size) == 0) {
-                stack_low = (uintptr_t)low;
-                stack_top = (uintptr_t)low + size;
-            }
-            pthread_attr_destroy(&attr);
-        }
-    }
-    return (uintptr_t)&here >= stack_low && at >= (uintptr_t)&here && at + n <= stack_top &&
-           at + n >= at;
-}
-
-int mem_copy_checked(uint64_t to, uint64_t from, uint64_t n)
-{
-    const pid_t self = getpid();
-
-    while (n > 0) {
-        size_t part = n < 1u << 30 ? n : 1u << 30;
-        struct iovec local = {(void *)to, part}, remote = {(void *)from, part};
-        ssize_t got = process_vm_readv(self, &local, 1, &remote, 1, 0);
-
-        if (got < 0 && (errno == ENOSYS || errno == EPERM)) {
-            /* A sandbox without this call: believe the caller. */
-            memmove((void *)to, (void *)from, part);
-            got = (ssize_t)part;
-        }
-        if (got <= 0)
-            return -EFAULT;
-        to += (uint64_t)got;
-        from += (uint64_t)got;
-        n -= (uint64_t)got;
-    }
-    return 0;
-}
-
-int mem_copy_in(void *to, const void *from_user, size_t n)
-{
-    if (!surely_mapped((uintptr_t)from_user, n))
-        return mem_copy_checked((uintptr_t)to, (uintptr_t)from_user, n);
-    memcpy(to, from_user, n);
-    return 0;
-}
-
-int mem_copy_out(void *to_user, const void *from, size_t n)
-{
-    if (!surely_mapped((uintptr_t)to_user, n))
-        return mem_copy_checked((uintptr_t)to_user, (uintptr_t)from, n);
-    memcpy(to_user, from, n);
-    return 0;
 }

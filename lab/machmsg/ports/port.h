@@ -15,11 +15,10 @@
  *
  * Promises: a name's entry changes only under the space's lock; a struct mport lives while anybody
  * holds a reference, so a blocked thread never sees a descriptor that was closed and reused.
- * Does not: know messages. After fork the child's space is fresh (port_fork_child). */
-#ifndef MACHMSG_PORT_H
-#define MACHMSG_PORT_H
+ * Does not: know messages. After fork the child's space is fresh. */
+#ifndef MACHMSG_PORTS_PORT_H
+#define MACHMSG_PORTS_PORT_H
 
-#include "lab/machmsg/wire.h"
 #include <mach/mach_port.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -83,6 +82,8 @@ struct mport *mport_ref(struct mport *p);
 void mport_unref(struct mport *p);
 /* The same without the space's lock, which it takes only for the last reference. */
 void mport_drop(struct mport *p);
+/* Is it a socket such as a port's two ends are? */
+bool port_is_end(int s);
 /* Nobody holds the receive right any more. */
 bool mport_dead(const struct mport *p);
 /* A new outstanding send-once right: its number, or 0 without memory. */
@@ -110,12 +111,6 @@ bool port_is_special(mach_port_name_t name);
 void port_once_destroyed(int s, uint64_t nonce);
 /* Stops other threads that wait in a receive on p; returns with p->rcv_lock held. */
 void port_quiesce(struct mport *p);
-
-/* Around fork: the lock is held in the parent, the child's space is emptied. A bootstrap port that
- * was set by hand survives. */
-void port_fork_prepare(void);
-void port_fork_parent(void);
-void port_fork_child(void);
 
 /* The port that NAME_BOOTSTRAP stands for: 0 is the name server. */
 extern mach_port_name_t port_bootstrap;

@@ -13,8 +13,8 @@
  * Promises: a packet that wire_decode() accepts is consistent: every length fits, every index is
  * in range, every descriptor of the body has its items, no descriptor number is used by two things
  * that each want to own it. Pure functions: no system calls, so that they can be fuzzed. */
-#ifndef MACHMSG_WIRE_H
-#define MACHMSG_WIRE_H
+#ifndef MACHMSG_PORTS_WIRE_H
+#define MACHMSG_PORTS_WIRE_H
 
 #include <mach/message.h>
 #include <stddef.h>

@@ -6,11 +6,11 @@
  * Promises: a receiver gets exactly the bytes of the range; behind them, up to the page's end, are
  * zeros. An object that a peer sent is used only if it is memory, sealed, and of the right size.
  * Until ool_commit the source keeps its contents and its place. */
-#ifndef MACHMSG_OOL_H
-#define MACHMSG_OOL_H
+#ifndef MACHMSG_MESSAGE_OOL_H
+#define MACHMSG_MESSAGE_OOL_H
 
-#include "lab/machmsg/mem.h"
-#include "lab/machmsg/wire.h"
+#include "lab/machmsg/memory/object.h"
+#include "lab/machmsg/ports/wire.h"
 
 /* X(ENUM, code, "why": the rule, as a sentence). Codes go over the wire. */
 #define OOL_WHYS(X)                                                                                \
@@ -59,11 +59,5 @@ void ool_commit(const struct ool_source *s);
 /* Turns what arrived into memory of this process. Takes over fd. 0 and the address; -EBADMSG: not
  * an object that may be used; -ENOMEM. */
 int ool_receive(const struct wire_item *item, int fd, uint64_t *address);
-/* Is fd memory that can never change, of that many bytes? page: rounded up to whole pages. */
-bool ool_is_sealed(int fd, uint64_t size, bool whole_pages);
-/* Fresh memory for n bytes of the layer's own (a received array of rights); 0: no room. */
-uint64_t ool_fresh(uint64_t n);
-/* Removes [start, end) from the address space and from the table. 0 or a negative errno. */
-int ool_release(uint64_t start, uint64_t end);
 
 #endif

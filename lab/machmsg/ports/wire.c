@@ -1,5 +1,5 @@
 /* wire: see wire.h. */
-#include "lab/machmsg/wire.h"
+#include "lab/machmsg/ports/wire.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
-/* trace: see trace.h. */
-#include "lab/machmsg/trace.h"
-#include "lab/machmsg/msg.h"
+/* transfer: see transfer.h and ../trace.h. */
+#include "lab/machmsg/message/transfer.h"
+#include "lab/machmsg/memory/mem.h"
+#include <pthread.h>
 
 static struct {
     pthread_mutex_t lock;
@@ -34,4 +35,9 @@ const char *trace_kind(unsigned int type)
     static const char *const kinds[] = {"port", "ool", "ool_ports", "ool_volatile"};
 
     return type < sizeof kinds / sizeof kinds[0] ? kinds[type] : "unknown";
+}
+
+const char *machmsg_policy(void)
+{
+    return mem_native() ? "native" : "xnu";
 }

@@ -1,5 +1,6 @@
-/* port_calls: mach_port_* and the task's special ports, on this process's own port space. */
-#include "lab/machmsg/msg.h"
+/* calls: mach_port_* and the task's special ports, on this process's own port space. */
+#include "lab/machmsg/memory/mem.h"
+#include "lab/machmsg/ports/port.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <mach/task.h>
@@ -68,6 +69,7 @@ kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
                               mach_msg_type_number_t *names_count, mach_port_type_array_t *types,
                               mach_msg_type_number_t *types_count)
 {
+    uint64_t at_names, at_types;
     struct name_list l = {0};
     kern_return_t kr = KERN_SUCCESS;
 
@@ -76,12 +78,11 @@ kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
     space_lock();
     (void)space_find(NAME_TASK);
     space_each(count_name, &l);
-    l.names = (mach_port_name_t *)ool_fresh(l.count * sizeof *l.names);
-    l.types = (mach_port_type_t *)ool_fresh(l.count * sizeof *l.types);
-    if (!l.names || !l.types) {
+    if (mem_fresh(l.count * sizeof *l.names, &at_names) ||
+        mem_fresh(l.count * sizeof *l.types, &at_types)) {
         kr = KERN_RESOURCE_SHORTAGE;
     } else {
-        l.count = 0;
+        l = (struct name_list){(mach_port_name_t *)at_names, (mach_port_type_t *)at_types, 0};
         space_each(count_name, &l);
         *names = l.names;
         *types = l.types;

@@ -1,5 +1,7 @@
 /* port: see port.h. */
-#include "lab/machmsg/port.h"
+#include "lab/machmsg/ports/port.h"
+#include "lab/machmsg/ports/deadline.h"
+#include "lab/machmsg/ports/wire.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <mach/notify.h>
@@ -7,15 +9,10 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FIRST_FREE 5u /* index 0 is never used, 1 to 4 are the special names */
 #define HASH_SIZE 256u
-
-/* Brings the fork handlers into every program that is linked with this archive. */
-extern const char machmsg_fork_handlers;
-__attribute__((used)) static const char *const keep_fork_handlers = &machmsg_fork_handlers;
 
 mach_port_t mach_task_self_ = NAME_TASK;
 mach_port_t bootstrap_port = NAME_BOOTSTRAP;
@@ -175,18 +172,18 @@ int mport_create(struct mport **out)
     return rc;
 }
 
-static bool is_sending_end(int s)
+/* The value of a socket's option, or -1. */
+static int option(int s, int name)
 {
     int value;
     socklen_t len = sizeof value;
 
-    if (getsockopt(s, SOL_SOCKET, SO_DOMAIN, &value, &len) || value != AF_UNIX)
-        return false;
-    len = sizeof value;
-    if (getsockopt(s, SOL_SOCKET, SO_TYPE, &value, &len) || value != SOCK_SEQPACKET)
-        return false;
-    len = sizeof value;
-    return !getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) && value == 0;
+    return getsockopt(s, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+bool port_is_end(int s)
+{
+    return option(s, SO_DOMAIN) == AF_UNIX && option(s, SO_TYPE) == SOCK_SEQPACKET;
 }
 
 int mport_import(struct mport **out, int s)
@@ -201,7 +198,7 @@ int mport_import(struct mport **out, int s)
             *out = mport_ref(p);
             return 0;
         }
-        if (is_sending_end(s)) {
+        if (port_is_end(s) && option(s, SO_ACCEPTCONN) == 0) {
             *out = mport_new(cookie, s, -1);
             if (*out)
                 return 0;
@@ -317,17 +314,23 @@ void port_lose_receive(mach_port_name_t name, struct entry *e)
     }
 }
 
+/* The entry of the name that the port's send and receive rights share, made if need be. Takes over
+ * the caller's reference. */
+static struct entry *named(struct mport *p)
+{
+    struct entry *e = p->name ? space_find(p->name) : space_add(0, p, &p->name);
+
+    if (!e || e->type)
+        mport_unref(p); /* an entry that was there holds one already */
+    return e;
+}
+
 int port_add_send(struct mport *p, mach_port_name_t *name)
 {
-    struct entry *e;
+    struct entry *e = named(p);
 
-    if (p->name) {
-        e = space_find(p->name);
-        mport_unref(p); /* the entry holds one already */
-    } else if ((e = space_add(0, p, &p->name)) == NULL) {
-        mport_unref(p);
+    if (!e)
         return -ENOMEM;
-    }
     e->type |= MACH_PORT_TYPE_SEND;
     if (e->urefs < UINT16_MAX)
         e->urefs++;
@@ -337,15 +340,10 @@ int port_add_send(struct mport *p, mach_port_name_t *name)
 
 int port_add_receive(struct mport *p, mach_port_name_t *name)
 {
-    struct entry *e;
+    struct entry *e = named(p);
 
-    if (p->name) {
-        e = space_find(p->name);
-        mport_unref(p);
-    } else if ((e = space_add(0, p, &p->name)) == NULL) {
-        mport_unref(p);
+    if (!e)
         return -ENOMEM;
-    }
     e->type |= MACH_PORT_TYPE_RECEIVE;
     *name = e->port->name;
     return 0;
@@ -426,32 +424,19 @@ void port_quiesce(struct mport *p)
 {
     static const struct wire_head nudge = {
         .magic = WIRE_MAGIC, .size = sizeof(mach_msg_header_t), .flags = WIRE_NUDGE};
-    struct timespec until;
 
     while (pthread_mutex_trylock(&p->rcv_lock)) {
+        struct deadline until = deadline_in(true, 10);
+
         (void)!send(p->s, &nudge, sizeof nudge, MSG_DONTWAIT | MSG_NOSIGNAL);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 10 * 1000 * 1000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        if (pthread_mutex_timedlock(&p->rcv_lock, &until) == 0)
+        if (deadline_lock(&until, &p->rcv_lock))
             break;
     }
 }
 
-void port_fork_prepare(void)
-{
-    pthread_mutex_lock(&space.lock);
-}
-
-void port_fork_parent(void)
-{
-    pthread_mutex_unlock(&space.lock);
-}
-
-void port_fork_child(void)
+/* The child's port space is empty but for a bootstrap port that was set by hand, as on Mach: a
+ * child that kept the descriptors would keep dead ports alive. */
+static void fork_child(void)
 {
     struct entry *e = port_bootstrap ? space_find(port_bootstrap) : NULL;
     int kept = e && e->port ? e->port->s : -1;
@@ -484,4 +469,10 @@ void port_fork_child(void)
         if (p)
             port_add_send(p, &port_bootstrap);
     }
+}
+
+/* After the memory's handlers: see memory/mem.c. */
+__attribute__((constructor(103))) static void register_fork(void)
+{
+    pthread_atfork(space_lock, space_unlock, fork_child);
 }

@@ -1,0 +1,136 @@
+/* contents: see contents.h. */
+#include "lab/machmsg/memory/contents.h"
+#include "lab/machmsg/memory/page.h"
+#include "lab/machmsg/memory/query.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 1 in map[i] for each page of [start, ...) that holds something; 0 for those that would read as
+ * zero and do not exist. */
+struct touched {
+    uint64_t start;
+    uint8_t *map;
+};
+
+/* Marks what the object has behind [offset, offset + pages). */
+static int mark_object(const struct object *o, uint64_t offset, uint64_t pages, uint8_t *map)
+{
+    const uint64_t page = mem_page(), end = offset + pages * page;
+    uint64_t from, to;
+    int rc;
+
+    for (uint64_t at = offset; (rc = object_next_data(o->fd, at, end, &from, &to)) > 0; at = to)
+        for (uint64_t p = from / page; p * page < to; p++)
+            map[p - offset / page] = 1;
+    return rc;
+}
+
+/* Marks the pages of a part of a mapping that is all of one range or of none. */
+static void mark_part(const struct mapping *m, uint64_t start, uint64_t end, uint8_t *map)
+{
+    const struct range *r = range_find(start);
+    const uint64_t pages = (end - start) / mem_page();
+    int rc;
+
+    if (r && r->object && r->object->ino == m->inode && r->end >= end &&
+        m->offset + (start - m->start) == r->offset + (start - r->start)) {
+        rc = mark_object(r->object, r->offset + (start - r->start), pages, map);
+        if (rc == 0 && r->kind == MEM_PRIVATE)
+            rc = mem_present(start, pages, map);
+    } else if (m->inode == 0) {
+        rc = mem_present(start, pages, map);
+    } else {
+        rc = -ENOENT; /* a file: all of it is something */
+    }
+    if (rc)
+        memset(map, 1, pages);
+}
+
+/* The kernel joins neighbours that the layer keeps apart. */
+static void mark_mapping(void *arg, const struct mapping *m, uint64_t start, uint64_t end)
+{
+    const struct touched *t = arg;
+
+    for (uint64_t at = start, to; at < end; at = to) {
+        const struct range *r = range_next(at);
+
+        to = end;
+        if (r && r->start > at && r->start < to)
+            to = r->start;
+        else if (r && r->start <= at && r->end < to)
+            to = r->end;
+        mark_part(m, at, to, t->map + (at - t->start) / mem_page());
+    }
+}
+
+/* Writes [start, end) to the object in runs of pages that the map, which begins at start's page,
+ * has in common. */
+static int copy_runs(int fd, uint64_t start, uint64_t end, const uint8_t *map, bool every)
+{
+    static const unsigned char zeros[65536];
+    const uint64_t page = mem_page();
+    int rc = 0;
+
+    for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
+        const uint8_t *mark = map + (at - mem_trunc(start, page)) / page;
+        const uint8_t touched = *mark;
+
+        for (to = mem_trunc(at, page); to < end && *mark == touched; mark++)
+            to += page;
+        if (to > end)
+            to = end;
+        if (touched)
+            rc = object_write(fd, (void *)at, to - at, at - start);
+        for (uint64_t z = at, n; rc == 0 && !touched && every && z < to; z += n) {
+            n = to - z < sizeof zeros ? to - z : sizeof zeros;
+            rc = object_write(fd, zeros, n, z - start);
+        }
+    }
+    return rc;
+}
+
+/* A new object, in whole pages, with the bytes of [start, end). A lone page is asked for only if it
+ * must not be made: it costs more to ask than to copy. */
+static int copy_out(struct object **out, uint64_t start, uint64_t end, bool every, bool ask)
+{
+    const uint64_t first = mem_trunc(start, mem_page()), last = mem_round(end);
+    const uint64_t pages = (last - first) / mem_page();
+    struct touched t = {.start = first, .map = malloc(pages)};
+    int rc = t.map ? object_create(out, mem_round(end - start)) : -ENOMEM;
+
+    if (rc == 0) {
+        ask = ask || pages > 1;
+        memset(t.map, !ask, pages);
+        if (ask)
+            rc = mem_walk(first, last, mark_mapping, &t);
+        if (rc == 0)
+            rc = copy_runs((*out)->fd, start, end, t.map, every);
+        if (rc)
+            object_unref(*out);
+    }
+    free(t.map);
+    return rc;
+}
+
+int object_stage(struct object **out, uint64_t start, uint64_t end, bool every)
+{
+    struct object *o;
+    int rc = copy_out(&o, start, end, every, false);
+
+    if (rc == 0 && (rc = object_seal(o)) != 0)
+        object_unref(o);
+    if (rc == 0)
+        *out = o;
+    return rc;
+}
+
+int object_snapshot(struct object **out, const struct range *r)
+{
+    struct object *o;
+    int rc = copy_out(&o, r->start, r->end, false, true);
+
+    if (rc == 0)
+        *out = o;
+    return rc;
+}

@@ -1,0 +1,15 @@
+/* contents: which pages of memory hold something, and copies of those pages alone. Looking at
+ * memory makes no page. Under mem_lock (mem.h). */
+#ifndef MACHMSG_MEMORY_CONTENTS_H
+#define MACHMSG_MEMORY_CONTENTS_H
+
+#include "lab/machmsg/memory/range.h"
+
+/* A new sealed object, in whole pages, with the bytes of [start, end), which need not be. Pages
+ * that do not exist are not made; every: in the object they are. 0; -EFAULT: not readable memory;
+ * or another negative errno. */
+int object_stage(struct object **out, uint64_t start, uint64_t end, bool every);
+/* A new unsealed object with what the range shows now. */
+int object_snapshot(struct object **out, const struct range *r);
+
+#endif

@@ -1,0 +1,30 @@
+/* mem: the memory part as the rest of the layer uses it: its lock, fresh memory, memory that goes,
+ * and what a forked child gets of it: what vm_inherit says.
+ *
+ * Promises: no mapping that is not the layer's is replaced; bytes are read from memory only where
+ * pages exist, so that looking at a range makes no page.
+ * Does not: decide what is copied (message/ool does). */
+#ifndef MACHMSG_MEMORY_MEM_H
+#define MACHMSG_MEMORY_MEM_H
+
+#include "lab/machmsg/memory/page.h"
+#include "lab/machmsg/memory/query.h"
+#include "lab/machmsg/memory/range.h"
+
+#define SMALL_MAX 32768u /* bytes: up to here out-of-line data goes through a buffer */
+
+/* Guards ranges and places. */
+void mem_lock(void);
+void mem_unlock(void);
+
+/* "native" in COWLAB_MACH_POLICY: share whatever Linux can share. */
+bool mem_native(void);
+
+/* New anonymous memory in whole pages for n bytes, small ones beside each other. 0, or a negative
+ * errno and address 0. */
+int mem_fresh(uint64_t n, uint64_t *address);
+/* Removes the pages of [address, address + size) from the address space and from the table. 0 or a
+ * negative errno, -EINVAL if it wraps round. */
+int mem_release(uint64_t address, uint64_t size);
+
+#endif

@@ -1,0 +1,223 @@
+/* receive_packet: see incoming.h. */
+#include "lab/machmsg/memory/object.h"
+#include "lab/machmsg/message/incoming.h"
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static void close_all(int *fds, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+/* What came beside the bytes of a packet. */
+struct beside {
+    int *fds; /* room for WIRE_PACKET_FDS */
+    size_t nfds;
+    struct ucred *sender; /* may be NULL */
+    bool any;             /* anything at all */
+    bool cut, lost;       /* bytes, or descriptors, had no room */
+};
+
+static void take_rights(const struct cmsghdr *c, struct beside *b)
+{
+    const unsigned char *p = CMSG_DATA(c);
+
+    for (size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); n > 0; n--, p += sizeof(int)) {
+        int fd;
+
+        memcpy(&fd, p, sizeof fd);
+        if (b->nfds < WIRE_PACKET_FDS)
+            b->fds[b->nfds++] = fd;
+        else
+            close(fd);
+    }
+}
+
+/* Its length, or a negative errno. */
+static ssize_t receive_one(int s, struct iovec iov, int flags, struct beside *b)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * WIRE_PACKET_FDS) + CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.bytes,
+                        .msg_controllen = sizeof control.bytes};
+    ssize_t n = recvmsg(s, &mh, flags | MSG_CMSG_CLOEXEC);
+
+    if (n < 0)
+        return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
+        b->any = true;
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+            take_rights(c, b);
+        else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS && b->sender &&
+                 c->cmsg_len >= CMSG_LEN(sizeof *b->sender))
+            memcpy(b->sender, CMSG_DATA(c), sizeof *b->sender);
+    }
+    b->cut = mh.msg_flags & MSG_TRUNC;
+    b->lost = mh.msg_flags & MSG_CTRUNC;
+    return n;
+}
+
+ssize_t msg_read_packet(struct incoming *in, int flags)
+{
+    struct beside b = {.fds = in->packet, .sender = &in->sender};
+    /* The head just before where the payload begins: the received header will stand there. */
+    ssize_t n = receive_one(
+        in->port->r, (struct iovec){in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8}, flags, &b);
+
+    if (n < 0)
+        return n;
+    in->packet_fds = b.nfds;
+    /* The kernel says with every packet who sent it; only the end of the port says nothing. */
+    if (n == 0)
+        return b.any ? -EBADMSG : 0;
+    if (wire_decode_head(in->port->buf, (size_t)n, &in->m.head) || b.cut)
+        return -EBADMSG;
+    return b.lost ? -EOVERFLOW : n;
+}
+
+/* Those that do not fit now go with a later one. */
+void msg_return_slot(struct mport *p)
+{
+    uint32_t owed = __atomic_load_n(&p->owed, __ATOMIC_ACQUIRE);
+
+    if (owed == 0 && send(p->r, "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+        return;
+    owed = __atomic_add_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
+    for (; owed > 0 && send(p->r, "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1; owed--)
+        __atomic_sub_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
+}
+
+/* The descriptors of a message with more than one packet can carry. */
+static int read_nested(struct incoming *in, int s, size_t want)
+{
+    size_t have = 0;
+    int rc = 0;
+
+    while (rc == 0 && have < want) {
+        int fds[WIRE_PACKET_FDS];
+        struct beside b = {.fds = fds};
+        char byte;
+
+        /* All of it was sent before the message was: there is nothing to wait for. */
+        if (receive_one(s, (struct iovec){&byte, 1}, MSG_DONTWAIT, &b) < 0)
+            return -EBADMSG;
+        if (b.lost)
+            rc = -EOVERFLOW;
+        else if (b.nfds == 0 || b.nfds > want - have)
+            rc = -EBADMSG;
+        if (rc) {
+            close_all(fds, b.nfds);
+        } else {
+            memcpy(in->fds + have, fds, b.nfds * sizeof(int));
+            have += b.nfds;
+        }
+    }
+    return rc;
+}
+
+/* Sorts the packet's descriptors: payload object, nested socket, the message's own. */
+static int take_descriptors(struct incoming *in, int *payload)
+{
+    const struct wire_head *h = &in->m.head;
+    size_t at = 0, own = h->flags & WIRE_NESTED ? 0 : h->nfds;
+    int nested = -1, rc = 0;
+
+    if (in->packet_fds != own + !!(h->flags & WIRE_PAYLOAD_FD) + !!(h->flags & WIRE_NESTED))
+        return -EBADMSG;
+    in->fds = in->few;
+    if (h->nfds > sizeof in->few / sizeof in->few[0] &&
+        !(in->fds = malloc(h->nfds * sizeof(int)))) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < h->nfds; i++)
+        in->fds[i] = -1;
+    if (h->flags & WIRE_PAYLOAD_FD)
+        *payload = in->packet[at++];
+    if (h->flags & WIRE_NESTED)
+        nested = in->packet[at++];
+    if (own > 0)
+        memcpy(in->fds, in->packet + at, own * sizeof(int));
+    in->packet_fds = 0;
+    if (nested >= 0) {
+        rc = read_nested(in, nested, h->nfds);
+        close(nested);
+    }
+    return rc;
+}
+
+static int read_large(struct incoming *in, int fd, size_t len)
+{
+    if (!object_is_sealed(fd, len, false))
+        return -EBADMSG;
+    if (!(in->large = malloc(HEADROOM + len + TAILROOM)))
+        return -ENOMEM;
+    return object_read(fd, in->large + HEADROOM, len, 0) ? -EBADMSG : 0;
+}
+
+int msg_decode_packet(struct incoming *in, size_t packet_len)
+{
+    const size_t len = wire_payload_len(&in->m.head);
+    unsigned char *payload = in->port->buf + HEADROOM;
+    int object = -1, rc = take_descriptors(in, &object);
+
+    if (rc == 0 &&
+        packet_len != sizeof(struct wire_head) + (in->m.head.flags & WIRE_PAYLOAD_FD ? 0 : len))
+        rc = -EBADMSG;
+    if (rc == 0 && object >= 0) {
+        rc = read_large(in, object, len);
+        if (rc == 0)
+            payload = in->large + HEADROOM;
+    }
+    if (object >= 0)
+        close(object);
+    if (rc == 0)
+        rc = wire_decode_payload(&in->m.head, payload, len, &in->m);
+    return rc;
+}
+
+void msg_discard(struct incoming *in)
+{
+    if (in->m.items && in->fds) {
+        const struct wire_item *it = &in->m.head.reply;
+
+        for (uint32_t i = 0; i <= in->m.head.nitems; it = &in->m.items[i++]) {
+            if (it->kind != WIRE_SEND_ONCE)
+                continue;
+            if (in->fds[it->fd] >= 0)
+                port_once_destroyed(in->fds[it->fd], it->value);
+            else if (in->ports && in->ports[it->fd])
+                port_once_destroyed(in->ports[it->fd]->s, it->value);
+        }
+    }
+}
+
+void msg_release(struct incoming *in)
+{
+    close_all(in->packet, in->packet_fds);
+    in->packet_fds = 0;
+    if (in->fds)
+        close_all(in->fds, in->m.head.nfds);
+    if (in->ports) {
+        space_lock();
+        for (uint32_t i = 0; i < in->m.head.nfds; i++)
+            if (in->ports[i])
+                mport_unref(in->ports[i]);
+        space_unlock();
+        free(in->ports);
+    }
+    if (in->fds != in->few)
+        free(in->fds);
+    free(in->large);
+    in->fds = NULL;
+    in->ports = NULL;
+    in->large = NULL;
+    in->m = (struct wire_message){0};
+    in->flaws = 0;
+}
