@@ -3,6 +3,7 @@
  * completion. The rows are lab/actions.h, the abilities of the backends, and the words of probes/.
  *
  * With REWRITE set in the environment the schema and the tables are written anew instead. */
+#include "lab/backends.h"
 #include "lab/plan/world/world.h"
 #include "lab/run/backend.h"
 

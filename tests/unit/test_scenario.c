@@ -1,6 +1,6 @@
 /* The scenario language: what a plan becomes, what is refused and how, what is shipped. */
 #include "lab/plan/plan.h"
-#include "lab/run/backend.h"
+#include "lab/backends.h"
 
 #include <dirent.h>
 #include <errno.h>

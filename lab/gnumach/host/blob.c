@@ -145,8 +145,8 @@ static int add_step(struct builder *b, const struct plan *plan, const struct ste
     *g = (struct guest_step){
         .number = (uint32_t)s->number,
         .action = s->action,
-        .actor = actor_index(plan, s->actor),
-        .other = receiver >= 0 ? receiver : actor_index(plan, relative),
+        .actor = guest_actor_index(plan, s->actor),
+        .other = receiver >= 0 ? receiver : guest_actor_index(plan, relative),
         .slot = slot_index(slots, nslots, s->region, s->case_name),
         .kind = s->kind,
         .bytes = s->has_bytes ? s->bytes

@@ -110,7 +110,7 @@ int reading_step(struct reading *r, const struct step *step, const struct snapsh
         return rc;
     r->snap = s;
     r->step = step;
-    r->acting = actor_index(r->plan, step->actor);
+    r->acting = guest_actor_index(r->plan, step->actor);
     r->step_slot = slot_index(r->slots, r->nslots, step->region, step->case_name);
     r->step_count++;
     out->start_ns = s->answer.start_ns;

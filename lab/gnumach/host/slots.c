@@ -17,7 +17,7 @@ int slot_index(const struct slot *slots, size_t count, const char *region, const
     return -1;
 }
 
-int actor_index(const struct plan *plan, const char *actor)
+int guest_actor_index(const struct plan *plan, const char *actor)
 {
     for (size_t i = 0; i < plan->nactors; i++)
         if (same(plan->actors[i], actor))
@@ -89,7 +89,7 @@ static int32_t receive_on_paper(const struct plan *plan, struct post *posts, siz
     if (!p)
         return GUEST_NONE;
     p->taken = true;
-    return p->sent->want_reply ? actor_index(plan, p->sent->actor) : GUEST_NONE;
+    return p->sent->want_reply ? guest_actor_index(plan, p->sent->actor) : GUEST_NONE;
 }
 
 bool step_receives(const struct step *s)
@@ -112,10 +112,10 @@ int receivers_of(const struct plan *plan, int32_t **out, struct err *e)
     memset(answer_to, 0xff, sizeof answer_to); /* GUEST_NONE */
     for (size_t i = 0; i < plan->nsteps; i++) {
         const struct step *s = &plan->steps[i];
-        int actor = actor_index(plan, s->actor);
+        int actor = guest_actor_index(plan, s->actor);
         bool answers = s->action == ACT_REPLY;
 
-        list[i] = answers && actor >= 0 ? answer_to[actor] : actor_index(plan, s->to);
+        list[i] = answers && actor >= 0 ? answer_to[actor] : guest_actor_index(plan, s->to);
         if (list[i] >= 0 && (answers || waiting_for(posts, n, list[i]) < QUEUE_LIMIT))
             posts[n++] = (struct post){s, list[i], false};
         if (actor >= 0 && step_receives(s) && !s->expect_timeout)

@@ -17,7 +17,7 @@ int slots_of(const struct plan *plan, struct slot **out, size_t *count, struct e
 /* Index of a slot, or -1; also for no region (NULL). */
 int slot_index(const struct slot *slots, size_t count, const char *region, const char *case_name);
 /* Index of an actor in the plan, or -1; also for no actor (NULL). */
-int actor_index(const struct plan *plan, const char *actor);
+int guest_actor_index(const struct plan *plan, const char *actor);
 
 /* Does the step take a message? */
 bool step_receives(const struct step *s);
