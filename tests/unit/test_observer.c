@@ -1,6 +1,7 @@
 /* The observer on real processes. Each comment says what a broken kernel, or a broken probe, would
  * show instead. What can be told as steps and what is seen after them is a row of the table; the
  * rest are functions. */
+#include "tests/support/db.h"
 #include "tests/support/script.h"
 #include "tests/support/skip.h"
 
@@ -614,18 +615,9 @@ static void test_observer__no_room_for_descriptors(void **state)
     stage_end(&s);
 }
 
-static int descriptors(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < 1024; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 static void test_observer__leaks_no_descriptor(void **state)
 {
-    int before = descriptors();
+    int before = count_descriptors();
     struct stage s;
 
     (void)state;
@@ -641,7 +633,7 @@ static void test_observer__leaks_no_descriptor(void **state)
         stage_look(&s, 0, 0);
     }
     stage_end(&s);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_descriptors(), before);
 }
 
 #define CORRUPTED(reader, check)                                                                   \
