@@ -242,7 +242,6 @@ static void must_see(struct stage *s, const char *seen)
 {
     char list[400], *rest = list, *word;
     const char *who = "a";
-    bool check = true;
 
     assert_true(strlen(seen) < sizeof list);
     strcpy(list, seen);
@@ -251,13 +250,11 @@ static void must_see(struct stage *s, const char *seen)
 
         if (value)
             must_hold(s, who, word, value);
-        else if (strcmp(word, "unchecked") == 0)
-            check = false;
+        else if (strcmp(word, "checked") == 0)
+            checks_must_hold(s);
         else if (*word)
             who = word;
     }
-    if (check)
-        checks_must_hold(s);
 }
 
 /* -- tests ------------------------------------------------------------------------------ */

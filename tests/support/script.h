@@ -19,8 +19,8 @@
  * totals); runs, objects, pairs (how many); run0.frame, object1.kind, pair0.frames, check.NAME.
  * VALUE: a word of the vocabulary; a number, with p behind it pages given in KiB, with ~ concluded;
  * `?NO_FRAMES` unknown for that reason (WHY_NO_FRAMES); `?` or `known`.
- * After each look every check must hold. Nothing is looked at after a step without a list (NULL).
- */
+ * `checked`: every check of the look must hold. Nothing is looked at after a step without a list
+ * (NULL). */
 #ifndef TESTS_SUPPORT_SCRIPT_H
 #define TESTS_SUPPORT_SCRIPT_H
 

@@ -35,7 +35,7 @@ static const struct script_line script[] = {
     {"look", "a share_mode=SM_COW ref_count=1 debt=3 at_risk=0"},
     /* A kernel that copied here would show new frames. */
     {"a writes 3", "a share_mode=SM_PRIVATE reused=3 write_outcome=reused run0.frame=1"},
-    {"a writes 3", "a no_fault=3 write_outcome=no_fault"},
+    {"a writes 3", "a no_fault=3 write_outcome=no_fault checked"},
     {"half_copied_is_mixed_runs:", "needs=debt"},
     {"a maps anonymous 10", NULL},
     {"a writes 10", ""},
@@ -43,27 +43,27 @@ static const struct script_line script[] = {
     {"b writes 4",
      "b copied=4 exclusive=4 cow=6 ref_count=2 runs=2 run0.count=4 run0.state=exclusive "
      "run0.mapcount=1 run1.frame=5 run1.mapcount=2 a debt=4 cow=6 share_mode=SM_COW "
-     "pairs=1 pair0.region_frames=6 pair0.frames>=6"},
+     "pairs=1 pair0.region_frames=6 pair0.frames>=6 checked"},
     /* The debt of a parent whose child is gone. */
     {"debt_after_the_sharer_is_gone:", "needs=debt"},
     {"a maps anonymous 5", NULL},
     {"a writes 5", NULL},
     {"a forks", ""},
     {"b exits", "a debt=5 share_mode=SM_COW outside=0"},
-    {"a writes 2", "a reused=2 debt=3 exclusive=2"},
+    {"a writes 2", "a reused=2 debt=3 exclusive=2 checked"},
     /* Pages that were only read show the shared zero page: not resident, not exclusive, not cow. */
     {"zero_page:", "needs=debt,zero_page"},
     {"a maps anonymous 4", ""},
     {"a reads 3", "a zero=3 none=1 cow=0 resident=0 mapped=0 share_mode=SM_EMPTY "
                   "ref_count=0 at_risk=3"},
-    {"a writes 2", "a first_touch=2 zero=1"},
+    {"a writes 2", "a first_touch=2 zero=1 checked"},
     /* Three generations share; the middle one exits, the frames stay shared by two. */
     {"tree:", "needs=debt"},
     {"a maps anonymous 2", NULL},
     {"a writes 2", NULL},
     {"a forks", NULL},
     {"b forks", "c ref_count=3 pairs=3"},
-    {"b exits", "ac ref_count=2 c cow=2 pairs=1"},
+    {"b exits", "ac ref_count=2 c cow=2 pairs=1 checked"},
     /* Private memory, whatever stood behind it before it was written: who writes first copies, the
        other finds the page its own again. Shared frames or a copy for the last writer: a kernel
        without copy-on-write, or without reuse. */
@@ -71,8 +71,8 @@ static const struct script_line script[] = {
     {"a maps KIND 4", NULL},
     {"a writes all", ""},
     {"a forks", "ab share_mode=SM_COW cow=4 at_risk=4 exclusive=0"},
-    {"b writes 3", "b copied=3 exclusive=3 cow=1 a debt=3 cow=1"},
-    {"a writes 3", "a reused=3 copied=0 debt=0 exclusive=3 cow=1"},
+    {"b writes all", "b copied=4 exclusive=4 cow=0 a debt=4 cow=0"},
+    {"a writes all", "a reused=4 copied=0 debt=0 exclusive=4"},
     /* Memory that is meant to be shared is not copied by anybody. */
     {"shared_memory_after_fork:", "needs=debt kinds=" SHARED},
     {"a maps KIND 4", ""},
@@ -89,7 +89,7 @@ static const struct script_line script[] = {
     {"a reads 1", "a object>=1 resident=6"},
     {"a writes 2", "a copied=2 exclusive=2 resident=6 at_risk=4 share_mode=SM_COW "
                    "superseded_kb=2p objects=2 object0.kind=anonymous object1.kind=memfd "
-                   "object1.resident=6 object1.depth=1"},
+                   "object1.resident=6 object1.depth=1 checked"},
     /* A descriptor alone shows nothing: what its holder's mapping hides, or no mapping covers,
        nobody sees. Without that a message layer's descriptors would keep superseded memory out of
        sight. */
@@ -97,7 +97,7 @@ static const struct script_line script[] = {
     /* the mapping would show them */
     {"a maps memfd_held 6", "object_only_kb=6p superseded_kb=0"},
     {"a writes 2", "superseded_kb=2p"},
-    {"a unmaps 4 2", "object_only_kb=6p superseded_kb=4p"},
+    {"a unmaps 4 2", "object_only_kb=6p superseded_kb=4p checked"},
     /* Shared memory after fork: the child maps the object but no page of it yet. */
     {"memfd_shared:", "needs=debt"},
     {"a maps memfd_shared 4", "a share_mode=SM_EMPTY ref_count=1"},
@@ -105,7 +105,7 @@ static const struct script_line script[] = {
     {"a forks", "b share_mode=SM_SHARED ref_count=2 mapped=0 resident=3 at_risk=0"},
     /* Writing finds the object's page: a fault, the same frame. */
     {"b writes 4",
-     "b reused=3 first_touch=1 write_outcome=mixed a resident=4 pair0.region_frames=3"},
+     "b reused=3 first_touch=1 write_outcome=mixed a resident=4 pair0.region_frames=3 checked"},
     /* mremap keeps the frames: at the new address the pages are the same. */
     {"moved_region_keeps_its_frames:", "needs=debt"},
     {"a maps anonymous 7", NULL},
@@ -117,21 +117,21 @@ static const struct script_line script[] = {
     {"a maps anonymous 300", NULL},
     {"a writes 300", ""},
     {"a unmaps 0 200", "a none=200 exclusive=100"},
-    {"a unmaps 0 300", "a none=300 share_mode=SM_EMPTY entry_pages=0"},
+    {"a unmaps 0 300", "a none=300 share_mode=SM_EMPTY entry_pages=0 checked"},
     /* What is left of a region is what it was: the rest of a shared mapping is no view that copies.
      */
     {"a_region_that_lost_its_start:", "needs=debt"},
     {"a maps memfd_shared 10", NULL},
     {"a writes 10", NULL},
     {"a unmaps 0 4",
-     "a share_mode=SM_PRIVATE ref_count=1 entry_pages=6 shared=6 none=4 object0.offset=4"},
+     "a share_mode=SM_PRIVATE ref_count=1 entry_pages=6 shared=6 none=4 object0.offset=4 checked"},
     /* exec replaces the address space: the files that were open show the old one. */
     {"exec:", "needs=debt"},
     {"a maps anonymous 2", NULL},
     {"a writes 2", ""},
-    {"a execs", "a none=2 unchecked"},
+    {"a execs", "a none=2"},
     {"a maps anonymous 2", NULL},
-    {"a writes 2", "a exclusive=2"},
+    {"a writes 2", "a exclusive=2 checked"},
     /* What the actor asked the kernel not to pass on. */
     {"inheritance_and_protection:", ""},
     {"a maps anonymous 1", "a inheritance=copy"},
@@ -143,11 +143,11 @@ static const struct script_line script[] = {
     {"a maps anonymous 8", NULL},
     {"a writes 8", ""},
     {"a advises pageout 8", "a swapped=8 resident=0 share_mode=SM_PRIVATE ref_count=0 swap_kb>=8p"},
-    {"a writes 3", "a copied=3"},
+    {"a writes 3", "a copied=3 checked"},
     /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
     {"hugetlb:", "needs=debt,hugetlb"},
     {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},
-    {"a writes 1", "a share_mode=SM_LARGE_PAGE mapped=huge huge=huge"},
+    {"a writes 1", "a share_mode=SM_LARGE_PAGE mapped=huge huge=huge checked"},
     /* As an ordinary user sees it: flags of pages, no frames. cow stays known, exclusive does not.
      */
     {"without_frames:", "hidden=frames"},
@@ -157,14 +157,15 @@ static const struct script_line script[] = {
                    "outside=?NO_FRAMES run0.state=anon? distinct_kb=?"},
     {"a forks", "b share_mode=SM_COW cow=4 at_risk=4 ref_count=?NO_FRAMES"},
     {"b writes 4", "b copied=4~"},
-    {"b writes 4", "b no_fault=?NO_FRAMES write_outcome=?NO_FRAMES"},
+    {"b writes 4", "b no_fault=?NO_FRAMES write_outcome=?NO_FRAMES checked"},
     /* Without PAGEMAP_SCAN either, the zero page cannot be told from a shared one. */
     {"zero_page_untold:", "needs=zero_page hidden=frames,pagemap_scan"},
     {"a maps anonymous 2", NULL},
-    {"a reads 2", "a zero=?ZERO_UNTOLD cow=?ZERO_UNTOLD mapped=?ZERO_UNTOLD resident=?ZERO_UNTOLD"},
+    {"a reads 2",
+     "a zero=?ZERO_UNTOLD cow=?ZERO_UNTOLD mapped=?ZERO_UNTOLD resident=?ZERO_UNTOLD checked"},
     /* What was the zero page is touched first; a page that was shared would be copied. Now
        bit 56 is set: no zero page. */
-    {"a writes 2", "a first_touch=?ZERO_UNTOLD copied=?NO_FRAMES zero=0 cow=0 resident=2"},
+    {"a writes 2", "a first_touch=?ZERO_UNTOLD copied=?NO_FRAMES zero=0 cow=0 resident=2 checked"},
     /* No page table to read: nothing of it is 0 or "does not apply". */
     {"without_pagemap:", "hidden=pagemap"},
     {"a maps memfd_shared 2", ""},
