@@ -97,23 +97,39 @@ static bool wanted(const struct history *h, size_t i, const struct obs_region *r
            before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n;
 }
 
+/* What a picture of one case (or NULL) is called. */
+struct caption {
+    char title[300], alt[400];
+};
+
+/* Opens the part-th picture of its kind; kind: in the file's name. */
+static FILE *begin_picture(struct doc *d, const struct history *h, const char *case_name, int part,
+                           const char *kind, const char *what, const char *shows, struct caption *c)
+{
+    char name[200];
+
+    snprintf(name, sizeof name, "%.60s-%.20s-%s%s%.80s-%d", h->scenario, h->backend, kind,
+             case_name ? "-" : "", case_name ? case_name : "", part);
+    snprintf(c->title, sizeof c->title, "%s: %.100s on %.20s%s%.100s%s", what, h->scenario,
+             h->backend, case_name ? ", " : "", case_name ? case_name : "",
+             part > 1 ? " (continued)" : "");
+    snprintf(c->alt, sizeof c->alt, "%s: %s", c->title, shows);
+    return doc_picture(d, name);
+}
+
 static void draw_set(struct doc *d, const struct history *h, const char *case_name,
                      struct strip_set *set, int part)
 {
-    char name[200], title[300], alt[400];
+    struct caption c;
     FILE *f;
 
     if (set->n == 0)
         return;
-    snprintf(name, sizeof name, "%.60s-%.20s-pages%s%.80s-%d", h->scenario, h->backend,
-             case_name ? "-" : "", case_name ? case_name : "", part);
-    snprintf(title, sizeof title, "Pages: %.100s on %.20s%s%.100s%s", h->scenario, h->backend,
-             case_name ? ", " : "", case_name ? case_name : "", part > 1 ? " (continued)" : "");
-    snprintf(alt, sizeof alt, "%s: one row per step and region, coloured by page state", title);
-    f = doc_picture(d, name);
+    f = begin_picture(d, h, case_name, part, "pages", "Pages",
+                      "one row per step and region, coloured by page state", &c);
     if (f)
-        strips_draw(f, title, "Regions as they were after each step", set->rows, set->n);
-    doc_picture_end(d, f, alt);
+        strips_draw(f, c.title, "Regions as they were after each step", set->rows, set->n);
+    doc_picture_end(d, f, c.alt);
     strip_set_release(set);
 }
 
@@ -209,21 +225,16 @@ struct panels {
 static void draw_panels(struct doc *d, const struct history *h, const char *case_name,
                         struct panels *p, int part)
 {
-    char name[200], title[300], alt[400];
+    struct caption c;
     FILE *f;
 
     if (p->n == 0)
         return;
-    snprintf(name, sizeof name, "%.60s-%.20s-objects%s%.80s-%d", h->scenario, h->backend,
-             case_name ? "-" : "", case_name ? case_name : "", part);
-    snprintf(title, sizeof title, "What stands behind: %.100s on %.20s%s%.100s%s", h->scenario,
-             h->backend, case_name ? ", " : "", case_name ? case_name : "",
-             part > 1 ? " (continued)" : "");
-    snprintf(alt, sizeof alt, "%s: regions, memory objects and frames after each step", title);
-    f = doc_picture(d, name);
-    if (f && chain_draw(f, title, p->all, p->n))
+    f = begin_picture(d, h, case_name, part, "objects", "What stands behind",
+                      "regions, memory objects and frames after each step", &c);
+    if (f && chain_draw(f, c.title, p->all, p->n))
         doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
-    doc_picture_end(d, f, alt);
+    doc_picture_end(d, f, c.alt);
     for (size_t i = 0; i < p->n; i++)
         free(p->regions[i]);
     p->n = 0;

@@ -558,48 +558,61 @@ static void fill_observation(struct build *b, struct observation *o, const struc
     add_costs(b, o);
 }
 
-static void put_step(struct build *b, int number)
+static struct store_transfer transfer_of(const struct build *b, bool got)
 {
-    const struct script_step *st = &b->script->steps[number - 1];
-    uint64_t dur_ns = 20000 + 700 * b->opt.pages * (st->writer >= 0);
-    bool sent = strcmp(st->action, "ool_send") == 0, got = strcmp(st->action, "ool_receive") == 0;
-    struct store_transfer t = {.from = "sender",
-                               .to = "receiver",
-                               .region = "r",
-                               .kind = "ool",
-                               .asked = "virtual",
-                               .received = got ? "virtual" : NULL,
-                               .done = "shared",
-                               .deallocate = 0,
-                               .size = (int64_t)(b->opt.pages * b->opt.page_size),
-                               .why = "ordinary memory, one whole object: shared copy-on-write"};
-    struct store_expectation x = {.on = st->expect_on,
-                                  .key = st->expect_key,
-                                  .expected = st->expect_text,
-                                  .measured = st->expect_text,
-                                  .held = 1,
-                                  .line = 10 + number};
-    struct store_expectation debt = {.on = "parent.r",
-                                     .key = "debt",
-                                     .expected = "1",
-                                     .held = -1,
-                                     .line = 15,
-                                     .reason = "this kernel does not tell an exclusive page from "
-                                               "one in debt"};
-    struct store_expectation both[2] = {x, debt};
-    struct observation o;
-    char copied[24];
+    return (struct store_transfer){.from = "sender",
+                                   .to = "receiver",
+                                   .region = "r",
+                                   .kind = "ool",
+                                   .asked = "virtual",
+                                   .received = got ? "virtual" : NULL,
+                                   .done = "shared",
+                                   .deallocate = 0,
+                                   .size = (int64_t)(b->opt.pages * b->opt.page_size),
+                                   .why =
+                                       "ordinary memory, one whole object: shared copy-on-write"};
+}
 
-    observation_init(&o);
-    fill_observation(b, &o, st, number, dur_ns);
+/* What a step expects, and beside it what nobody could check: copied is the first one's text. */
+static void expectations_of(const struct build *b, const struct script_step *st, int number,
+                            char copied[24], struct store_expectation both[2])
+{
+    both[0] = (struct store_expectation){.on = st->expect_on,
+                                         .key = st->expect_key,
+                                         .expected = st->expect_text,
+                                         .measured = st->expect_text,
+                                         .held = 1,
+                                         .line = 10 + number};
+    both[1] = (struct store_expectation){
+        .on = "parent.r",
+        .key = "debt",
+        .expected = "1",
+        .held = -1,
+        .line = 15,
+        .reason = "this kernel does not tell an exclusive page from one in debt"};
     if (strcmp(st->expect_key, "copied") == 0) {
-        snprintf(copied, sizeof copied, "%llu", (unsigned long long)b->opt.pages);
+        snprintf(copied, 24, "%llu", (unsigned long long)b->opt.pages);
         both[0].expected = both[0].measured = copied;
     }
     if (b->opt.failing && number == 2) {
         both[0].measured = "SM_SHARED";
         both[0].held = 0;
     }
+}
+
+static void put_step(struct build *b, int number)
+{
+    const struct script_step *st = &b->script->steps[number - 1];
+    uint64_t dur_ns = 20000 + 700 * b->opt.pages * (st->writer >= 0);
+    bool sent = strcmp(st->action, "ool_send") == 0, got = strcmp(st->action, "ool_receive") == 0;
+    struct store_transfer t = transfer_of(b, got);
+    struct store_expectation both[2];
+    struct observation o;
+    char copied[24];
+
+    observation_init(&o);
+    fill_observation(b, &o, st, number, dur_ns);
+    expectations_of(b, st, number, copied, both);
     if (b->rc == 0)
         b->rc = store_step(
             b->s, b->run_id,
