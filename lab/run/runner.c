@@ -95,9 +95,9 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
 
 static const char *action_text(enum action action)
 {
-#define ACTION_TEXT(e, code, key, region, help)                                                    \
+#define ACTION_TEXT(e, code, key, ...)                                                             \
     case e:                                                                                        \
-        return key;
+        return #key;
     switch (action) {
         ACTIONS(ACTION_TEXT)
     }
