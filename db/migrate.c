@@ -9,9 +9,10 @@
  *   ours, older -------------------------------------^
  *   ours, other views ------------------------------------------------------------------^
  *   newer, or not ours --> refused, and not a byte written */
-#include "db/embedded.h"
-#include "db/store_internal.h"
+#include "db/migrate.h"
 
+#include "db/embedded.h"
+#include "probes/words.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 
 static int refuse(struct store *s, struct err *e, int code, const char *why)
 {
-    return err_set(e, code, "cannot open database '%s': %s", s->path, why);
+    return err_set(e, code, CANNOT_OPEN " '%s': %s", s->path, why);
 }
 
 /* The first bytes as they are on the disk, without a lock, a journal or a shared-memory file: a
@@ -50,7 +51,7 @@ static int read_header(struct store *s, unsigned char *header, int64_t *size, st
         if (rc == SQLITE_IOERR_SHORT_READ)
             rc = SQLITE_OK; /* the rest is zeroed */
     }
-    return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, "cannot read database");
+    return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, CANNOT_READ);
 }
 
 static uint32_t big_endian32(const unsigned char *p)
@@ -157,7 +158,7 @@ static int content_is_ours(struct store *s, bool *same, struct err *e)
 
         *same = text && strcmp(text, hash) == 0;
     }
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, "cannot read database");
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_READ);
     sqlite3_finalize(st);
     return rc;
 }
@@ -165,12 +166,12 @@ static int content_is_ours(struct store *s, bool *same, struct err *e)
 static int schema_version(struct store *s, int64_t *version, struct err *e)
 {
     int newest = newest_migration();
-    int rc = sql_int(s, e, "PRAGMA user_version", version, "cannot read database");
+    int rc = sql_int(s, e, "PRAGMA user_version", version, CANNOT_READ);
 
     if (rc == 0 && *version > newest)
         rc = err_set(e, EOVERFLOW,
-                     "cannot open database '%s': its schema is version %lld, newer than version %d "
-                     "of this program",
+                     CANNOT_OPEN " '%s': its schema is version %lld, newer than version %d "
+                                 "of this program",
                      s->path, (long long)*version, newest);
     return rc;
 }
@@ -204,11 +205,11 @@ static int drop_views(struct store *s, struct err *e)
     }
     sqlite3_finalize(st);
     if (!drops)
-        rc = sql_err(s, e, SQLITE_NOMEM, "cannot update database");
+        rc = sql_err(s, e, SQLITE_NOMEM, CANNOT_UPDATE);
     else if (rc != SQLITE_DONE)
-        rc = sql_err(s, e, rc, "cannot update database");
+        rc = sql_err(s, e, rc, CANNOT_UPDATE);
     else
-        rc = sql_exec(s, e, drops, "cannot update database");
+        rc = sql_exec(s, e, drops, CANNOT_UPDATE);
     sqlite3_free(drops);
     return rc;
 }
@@ -229,7 +230,7 @@ static int put_reasons(struct store *s, struct err *e)
         sqlite3_reset(st);
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
-    rc = rc == SQLITE_OK ? 0 : sql_err(s, e, rc, "cannot update database");
+    rc = rc == SQLITE_OK ? 0 : sql_err(s, e, rc, CANNOT_UPDATE);
     sqlite3_finalize(st);
     return rc;
 }
@@ -245,15 +246,14 @@ static int put_contents(struct store *s, struct err *e)
         for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
             if (is_content(t) &&
                 (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) == 0) == schema)
-                rc = sql_exec(s, e, t->text, "cannot update database");
+                rc = sql_exec(s, e, t->text, CANNOT_UPDATE);
     if (rc == 0)
         rc = put_reasons(s, e);
     if (rc)
         return rc;
     content_hash(hash);
     sql = sqlite3_mprintf("INSERT OR REPLACE INTO content VALUES (1, %Q)", hash);
-    rc = sql ? sql_exec(s, e, sql, "cannot update database")
-             : sql_err(s, e, SQLITE_NOMEM, "cannot update database");
+    rc = sql ? sql_exec(s, e, sql, CANNOT_UPDATE) : sql_err(s, e, SQLITE_NOMEM, CANNOT_UPDATE);
     sqlite3_free(sql);
     return rc;
 }
@@ -263,20 +263,20 @@ int schema_migrate(struct store *s, struct err *e)
 {
     int64_t version = 0;
     bool same = false;
-    int rc = sql_begin(s, e, "cannot update database");
+    int rc = sql_begin(s, e, CANNOT_UPDATE);
 
     if (rc)
         return rc;
     rc = schema_version(s, &version, e);
     for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
         if (migration_number(t) > version)
-            rc = sql_exec(s, e, t->text, "cannot update database");
+            rc = sql_exec(s, e, t->text, CANNOT_UPDATE);
     if (rc == 0)
         rc = content_is_ours(s, &same, e);
     if (rc == 0 && !same)
         rc = put_contents(s, e);
     if (rc == 0)
-        rc = sql_commit(s, e, "cannot update database");
+        rc = sql_commit(s, e, CANNOT_UPDATE);
     if (rc)
         sql_rollback(s);
     return rc;

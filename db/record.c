@@ -4,67 +4,83 @@
  * quantity has one row in the program; the schema's columns are compared with them by a test.
  * A value becomes a number (or its word), or NULL; if it is unknown, a row in `unknown` says
  * why, and if it was concluded its name goes into the row's `inferred`. */
-#include "db/store_internal.h"
+#include "db/filter.h"
+#include "db/run.h"
+#include "db/sql.h"
+#include "db/store.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define COLUMN(e, column, type) ", " #column
-#define PARAMETER(e, column, type) ", ?"
+/* Statements that write a step: prepared once, by every step. */
+enum statement {
+    ST_BEGIN,
+    ST_COMMIT,
+    ST_STEP,
+    ST_PROCESS,
+    ST_REGION,
+    ST_PAGE_RUN,
+    ST_OBJECT,
+    ST_OBJECT_RUN,
+    ST_SHARING,
+    ST_TRANSFER,
+    ST_MESSAGE,
+    ST_EXPECTATION,
+    ST_UNKNOWN,
+    ST_CHECK,
+    ST_COST,
+    ST_CAME,
+    ST_GONE,
+    ST_EVENT,
+    ST_WATCH_SAMPLE,
+    ST_WATCH_REGION,
+    ST__COUNT
+};
+_Static_assert(ST__COUNT <= STORE_STATEMENTS, "room in struct store");
 
-static const char *const statement_text[ST__COUNT] = {
-    [ST_BEGIN] = "BEGIN IMMEDIATE",
-    [ST_COMMIT] = "COMMIT",
-    [ST_STEP] =
-        "INSERT INTO step (run, step, phase, actor, action, case_name, region, published, "
-        "start_ns, dur_ns, t_ns, system_source, inferred, processes, sum_rss_kb, sum_pss_kb, "
-        "sum_uss_kb, sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN) //
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?" TOTAL_QUANTITIES(
-        PARAMETER) ")",
-    [ST_PROCESS] = "INSERT INTO process (run, step, nr, actor, pid, acting, inferred" //
-    PROCESS_QUANTITIES(COLUMN) ") VALUES (?, ?, ?, ?, ?, ?, ?" PROCESS_QUANTITIES(PARAMETER) ")",
-    [ST_REGION] = "INSERT INTO region (run, step, nr, observed, region, case_name, range_start, "
-                  "range_end, entry_start, entry_end, needs_copy, runs_cut, inferred" //
-    REGION_QUANTITIES(COLUMN) ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"       //
-    REGION_QUANTITIES(PARAMETER) ")",
-    [ST_PAGE_RUN] = "INSERT INTO page_run (run, step, nr, first, count, state, frame, mapcount, "
-                    "huge, inferred) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_OBJECT] = "INSERT INTO object (run, step, nr, depth, number, kind, inferred, refs, size, "
-                  "resident, offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_OBJECT_RUN] = "INSERT INTO object_run (run, step, nr, depth, first, count, frame) "
-                      "VALUES (?, ?, ?, ?, ?, ?, ?)",
-    [ST_SHARING] = "INSERT INTO shared_frames (run, step, nr, actor_a, actor_b, inferred, "
-                   "region_frames, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_TRANSFER] = "INSERT INTO transfer (run, step, nr, sender, receiver, region, case_name, "
-                    "descriptor, kind, asked, received, done, deallocate, size, why) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_MESSAGE] =
-        "INSERT INTO message (run, step, actor, id, size, text, descriptors, reply_sent) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_EXPECTATION] = "INSERT INTO expectation (run, step, nr, observed, key, expected, measured, "
-                       "result, reason, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_UNKNOWN] =
-        "INSERT INTO unknown (run, step, nr, observed, region, case_name, quantity, why) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_CHECK] = "INSERT INTO cross_check (run, step, nr, name, observed, region, case_name, "
-                 "tolerance, verdict, detail, left_value, right_value) "
-                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_COST] = "INSERT INTO cost (run, step, nr, probe, dur_ns, calls, bytes, faults_induced) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_CAME] =
-        "INSERT INTO watch_process (run, first_step, actor, pid, start_ticks, parent, name, "
-        "command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_GONE] = "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3",
-    [ST_EVENT] = "INSERT INTO watch_event (run, step, nr, actor, kind, value, text) "
-                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-    [ST_WATCH_SAMPLE] =
-        "INSERT INTO watch_sample (run, step, dur_ns, thp, inferred, regions_waiting, growth_kb, "
-        "copied_kb, anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, cgroup_oom_kill) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ST_WATCH_REGION] =
-        "INSERT INTO watch_region (run, step, nr, kind, part, gone, bins, parent_pages, copied) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+#define COLUMN(e, column, type) ", " #column
+
+/* The table and the columns of the row that a statement inserts; without a table: its text. */
+static const struct {
+    const char *table, *columns;
+} statements[ST__COUNT] = {
+    [ST_BEGIN] = {NULL, "BEGIN IMMEDIATE"},
+    [ST_COMMIT] = {NULL, "COMMIT"},
+    [ST_STEP] = {"step", "run, step, phase, actor, action, case_name, region, published, start_ns, "
+                         "dur_ns, t_ns, system_source, inferred, processes, sum_rss_kb, "
+                         "sum_pss_kb, sum_uss_kb, sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN)},
+    [ST_PROCESS] = {"process",
+                    "run, step, nr, actor, pid, acting, inferred" PROCESS_QUANTITIES(COLUMN)},
+    [ST_REGION] = {"region", "run, step, nr, observed, region, case_name, range_start, range_end, "
+                             "entry_start, entry_end, needs_copy, runs_cut, inferred" //
+                   REGION_QUANTITIES(COLUMN)},
+    [ST_PAGE_RUN] = {"page_run",
+                     "run, step, nr, first, count, state, frame, mapcount, huge, inferred"},
+    [ST_OBJECT] = {"object",
+                   "run, step, nr, depth, number, kind, inferred, refs, size, resident, offset"},
+    [ST_OBJECT_RUN] = {"object_run", "run, step, nr, depth, first, count, frame"},
+    [ST_SHARING] = {"shared_frames",
+                    "run, step, nr, actor_a, actor_b, inferred, region_frames, frames"},
+    [ST_TRANSFER] = {"transfer", "run, step, nr, sender, receiver, region, case_name, descriptor, "
+                                 "kind, asked, received, done, deallocate, size, why"},
+    [ST_MESSAGE] = {"message", "run, step, actor, id, size, text, descriptors, reply_sent"},
+    [ST_EXPECTATION] = {"expectation", "run, step, nr, observed, key, expected, measured, result, "
+                                       "reason, line"},
+    [ST_UNKNOWN] = {"unknown", "run, step, nr, observed, region, case_name, quantity, why"},
+    [ST_CHECK] = {"cross_check", "run, step, nr, name, observed, region, case_name, tolerance, "
+                                 "verdict, detail, left_value, right_value"},
+    [ST_COST] = {"cost", "run, step, nr, probe, dur_ns, calls, bytes, faults_induced"},
+    [ST_CAME] = {"watch_process",
+                 "run, first_step, actor, pid, start_ticks, parent, name, command"},
+    [ST_GONE] = {NULL, "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3"},
+    [ST_EVENT] = {"watch_event", "run, step, nr, actor, kind, value, text"},
+    [ST_WATCH_SAMPLE] = {"watch_sample",
+                         "run, step, dur_ns, thp, inferred, regions_waiting, growth_kb, copied_kb, "
+                         "anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, "
+                         "cgroup_oom_kill"},
+    [ST_WATCH_REGION] = {"watch_region",
+                         "run, step, nr, kind, part, gone, bins, parent_pages, copied"},
 };
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
@@ -73,7 +89,7 @@ struct writer {
     int64_t run;
     int step;
     int rc;
-    int64_t unknowns;          /* rows of `unknown` so far */
+    size_t unknowns;           /* rows of `unknown` so far */
     struct store_watch *watch; /* or NULL: everything is stored */
     int64_t page_size;         /* bytes; only known while watching */
     sqlite3_stmt *st;          /* the row being filled */
@@ -116,11 +132,34 @@ static void put_if(struct writer *w, bool known, int64_t n)
         put_null(w);
 }
 
+/* A parameter per column. sqlite3_free() it; NULL: out of memory. */
+static char *statement_text(enum statement which)
+{
+    const char *columns = statements[which].columns;
+    sqlite3_str *sql;
+
+    if (!statements[which].table)
+        return sqlite3_mprintf("%s", columns);
+    sql = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(sql, "INSERT INTO %s (%s) VALUES (?", statements[which].table, columns);
+    while ((columns = strchr(columns, ',')) != NULL) {
+        sqlite3_str_appendall(sql, ", ?");
+        columns++;
+    }
+    sqlite3_str_appendall(sql, ")");
+    return sqlite3_str_finish(sql);
+}
+
 static sqlite3_stmt *statement(struct writer *w, enum statement which)
 {
-    if (w->rc == SQLITE_OK && !w->s->st[which])
-        failed(w, sqlite3_prepare_v3(w->s->db, statement_text[which], -1, SQLITE_PREPARE_PERSISTENT,
-                                     &w->s->st[which], NULL));
+    if (w->rc == SQLITE_OK && !w->s->st[which]) {
+        char *sql = statement_text(which);
+
+        failed(w, sql ? sqlite3_prepare_v3(w->s->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                           &w->s->st[which], NULL)
+                      : SQLITE_NOMEM);
+        sqlite3_free(sql);
+    }
     return w->s->st[which];
 }
 
@@ -130,6 +169,13 @@ static void row_begin(struct writer *w, enum statement which)
     w->column = 0;
     put_int(w, w->run);
     put_int(w, w->step);
+}
+
+/* The nr-th row of its kind in the step. */
+static void row_begin_nr(struct writer *w, enum statement which, size_t nr)
+{
+    row_begin(w, which);
+    put_int(w, (int64_t)nr);
 }
 
 static void row_end(struct writer *w)
@@ -146,12 +192,13 @@ static void row_end(struct writer *w)
 
 /* -- values ----------------------------------------------------------------------------- */
 
-/* Which row a value stands in, for `unknown`. All NULL: the step's totals. */
+/* Which row a value stands in, for `unknown`. */
 struct whose {
     const char *observed, *region, *case_name;
 };
+static const struct whose the_step; /* its totals, costs and sample: all NULL */
 
-/* What a filter of watch.c said. */
+/* What the filter said. */
 static bool wanted(struct writer *w, int answer)
 {
     if (answer < 0)
@@ -167,8 +214,7 @@ static void note_unknown(struct writer *w, const struct whose *of, const char *q
     if (w->watch && !wanted(w, filter_unknown(w->watch, of->observed, of->region, of->case_name,
                                               quantity, v.why)))
         return;
-    row_begin(w, ST_UNKNOWN);
-    put_int(w, w->unknowns++);
+    row_begin_nr(w, ST_UNKNOWN, w->unknowns++);
     put_text(w, of->observed);
     put_text(w, of->region);
     put_text(w, of->case_name);
@@ -241,8 +287,6 @@ static void put_sum(struct writer *w, const struct observation *o, enum process_
 
 static void write_step(struct writer *w, const struct step_record *r)
 {
-    static const struct whose totals = {NULL, NULL, NULL};
-
     row_begin(w, ST_STEP);
     put_text(w, r->phase);
     put_text(w, r->actor);
@@ -262,15 +306,14 @@ static void write_step(struct writer *w, const struct step_record *r)
     put_sum(w, r->obs, PQ_PAGETABLE);
     put_values(w, total_quantities, r->obs->totals);
     row_end(w);
-    note_unknowns(w, &totals, total_quantities, r->obs->totals);
+    note_unknowns(w, &the_step, total_quantities, r->obs->totals);
 }
 
 static void write_process(struct writer *w, size_t nr, const struct obs_process *p)
 {
     struct whose of = {p->actor, NULL, NULL};
 
-    row_begin(w, ST_PROCESS);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_PROCESS, nr);
     put_text(w, p->actor);
     put_if(w, p->pid > 0, p->pid);
     put_int(w, p->acting);
@@ -282,8 +325,7 @@ static void write_process(struct writer *w, size_t nr, const struct obs_process 
 
 static void write_page_run(struct writer *w, size_t nr, const struct page_run *p)
 {
-    row_begin(w, ST_PAGE_RUN);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_PAGE_RUN, nr);
     put_int(w, (int64_t)p->first);
     put_int(w, (int64_t)p->count);
     put_word(w, page_states, p->state);
@@ -304,8 +346,7 @@ static void write_object(struct writer *w, size_t nr, const struct obs_object *o
                                            {NULL, 0}};
     const struct value q[] = {o->refs, o->size, o->resident, o->offset};
 
-    row_begin(w, ST_OBJECT);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_OBJECT, nr);
     put_int(w, o->depth);
     put_int(w, (int64_t)o->number);
     put_text(w, o->kind);
@@ -314,8 +355,7 @@ static void write_object(struct writer *w, size_t nr, const struct obs_object *o
     row_end(w);
     note_unknowns(w, of, list, q);
     for (size_t i = 0; i < o->nruns; i++) {
-        row_begin(w, ST_OBJECT_RUN);
-        put_int(w, (int64_t)nr);
+        row_begin_nr(w, ST_OBJECT_RUN, nr);
         put_int(w, o->depth);
         put_int(w, (int64_t)o->runs[i].first);
         put_int(w, (int64_t)o->runs[i].count);
@@ -328,8 +368,7 @@ static void write_region(struct writer *w, size_t nr, const struct obs_region *r
 {
     struct whose of = {r->observed, r->region, r->case_name};
 
-    row_begin(w, ST_REGION);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_REGION, nr);
     put_text(w, r->observed);
     put_text(w, r->region);
     put_text(w, r->case_name);
@@ -358,8 +397,7 @@ static void write_sharing(struct writer *w, size_t nr, const struct obs_sharing 
     struct whose of = {pair, NULL, NULL};
 
     snprintf(pair, sizeof pair, "%s&%s", sh->actor_a, sh->actor_b);
-    row_begin(w, ST_SHARING);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_SHARING, nr);
     put_text(w, sh->actor_a);
     put_text(w, sh->actor_b);
     put_text(w, inferred_names(w, list, q));
@@ -374,8 +412,7 @@ static void write_check(struct writer *w, size_t nr, const struct obs_check *c)
     struct whose of = {c->observed, c->region, c->case_name};
     char name[96];
 
-    row_begin(w, ST_CHECK);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_CHECK, nr);
     put_text(w, c->check);
     put_text(w, c->observed);
     put_text(w, c->region);
@@ -395,11 +432,9 @@ static void write_check(struct writer *w, size_t nr, const struct obs_check *c)
 
 static void write_cost(struct writer *w, size_t nr, const struct obs_cost *c)
 {
-    static const struct whose nobody = {NULL, NULL, NULL};
     char name[96];
 
-    row_begin(w, ST_COST);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_COST, nr);
     put_text(w, c->probe);
     put_int(w, (int64_t)c->dur_ns);
     put_int(w, (int64_t)c->calls);
@@ -407,13 +442,12 @@ static void write_cost(struct writer *w, size_t nr, const struct obs_cost *c)
     put_value(w, QT_COUNT, c->faults_induced);
     row_end(w);
     snprintf(name, sizeof name, "cost %s faults_induced", c->probe);
-    note_unknown(w, &nobody, name, c->faults_induced);
+    note_unknown(w, &the_step, name, c->faults_induced);
 }
 
 static void write_transfer(struct writer *w, size_t nr, const struct store_transfer *t)
 {
-    row_begin(w, ST_TRANSFER);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_TRANSFER, nr);
     put_text(w, t->from);
     put_text(w, t->to);
     put_text(w, t->region);
@@ -443,8 +477,7 @@ static void write_message(struct writer *w, const struct store_message *m)
 
 static void write_expectation(struct writer *w, size_t nr, const struct store_expectation *x)
 {
-    row_begin(w, ST_EXPECTATION);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_EXPECTATION, nr);
     put_text(w, x->on);
     put_text(w, x->key);
     put_text(w, x->expected);
@@ -469,8 +502,7 @@ static void write_came(struct writer *w, const struct store_watch_process *p)
 
 static void write_event(struct writer *w, size_t nr, const struct store_watch_event *x)
 {
-    row_begin(w, ST_EVENT);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_EVENT, nr);
     put_text(w, x->actor);
     put_text(w, x->kind);
     put_if(w, x->value, x->value ? *x->value : 0);
@@ -485,7 +517,6 @@ static void write_event(struct writer *w, size_t nr, const struct store_watch_ev
 
 static void write_watch_sample(struct writer *w, const struct store_watch_sample *s)
 {
-    static const struct whose nobody = {NULL, NULL, NULL};
     static const struct quantity list[] = {
         {"growth_kb", QT_KB},     {"copied_kb", QT_KB},          {"anon_huge_kb", QT_KB},
         {"cgroup_kb", QT_KB},     {"cgroup_high", QT_COUNT},     {"cgroup_max", QT_COUNT},
@@ -500,13 +531,12 @@ static void write_watch_sample(struct writer *w, const struct store_watch_sample
     put_int(w, (int64_t)s->regions_waiting);
     put_values(w, list, q);
     row_end(w);
-    note_unknowns(w, &nobody, list, q);
+    note_unknowns(w, &the_step, list, q);
 }
 
 static void write_watch_region(struct writer *w, size_t nr, const struct store_watch_region *r)
 {
-    row_begin(w, ST_WATCH_REGION);
-    put_int(w, (int64_t)nr);
+    row_begin_nr(w, ST_WATCH_REGION, nr);
     put_word(w, region_kinds, (int)r->kind);
     put_text(w, word_label(region_kinds, (int)r->kind));
     put_int(w, r->gone);

@@ -1,5 +1,5 @@
 /* sql: SQLite's failures in our words. Owns nothing. */
-#include "db/store_internal.h"
+#include "db/sql.h"
 
 #include <errno.h>
 #include <string.h>

@@ -19,7 +19,7 @@ struct store;
 
 enum store_mode { STORE_CREATE, STORE_READ };
 
-/* Status of a run; texts in db/store.c and in the schema's CHECK. */
+/* Status of a run; texts in db/run.c and in the schema's CHECK. */
 enum run_status {
     RUN_RUNNING = 1,
     RUN_COMPLETE,    /* every step was carried out (expectations may have failed) */
@@ -36,6 +36,8 @@ struct run_info {
     const char *params;  /* JSON object */
     const char *source;  /* the scenario's text */
     uint64_t page_size;  /* bytes */
+    char *ability;       /* malloc'd JSON object, or NULL: what the backend can tell
+                            (db/schema/004-backends.sql) */
     char *kernel;        /* malloc'd: "Linux 6.18.0 x86_64", "GNU Mach 1.8 ..." */
     char *machine;       /* malloc'd JSON object: cpus, memory, versions */
     char *capabilities;  /* malloc'd JSON array of {name, state, unlocks} */

@@ -205,12 +205,3 @@ struct obs_process *observation_find_process(const struct observation *o, const 
             return &o->processes[i];
     return NULL;
 }
-
-enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs)
-{
-    if (no_object)
-        return SM_EMPTY;
-    if (shadow_depth > 0 || needs_copy)
-        return SM_COW;
-    return refs <= 1 ? SM_PRIVATE : SM_SHARED;
-}

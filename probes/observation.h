@@ -129,8 +129,4 @@ struct obs_region *observation_find_region(const struct observation *o, const ch
                                            const char *region, const char *case_name);
 struct obs_process *observation_find_process(const struct observation *o, const char *actor);
 
-/* Share mode by Mach's rule (osfmk/vm/vm_map.c, vm_region_top_walk): for backends that see
- * VM objects. no_object: nothing behind the entry. */
-enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs);
-
 #endif

@@ -277,11 +277,10 @@ static int add_actor(struct trace *t, struct query *q)
 static int actor_tracks(struct trace *t)
 {
     struct query q;
-    int rc = query_open(&q, t->db, "db/report/trace-actors.sql", t->e), closed;
+    int rc = query_ask(&q, t->db, "db/report/trace-actors.sql", ":run_id", t->run_id, t->e), closed;
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", t->run_id);
     while (rc == 0 && query_row(&q))
         rc = add_actor(t, &q);
     closed = query_close(&q);
@@ -305,11 +304,11 @@ static void actor_slices(struct trace *t, const struct step *list, size_t n)
 static int events(struct trace *t)
 {
     struct query q;
-    int rc = query_open(&q, t->db, "SELECT * FROM watch_events WHERE run_id = :run_id", t->e);
+    int rc = query_ask(&q, t->db, "SELECT * FROM watch_events WHERE run_id = :run_id", ":run_id",
+                       t->run_id, t->e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", t->run_id);
     while (query_row(&q)) {
         bool any = false;
 
@@ -368,11 +367,10 @@ static int counter_tracks(struct trace *t, const char *sql)
 {
     bool regions = strstr(sql, "regions") != NULL, processes = strstr(sql, "processes") != NULL;
     struct query q;
-    int rc = query_open(&q, t->db, sql, t->e);
+    int rc = query_ask(&q, t->db, sql, ":run_id", t->run_id, t->e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", t->run_id);
     while (query_row(&q)) {
         if (regions)
             states(t, &q);

@@ -11,20 +11,21 @@ told AS (
            max(reason) FILTER (WHERE quantity = 'share_mode' AND same IS NOT 0) AS reason
     FROM p GROUP BY case_name, observed),
 seen AS (
-    SELECT case_name, backend,
+    SELECT case_name, w.nr AS backend_nr,
            coalesce(max(measured) FILTER (WHERE quantity = 'share_mode'), '?') || ', '
            || coalesce(max(measured) FILTER (WHERE quantity = 'ref_count'), '?') || ', '
            || coalesce(max(measured) FILTER (WHERE quantity = 'resident'), '?') AS measured,
            CASE WHEN min(same) = 0 THEN 'differs' WHEN count(same) = count(*) THEN 'same'
                 ELSE 'in part unknown' END AS same
-    FROM p WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, backend)
+    FROM p JOIN published_backend AS w USING (backend)
+    WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, w.nr)
 SELECT t.case_name, t.observed, t.published,
-       coalesce(l.measured, 'not measured') AS linux, coalesce(l.same, '') AS linux_same,
-       coalesce(g.measured, 'not measured') AS gnumach, coalesce(g.same, '') AS gnumach_same,
+       coalesce(a.measured, 'not measured') AS measured_1, coalesce(a.same, '') AS same_1,
+       coalesce(b.measured, 'not measured') AS measured_2, coalesce(b.same, '') AS same_2,
        trim(coalesce(t.reason, '') || '; ' || coalesce((SELECT group_concat(line, '; ')
                     FROM (SELECT d.backend || ' differs: ' || d.reason AS line FROM p AS d
                           WHERE d.case_name = t.case_name AND d.same = 0
                           GROUP BY d.backend, d.reason ORDER BY d.backend, min(d.nr))), ''), '; ') AS reason
-FROM told AS t LEFT JOIN seen AS l ON l.case_name = t.case_name AND l.backend = 'linux'
-     LEFT JOIN seen AS g ON g.case_name = t.case_name AND g.backend = 'gnumach'
+FROM told AS t LEFT JOIN seen AS a ON a.case_name = t.case_name AND a.backend_nr = 1
+     LEFT JOIN seen AS b ON b.case_name = t.case_name AND b.backend_nr = 2
 ORDER BY t.nr;

@@ -15,16 +15,17 @@ told AS (
            max(reason) FILTER (WHERE quantity = 'share_mode' AND same IS NOT 0) AS reason
     FROM p GROUP BY case_name, memory),
 seen AS (
-    SELECT case_name, memory, backend,
+    SELECT case_name, memory, w.purgeable,
            coalesce(max(measured) FILTER (WHERE quantity = 'share_mode'), '?') || ', '
            || coalesce(max(measured) FILTER (WHERE quantity = 'ref_count'), '?') || ', '
            || coalesce(max(measured) FILTER (WHERE quantity = 'resident'), '?')
            || CASE WHEN min(same) = 0 THEN ' (differs)' WHEN count(same) = count(*) THEN ' (same)'
               ELSE ' (in part unknown)' END AS measured
-    FROM p WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, memory, backend)
-SELECT a.case_name, a.published, coalesce(la.measured, 'not measured') AS linux_purgeable,
-       o.predicted, coalesce(lo.measured, 'not measured') AS linux_ordinary,
-       coalesce(go.measured, gp.measured, 'not measured') AS gnumach,
+    FROM p JOIN published_backend AS w USING (backend)
+    WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, memory, w.nr)
+SELECT a.case_name, a.published, coalesce(la.measured, 'not measured') AS measured_purgeable,
+       o.predicted, coalesce(lo.measured, 'not measured') AS measured_ordinary,
+       coalesce(go.measured, gp.measured, 'not measured') AS measured_only,
        why.text AS reason
 FROM told AS a
      JOIN (SELECT case_name, group_concat(line, '; ') AS text
@@ -42,12 +43,12 @@ FROM told AS a
            GROUP BY case_name) AS why ON why.case_name = a.case_name
      LEFT JOIN told AS o ON o.case_name = a.case_name AND o.memory = 'ordinary'
      LEFT JOIN seen AS la ON la.case_name = a.case_name AND la.memory = 'purgeable'
-                             AND la.backend = 'linux'
+                             AND la.purgeable = 1
      LEFT JOIN seen AS lo ON lo.case_name = a.case_name AND lo.memory = 'ordinary'
-                             AND lo.backend = 'linux'
+                             AND lo.purgeable = 1
      LEFT JOIN seen AS go ON go.case_name = a.case_name AND go.memory = 'ordinary'
-                             AND go.backend = 'gnumach'
+                             AND go.purgeable = 0
      LEFT JOIN seen AS gp ON gp.case_name = a.case_name AND gp.memory = 'purgeable'
-                             AND gp.backend = 'gnumach'
+                             AND gp.purgeable = 0
 WHERE a.memory = 'purgeable'
 ORDER BY a.nr;

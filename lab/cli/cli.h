@@ -1,4 +1,5 @@
-/* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c.
+/* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c;
+ * what they share is in common.c.
  * Data goes to stdout, progress and errors to stderr; exit codes are in lab/run/exits.h. */
 #ifndef LAB_CLI_CLI_H
 #define LAB_CLI_CLI_H
@@ -20,6 +21,9 @@ int cmd_vmmap(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 
+/* Ends the program. */
+void cli_no_memory(void) __attribute__((noreturn));
+
 /* argp_parse; ends the program when that fails for want of memory. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
@@ -30,11 +34,22 @@ struct words {
 };
 void words_add(struct words *w, const char *word);
 
+/* For argp: the option that every command with a database has. */
+#define CLI_OPTION_DB                                                                              \
+    {                                                                                              \
+        "db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0              \
+    }
+
 /* Prints "cowlab: <message>" and returns code. */
 int cli_fail(int code, const struct err *e);
 /* The same for a stored run: a database that is not there, or a run that is not in it, is bad
  * usage; anything else is a failure. rc: what the store said. */
 int cli_store_fail(int rc, const struct err *e);
+
+/* Opens the database for reading (db: of --db), uses it and closes it. Returns an exit code. */
+int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), void *arg);
+/* Which run was meant; typed NULL: the latest. Returns an exit code, with the failure printed. */
+int cli_find_run(struct store *store, const char *typed, char run_id[40]);
 
 /* --db FILE, else $COWLAB_DB, else cowlab.db. */
 const char *cli_database(const char *given);

@@ -1,6 +1,6 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
+#include "lab/backends.h"
 #include "lab/cli/cli.h"
-#include "lab/run/backend.h"
 #include "lab/run/paths.h"
 #include "probes/caps.h"
 #include <argp.h>
@@ -43,7 +43,7 @@ static void add_backends(cJSON *list)
         struct err e = {""};
         cJSON *row = cJSON_CreateObject();
 
-        cJSON_AddStringToObject(row, "name", backends[i]->name);
+        cJSON_AddStringToObject(row, "name", backends[i]->ability->name);
         cJSON_AddBoolToObject(row, "have", backend_ready(backends[i], &e));
         if (e.msg[0])
             cJSON_AddStringToObject(row, "reason", e.msg);
@@ -58,7 +58,7 @@ static void print_backends(void)
         struct err e = {""};
         bool ready = backend_ready(backends[i], &e);
 
-        printf("  %-14s %-5s %s\n", backends[i]->name, ready ? "yes" : "no", e.msg);
+        printf("  %-14s %-5s %s\n", backends[i]->ability->name, ready ? "yes" : "no", e.msg);
     }
 }
 

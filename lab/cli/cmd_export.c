@@ -14,7 +14,7 @@ static const struct argp_option options[] = {
     {"format", 'f', "NAME", 0,
      "perfetto (the default): JSON trace events that ui.perfetto.dev opens", 0},
     {"output", 'o', "FILE", 0, "write here (default: standard output)", 0},
-    {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
+    CLI_OPTION_DB,
     {0},
 };
 
@@ -44,15 +44,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-static int export_run(struct store *store, const struct export_arguments *a)
+static int export_run(struct store *store, void *arg)
 {
+    const struct export_arguments *a = arg;
     FILE *out = stdout;
     char run_id[40];
     struct err e;
-    int rc = store_find_run(store, a->run ? a->run : "latest", run_id, &e);
+    int rc, code = cli_find_run(store, a->run, run_id);
 
-    if (rc < 0)
-        return cli_store_fail(rc, &e);
+    if (code != EXIT_DONE)
+        return code;
     if (a->output && !(out = fopen(a->output, "we"))) {
         err_sys(&e, errno, "cannot write '%s'", a->output);
         return cli_fail(EXIT_RUNNING, &e);
@@ -79,15 +80,7 @@ int cmd_export(int argc, char **argv)
         NULL,
         NULL};
     struct export_arguments a = {.run = NULL};
-    struct store *store;
-    struct err e;
-    int code, rc;
 
     cli_parse(&argp, argc, argv, &a);
-    rc = store_open(&store, cli_database(a.db), STORE_READ, &e);
-    if (rc < 0)
-        return cli_store_fail(rc, &e);
-    code = export_run(store, &a);
-    store_close(store);
-    return code;
+    return cli_with_store(a.db, export_run, &a);
 }

@@ -1,6 +1,6 @@
 /* cowlab list: a line per scenario. */
+#include "lab/backends.h"
 #include "lab/cli/cli.h"
-#include "lab/run/backend.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@ static int list_one(const struct builtin_scenario *s)
     struct plan *plan;
     struct err e;
 
-    if (plan_parse(&plan, s->text, s->len, s->name, backend_abilities, "linux",
-                   backend_linux.page_size(), NULL, 0, &e) < 0)
+    if (plan_parse(&plan, s->text, s->len, s->name, backend_abilities, backends[0]->ability->name,
+                   backends[0]->page_size(), NULL, 0, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);
     print_backends(plan);
     plan_free(plan);

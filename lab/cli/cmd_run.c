@@ -1,4 +1,5 @@
 /* cowlab run SCENARIO...: parse all, check all, then run what can run. */
+#include "lab/backends.h"
 #include "lab/cli/cli.h"
 #include "lab/run/runner.h"
 #include <argp.h>
@@ -15,8 +16,8 @@ struct run_arguments {
 };
 
 static const struct argp_option options[] = {
-    {"backend", 'b', "NAME", 0, "where to run: linux (default) or gnumach", 0},
-    {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
+    {"backend", 'b', "NAME", 0, "where to run: ", 0}, /* help: which there are */
+    CLI_OPTION_DB,
     {"param", 'p', "KEY=VALUE", 0, "set a parameter of the scenario; may be repeated", 0},
     {"pause", 'P', NULL, 0, "wait for Enter before each step", 0},
     {"json", 'j', NULL, 0, "print the run as one JSON document instead of a timeline", 0},
@@ -69,6 +70,23 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* Puts the backends behind the help of --backend: "linux (default) or gnumach". */
+static char *name_backends(int key, const char *text, void *input)
+{
+    char *out = NULL;
+    size_t size;
+    FILE *f = key == 'b' ? open_memstream(&out, &size) : NULL;
+
+    (void)input;
+    if (!f)
+        return (char *)(uintptr_t)text;
+    fputs(text, f);
+    for (size_t i = 0; backends[i]; i++)
+        fprintf(f, "%s%s%s", i ? " or " : "", backends[i]->ability->name, i ? "" : " (default)");
+    fclose(f);
+    return out;
+}
+
 /* Reads one scenario into a plan and asks the backend whether it can be carried out here. Returns
  * an exit code; *out stays NULL unless it can run. */
 static int prepare(const char *name, const struct backend *backend, const struct run_arguments *a,
@@ -82,7 +100,7 @@ static int prepare(const char *name, const struct backend *backend, const struct
 
     if (scenario_load(name, &text, &len, &origin, &e) < 0)
         return cli_fail(EXIT_USAGE, &e);
-    rc = plan_parse(&plan, text, len, origin, backend_abilities, backend->name,
+    rc = plan_parse(&plan, text, len, origin, backend_abilities, backend->ability->name,
                     backend->page_size(), a->params, a->nparams, &e);
     free(text);
     free(origin);
@@ -91,7 +109,7 @@ static int prepare(const char *name, const struct backend *backend, const struct
         return rc == -ENOMEM ? EXIT_RUNNING : EXIT_USAGE;
     }
     rc = plan->why_not ? err_set(&e, ENOTSUP, "cannot run '%s' on %s: %s", plan->name,
-                                 backend->name, plan->why_not)
+                                 backend->ability->name, plan->why_not)
                        : backend->check(plan, &e);
     if (rc < 0) {
         plan_free(plan);
@@ -133,9 +151,9 @@ int cmd_run(int argc, char **argv)
         "Carries out scenarios (names from 'cowlab list', or paths), looks at every process after "
         "every step, stores what was seen and prints it.",
         NULL,
-        NULL,
+        name_backends,
         NULL};
-    struct run_arguments a = {.backend = "linux"};
+    struct run_arguments a = {.backend = backends[0]->ability->name};
     const struct backend *backend;
     struct plan **plans;
     size_t nplans = 0;
@@ -146,7 +164,7 @@ int cmd_run(int argc, char **argv)
     if (!backend) {
         fprintf(stderr, "cowlab: there is no backend '%s'; there are:", a.backend);
         for (size_t i = 0; backends[i]; i++)
-            fprintf(stderr, " %s", backends[i]->name);
+            fprintf(stderr, " %s", backends[i]->ability->name);
         fprintf(stderr, "\n");
         code = EXIT_USAGE;
     }

@@ -1,4 +1,5 @@
 /* cowlab watch PID... and cowlab watch -- COMMAND...: live processes over time. */
+#include "lab/backends.h"
 #include "lab/cli/cli.h"
 #include "lab/run/machine.h"
 #include "lab/watch/view.h"
@@ -30,7 +31,7 @@ static const struct argp_option options[] = {
     {"children", 'c', NULL, 0, "their descendants too, as they come (always with COMMAND)", 0},
     {"every", 'e', "TIME", 0, "time between samples: 500ms, 2s, 1m (default 1s)", 0},
     {"for", 'f', "TIME", 0, "end after this time (default: until Ctrl-C, or all have ended)", 0},
-    {"db", 'd', "FILE", 0, "the database (default: $COWLAB_DB, else cowlab.db)", 0},
+    CLI_OPTION_DB,
     {"no-frames", OPT_NO_FRAMES, NULL, 0,
      "only counters, no page frames: cheaper; what is shared with whom is then concluded", 0},
     {"lines", OPT_LINES, NULL, 0,
@@ -111,28 +112,6 @@ static void allow_descriptors(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-}
-
-/* A process is a user's mistake (2) if it is no number, the machine's refusal (3) if its memory
- * may not be looked at, a failure (4) if it is not there (any more). */
-int cli_parse_pid(const char *text, pid_t *pid, struct err *e)
-{
-    char *end;
-    long n;
-
-    errno = 0;
-    n = strtol(text, &end, 10);
-    if (errno || end == text || *end || n <= 0 || n > INT32_MAX) {
-        err_set(e, EINVAL, "'%s' is not a process number", text);
-        return EXIT_USAGE;
-    }
-    *pid = (pid_t)n;
-    return EXIT_DONE;
-}
-
-int cli_process_failure(int rc, const struct err *e)
-{
-    return cli_fail(rc == -EACCES || rc == -EPERM ? EXIT_MACHINE : EXIT_RUNNING, e);
 }
 
 /* Starts the command with the stdio, the signals and the limits that cowlab itself was given. It
@@ -236,6 +215,7 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     struct watch_options opt = {.every_ns = a->every_ns,
                                 .for_ns = a->for_ns,
                                 .no_frames = a->no_frames,
+                                .ability = backends[0]->ability,
                                 .command = command,
                                 .stop = &cli_stop,
                                 .view = &view};

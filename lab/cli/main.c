@@ -3,9 +3,7 @@
 
 #include "lab/run/version.h"
 #include <argp.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,80 +26,6 @@ static const struct command commands[] = {
 };
 
 #define NCOMMANDS (sizeof commands / sizeof *commands)
-
-volatile int cli_stop;
-
-static void note_signal(int number)
-{
-    (void)number;
-    cli_stop = 1;
-}
-
-void cli_catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = note_signal};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    /* A reader that has gone ("| head") is a failed write: the run is ended and marked. */
-    signal(SIGPIPE, SIG_IGN);
-    /* So is a file that may not grow (setrlimit(2), RLIMIT_FSIZE). */
-    signal(SIGXFSZ, SIG_IGN);
-}
-
-static void die_without_memory(void)
-{
-    fprintf(stderr, "cowlab: out of memory\n");
-    exit(EXIT_RUNNING);
-}
-
-void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
-{
-    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
-        die_without_memory();
-}
-
-void words_add(struct words *w, const char *word)
-{
-    const char **grown = realloc(w->list, (w->count + 1) * sizeof *grown);
-
-    if (!grown)
-        die_without_memory();
-    w->list = grown;
-    w->list[w->count++] = word;
-}
-
-int cli_fail(int code, const struct err *e)
-{
-    fprintf(stderr, "cowlab: %s\n", e->msg);
-    return code;
-}
-
-int cli_store_fail(int rc, const struct err *e)
-{
-    int code = cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
-
-    if (rc == -ENOENT)
-        fprintf(stderr, "name the database with --db, or make one: cowlab run fork-write\n");
-    return code;
-}
-
-const char *cli_database(const char *given)
-{
-    const char *from_env = getenv("COWLAB_DB");
-
-    if (given)
-        return given;
-    return from_env && *from_env ? from_env : "cowlab.db";
-}
-
-bool cli_colour(FILE *out)
-{
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-    return isatty(fileno(out)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
-}
 
 static int usage(FILE *out)
 {

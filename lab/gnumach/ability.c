@@ -29,4 +29,5 @@ const struct ability ability_gnumach = {
     .no_kinds = no_kinds,
     .no_parts = no_parts,
     .keeps_offset = true,
+    .concludes_states = true,
 };

@@ -9,6 +9,7 @@
  *                           lines), snapshot (one step), reading (what it says)
  *   lab/gnumach/backend.c  the backend table; the order of records */
 #include "lab/run/backend.h"
+#include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/blob.h"
 #include "lab/gnumach/host/machine.h"
 #include "lab/gnumach/host/reading.h"
@@ -225,7 +226,7 @@ static int read_start(struct session *s, struct err *e)
         return rc;
     s->memory_bytes = n[2];
     s->kernel = strndup(text, len);
-    return s->kernel ? 0 : err_set(e, ENOMEM, "out of memory");
+    return s->kernel ? 0 : err_no_memory(e);
 }
 
 /* --- the session --- */
@@ -277,7 +278,7 @@ static int gnumach_session_open(struct session **out, const struct plan *const *
     int rc;
 
     if (!s)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     s->plans = plans;
     s->nplans = nplans;
     s->opt = *opt;
@@ -346,7 +347,7 @@ static int describe(struct session *s, struct run_info *info, struct err *e)
         "references and resident pages\"},{\"name\":\"frames\",\"state\":\"yes\",\"unlocks\":"
         "\"which pages are really the same memory\"}]");
     if (!info->machine || !info->kernel || !info->capabilities)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     return 0;
 }
 
@@ -390,7 +391,7 @@ static int gnumach_begin(struct session *s, size_t plan_index, struct backend_ru
     int rc;
 
     if (!r)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     r->session = s;
     r->plan = s->plans[plan_index];
     r->index = plan_index;
@@ -450,8 +451,9 @@ static int gnumach_step(struct backend_run *r, const struct step *step, struct s
     return rc;
 }
 
+extern const struct backend backend_gnumach; /* for lab/backends.c */
 const struct backend backend_gnumach = {
-    .name = "gnumach",
+    .ability = &ability_gnumach,
     .page_size = gnumach_page_size,
     .check = gnumach_check,
     .session_open = gnumach_session_open,

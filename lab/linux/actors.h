@@ -1,9 +1,8 @@
-/* linux_actor: real processes of a run on Linux, and the conversation with them.
+/* actors: real processes of a run on Linux. The conversation with them is talk.h's.
  *
  * Owns: the actors' processes, their control sockets, the keeper that cleans up after a lab that
  * was killed, the run's memory cgroup and its private directory.
- * Promises: every wait has a deadline and notices the death of any actor, of the keeper, and the
- * user's interrupt; actor_group_end leaves no process, cgroup or file behind.
+ * Promises: actor_group_end leaves no process, cgroup or file behind.
  * Does not: know scenarios; read page state.
  *
  *     actor_group_begin -> actor_spawn / actor_call ... -> actor_group_end */
@@ -50,24 +49,9 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e);
  * it has printed that it is ready. */
 int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e);
 
-/* Descriptors that came with a reply; the caller closes them. */
-struct reply_fds {
-    int fd[ACTOR_PARTS];
-    int count;
-};
-
-/* Sends rq (magic and seq are filled in) with pass_fd (-1 none) and waits for the answer. pages:
- * how many the action touches, for the deadline. Returns when the actor waits for the next request,
- * so that a look finds it still. An error the actor reports comes back as its
- * negative errno with its message. */
-int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
-               uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e);
-
 /* Forks actor `index`; the child becomes a new actor. Its index, or a negative errno. */
 int actor_fork_off(struct actor_group *g, size_t index, const char *child, struct actor_reply *out,
                    struct err *e);
-/* Is everybody still there? Does not wait. */
-int actor_group_check(struct actor_group *g, struct err *e);
 /* Waits until an actor that was told to exit is gone. */
 int actor_await_exit(struct actor_group *g, size_t index, struct err *e);
 

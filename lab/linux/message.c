@@ -1,7 +1,6 @@
 /* The steps that send and receive Mach messages. The actors do it, through lab/machmsg; here is
  * what the lab makes of it: transfers, the memory that is on its way, the regions that arrive. */
 #include "lab/linux/run.h"
-#include "lab/run/machine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -196,7 +195,7 @@ static int do_send(struct doing *d, const char *to, struct err *e)
     return rc;
 }
 
-static int do_ool_send(struct doing *d, struct err *e)
+int linux_ACT_OOL_SEND(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
     int rc;
@@ -207,7 +206,7 @@ static int do_ool_send(struct doing *d, struct err *e)
     d->rq.deallocate = s->deallocate;
     rc = do_send(d, s->to, e);
     if (rc == 0 && s->deallocate) {
-        uint64_t page = machine_caps()->page_size, from = d->rq.start / page * page;
+        uint64_t page = linux_page_size(), from = d->rq.start / page * page;
 
         note_deallocated(d, s->region, s->case_name, from,
                          d->rq.len ? (d->rq.start + d->rq.len + page - 1) / page * page - from : 0);
@@ -220,7 +219,7 @@ static int do_ool_send(struct doing *d, struct err *e)
 /* The regions of the message's parts, wherever the layer put them. */
 static int hold_parts(struct doing *d, struct err *e)
 {
-    uint64_t page = machine_caps()->page_size;
+    uint64_t page = linux_page_size();
 
     for (uint32_t i = 0; i < d->reply.ntransfers && i < d->step->narrives; i++) {
         const struct actor_transfer *x = &d->reply.transfers[i];
@@ -250,7 +249,7 @@ static int hold_received(struct doing *d, struct err *e)
     return 0;
 }
 
-static int do_receive(struct doing *d, struct err *e)
+int linux_ACT_RECEIVE(struct doing *d, struct err *e)
 {
     struct reply_fds fds = {.count = 0};
     struct holder *h = &d->run->holders[d->index];
@@ -279,19 +278,19 @@ static int do_receive(struct doing *d, struct err *e)
     return rc < 0 ? rc : hold_parts(d, e);
 }
 
-int linux_message_step(struct doing *d, struct err *e)
+int linux_ACT_SEND(struct doing *d, struct err *e)
 {
-    int rc;
+    return do_send(d, d->step->to, e);
+}
 
-    switch (d->step->action) {
-    case ACT_OOL_SEND:
-        return do_ool_send(d, e);
-    case ACT_SEND:
-        return do_send(d, d->step->to, e);
-    case ACT_REPLY:
-        rc = do_send(d, d->run->holders[d->index].last_from, e);
-        return rc < 0 ? rc : note_message(d, e);
-    default:
-        return do_receive(d, e);
-    }
+int linux_ACT_REPLY(struct doing *d, struct err *e)
+{
+    int rc = do_send(d, d->run->holders[d->index].last_from, e);
+
+    return rc < 0 ? rc : note_message(d, e);
+}
+
+int linux_ACT_OOL_RECEIVE(struct doing *d, struct err *e)
+{
+    return linux_ACT_RECEIVE(d, e);
 }

@@ -4,6 +4,7 @@
 
 #include "lab/linux/actors.h"
 #include "lab/linux/regions.h"
+#include "lab/linux/talk.h"
 
 /* What one actor of the scenario has; the process itself is in the group, under the same index. */
 struct holder {
@@ -32,12 +33,28 @@ struct doing {
     struct step_result *out;
 };
 
+uint64_t linux_page_size(void);
+int linux_no_memory(struct err *e);
+
+/* The living actor of that name; the validated plan says that there is one. Index or -ESRCH. */
+int linux_actor_index(const struct backend_run *r, const char *name, struct err *e);
+/* For the actor that came up last. */
+int linux_add_holder(struct backend_run *r, struct err *e);
+/* Gives an actor a port under its own name with the run's name server, if there is one. */
+int linux_give_port(struct backend_run *r, size_t index, struct err *e);
+/* The run's own name server, in its process group, if the plan sends messages; actors find it
+ * through the environment. */
+int linux_start_name_server(struct backend_run *r, struct err *e);
+/* Those that no step forks. */
+int linux_start_actors(struct backend_run *r, struct err *e);
+
 /* The request in d->rq to the acting actor; its answer is in d->reply. */
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
 struct held_regions *linux_held(struct doing *d);
-int linux_no_memory(struct err *e);
 
-/* message.c: ool_send, ool_receive, send, receive, reply. */
-int linux_message_step(struct doing *d, struct err *e);
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. */
+#define ACTION_FUNCTION(e, ...) int linux_##e(struct doing *d, struct err *err);
+ACTIONS(ACTION_FUNCTION)
+#undef ACTION_FUNCTION
 
 #endif

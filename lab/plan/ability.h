@@ -27,6 +27,9 @@ struct ability {
     /* A range that is sent out of line keeps its offset within the page where it arrives, and with
      * it maybe takes a page more. */
     bool keeps_offset;
+    /* Page states follow from what else is seen, and are not the kernel's word: a page in debt may
+     * be copied all the same. */
+    bool concludes_states;
 };
 
 /* Why a list refuses a code; NULL: it does not. */

@@ -1,22 +1,8 @@
 #include "lab/run/backend.h"
 
-#include "lab/gnumach/ability.h"
-#include "lab/linux/ability.h"
-
+#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
-
-const struct backend *const backends[] = {&backend_linux, &backend_gnumach, NULL};
-
-const struct ability *const backend_abilities[] = {&ability_linux, &ability_gnumach, NULL};
-
-const struct backend *backend_find(const char *name)
-{
-    for (size_t i = 0; backends[i]; i++)
-        if (strcmp(backends[i]->name, name) == 0)
-            return backends[i];
-    return NULL;
-}
 
 void step_result_init(struct step_result *r)
 {
@@ -49,4 +35,16 @@ void step_result_release(struct step_result *r)
         free(r->message);
     }
     step_result_init(r);
+}
+
+int backend_describe(const struct ability *a, struct run_info *info, struct err *e)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "label", a->label);
+    cJSON_AddStringToObject(o, "page_states", a->concludes_states ? "concluded" : "measured");
+    info->backend = a->name;
+    info->ability = cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    return info->ability ? 0 : err_no_memory(e);
 }

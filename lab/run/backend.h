@@ -1,12 +1,11 @@
-/* backend: where a plan runs. Linux processes, tasks of a GNU Mach guest, or canned records.
+/* backend: where a plan runs: processes of this machine, tasks of a guest, or canned records.
  *
- * A backend is a table of functions. The runner asks `check` before the first step, opens one
- * session for all plans of a command, and then, per plan: begin, step 1..n in order, end.
- * Nothing outside a backend's own files mentions Linux or Mach.
+ * A backend is a table of functions, and its ability: what it can do, as data. The runner asks
+ * `check` before the first step, opens one session for all plans of a command, and then, per plan:
+ * begin, step 1..n in order, end. Who wants to know what is possible asks the ability; only
+ * lab/backends.c names a backend.
  *
- *     session_open -> [ begin -> step* -> end ]* -> session_close
- *
- * `end` and `session_close` are called after failures too and leave no process behind. */
+ *     session_open -> [ begin -> step* -> end ]* -> session_close */
 #ifndef LAB_RUN_BACKEND_H
 #define LAB_RUN_BACKEND_H
 
@@ -43,40 +42,51 @@ struct step_result {
     struct store_message *message; /* message that this step received, or NULL */
 };
 
-struct session;
+struct session; /* each backend has its own */
 struct backend_run;
 
+/* Page size of the memory that the actors have, in bytes. */
+typedef uint64_t backend_page_size_fn(void);
+
+/* Can this machine carry the plan out? 0; or -ENOTSUP with the missing capability named in the
+ * message (the program exits 3). Whether single values can be seen is not asked here: an
+ * expectation on one that cannot is not checked. */
+typedef int backend_check_fn(const struct plan *plan, struct err *e);
+
+/* plans and opt must outlive the session. */
+typedef int backend_session_open_fn(struct session **out, const struct plan *const *plans,
+                                    size_t nplans, const struct backend_options *opt,
+                                    struct err *e);
+
+/* plan_index counts from 0 in the list given to session_open. Fills the machine part of *info:
+ * kernel, machine, capabilities (the caller frees with run_info_release). */
+typedef int backend_begin_fn(struct session *s, size_t plan_index, struct backend_run **out,
+                             struct run_info *info, struct err *e);
+
+/* Carries the step out, looks, and fills *out, which the caller has inited and releases. */
+typedef int backend_step_fn(struct backend_run *r, const struct step *step, struct step_result *out,
+                            struct err *e);
+
+/* Both are called after failures too, and leave no process behind. */
+typedef void backend_end_fn(struct backend_run *r);
+typedef void backend_session_close_fn(struct session *s);
+
+/* All of it is there: a backend that cannot do something says so in its ability. */
 struct backend {
-    const char *name;
-    /* Page size of the memory that its actors have, in bytes. */
-    uint64_t (*page_size)(void);
-    /* Can this machine carry the plan out? 0; or -ENOTSUP with the missing capability named in
-     * the message (the program exits 3). *skipped gets no say in expectations: those are per value.
-     */
-    int (*check)(const struct plan *plan, struct err *e);
-    int (*session_open)(struct session **out, const struct plan *const *plans, size_t nplans,
-                        const struct backend_options *opt, struct err *e);
-    /* plan_index counts from 0 in the list given to session_open. Fills the machine part of *info:
-     * kernel, versions, capabilities (the caller frees with run_info_release). */
-    int (*begin)(struct session *s, size_t plan_index, struct backend_run **out,
-                 struct run_info *info, struct err *e);
-    int (*step)(struct backend_run *r, const struct step *step, struct step_result *out,
-                struct err *e);
-    void (*end)(struct backend_run *r);
-    void (*session_close)(struct session *s);
+    const struct ability *ability;
+    backend_page_size_fn *page_size;
+    backend_check_fn *check;
+    backend_session_open_fn *session_open;
+    backend_begin_fn *begin;
+    backend_step_fn *step;
+    backend_end_fn *end;
+    backend_session_close_fn *session_close;
 };
 
 void step_result_init(struct step_result *r);
 void step_result_release(struct step_result *r);
 
-extern const struct backend backend_linux, backend_gnumach;
-
-/* What each of them can do, in the same order. */
-extern const struct ability *const backend_abilities[];
-
-/* By name, or NULL. */
-const struct backend *backend_find(const char *name);
-/* All backends, NULL at the end. */
-extern const struct backend *const backends[];
+/* Says in *info which backend the run is of, and what that can tell (run_info.ability). */
+int backend_describe(const struct ability *a, struct run_info *info, struct err *e);
 
 #endif

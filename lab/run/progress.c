@@ -1,18 +1,10 @@
 #include "lab/run/progress.h"
 
-#include <time.h>
+#include "lab/run/clock.h"
 #include <unistd.h>
 
 #define BAR_WIDTH 30
 #define PATIENCE_NS 1000000000u
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void progress_init(struct progress *p, FILE *out)
 {

@@ -1,5 +1,6 @@
 #include "lab/run/runner.h"
 
+#include "lab/run/clock.h"
 #include "lab/run/exits.h"
 #include "lab/run/judge.h"
 #include "lab/run/progress.h"
@@ -9,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* One plan under way. */
@@ -24,14 +24,6 @@ struct running {
     bool begun;    /* the store knows the run */
     size_t failed; /* expectations */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* The parameters as a JSON object; numbers as numbers. NULL without memory. */
 static char *params_json(const struct plan *p)
@@ -60,11 +52,12 @@ static int begin(struct running *r, struct session *session, size_t index, struc
     if (!params)
         return err_set(e, ENOMEM, "out of memory");
     rc = r->backend->begin(session, index, &r->run, &r->info, e);
+    if (rc == 0)
+        rc = backend_describe(r->backend->ability, &r->info, e);
     if (rc == 0) {
         r->info.scenario = r->plan->name;
         r->info.title = r->plan->title;
         r->info.question = r->plan->question;
-        r->info.backend = r->backend->name;
         r->info.twin = r->plan->twin;
         r->info.no_twin = r->plan->no_twin;
         r->info.params = params;
@@ -104,7 +97,7 @@ static const char *action_text(enum action action)
 {
 #define ACTION_TEXT(e, code, key, ...)                                                             \
     case e:                                                                                        \
-        return #key;
+        return key;
     switch (action) {
         ACTIONS(ACTION_TEXT)
     }

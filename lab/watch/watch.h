@@ -14,13 +14,15 @@
 #include "lab/watch/tree.h"
 #include <stdio.h>
 
+struct ability;    /* lab/plan/ability.h */
 struct watch_view; /* view.h */
 
 struct watch_options {
     uint64_t every_ns;
     uint64_t for_ns; /* 0: until something ends it */
     bool no_frames;
-    const char *command; /* what was started, for the run's record; or NULL */
+    const struct ability *ability; /* of the backend whose actors are such processes */
+    const char *command;           /* what was started, for the run's record; or NULL */
     volatile int *stop;
     struct watch_view *view;
 };

@@ -1,8 +1,8 @@
 #include "reports/draw/chain.h"
 
+#include "reports/draw/label.h"
 #include "reports/draw/svg.h"
 #include "reports/format.h"
-#include "reports/write/wording.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -360,8 +360,8 @@ static void draw_region(FILE *out, const struct obs_region *r, double y)
     char label[300], mode[64], note[128], a[FORMAT_MAX];
 
     svg_rect(out, MARGIN + 10, y, REGION_W, REGION_H, 4, "box", NULL);
-    svg_text(out, MARGIN + 18, y + 15, SVG_START, "t b", wording_label(label, sizeof label, r, 22));
-    svg_text(out, MARGIN + 18, y + 29, SVG_START, "t s", wording_mode(mode, sizeof mode, r));
+    svg_text(out, MARGIN + 18, y + 15, SVG_START, "t b", label_short(label, sizeof label, r, 22));
+    svg_text(out, MARGIN + 18, y + 29, SVG_START, "t s", label_mode(mode, sizeof mode, r));
     snprintf(note, sizeof note, "%s%s",
              value_is_known(r->q[RQ_PAGES]) ? format_noun(a, r->q[RQ_PAGES].n, "page") : "? pages",
              r->needs_copy > 0    ? ", needs copy"

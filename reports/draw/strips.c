@@ -1,6 +1,6 @@
 #include "reports/draw/strips.h"
 
-#include "reports/draw/looks.h"
+#include "reports/draw/palette.h"
 #include "reports/draw/svg.h"
 #include "reports/format.h"
 #include <math.h>
@@ -71,7 +71,7 @@ static int main_state(const struct cell *c, bool *mixed)
 
 static char letter_of(int state)
 {
-    return state == UNTOLD ? ' ' : state_look(state)->letter;
+    return state == UNTOLD ? ' ' : state_style(state)->letter;
 }
 
 size_t strip_letters(FILE *out, const struct strip_row *row, size_t max, bool colour)
@@ -89,7 +89,7 @@ size_t strip_letters(FILE *out, const struct strip_row *row, size_t max, bool co
         int s = main_state(&cells[i], &mixed);
 
         if (colour && s != before && s != UNTOLD)
-            fprintf(out, "\033[0;%sm", state_look(s)->ansi);
+            fprintf(out, "\033[0;%sm", state_style(s)->ansi);
         fputc(letter_of(s), out);
         before = s;
     }

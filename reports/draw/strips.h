@@ -29,8 +29,8 @@ struct strip_row {
 void strips_draw(FILE *out, const char *title, const char *subtitle, const struct strip_row *rows,
                  size_t nrows);
 
-/* The row as letters (looks.h), at most cells of them; a cell that is mixed gets the letter of the
- * state that most of its pages have. colour: ANSI. Returns the number of cells written. */
+/* The row as letters (palette.h), at most cells of them; a cell that is mixed gets the letter of
+ * the state that most of its pages have. colour: ANSI. Returns the number of cells written. */
 size_t strip_letters(FILE *out, const struct strip_row *row, size_t cells, bool colour);
 
 #endif

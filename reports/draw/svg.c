@@ -1,6 +1,6 @@
 #include "reports/draw/svg.h"
 
-#include "reports/draw/looks.h"
+#include "reports/draw/palette.h"
 #include "reports/escape.h"
 #include <math.h>
 
@@ -29,7 +29,7 @@ static void style(FILE *out)
         fprintf(out,
                 ".s%zu{fill:%s}.l%zu{fill:none;stroke:%s;stroke-width:1.8;stroke-dasharray:%s}\n",
                 i, series[i].light, i, series[i].light, series[i].dash);
-    for (const struct state_look *l = state_looks; l->letter; l++)
+    for (const struct state_style *l = state_styles; l->letter; l++)
         fprintf(out, ".p%d{fill:%s;stroke:#818b98;stroke-width:.6}.i%d{fill:%s}\n", l->state,
                 l->fill, l->state, l->ink);
     fputs("@media (prefers-color-scheme:dark){\n"
@@ -39,7 +39,7 @@ static void style(FILE *out)
           out);
     for (size_t i = 0; i < sizeof series / sizeof *series; i++)
         fprintf(out, ".s%zu{fill:%s}.l%zu{stroke:%s}\n", i, series[i].dark, i, series[i].dark);
-    for (const struct state_look *l = state_looks; l->letter; l++)
+    for (const struct state_style *l = state_styles; l->letter; l++)
         fprintf(out, ".p%d{fill:%s}.i%d{fill:%s}\n", l->state, l->fill_dark, l->state,
                 l->state == PS_NONE ? "#9198a1" : l->ink);
     fputs("}\n</style>\n", out);

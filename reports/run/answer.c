@@ -1,9 +1,9 @@
 /* answer: what a run shows, in words, from what was measured in it: every number in the sentence
  * is a stored value. Says what is unknown instead of leaving it out. */
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
 
+#include "reports/draw/label.h"
 #include "reports/format.h"
-#include "reports/write/wording.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,7 +141,7 @@ static void debt(struct clauses *c, const struct history *h)
         return;
     snprintf(text, sizeof text,
              "after step %d %s held %s in debt: alone, but the next write faults", step,
-             wording_region(label, sizeof label, most),
+             label_region(label, sizeof label, most),
              format_noun(n, pages_of(most, RQ_DEBT), "page"));
     clause(c, text);
 }
@@ -156,10 +156,10 @@ static void ending(struct clauses *c, const struct history *h)
         return;
     o = &h->steps[h->nsteps - 1].obs;
     for (size_t i = 0; i < o->nregions && o->nregions <= 4; i++) {
-        wording_region(label, sizeof label, &o->regions[i]);
+        label_region(label, sizeof label, &o->regions[i]);
         if (value_is_known(o->regions[i].q[RQ_SHARE_MODE]))
             snprintf(text, sizeof text, "%s%s is %s", i == 0 ? "at the end " : "", label,
-                     wording_mode(mode, sizeof mode, &o->regions[i]));
+                     label_mode(mode, sizeof mode, &o->regions[i]));
         else
             snprintf(text, sizeof text, "%sthe share mode of %s is unknown (%s)",
                      i == 0 ? "at the end " : "", label,
@@ -198,9 +198,8 @@ static void transfers(struct clauses *c, const struct history *h, struct doc *d)
     struct query q;
     char text[512];
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/answer-transfers.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/answer-transfers.sql", ":run_id", h->run_id))
         return;
-    query_bind(&q, ":run_id", h->run_id);
     if (query_row(&q) && !query_null(&q, "line")) {
         snprintf(text, sizeof text, "of the transfers %s", query_text(&q, "line"));
         clause(c, text);

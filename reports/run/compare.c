@@ -1,6 +1,6 @@
 /* compare: the sections that set runs beside something else: published values, fork beside out of
  * line, and the cost of looking. */
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
 
 #include "reports/draw/chart.h"
 #include <errno.h>
@@ -31,24 +31,33 @@ static void table_of(struct doc *d, const char *sql, const struct doc_column *co
     doc_table(d, &q, columns, 1);
 }
 
-static const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
-                                                 {"observed", "seen from", DOC_TEXT},
-                                                 {"published", "XNU published", DOC_TEXT},
-                                                 {"linux", "Linux measured", DOC_TEXT},
-                                                 {"linux_same", "", DOC_TEXT},
-                                                 {"gnumach", "GNU Mach measured", DOC_TEXT},
-                                                 {"gnumach_same", "", DOC_TEXT},
-                                                 {"reason", "why", DOC_TEXT},
-                                                 {NULL, NULL, DOC_TEXT}};
-static const struct doc_column ool_columns[] = {
-    {"case_name", "case", DOC_TEXT},
-    {"published", "XNU published (purgeable)", DOC_TEXT},
-    {"linux_purgeable", "Linux measured, purgeable", DOC_TEXT},
-    {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
-    {"linux_ordinary", "Linux measured, ordinary", DOC_TEXT},
-    {"gnumach", "GNU Mach measured", DOC_TEXT},
-    {"reason", "why", DOC_TEXT},
-    {NULL, NULL, DOC_TEXT}};
+/* "Linux measured, ordinary": the titles of what the backends measured, by published_backend. */
+struct titles {
+    char fork[2][64], ool[3][64];
+};
+
+static void read_titles(struct doc *d, struct titles *t)
+{
+    struct query q;
+
+    *t = (struct titles){.fork = {""}};
+    if (doc_fail(d, query_open(&q, d->db,
+                               "SELECT label, purgeable FROM published_backend ORDER BY nr", d->e)))
+        return;
+    for (int i = 0; i < 2 && query_row(&q); i++) {
+        const char *label = query_text(&q, "label");
+
+        snprintf(t->fork[i], sizeof t->fork[i], "%.40s measured", label);
+        if (query_int(&q, "purgeable")) {
+            snprintf(t->ool[0], sizeof t->ool[0], "%.40s measured, purgeable", label);
+            snprintf(t->ool[1], sizeof t->ool[1], "%.40s measured, ordinary", label);
+        } else {
+            snprintf(t->ool[2], sizeof t->ool[2], "%.40s measured", label);
+        }
+    }
+    doc_fail(d, query_close(&q));
+}
+
 static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
                                                 {"scenario", "scenario", DOC_TEXT},
                                                 {"case_name", "case", DOC_TEXT},
@@ -72,8 +81,29 @@ static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT
 
 void section_published(struct doc *d)
 {
+    struct titles t;
+    const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
+                                              {"observed", "seen from", DOC_TEXT},
+                                              {"published", "XNU published", DOC_TEXT},
+                                              {"measured_1", t.fork[0], DOC_TEXT},
+                                              {"same_1", "", DOC_TEXT},
+                                              {"measured_2", t.fork[1], DOC_TEXT},
+                                              {"same_2", "", DOC_TEXT},
+                                              {"reason", "why", DOC_TEXT},
+                                              {NULL, NULL, DOC_TEXT}};
+    const struct doc_column ool_columns[] = {
+        {"case_name", "case", DOC_TEXT},
+        {"published", "XNU published (purgeable)", DOC_TEXT},
+        {"measured_purgeable", t.ool[0], DOC_TEXT},
+        {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
+        {"measured_ordinary", t.ool[1], DOC_TEXT},
+        {"measured_only", t.ool[2], DOC_TEXT},
+        {"reason", "why", DOC_TEXT},
+        {NULL, NULL, DOC_TEXT}};
+
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
         return;
+    read_titles(d, &t);
     doc_say(d, "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
                "KiB), beside the newest runs in this database that compare. Pages are compared as "
                "pages. Each cell: share mode, references, resident pages.\n\n");

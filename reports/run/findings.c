@@ -1,6 +1,6 @@
 /* findings: what the runs of a report show, in sentences. Each sentence is computed: a query gives
  * the facts, the function beside it the words for them, also for "nothing found" and "unknown". */
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
 
 #include "reports/format.h"
 #include <math.h>
@@ -11,10 +11,7 @@
 
 static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
 {
-    if (doc_fail(d, query_open(q, d->db, sql, d->e)))
-        return false;
-    query_bind(q, ":runs", runs->json);
-    return true;
+    return doc_ask(d, q, sql, ":runs", runs->json);
 }
 
 static void lead(struct doc *d, const char *what)
@@ -413,7 +410,7 @@ static void find_stray(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-static void find_checks(struct doc *d, const struct selection *runs)
+void find_checks(struct doc *d, const struct selection *runs)
 {
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
@@ -443,7 +440,7 @@ static void find_checks(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-static void find_unknown(struct doc *d, const struct selection *runs)
+void find_unknown(struct doc *d, const struct selection *runs)
 {
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
@@ -465,7 +462,7 @@ static void find_unknown(struct doc *d, const struct selection *runs)
 }
 
 /* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
-static void find_in_scenarios(struct doc *d, const struct selection *runs)
+void find_in_scenarios(struct doc *d, const struct selection *runs)
 {
     find_expectations(d, runs);
     find_failed(d, runs);
@@ -484,15 +481,4 @@ static void find_in_scenarios(struct doc *d, const struct selection *runs)
     find_transfers(d, runs);
     find_pairs(d, runs);
     find_published(d);
-}
-
-void section_findings(struct doc *d, const struct selection *runs)
-{
-    doc_say(d, "## Findings\n\n");
-    if (runs->scenarios)
-        find_in_scenarios(d, runs);
-    find_checks(d, runs);
-    find_watches(d, runs);
-    find_unknown(d, runs);
-    doc_say(d, "\n");
 }

@@ -96,11 +96,10 @@ static int load_run(struct loader *l, const char *run_id)
                  {"machine", &h->machine},
                  {"capabilities", &h->capabilities},
                  {"source", &h->source}};
-    int rc = query_open(q, l->db, "SELECT * FROM run WHERE run_id = :run", l->e);
+    int rc = query_ask(q, l->db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, l->e);
 
     if (rc)
         return rc;
-    query_bind(q, ":run", run_id);
     if (!query_row(q)) {
         rc = query_close(q);
         return rc ? rc : err_set(l->e, ENOENT, "no run '%s'", run_id);

@@ -135,12 +135,11 @@ static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
 static int fill_run(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", e);
+    int rc = query_ask(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", ":run_id", run_id, e);
     cJSON *row;
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", run_id);
     if (!query_row(&q)) {
         rc = query_close(&q);
         return rc ? rc : err_set(e, ENOENT, "no run '%s'", run_id);
@@ -170,11 +169,11 @@ static cJSON *timeline_of_step(cJSON *steps, int64_t step)
 static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", e);
+    int rc =
+        query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", ":run_id", run_id, e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", run_id);
     while (query_row(&q)) {
         cJSON *rows = timeline_of_step(steps, query_int(&q, "step"));
 

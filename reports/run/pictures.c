@@ -2,8 +2,9 @@
 
 #include "reports/draw/chain.h"
 #include "reports/draw/chart.h"
+#include "reports/draw/label.h"
 #include "reports/draw/strips.h"
-#include "reports/write/wording.h"
+#include "reports/run/wording.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -47,8 +48,8 @@ static int strip_set_add(struct strip_set *set, const struct history_step *s,
     row = &set->rows[set->n++];
     *row = (struct strip_row){
         .step = first ? strdup(step) : NULL,
-        .label = strdup(wording_label(label, sizeof label, r, 32)),
-        .note = strdup(wording_mode(note, sizeof note, r)),
+        .label = strdup(label_short(label, sizeof label, r, 32)),
+        .note = strdup(label_mode(note, sizeof note, r)),
         .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
         .runs = r->runs,
         .nruns = r->nruns,
@@ -358,9 +359,8 @@ void picture_waterfall(struct doc *d, const struct history *h)
     struct query q;
     FILE *f;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/waterfall.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/waterfall.sql", ":run_id", h->run_id))
         return;
-    query_bind(&q, ":run_id", h->run_id);
     if (query_row(&q)) {
         size_t n;
 

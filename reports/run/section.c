@@ -1,12 +1,13 @@
 /* section: one run in the markdown report: question, answer, timeline, page strips, footprint
  * against totals, expectations, sharing, transfers, messages. Sections without data are left out.
  */
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
 
 #include "reports/draw/chart.h"
+#include "reports/draw/label.h"
 #include "reports/escape.h"
 #include "reports/run/pictures.h"
-#include "reports/write/wording.h"
+#include "reports/run/wording.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +18,9 @@ static void params_line(struct doc *d, const struct history *h)
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "SELECT key, value FROM json_each(:params) ORDER BY key",
-                               d->e)))
+    if (!doc_ask(d, &q, "SELECT key, value FROM json_each(:params) ORDER BY key", ":params",
+                 h->params ? h->params : "{}"))
         return;
-    query_bind(&q, ":params", h->params ? h->params : "{}");
     for (int n = 0; query_row(&q); n++) {
         doc_say(d, n ? ", " : "; parameters ");
         doc_text(d, query_text(&q, "key"));
@@ -95,7 +95,7 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
         doc_say(d, "| |");
     }
     doc_say(d, " | ");
-    doc_text(d, wording_region(label, sizeof label, r));
+    doc_text(d, label_region(label, sizeof label, r));
     doc_say(d, " | %s | %s | %s | %s | %s | %s |",
             value_is_known(mode) ? word_text(share_modes, (int)mode.n) : value_text(b[0], mode),
             value_text(b[1], r->q[RQ_REF_COUNT]), value_text(b[2], r->q[RQ_RESIDENT]),
@@ -181,13 +181,9 @@ static void footprint(struct doc *d, const struct history *h)
                                                 {"system_kb", "the system's figure", DOC_KB},
                                                 {"residual_kb", "residual", DOC_KB},
                                                 {NULL, NULL, DOC_TEXT}};
-    struct query q;
 
     doc_say(d, "#### What the processes seem to use, and what the system uses\n\n");
-    if (doc_fail(d, query_open(&q, d->db, "db/report/footprint.sql", d->e)))
-        return;
-    query_bind(&q, ":run_id", h->run_id);
-    if (doc_table(d, &q, columns, 1) == 0)
+    if (doc_answer(d, "db/report/footprint.sql", ":run_id", h->run_id, columns) == 0)
         doc_say(d, "No footprints were stored.\n\n");
     picture_waterfall(d, h);
 }
@@ -206,9 +202,8 @@ static void expectations(struct doc *d, const struct history *h)
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/expectation-counts.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/expectation-counts.sql", ":run_id", h->run_id))
         return;
-    query_bind(&q, ":run_id", h->run_id);
     if (query_row(&q)) {
         int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
         int64_t not_checked = query_int(&q, "not_checked");
@@ -221,10 +216,7 @@ static void expectations(struct doc *d, const struct history *h)
                     format_count(b, failed), format_count(c, not_checked));
     }
     doc_fail(d, query_close(&q));
-    if (doc_fail(d, query_open(&q, d->db, "db/report/expectations.sql", d->e)))
-        return;
-    query_bind(&q, ":run_id", h->run_id);
-    doc_table(d, &q, columns, 1);
+    doc_answer(d, "db/report/expectations.sql", ":run_id", h->run_id, columns);
 }
 
 /* A titled table that is there only if the query has rows. */
@@ -234,9 +226,8 @@ static void optional_table(struct doc *d, const struct history *h, const char *t
     struct query q;
     bool any;
 
-    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+    if (!doc_ask(d, &q, sql, ":run_id", h->run_id))
         return;
-    query_bind(&q, ":run_id", h->run_id);
     any = query_row(&q);
     query_reset(&q);
     if (any)

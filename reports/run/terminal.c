@@ -4,13 +4,14 @@
  * number is "?", one that does not apply "-". Text of scenarios cannot move the cursor. */
 #include "reports/report.h"
 
-#include "reports/draw/looks.h"
+#include "reports/draw/label.h"
+#include "reports/draw/palette.h"
 #include "reports/draw/strips.h"
 #include "reports/escape.h"
 #include "reports/format.h"
 #include "reports/run/history.h"
+#include "reports/run/wording.h"
 #include "reports/write/query.h"
-#include "reports/write/wording.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,12 +191,12 @@ static void region_lines(const struct screen *s, const struct obs_region *r, con
     char label[512], mode[32], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], pages[3 * FORMAT_MAX];
     struct value m = r->q[RQ_SHARE_MODE];
 
-    wording_region(label, sizeof label, r);
+    label_region(label, sizeof label, r);
     snprintf(mode, sizeof mode, "%s",
              value_is_known(m) ? word_text(share_modes, (int)m.n)
                                : (m.why == WHY_NOT_APPLICABLE ? "-" : "?"));
     if (r->case_name && step_case && strcmp(r->case_name, step_case) == 0)
-        wording_label(label, sizeof label, r, LABEL - 1); /* the step's line names the case */
+        label_short(label, sizeof label, r, LABEL - 1); /* the step's line names the case */
     indent(s->out, INDENT);
     if (escape_width(label) >= LABEL) { /* long names stand on a line of their own */
         escape_terminal(s->out, label);
@@ -335,11 +336,10 @@ static int each_line(const struct screen *s, sqlite3 *db, const char *sql, const
                      const char *heading, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, sql, e), n = 0;
+    int rc = query_ask(&q, db, sql, ":run_id", run_id, e), n = 0;
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", run_id);
     while (query_row(&q)) {
         struct flow f = {s->out, 4, 2, false};
 
@@ -356,12 +356,11 @@ static int expectation_counts(const struct screen *s, sqlite3 *db, const char *r
                               struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, "db/report/expectation-counts.sql", e);
+    int rc = query_ask(&q, db, "db/report/expectation-counts.sql", ":run_id", run_id, e);
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", run_id);
     if (query_row(&q)) {
         int64_t failed = query_int(&q, "failed");
 

@@ -23,6 +23,7 @@ static double *unknowns(size_t n)
 
 void watch_data_release(struct watch_data *w)
 {
+    free(w->title);
     free(w->step);
     free(w->t_s);
     free(w->x);
@@ -69,11 +70,11 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
     struct query q;
     size_t point = 0;
     double copied = 0;
-    int rc = query_open(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", e);
+    int rc = query_ask(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", ":run_id",
+                       w->run_id, e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", w->run_id);
     for (int sample = 0; query_row(&q) && point < w->n; sample++) {
         double since;
 
@@ -138,11 +139,10 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
 static int load_actors(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    int rc = query_open(&q, db, "db/report/watch-costs.sql", e), closed;
+    int rc = query_ask(&q, db, "db/report/watch-costs.sql", ":run_id", w->run_id, e), closed;
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", w->run_id);
     while (rc == 0 && query_row(&q))
         rc = add_actor(w, &q, e);
     closed = query_close(&q);
@@ -203,11 +203,10 @@ static int load_parts(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
     bool bad = false;
-    int rc = query_open(&q, db, "db/report/watch-lost-parts.sql", e);
+    int rc = query_ask(&q, db, "db/report/watch-lost-parts.sql", ":run_id", w->run_id, e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", w->run_id);
     while (query_row(&q)) {
         struct watch_actor *a = find_actor(w, query_text(&q, "actor"));
 
@@ -223,18 +222,37 @@ static int load_parts(struct watch_data *w, sqlite3 *db, struct err *e)
     return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
 }
 
-static int count_samples(struct watch_data *w, sqlite3 *db, struct err *e)
+int watch_is(sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    int rc =
-        query_open(&q, db, "SELECT count(*) AS n FROM watch_samples WHERE run_id = :run_id", e);
+    bool watch;
+    int rc = query_ask(&q, db, "SELECT scenario = 'watch' AS watch FROM run WHERE run_id = :run_id",
+                       ":run_id", run_id, e);
 
     if (rc)
         return rc;
-    query_bind(&q, ":run_id", w->run_id);
-    if (query_row(&q))
-        w->samples = (int)query_int(&q, "n");
-    return query_close(&q);
+    watch = query_row(&q) && query_int(&q, "watch");
+    rc = query_close(&q);
+    return rc ? rc : watch;
+}
+
+static int load_run(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    bool bad = false;
+    int rc = query_ask(&q, db,
+                       "SELECT title, (SELECT count(*) FROM watch_samples WHERE run_id = :run_id) "
+                       "AS samples FROM run WHERE run_id = :run_id",
+                       ":run_id", w->run_id, e);
+
+    if (rc)
+        return rc;
+    if (query_row(&q)) {
+        w->title = copy(query_text(&q, "title"), &bad);
+        w->samples = (int)query_int(&q, "samples");
+    }
+    rc = query_close(&q);
+    return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
 }
 
 /* So that an axis does not count tens of thousands of seconds. */
@@ -254,7 +272,7 @@ int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err
     int rc;
 
     *w = (struct watch_data){.run_id = run_id};
-    rc = count_samples(w, db, e);
+    rc = load_run(w, db, e);
     if (rc == 0)
         rc = reserve(w, e);
     if (rc == 0)

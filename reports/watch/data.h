@@ -1,4 +1,4 @@
-/* watch_data: a watch read for its report: at most POINTS samples of it, and per process what its
+/* data: a watch read for its report: at most POINTS samples of it, and per process what its
  * rows said at each of them (a row holds until the next one).
  *
  * An unknown figure is NAN, and so is a process's where it was not there.
@@ -54,6 +54,7 @@ struct watch_actor {
 
 struct watch_data {
     const char *run_id;
+    char *title;
     int samples;
     size_t n;           /* points */
     int *step;          /* by point */
@@ -66,6 +67,8 @@ struct watch_data {
     size_t nactors;
 };
 
+/* Is this run a watch? 1, 0, or a negative errno. */
+int watch_is(sqlite3 *db, const char *run_id, struct err *e);
 int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err *e);
 void watch_data_release(struct watch_data *w);
 

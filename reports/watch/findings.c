@@ -1,6 +1,6 @@
-/* watch_findings: what a watch of live processes shows, in sentences. Each is computed from the
+/* findings: what a watch of live processes shows, in sentences. Each is computed from the
  * stored samples; where those do not tell, the sentence says so. */
-#include "reports/write/sections.h"
+#include "reports/watch/sections.h"
 
 #include "reports/format.h"
 #include "reports/watch/data.h"
@@ -15,10 +15,7 @@
 
 static bool begin(struct doc *d, const struct watch_data *w, struct query *q, const char *sql)
 {
-    if (doc_fail(d, query_open(q, d->db, sql, d->e)))
-        return false;
-    query_bind(q, ":run_id", w->run_id);
-    return true;
+    return doc_ask(d, q, sql, ":run_id", w->run_id);
 }
 
 static void seen(struct doc *d, const struct watch_data *w)
@@ -313,8 +310,11 @@ static void sampling(struct doc *d, const struct watch_data *w)
     doc_fail(d, query_close(&q));
 }
 
-static void of_watch(struct doc *d, const struct watch_data *w)
+void find_watch(struct doc *d, const struct watch_data *w)
 {
+    doc_say(d, "- **Watch `%s`**, ", w->run_id);
+    doc_text(d, w->title);
+    doc_say(d, ":\n");
     if (w->samples == 0) {
         doc_say(d, "  - It has no sample.\n");
         return;
@@ -328,21 +328,4 @@ static void of_watch(struct doc *d, const struct watch_data *w)
     forks(d, w);
     pressure(d, w);
     sampling(d, w);
-}
-
-void find_watches(struct doc *d, const struct selection *runs)
-{
-    for (size_t i = 0; i < runs->n && d->rc == 0; i++) {
-        struct history h;
-
-        if (!runs->watches[i].run_id)
-            continue;
-        if (doc_fail(d, history_load(&h, d->db, runs->ids[i], HISTORY_RUN, 0, 0, d->e)))
-            return;
-        doc_say(d, "- **Watch `%s`**, ", h.run_id);
-        doc_text(d, h.title);
-        doc_say(d, ":\n");
-        of_watch(d, &runs->watches[i]);
-        history_release(&h);
-    }
 }

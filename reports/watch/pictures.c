@@ -153,9 +153,8 @@ void watch_picture_lost(struct doc *d, const struct watch_data *w)
     struct query q;
     FILE *f;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/watch-lost-parts.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/watch-lost-parts.sql", ":run_id", w->run_id))
         return;
-    query_bind(&q, ":run_id", w->run_id);
     while (query_row(&q)) {
         size_t a = index_of(t.actors, &t.nactors, LOST_ROWS, query_text(&q, "actor"));
         size_t p = index_of(t.parts, &t.nparts, PARTS, query_text(&q, "part"));
@@ -207,9 +206,8 @@ void watch_picture_addresses(struct doc *d, const struct watch_data *w)
     FILE *f = NULL;
     double y = 74;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/watch-lost-addresses.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/watch-lost-addresses.sql", ":run_id", w->run_id))
         return;
-    query_bind(&q, ":run_id", w->run_id);
     while (query_row(&q)) {
         char label[120], range[64];
 
@@ -253,9 +251,8 @@ static int matrix_load(struct doc *d, const struct watch_data *w, struct matrix 
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/watch-matrix.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/watch-matrix.sql", ":run_id", w->run_id))
         return d->rc;
-    query_bind(&q, ":run_id", w->run_id);
     while (query_row(&q)) {
         size_t a = index_of(m->names, &m->n, MATRIX, query_text(&q, "actor_a"));
         size_t b = index_of(m->names, &m->n, MATRIX, query_text(&q, "actor_b"));

@@ -1,7 +1,7 @@
-/* watch_section: a watch of live processes in the markdown report. Its samples are steps, far too
+/* section: a watch of live processes in the markdown report. Its samples are steps, far too
  * many to show one by one: pictures over time, tables of what came of it, the query behind each.
  * What they say in words is among the report's findings (findings.c). */
-#include "reports/write/sections.h"
+#include "reports/watch/sections.h"
 
 #include "reports/watch/pictures.h"
 #include <string.h>
@@ -10,12 +10,7 @@
 static int table(struct doc *d, const struct watch_data *w, const char *sql,
                  const struct doc_column *columns)
 {
-    struct query q;
-
-    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
-        return 0;
-    query_bind(&q, ":run_id", w->run_id);
-    return doc_table(d, &q, columns, 1);
+    return doc_answer(d, sql, ":run_id", w->run_id, columns);
 }
 
 static void seem_and_use(struct doc *d, const struct watch_data *w)
@@ -165,10 +160,10 @@ static void cost_of_looking(struct doc *d, const struct watch_data *w)
     table(d, w, "db/report/watch-probes.sql", probes);
 }
 
-void section_watch(struct doc *d, const struct history *h, const struct watch_data *w)
+void section_watch(struct doc *d, const struct watch_data *w)
 {
     doc_say(d, "### Run `%s`: ", w->run_id);
-    doc_text(d, h->title);
+    doc_text(d, w->title);
     doc_say(d, "\n\n");
     doc_say(d,
             "Live processes were looked at over time, without being stopped, traced or written "

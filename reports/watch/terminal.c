@@ -4,6 +4,7 @@
 
 #include "reports/escape.h"
 #include "reports/format.h"
+#include "reports/watch/data.h"
 #include "reports/write/query.h"
 
 #include <string.h>
@@ -41,11 +42,10 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
     char most[FORMAT_MAX], lost[FORMAT_MAX], copied[FORMAT_MAX], risk[FORMAT_MAX];
     struct query q;
-    int rc = query_open(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", e);
+    int rc = query_ask(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", ":run", run_id, e);
 
     if (rc < 0)
         return rc;
-    query_bind(&q, ":run", run_id);
     fprintf(out, "\n%-28s %12s %12s %12s %12s\n", "process", "most RSS", "lost", "copied",
             "at risk");
     while (query_row(&q)) {
@@ -69,16 +69,5 @@ int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 
 int report_is_watch(struct store *s, const char *run_id, struct err *e)
 {
-    struct query q;
-    int rc = query_open(&q, store_handle(s),
-                        "SELECT scenario = 'watch' AS watch FROM runs WHERE run_id = :run", e);
-    bool watch = false;
-
-    if (rc < 0)
-        return rc;
-    query_bind(&q, ":run", run_id);
-    if (query_row(&q))
-        watch = query_int(&q, "watch") != 0;
-    rc = query_close(&q);
-    return rc < 0 ? rc : watch;
+    return watch_is(store_handle(s), run_id, e);
 }

@@ -1,18 +1,13 @@
 /* background: the sections around the runs: the machine with what it could not see, and the words.
  */
-#include "reports/write/sections.h"
+#include "reports/write/background.h"
 
-#include "reports/draw/looks.h"
+#include "reports/draw/palette.h"
 
-static void open_and_table(struct doc *d, const struct selection *runs, const char *sql,
-                           const struct doc_column *columns, const char *none)
+static void table(struct doc *d, const struct selection *runs, const char *sql,
+                  const struct doc_column *columns, const char *none)
 {
-    struct query q;
-
-    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
-        return;
-    query_bind(&q, ":runs", runs->json);
-    if (doc_table(d, &q, columns, 1) == 0)
+    if (doc_answer(d, sql, ":runs", runs->json, columns) == 0)
         doc_say(d, "%s\n\n", none);
 }
 
@@ -20,9 +15,8 @@ static void capabilities_had(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/capabilities-had.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/capabilities-had.sql", ":runs", runs->json))
         return;
-    query_bind(&q, ":runs", runs->json);
     while (query_row(&q)) {
         doc_say(d, "Capabilities that were there on ");
         doc_text(d, query_text(&q, "backend"));
@@ -52,13 +46,11 @@ void section_machine(struct doc *d, const struct selection *runs)
         {"unlocks", "what would tell", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
 
     doc_say(d, "## The machine, and what it could not see\n\n");
-    open_and_table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
+    table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
     capabilities_had(d, runs);
-    open_and_table(d, runs, "db/report/capabilities.sql", capabilities,
-                   "No capability was missing.");
+    table(d, runs, "db/report/capabilities.sql", capabilities, "No capability was missing.");
     doc_say(d, "### Unknown values\n\n");
-    open_and_table(d, runs, "db/report/unknown-reasons.sql", unknowns,
-                   "Every value that applies is known.");
+    table(d, runs, "db/report/unknown-reasons.sql", unknowns, "Every value that applies is known.");
 }
 
 void section_glossary(struct doc *d)
@@ -94,7 +86,7 @@ void section_glossary(struct doc *d)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         doc_say(d, "| %s | %s |\n", words[i][0], words[i][1]);
     for (const struct word *w = page_states; w->text; w++)
-        doc_say(d, "| page state `%s` (%c) | %s. |\n", w->text, state_look(w->code)->letter,
+        doc_say(d, "| page state `%s` (%c) | %s. |\n", w->text, state_style(w->code)->letter,
                 w->label);
     for (const struct word *w = write_outcomes; w->text; w++)
         doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);

@@ -16,6 +16,11 @@ int doc_fail(struct doc *d, int rc)
     return d->rc;
 }
 
+bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text)
+{
+    return d->rc == 0 && doc_fail(d, query_ask(q, d->db, sql, name, text, d->e)) == 0;
+}
+
 /* To standard output: without pictures, since there is no place for them. */
 static int open_stdout(struct doc *d)
 {
@@ -191,6 +196,14 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
         doc_say(d, "\n");
     doc_fail(d, query_close(q));
     return rows;
+}
+
+int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,
+               const struct doc_column *columns)
+{
+    struct query q;
+
+    return doc_ask(d, &q, sql, name, text) ? doc_table(d, &q, columns, 1) : 0;
 }
 
 /* Remembers a file name that no picture of this document has yet. */

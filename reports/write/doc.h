@@ -33,6 +33,9 @@ void doc_text(struct doc *d, const char *text);
 /* The same as a sentence built elsewhere: escaped and on a line of its own with a bullet. */
 void doc_bullet(struct doc *d, const char *text);
 
+/* query_ask of the document's database. False after a failure, which sticks: nothing is open. */
+bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text);
+
 enum doc_kind { DOC_TEXT, DOC_COUNT, DOC_KB, DOC_NS, DOC_BYTES };
 
 struct doc_column {
@@ -45,6 +48,9 @@ struct doc_column {
  * has a column unknown_keys (names with commas) that names it, else "-". Returns the number of
  * rows; without rows nothing is written. Closes the query. with_query: the query follows it. */
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query);
+/* The same of a query with one text bound, and the query follows it. */
+int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,
+               const struct doc_column *columns);
 /* The query itself, folded away. */
 void doc_query(struct doc *d, const char *sql);
 

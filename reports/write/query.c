@@ -49,6 +49,16 @@ void query_bind(struct query *q, const char *name, const char *text)
         failed(q, ENOMEM, name);
 }
 
+int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, const char *text,
+              struct err *e)
+{
+    int rc = query_open(q, db, sql, e);
+
+    if (rc == 0)
+        query_bind(q, name, text);
+    return rc;
+}
+
 void query_bind_int(struct query *q, const char *name, int64_t n)
 {
     int i = parameter(q, name);

@@ -19,6 +19,9 @@ struct query {
 
 /* sql: a one-line statement, or the path of an embedded one ("db/report/timeline.sql"). */
 int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e);
+/* The same with one text bound, the most common case. */
+int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, const char *text,
+              struct err *e);
 void query_bind(struct query *q, const char *name, const char *text); /* NULL binds NULL */
 void query_bind_int(struct query *q, const char *name, int64_t n);
 /* The next row: true; false at the end or after a failure. */

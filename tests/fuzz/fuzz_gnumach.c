@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The two tables are not needed here, only named by lab/run/backend.c. */
-const struct backend backend_linux, backend_gnumach;
-
 static struct step steps[] = {
     {.number = 1, .actor = "a", .action = ACT_MAP, .region = "r", .pages = 4},
     {.number = 2, .actor = "a", .action = ACT_WRITE, .region = "r", .select = {SEL_ALL, 0, 0}},

@@ -74,8 +74,11 @@ static void replay_close(struct session *s)
     free(s);
 }
 
+/* It shows what tests put in. */
+const struct ability ability_replay = {.name = "replay", .label = "Replay"};
+
 const struct backend backend_replay = {
-    .name = "linux", /* stored runs name a real backend */
+    .ability = &ability_replay,
     .page_size = replay_page_size,
     .check = replay_check,
     .session_open = replay_open,

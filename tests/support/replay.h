@@ -14,5 +14,6 @@ struct replay {
 /* What backend_replay replays from now on. */
 void replay_use(struct replay *r);
 extern const struct backend backend_replay;
+extern const struct ability ability_replay;
 
 #endif

@@ -1,11 +1,11 @@
 /* The host's side of the gnumach backend against a console recorded on a real GNU Mach
  * (tests/data/gnumach/): what a session says is what is told, and nothing that is damaged passes.
  */
+#include "lab/backends.h"
 #include "lab/gnumach/host/blob.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
 #include "lab/plan/plan.h"
-#include "lab/run/backend.h"
 
 #include <errno.h>
 #include <setjmp.h>

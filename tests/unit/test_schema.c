@@ -193,7 +193,7 @@ static void test_schema__tables_are_strict_and_have_no_row_ids_of_their_own(void
         db_text(f->db, "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list "
                        "WHERE schema = 'main' AND type = 'table' AND NOT wr "
                        "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-        "content,published_difference,published_value,reason,run");
+        "content,published_backend,published_difference,published_value,reason,run");
 }
 
 /* -- views ------------------------------------------------------------------------------ */

@@ -1,4 +1,5 @@
 #include "lab/gnumach/host/reading_parts.h"
+#include "probes/rules.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,11 @@
  * Small on purpose (what the lab sees in it should be the scenario's memory): no heap of its own,
  * no stdio. It does what it is told, says what that cost, and exits when the lab is gone.
  *
- *     main.c     the loop: request in, reply out; fork and exec
+ *     main.c     the loop: request in, reply out; each action is one function, found by its row in
+ *                lab/actions.h; those about the process itself: fork, exec, exit, wait
  *     memory.c   map, write, read, move, protect, ...: everything that touches regions
  *     mach.c     messages: the actions that need lab/machmsg
+ *     call.c     below them: requests, replies, progress, the meters around an action
  *     keeper.c   not an actor: the process that cleans up when the lab dies */
 #ifndef LAB_LINUX_ACTOR_ACTOR_H
 #define LAB_LINUX_ACTOR_ACTOR_H
@@ -25,6 +27,9 @@ struct actor {
     int nsend_fds;
 };
 
+/* Reads one request, or exits if the lab is gone; answers it. */
+void actor_receive(struct actor *a);
+void actor_reply(struct actor *a);
 /* Sets reply.error and message; returns -1. */
 int actor_fail(struct actor *a, int error, const char *message);
 /* Sends a progress note. */
@@ -37,17 +42,15 @@ struct cost_meter {
 void cost_begin(struct cost_meter *m);
 void cost_end(const struct cost_meter *m, struct actor_reply *r);
 
-/* Each carries out a->in and fills a->out; 0, or -1 after actor_fail. */
-int actor_map(struct actor *a);
-int actor_touch(struct actor *a); /* write and read */
-int actor_unmap(struct actor *a);
-int actor_move(struct actor *a);
-int actor_protect(struct actor *a);
-int actor_lock(struct actor *a);
-int actor_inherit(struct actor *a);
-int actor_madvise(struct actor *a);
-/* ool_send, ool_receive, send, receive, reply; memory of the kinds ordinary and purgeable. */
-int actor_mach(struct actor *a);
+/* actor_ACT_MAP, actor_ACT_WRITE, ...: each carries out a->in and fills a->out; 0, or -1 after
+ * actor_fail. */
+#define ACTION_FUNCTION(e, ...) int actor_##e(struct actor *a);
+ACTIONS(ACTION_FUNCTION)
+#undef ACTION_FUNCTION
+
+/* mach.c. A port of the actor's own under the name a->in.to; memory of the kinds ordinary and
+ * purgeable. */
+int actor_take_port(struct actor *a);
 int actor_mach_map(struct actor *a);
 int actor_mach_unmap(struct actor *a);
 int actor_mach_inherit(struct actor *a);

@@ -66,8 +66,7 @@ static void note_transfer(void *arg, const struct machmsg_transfer *t)
     }
 }
 
-/* A receive right under the actor's own name. */
-static int set_up(struct actor *a)
+int actor_take_port(struct actor *a)
 {
     kern_return_t kr;
 
@@ -224,7 +223,7 @@ static int send_built(struct actor *a, mach_msg_size_t size)
     return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot send");
 }
 
-static int send_to(struct actor *a)
+int actor_ACT_SEND(struct actor *a)
 {
     mach_port_t to;
     kern_return_t kr = bootstrap_look_up(bootstrap_port, a->in.to, &to);
@@ -237,7 +236,7 @@ static int send_to(struct actor *a)
     return rc;
 }
 
-static int ool_send(struct actor *a)
+int actor_ACT_OOL_SEND(struct actor *a)
 {
     a->in.nparts = 1;
     a->in.parts[0] = (struct actor_part){
@@ -249,10 +248,10 @@ static int ool_send(struct actor *a)
     };
     if (!a->in.message_id)
         a->in.message_id = DEFAULT_ID;
-    return send_to(a);
+    return actor_ACT_SEND(a);
 }
 
-static int reply(struct actor *a)
+int actor_ACT_REPLY(struct actor *a)
 {
     mach_port_t to = last_remote;
 
@@ -324,7 +323,7 @@ static void read_text(struct actor *a, const char *at)
     memcpy(a->out.text, at, length);
 }
 
-static int receive(struct actor *a)
+int actor_ACT_RECEIVE(struct actor *a)
 {
     struct cost_meter m;
     kern_return_t kr;
@@ -347,18 +346,7 @@ static int receive(struct actor *a)
     return 0;
 }
 
-int actor_mach(struct actor *a)
+int actor_ACT_OOL_RECEIVE(struct actor *a)
 {
-    switch (a->in.op) {
-    case ACTOR_HELLO:
-        return set_up(a);
-    case ACT_OOL_SEND:
-        return ool_send(a);
-    case ACT_SEND:
-        return send_to(a);
-    case ACT_REPLY:
-        return reply(a);
-    default:
-        return receive(a);
-    }
+    return actor_ACT_RECEIVE(a);
 }

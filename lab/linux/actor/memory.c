@@ -1,5 +1,6 @@
 /* Everything an actor does to regions with plain Linux calls. */
 #include "lab/linux/actor/actor.h"
+#include "lab/run/clock.h"
 #include "probes/words.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_PAGEOUT /* Linux 5.4 */
@@ -17,6 +17,7 @@
 
 /* Pages between two looks at the clock for progress. */
 #define PROGRESS_PAGES 16384
+#define PROGRESS_NS 200000000u
 
 static size_t page_size(void)
 {
@@ -137,7 +138,7 @@ static int map_malloc(struct actor *a)
     return 0;
 }
 
-int actor_map(struct actor *a)
+int actor_ACT_MAP(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     size_t len = round_up(a->in.len, a->in.kind == MK_HUGETLB && huge ? huge : page_size());
@@ -200,17 +201,15 @@ static void touch_page(struct actor *a, volatile struct page_stamp *at, uint64_t
 
 static void note_progress(struct actor *a, uint64_t page, uint64_t pages, uint64_t *next)
 {
-    struct timespec t;
     uint64_t now;
 
     if (page % PROGRESS_PAGES != 0)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    now = (uint64_t)t.tv_sec * 10 + (uint64_t)t.tv_nsec / 100000000u;
+    now = now_ns();
     if (*next && now >= *next)
         actor_progress(a, page, pages);
     if (!*next || now >= *next)
-        *next = now + 2; /* five times a second */
+        *next = now + PROGRESS_NS;
 }
 
 /* Touches a page of the actor's own first: after a fork this code's text faults in again, and
@@ -249,7 +248,8 @@ static void look_beside(struct actor *a, uint64_t pages)
         count_stray(a, end, a->in.start + a->in.len);
 }
 
-int actor_touch(struct actor *a)
+/* Returns how many pages the region has. */
+static uint64_t touch(struct actor *a)
 {
     size_t ps = page_size();
     uint64_t pages = (a->in.len + ps - 1) / ps;
@@ -265,8 +265,18 @@ int actor_touch(struct actor *a)
         note_progress(a, page, pages, &next);
     }
     cost_end(&m, &a->out);
-    if (a->in.op == ACT_READ)
-        look_beside(a, pages);
+    return pages;
+}
+
+int actor_ACT_WRITE(struct actor *a)
+{
+    touch(a);
+    return 0;
+}
+
+int actor_ACT_READ(struct actor *a)
+{
+    look_beside(a, touch(a));
     return 0;
 }
 
@@ -284,7 +294,7 @@ static int finish(struct actor *a, const struct cost_meter *m, int rc, const cha
     return rc < 0 ? actor_fail(a, error, what) : 0;
 }
 
-int actor_unmap(struct actor *a)
+int actor_ACT_UNMAP(struct actor *a)
 {
     struct cost_meter m;
 
@@ -298,7 +308,7 @@ int actor_unmap(struct actor *a)
     return finish(a, &m, munmap(region(a), a->in.len), "cannot unmap");
 }
 
-int actor_move(struct actor *a)
+int actor_ACT_MOVE(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
@@ -314,7 +324,7 @@ int actor_move(struct actor *a)
     return finish(a, &m, p == MAP_FAILED ? -1 : 0, "cannot move the region");
 }
 
-int actor_protect(struct actor *a)
+int actor_ACT_PROTECT(struct actor *a)
 {
     int prot = (a->in.protection & 1 ? PROT_READ : 0) | (a->in.protection & 2 ? PROT_WRITE : 0) |
                (a->in.protection & 4 ? PROT_EXEC : 0);
@@ -324,7 +334,7 @@ int actor_protect(struct actor *a)
     return finish(a, &m, mprotect(region(a), a->in.len, prot), "cannot change the protection");
 }
 
-int actor_lock(struct actor *a)
+int actor_ACT_LOCK(struct actor *a)
 {
     struct cost_meter m;
 
@@ -335,7 +345,7 @@ int actor_lock(struct actor *a)
 
 /* What a fork does with a region, so far as Linux lets one choose: private memory is copied, shared
  * memory shared; both can be left out (DONTFORK), anonymous memory can be zeroed (WIPEONFORK). */
-int actor_inherit(struct actor *a)
+int actor_ACT_INHERIT(struct actor *a)
 {
     static const int advice[] = {
         [INH_SHARE] = MADV_DOFORK,
@@ -371,7 +381,7 @@ static int advice_constant(uint32_t advice)
     }
 }
 
-int actor_madvise(struct actor *a)
+int actor_ACT_MADVISE(struct actor *a)
 {
     struct cost_meter m;
 

@@ -1,13 +1,13 @@
-/* looks: how a page state is shown: one row gives its letter and its colours, for the terminal
+/* palette: how a page state is shown: one row gives its letter and its colours, for the terminal
  * and for pictures. The colours are those of Okabe and Ito, told apart by people who are
  * colour-blind; the letter says the same without colour. */
-#ifndef REPORTS_DRAW_LOOKS_H
-#define REPORTS_DRAW_LOOKS_H
+#ifndef REPORTS_DRAW_PALETTE_H
+#define REPORTS_DRAW_PALETTE_H
 
 #include "probes/words.h"
 
 /* X(STATE, letter, fill on light, fill on dark, text on the fill, ANSI colour) */
-#define STATE_LOOKS(X)                                                                             \
+#define STATE_STYLES(X)                                                                            \
     X(PS_NONE, '.', "none", "none", "#59636e", "2")                                                \
     X(PS_ZERO, 'z', "#d9dee3", "#c3cad2", "#1f2328", "37")                                         \
     X(PS_EXCLUSIVE, 'E', "#0072b2", "#2279bd", "#ffffff", "34")                                    \
@@ -18,16 +18,16 @@
     X(PS_SWAPPED, 'W', "#cc79a7", "#cc79a7", "#1f2328", "35")                                      \
     X(PS_ANON_UNKNOWN, '?', "#b3b3b3", "#a6a6a6", "#1f2328", "1")
 
-struct state_look {
+struct state_style {
     int state;
     char letter;
     const char *fill, *fill_dark, *ink, *ansi;
 };
 
 /* Indexed by enum page_state; ends with letter 0. */
-extern const struct state_look state_looks[];
+extern const struct state_style state_styles[];
 
 /* The row of a state; of PS_ANON_UNKNOWN for a code that is none. */
-const struct state_look *state_look(int state);
+const struct state_style *state_style(int state);
 
 #endif

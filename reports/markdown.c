@@ -1,7 +1,9 @@
 /* markdown: the report as a document: which runs, and the order of its sections. */
 #include "reports/report.h"
 
-#include "reports/write/sections.h"
+#include "reports/run/sections.h"
+#include "reports/watch/sections.h"
+#include "reports/write/background.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +12,6 @@ static void selection_release(struct selection *sel)
 {
     for (size_t i = 0; i < sel->n; i++)
         free(sel->ids[i]);
-    for (size_t i = 0; sel->watches && i < sel->n; i++)
-        watch_data_release(&sel->watches[i]);
-    free(sel->watches);
     free(sel->ids);
     sqlite3_free(sel->json);
 }
@@ -92,13 +91,12 @@ static void left_out(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db,
-                               "SELECT count(*) AS runs, coalesce(sum(failed > 0), 0) AS failed, "
-                               "coalesce(sum(status <> 'complete'), 0) AS unfinished FROM runs "
-                               "WHERE run_id NOT IN (SELECT value FROM json_each(:runs))",
-                               d->e)))
+    if (!doc_ask(d, &q,
+                 "SELECT count(*) AS runs, coalesce(sum(failed > 0), 0) AS failed, "
+                 "coalesce(sum(status <> 'complete'), 0) AS unfinished FROM runs "
+                 "WHERE run_id NOT IN (SELECT value FROM json_each(:runs))",
+                 ":runs", runs->json))
         return;
-    query_bind(&q, ":runs", runs->json);
     if (query_row(&q) && query_int(&q, "runs") > 0)
         doc_say(d,
                 "The database has %lld more run%s that this report leaves out (with failed "
@@ -149,30 +147,44 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
     }
 }
 
-/* One run below its scenario's heading. A watch has too many steps to read them all. */
-static void run_section(struct doc *d, const struct selection *runs, size_t i, char **last)
+/* One run below its scenario's heading; w->run_id is NULL for what is not a watch. A watch has too
+ * many steps to read them all. */
+static void run_section(struct doc *d, const char *run_id, const struct watch_data *w, char **last)
 {
-    const struct watch_data *w = &runs->watches[i];
     enum history_depth depth = w->run_id ? HISTORY_RUN : HISTORY_PAGES;
     struct history h;
 
-    if (doc_fail(d, history_load(&h, d->db, runs->ids[i], depth, 0, 0, d->e)))
+    if (doc_fail(d, history_load(&h, d->db, run_id, depth, 0, 0, d->e)))
         return;
     scenario_heading(d, &h, last);
     if (w->run_id)
-        section_watch(d, &h, w);
+        section_watch(d, w);
     else
         section_run(d, &h);
     history_release(&h);
 }
 
-static void runs_sections(struct doc *d, const struct selection *runs)
+static void runs_sections(struct doc *d, const struct selection *runs,
+                          const struct watch_data *watches)
 {
     char *last = NULL;
 
     for (size_t i = 0; i < runs->n && d->rc == 0; i++)
-        run_section(d, runs, i, &last);
+        run_section(d, runs->ids[i], &watches[i], &last);
     free(last);
+}
+
+static void findings(struct doc *d, const struct selection *runs, const struct watch_data *watches)
+{
+    doc_say(d, "## Findings\n\n");
+    if (runs->scenarios)
+        find_in_scenarios(d, runs);
+    find_checks(d, runs);
+    for (size_t i = 0; i < runs->n && d->rc == 0; i++)
+        if (watches[i].run_id)
+            find_watch(d, &watches[i]);
+    find_unknown(d, runs);
+    doc_say(d, "\n");
 }
 
 /* What watches lost is asked for many times and sorts every mapping row of a day each time: it is
@@ -192,31 +204,17 @@ static int keep_lost(struct selection *sel, sqlite3 *db, struct err *e)
     return query_close(&q);
 }
 
-/* Is this run a watch? 1, 0, or a negative errno. */
-static int is_watch(sqlite3 *db, const char *run_id, struct err *e)
-{
-    struct query q;
-    bool watch;
-    int rc = query_open(&q, db, "SELECT scenario FROM run WHERE run_id = :run_id", e);
-
-    if (rc)
-        return rc;
-    query_bind(&q, ":run_id", run_id);
-    watch = query_row(&q) && strcmp(query_text(&q, "scenario"), "watch") == 0;
-    rc = query_close(&q);
-    return rc ? rc : watch;
-}
-
-/* Reads the watches among the runs, once for findings and sections. */
-static int load_watches(struct selection *sel, sqlite3 *db, struct err *e)
+/* Reads the watches among the runs, once for findings and sections: an element per run. */
+static int load_watches(struct selection *sel, struct watch_data **watches, sqlite3 *db,
+                        struct err *e)
 {
     int rc = 0;
 
-    sel->watches = calloc(sel->n, sizeof *sel->watches);
-    if (!sel->watches)
+    *watches = calloc(sel->n, sizeof **watches);
+    if (!*watches)
         return err_set(e, ENOMEM, "out of memory");
-    for (size_t i = 0; i < sel->n; i++) {
-        int watch = is_watch(db, sel->ids[i], e);
+    for (size_t i = 0; i < sel->n && rc == 0; i++) {
+        int watch = watch_is(db, sel->ids[i], e);
 
         if (watch < 0)
             return watch;
@@ -224,20 +222,19 @@ static int load_watches(struct selection *sel, sqlite3 *db, struct err *e)
         if (watch && sel->scenarios == i) /* the first of them */
             rc = keep_lost(sel, db, e);
         if (rc == 0 && watch)
-            rc = watch_load(&sel->watches[i], db, sel->ids[i], e);
-        if (rc)
-            return rc;
+            rc = watch_load(&(*watches)[i], db, sel->ids[i], e);
     }
-    return 0;
+    return rc;
 }
 
 /* What is published was measured in scenarios, and only they say it again. */
-static int write_document(struct doc *d, const struct selection *runs)
+static int write_document(struct doc *d, const struct selection *runs,
+                          const struct watch_data *watches)
 {
     introduction(d, runs);
-    section_findings(d, runs);
+    findings(d, runs, watches);
     section_machine(d, runs);
-    runs_sections(d, runs);
+    runs_sections(d, runs, watches);
     if (runs->scenarios) {
         section_published(d);
         section_fork_vs_ool(d, runs);
@@ -251,6 +248,7 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
                     struct err *e)
 {
     struct selection runs = {0};
+    struct watch_data *watches = NULL;
     struct doc d = {.rc = 0};
     sqlite3 *db = store_handle(s);
     int rc;
@@ -260,15 +258,18 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
     rc = selection_fill(&runs, db, run_ids, nruns, e);
     if (rc == 0)
-        rc = load_watches(&runs, db, e);
+        rc = load_watches(&runs, &watches, db, e);
     if (rc == 0) {
         rc = doc_open(&d, db, out_path, e);
         if (rc == 0)
-            write_document(&d, &runs);
+            write_document(&d, &runs, watches);
         rc = doc_close(&d);
     }
     sqlite3_exec(db, "DROP TABLE IF EXISTS temp.watch_lost", NULL, NULL, NULL);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    for (size_t i = 0; watches && i < runs.n; i++)
+        watch_data_release(&watches[i]);
+    free(watches);
     selection_release(&runs);
     return rc;
 }

@@ -1,18 +1,13 @@
-/* store: opening and closing the file, and the life of a run.
+/* run: the life of a run: begun, ended, found; crashed, if its lab died.
  *
- *   store_open -> [ store_begin_run -> store_step* -> store_end_run ]* -> store_close
- *
- * 1. While a store is open for writing the file is in WAL mode with synchronous=NORMAL: a commit
- *    costs no fsync, and a kill at any instant leaves every committed step. (A power failure may
- *    take the last steps with it, never the file's integrity.)
- * 2. The last store to close makes it a plain file again: easy to copy, readable from a read-only
- *    place.
- * 3. A run that is `running` belongs to the live process named in its row, or it is marked
+ * 1. A run that is `running` belongs to the live process named in its row, or it is marked
  *    `crashed` by the next store that opens the file for writing.
- * 4. A disk that a step has filled still takes the run's last word: some space is held back for it
+ * 2. A disk that a step has filled still takes the run's last word: some space is held back for it
  *    in a file without a name, where the file system has such. */
-#include "db/store_internal.h"
+#include "db/run.h"
 
+#include "db/sql.h"
+#include "db/store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -25,11 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUSY_MS 5000
 #define RESERVE_BYTES (32 * 1024)
-#define OPEN "cannot open database"
-#define WRITE "cannot write database"
-#define READ "cannot read database"
 
 static const char *const status_text[] = {NULL,     "running",     "complete",
                                           "failed", "interrupted", "crashed"};
@@ -39,213 +30,6 @@ struct identity {
     int64_t pid, start, namespace; /* start: clock ticks after boot */
     char boot[40];
 };
-
-/* -- opening ---------------------------------------------------------------------------- */
-
-static void give_reserve(struct store *s)
-{
-    if (s->reserve >= 0)
-        close(s->reserve);
-    s->reserve = -1;
-}
-
-static int path_check(struct store *s, enum store_mode mode, struct err *e)
-{
-    struct stat st;
-    char *copy;
-    int rc = 0;
-
-    if (!*s->path)
-        return err_set(e, EINVAL, OPEN " '': a file's name is needed");
-    if (stat(s->path, &st) == 0) {
-        if (S_ISDIR(st.st_mode))
-            return err_set(e, EISDIR, OPEN " '%s': it is a directory", s->path);
-        if (!S_ISREG(st.st_mode))
-            return err_set(e, EPROTO, OPEN " '%s': it is not a regular file", s->path);
-        if (faccessat(AT_FDCWD, s->path, mode == STORE_READ ? R_OK : R_OK | W_OK, AT_EACCESS))
-            return err_sys(e, errno, OPEN " '%s'", s->path);
-    } else if (errno != ENOENT || mode == STORE_READ) {
-        return err_sys(e, errno, OPEN " '%s'", s->path);
-    }
-    if (mode == STORE_READ)
-        return 0;
-    /* The journal is a second file beside the database. */
-    copy = strdup(s->path);
-    if (!copy)
-        return err_sys(e, ENOMEM, OPEN " '%s'", s->path);
-    if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS))
-        rc = err_sys(e, errno, OPEN " '%s': its directory cannot be written", s->path);
-    free(copy);
-    return rc;
-}
-
-static int connect_file(struct store *s, int flags, struct err *e)
-{
-    int rc;
-
-    sqlite3_close(s->db);
-    s->db = NULL;
-    rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
-    if (!s->db)
-        return err_sys(e, ENOMEM, OPEN " '%s'", s->path);
-    sqlite3_extended_result_codes(s->db, 1);
-    if (rc != SQLITE_OK)
-        return sql_err(s, e, rc, OPEN);
-    sqlite3_busy_timeout(s->db, BUSY_MS);
-    return 0;
-}
-
-/* WAL can be refused (another program holds the file in another mode, a file system without
- * shared memory): a rollback journal keeps the same promises, slower. */
-static int prepare_writing(struct store *s, struct err *e)
-{
-    struct schema_state schema;
-    int rc = sql_exec(s, e, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", OPEN);
-
-    if (rc == 0)
-        rc = schema_look(s, &schema, e);
-    if (rc)
-        return rc;
-    if (schema.version == 0) {
-        /* The stamp goes into the file itself before WAL may hide it: whose file it is can
-         * then always be read without opening a journal. A new file has nothing to lose yet:
-         * no sync. */
-        rc = sql_exec(s, e, "PRAGMA synchronous = OFF; PRAGMA application_id = 0x636f776c", WRITE);
-        if (rc)
-            return rc;
-    }
-    sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-    if (schema.tables_old || schema.contents_differ)
-        rc = schema_migrate(s, e);
-    if (rc == 0 && schema.version == 0)
-        rc = sql_exec(s, e, "PRAGMA synchronous = NORMAL", OPEN);
-    return rc;
-}
-
-static int mark_crashed(struct store *s, struct err *e);
-
-/* Room to mark a run on a disk that its steps have filled. The file has no name: it is gone with
- * this process, however that ends. Without O_TMPFILE (open(2)) or space there is none. */
-static void take_reserve(struct store *s)
-{
-    char *copy = strdup(s->path);
-
-    s->reserve = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
-    if (s->reserve >= 0 && fallocate(s->reserve, 0, 0, RESERVE_BYTES) != 0)
-        give_reserve(s);
-    free(copy);
-}
-
-static int open_writing(struct store *s, struct err *e)
-{
-    int rc = connect_file(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
-
-    if (rc == 0)
-        rc = file_check(s, false, e);
-    if (rc == 0) {
-        s->writable = true;
-        rc = prepare_writing(s, e);
-    }
-    if (rc == 0)
-        rc = mark_crashed(s, e);
-    if (rc == 0)
-        take_reserve(s);
-    return rc;
-}
-
-/* An older file is brought up to date first if it can be written. Views of another text are good
- * enough where it cannot; older tables are not. */
-static int open_reading(struct store *s, struct err *e)
-{
-    struct schema_state schema;
-    struct err why;
-    int rc = connect_file(s, SQLITE_OPEN_READONLY, e);
-
-    if (rc == 0)
-        rc = file_check(s, true, e);
-    if (rc == 0) {
-        rc = schema_look(s, &schema, e);
-        if (rc && rc != -EOVERFLOW && path_check(s, STORE_CREATE, &why) &&
-            file_has_journal(s->path))
-            rc = err_set(e, EACCES,
-                         "cannot read database '%s': a lab that died left a log beside it; a user "
-                         "who may write there must open it once",
-                         s->path);
-    }
-    if (rc || !(schema.tables_old || schema.contents_differ))
-        return rc;
-    rc = path_check(s, STORE_CREATE, &why);
-    if (rc == 0)
-        rc = connect_file(s, SQLITE_OPEN_READWRITE, &why);
-    if (rc == 0)
-        rc = schema_migrate(s, &why);
-    if (rc && schema.tables_old) {
-        *e = why;
-        return err_prefix(e, rc, "the schema of '%s' is older and cannot be updated", s->path);
-    }
-    return connect_file(s, SQLITE_OPEN_READONLY, e);
-}
-
-/* SQLite takes an empty name, ":memory:" and "file:..." for something else than a file of that
- * name: what is stored there would be gone, or somewhere else. */
-static char *file_name(const char *path)
-{
-    bool special = path[0] == ':' || strncmp(path, "file:", 5) == 0;
-    char *name;
-
-    return asprintf(&name, "%s%s", special ? "./" : "", path) < 0 ? NULL : name;
-}
-
-int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e)
-{
-    struct store *s = calloc(1, sizeof *s);
-    int rc;
-
-    if (s)
-        s->reserve = -1;
-    if (!s || !(s->path = file_name(path))) {
-        free(s);
-        return err_sys(e, ENOMEM, OPEN " '%s'", path);
-    }
-    rc = path_check(s, mode, e);
-    if (rc == 0)
-        rc = mode == STORE_READ ? open_reading(s, e) : open_writing(s, e);
-    if (rc) {
-        store_close(s);
-        return rc;
-    }
-    *out = s;
-    return 0;
-}
-
-/* The checkpoint is synced; after it the log is empty and giving it up needs no sync. Fails
- * while another program has the file open: then the last one to close does it. */
-static void make_plain_file(struct store *s)
-{
-    sqlite3_busy_timeout(s->db, 0);
-    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
-        sqlite3_exec(s->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE", NULL, NULL,
-                     NULL);
-}
-
-void store_close(struct store *s)
-{
-    if (!s)
-        return;
-    for (int i = 0; i < ST__COUNT; i++)
-        sqlite3_finalize(s->st[i]);
-    give_reserve(s);
-    if (s->writable)
-        make_plain_file(s);
-    sqlite3_close(s->db);
-    free(s->path);
-    free(s);
-}
-
-sqlite3 *store_handle(struct store *s)
-{
-    return s->db;
-}
 
 /* -- who writes a run ------------------------------------------------------------------- */
 
@@ -304,7 +88,7 @@ static bool may_live(const struct identity *self, sqlite3_stmt *st)
     return now == 0 || now == start; /* 0: hidden from here */
 }
 
-static int mark_crashed(struct store *s, struct err *e)
+int runs_mark_crashed(struct store *s, struct err *e)
 {
     static const char list[] = "SELECT run, lab_pid, lab_start, lab_namespace, lab_boot FROM run "
                                "WHERE status = 'running'";
@@ -329,10 +113,31 @@ static int mark_crashed(struct store *s, struct err *e)
             rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         }
     }
-    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, WRITE);
+    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_WRITE);
     sqlite3_finalize(runs);
     sqlite3_finalize(update);
     return rc;
+}
+
+/* -- room for the last word ---------------------------------------------------------------- */
+
+void reserve_give(struct store *s)
+{
+    if (s->reserve >= 0)
+        close(s->reserve);
+    s->reserve = -1;
+}
+
+/* The file is gone with this process, however that ends. Without O_TMPFILE (open(2)) or space there
+ * is none. */
+void reserve_take(struct store *s)
+{
+    char *copy = strdup(s->path);
+
+    s->reserve = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+    if (s->reserve >= 0 && fallocate(s->reserve, 0, 0, RESERVE_BYTES) != 0)
+        reserve_give(s);
+    free(copy);
 }
 
 /* -- runs ------------------------------------------------------------------------------- */
@@ -342,7 +147,8 @@ void run_info_release(struct run_info *info)
     free(info->kernel);
     free(info->machine);
     free(info->capabilities);
-    info->kernel = info->machine = info->capabilities = NULL;
+    free(info->ability);
+    info->kernel = info->machine = info->capabilities = info->ability = NULL;
 }
 
 int64_t run_key(const char *run_id)
@@ -391,7 +197,8 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
                           info->source,
                           info->kernel,
                           info->machine,
-                          info->capabilities};
+                          info->capabilities,
+                          info->ability};
     struct identity self;
     int n = 2, rc = SQLITE_OK;
 
@@ -413,9 +220,9 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
 {
     static const char insert[] =
         "INSERT INTO run (run, run_id, scenario, title, question, backend, twin, no_twin, params, "
-        "source, kernel, machine, capabilities, page_size, started_at, lab_pid, lab_start, "
+        "source, kernel, machine, capabilities, ability, page_size, started_at, lab_pid, lab_start, "
         "lab_namespace, lab_boot, status) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
     char run_id[40], started[40];
     sqlite3_stmt *st = NULL;
     int rc = new_run_id(run_id, started, e);
@@ -431,7 +238,7 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
         memcpy(info->run_id, run_id, sizeof run_id);
         rc = 0;
     } else {
-        rc = sql_err(s, e, rc, WRITE);
+        rc = sql_err(s, e, rc, CANNOT_WRITE);
     }
     sqlite3_finalize(st);
     return rc;
@@ -453,7 +260,7 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
         rc = sqlite3_step(st);
         if (rc == SQLITE_FULL) {
             sqlite3_reset(st);
-            give_reserve(s);
+            reserve_give(s);
             rc = sqlite3_step(st);
         }
         if (rc == SQLITE_FULL) {
@@ -464,7 +271,7 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
         }
     }
     if (rc != SQLITE_DONE)
-        rc = sql_err(s, e, rc, WRITE);
+        rc = sql_err(s, e, rc, CANNOT_WRITE);
     else if (sqlite3_changes(s->db) != 1)
         rc = err_set(e, ENOENT, "no run '%s' in '%s'", run_id, s->path);
     else
@@ -499,7 +306,7 @@ int store_find_run(struct store *s, const char *typed, char run_id[40], struct e
         }
     }
     if (rc != SQLITE_DONE)
-        rc = sql_err(s, e, rc, READ);
+        rc = sql_err(s, e, rc, CANNOT_READ);
     else if (n == 0 && strcmp(typed, "latest") == 0)
         rc = err_set(e, ENOENT, "no run in '%s'", s->path);
     else if (n == 0)

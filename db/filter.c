@@ -1,4 +1,5 @@
-/* watch: which rows of a sample moved since they were stored?
+/* filter: which rows of a watch's sample changed enough, since they were stored, to be stored
+ * again?
  *
  * Owns the values stored last, by process, region and pair of processes, in a hash table.
  * A figure moved if it changed by the grain and by 1/256 of what it was, or became known or
@@ -6,7 +7,7 @@
  * at once if one moved by 1/16 or became another word; and after `refresh` samples if anything
  * changed at all. So a day of a busy tree stays small, and how far off a stored figure can be is
  * known. Totals are not its business: they are stored with every sample. */
-#include "db/store_internal.h"
+#include "db/filter.h"
 
 #include <errno.h>
 #include <stdio.h>

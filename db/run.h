@@ -1,0 +1,15 @@
+/* run: what opening and recording need of a run (its life is in store.h). */
+#ifndef DB_RUN_H
+#define DB_RUN_H
+
+#include "db/sql.h"
+
+/* The run key inside a run id, or 0 if it is none. */
+int64_t run_key(const char *run_id);
+/* Marks the runs whose lab is gone. */
+int runs_mark_crashed(struct store *s, struct err *e);
+/* Room to end a run on a disk that its steps have filled, held back while the store is open. */
+void reserve_take(struct store *s);
+void reserve_give(struct store *s);
+
+#endif

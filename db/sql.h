@@ -1,0 +1,40 @@
+/* sql: the open file as the files of the store see it, one statement at a time, and SQLite's
+ * failures in our words. Below all of them. */
+#ifndef DB_SQL_H
+#define DB_SQL_H
+
+#include "probes/err.h"
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Room for the prepared statements of record.c. */
+#define STORE_STATEMENTS 20
+
+struct store {
+    sqlite3 *db;
+    char *path; /* as the user gave it: for messages */
+    bool writable;
+    int reserve; /* a file without a name that holds space on the same disk; -1: none */
+    sqlite3_stmt *st[STORE_STATEMENTS]; /* NULL until first used */
+};
+
+/* What could not be done to it. */
+#define CANNOT_OPEN "cannot open database"
+#define CANNOT_READ "cannot read database"
+#define CANNOT_UPDATE "cannot update database"
+#define CANNOT_WRITE "cannot write database"
+
+/* Writes "<what> '<path>': <reason>" for SQLite's result code rc and returns the negative
+ * errno that fits it (see store.h). what: as above. */
+int sql_err(struct store *s, struct err *e, int rc, const char *what);
+/* Runs text of several statements that give no rows. */
+int sql_exec(struct store *s, struct err *e, const char *sql, const char *what);
+/* First column of the first row of a one-line statement; 0 rows: leaves *out alone. */
+int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what);
+/* BEGIN IMMEDIATE and COMMIT that clean up; rollback never fails. */
+int sql_begin(struct store *s, struct err *e, const char *what);
+int sql_commit(struct store *s, struct err *e, const char *what);
+void sql_rollback(struct store *s);
+
+#endif

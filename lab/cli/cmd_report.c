@@ -1,0 +1,81 @@
+/* cowlab report: stored runs as markdown with pictures. */
+#include "lab/cli/cli.h"
+#include "reports/report.h"
+#include <argp.h>
+#include <stdlib.h>
+
+struct report_arguments {
+    struct words runs;
+    const char *db, *output;
+};
+
+static const struct argp_option options[] = {
+    CLI_OPTION_DB,
+    {"output", 'o', "FILE.md", 0,
+     "write here, pictures beside it; without it the text goes to standard output, without "
+     "pictures",
+     0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct report_arguments *a = state->input;
+
+    switch (key) {
+    case 'd':
+        a->db = arg;
+        return 0;
+    case 'o':
+        a->output = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        words_add(&a->runs, arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int report_runs(struct store *store, void *arg)
+{
+    const struct report_arguments *a = arg;
+    char(*ids)[40] = calloc(a->runs.count + 1, sizeof *ids);
+    const char **list = calloc(a->runs.count + 1, sizeof *list);
+    int code = EXIT_DONE;
+    struct err e;
+
+    if (!ids || !list)
+        cli_no_memory();
+    for (size_t i = 0; code == EXIT_DONE && i < a->runs.count; i++) {
+        code = cli_find_run(store, a->runs.list[i], ids[i]);
+        list[i] = ids[i];
+    }
+    if (code == EXIT_DONE && report_markdown(store, list, a->runs.count, a->output, &e) < 0)
+        code = cli_fail(EXIT_RUNNING, &e);
+    if (code == EXIT_DONE && a->output)
+        fprintf(stderr, "wrote %s\n", a->output);
+    free(ids);
+    free(list);
+    return code;
+}
+
+int cmd_report(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "[RUN...]",
+        "Writes the markdown report of these runs; without RUN, of the latest complete run per "
+        "scenario and backend.",
+        NULL,
+        NULL,
+        NULL};
+    struct report_arguments a = {.db = NULL};
+    int code;
+
+    cli_parse(&argp, argc, argv, &a);
+    code = cli_with_store(a.db, report_runs, &a);
+    free(a.runs.list);
+    return code;
+}

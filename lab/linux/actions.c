@@ -1,0 +1,235 @@
+/* Each action of a scenario as a request to an actor, and what the lab makes of the answer. The
+ * function's name is the row's in lab/actions.h; those that deal in messages are in message.c. */
+#include "lab/linux/run.h"
+#include "lab/run/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+int linux_ACT_MAP(struct doing *d, struct err *e)
+{
+    const struct step *s = d->step;
+    int rc;
+
+    d->rq.len = s->bytes ? s->bytes : s->pages * linux_page_size();
+    d->rq.kind = s->kind;
+    d->rq.huge_size = machine_caps()->huge_page_size;
+    snprintf(d->rq.path, sizeof d->rq.path, "%s", d->run->group.dir);
+    rc = linux_call(d, NULL, e);
+    if (rc == 0 &&
+        held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len, s->kind) < 0)
+        rc = linux_no_memory(e);
+    return rc;
+}
+
+/* What a wrong page showed, in words; NULL without memory. */
+static char *wrong_stamp(const struct doing *d)
+{
+    const struct actor_reply *r = &d->reply;
+    char found[16] = "no stamp";
+    char *text;
+
+    if (r->found_letter)
+        snprintf(found, sizeof found, "stamp '%c'", (char)r->found_letter);
+    if (asprintf(&text,
+                 "pages read against pages that carry stamp '%c'; page %" PRIu64 " carries %s",
+                 d->step->stamp, r->first_wrong, found) < 0)
+        return NULL;
+    return text;
+}
+
+/* A check of the region that was read: right is what left must be. detail is taken. */
+static int note_check(struct doing *d, const char *check, uint64_t left, uint64_t right,
+                      char *detail, struct err *e)
+{
+    struct obs_check *c =
+        observation_add_check(&d->out->obs, check, d->step->actor, d->step->region);
+
+    if (!c) {
+        free(detail);
+        return linux_no_memory(e);
+    }
+    c->left = value_known((int64_t)left);
+    c->right = value_known((int64_t)right);
+    c->verdict = left == right ? CHECK_HELD : CHECK_DIFFERS;
+    c->case_name = d->step->case_name ? strdup(d->step->case_name) : NULL;
+    c->detail = detail;
+    return 0;
+}
+
+/* A read's stamps are a check of their own: contents that leaked would show here. */
+static int note_stamps(struct doing *d, struct err *e)
+{
+    const struct actor_reply *r = &d->reply;
+
+    d->out->stamps =
+        (struct stamp_result){r->checked, r->wrong, r->first_wrong, (char)r->found_letter};
+    return r->checked ? note_check(d, "stamps", r->checked, r->checked - r->wrong,
+                                   r->wrong ? wrong_stamp(d) : NULL, e)
+                      : 0;
+}
+
+/* Bytes beside a range that was received must be zero: the layer sends what was meant, no more. */
+static int note_stray_bytes(struct doing *d, struct err *e)
+{
+    const struct actor_reply *r = &d->reply;
+    char *detail = NULL;
+
+    if (r->beside &&
+        asprintf(&detail, "bytes that are not zero among the %" PRIu64 " beside the received range",
+                 r->beside) < 0)
+        detail = NULL;
+    return r->beside ? note_check(d, "stray_bytes", r->stray, 0, detail, e) : 0;
+}
+
+static int touch(struct doing *d, struct err *e)
+{
+    d->rq.select = d->step->select;
+    d->rq.letter = d->step->has_stamp ? (uint32_t)d->step->stamp : 0;
+    return linux_call(d, NULL, e);
+}
+
+int linux_ACT_READ(struct doing *d, struct err *e)
+{
+    int rc = touch(d, e);
+
+    if (rc == 0)
+        rc = note_stamps(d, e);
+    return rc < 0 ? rc : note_stray_bytes(d, e);
+}
+
+int linux_ACT_WRITE(struct doing *d, struct err *e)
+{
+    int rc = touch(d, e);
+
+    d->region->written = rc == 0;
+    d->region->written_pages = d->reply.touched;
+    return rc;
+}
+
+int linux_ACT_FORK(struct doing *d, struct err *e)
+{
+    int born = actor_fork_off(&d->run->group, d->index, d->step->as, &d->reply, e);
+    int rc;
+
+    if (born < 0)
+        return born;
+    rc = linux_add_holder(d->run, e);
+    if (rc == 0 && held_inherit(&d->run->holders[born].regions, linux_held(d)) < 0)
+        rc = linux_no_memory(e);
+    return rc < 0 ? rc : linux_give_port(d->run, (size_t)born, e);
+}
+
+int linux_ACT_EXEC(struct doing *d, struct err *e)
+{
+    int rc = linux_call(d, NULL, e);
+
+    if (rc == 0 && d->reply.op != ACTOR_HELLO)
+        rc = err_set(e, EPROTO, "actor '%s' did not come back from exec", d->step->actor);
+    if (rc == 0)
+        held_clear(linux_held(d));
+    return rc < 0 ? rc : linux_give_port(d->run, d->index, e);
+}
+
+int linux_ACT_EXIT(struct doing *d, struct err *e)
+{
+    int rc;
+
+    d->rq.status = d->step->status;
+    rc = linux_call(d, NULL, e);
+    if (rc == 0)
+        rc = actor_await_exit(&d->run->group, d->index, e);
+    if (rc == 0) {
+        held_clear(linux_held(d));
+        carried_drop(&d->run->carried, d->step->actor);
+    }
+    return rc;
+}
+
+int linux_ACT_WAIT(struct doing *d, struct err *e)
+{
+    const struct actor_group *g = &d->run->group;
+    int rc, code;
+
+    for (size_t i = g->nactors; i-- > 0 && !d->rq.pid;)
+        if (strcmp(g->actors[i].name, d->step->child) == 0)
+            d->rq.pid = g->actors[i].pid;
+    rc = linux_call(d, NULL, e);
+    if (rc < 0)
+        return rc;
+    code =
+        WIFEXITED(d->reply.status) ? WEXITSTATUS(d->reply.status) : 128 + WTERMSIG(d->reply.status);
+    if (d->step->status >= 0 && code != d->step->status)
+        return err_set(e, ECHILD, "child '%s' ended with status %d, not %d", d->step->child, code,
+                       d->step->status);
+    return 0;
+}
+
+int linux_ACT_UNMAP(struct doing *d, struct err *e)
+{
+    int rc = linux_call(d, NULL, e);
+
+    if (rc == 0)
+        held_remove(linux_held(d), d->region);
+    return rc;
+}
+
+int linux_ACT_MOVE(struct doing *d, struct err *e)
+{
+    int rc;
+
+    d->rq.huge_size = machine_caps()->huge_page_size;
+    rc = linux_call(d, NULL, e);
+    if (rc == 0)
+        d->region->start = d->reply.start;
+    return rc;
+}
+
+int linux_ACT_PROTECT(struct doing *d, struct err *e)
+{
+    d->rq.protection = d->step->protection;
+    return linux_call(d, NULL, e);
+}
+
+int linux_ACT_LOCK(struct doing *d, struct err *e)
+{
+    d->rq.lock = d->step->lock;
+    return linux_call(d, NULL, e);
+}
+
+int linux_ACT_INHERIT(struct doing *d, struct err *e)
+{
+    int rc;
+
+    d->rq.inherit = d->step->inherit;
+    rc = linux_call(d, NULL, e);
+    if (rc == 0)
+        d->region->inherit = d->step->inherit;
+    return rc;
+}
+
+/* Two kinds of advice say what a fork does with the region. */
+int linux_ACT_MADVISE(struct doing *d, struct err *e)
+{
+    int rc;
+
+    d->rq.advice = d->step->advice;
+    rc = linux_call(d, NULL, e);
+    if (rc == 0 && d->step->advice == ADV_DONTFORK)
+        d->region->inherit = INH_NONE;
+    if (rc == 0 && d->step->advice == ADV_WIPEONFORK)
+        d->region->inherit = INH_ZERO;
+    return rc;
+}
+
+/* The look that follows every step is all. */
+int linux_ACT_CHECKPOINT(struct doing *d, struct err *e)
+{
+    (void)d;
+    (void)e;
+    return 0;
+}

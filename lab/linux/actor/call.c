@@ -1,0 +1,121 @@
+/* The actor's side of the conversation, and the meters around an action. */
+#include "lab/linux/actor/actor.h"
+#include "lab/run/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int actor_fail(struct actor *a, int error, const char *message)
+{
+    a->out.error = error ? error : EIO;
+    strncpy(a->out.message, message, sizeof a->out.message - 1);
+    return -1;
+}
+
+static void read_meter(struct cost_meter *m)
+{
+    struct rusage u;
+
+    getrusage(RUSAGE_SELF, &u);
+    m->minflt = (uint64_t)u.ru_minflt;
+    m->majflt = (uint64_t)u.ru_majflt;
+    m->ns = now_ns();
+}
+
+/* Reads the meters twice: after a fork the child has no page tables for program text, and the
+ * faults that bring in this code must not count as the action's. */
+void cost_begin(struct cost_meter *m)
+{
+    read_meter(m);
+    read_meter(m);
+}
+
+void cost_end(const struct cost_meter *m, struct actor_reply *r)
+{
+    struct cost_meter end;
+    uint64_t ns = now_ns();
+
+    read_meter(&end);
+    r->dur_ns = ns - m->ns;
+    r->minflt = end.minflt - m->minflt;
+    r->majflt = end.majflt - m->majflt;
+}
+
+static void send_or_exit(struct actor *a, const struct msghdr *msg)
+{
+    if (sendmsg(a->control, msg, MSG_NOSIGNAL) < 0)
+        _exit(3); /* the lab is gone */
+}
+
+/* The descriptors go ahead of the answer and are closed before it. */
+static void send_descriptors(struct actor *a)
+{
+    char control[CMSG_SPACE(sizeof a->send_fds)] = {0};
+    size_t bytes = (size_t)a->nsend_fds * sizeof(int);
+    struct iovec iov = {&a->out, sizeof a->out};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control,
+                         .msg_controllen = CMSG_SPACE(bytes)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(c), a->send_fds, bytes);
+    a->out.progress = ACTOR_DESCRIPTORS;
+    send_or_exit(a, &msg);
+    a->out.progress = 0;
+    for (int i = 0; i < a->nsend_fds; i++)
+        close(a->send_fds[i]);
+    a->nsend_fds = 0;
+}
+
+void actor_reply(struct actor *a)
+{
+    struct iovec iov = {&a->out, sizeof a->out};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (a->nsend_fds > 0)
+        send_descriptors(a);
+    send_or_exit(a, &msg);
+}
+
+void actor_progress(struct actor *a, uint64_t done, uint64_t total)
+{
+    struct actor_reply *r = &a->out;
+
+    r->progress = ACTOR_UNDER_WAY;
+    r->done = done;
+    r->total = total;
+    /* Lost if the lab is slow to read: the next one says more. */
+    send(a->control, r, sizeof *r, MSG_NOSIGNAL | MSG_DONTWAIT);
+    r->progress = 0;
+}
+
+void actor_receive(struct actor *a)
+{
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {&a->in, sizeof a->in};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *c;
+    ssize_t n;
+
+    do
+        n = recvmsg(a->control, &msg, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof a->in || a->in.magic != ACTOR_MAGIC)
+        _exit(n == 0 ? 0 : 3);
+    a->passed_fd = -1;
+    c = CMSG_FIRSTHDR(&msg);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&a->passed_fd, CMSG_DATA(c), sizeof(int));
+    memset(&a->out, 0, sizeof a->out);
+    a->out.magic = ACTOR_MAGIC;
+    a->out.op = a->in.op;
+    a->out.seq = a->in.seq;
+}

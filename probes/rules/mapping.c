@@ -1,0 +1,52 @@
+/* What one entry of maps is, by its flags and its name. The names are those that the kernel gives:
+ * arch/x86/entry/vdso/vma.c, mm/memfd.c, mm/shmem.c, ipc/shm.c. */
+#include "probes/rules.h"
+
+#include <string.h>
+
+static bool starts(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+bool mapping_is_kernels(const struct map_entry *e)
+{
+    return e->start >> 63;
+}
+
+bool mapping_is_special(const struct map_entry *e)
+{
+    return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || mapping_is_kernels(e) ||
+           starts(e->name, "[vvar") || strcmp(e->name, "[vsyscall]") == 0;
+}
+
+bool mapping_is_file(const struct map_entry *e, bool shmem)
+{
+    return e->inode && !shmem;
+}
+
+bool mapping_is_own(const struct map_entry *e, bool shmem)
+{
+    return !mapping_is_file(e, shmem) && !starts(e->name, "[v");
+}
+
+const char *mapping_object_kind(const char *name, bool shmem)
+{
+    if (shmem && starts(name, "/memfd:"))
+        return "memfd";
+    return shmem && (starts(name, "/dev/zero") || starts(name, "/SYSV") ||
+                     starts(name, "[anon_shmem"))
+               ? "shmem"
+               : "file";
+}
+
+enum inherit mapping_inherit(bool shared, uint32_t flags, int asked)
+{
+    if (flags & 1u << VMF_DONTCOPY)
+        return INH_NONE;
+    if (flags & 1u << VMF_WIPEONFORK)
+        return INH_ZERO;
+    return asked == INH_SHARE || asked == INH_COPY ? (enum inherit)asked
+           : shared                                ? INH_SHARE
+                                                   : INH_COPY;
+}

@@ -1,0 +1,228 @@
+/* The words of a region's pages together: quantities, share mode, references. */
+#include "probes/rules.h"
+
+static struct value with_inference(uint64_t n, bool inferred)
+{
+    return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
+}
+
+static uint64_t anon_pages(const struct region_facts *f)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < PS__COUNT; i++)
+        n += page_is_anon(i) ? f->states[i] : 0;
+    return n;
+}
+
+enum why region_why_anon(const struct region_facts *f)
+{
+    if (!f->sight.frames)
+        return f->maybe_zero ? WHY_ZERO_UNTOLD : WHY_NO_FRAMES;
+    if (f->sight.debt)
+        return WHY_LARGE_FOLIO;
+    return f->sight.flags ? WHY_NO_ANON_EXCLUSIVE : WHY_NO_KPAGE;
+}
+
+enum why region_why_no_count(const struct region_facts *f)
+{
+    if (!f->sight.frames)
+        return f->huge ? WHY_LARGE_FOLIO : WHY_NO_FRAMES;
+    if (!f->sight.counts)
+        return WHY_NO_KPAGE;
+    return f->sight.exact ? WHY_LARGE_FOLIO : WHY_NO_PAGE_MAPCOUNT;
+}
+
+/* Where bit 56 is not the page's own answer, only the kernel's map counts tell who is shared. */
+static bool cow_doubtful(const struct region_facts *f)
+{
+    bool counted = f->sight.frames && f->sight.counts;
+
+    return !counted && f->large && (f->states[PS_COW] || f->states[PS_ANON_UNKNOWN]);
+}
+
+static bool risk_doubtful(const struct region_facts *f)
+{
+    if (!f->states[PS_ANON_UNKNOWN])
+        return cow_doubtful(f);
+    return f->large_told || f->large || f->maybe_zero;
+}
+
+/* -- quantities ------------------------------------------------------------------------- */
+
+/* Of a state that the page table tells. */
+static struct value told(const struct region_facts *f, enum page_state s)
+{
+    if (!f->sight.table)
+        return value_unknown(WHY_NO_FRAMES);
+    if (s == PS_ZERO && f->maybe_zero)
+        return value_unknown(WHY_ZERO_UNTOLD);
+    return value_known((int64_t)f->states[s]);
+}
+
+/* Exclusive, or in debt. */
+static struct value once(const struct region_facts *f, enum page_state s)
+{
+    if (f->states[PS_ANON_UNKNOWN] || f->cow_summed)
+        return value_unknown(region_why_anon(f));
+    return with_inference(f->states[s], f->inferred_debt);
+}
+
+static struct value cow(const struct region_facts *f)
+{
+    if (f->maybe_zero)
+        return value_unknown(WHY_ZERO_UNTOLD);
+    if (cow_doubtful(f))
+        return value_unknown(WHY_LARGE_FOLIO);
+    if (f->states[PS_ANON_UNKNOWN] && f->sight.frames && !f->sight.exact)
+        return value_unknown(WHY_NO_PAGE_MAPCOUNT);
+    return with_inference(f->states[PS_COW], f->inferred_cow);
+}
+
+struct value region_mapped(const struct region_facts *f)
+{
+    if (f->maybe_zero)
+        return value_unknown(WHY_ZERO_UNTOLD);
+    return value_known((int64_t)(anon_pages(f) + f->states[PS_OBJECT] + f->states[PS_SHARED]));
+}
+
+struct value region_resident(const struct region_facts *f)
+{
+    struct value mapped = region_mapped(f);
+
+    if (!f->object || f->hugetlb || !value_is_known(mapped))
+        return mapped;
+    if (f->why_object == WHY_KNOWN)
+        return value_known((int64_t)(anon_pages(f) + f->backed));
+    /* All mapped: nothing left to ask the object for. */
+    return (uint64_t)mapped.n == f->pages ? mapped : value_unknown(f->why_object);
+}
+
+struct value region_at_risk(const struct region_facts *f)
+{
+    const uint64_t *s = f->states;
+
+    if (risk_doubtful(f))
+        return value_unknown(region_why_anon(f) == WHY_ZERO_UNTOLD ? WHY_ZERO_UNTOLD
+                                                                   : WHY_LARGE_FOLIO);
+    if (f->shared)
+        return value_known(0);
+    if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
+        return value_unknown(f->why_object);
+    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none, f->inferred_cow);
+}
+
+/* -- share mode and references ---------------------------------------------------------- */
+
+/* The object's pages that this mapping does not show are the object's all the same. */
+static struct value mode_of_shared(const struct region_facts *f)
+{
+    struct value resident = region_resident(f), mapped = region_mapped(f);
+
+    if (f->others)
+        return value_known(SM_SHARED);
+    if (!value_is_known(resident))
+        return mapped.n ? value_known(SM_PRIVATE) : resident;
+    return value_known(resident.n || f->states[PS_SWAPPED] ? SM_PRIVATE : SM_EMPTY);
+}
+
+/* Object pages hidden behind private copies: the mapping still lies over an object. */
+static struct value mode_of_private(const struct region_facts *f)
+{
+    struct value resident = region_resident(f);
+
+    if (f->states[PS_OBJECT] || f->backed_any)
+        return value_known(SM_COW);
+    if (f->states[PS_COW] || f->states[PS_DEBT])
+        return with_inference(SM_COW, f->inferred_cow);
+    if (f->backed_likely)
+        return value_inferred(SM_COW);
+    if (f->object && !value_is_known(resident))
+        return resident;
+    if (f->states[PS_ANON_UNKNOWN])
+        return value_unknown(region_why_anon(f));
+    if (resident.n || f->states[PS_SWAPPED])
+        return with_inference(SM_PRIVATE, f->inferred_mode);
+    return value_known(SM_EMPTY);
+}
+
+struct value region_share_mode(const struct region_facts *f)
+{
+    if (f->hugetlb)
+        return value_known(SM_LARGE_PAGE);
+    return f->shared ? mode_of_shared(f) : mode_of_private(f);
+}
+
+struct value region_anon_count(const struct region_facts *f)
+{
+    if (!anon_pages(f))
+        return value_known(0);
+    if (f->anon_missing)
+        return value_unknown(region_why_no_count(f));
+    /* Without frames the counts are bit 56's, which is a page's own only in small folios. */
+    if (!f->sight.frames && risk_doubtful(f))
+        return value_unknown(WHY_LARGE_FOLIO);
+    return with_inference((uint64_t)f->anon_count, f->inferred_count);
+}
+
+struct value region_ref_count(const struct region_facts *f)
+{
+    struct value anon = region_anon_count(f);
+
+    if (!f->object)
+        return anon;
+    if (!value_is_known(f->users))
+        return f->users;
+    return value_is_known(anon) && anon.n > f->users.n ? anon : f->users;
+}
+
+void region_words(const struct region_facts *f, struct value *q)
+{
+    q[RQ_NONE] = told(f, PS_NONE);
+    q[RQ_ZERO] = told(f, PS_ZERO);
+    q[RQ_EXCLUSIVE] = once(f, PS_EXCLUSIVE);
+    q[RQ_COW] = cow(f);
+    q[RQ_DEBT] = once(f, PS_DEBT);
+    q[RQ_OBJECT] = value_known((int64_t)f->states[PS_OBJECT]);
+    q[RQ_SHARED] = value_known((int64_t)f->states[PS_SHARED]);
+    q[RQ_SWAPPED] = value_known((int64_t)f->states[PS_SWAPPED]);
+    q[RQ_MAPPED] = region_mapped(f);
+    q[RQ_RESIDENT] = region_resident(f);
+    q[RQ_AT_RISK] = region_at_risk(f);
+    q[RQ_SHARE_MODE] = region_share_mode(f);
+    q[RQ_REF_COUNT] = region_ref_count(f);
+}
+
+/* -- without a word for unknown --------------------------------------------------------- */
+
+static unsigned int at_least(struct value v, unsigned int least)
+{
+    return value_is_known(v) ? (unsigned int)v.n : least;
+}
+
+/* Without the right to see frames, a page mapped once may still be write-protected from an earlier
+ * fork. Mapped once, it is called private: that is what it nearly always is. */
+enum share_mode region_likely_mode(const struct value *q, bool shared)
+{
+    struct value refs = q[RQ_REF_COUNT];
+    enum share_mode likely = shared                                ? SM_SHARED
+                             : value_is_known(refs) && refs.n <= 1 ? SM_PRIVATE
+                                                                   : SM_COW;
+
+    return at_least(q[RQ_SHARE_MODE], likely);
+}
+
+unsigned int region_least_refs(const struct value *q, bool shared)
+{
+    enum share_mode mode = region_likely_mode(q, shared);
+
+    return at_least(q[RQ_REF_COUNT], mode == SM_EMPTY ? 0 : mode == SM_PRIVATE ? 1 : 2);
+}
+
+unsigned int region_private_pages(const struct value *q)
+{
+    /* Without the right to see frames the three cannot be told apart; their sum can. */
+    if (!value_is_known(q[RQ_EXCLUSIVE]))
+        return at_least(q[RQ_MAPPED], 0) - at_least(q[RQ_OBJECT], 0) - at_least(q[RQ_SHARED], 0);
+    return at_least(q[RQ_EXCLUSIVE], 0) + at_least(q[RQ_COW], 0) + at_least(q[RQ_DEBT], 0);
+}

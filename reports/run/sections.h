@@ -1,0 +1,25 @@
+/* sections: what the markdown report says of runs of scenarios. Each part writes nothing when the
+ * data has nothing for it. Failures stick in the doc. */
+#ifndef REPORTS_RUN_SECTIONS_H
+#define REPORTS_RUN_SECTIONS_H
+
+#include "reports/run/history.h"
+#include "reports/write/doc.h"
+#include "reports/write/selection.h"
+
+/* Findings, a bullet each. */
+void find_in_scenarios(struct doc *d, const struct selection *runs);
+void find_checks(struct doc *d, const struct selection *runs);
+void find_unknown(struct doc *d, const struct selection *runs);
+
+/* One run below its scenario's heading. */
+void section_run(struct doc *d, const struct history *h);
+/* What a run shows, in one or two sentences out of its data; malloc'd, NULL without memory. */
+char *answer_of(struct doc *d, const struct history *h);
+
+/* Runs beside something else. */
+void section_published(struct doc *d);
+void section_fork_vs_ool(struct doc *d, const struct selection *runs);
+void section_cost(struct doc *d, const struct selection *runs);
+
+#endif
