@@ -97,7 +97,7 @@ static const char *action_text(enum action action)
 {
 #define ACTION_TEXT(e, code, key, ...)                                                             \
     case e:                                                                                        \
-        return #key;
+        return key;
     switch (action) {
         ACTIONS(ACTION_TEXT)
     }

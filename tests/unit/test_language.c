@@ -519,7 +519,7 @@ static void print_refused(FILE *out, const struct ability *a, const struct refus
     }
 }
 
-#define ACTION_WORD(e, code, key, ...) {code, #key, NULL},
+#define ACTION_WORD(e, code, key, ...) {code, key, NULL},
 
 static void print_backends(FILE *out)
 {

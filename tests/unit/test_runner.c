@@ -1,4 +1,5 @@
 /* The runner against canned records: what it stores, how it judges, how it ends. */
+#include "lab/backends.h"
 #include "lab/run/exits.h"
 #include "lab/run/runner.h"
 #include "tests/support/replay.h"

@@ -103,7 +103,7 @@ int new_name(const struct reader *r, const struct actor *a, const cJSON *node, c
 
 /* --- actions: their effect; 0 or a negative errno --- */
 
-#define DO_ACTION(e, code, key, ...) int do_##key(struct doing *x);
+#define DO_ACTION(e, ...) int world_##e(struct doing *x);
 ACTIONS(DO_ACTION)
 
 #endif

@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-int do_checkpoint(struct doing *x)
+int world_ACT_CHECKPOINT(struct doing *x)
 {
     (void)x;
     return 0;
 }
 
-/* The effect of an action is do_KEY. */
+/* The effect of an action is world_ENUM. */
 static int do_action(struct doing *x)
 {
-#define ACTION_CASE(e, code, key, ...)                                                             \
+#define ACTION_CASE(e, ...)                                                                        \
     case e:                                                                                        \
-        return do_##key(x);
+        return world_##e(x);
     switch (x->s->action) {
         ACTIONS(ACTION_CASE)
     }
