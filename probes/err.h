@@ -19,4 +19,7 @@ int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format
 /* Put "prefix: " in front of a message that is already there; returns rc. */
 int err_prefix(struct err *e, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* "out of memory": -ENOMEM. */
+int err_no_memory(struct err *e);
+
 #endif

@@ -58,12 +58,9 @@ static bool maps_object(pid_t pid, uint64_t inode)
 {
     struct maps m = {0};
     struct err e;
-    char path[64];
     bool found = false;
-    int fd;
+    int fd = proc_open(pid, "maps");
 
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     if (maps_read_fd(&m, fd, NULL, &e) == 0)
