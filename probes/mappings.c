@@ -2,10 +2,8 @@
 #include "probes/rules.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static int refuse(int rc, pid_t pid, struct err *e)

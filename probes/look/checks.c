@@ -17,8 +17,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Faults that an actor may take beside the pages it was told to write: its stack, its reply. */
