@@ -56,3 +56,8 @@ int err_prefix(struct err *e, int rc, const char *fmt, ...)
     snprintf(e->msg + used, sizeof e->msg - used, ": %s", old);
     return rc;
 }
+
+int err_no_memory(struct err *e)
+{
+    return err_set(e, ENOMEM, "out of memory");
+}

@@ -22,4 +22,7 @@ int err_no_memory(struct err *e);
 /* Put "prefix: " in front of a message that is already there; returns rc. */
 int err_prefix(struct err *e, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* "out of memory": -ENOMEM. */
+int err_no_memory(struct err *e);
+
 #endif
