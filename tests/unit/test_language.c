@@ -5,7 +5,6 @@
  * With REWRITE set in the environment the schema and the tables are written anew instead. */
 #include "lab/backends.h"
 #include "lab/plan/world/world.h"
-#include "lab/run/backend.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -520,7 +519,7 @@ static void print_refused(FILE *out, const struct ability *a, const struct refus
     }
 }
 
-#define ACTION_WORD(e, code, key, ...) {code, #key, NULL},
+#define ACTION_WORD(e, code, key, ...) {code, key, NULL},
 
 static void print_backends(FILE *out)
 {

@@ -1,6 +1,6 @@
 /* The scenario language: what a plan becomes, what is refused and how, what is shipped. */
-#include "lab/plan/plan.h"
 #include "lab/backends.h"
+#include "lab/plan/plan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -924,12 +924,11 @@ static void assert_words_named(const char *text, const char *where, const struct
         assert_named(text, where, list->text);
 }
 
-#define ACTION_WORD(e, code, key, ...) {code, #key, NULL},
 #define WORD3(e, code, text, ...) {code, text, NULL},
 
 static void test_scenario__reference_and_schema_name_every_word(void **state)
 {
-    static const struct word actions[] = {ACTIONS(ACTION_WORD){0, NULL, NULL}};
+    static const struct word actions[] = {ACTIONS(WORD3){0, NULL, NULL}};
     static const struct word kinds[] = {MAP_KINDS(WORD3){0, NULL, NULL}};
     static const struct word advices[] = {ADVICES(WORD3){0, NULL, NULL}};
     static const char *const files[] = {"/lab/scenarios/LANGUAGE.md",

@@ -10,7 +10,6 @@
 #include <mach/mig_support.h>
 
 #define MESSAGE_MAX 4096u
-#define RIGHTS_MAX 512u
 
 struct message {
     mach_msg_header_t head;
@@ -86,10 +85,10 @@ static void append_ool(struct message *m, size_t *at, uint64_t address, uint64_t
 
 static kern_return_t append_rights(struct message *m, size_t *at, const struct guest_part *p)
 {
-    if (p->count > RIGHTS_MAX)
+    if (p->count > GUEST_MAX_RIGHTS)
         return KERN_RESOURCE_SHORTAGE;
     vm_address_t names = 0;
-    kern_return_t rc = vm_allocate(mach_task_self(), &names, RIGHTS_MAX * 4, TRUE);
+    kern_return_t rc = vm_allocate(mach_task_self(), &names, GUEST_MAX_RIGHTS * 4, TRUE);
     if (rc != KERN_SUCCESS)
         return rc;
     for (uint64_t i = 0; i < p->count; i++)
@@ -106,11 +105,11 @@ static kern_return_t append_rights(struct message *m, size_t *at, const struct g
 static kern_return_t append_part(struct message *m, size_t *at, const struct command *c, uint32_t i)
 {
     const struct guest_part *p = &c->parts[i];
-    if (p->kind == GUEST_PART_OOL) {
+    if (p->kind == PART_OOL) {
         append_ool(m, at, c->part_address[i], c->part_bytes[i], p->deallocate);
         return KERN_SUCCESS;
     }
-    if (p->kind == GUEST_PART_OOL_PORTS)
+    if (p->kind == PART_OOL_PORTS)
         return append_rights(m, at, p);
     mach_msg_type_t t = type_port(p->disposition);
     uint64_t name = right(p->disposition);
@@ -195,7 +194,7 @@ static size_t note_item(const mach_msg_type_t *t, const char *data, struct answe
                                   .name = t->msgt_name,
                                   .bytes = bytes,
                                   .number = t->msgt_number};
-    d->kind = !is_port ? GUEST_PART_OOL : !t->msgt_inline ? GUEST_PART_OOL_PORTS : GUEST_PART_PORT;
+    d->kind = !is_port ? PART_OOL : !t->msgt_inline ? PART_OOL_PORTS : PART_PORT;
     if (!t->msgt_inline) {
         d->address = *(const uint64_t *)data;
         return 8;

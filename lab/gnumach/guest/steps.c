@@ -153,7 +153,7 @@ static const char *send(struct run *r, const struct guest_step *s)
 const char *step_ACT_OOL_SEND(struct run *r, const struct guest_step *s)
 {
     command.body.step.nparts = 1;
-    command.body.parts[0] = (struct guest_part){GUEST_PART_OOL, s->slot, 0, s->deallocate, 0};
+    command.body.parts[0] = (struct guest_part){PART_OOL, s->slot, 0, s->deallocate, 0};
     const char *problem = transit_fill(r, s, 0, s->slot, s->offset_bytes, s->bytes);
     return problem ? problem : send(r, s);
 }
@@ -163,7 +163,7 @@ const char *step_ACT_SEND(struct run *r, const struct guest_step *s)
     const char *problem = NULL;
     for (uint32_t i = 0; i < s->nparts && !problem; i++) {
         command.body.parts[i] = plan_parts()[s->first_part + i];
-        if (command.body.parts[i].kind == GUEST_PART_OOL)
+        if (command.body.parts[i].kind == PART_OOL)
             problem = transit_fill(r, s, i, command.body.parts[i].slot, 0, GUEST_REST);
     }
     memcpy(command.body.text, plan_text() + s->text, s->text_bytes);

@@ -58,7 +58,7 @@ kern_return_t transit_note(struct run *r, const struct guest_step *s)
     kern_return_t rc = KERN_SUCCESS;
     for (uint32_t i = 0; i < command.body.step.nparts && rc == KERN_SUCCESS; i++) {
         const struct guest_part *p = &command.body.parts[i];
-        if (p->kind != GUEST_PART_OOL)
+        if (p->kind != PART_OOL)
             continue;
         if (r->ntransits == r->transits_max)
             return KERN_RESOURCE_SHORTAGE;
@@ -94,7 +94,7 @@ static void drop_sent_regions(struct run *r, const struct guest_step *s)
 {
     for (uint32_t i = 0; i < command.body.step.nparts; i++) {
         const struct guest_part *p = &command.body.parts[i];
-        if (p->kind != GUEST_PART_OOL || !p->deallocate)
+        if (p->kind != PART_OOL || !p->deallocate)
             continue;
         struct region *g = &r->actors[s->actor].regions[p->slot];
         uint64_t gone = command.body.part_address[i] / PAGE * PAGE;
@@ -124,7 +124,7 @@ const char *transit_received(struct run *r, const struct guest_step *s)
     for (uint32_t i = 0; i < answered.body.ndescriptors; i++) {
         const struct descriptor_seen *d = &answered.body.descriptors[i];
         uint32_t t = 0;
-        if (d->kind != GUEST_PART_OOL || d->is_inline)
+        if (d->kind != PART_OOL || d->is_inline)
             continue;
         while (t < r->ntransits && r->transits[t].to != s->actor)
             t++;

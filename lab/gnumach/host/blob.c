@@ -6,61 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- what cannot be expressed --- */
+/* -- limits ----------------------------------------------------------------------------- */
 
-static const char *why_not_kind(enum map_kind kind)
-{
-    switch (kind) {
-    case MK_ANONYMOUS:
-    case MK_SHARED:
-    case MK_ORDINARY:
-    case MK_MALLOC: /* all memory is vm_allocate's: there is no other on Mach */
-        return NULL;
-    case MK_PURGEABLE:
-        return "GNU Mach has no purgeable memory: its vm_allocate knows no such flag";
-    case MK_HUGETLB:
-        return "GNU Mach has no huge pages";
-    case MK_MEMFD_SHARED:
-    case MK_MEMFD_PRIVATE:
-    case MK_FILE_PRIVATE:
-        return "a memory object with content needs a pager, and the guest has no file server";
-    }
-    return "the guest does not know this kind of memory";
-}
-
-static const char *why_not_action(const struct step *s)
-{
-    switch (s->action) {
-    case ACT_MAP:
-        return why_not_kind(s->kind);
-    case ACT_EXEC:
-        return "exec needs a file server, and the guest has none";
-    case ACT_MOVE:
-        return "GNU Mach cannot move a mapping (it has no mremap and no vm_remap)";
-    case ACT_LOCK:
-        return "wiring memory is a privilege of the host port on GNU Mach, which no actor has";
-    case ACT_MADVISE:
-        return "GNU Mach takes no advice about memory";
-    case ACT_INHERIT:
-        return s->inherit == INH_ZERO ? "GNU Mach inherits a region shared, copied or not at all"
-                                      : NULL;
-    default:
-        return NULL;
-    }
-}
-
-static const char *why_not_parts(const struct step *s)
+static const char *beyond_guest(const struct step *s)
 {
     if (s->nparts > GUEST_MAX_PARTS)
         return "the guest sends at most 32 descriptors in a message";
     if (s->text && strlen(s->text) >= GUEST_MAX_TEXT)
         return "the guest sends at most 2047 bytes of inline text";
-    for (size_t i = 0; i < s->nparts; i++) {
-        if (s->parts[i].kind == PART_OOL_VOLATILE)
-            return "GNU Mach's messages have no volatile out-of-line memory";
-        if (s->parts[i].kind == PART_OOL_PORTS && s->parts[i].count > 512)
+    for (size_t i = 0; i < s->nparts; i++)
+        if (s->parts[i].kind == PART_OOL_PORTS && s->parts[i].count > GUEST_MAX_RIGHTS)
             return "the guest sends at most 512 rights in an array";
-    }
     return NULL;
 }
 
@@ -70,10 +26,8 @@ int blob_check(const struct plan *plan, struct err *e)
         return err_set(e, ENOTSUP, "'%s' cannot run on gnumach: more than %u actors", plan->name,
                        GUEST_MAX_ACTORS);
     for (size_t i = 0; i < plan->nsteps; i++) {
-        const char *why = why_not_action(&plan->steps[i]);
+        const char *why = beyond_guest(&plan->steps[i]);
 
-        if (!why)
-            why = why_not_parts(&plan->steps[i]);
         if (why)
             return err_set(e, ENOTSUP, "'%s' cannot run on gnumach: step %d: %s", plan->name,
                            plan->steps[i].number, why);
@@ -81,11 +35,7 @@ int blob_check(const struct plan *plan, struct err *e)
     return 0;
 }
 
-/* --- building --- */
-
-_Static_assert(PART_PORT == GUEST_PART_PORT && PART_OOL == GUEST_PART_OOL &&
-                   PART_OOL_PORTS == GUEST_PART_OOL_PORTS,
-               "a plan's parts go to the guest by number");
+/* -- building --------------------------------------------------------------------------- */
 
 /* The tables of a plan under construction; text is appended to as steps are added. */
 struct builder {

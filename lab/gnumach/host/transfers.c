@@ -234,7 +234,7 @@ static int tell_message(struct reading *r, struct step_result *out, struct err *
         m->reply_sent = s->answer.sent != 0;
     }
     for (size_t i = 0; i < s->ndescriptors; i++)
-        m->descriptors += s->descriptors[i].kind != GUEST_PART_OOL || !s->descriptors[i].is_inline;
+        m->descriptors += s->descriptors[i].kind != PART_OOL || !s->descriptors[i].is_inline;
     if (set(&m->actor, r->step->actor, e) < 0 || set(&m->text, s->message.text, e) < 0)
         return -ENOMEM;
     return 0;
@@ -264,9 +264,9 @@ static int tell_received(struct reading *r, struct step_result *out, int descrip
     if (rc == 0) { /* what the descriptor says on arrival, not what was asked */
         struct store_transfer *t = &out->transfers[out->ntransfers - 1];
 
-        t->deallocate = d->kind == GUEST_PART_PORT ? -1 : (int)d->deallocate;
-        t->size = (int64_t)(d->kind == GUEST_PART_OOL ? d->bytes : d->count);
-        if (d->kind != GUEST_PART_OOL && t->size > 0) {
+        t->deallocate = d->kind == PART_PORT ? -1 : (int)d->deallocate;
+        t->size = (int64_t)(d->kind == PART_OOL ? d->bytes : d->count);
+        if (d->kind != PART_OOL && t->size > 0) {
             free(t->done);
             rc = set(&t->done, "right", e);
         }
@@ -366,7 +366,7 @@ int transfers_tell_received(struct reading *r, struct step_result *out, struct e
     for (size_t i = 0; i < r->snap->ndescriptors && rc == 0; i++) {
         const struct snap_descriptor *d = &r->snap->descriptors[i];
 
-        if (d->kind == GUEST_PART_OOL && d->is_inline) /* inline data: the text */
+        if (d->kind == PART_OOL && d->is_inline) /* inline data: the text */
             continue;
         rc = tell_received(r, out, descriptor++, d, e);
     }

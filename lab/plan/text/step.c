@@ -241,9 +241,9 @@ static int step_parts(const struct reader *r, const cJSON *parts, const struct f
 #define STEP_FIELD(key, need, type, min, max, member)                                              \
     FIELD(key, need, type, min, max, struct step, member),
 #define ACTION_FIELDS(e, code, key, region, help, FIELDS)                                          \
-    static const struct field fields_of_##key[] = {FIELDS(STEP_FIELD) FIELD_END};
+    static const struct field fields_of_##e[] = {FIELDS(STEP_FIELD) FIELD_END};
 #define ACTION_ROW(e, code, key, region, help, FIELDS)                                             \
-    {#key, help, e, REGION_##region, fields_of_##key},
+    {key, help, e, REGION_##region, fields_of_##e},
 ACTIONS(ACTION_FIELDS)
 const struct action_row action_rows[] = {ACTIONS(ACTION_ROW){NULL, NULL, 0, 0, NULL}};
 
@@ -293,7 +293,7 @@ static int find_action(const struct reader *r, const cJSON *node, struct draft *
 /* --- steps --- */
 
 /* Keys of a step: its own, and one for each action. */
-#define ACTION_KEY(e, code, key, ...) FIELD_ANY(#key, OPTIONAL),
+#define ACTION_KEY(e, code, key, ...) FIELD_ANY(key, OPTIONAL),
 static const struct field step_fields[] = {
     FIELD("phase", NEEDED, WORD(phases, "phase"), 0, 0, struct step, phase),
     FIELD("actor", OPTIONAL, NAME, 0, 0, struct step, actor),

@@ -1,7 +1,7 @@
 /* memory: what the actions on regions do. */
 #include "lab/plan/world/state.h"
 
-int do_map(struct doing *x)
+int world_ACT_MAP(struct doing *x)
 {
     struct step *s = x->s;
     bool backed = s->kind == MK_MEMFD_PRIVATE || s->kind == MK_FILE_PRIVATE;
@@ -48,35 +48,35 @@ static int touch(struct doing *x, bool write)
     return 0;
 }
 
-int do_write(struct doing *x)
+int world_ACT_WRITE(struct doing *x)
 {
     return touch(x, true);
 }
 
-int do_read(struct doing *x)
+int world_ACT_READ(struct doing *x)
 {
     return touch(x, false);
 }
 
-int do_unmap(struct doing *x)
+int world_ACT_UNMAP(struct doing *x)
 {
     drop_region(x->w, &x->actor->regions, (size_t)(x->region - x->actor->regions.at));
     return 0;
 }
 
-int do_move(struct doing *x)
+int world_ACT_MOVE(struct doing *x)
 {
     (void)x;
     return 0;
 }
 
-int do_protect(struct doing *x)
+int world_ACT_PROTECT(struct doing *x)
 {
     x->region->protection = x->s->protection;
     return 0;
 }
 
-int do_inherit(struct doing *x)
+int world_ACT_INHERIT(struct doing *x)
 {
     x->region->inherit = x->s->inherit;
     if (x->s->inherit == INH_SHARE)
@@ -84,14 +84,14 @@ int do_inherit(struct doing *x)
     return 0;
 }
 
-int do_lock(struct doing *x)
+int world_ACT_LOCK(struct doing *x)
 {
     x->region->locked = x->s->lock;
     return 0;
 }
 
 /* What madvise(2) says of the kinds of memory that an advice can be given for. */
-int do_madvise(struct doing *x)
+int world_ACT_MADVISE(struct doing *x)
 {
     enum map_kind k = x->region->kind;
     enum advice advice = x->s->advice;

@@ -85,7 +85,7 @@ static int check_sendable(struct doing *x, const struct region *region, const cJ
     return 0;
 }
 
-int do_ool_send(struct doing *x)
+int world_ACT_OOL_SEND(struct doing *x)
 {
     struct step *s = x->s;
     uint64_t room = x->region->pages * x->r->page_size;
@@ -146,7 +146,7 @@ static int send_parts(struct doing *x, struct message *m)
     return 0;
 }
 
-int do_send(struct doing *x)
+int world_ACT_SEND(struct doing *x)
 {
     struct message m = {.from = x->index, .want_reply = x->s->want_reply};
     bool full = false;
@@ -162,7 +162,7 @@ int do_send(struct doing *x)
 }
 
 /* A reply to a request without a reply port goes nowhere, which is no error. */
-int do_reply(struct doing *x)
+int world_ACT_REPLY(struct doing *x)
 {
     struct message m = {.from = x->index, .reply = true};
     const cJSON *node = x->d->action;
@@ -234,7 +234,7 @@ static int copy_parts(struct doing *x, const struct message *m)
     return rc;
 }
 
-int do_receive(struct doing *x)
+int world_ACT_RECEIVE(struct doing *x)
 {
     struct message *m = oldest_for(x->w, x->index);
     const cJSON *node = x->d->action;
@@ -251,7 +251,7 @@ int do_receive(struct doing *x)
     return rc < 0 ? rc : take_message(x, m);
 }
 
-int do_ool_receive(struct doing *x)
+int world_ACT_OOL_RECEIVE(struct doing *x)
 {
     const struct message *m = oldest_for(x->w, x->index);
     const cJSON *at = arg(x, "region");

@@ -22,9 +22,9 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
     return rc;
 }
 
-int do_fork(struct doing *x)
+int world_ACT_FORK(struct doing *x)
 {
-    long i = actor_index(x->w, x->s->as);
+    long i = world_actor(x->w, x->s->as);
     struct actor *child;
     int rc = 0;
 
@@ -57,7 +57,7 @@ static void drop_messages_to(struct world *w, size_t to)
     w->nmessages = kept;
 }
 
-int do_exit(struct doing *x)
+int world_ACT_EXIT(struct doing *x)
 {
     drop_regions(x->w, &x->actor->regions);
     drop_messages_to(x->w, x->index);
@@ -66,7 +66,7 @@ int do_exit(struct doing *x)
     return 0;
 }
 
-int do_exec(struct doing *x)
+int world_ACT_EXEC(struct doing *x)
 {
     drop_regions(x->w, &x->actor->regions);
     drop_messages_to(x->w, x->index);
@@ -74,9 +74,9 @@ int do_exec(struct doing *x)
     return 0;
 }
 
-int do_wait(struct doing *x)
+int world_ACT_WAIT(struct doing *x)
 {
-    long i = actor_index(x->w, x->s->child);
+    long i = world_actor(x->w, x->s->child);
     const cJSON *at = arg(x, "child");
     struct actor *child;
 

@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-int do_checkpoint(struct doing *x)
+int world_ACT_CHECKPOINT(struct doing *x)
 {
     (void)x;
     return 0;
 }
 
-/* The effect of an action is do_KEY. */
+/* The effect of an action is world_ENUM. */
 static int do_action(struct doing *x)
 {
-#define ACTION_CASE(e, code, key, ...)                                                             \
+#define ACTION_CASE(e, ...)                                                                        \
     case e:                                                                                        \
-        return do_##key(x);
+        return world_##e(x);
     switch (x->s->action) {
         ACTIONS(ACTION_CASE)
     }
@@ -77,7 +77,7 @@ int world_new(struct world **out, const struct reader *r, const struct plan *pla
         w->actors[i].request = -1;
     }
     for (size_t i = 0; i < n; i++) {
-        long target = drafts[i].step.as ? actor_index(w, drafts[i].step.as) : -1;
+        long target = drafts[i].step.as ? world_actor(w, drafts[i].step.as) : -1;
 
         if (target >= 0)
             w->actors[target].state = ACTOR_ABSENT;
