@@ -2,15 +2,13 @@
 
 #include <string.h>
 
-#define BACKENDS(X)                                                                                \
-    X(backend_linux, ability_linux)                                                                \
-    X(backend_gnumach, ability_gnumach)
+#define BACKENDS(X) X(linux) X(gnumach)
 
-#define DECLARE(b, a)                                                                              \
-    extern const struct backend b;                                                                 \
-    extern const struct ability a;
-#define BACKEND(b, a) &b,
-#define ABILITY(b, a) &a,
+#define DECLARE(b)                                                                                 \
+    extern const struct backend backend_##b;                                                       \
+    extern const struct ability ability_##b;
+#define BACKEND(b) &backend_##b,
+#define ABILITY(b) &ability_##b,
 BACKENDS(DECLARE)
 const struct backend *const backends[] = {BACKENDS(BACKEND) NULL};
 const struct ability *const backend_abilities[] = {BACKENDS(ABILITY) NULL};

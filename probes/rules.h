@@ -12,6 +12,7 @@
 #ifndef PROBES_RULES_H
 #define PROBES_RULES_H
 
+#include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
 #include "probes/value.h"
 
@@ -48,6 +49,14 @@ static inline enum page_state page_anon_state(struct anon_facts f)
     return f.exclusive == ANSWER_YES  ? PS_EXCLUSIVE
            : f.exclusive == ANSWER_NO ? PS_DEBT
                                       : PS_ANON_UNKNOWN;
+}
+
+/* That mark by the frame's kpageflags: in a large folio it is the head page's. */
+static inline enum answer page_exclusive(uint64_t flags)
+{
+    if (flags == KPAGE_NONE || (flags & KPF_LARGE))
+        return ANSWER_NONE;
+    return answer_of(flags & KPF_ANON_EXCLUSIVE);
 }
 
 /* Any page. zero: known to be the shared zero page; shared: of a shared mapping; object: page
@@ -197,6 +206,7 @@ struct region_facts {
     struct value users;   /* mappings by processes, and messages that carry it */
 };
 
+uint64_t region_anon_pages(const struct region_facts *f);
 /* Why exclusive, debt and what hangs on them is unknown of pages that are anon?. */
 enum why region_why_anon(const struct region_facts *f);
 /* Why map counts are missing. */

@@ -52,7 +52,8 @@
 #define GUEST_PAGE_SIZE 4096ULL
 #define GUEST_MAX_ACTORS 64u
 #define GUEST_MAX_PARTS 32u
-#define GUEST_MAX_TEXT 2048u /* inline text of one message */
+#define GUEST_MAX_TEXT 2048u  /* inline text of one message */
+#define GUEST_MAX_RIGHTS 512u /* of one array in a message */
 #define GUEST_NONE (-1)
 #define GUEST_REST (~0ULL) /* all of the region from the offset on */
 
@@ -94,14 +95,11 @@ struct guest_step {
 
 /* A port right, out-of-line range or array of rights in a message. */
 struct guest_part {
-    uint32_t kind; /* GUEST_PART_* */
+    uint32_t kind; /* enum part_kind */
     int32_t slot;
     uint32_t disposition, deallocate;
     uint64_t count; /* rights of an array */
 };
-#define GUEST_PART_PORT 1u
-#define GUEST_PART_OOL 2u
-#define GUEST_PART_OOL_PORTS 3u
 
 /* CRC-32 of IEEE 802.3, reflected, half a byte at a time; start with 0, feed in pieces. */
 static inline uint32_t guest_crc32(uint32_t crc, const void *data, unsigned long n)

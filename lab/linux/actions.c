@@ -22,7 +22,7 @@ int linux_ACT_MAP(struct doing *d, struct err *e)
     rc = linux_call(d, NULL, e);
     if (rc == 0 &&
         held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len, s->kind) < 0)
-        rc = linux_no_memory(e);
+        rc = err_no_memory(e);
     return rc;
 }
 
@@ -51,7 +51,7 @@ static int note_check(struct doing *d, const char *check, uint64_t left, uint64_
 
     if (!c) {
         free(detail);
-        return linux_no_memory(e);
+        return err_no_memory(e);
     }
     c->left = value_known((int64_t)left);
     c->right = value_known((int64_t)right);
@@ -120,7 +120,7 @@ int linux_ACT_FORK(struct doing *d, struct err *e)
         return born;
     rc = linux_add_holder(d->run, e);
     if (rc == 0 && held_inherit(&d->run->holders[born].regions, linux_held(d)) < 0)
-        rc = linux_no_memory(e);
+        rc = err_no_memory(e);
     return rc < 0 ? rc : linux_give_port(d->run, (size_t)born, e);
 }
 

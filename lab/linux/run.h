@@ -34,7 +34,8 @@ struct doing {
 };
 
 uint64_t linux_page_size(void);
-int linux_no_memory(struct err *e);
+/* check.c: 0, or -ENOTSUP: a capability that the plan needs is missing, or the memory it takes. */
+int linux_check(const struct plan *plan, struct err *e);
 
 /* The living actor of that name; the validated plan says that there is one. Index or -ESRCH. */
 int linux_actor_index(const struct backend_run *r, const char *name, struct err *e);

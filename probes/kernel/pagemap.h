@@ -8,6 +8,7 @@
 #ifndef PROBES_KERNEL_PAGEMAP_H
 #define PROBES_KERNEL_PAGEMAP_H
 
+#include "probes/slurp.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,17 @@
 #define PM_SWAPPED (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 
+static inline bool pm_present(uint64_t word)
+{
+    return (word & PM_PRESENT) != 0;
+}
+
+/* Guard pages are markers in the page table, no pages. */
+static inline bool pm_swapped(uint64_t word)
+{
+    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
+}
+
 /* /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, and fs/proc/page.c for bit 34, which
  * on an anonymous page means anon-exclusive since 5.19: the next write needs no copy check). */
 #define KPF_ANON (1ULL << 12)
@@ -34,13 +46,6 @@
 #define KPF_LARGE (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL | KPF_HUGE | KPF_THP)
 
 #define KPAGE_NONE UINT64_MAX /* the kernel gave no answer for this frame */
-
-/* What reading cost: added to, never reset. */
-struct probe_cost {
-    uint64_t ns, calls, bytes;
-};
-
-uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
 
 /* Reads the entries of npages pages from address start on into out. Returns how many were read:
  * fewer than npages only where the address space ends or is gone (0); or a negative errno. */

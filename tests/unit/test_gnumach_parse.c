@@ -2,6 +2,7 @@
  * (tests/data/gnumach/): what a session says is what is told, and nothing that is damaged passes.
  */
 #include "lab/backends.h"
+#include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/blob.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
@@ -452,18 +453,41 @@ static void test_gnumach_parse__a_plan_becomes_what_the_guest_reads(void **state
 
 static void test_gnumach_parse__what_mach_has_no_word_for_is_said(void **state)
 {
-    struct plan *plan = recorded_plan();
+    const struct ability *a = &ability_gnumach;
+
+    (void)state;
+    assert_string_equal(ability_refuses(a->no_kinds, MK_PURGEABLE),
+                        "GNU Mach has no purgeable memory");
+    assert_string_equal(ability_refuses(a->no_actions, ACT_MADVISE), "madvise belongs to Linux");
+    assert_null(ability_refuses(a->no_kinds, MK_ANONYMOUS));
+    assert_null(ability_refuses(a->no_actions, ACT_MAP));
+}
+
+static void test_gnumach_parse__what_is_too_large_for_the_guest_is_refused(void **state)
+{
+    static struct message_part parts[GUEST_MAX_PARTS + 1] = {{.kind = PART_OOL_PORTS, .count = 1}};
+    char text[GUEST_MAX_TEXT + 1];
+    struct step step = {.number = 3, .action = ACT_SEND, .parts = parts};
+    struct plan plan = {.name = "p", .steps = &step, .nsteps = 1};
     struct err e;
 
     (void)state;
-    plan->steps[0].kind = MK_PURGEABLE;
-    assert_int_equal(blob_check(plan, &e), -ENOTSUP);
-    assert_string_equal(e.msg, "'fork-write' cannot run on gnumach: step 1: GNU Mach has no "
-                               "purgeable memory: its vm_allocate knows no such flag");
-    plan->steps[0].kind = MK_ANONYMOUS;
-    plan->steps[4].action = ACT_MADVISE;
-    assert_int_equal(blob_check(plan, &e), -ENOTSUP);
-    plan_free(plan);
+    memset(text, 'x', GUEST_MAX_TEXT);
+    text[GUEST_MAX_TEXT] = '\0';
+    assert_int_equal(blob_check(&plan, &e), 0);
+    step.nparts = GUEST_MAX_PARTS + 1;
+    assert_int_equal(blob_check(&plan, &e), -ENOTSUP);
+    assert_string_equal(e.msg, "'p' cannot run on gnumach: step 3: the guest sends at most 32 "
+                               "descriptors in a message");
+    step.nparts = 1;
+    assert_int_equal(blob_check(&plan, &e), 0);
+    parts[0].count = GUEST_MAX_RIGHTS + 1;
+    assert_int_equal(blob_check(&plan, &e), -ENOTSUP);
+    parts[0].count = GUEST_MAX_RIGHTS;
+    step.text = text;
+    assert_int_equal(blob_check(&plan, &e), -ENOTSUP);
+    step.text = text + 1;
+    assert_int_equal(blob_check(&plan, &e), 0);
 }
 
 int main(void)
@@ -480,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_gnumach_parse__runs_of_frames_go_up_and_down),
         cmocka_unit_test(test_gnumach_parse__a_plan_becomes_what_the_guest_reads),
         cmocka_unit_test(test_gnumach_parse__what_mach_has_no_word_for_is_said),
+        cmocka_unit_test(test_gnumach_parse__what_is_too_large_for_the_guest_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

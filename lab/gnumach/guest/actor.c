@@ -1,7 +1,7 @@
 /* actor: what a task of the scenario does. Its thread waits for a command, does it, answers, and
  * keeps nothing of its own but struct task_local, so that all other memory of the task is either
  * the program, read only, or a region of the scenario. */
-#include "lab/gnumach/guest/guest.h"
+#include "lab/gnumach/guest/actions.h"
 #include "mach.h"
 #include <mach/mig_support.h>
 
@@ -33,7 +33,7 @@ static void write_page(const struct command *c, uint64_t i)
 /* In page order, but where pages are there already, the first one last: after every copy the kernel
  * walks the pages of the object below, in the order in which they were made, up to one that the
  * copy does not cover yet. In plain order that walk grows with every page: 128 MiB took 38 s. */
-static void write_pages(const struct command *c, struct answer *a)
+kern_return_t act_ACT_WRITE(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes);
     a->start_tsc = read_tsc();
@@ -42,6 +42,7 @@ static void write_pages(const struct command *c, struct answer *a)
     if (c->touched)
         write_page(c, 0);
     a->end_tsc = read_tsc();
+    return KERN_SUCCESS;
 }
 
 static void check_stamp(const struct command *c, uint64_t i, uint64_t place, struct answer *a)
@@ -79,7 +80,7 @@ static void look_around(const struct command *c, uint64_t n, struct answer *a)
     }
 }
 
-static void read_pages(const struct command *c, struct answer *a)
+kern_return_t act_ACT_READ(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes), end = c->address + c->bytes;
     a->start_tsc = read_tsc();
@@ -94,9 +95,10 @@ static void read_pages(const struct command *c, struct answer *a)
     }
     a->end_tsc = read_tsc();
     look_around(c, n, a);
+    return KERN_SUCCESS;
 }
 
-static kern_return_t map_region(const struct command *c, struct answer *a)
+kern_return_t act_ACT_MAP(const struct command *c, struct answer *a)
 {
     vm_address_t address = c->address;
     mach_port_t self = mach_task_self();
@@ -108,68 +110,71 @@ static kern_return_t map_region(const struct command *c, struct answer *a)
     return rc;
 }
 
-/* The calls that change a range's place in the map. */
-static kern_return_t change_region(const struct command *c, struct answer *a)
+/* The pages that a region touches, as the calls that change its place in the map take them. */
+static uint64_t first_page(const struct command *c)
 {
-    mach_port_t self = mach_task_self();
-    kern_return_t rc = KERN_INVALID_ARGUMENT;
-    uint64_t first = c->address / PAGE * PAGE;
-    uint64_t bytes = page_count(c->address, c->bytes) * PAGE;
+    return c->address / PAGE * PAGE;
+}
+
+static uint64_t page_bytes(const struct command *c)
+{
+    return page_count(c->address, c->bytes) * PAGE;
+}
+
+kern_return_t act_ACT_UNMAP(const struct command *c, struct answer *a)
+{
     a->start_tsc = read_tsc();
-    if (c->step.action == ACT_UNMAP)
-        rc = vm_deallocate(self, first, bytes);
-    else if (c->step.action == ACT_PROTECT)
-        rc = vm_protect(self, first, bytes, FALSE, (vm_prot_t)c->step.protection);
-    else if (c->step.action == ACT_INHERIT)
-        rc = vm_inherit(self, first, bytes, (vm_inherit_t)c->step.inherit);
+    kern_return_t rc = vm_deallocate(mach_task_self(), first_page(c), page_bytes(c));
+    a->end_tsc = read_tsc();
+    return rc;
+}
+
+kern_return_t act_ACT_PROTECT(const struct command *c, struct answer *a)
+{
+    a->start_tsc = read_tsc();
+    kern_return_t rc = vm_protect(mach_task_self(), first_page(c), page_bytes(c), FALSE,
+                                  (vm_prot_t)c->step.protection);
+    a->end_tsc = read_tsc();
+    return rc;
+}
+
+kern_return_t act_ACT_INHERIT(const struct command *c, struct answer *a)
+{
+    a->start_tsc = read_tsc();
+    kern_return_t rc =
+        vm_inherit(mach_task_self(), first_page(c), page_bytes(c), (vm_inherit_t)c->step.inherit);
     a->end_tsc = read_tsc();
     return rc;
 }
 
 /* Mach's fork: a task that inherits memory. The controller gives it ports and a thread. */
-static kern_return_t fork_task(struct answer *a, mach_port_t *child)
+kern_return_t act_ACT_FORK(const struct command *c, struct answer *a)
 {
+    (void)c;
     a->start_tsc = read_tsc();
-    kern_return_t rc = task_create(mach_task_self(), TRUE, child);
+    kern_return_t rc = task_create(mach_task_self(), TRUE, &a->child);
     a->end_tsc = read_tsc();
     return rc;
 }
 
-static kern_return_t carry_out(const struct command *c, struct answer *a, mach_port_t *child)
+kern_return_t act_ACT_EXIT(const struct command *c, struct answer *a)
 {
-    switch (c->step.action) {
-    case ACT_MAP:
-        return map_region(c, a);
-    case ACT_WRITE:
-        write_pages(c, a);
-        return KERN_SUCCESS;
-    case ACT_READ:
-        read_pages(c, a);
-        return KERN_SUCCESS;
-    case ACT_UNMAP:
-    case ACT_PROTECT:
-    case ACT_INHERIT:
-        return change_region(c, a);
-    case ACT_FORK:
-        return fork_task(a, child);
-    case ACT_OOL_SEND:
-    case ACT_SEND:
-    case ACT_REPLY:
-        return message_send(c, a);
-    case ACT_OOL_RECEIVE:
-    case ACT_RECEIVE:
-        return message_receive(c, a);
-    case 0: /* started: is the actor there? */
-    case ACT_EXIT:
-        return KERN_SUCCESS;
-    default:
-        return KERN_INVALID_ARGUMENT;
-    }
+    (void)c;
+    a->last = 1;
+    return KERN_SUCCESS;
 }
 
-static mach_msg_return_t answer(struct answer_message *m, mach_port_t child)
+static kern_return_t carry_out(const struct command *c, struct answer *a)
 {
-    int carries = child != MACH_PORT_NULL;
+    struct way way = way_of(c->step.action);
+    if (!c->step.action) /* started: is the actor there? */
+        return KERN_SUCCESS;
+    return way.act ? way.act(c, a) : KERN_INVALID_ARGUMENT;
+}
+
+static mach_msg_return_t answer(struct answer_message *m)
+{
+    int carries = m->body.child != MACH_PORT_NULL;
     m->head.msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_COPY_SEND, 0);
     m->head.msgh_size = offsetof(struct answer_message, port_type);
     m->head.msgh_remote_port = NAME_CONTROL;
@@ -181,7 +186,7 @@ static mach_msg_return_t answer(struct answer_message *m, mach_port_t child)
         m->head.msgh_size = sizeof *m;
         m->port_type = type_port(MACH_MSG_TYPE_MOVE_SEND);
         m->port.kernel_port_do_not_use = 0;
-        m->port.name = child;
+        m->port.name = m->body.child;
     }
     return mach_msg_trap(&m->head, MACH_SEND_MSG, m->head.msgh_size, 0, MACH_PORT_NULL,
                          MACH_MSG_TIMEOUT_NONE, MACH_PORT_NULL);
@@ -204,15 +209,14 @@ void actor_main(void)
     struct answer_message out;
     touch_own_pages();
     for (;;) {
-        mach_port_t child = MACH_PORT_NULL;
         memset(&in, 0, sizeof in);
         if (mach_msg_trap(&in.head, MACH_RCV_MSG, 0, sizeof in, NAME_COMMAND, MACH_MSG_TIMEOUT_NONE,
                           MACH_PORT_NULL) != MACH_MSG_SUCCESS)
             break;
         memset(&out, 0, sizeof out);
         out.body.start_tsc = out.body.end_tsc = read_tsc(); /* for what takes no time */
-        out.body.rc = carry_out(&in.body, &out.body, &child);
-        if (answer(&out, child) != MACH_MSG_SUCCESS || in.body.step.action == ACT_EXIT)
+        out.body.rc = carry_out(&in.body, &out.body);
+        if (answer(&out) != MACH_MSG_SUCCESS || out.body.last)
             break;
     }
     task_terminate(mach_task_self());

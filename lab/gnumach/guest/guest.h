@@ -1,4 +1,5 @@
-/* guest: what the parts of the guest program share.
+/* guest: what the parts of the guest program share. In the order of reading: this, actions.h, then
+ * actor.c and message.c (what a task does), run.h and controller.c (who has it done).
  *
  * One program, two roles. The controller is the task that the kernel boots: it sequences the
  * steps and observes; it is never an actor. Every actor is a task of its own, made by task_create
@@ -71,6 +72,8 @@ struct answer {
     uint64_t before_bytes, before_nonzero, after_bytes, after_nonzero;
     uint32_t message_bytes, ndescriptors, text_bytes;
     uint32_t got_message, sent;
+    uint32_t last;     /* the actor ends when it has answered */
+    mach_port_t child; /* fork: its task, in the actor's names; the controller's come with it */
     struct descriptor_seen descriptors[GUEST_MAX_PARTS];
     char text[GUEST_MAX_TEXT];
 };
@@ -90,12 +93,9 @@ struct answer_message {
     mach_port_name_inlined_t port;
 };
 
-/* message.c: typed messages, built and taken apart. */
+/* message.c: items of typed messages */
 mach_msg_type_t type_bytes(size_t n);
 mach_msg_type_t type_port(unsigned disposition);
-struct answer;
-mach_msg_return_t message_send(const struct command *c, struct answer *a);
-mach_msg_return_t message_receive(const struct command *c, struct answer *a);
 
 /* lib.c */
 void *memset(void *to, int c, size_t n);
@@ -137,50 +137,5 @@ void actor_main(void);
 
 /* controller.c */
 void controller_main(const uintptr_t *stack);
-
-/* A place of memory that the scenario named, in one actor. */
-struct region {
-    uint64_t address, bytes; /* bytes 0: not there */
-    uint64_t stamp_base;
-    uint32_t touched;
-};
-
-/* Memory on its way: the objects that the sender's entries showed when the message left. */
-#define TRANSIT_PIECES 32
-struct transit {
-    int from, to, slot;
-    int looked_at; /* pieces are filled */
-    uint64_t address, offset_bytes, bytes, stamp_base;
-    uint32_t npieces;
-    struct {
-        mach_port_t name; /* of the object; held until the message is received */
-        uint64_t object, offset, bytes;
-    } pieces[TRANSIT_PIECES];
-};
-
-struct actor {
-    mach_port_t task;         /* MACH_PORT_NULL: not alive */
-    mach_port_t command;      /* send right */
-    mach_port_t data;         /* send right; the receive right goes to the actor at its birth */
-    mach_port_t data_receive; /* until then */
-    int32_t status;           /* it exited with */
-    struct region *regions;   /* by slot */
-};
-
-struct run {
-    uint32_t index;
-    const struct guest_run *plan;
-    struct actor *actors;
-    struct transit *transits; /* in the order in which they were sent */
-    uint32_t ntransits, transits_max;
-    uint64_t next_address;
-};
-
-/* observe.c: all that the step's observation says, as records. 0, or a kern_return_t. */
-kern_return_t observe(struct run *r);
-/* Fills t->pieces from the sender's map. */
-kern_return_t transit_capture(mach_port_t task, uint64_t address, uint64_t bytes,
-                              struct transit *t);
-void transit_release(struct transit *t);
 
 #endif

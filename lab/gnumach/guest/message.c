@@ -4,13 +4,12 @@
  * 8-byte address of it: there is no copy option and no small-message path, only the deallocate bit.
  * Messages are built in the actor's stack; what a received one held is told to the controller, the
  * rights in it stay in the actor's port space until the task ends. */
-#include "lab/gnumach/guest/guest.h"
+#include "lab/gnumach/guest/actions.h"
 #include "mach.h"
 #include "mach_port.h"
 #include <mach/mig_support.h>
 
 #define MESSAGE_MAX 4096u
-#define RIGHTS_MAX 512u
 
 struct message {
     mach_msg_header_t head;
@@ -86,10 +85,10 @@ static void append_ool(struct message *m, size_t *at, uint64_t address, uint64_t
 
 static kern_return_t append_rights(struct message *m, size_t *at, const struct guest_part *p)
 {
-    if (p->count > RIGHTS_MAX)
+    if (p->count > GUEST_MAX_RIGHTS)
         return KERN_RESOURCE_SHORTAGE;
     vm_address_t names = 0;
-    kern_return_t rc = vm_allocate(mach_task_self(), &names, RIGHTS_MAX * 4, TRUE);
+    kern_return_t rc = vm_allocate(mach_task_self(), &names, GUEST_MAX_RIGHTS * 4, TRUE);
     if (rc != KERN_SUCCESS)
         return rc;
     for (uint64_t i = 0; i < p->count; i++)
@@ -106,11 +105,11 @@ static kern_return_t append_rights(struct message *m, size_t *at, const struct g
 static kern_return_t append_part(struct message *m, size_t *at, const struct command *c, uint32_t i)
 {
     const struct guest_part *p = &c->parts[i];
-    if (p->kind == GUEST_PART_OOL) {
+    if (p->kind == PART_OOL) {
         append_ool(m, at, c->part_address[i], c->part_bytes[i], p->deallocate);
         return KERN_SUCCESS;
     }
-    if (p->kind == GUEST_PART_OOL_PORTS)
+    if (p->kind == PART_OOL_PORTS)
         return append_rights(m, at, p);
     mach_msg_type_t t = type_port(p->disposition);
     uint64_t name = right(p->disposition);
@@ -119,34 +118,35 @@ static kern_return_t append_part(struct message *m, size_t *at, const struct com
     return KERN_SUCCESS;
 }
 
-/* send, reply, ool_send: the last is a message with one part and no text. */
-mach_msg_return_t message_send(const struct command *c, struct answer *a)
+static kern_return_t append_all(struct message *m, size_t *at, const struct command *c)
+{
+    kern_return_t rc = KERN_SUCCESS;
+    if (c->step.text_bytes) {
+        mach_msg_type_t t = type_bytes(c->step.text_bytes);
+        append(m, at, &t, sizeof t);
+        append(m, at, c->text, c->step.text_bytes);
+    }
+    for (uint32_t i = 0; i < c->step.nparts && rc == KERN_SUCCESS; i++)
+        rc = append_part(m, at, c, i);
+    return rc;
+}
+
+/* To a right that the disposition says how to use. */
+static kern_return_t send(const struct command *c, struct answer *a, mach_port_t to,
+                          unsigned disposition)
 {
     struct message m;
     size_t at = 0;
-    kern_return_t rc = KERN_SUCCESS;
-    int is_reply = c->step.action == ACT_REPLY;
-    a->start_tsc = a->end_tsc = read_tsc();
-    if (is_reply && !local->answer_to) /* nobody waits for it: that is no error */
-        return MACH_MSG_SUCCESS;
     memset(&m.head, 0, sizeof m.head);
-    if (c->step.text_bytes) {
-        mach_msg_type_t t = type_bytes(c->step.text_bytes);
-        append(&m, &at, &t, sizeof t);
-        append(&m, &at, c->text, c->step.text_bytes);
-    }
-    for (uint32_t i = 0; i < c->step.nparts && rc == KERN_SUCCESS; i++)
-        rc = append_part(&m, &at, c, i);
+    kern_return_t rc = append_all(&m, &at, c);
     if (rc != KERN_SUCCESS)
         return rc;
     m.head.msgh_bits =
-        MACH_MSGH_BITS(is_reply ? MACH_MSG_TYPE_MOVE_SEND_ONCE : MACH_MSG_TYPE_COPY_SEND,
-                       c->step.want_reply ? MACH_MSG_TYPE_MAKE_SEND_ONCE : 0);
+        MACH_MSGH_BITS(disposition, c->step.want_reply ? MACH_MSG_TYPE_MAKE_SEND_ONCE : 0);
     if (c->step.nparts)
         m.head.msgh_bits |= MACH_MSGH_BITS_COMPLEX;
     m.head.msgh_size = (mach_msg_size_t)(sizeof m.head + at);
-    m.head.msgh_remote_port =
-        is_reply ? local->answer_to : (mach_port_t)(NAME_PEER + (uint32_t)c->step.other);
+    m.head.msgh_remote_port = to;
     if (c->step.want_reply)
         m.head.msgh_local_port = NAME_DATA;
     m.head.msgh_id = c->step.message_id;
@@ -158,9 +158,28 @@ mach_msg_return_t message_send(const struct command *c, struct answer *a)
                        (mach_msg_timeout_t)c->step.timeout_ms, MACH_PORT_NULL);
     a->end_tsc = read_tsc();
     a->sent = rc == MACH_MSG_SUCCESS;
-    if (a->sent && is_reply)
-        local->answer_to = MACH_PORT_NULL;
     a->message_bytes = size;
+    return rc;
+}
+
+kern_return_t act_ACT_SEND(const struct command *c, struct answer *a)
+{
+    return send(c, a, (mach_port_t)(NAME_PEER + (uint32_t)c->step.other), MACH_MSG_TYPE_COPY_SEND);
+}
+
+/* A message with one part and no text. */
+kern_return_t act_ACT_OOL_SEND(const struct command *c, struct answer *a)
+{
+    return act_ACT_SEND(c, a);
+}
+
+kern_return_t act_ACT_REPLY(const struct command *c, struct answer *a)
+{
+    if (!local->answer_to) /* nobody waits for it: that is no error */
+        return MACH_MSG_SUCCESS;
+    kern_return_t rc = send(c, a, local->answer_to, MACH_MSG_TYPE_MOVE_SEND_ONCE);
+    if (a->sent)
+        local->answer_to = MACH_PORT_NULL;
     return rc;
 }
 
@@ -175,7 +194,7 @@ static size_t note_item(const mach_msg_type_t *t, const char *data, struct answe
                                   .name = t->msgt_name,
                                   .bytes = bytes,
                                   .number = t->msgt_number};
-    d->kind = !is_port ? GUEST_PART_OOL : !t->msgt_inline ? GUEST_PART_OOL_PORTS : GUEST_PART_PORT;
+    d->kind = !is_port ? PART_OOL : !t->msgt_inline ? PART_OOL_PORTS : PART_PORT;
     if (!t->msgt_inline) {
         d->address = *(const uint64_t *)data;
         return 8;
@@ -187,7 +206,7 @@ static size_t note_item(const mach_msg_type_t *t, const char *data, struct answe
     return (bytes + 7) / 8 * 8;
 }
 
-mach_msg_return_t message_receive(const struct command *c, struct answer *a)
+kern_return_t act_ACT_RECEIVE(const struct command *c, struct answer *a)
 {
     struct message m;
     mach_msg_option_t option =
@@ -210,4 +229,9 @@ mach_msg_return_t message_receive(const struct command *c, struct answer *a)
         at += note_item(t, m.body + at, a);
     }
     return rc;
+}
+
+kern_return_t act_ACT_OOL_RECEIVE(const struct command *c, struct answer *a)
+{
+    return act_ACT_RECEIVE(c, a);
 }

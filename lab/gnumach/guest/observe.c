@@ -3,7 +3,7 @@
  * Reads through task ports and the names of memory objects; touches no page of an actor. Asking
  * for a name costs the object nothing; asking an object about itself holds a reference meanwhile,
  * which is taken off here. Every name is released again, except those of memory in transit. */
-#include "lab/gnumach/guest/guest.h"
+#include "lab/gnumach/guest/run.h"
 #include "mach.h"
 #include "mach_debug.h"
 #include <mach/task_info.h>
@@ -242,36 +242,4 @@ kern_return_t observe(struct run *r)
     for (uint32_t i = 0; rc == KERN_SUCCESS && i < r->ntransits; i++)
         rc = tell_transit(&r->transits[i]);
     return rc;
-}
-
-kern_return_t transit_capture(mach_port_t task, uint64_t address, uint64_t bytes, struct transit *t)
-{
-    uint64_t at = address / PAGE * PAGE, end = (address + bytes + PAGE - 1) / PAGE * PAGE;
-    t->npieces = 0;
-    while (bytes && at < end) {
-        vm_region_info_t e;
-        mach_port_t name = MACH_PORT_NULL;
-        kern_return_t rc = mach_vm_region_info(task, at, &e, &name);
-        if (rc != KERN_SUCCESS)
-            return rc;
-        if (e.vri_start >= end)
-            return KERN_SUCCESS;
-        if (t->npieces == TRANSIT_PIECES)
-            return KERN_RESOURCE_SHORTAGE;
-        uint64_t from = at > e.vri_start ? at : e.vri_start;
-        uint64_t to = end < e.vri_end ? end : e.vri_end;
-        t->pieces[t->npieces].name = name;
-        t->pieces[t->npieces].object = e.vri_object;
-        t->pieces[t->npieces].offset = e.vri_offset + (from - e.vri_start);
-        t->pieces[t->npieces++].bytes = to - from;
-        at = e.vri_end;
-    }
-    return KERN_SUCCESS;
-}
-
-void transit_release(struct transit *t)
-{
-    for (uint32_t i = 0; i < t->npieces; i++)
-        port_release(t->pieces[i].name);
-    t->npieces = 0;
 }

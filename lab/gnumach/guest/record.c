@@ -47,39 +47,32 @@ void record_begin(char letter)
     put(letter);
 }
 
-void record_number(uint64_t n)
+static void put_number(uint64_t n, unsigned base)
 {
     char text[24];
-    size_t count = digits(text, n, 10, 1);
-    put(' ');
+    size_t count = digits(text, n, base, 1);
     for (size_t i = 0; i < count; i++)
         put(text[i]);
+}
+
+void record_number(uint64_t n)
+{
+    put(' ');
+    put_number(n, 10);
 }
 
 void record_signed(int64_t n)
 {
-    if (n >= 0) {
-        record_number((uint64_t)n);
-        return;
-    }
-    record_number(-(uint64_t)n);
-    /* the sign goes before the digits just put */
-    size_t at = used;
-    while (line[PREFIX + at - 1] != ' ')
-        at--;
-    put(0);
-    for (size_t i = used - 1; i > at; i--)
-        line[PREFIX + i] = line[PREFIX + i - 1];
-    line[PREFIX + at] = '-';
+    put(' ');
+    if (n < 0)
+        put('-');
+    put_number(n < 0 ? -(uint64_t)n : (uint64_t)n, 10);
 }
 
 void record_hex(uint64_t n)
 {
-    char text[24];
-    size_t count = digits(text, n, 16, 1);
     put(' ');
-    for (size_t i = 0; i < count; i++)
-        put(text[i]);
+    put_number(n, 16);
 }
 
 void record_text(const char *text, size_t n)

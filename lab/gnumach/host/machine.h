@@ -11,21 +11,9 @@
 #ifndef LAB_GNUMACH_HOST_MACHINE_H
 #define LAB_GNUMACH_HOST_MACHINE_H
 
-#include "probes/err.h"
+#include "lab/gnumach/host/parts.h"
 #include <stddef.h>
 #include <stdint.h>
-
-/* Where the parts are; each path absolute. */
-struct machine_parts {
-    char qemu[4096], kernel[4096], guest[4096], versions[4096];
-};
-
-/* 0, or -ENOTSUP naming the part that is missing and how to get it. */
-int machine_find(struct machine_parts *parts, struct err *e);
-
-/* What the emulator says of its version, "7.2.22 (Debian ...)": 0, or a negative errno if it does
- * not say so within a second. Without quotes and backslashes. */
-int machine_version(const struct machine_parts *parts, char *out, size_t size);
 
 struct machine;
 

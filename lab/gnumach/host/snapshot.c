@@ -3,6 +3,7 @@
 #include "lab/gnumach/protocol.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,18 +34,13 @@ void snapshot_release(struct snapshot *s)
     free(s->pieces);
     free(s->objects);
     free(s->descriptors);
-    free(s->text);
+    free(s->message.text);
     snapshot_init(s);
 }
 
 void snapshot_clear(struct snapshot *s)
 {
     snapshot_release(s);
-}
-
-static int no_memory(struct err *e)
-{
-    return err_set(e, ENOMEM, "out of memory");
 }
 
 /* Room for one more element, zeroed; NULL without memory or beyond all reason. */
@@ -66,135 +62,97 @@ static void *append(void *list, size_t *count, size_t size)
     return *at + (*count)++ * size;
 }
 
-/* Several counted numbers. */
-static int counts(char **f, uint64_t *n, size_t count, struct err *e)
+/* One field per letter of `form`: c a count, u any number, x a hex one, i one with a sign. */
+static int numbers(char **f, const char *form, uint64_t *out, struct err *e)
 {
-    int rc = fields_u64(f, n, count, e);
+    int rc = 0;
 
-    for (size_t i = 0; i < count && rc == 0; i++)
-        if (n[i] >= NUMBER_MAX)
-            rc = err_set(e, EBADMSG, "record of a number that cannot be: %" PRIu64, n[i]);
+    for (; *form && rc == 0; form++, out++) {
+        rc = *form == 'x'   ? field_hex(f, out, e)
+             : *form == 'i' ? field_i64(f, (int64_t *)out, e)
+                            : field_u64(f, out, e);
+        if (rc == 0 && *form == 'c' && *out >= NUMBER_MAX)
+            rc = err_set(e, EBADMSG, "record of a number that cannot be: %" PRIu64, *out);
+    }
     return rc;
 }
 
-static int add_task(struct snapshot *s, char *f, struct err *e)
-{
-    struct snap_task *t = append(&s->tasks, &s->ntasks, sizeof *t);
-    uint64_t n[8];
-    int rc = t ? counts(&f, n, 8, e) : no_memory(e);
+/* -- what a record may say -------------------------------------------------------------- */
 
-    if (rc < 0)
-        return rc;
-    *t = (struct snap_task){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]};
-    return t->actor < GUEST_MAX_ACTORS ? 0 : err_set(e, EBADMSG, "record of an unknown actor");
+/* Each is called when the fields of its record are in place, the last ones of their table. */
+
+static int check_actor(uint64_t actor, struct err *e)
+{
+    return actor < GUEST_MAX_ACTORS ? 0 : err_set(e, EBADMSG, "record of an unknown actor");
 }
 
-static int add_region(struct snapshot *s, char *f, struct err *e)
+static int check_task(struct snapshot *s, struct err *e)
 {
-    struct snap_region *g = append(&s->regions, &s->nregions, sizeof *g);
-    int rc = g ? field_u64(&f, &g->actor, e) : no_memory(e);
-
-    if (rc == 0)
-        rc = field_u64(&f, &g->slot, e);
-    if (rc == 0)
-        rc = field_hex(&f, &g->address, e);
-    if (rc == 0)
-        rc = field_u64(&f, &g->bytes, e);
-    if (rc == 0 && (g->bytes == 0 || g->bytes / GUEST_PAGE_SIZE > PAGES_MAX))
-        rc = err_set(e, EBADMSG, "record of a region of %" PRIu64 " bytes", g->bytes);
-    return rc;
+    return check_actor(s->tasks[s->ntasks - 1].actor, e);
 }
 
-static int add_entry(struct snapshot *s, char *f, struct err *e)
+static int check_region(struct snapshot *s, struct err *e)
 {
-    struct snap_entry *x = append(&s->entries, &s->nentries, sizeof *x);
-    uint64_t n[6];
-    int rc = x ? field_u64(&f, &x->actor, e) : no_memory(e);
+    uint64_t bytes = s->regions[s->nregions - 1].bytes;
 
-    if (rc == 0)
-        rc = field_hex(&f, &x->start, e);
-    if (rc == 0)
-        rc = field_hex(&f, &x->end, e);
-    if (rc == 0)
-        rc = fields_u64(&f, n, 6, e);
-    if (rc < 0)
-        return rc;
-    x->protection = n[0];
-    x->max_protection = n[1];
-    x->inheritance = n[2];
-    x->needs_copy = n[3];
-    x->object = n[4];
-    x->offset = n[5];
+    if (bytes == 0 || bytes / GUEST_PAGE_SIZE > PAGES_MAX)
+        return err_set(e, EBADMSG, "record of a region of %" PRIu64 " bytes", bytes);
+    return 0;
+}
+
+static int check_entry(struct snapshot *s, struct err *e)
+{
+    const struct snap_entry *x = &s->entries[s->nentries - 1];
+
     if (x->start >= x->end || (x->end - x->start) / GUEST_PAGE_SIZE > PAGES_MAX)
         return err_set(e, EBADMSG, "record of an entry that cannot be");
-    return x->actor < GUEST_MAX_ACTORS ? 0 : err_set(e, EBADMSG, "record of an unknown actor");
+    return check_actor(x->actor, e);
 }
 
-static int add_transit(struct snapshot *s, char *f, struct err *e)
+static int check_transit(struct snapshot *s, struct err *e)
 {
-    struct snap_transit *t = append(&s->transits, &s->ntransits, sizeof *t);
-    uint64_t n[5];
-    int rc = t ? counts(&f, n, 5, e) : no_memory(e);
-
-    if (rc == 0)
-        *t = (struct snap_transit){n[0], n[1], n[2], n[3], n[4], s->npieces, 0};
-    return rc;
+    (void)e;
+    s->transits[s->ntransits - 1].first_piece = s->npieces;
+    return 0;
 }
 
-static int add_piece(struct snapshot *s, char *f, struct err *e)
+static int check_piece(struct snapshot *s, struct err *e)
 {
-    struct snap_piece *p = append(&s->pieces, &s->npieces, sizeof *p);
-    uint64_t n[3];
-    int rc = p ? fields_u64(&f, n, 3, e) : no_memory(e);
+    const struct snap_piece *p = &s->pieces[s->npieces - 1];
 
-    if (rc < 0)
-        return rc;
     if (!s->ntransits)
         return err_set(e, EBADMSG, "record of a piece without a message");
-    if (n[1] > PAGES_MAX || n[2] / GUEST_PAGE_SIZE > PAGES_MAX)
+    if (p->offset > PAGES_MAX || p->bytes / GUEST_PAGE_SIZE > PAGES_MAX)
         return err_set(e, EBADMSG, "record of a piece that cannot be");
-    *p = (struct snap_piece){n[0], n[1], n[2]};
     s->transits[s->ntransits - 1].npieces++;
     return 0;
 }
 
-static int add_object(struct snapshot *s, char *f, struct err *e)
+static int check_stamps(struct snapshot *s, struct err *e)
 {
-    struct snap_object *o = append(&s->objects, &s->nobjects, sizeof *o);
-    uint64_t n[3], m[3];
-    int rc = o ? field_u64(&f, &o->id, e) : no_memory(e);
+    return s->stamps.wrong <= s->stamps.checked
+               ? 0
+               : err_set(e, EBADMSG, "record of stamps that cannot be");
+}
 
-    if (rc == 0)
-        rc = counts(&f, n, 3, e);
-    if (rc == 0)
-        rc = field_u64(&f, &o->shadow, e);
-    if (rc == 0)
-        rc = counts(&f, m, 1, e);
-    if (rc == 0)
-        rc = fields_u64(&f, m + 1, 2, e);
-    if (rc < 0)
-        return rc;
-    o->size = n[0];
-    o->refs = n[1];
-    o->resident = n[2];
-    o->shadow_offset = m[0];
-    o->copy = m[1];
-    o->state = m[2];
+static int check_edges(struct snapshot *s, struct err *e)
+{
+    (void)e;
+    s->edges.there = true;
     return 0;
 }
+
+/* -- records that are more than numbers ------------------------------------------------- */
 
 static int object_of_record(struct snapshot *s, char **f, struct snap_object **out, struct err *e)
 {
     uint64_t id;
-    int rc = field_u64(f, &id, e), at;
+    int rc = field_u64(f, &id, e);
 
     if (rc < 0)
         return rc;
-    at = snapshot_object(s, id);
-    if (at < 0)
-        return err_set(e, EBADMSG, "record of an object that was not told");
-    *out = &s->objects[at];
-    return 0;
+    *out = (struct snap_object *)snapshot_object(s, id);
+    return *out ? 0 : err_set(e, EBADMSG, "record of an object that was not told");
 }
 
 static int grow_frames(struct snap_object *o, uint64_t pages, struct err *e)
@@ -208,7 +166,7 @@ static int grow_frames(struct snap_object *o, uint64_t pages, struct err *e)
         n *= 2;
     grown = realloc(o->frame, n * sizeof *grown);
     if (!grown)
-        return no_memory(e);
+        return err_no_memory(e);
     memset(grown + o->nframes, 0, (n - o->nframes) * sizeof *grown);
     o->frame = grown;
     o->nframes = n;
@@ -251,129 +209,88 @@ static int add_unlisted(struct snapshot *s, char *f, struct err *e)
 
 static int add_message(struct snapshot *s, char *f, struct err *e)
 {
+    struct snap_message *m = &s->message;
     size_t len;
     char *text;
-    int rc = field_i64(&f, &s->message_id, e);
+    int rc = numbers(&f, "iuu", &m->id, e);
 
-    if (rc == 0)
-        rc = field_u64(&f, &s->message_bytes, e);
-    if (rc == 0)
-        rc = field_u64(&f, &s->message_descriptors, e);
     if (rc == 0)
         rc = field_text(&f, &text, &len, e);
     if (rc < 0)
         return rc;
-    if (s->has_message)
+    if (m->there)
         return err_set(e, EBADMSG, "two messages received in one step");
-    s->has_message = true;
-    if (strcmp(text, "-") != 0) {
-        s->text = strndup(text, len);
-        if (!s->text)
-            return no_memory(e);
-    }
+    m->there = true;
+    if (strcmp(text, "-") != 0 && !(m->text = strndup(text, len)))
+        return err_no_memory(e);
     return 0;
 }
 
-static int add_descriptor(struct snapshot *s, char *f, struct err *e)
+/* -- the kinds of records --------------------------------------------------------------- */
+
+/* How a record is taken: by a function of its own; or its fields as `form` says (see numbers())
+ * into a new element of the list at `list`, or into the struct at `list` where size is 0; then
+ * `check` has its say. */
+struct kind {
+    char letter;
+    int (*add)(struct snapshot *s, char *fields, struct err *e);
+    const char *form;
+    size_t list, count, size;
+    int (*check)(struct snapshot *s, struct err *e);
+};
+
+#define LIST(field)                                                                                \
+    offsetof(struct snapshot, field), offsetof(struct snapshot, n##field),                         \
+        sizeof *((struct snapshot *)0)->field
+#define ONCE(field) offsetof(struct snapshot, field), 0, 0
+
+static const struct kind kinds[] = {
+    {'S', NULL, "uicccc", ONCE(answer), NULL},
+    {'C', NULL, "ccccc", ONCE(stamps), check_stamps},
+    {'G', NULL, "ccccc", ONCE(edges), check_edges},
+    {'Y', NULL, "ccccccc", ONCE(machine), NULL},
+    {'T', NULL, "cccccccc", LIST(tasks), check_task},
+    {'R', NULL, "uuxu", LIST(regions), check_region},
+    {'E', NULL, "uxxuuuuuu", LIST(entries), check_entry},
+    {'F', NULL, "ccccc", LIST(transits), check_transit},
+    {'I', NULL, "uuu", LIST(pieces), check_piece},
+    {'O', NULL, "ucccucuu", LIST(objects), NULL},
+    {'V', NULL, "ccccccc", LIST(descriptors), NULL},
+    {'M', add_message, NULL, 0, 0, 0, NULL},
+    {'P', add_pages, NULL, 0, 0, 0, NULL},
+    {'U', add_unlisted, NULL, 0, 0, 0, NULL},
+};
+
+static int add(struct snapshot *s, const struct kind *k, char *fields, struct err *e)
 {
-    struct snap_descriptor *d = append(&s->descriptors, &s->ndescriptors, sizeof *d);
-    uint64_t n[7];
-    int rc = d ? counts(&f, n, 7, e) : no_memory(e);
+    char *at = (char *)s + k->list;
+    void *to = k->size ? append(at, (size_t *)((char *)s + k->count), k->size) : at;
+    int rc;
 
-    if (rc == 0)
-        *d = (struct snap_descriptor){n[0], n[1], n[2], n[3], n[4], n[5], n[6]};
-    return rc;
-}
-
-static int add_answer(struct snapshot *s, char *f, struct err *e)
-{
-    uint64_t step, n[4];
-    int rc = field_u64(&f, &step, e);
-
-    if (rc == 0)
-        rc = field_i64(&f, &s->rc, e);
-    if (rc == 0)
-        rc = counts(&f, n, 4, e);
-    if (rc < 0)
-        return rc;
-    s->start_ns = n[0];
-    s->dur_ns = n[1];
-    s->sent = n[2];
-    s->sent_bytes = n[3];
-    return 0;
-}
-
-static int add_stamps(struct snapshot *s, char *f, struct err *e)
-{
-    uint64_t n[5];
-    int rc = counts(&f, n, 5, e);
-
-    if (rc < 0)
-        return rc;
-    s->checked = n[1];
-    s->wrong = n[2];
-    s->first_wrong = n[3];
-    s->found = n[4];
-    return s->wrong <= s->checked ? 0 : err_set(e, EBADMSG, "record of stamps that cannot be");
-}
-
-static int add_edges(struct snapshot *s, char *f, struct err *e)
-{
-    uint64_t n[5];
-    int rc = counts(&f, n, 5, e);
-
-    if (rc < 0)
-        return rc;
-    s->has_edges = true;
-    s->before_bytes = n[1];
-    s->before_nonzero = n[2];
-    s->after_bytes = n[3];
-    s->after_nonzero = n[4];
-    return 0;
-}
-
-static int add_statistics(struct snapshot *s, char *f, struct err *e)
-{
-    uint64_t n[7];
-    int rc = counts(&f, n, 7, e);
-
-    if (rc < 0)
-        return rc;
-    s->free = n[0];
-    s->active = n[1];
-    s->inactive = n[2];
-    s->wired = n[3];
-    s->zero_fills = n[4];
-    s->faults = n[5];
-    s->cow_faults = n[6];
-    return 0;
+    if (k->add)
+        return k->add(s, fields, e);
+    rc = to ? numbers(&fields, k->form, to, e) : err_no_memory(e);
+    return rc == 0 && k->check ? k->check(s, e) : rc;
 }
 
 int snapshot_add(struct snapshot *s, struct record *r, struct err *e)
 {
-    static const struct {
-        char letter;
-        int (*add)(struct snapshot *s, char *fields, struct err *e);
-    } kinds[] = {{'S', add_answer},   {'M', add_message},   {'V', add_descriptor},
-                 {'C', add_stamps},   {'G', add_edges},     {'T', add_task},
-                 {'R', add_region},   {'E', add_entry},     {'F', add_transit},
-                 {'I', add_piece},    {'O', add_object},    {'P', add_pages},
-                 {'U', add_unlisted}, {'Y', add_statistics}};
-
     s->records++;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].letter == r->letter)
-            return kinds[i].add(s, r->fields, e);
+            return add(s, &kinds[i], r->fields, e);
     return err_set(e, EBADMSG, "record of an unknown kind '%c'", r->letter);
 }
 
-int snapshot_object(const struct snapshot *s, uint64_t id)
+/* -- finding ---------------------------------------------------------------------------- */
+
+const struct snap_object *snapshot_object(const struct snapshot *s, uint64_t id)
 {
     /* the record in hand mostly belongs to the object told last */
     for (size_t i = s->nobjects; i-- > 0;)
         if (s->objects[i].id == id)
-            return (int)i;
-    return -1;
+            return &s->objects[i];
+    return NULL;
 }
 
 const struct snap_task *snapshot_task(const struct snapshot *s, uint64_t actor)
@@ -384,19 +301,39 @@ const struct snap_task *snapshot_task(const struct snapshot *s, uint64_t actor)
     return NULL;
 }
 
+const struct snap_entry *snapshot_entry(const struct snapshot *s, uint64_t actor, uint64_t address)
+{
+    for (size_t i = 0; i < s->nentries; i++) {
+        const struct snap_entry *x = &s->entries[i];
+
+        if (x->actor == actor && x->start <= address && address < x->end)
+            return x;
+    }
+    return NULL;
+}
+
+size_t snapshot_frames(const struct snapshot *s)
+{
+    size_t frames = 1;
+
+    for (size_t i = 0; i < s->nobjects; i++)
+        for (size_t k = 0; k < s->objects[i].nframes; k++)
+            if (s->objects[i].frame[k] >= frames)
+                frames = s->objects[i].frame[k] + 1u;
+    return frames;
+}
+
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page)
 {
-    struct seen_page seen = {0, 0, false};
+    struct seen_page seen = {.frame = 0};
 
-    for (int depth = 0; object && depth < CHAIN_MAX; depth++) {
-        int at = snapshot_object(s, object);
-        const struct snap_object *o;
+    for (uint16_t depth = 0; object && depth < CHAIN_MAX; depth++) {
+        const struct snap_object *o = snapshot_object(s, object);
 
-        if (at < 0) {
+        if (!o) {
             seen.unsure = true;
             return seen;
         }
-        o = &s->objects[at];
         seen.unsure |= o->unlisted;
         if (page < o->nframes && o->frame[page]) {
             seen.frame = o->frame[page];

@@ -1,6 +1,7 @@
 /* snapshot: one step of the guest as its records tell it, before anybody draws conclusions.
  *
- * Owns: the tables below, filled record by record.
+ * Owns: the tables below, filled record by record; each struct has the fields of its record
+ * (../protocol.h), in its order.
  * Promises: whatever is out of range (an actor, a slot, a page far away) is refused.
  * Does not: know plans, actors' names or other steps.
  * Lifetime: snapshot_init ... snapshot_release; reusable with snapshot_clear. */
@@ -9,38 +10,43 @@
 
 #include "lab/gnumach/host/records.h"
 
+/* T */
 struct snap_task {
     uint64_t actor, virtual_bytes, resident_bytes, faults, zero_fills, cow_faults, sent, received;
 };
 
+/* R */
 struct snap_region {
     uint64_t actor, slot, address, bytes;
 };
 
-/* Entries of one task stand together, in address order. */
+/* E; those of one task stand together, in address order. offset in pages of the object. */
 struct snap_entry {
-    uint64_t actor, start, end, protection, max_protection, inheritance, needs_copy, object,
-        offset; /* in pages of the object */
+    uint64_t actor, start, end, protection, max_protection, inheritance, needs_copy, object, offset;
 };
 
+/* F, and where its pieces are */
 struct snap_transit {
     uint64_t from, to, slot, offset_bytes, bytes;
-    size_t first_piece, npieces;
+    uint64_t first_piece, npieces;
 };
 
+/* I; offset in pages */
 struct snap_piece {
-    uint64_t object, offset, bytes; /* offset in pages */
+    uint64_t object, offset, bytes;
 };
 
-/* frame[page]: its physical frame, 0 none; nframes is one more than the last resident page. */
+/* O, and its P or U. frame[page]: its physical frame, 0 none; nframes is at least one more than
+ * the last resident page. */
 struct snap_object {
     uint64_t id, size, refs, resident, shadow, shadow_offset, copy, state;
-    bool unlisted; /* its pages could not be listed */
-    uint32_t *frame;
-    size_t nframes;
     uint64_t listed; /* pages that are */
+    size_t nframes;
+    uint32_t *frame;
+    bool unlisted; /* its pages could not be listed */
 };
 
+/* V */
 struct snap_descriptor {
     uint64_t number, kind, is_inline, deallocate, name, bytes, count;
 };
@@ -60,21 +66,24 @@ struct snapshot {
     size_t nobjects;
     struct snap_descriptor *descriptors;
     size_t ndescriptors;
-    /* S */
-    int64_t rc;
-    uint64_t start_ns, dur_ns, sent, sent_bytes;
-    /* M */
-    bool has_message;
-    int64_t message_id;
-    uint64_t message_bytes, message_descriptors;
-    char *text; /* or NULL */
-    /* C */
-    uint64_t checked, wrong, first_wrong, found;
-    /* G */
-    bool has_edges;
-    uint64_t before_bytes, before_nonzero, after_bytes, after_nonzero;
-    /* Y, in pages and events */
-    uint64_t free, active, inactive, wired, zero_fills, faults, cow_faults;
+    struct snap_answer { /* S */
+        uint64_t step, rc, start_ns, dur_ns, sent, sent_bytes;
+    } answer;
+    struct snap_message { /* M */
+        uint64_t id, bytes, descriptors;
+        bool there;
+        char *text; /* or NULL */
+    } message;
+    struct snap_stamps { /* C */
+        uint64_t slot, checked, wrong, first_wrong, found;
+    } stamps;
+    struct snap_edges { /* G */
+        uint64_t slot, before_bytes, before_nonzero, after_bytes, after_nonzero;
+        bool there;
+    } edges;
+    struct snap_statistics { /* Y, in pages and events */
+        uint64_t free, active, inactive, wired, zero_fills, faults, cow_faults;
+    } machine;
     /* Z */
     uint64_t t_ns, look_ns, records;
 };
@@ -86,16 +95,20 @@ void snapshot_release(struct snapshot *s);
 /* Adds one record that belongs to a step. 0, -EBADMSG or -ENOMEM. */
 int snapshot_add(struct snapshot *s, struct record *r, struct err *e);
 
-/* Index of an object, or -1. */
-int snapshot_object(const struct snapshot *s, uint64_t id);
+/* These find what was told; NULL if it was not. */
+const struct snap_object *snapshot_object(const struct snapshot *s, uint64_t id);
 const struct snap_task *snapshot_task(const struct snapshot *s, uint64_t actor);
+const struct snap_entry *snapshot_entry(const struct snapshot *s, uint64_t actor, uint64_t address);
+/* One more than the highest frame; at least 1. */
+size_t snapshot_frames(const struct snapshot *s);
 
 /* The page that an entry or a message shows at a page of an object: which object of the chain has
  * it, how deep, and its frame (0: none has it). */
 struct seen_page {
     uint32_t frame;
-    int depth;   /* of the object that has it; 0 the top one */
-    bool unsure; /* an object on the way could not be listed */
+    uint16_t depth;  /* of the object that has it; 0 the top one */
+    bool needs_copy; /* its entry is to be copied before a write; snapshot_see leaves it false */
+    bool unsure;     /* an object on the way could not be listed */
 };
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page);
 

@@ -50,7 +50,7 @@ static struct region *find_region(const struct regions *list, const char *name,
     return found || !case_name ? found : find_exact(list, name, NULL);
 }
 
-long actor_index(const struct world *w, const char *name)
+long world_actor(const struct world *w, const char *name)
 {
     for (size_t i = 0; i < w->nactors; i++)
         if (strcmp(w->actors[i].name, name) == 0)
@@ -60,7 +60,7 @@ long actor_index(const struct world *w, const char *name)
 
 int world_actor_state(const struct world *w, const char *actor)
 {
-    long i = actor_index(w, actor);
+    long i = world_actor(w, actor);
 
     return i < 0 ? -1 : (int)w->actors[i].state;
 }
@@ -72,7 +72,7 @@ static const struct regions *list_of(const struct world *w, const char *actor, s
 
     if (strcmp(actor, "message") == 0)
         return i < w->nmessages ? &w->messages[i].regions : NULL;
-    index = actor_index(w, actor);
+    index = world_actor(w, actor);
     return i == 0 && index >= 0 ? &w->actors[index].regions : NULL;
 }
 
@@ -126,7 +126,7 @@ int need_actor(const struct reader *r, const struct world *w, const cJSON *node,
         [ACTOR_GONE] = "has exited",
     };
 
-    *out = actor_index(w, name);
+    *out = world_actor(w, name);
     if (*out < 0)
         return no_actor(r, w, node, value_offset(r, node), name);
     if (w->actors[*out].state != ACTOR_ALIVE)

@@ -1,6 +1,7 @@
-#include "lab/gnumach/host/reading_parts.h"
-#include "probes/rules.h"
+#include "lab/gnumach/host/transfers.h"
 
+#include "lab/gnumach/host/chain.h"
+#include "probes/rules.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,22 +9,12 @@
 
 /* --- what is under way --- */
 
-static bool is_send(const struct step *s)
-{
-    return s->action == ACT_OOL_SEND || s->action == ACT_SEND || s->action == ACT_REPLY;
-}
-
-static bool is_receive(const struct step *s)
-{
-    return s->action == ACT_OOL_RECEIVE || s->action == ACT_RECEIVE;
-}
-
 static int add_pending(struct reading *r, const struct pending *p, struct err *e)
 {
     struct pending *grown = realloc(r->pending, (r->npending + 1) * sizeof *grown);
 
     if (!grown)
-        return reading_no_memory(e);
+        return err_no_memory(e);
     r->pending = grown;
     r->pending[r->npending++] = *p;
     return 0;
@@ -31,7 +22,7 @@ static int add_pending(struct reading *r, const struct pending *p, struct err *e
 
 static void drop_pending(struct reading *r, size_t at)
 {
-    guest_frames_release(&r->pending[at].frames);
+    view_release(&r->pending[at].view);
     memmove(&r->pending[at], &r->pending[at + 1], (--r->npending - at) * sizeof *r->pending);
 }
 
@@ -54,7 +45,7 @@ static struct pending pending_of(const struct reading *r, size_t part)
         const struct message_part *m = &s->parts[part];
 
         p.kind = m->kind;
-        p.slot = m->region ? blob_slot_index(r->slots, r->nslots, m->region, m->case_name) : -1;
+        p.slot = slot_index(r->slots, r->nslots, m->region, m->case_name);
         p.physical = m->physical;
         p.deallocate = m->deallocate;
         p.size = m->kind == PART_PORT ? 1 : m->count;
@@ -76,34 +67,13 @@ static int note_send(struct reading *r, struct err *e)
     return rc;
 }
 
-/* The frames that a message holds now. */
-static int fill_frames(struct reading *r, struct pending *p, const struct snap_transit *t,
-                       struct err *e)
+/* What a message holds now. */
+static int view_again(struct reading *r, struct pending *p, const struct snap_transit *t,
+                      struct err *e)
 {
-    uint64_t pages = 0, at = 0;
-
-    guest_frames_release(&p->frames);
-    for (size_t i = 0; i < t->npieces; i++)
-        pages += r->snap->pieces[t->first_piece + i].bytes / GUEST_PAGE_SIZE;
-    if (pages > (1ull << 28))
-        return err_set(e, EBADMSG, "the guest told of a message of impossible size");
-    p->frames.frame = calloc(pages + 1, sizeof *p->frames.frame);
-    if (!p->frames.frame)
-        return reading_no_memory(e);
-    p->frames.count = pages;
-    for (size_t i = 0; i < t->npieces; i++) {
-        const struct snap_piece *x = &r->snap->pieces[t->first_piece + i];
-
-        for (uint64_t k = 0; k < x->bytes / GUEST_PAGE_SIZE; k++) {
-            struct seen_page seen = snapshot_see(r->snap, x->object, x->offset + k);
-
-            p->frames.frame[at++] = seen.frame;
-            p->frames.unsure |= seen.unsure;
-        }
-    }
-    p->object = t->npieces ? r->snap->pieces[t->first_piece].object : 0;
+    view_release(&p->view);
     p->size = t->bytes;
-    return 0;
+    return view_transit(&p->view, r->snap, t, e);
 }
 
 /* The guest tells what is in transit in the order of sending, as the list here has it. */
@@ -112,7 +82,7 @@ static int match_transits(struct reading *r, struct err *e)
     size_t at = 0;
     int rc = 0;
 
-    if (is_receive(r->step)) /* what has arrived is no longer told; keep what was seen before */
+    if (step_receives(r->step)) /* what has arrived is no longer told; keep what was seen before */
         return rc;
     for (size_t i = 0; i < r->npending && rc == 0; i++) {
         struct pending *p = &r->pending[i];
@@ -121,37 +91,17 @@ static int match_transits(struct reading *r, struct err *e)
             continue;
         if (at >= r->snap->ntransits || r->snap->transits[at].slot != (uint64_t)p->slot)
             return err_set(e, EBADMSG, "the guest lost memory that is in transit");
-        rc = fill_frames(r, p, &r->snap->transits[at++], e);
+        rc = view_again(r, p, &r->snap->transits[at++], e);
     }
     return rc;
 }
 
 /* --- what a transfer did --- */
 
-struct comparison {
-    uint64_t same, different; /* pages that have a frame on either side */
-    bool unsure;
-};
-
-static struct comparison compare(const struct guest_frames *a, uint64_t a_from,
-                                 const struct guest_frames *b, uint64_t count)
-{
-    struct comparison c = {0, 0,
-                           a->unsure || b->unsure || a_from + count > a->count || count > b->count};
-
-    for (uint64_t i = 0; !c.unsure && i < count; i++) {
-        uint32_t x = a->frame[a_from + i], y = b->frame[i];
-
-        if (x || y)
-            *(x == y ? &c.same : &c.different) += 1;
-    }
-    return c;
-}
-
 static int set(char **to, const char *text, struct err *e)
 {
     *to = text ? strdup(text) : NULL;
-    return text && !*to ? reading_no_memory(e) : 0;
+    return text && !*to ? err_no_memory(e) : 0;
 }
 
 static int say_why(struct store_transfer *t, const struct pending *p, const struct comparison *c,
@@ -179,7 +129,7 @@ static int say_why(struct store_transfer *t, const struct pending *p, const stru
         n = asprintf(&t->why, "%s; no page was resident, so none was copied", no_option);
     if (n < 0) {
         t->why = NULL;
-        return reading_no_memory(e);
+        return err_no_memory(e);
     }
     return 0;
 }
@@ -215,7 +165,7 @@ static int add_transfer(struct reading *r, struct step_result *out, const struct
     int rc;
 
     if (!t)
-        return reading_no_memory(e);
+        return err_no_memory(e);
     out->transfers = t;
     t += out->ntransfers++;
     *t = (struct store_transfer){.deallocate = p->kind == PART_PORT ? -1 : p->deallocate,
@@ -243,20 +193,19 @@ static int tell_sent(struct reading *r, struct step_result *out, const struct pe
     struct comparison c = {0, 0, true};
 
     if (p->kind == PART_OOL && p->slot >= 0) {
-        const struct guest_frames *source = last_frames(r, (uint64_t)p->from, (uint64_t)p->slot);
+        const struct view *source = last_view(r, (uint64_t)p->from, (uint64_t)p->slot);
 
-        if (source->frame)
-            c = compare(source, p->sent->offset_bytes / GUEST_PAGE_SIZE, &p->frames,
-                        p->frames.count);
+        if (source->page)
+            c = view_compare(source, p->sent->offset_bytes / GUEST_PAGE_SIZE, &p->view,
+                             p->view.pages);
     }
     return add_transfer(r, out, p, (int)p->part, &c, e);
 }
 
-/* Before the regions are read: they replace the sender's frames by those of this step. */
-int reading_transit(struct reading *r, struct step_result *out, struct err *e)
+int transfers_tell_sent(struct reading *r, struct step_result *out, struct err *e)
 {
     size_t before = r->npending;
-    int rc = is_send(r->step) && r->snap->sent ? note_send(r, e) : 0;
+    int rc = r->snap->answer.sent ? note_send(r, e) : 0;
 
     if (rc == 0)
         rc = match_transits(r, e);
@@ -273,20 +222,20 @@ static int tell_message(struct reading *r, struct step_result *out, struct err *
     struct store_message *m = calloc(1, sizeof *m);
 
     if (!m)
-        return reading_no_memory(e);
+        return err_no_memory(e);
     out->message = m;
-    m->id = (int32_t)s->message_id;
-    m->size = (int64_t)s->message_bytes;
+    m->id = (int32_t)s->message.id;
+    m->size = (int64_t)s->message.bytes;
     m->reply_sent = -1;
     if (r->step->action == ACT_REPLY) { /* not received but sent, or not even that */
         m->id = r->step->message_id;
-        m->size = (int64_t)s->sent_bytes;
+        m->size = (int64_t)s->answer.sent_bytes;
         m->descriptors = (int)r->step->nparts;
-        m->reply_sent = s->sent != 0;
+        m->reply_sent = s->answer.sent != 0;
     }
     for (size_t i = 0; i < s->ndescriptors; i++)
-        m->descriptors += s->descriptors[i].kind != GUEST_PART_OOL || !s->descriptors[i].is_inline;
-    if (set(&m->actor, r->step->actor, e) < 0 || set(&m->text, s->text, e) < 0)
+        m->descriptors += s->descriptors[i].kind != PART_OOL || !s->descriptors[i].is_inline;
+    if (set(&m->actor, r->step->actor, e) < 0 || set(&m->text, s->message.text, e) < 0)
         return -ENOMEM;
     return 0;
 }
@@ -306,18 +255,18 @@ static int tell_received(struct reading *r, struct step_result *out, int descrip
         return err_set(e, EBADMSG, "actor '%s' received what nobody sent", r->step->actor);
     p = &r->pending[at];
     if (p->kind == PART_OOL && p->slot >= 0) {
-        const struct guest_frames *now = last_frames(r, (uint64_t)r->acting, (uint64_t)p->slot);
+        const struct view *now = last_view(r, (uint64_t)r->acting, (uint64_t)p->slot);
 
-        if (now->frame)
-            c = compare(now, 0, &p->frames, p->frames.count);
+        if (now->page)
+            c = view_compare(now, 0, &p->view, p->view.pages);
     }
     rc = add_transfer(r, out, p, descriptor, &c, e);
     if (rc == 0) { /* what the descriptor says on arrival, not what was asked */
         struct store_transfer *t = &out->transfers[out->ntransfers - 1];
 
-        t->deallocate = d->kind == GUEST_PART_PORT ? -1 : (int)d->deallocate;
-        t->size = (int64_t)(d->kind == GUEST_PART_OOL ? d->bytes : d->count);
-        if (d->kind != GUEST_PART_OOL && t->size > 0) {
+        t->deallocate = d->kind == PART_PORT ? -1 : (int)d->deallocate;
+        t->size = (int64_t)(d->kind == PART_OOL ? d->bytes : d->count);
+        if (d->kind != PART_OOL && t->size > 0) {
             free(t->done);
             rc = set(&t->done, "right", e);
         }
@@ -328,56 +277,62 @@ static int tell_received(struct reading *r, struct step_result *out, int descrip
 
 /* --- memory that belongs to a message --- */
 
-static int message_pages(struct reading *r, struct obs_region *g, const struct pending *p,
+/* A message's own entry cannot be asked: that it is to be copied follows from who else sees it. */
+static int message_pages(struct reading *r, struct obs_region *g, const struct view *v,
                          struct err *e)
 {
-    int64_t resident = 0;
-
-    for (uint64_t i = 0; i < p->frames.count; i++) {
-        uint32_t frame = p->frames.frame[i];
+    for (uint64_t i = 0; i < v->pages && !v->unsure; i++) {
+        uint32_t frame = v->page[i].frame;
+        int actors = __builtin_popcountll(r->viewers.of[frame].actors);
         struct page_run run = {.first = i,
                                .count = 1,
-                               .frame = frame ? reading_frame_number(r, frame) : 0,
+                               .frame = numbers_frame(&r->numbers, frame),
                                .mapcount = -1,
                                .inferred = true};
 
-        resident += frame != 0;
-        run.state = !frame ? PS_NONE : r->viewers[frame].actors ? PS_COW : PS_EXCLUSIVE;
-        if (!p->frames.unsure && obs_region_add_run(g, &run) < 0)
-            return reading_no_memory(e);
+        run.state = page_state_mach(&(struct mach_page_facts){
+            .frame = frame != 0, .needs_copy = actors > 0, .viewers = 1 + (uint64_t)actors});
+        if (obs_region_add_run(g, &run) < 0)
+            return err_no_memory(e);
     }
-    g->q[RQ_RESIDENT] = p->frames.unsure ? value_unknown(WHY_TOO_LARGE) : value_known(resident);
     return 0;
+}
+
+static void message_quantities(struct obs_region *g, const struct view *v,
+                               const struct snap_transit *t, const struct snap_object *top)
+{
+    int64_t refs = top ? (int64_t)top->refs : 0;
+
+    g->end = t->bytes;
+    g->needs_copy = -1;
+    g->q[RQ_PAGES] = value_known((int64_t)v->pages);
+    g->q[RQ_MAPPED] = value_known(0); /* a message's map has no page table */
+    g->q[RQ_REF_COUNT] = value_known(refs);
+    g->q[RQ_SHARE_MODE] = value_inferred(share_mode_mach(!top, top && top->shadow, refs > 1, refs));
+    g->q[RQ_RESIDENT] =
+        v->counted ? value_known((int64_t)v->resident) : value_unknown(WHY_TOO_LARGE);
+    if (!v->counted && top && !top->shadow && t->npieces == 1 && top->size == v->pages)
+        g->q[RQ_RESIDENT] = value_known((int64_t)top->resident); /* the whole object is sent */
 }
 
 static int tell_transit(struct reading *r, struct step_result *out, const struct pending *p,
                         const struct snap_transit *t, struct err *e)
 {
-    const struct blob_slot *slot = &r->slots[p->slot];
+    const struct slot *slot = &r->slots[p->slot];
     struct obs_region *g =
         observation_add_region(&out->obs, "message", slot->region, slot->case_name);
-    int top = p->object ? snapshot_object(r->snap, p->object) : -1, rc;
-    const struct snap_object *o = top >= 0 ? &r->snap->objects[top] : NULL;
+    const struct snap_piece *x = t->npieces ? &r->snap->pieces[t->first_piece] : NULL;
     uint64_t at = 0;
+    int rc;
 
     if (!g)
-        return reading_no_memory(e);
-    g->end = t->bytes;
-    g->needs_copy = -1;
-    g->q[RQ_PAGES] = value_known((int64_t)p->frames.count);
-    g->q[RQ_MAPPED] = value_known(0); /* a message's map has no page table */
-    g->q[RQ_REF_COUNT] = value_known(o ? (int64_t)o->refs : 0);
-    /* A message's own entry cannot be asked: needs_copy follows from a second reference. */
-    g->q[RQ_SHARE_MODE] = value_inferred(
-        share_mode_mach(!o, o && o->shadow, o && o->refs > 1, o ? (int64_t)o->refs : 0));
-    rc = message_pages(r, g, p, e);
-    if (p->frames.unsure && o && !o->shadow && t->npieces == 1 && o->size == p->frames.count)
-        g->q[RQ_RESIDENT] = value_known((int64_t)o->resident); /* the whole object is sent */
+        return err_no_memory(e);
+    message_quantities(g, &p->view, t, x && x->object ? snapshot_object(r->snap, x->object) : NULL);
+    rc = message_pages(r, g, &p->view, e);
     for (size_t i = 0; i < t->npieces && rc == 0; i++) {
-        const struct snap_piece *x = &r->snap->pieces[t->first_piece + i];
-        uint64_t pages = x->bytes / GUEST_PAGE_SIZE;
+        uint64_t pages = x[i].bytes / GUEST_PAGE_SIZE;
 
-        rc = reading_chain(r, g, x->object, x->offset, at, pages, e);
+        rc = chain_tell(r, g, x[i].object, x[i].offset, at, pages, e);
         at += pages;
     }
     return rc;
@@ -390,7 +345,7 @@ static int tell_all_transits(struct reading *r, struct step_result *out, struct 
 
     for (size_t i = 0; i < r->npending && rc == 0; i++)
         if (r->pending[i].kind == PART_OOL && at < r->snap->ntransits) {
-            rc = fill_frames(r, &r->pending[i], &r->snap->transits[at], e);
+            rc = view_again(r, &r->pending[i], &r->snap->transits[at], e);
             if (rc == 0 && r->pending[i].size > 0)
                 rc = tell_transit(r, out, &r->pending[i], &r->snap->transits[at], e);
             at++;
@@ -398,7 +353,7 @@ static int tell_all_transits(struct reading *r, struct step_result *out, struct 
     return rc;
 }
 
-int reading_transfers(struct reading *r, struct step_result *out, struct err *e)
+int transfers_tell_received(struct reading *r, struct step_result *out, struct err *e)
 {
     int rc = 0, descriptor = 0;
 
@@ -406,14 +361,21 @@ int reading_transfers(struct reading *r, struct step_result *out, struct err *e)
         for (size_t i = r->npending; i-- > 0;)
             if (r->pending[i].to == r->acting)
                 drop_pending(r, i);
-    if (r->snap->has_message || r->step->action == ACT_REPLY)
+    if (r->snap->message.there || r->step->action == ACT_REPLY)
         rc = tell_message(r, out, e);
     for (size_t i = 0; i < r->snap->ndescriptors && rc == 0; i++) {
         const struct snap_descriptor *d = &r->snap->descriptors[i];
 
-        if (d->kind == GUEST_PART_OOL && d->is_inline) /* inline data: the text */
+        if (d->kind == PART_OOL && d->is_inline) /* inline data: the text */
             continue;
         rc = tell_received(r, out, descriptor++, d, e);
     }
     return rc < 0 ? rc : tell_all_transits(r, out, e);
+}
+
+void transfers_release(struct reading *r)
+{
+    for (size_t i = 0; i < r->npending; i++)
+        view_release(&r->pending[i].view);
+    free(r->pending);
 }

@@ -1,0 +1,20 @@
+/* parts: where QEMU, the kernel and the guest are on this machine. */
+#ifndef LAB_GNUMACH_HOST_PARTS_H
+#define LAB_GNUMACH_HOST_PARTS_H
+
+#include "probes/err.h"
+#include <stddef.h>
+
+/* Each path absolute. */
+struct machine_parts {
+    char qemu[4096], kernel[4096], guest[4096], versions[4096];
+};
+
+/* 0, or -ENOTSUP naming the part that is missing and how to get it. */
+int machine_find(struct machine_parts *parts, struct err *e);
+
+/* What the emulator says of its version, "7.2.22 (Debian ...)": 0, or a negative errno if it does
+ * not say so within a second. Without quotes and backslashes. */
+int machine_version(const struct machine_parts *parts, char *out, size_t size);
+
+#endif

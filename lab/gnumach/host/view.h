@@ -1,0 +1,37 @@
+/* view: the pages of a region, or of memory in a message, as entries and objects show them.
+ *
+ * Kept from step to step: the frames before and after tell what a write or a transfer did.
+ * Lifetime: view_* ... view_release; a zeroed struct is empty. */
+#ifndef LAB_GNUMACH_HOST_VIEW_H
+#define LAB_GNUMACH_HOST_VIEW_H
+
+#include "lab/gnumach/host/snapshot.h"
+
+struct view {
+    struct seen_page *page;
+    uint64_t pages;
+    uint64_t resident, at_risk; /* pages */
+    bool unsure;                /* some could not be listed */
+    bool counted;               /* resident and at_risk are right */
+};
+
+/* The address of a region's first page. */
+uint64_t region_start(const struct snap_region *g);
+/* 0 or -ENOMEM. */
+int view_region(struct view *v, const struct snapshot *s, const struct snap_region *g,
+                struct err *e);
+/* 0, -ENOMEM, or -EBADMSG for more pages than there can be. at_risk is left 0. */
+int view_transit(struct view *v, const struct snapshot *s, const struct snap_transit *t,
+                 struct err *e);
+void view_release(struct view *v);
+
+/* How many pages have the same frame, and how many another one, where either has any. */
+struct comparison {
+    uint64_t same, different;
+    bool unsure; /* or some pages are not in view on both sides */
+};
+/* `count` pages: of a from page a_from on, of b from its first. */
+struct comparison view_compare(const struct view *a, uint64_t a_from, const struct view *b,
+                               uint64_t count);
+
+#endif
