@@ -1,56 +1,58 @@
 /* actions: what a step can do, each in one row:
- *   X(ENUM, code, "key", region, "what it does, as lab/scenarios/LANGUAGE.md says it", FIELDS)
- * key is the key in a scenario's JSON. What an action does is found by ENUM: on paper world_ENUM in
- * lab/plan/world/, in a backend likewise.
- * region: NONE, OLD (it names one that the actor has) or NEW (one that the actor gets).
- * A new action is its row, its world_ENUM, a function in each backend that takes it, and in the
- * ability of one that does not (lab/plan/ability.h) the reason; tests/unit/test_language.c writes
- * the rest. Shared with the actor program and with the GNU Mach guest: no libc. Codes go over the
- * wire between lab and actor and into the guest's plan; they are never renumbered. */
+ *   X(ENUM, code, "key", region, message, "what it does, as lab/scenarios/LANGUAGE.md says it",
+ * FIELDS) key is the key in a scenario's JSON. What an action does is found by ENUM: on paper
+ * world_ENUM in lab/plan/world/, in a backend likewise. region: NONE, OLD (it names one that the
+ * actor has) or NEW (one that the actor gets). message: SILENT (there is none), SENDS, RECEIVES or
+ * ANSWERS (the one received last). A new action is its row, its world_ENUM, a function in each
+ * backend that takes it, and in the ability of one that does not (lab/plan/ability.h) the reason;
+ * tests/unit/test_language.c writes the rest. Shared with the actor program and with the GNU Mach
+ * guest: no libc. Codes go over the wire between lab and actor and into the guest's plan; they are
+ * never renumbered. */
 #ifndef LAB_ACTIONS_H
 #define LAB_ACTIONS_H
 
 #define ACTIONS(X)                                                                                 \
-    X(ACT_MAP, 1, "map", NEW, "maps a new region of so many `pages`, or of so many `bytes`",       \
-      MAP_FIELDS)                                                                                  \
-    X(ACT_WRITE, 2, "write", OLD, "stamps the chosen pages with a letter (`W` without `stamp`)",   \
-      TOUCH_FIELDS)                                                                                \
-    X(ACT_READ, 3, "read", OLD,                                                                    \
+    X(ACT_MAP, 1, "map", NEW, SILENT,                                                              \
+      "maps a new region of so many `pages`, or of so many `bytes`", MAP_FIELDS)                   \
+    X(ACT_WRITE, 2, "write", OLD, SILENT,                                                          \
+      "stamps the chosen pages with a letter (`W` without `stamp`)", TOUCH_FIELDS)                 \
+    X(ACT_READ, 3, "read", OLD, SILENT,                                                            \
       "reads the chosen pages; with `stamp` each must carry that letter, which is an expectation " \
       "like any other",                                                                            \
       TOUCH_FIELDS)                                                                                \
-    X(ACT_FORK, 4, "fork", NONE,                                                                   \
+    X(ACT_FORK, 4, "fork", NONE, SILENT,                                                           \
       "forks; the child is actor `as`, with every region that is inherited", FORK_FIELDS)          \
-    X(ACT_EXEC, 5, "exec", NONE, "executes the actor program anew: all regions are gone",          \
+    X(ACT_EXEC, 5, "exec", NONE, SILENT, "executes the actor program anew: all regions are gone",  \
       NO_FIELDS)                                                                                   \
-    X(ACT_EXIT, 6, "exit", NONE, "exits, with status 0 unless given", EXIT_FIELDS)                 \
-    X(ACT_WAIT, 7, "wait", NONE,                                                                   \
+    X(ACT_EXIT, 6, "exit", NONE, SILENT, "exits, with status 0 unless given", EXIT_FIELDS)         \
+    X(ACT_WAIT, 7, "wait", NONE, SILENT,                                                           \
       "reaps a child that has exited; with `status` it must be that one", WAIT_FIELDS)             \
-    X(ACT_UNMAP, 8, "unmap", OLD, "unmaps the region", REGION_FIELDS)                              \
-    X(ACT_MOVE, 9, "move", OLD, "moves the region to another address (`mremap`)", REGION_FIELDS)   \
-    X(ACT_PROTECT, 10, "protect", OLD,                                                             \
+    X(ACT_UNMAP, 8, "unmap", OLD, SILENT, "unmaps the region", REGION_FIELDS)                      \
+    X(ACT_MOVE, 9, "move", OLD, SILENT, "moves the region to another address (`mremap`)",          \
+      REGION_FIELDS)                                                                               \
+    X(ACT_PROTECT, 10, "protect", OLD, SILENT,                                                     \
       "changes the region's protection to `\"r--\"`, `\"rw-\"`, `\"---\"`, ...", PROTECT_FIELDS)   \
-    X(ACT_LOCK, 11, "lock", OLD,                                                                   \
+    X(ACT_LOCK, 11, "lock", OLD, SILENT,                                                           \
       "locks the region in memory (`mlock`), or with `\"on\": false` unlocks it", LOCK_FIELDS)     \
-    X(ACT_INHERIT, 12, "inherit", OLD, "says what a later fork does with the region",              \
+    X(ACT_INHERIT, 12, "inherit", OLD, SILENT, "says what a later fork does with the region",      \
       INHERIT_FIELDS)                                                                              \
-    X(ACT_MADVISE, 13, "madvise", OLD,                                                             \
+    X(ACT_MADVISE, 13, "madvise", OLD, SILENT,                                                     \
       "advises the kernel (`madvise`): `DONTNEED`, `FREE` and `PAGEOUT` not for locked memory, "   \
       "`FREE` and `WIPEONFORK` only for private anonymous memory",                                 \
       MADVISE_FIELDS)                                                                              \
-    X(ACT_CHECKPOINT, 14, "checkpoint", NONE,                                                      \
+    X(ACT_CHECKPOINT, 14, "checkpoint", NONE, SILENT,                                              \
       "looks and does nothing; with `\"settle\": true` it may wait for counters that lag",         \
       CHECKPOINT_FIELDS)                                                                           \
-    X(ACT_OOL_SEND, 15, "ool_send", OLD,                                                           \
+    X(ACT_OOL_SEND, 15, "ool_send", OLD, SENDS,                                                    \
       "sends a region, or `bytes` of it from `offset`, out of line", OOL_SEND_FIELDS)              \
-    X(ACT_OOL_RECEIVE, 16, "ool_receive", NEW,                                                     \
+    X(ACT_OOL_RECEIVE, 16, "ool_receive", NEW, RECEIVES,                                           \
       "receives the region that the oldest waiting message carries", REGION_FIELDS)                \
-    X(ACT_SEND, 17, "send", NONE, "sends a message; `\"reply\": true` sends a reply port along",   \
-      SEND_FIELDS)                                                                                 \
-    X(ACT_RECEIVE, 18, "receive", NONE,                                                            \
+    X(ACT_SEND, 17, "send", NONE, SENDS,                                                           \
+      "sends a message; `\"reply\": true` sends a reply port along", SEND_FIELDS)                  \
+    X(ACT_RECEIVE, 18, "receive", NONE, RECEIVES,                                                  \
       "receives the oldest waiting message; or, with `expect_timeout`, none must come",            \
       RECEIVE_FIELDS)                                                                              \
-    X(ACT_REPLY, 19, "reply", NONE,                                                                \
+    X(ACT_REPLY, 19, "reply", NONE, ANSWERS,                                                       \
       "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)
 
 /* The keys that an action has: F("key", NEEDED or OPTIONAL, TYPE, min, max, member of struct step).

@@ -99,7 +99,7 @@ static int load_builtin(const char *name, char **text, size_t *len, struct err *
         return unknown_scenario(name, e);
     *text = strndup(b->text, b->len);
     *len = b->len;
-    return *text ? 0 : err_sys(e, ENOMEM, "cannot load '%s'", name);
+    return *text ? 0 : err_no_memory(e);
 }
 
 int scenario_load(const char *name_or_path, char **text, size_t *len, char **origin, struct err *e)
@@ -114,7 +114,7 @@ int scenario_load(const char *name_or_path, char **text, size_t *len, char **ori
     else if (asprintf(&where, "%s.json", name_or_path) < 0)
         where = NULL;
     if (!where)
-        return err_sys(e, ENOMEM, "cannot load '%s'", name_or_path);
+        return err_no_memory(e);
     rc = path ? load_file(name_or_path, &found, &n, e) : load_builtin(name_or_path, &found, &n, e);
     if (rc < 0) {
         free(where);

@@ -104,7 +104,7 @@ static int read_list(struct build *b, const cJSON *node, size_t most,
         return fail_at(&b->r, node, "more than %zu entries", most);
     *out = calloc((size_t)cJSON_GetArraySize(node) + 1, sizeof **out);
     if (!*out)
-        return no_memory(&b->r);
+        return err_no_memory(b->r.e);
     cJSON_ArrayForEach (item, node) {
         char *text = NULL;
 
@@ -224,7 +224,7 @@ static int draft_steps(struct build *b, const cJSON *list, long row)
         struct draft *at = realloc(b->drafts, (b->ndrafts + 1) * sizeof *at);
 
         if (!at)
-            return no_memory(&b->r);
+            return err_no_memory(b->r.e);
         b->drafts = at;
         if (b->ndrafts == MAX_STEPS)
             return fail_at(&b->r, node, "more than %d steps", MAX_STEPS);
@@ -264,7 +264,7 @@ static int note_unsupported(struct build *b, const struct draft *d)
     if (asprintf(&b->plan->why_not, "line %d: %s", d->step.at.line, d->unsupported) >= 0)
         return 0;
     b->plan->why_not = NULL;
-    return no_memory(&b->r);
+    return err_no_memory(b->r.e);
 }
 
 /* Actors that only skipped steps would have forked never live: they are none of the plan's. */
@@ -297,7 +297,7 @@ static int settle_steps(struct build *b)
         return rc;
     p->steps = calloc(b->ndrafts + 1, sizeof *p->steps);
     if (!p->steps)
-        return no_memory(&b->r);
+        return err_no_memory(b->r.e);
     for (size_t i = 0; i < b->ndrafts; i++) {
         struct draft *d = &b->drafts[i];
         const cJSON *count;
@@ -311,7 +311,7 @@ static int settle_steps(struct build *b)
         if (count)
             rc = bind_count(&b->r, count, d->touched);
         if (rc == 0)
-            rc = read_expectations(&b->r, b->world, d, p);
+            rc = read_expectations(&b->r, b->world, d);
         if (rc == 0)
             rc = note_unsupported(b, d);
         if (rc < 0)
@@ -335,7 +335,7 @@ static int build_plan(const struct reader *r, const struct param_setting *settin
 
     b.plan = calloc(1, sizeof *b.plan);
     if (!b.plan)
-        return no_memory(r);
+        return err_no_memory(r->e);
     rc = read_frame(&b, root, settings, nsettings);
     if (rc == 0)
         rc = copy_text(r, &b.plan->backend, r->ability->name);
@@ -363,7 +363,7 @@ static int list_backends(const struct reader *r, struct plan *const *built, stru
 
     p->backends = rc == 0 ? calloc(MAX_BACKENDS + 1, sizeof *p->backends) : NULL;
     if (rc == 0 && !p->backends)
-        rc = no_memory(r);
+        rc = err_no_memory(r->e);
     for (size_t i = 0; r->known[i] && rc == 0; i++) {
         const char *name = r->known[i]->name;
         bool wanted = !list;
@@ -383,7 +383,7 @@ static int name_source(const struct reader *r, const char *text, size_t len, con
                        struct plan *p)
 {
     p->source = strndup(text, len);
-    return p->source ? copy_text(r, &p->origin, origin) : no_memory(r);
+    return p->source ? copy_text(r, &p->origin, origin) : err_no_memory(r->e);
 }
 
 /* Plans for all backends, so that a mistake in what only one of them reads is found. */

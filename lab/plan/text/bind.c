@@ -16,13 +16,13 @@
 static int check_binding_name(const struct reader *r, const cJSON *at, const char *name)
 {
     /* A parameter's name is a key of the document, a column's is a value. */
-    int (*fail)(const struct reader *, const cJSON *, const char *, ...) =
-        at->string == name ? fail_at_key : fail_at;
+    size_t offset = at->string == name ? key_offset(r, at) : value_offset(r, at);
 
     if (!is_name(name) || strchr(name, '-'))
-        return fail(r, at, "'%.70s' is not a name (a letter, then letters, digits and '_')", name);
+        return fail_offset(r, at, offset,
+                           "'%.70s' is not a name (a letter, then letters, digits and '_')", name);
     if (find_binding(r, name, strlen(name)))
-        return fail(r, at, "'%s' has a meaning already", name);
+        return fail_offset(r, at, offset, "'%s' has a meaning already", name);
     return 0;
 }
 
@@ -210,7 +210,7 @@ int bind_params(struct reader *r, const cJSON *params, const struct param_settin
         return rc;
     r->params.at = calloc(MAX_BINDINGS, sizeof *r->params.at);
     if (!r->params.at)
-        return no_memory(r);
+        return err_no_memory(r->e);
     r->params.at[r->params.n++] =
         (struct binding){"page_size", {SCALAR_INT, (int64_t)r->page_size, NULL}};
     r->params.at[r->params.n++] = (struct binding){"backend", {SCALAR_TEXT, 0, r->ability->name}};
@@ -235,7 +235,7 @@ int copy_params(const struct reader *r, struct plan *p)
         return 0;
     p->params = calloc(r->params.n - NBUILTIN, sizeof *p->params);
     if (!p->params)
-        return no_memory(r);
+        return err_no_memory(r->e);
     for (size_t i = NBUILTIN; i < r->params.n; i++) {
         const struct binding *b = &r->params.at[i];
         struct plan_param *param = &p->params[p->nparams++];
@@ -272,7 +272,7 @@ int bind_count(struct reader *r, const cJSON *node, uint64_t n)
         return rc;
     at = realloc(r->counts.at, (r->counts.n + 1) * sizeof *at);
     if (!at)
-        return no_memory(r);
+        return err_no_memory(r->e);
     r->counts.at = at;
     at[r->counts.n++] = (struct binding){name, v};
     return 0;
@@ -344,7 +344,7 @@ static int read_columns(struct reader *r, const cJSON *columns, struct cases *ou
         return fail_at(r, columns, "more than %d columns", MAX_BINDINGS);
     out->columns = calloc((size_t)n + 1, sizeof *out->columns);
     if (!out->columns)
-        return no_memory(r);
+        return err_no_memory(r->e);
     out->name_column = (size_t)n;
     cJSON_ArrayForEach (node, columns) {
         const char *name;
@@ -373,13 +373,10 @@ static int check_case_name(const struct reader *r, const struct cases *c, size_t
         return fail_at(r, node, "a case's name must be text, not %s", scalar_kind(v->type));
     if (*v->text == '\0' || strlen(v->text) > 100)
         return fail_at(r, node, "a case's name has 1 to 100 bytes");
-    for (const char *p = v->text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return fail_at(r, node, "a control character (0x%02x) in the text", (unsigned char)*p);
     for (size_t i = 0; i < row; i++)
         if (strcmp(c->cells[i * c->ncolumns + c->name_column].value.text, v->text) == 0)
             return fail_at(r, node, "case '%.60s' stands twice", v->text);
-    return 0;
+    return check_controls(r, node, v->text, false);
 }
 
 static int read_row(const struct reader *r, const cJSON *row, struct cases *out)
@@ -430,7 +427,7 @@ int read_cases(struct reader *r, const cJSON *node, struct cases *out)
         return fail_at(r, rows, "more than %d cases", MAX_CASES);
     out->cells = calloc((size_t)cJSON_GetArraySize(rows) * out->ncolumns, sizeof *out->cells);
     if (!out->cells)
-        return no_memory(r);
+        return err_no_memory(r->e);
     cJSON_ArrayForEach (row, rows) {
         rc = read_row(r, row, out);
         if (rc < 0)

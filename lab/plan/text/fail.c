@@ -5,56 +5,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int vfail(const struct reader *r, const cJSON *node, size_t offset, const char *fmt,
-                 va_list ap)
+int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
 {
     char message[256];
     size_t used;
+    va_list ap;
 
+    va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
     used = strlen(message);
     if (r->case_name)
         snprintf(message + used, sizeof message - used, " (case '%.60s')", r->case_name);
     return json_doc_fail(r->doc, node, offset, r->e, "%s", message);
 }
 
-int fail_at(const struct reader *r, const cJSON *node, const char *fmt, ...)
+size_t value_offset(const struct reader *r, const cJSON *node)
 {
-    va_list ap;
-    int rc;
-
-    va_start(ap, fmt);
-    rc = vfail(r, node, json_doc_mark(r->doc, node).value, fmt, ap);
-    va_end(ap);
-    return rc;
+    return json_doc_mark(r->doc, node).value;
 }
 
-int fail_at_key(const struct reader *r, const cJSON *node, const char *fmt, ...)
+size_t key_offset(const struct reader *r, const cJSON *node)
 {
     struct json_mark m = json_doc_mark(r->doc, node);
-    va_list ap;
-    int rc;
 
-    va_start(ap, fmt);
-    rc = vfail(r, node, m.key == JSON_NO_KEY ? m.value : m.key, fmt, ap);
-    va_end(ap);
-    return rc;
+    return m.key == JSON_NO_KEY ? m.value : m.key;
 }
 
-int fail_inside(const struct reader *r, const cJSON *string, size_t index, const char *fmt, ...)
+int check_controls(const struct reader *r, const cJSON *node, const char *text, bool lines)
 {
-    va_list ap;
-    int rc;
-
-    va_start(ap, fmt);
-    rc = vfail(r, string, json_doc_inside(r->doc, string, index), fmt, ap);
-    va_end(ap);
-    return rc;
+    for (const char *p = text; *p; p++)
+        if (((unsigned char)*p < 0x20 && !(lines && (*p == '\n' || *p == '\t'))) || *p == 0x7f)
+            return fail_at(r, node, "a control character (0x%02x) in the text", (unsigned char)*p);
+    return 0;
 }
 
-int no_memory(const struct reader *r)
+bool same_text(const char *a, const char *b)
 {
-    return err_sys(r->e, ENOMEM, "cannot read the scenario");
+    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 int copy_text(const struct reader *r, char **out, const char *text)
@@ -62,7 +50,7 @@ int copy_text(const struct reader *r, char **out, const char *text)
     char *copy = text ? strdup(text) : NULL;
 
     if (text && !copy)
-        return no_memory(r);
+        return err_no_memory(r->e);
     free(*out);
     *out = copy;
     return 0;

@@ -103,7 +103,7 @@ static int check_all_keys(struct json_doc *doc, struct err *e)
     int rc = 0;
 
     if (!scratch)
-        return err_sys(e, ENOMEM, "cannot read '%s'", doc->origin);
+        return err_no_memory(e);
     for (size_t i = 0; i < doc->marks.n && rc == 0; i++)
         if (cJSON_IsObject(doc->nodes[i]))
             rc = check_keys(doc, doc->nodes[i], scratch, e);
@@ -120,7 +120,7 @@ static int build_tree(struct json_doc *doc, struct err *e)
     doc->nodes = calloc(doc->marks.n, sizeof *doc->nodes);
     doc->sorted = calloc(doc->marks.n, sizeof *doc->sorted);
     if (!doc->root || !doc->nodes || !doc->sorted)
-        return err_sys(e, ENOMEM, "cannot read '%s'", doc->origin);
+        return err_no_memory(e);
     number_nodes(doc, doc->root, &n);
     qsort(doc->sorted, n, sizeof *doc->sorted, by_address);
     return check_all_keys(doc, e);
@@ -134,7 +134,7 @@ int json_doc_parse(struct json_doc **out, const char *text, size_t len, const ch
     int rc;
 
     if (!doc)
-        return err_sys(e, ENOMEM, "cannot read '%s'", origin);
+        return err_no_memory(e);
     doc->text = text;
     doc->len = len;
     doc->origin = origin;
@@ -142,7 +142,7 @@ int json_doc_parse(struct json_doc **out, const char *text, size_t len, const ch
     if (rc == -EINVAL)
         rc = json_doc_fail(doc, NULL, fault.offset, e, "%s", fault.what);
     else if (rc < 0)
-        rc = err_sys(e, -rc, "cannot read '%s'", origin);
+        rc = err_no_memory(e);
     else
         rc = build_tree(doc, e);
     if (rc < 0) {
@@ -344,15 +344,18 @@ static void make_showable(char *text)
     *q = '\0';
 }
 
-int json_doc_vfail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
-                   const char *fmt, va_list ap)
+int json_doc_fail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
+                  const char *fmt, ...)
 {
     size_t origin_len = strlen(doc->origin);
     const char *origin = origin_len > 120 ? doc->origin + origin_len - 120 : doc->origin;
     char message[220], path[120], shown[SHOWN_BYTES + 160];
     int line, column;
+    va_list ap;
 
+    va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
     path_of(doc, node, path, sizeof path);
     make_showable(message);
     make_showable(path);
@@ -360,16 +363,4 @@ int json_doc_vfail(const struct json_doc *doc, const cJSON *node, size_t offset,
     show_line(doc, offset, shown, sizeof shown);
     return err_set(e, EINVAL, "%s%s:%d:%d: %s%s%s\n%s", origin != doc->origin ? "..." : "", origin,
                    line, column, path, *path ? ": " : "", message, shown);
-}
-
-int json_doc_fail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
-                  const char *fmt, ...)
-{
-    va_list ap;
-    int rc;
-
-    va_start(ap, fmt);
-    rc = json_doc_vfail(doc, node, offset, e, fmt, ap);
-    va_end(ap);
-    return rc;
 }

@@ -67,8 +67,6 @@ size_t json_doc_inside(const struct json_doc *doc, const cJSON *string, size_t i
 
 /* "file:line:col: path: message", the source line and a caret at offset. node gives the path
  * (NULL: none). Returns -EINVAL. */
-int json_doc_vfail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
-                   const char *fmt, va_list ap);
 int json_doc_fail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
                   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

@@ -103,11 +103,8 @@ int read_text(const struct reader *r, const cJSON *node, bool lines, const char 
 
     if (rc < 0)
         return rc;
-    for (const char *p = s.text; *p; p++)
-        if (((unsigned char)*p < 0x20 && !(lines && (*p == '\n' || *p == '\t'))) || *p == 0x7f)
-            return fail_at(r, node, "a control character (0x%02x) in the text", (unsigned char)*p);
     *out = s.text;
-    return 0;
+    return check_controls(r, node, s.text, lines);
 }
 
 int read_name(const struct reader *r, const cJSON *node, char **out)

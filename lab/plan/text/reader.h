@@ -53,14 +53,18 @@ struct reader {
     const char *case_name;   /* the case in hand, or NULL: named in messages */
 };
 
-/* Points at the node's value, or at its key, or inside its text. Return -EINVAL. */
-int fail_at(const struct reader *r, const cJSON *node, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-int fail_at_key(const struct reader *r, const cJSON *node, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-int fail_inside(const struct reader *r, const cJSON *string, size_t index, const char *fmt, ...)
+/* Point at the node's value, or at its key, or inside its text. Return -EINVAL. */
+#define fail_at(r, node, ...) fail_offset(r, node, value_offset(r, node), __VA_ARGS__)
+#define fail_at_key(r, node, ...) fail_offset(r, node, key_offset(r, node), __VA_ARGS__)
+#define fail_inside(r, node, index, ...)                                                           \
+    fail_offset(r, node, json_doc_inside((r)->doc, node, index), __VA_ARGS__)
+int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-int no_memory(const struct reader *r);
+size_t value_offset(const struct reader *r, const cJSON *node);
+size_t key_offset(const struct reader *r, const cJSON *node);
+/* 0 if the text has no control characters (lines: but newlines and tabs). */
+int check_controls(const struct reader *r, const cJSON *node, const char *text, bool lines);
+bool same_text(const char *a, const char *b); /* both may be NULL */
 /* strdup that takes NULL; *out is freed first. */
 int copy_text(const struct reader *r, char **out, const char *text);
 /* A strict whole number, all of the text. 0, -EINVAL, or -ERANGE. */
@@ -120,19 +124,12 @@ int take_flag(const struct reader *r, const cJSON *node, const struct field *f, 
 #define TYPE_FLAG(list, name) take_flag, list, name /* bool: the word's code */
 #define FIELD_NEEDED true
 #define FIELD_OPTIONAL false
-#define FIELD(key, need, type, min, max, of, member)                                               \
+#define FIELD(k, need, type, min, max, of, member)                                                 \
     {                                                                                              \
-        key, FIELD_##need, TYPE_##type, min, max, offsetof(of, member)                             \
+        k, FIELD_##need, TYPE_##type, min, max, offsetof(of, member)                               \
     }
-#define FIELD_ANY(key, need)                                                                       \
-    {                                                                                              \
-        key, FIELD_##need, TYPE_ANY, 0, 0, 0                                                       \
-    }
-
-#define FIELD_END                                                                                  \
-    {                                                                                              \
-        NULL, false, TYPE_ANY, 0, 0, 0                                                             \
-    }
+#define FIELD_ANY(k, need) FIELD(k, need, ANY, 0, 0, struct field, key)
+#define FIELD_END FIELD_ANY(NULL, OPTIONAL)
 
 /* Checks that node is an object with the keys of the table and no others, reads their values. */
 int read_fields(const struct reader *r, const cJSON *node, const struct field *fields, void *out);
@@ -169,15 +166,17 @@ void use_case(struct reader *r, const struct cases *c, long row);
 
 /* Rows of lab/actions.h; tables end with key NULL. */
 enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
+enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
 struct action_row {
     const char *key, *help;
     enum action action;
     enum region_use region;
+    enum message_use message;
     const struct field *fields;
 };
 extern const struct action_row action_rows[];
 extern const struct field part_fields[];
-extern const struct word map_kind_words[], part_words[];
+extern const struct word map_kind_words[], part_words[], copy_words[];
 
 /* A step and where it came from. */
 struct draft {

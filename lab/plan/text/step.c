@@ -12,8 +12,7 @@
 const struct word map_kind_words[] = {MAP_KINDS(WORD_HELP){0, NULL, NULL}};
 const struct word part_words[] = {MESSAGE_PARTS(WORD){0, NULL, NULL}};
 static const struct word advice_words[] = {ADVICES(WORD){0, NULL, NULL}};
-static const struct word copy_words[] = {
-    {0, "virtual", NULL}, {1, "physical", NULL}, {0, NULL, NULL}};
+const struct word copy_words[] = {{0, "virtual", NULL}, {1, "physical", NULL}, {0, NULL, NULL}};
 /* "zero" is what madvise WIPEONFORK gives. */
 static const struct word inherit_words[] = {{INH_COPY, "copy", NULL},
                                             {INH_SHARE, "share", NULL},
@@ -218,7 +217,7 @@ static int step_parts(const struct reader *r, const cJSON *parts, const struct f
         return fail_at(r, parts, "more than %d parts", (int)f->max);
     s->parts = calloc((size_t)cJSON_GetArraySize(parts) + 1, sizeof *s->parts);
     if (!s->parts)
-        return no_memory(r);
+        return err_no_memory(r->e);
     cJSON_ArrayForEach (node, parts) {
         rc = read_part(r, node, &s->parts[s->nparts++]);
         if (rc < 0)
@@ -240,12 +239,12 @@ static int step_parts(const struct reader *r, const cJSON *parts, const struct f
 #define TYPE_INHERITANCE TYPE_WORD(inherit_words, "inheritance")
 #define STEP_FIELD(key, need, type, min, max, member)                                              \
     FIELD(key, need, type, min, max, struct step, member),
-#define ACTION_FIELDS(e, code, key, region, help, FIELDS)                                          \
+#define ACTION_FIELDS(e, code, key, region, message, help, FIELDS)                                 \
     static const struct field fields_of_##e[] = {FIELDS(STEP_FIELD) FIELD_END};
-#define ACTION_ROW(e, code, key, region, help, FIELDS)                                             \
-    {key, help, e, REGION_##region, fields_of_##e},
+#define ACTION_ROW(e, code, key, region, message, help, FIELDS)                                    \
+    {key, help, e, REGION_##region, MESSAGE_##message, fields_of_##e},
 ACTIONS(ACTION_FIELDS)
-const struct action_row action_rows[] = {ACTIONS(ACTION_ROW){NULL, NULL, 0, 0, NULL}};
+const struct action_row action_rows[] = {ACTIONS(ACTION_ROW){NULL, NULL, 0, 0, 0, NULL}};
 
 /* What the fields of an action leave to do. */
 static int finish_action(const struct reader *r, const cJSON *node, struct step *s)

@@ -7,15 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct word asked_words[] = {
-    {1, "virtual", NULL}, {2, "physical", NULL}, {0, NULL, NULL}};
 static const struct word done_words[] = {
     {1, "virtual", NULL}, {2, "physical", NULL}, {3, "shared", NULL},
     {4, "copied", NULL},  {5, "moved", NULL},    {6, "made", NULL},
     {7, "right", NULL},   {8, "null", NULL},     {0, NULL, NULL}};
 static const struct key transfer_keys[] = {{"kind", KEY_WORD, part_words},
-                                           {"asked", KEY_WORD, asked_words},
-                                           {"received", KEY_WORD, asked_words},
+                                           {"asked", KEY_WORD, copy_words},
+                                           {"received", KEY_WORD, copy_words},
                                            {"done", KEY_WORD, done_words},
                                            {"deallocate", KEY_BOOL, NULL},
                                            {"size", KEY_NUMBER, NULL},
@@ -31,7 +29,7 @@ static const struct key sharing_keys[] = {
 struct reading {
     const struct reader *r;
     const struct world *w;
-    const struct plan *plan;
+    const struct action_row *does;
     struct step *s;
     struct expectation target; /* who the keys in hand are about */
 };
@@ -40,15 +38,10 @@ struct reading {
 
 static int need_living(struct reading *g, const cJSON *node, const char *name)
 {
-    const char *names[64];
-    size_t n = 0;
     int state = world_actor_state(g->w, name);
 
-    for (; n < g->plan->nactors && n < 64; n++)
-        names[n] = g->plan->actors[n];
     if (state < 0)
-        return fail_at_key(g->r, node, "no actor '%.60s', the nearest known is '%s'", name,
-                           nearest(name, names, n));
+        return no_actor(g->r, g->w, node, key_offset(g->r, node), name);
     if (state != ACTOR_ALIVE)
         return fail_at_key(g->r, node, "actor '%s' does not live after this step", name);
     return 0;
@@ -104,15 +97,13 @@ static int target_pair(struct reading *g, const cJSON *node, const char *a, cons
 /* "transfer" or "transfer[N]" */
 static int target_transfer(struct reading *g, const cJSON *node, const char *rest)
 {
-    enum action a = g->s->action;
     size_t len = strlen(rest);
     int64_t n = 0;
 
     if (*rest && (*rest != '[' || rest[len - 1] != ']' || parse_int(rest + 1, len - 2, &n) < 0 ||
                   n < 0 || n > 99))
         return fail_at_key(g->r, node, "expected \"transfer\" or \"transfer[N]\"");
-    if (a != ACT_OOL_SEND && a != ACT_OOL_RECEIVE && a != ACT_SEND && a != ACT_RECEIVE &&
-        a != ACT_REPLY)
+    if (g->does->message == MESSAGE_SILENT)
         return fail_at_key(g->r, node, "this step transfers nothing");
     g->target.index = (int)n;
     return 0;
@@ -121,7 +112,7 @@ static int target_transfer(struct reading *g, const cJSON *node, const char *res
 static int parse_target(struct reading *g, const cJSON *node, char *text)
 {
     char *dot = strchr(text, '.'), *hash = strchr(text, '#'), *and = strchr(text, '&');
-    enum action a = g->s->action;
+    enum message_use use = g->does->message;
     int rc;
 
     if (strcmp(text, "totals") == 0) {
@@ -130,7 +121,7 @@ static int parse_target(struct reading *g, const cJSON *node, char *text)
     }
     if (strcmp(text, "received") == 0) {
         g->target.on = EXPECT_MESSAGE;
-        return a == ACT_RECEIVE || a == ACT_OOL_RECEIVE || a == ACT_REPLY
+        return use == MESSAGE_RECEIVES || use == MESSAGE_ANSWERS
                    ? 0
                    : fail_at_key(g->r, node, "this step receives nothing");
     }
@@ -265,11 +256,6 @@ static int read_expected(const struct reader *r, const cJSON *node, const struct
 
 /* --- putting them into the step --- */
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_target(const struct expectation *a, const struct expectation *b)
 {
     return a->on == b->on && a->index == b->index && same_text(a->observed, b->observed) &&
@@ -317,7 +303,7 @@ static int read_key(struct reading *g, const cJSON *node)
         return 0;
     x = add_expectation(g->s);
     if (!x)
-        return no_memory(g->r);
+        return err_no_memory(g->r->e);
     x->on = t->on;
     x->index = t->index;
     json_doc_place(g->r->doc, json_doc_mark(g->r->doc, node).value, &x->at.line, &x->at.column);
@@ -340,7 +326,7 @@ static int read_target(struct reading *g, const cJSON *node)
     int rc;
 
     if (!text)
-        return no_memory(g->r);
+        return err_no_memory(g->r->e);
     rc = parse_target(g, node, text);
     free(text);
     if (rc == 0)
@@ -397,10 +383,9 @@ static int read_conditional(struct reading *g, const cJSON *list)
     return 0;
 }
 
-int read_expectations(const struct reader *r, const struct world *w, struct draft *d,
-                      const struct plan *plan)
+int read_expectations(const struct reader *r, const struct world *w, struct draft *d)
 {
-    struct reading g = {r, w, plan, &d->step, {0}};
+    struct reading g = {r, w, d->does, &d->step, {0}};
     char key[64];
     int rc;
 

@@ -27,7 +27,7 @@ int new_family(const struct reader *r, struct world *w, const struct family *f, 
     struct family *at = realloc(w->families, (w->nfamilies + 1) * sizeof *at);
 
     if (!at)
-        return no_memory(r);
+        return err_no_memory(r->e);
     w->families = at;
     at[w->nfamilies] = *f;
     *out = w->nfamilies++;

@@ -12,7 +12,7 @@ static int queue_message(struct doing *x, const struct message *m)
     struct message *at = realloc(x->w->messages, (x->w->nmessages + 1) * sizeof *at);
 
     if (!at)
-        return no_memory(x->r);
+        return err_no_memory(x->r->e);
     x->w->messages = at;
     at[x->w->nmessages++] = *m;
     return 0;
@@ -221,7 +221,7 @@ static int copy_parts(struct doing *x, const struct message *m)
 
     s->arrives = calloc(m->nparts + 1, sizeof *s->arrives);
     if (!s->arrives)
-        return no_memory(x->r);
+        return err_no_memory(x->r->e);
     for (; s->narrives < m->nparts && rc == 0; s->narrives++) {
         struct message_part *part = &s->arrives[s->narrives];
 

@@ -9,7 +9,7 @@ int add_region(const struct reader *r, struct regions *list, const struct region
     struct region *at = realloc(list->at, (list->n + 1) * sizeof *at);
 
     if (!at)
-        return no_memory(r);
+        return err_no_memory(r->e);
     list->at = at;
     at[list->n++] = *region;
     return 0;
@@ -33,15 +33,10 @@ void drop_regions(struct world *w, struct regions *list)
     list->at = NULL;
 }
 
-static bool same_case(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->at[i].name, name) == 0 && same_case(list->at[i].case_name, case_name))
+        if (strcmp(list->at[i].name, name) == 0 && same_text(list->at[i].case_name, case_name))
             return &list->at[i];
     return NULL;
 }
@@ -110,6 +105,18 @@ size_t world_region_names(const struct world *w, const char *actor, const char *
 
 /* --- what a step names --- */
 
+int no_actor(const struct reader *r, const struct world *w, const cJSON *node, size_t offset,
+             const char *name)
+{
+    const char *names[64];
+    size_t n = 0;
+
+    for (; n < w->nactors && n < 64; n++)
+        names[n] = w->actors[n].name;
+    return fail_offset(r, node, offset, "no actor '%.60s', the nearest known is '%s'", name,
+                       nearest(name, names, n));
+}
+
 int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
                long *out)
 {
@@ -118,15 +125,10 @@ int need_actor(const struct reader *r, const struct world *w, const cJSON *node,
         [ACTOR_EXITED] = "has exited",
         [ACTOR_GONE] = "has exited",
     };
-    const char *names[64];
-    size_t n = 0;
 
     *out = world_actor(w, name);
-    for (; n < w->nactors && n < 64; n++)
-        names[n] = w->actors[n].name;
     if (*out < 0)
-        return fail_at(r, node, "no actor '%s', the nearest known is '%s'", name,
-                       nearest(name, names, n));
+        return no_actor(r, w, node, value_offset(r, node), name);
     if (w->actors[*out].state != ACTOR_ALIVE)
         return fail_at(r, node, "actor '%s' %s", name, why[w->actors[*out].state]);
     return 0;

@@ -67,7 +67,7 @@ int world_new(struct world **out, const struct reader *r, const struct plan *pla
         w->actors = calloc(plan->nactors + 1, sizeof *w->actors);
     if (!w || !w->actors) {
         free(w);
-        return no_memory(r);
+        return err_no_memory(r->e);
     }
     w->nactors = plan->nactors;
     for (size_t i = 0; i < w->nactors; i++) {

@@ -28,6 +28,9 @@ void world_free(struct world *w);
 int world_apply(struct world *w, const struct reader *r, struct draft *d);
 uint64_t world_peak_pages(const struct world *w);
 enum actor_state { ACTOR_ABSENT, ACTOR_ALIVE, ACTOR_EXITED, ACTOR_GONE };
+/* The error at offset that there is none of this name. */
+int no_actor(const struct reader *r, const struct world *w, const cJSON *node, size_t offset,
+             const char *name);
 /* -1: no such actor. */
 int world_actor_state(const struct world *w, const char *actor);
 /* The case of the region that the name means for this actor (or "message") now: in the case first,
@@ -40,8 +43,7 @@ size_t world_region_names(const struct world *w, const char *actor, const char *
 
 /* --- expectations --- */
 
-int read_expectations(const struct reader *r, const struct world *w, struct draft *d,
-                      const struct plan *plan);
+int read_expectations(const struct reader *r, const struct world *w, struct draft *d);
 /* What the value of an expected key may be. */
 enum key_type { KEY_NUMBER, KEY_SIGNED, KEY_BOOL, KEY_TEXT, KEY_WORD, KEY_PROTECTION };
 
