@@ -203,7 +203,8 @@ struct region_facts {
     bool backed_any;      /* any of its pages in memory, hidden ones too */
     bool backed_likely;   /* nobody has asked, and most likely some are */
     bool others;          /* another process maps it */
-    struct value users;   /* mappings by processes, and messages that carry it */
+    struct value users;   /* processes that map it and messages that carry it; those outside the
+                             run are seen by map counts: inferred */
 };
 
 uint64_t region_anon_pages(const struct region_facts *f);
@@ -219,7 +220,10 @@ struct value region_resident(const struct region_facts *f);
 /* Pages that hold something now and whose next write costs a new frame: cow, object, zero, and
  * what a private mapping would show of its object. Untouched anonymous memory does not count. */
 struct value region_at_risk(const struct region_facts *f);
-/* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. */
+/* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. Explicit huge pages:
+ * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow or in debt, else
+ * SM_PRIVATE with anything resident or in swap, else SM_EMPTY. Shared: SM_SHARED if another process
+ * maps the object, else SM_PRIVATE or SM_EMPTY. Unknown if it hangs on something unknown. */
 struct value region_share_mode(const struct region_facts *f);
 /* The largest map count of the private copies. */
 struct value region_anon_count(const struct region_facts *f);
