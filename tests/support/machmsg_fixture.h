@@ -174,6 +174,13 @@ static inline mach_msg_return_t send_now(union message *m)
     return mach_msg(&m->h, MACH_SEND_MSG | MACH_SEND_TIMEOUT, m->h.msgh_size, 0, 0, 0, 0);
 }
 
+/* As many messages as a new port's queue holds. */
+static inline void fill_queue(union message *m)
+{
+    for (int i = 0; i < 5; i++)
+        ok(send_now(m));
+}
+
 static inline mach_msg_return_t receive(union message *m, mach_port_t from)
 {
     memset(m, 0x5a, sizeof *m);
@@ -188,47 +195,49 @@ static inline void expect_empty(mach_port_t port)
               MACH_RCV_TIMED_OUT);
 }
 
-static inline union message port_message(mach_port_t to, mach_port_t right, unsigned int how)
+/* Whose one descriptor the caller fills in; size: of the whole message. */
+static inline union message complex_to(mach_port_t to, mach_msg_size_t size)
 {
     union message m = header_to(to, MACH_MSG_TYPE_MAKE_SEND);
 
     m.h.msgh_bits |= MACH_MSGH_BITS_COMPLEX;
+    m.h.msgh_size = size;
     m.port.b.msgh_descriptor_count = 1;
+    return m;
+}
+
+static inline union message port_message(mach_port_t to, mach_port_t right, unsigned int how)
+{
+    union message m = complex_to(to, sizeof m.port);
+
     m.port.d = (mach_msg_port_descriptor_t){
         .name = right, .disposition = how, .type = MACH_MSG_PORT_DESCRIPTOR};
-    m.h.msgh_size = sizeof m.port;
     return m;
 }
 
 static inline union message ool_message(mach_port_t to, const void *at, mach_msg_size_t size,
                                         unsigned int copy, bool deallocate)
 {
-    union message m = header_to(to, MACH_MSG_TYPE_MAKE_SEND);
+    union message m = complex_to(to, sizeof m.ool);
 
-    m.h.msgh_bits |= MACH_MSGH_BITS_COMPLEX;
-    m.ool.b.msgh_descriptor_count = 1;
     m.ool.d = (mach_msg_ool_descriptor_t){.address = (void *)at,
                                           .size = size,
                                           .copy = copy,
                                           .deallocate = deallocate,
                                           .type = MACH_MSG_OOL_DESCRIPTOR};
-    m.h.msgh_size = sizeof m.ool;
     return m;
 }
 
 static inline union message array_message(mach_port_t to, mach_port_t *rights,
                                           mach_msg_size_t count, unsigned int how)
 {
-    union message m = header_to(to, MACH_MSG_TYPE_MAKE_SEND);
+    union message m = complex_to(to, sizeof m.ports);
 
-    m.h.msgh_bits |= MACH_MSGH_BITS_COMPLEX;
-    m.ports.b.msgh_descriptor_count = 1;
     m.ports.d = (mach_msg_ool_ports_descriptor_t){.address = rights,
                                                   .count = count,
                                                   .copy = MACH_MSG_VIRTUAL_COPY,
                                                   .disposition = how,
                                                   .type = MACH_MSG_OOL_PORTS_DESCRIPTOR};
-    m.h.msgh_size = sizeof m.ports;
     return m;
 }
 

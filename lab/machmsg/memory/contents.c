@@ -90,9 +90,9 @@ static int copy_runs(int fd, uint64_t start, uint64_t end, const uint8_t *map, b
     return rc;
 }
 
-/* A new object, in whole pages, with the bytes of [start, end). A lone page is asked for only if it
- * must not be made: it costs more to ask than to copy. */
-static int copy_out(struct object **out, uint64_t start, uint64_t end, bool every, bool ask)
+/* A new object, in whole pages, with the bytes of [start, end). A lone page costs more to ask for
+ * than to copy, which can make it; lone: it must not. */
+static int copy_out(struct object **out, uint64_t start, uint64_t end, bool every, bool lone)
 {
     const uint64_t first = mem_trunc(start, mem_page()), last = mem_round(end);
     const uint64_t pages = (last - first) / mem_page();
@@ -100,12 +100,13 @@ static int copy_out(struct object **out, uint64_t start, uint64_t end, bool ever
     int rc = t.map ? object_create(out, mem_round(end - start)) : -ENOMEM;
 
     if (rc == 0) {
-        ask = ask || pages > 1;
+        const bool ask = lone || pages > 1;
+
         memset(t.map, !ask, pages);
         if (ask)
             rc = mem_walk(first, last, mark_mapping, &t);
-        if (rc == 0)
-            rc = copy_runs((*out)->fd, start, end, t.map, every);
+        if (rc == 0 && (rc = copy_runs((*out)->fd, start, end, t.map, every)) != 0 && lone)
+            rc = -EIO; /* it could be read when it was asked for: the caller's address is good */
         if (rc)
             object_unref(*out);
     }
