@@ -1,29 +1,106 @@
-/* actions: what a step can do, each in one row: X(ENUM, code, "JSON key", wants_region, "help").
- * Shared with the actor program and with the GNU Mach guest: no libc. Codes go over the wire
- * between lab and actor and into the guest's plan; they are never renumbered. */
+/* actions: what a step can do, each in one row:
+ *   X(ENUM, code, "key", region, "what it does, as lab/scenarios/LANGUAGE.md says it", FIELDS)
+ * key is the key in a scenario's JSON. What an action does is found by ENUM: on paper world_ENUM in
+ * lab/plan/world/, in a backend likewise.
+ * region: NONE, OLD (it names one that the actor has) or NEW (one that the actor gets).
+ * A new action is its row, its world_ENUM, a function in each backend that takes it, and in the
+ * ability of one that does not (lab/plan/ability.h) the reason; tests/unit/test_language.c writes
+ * the rest. Shared with the actor program and with the GNU Mach guest: no libc. Codes go over the
+ * wire between lab and actor and into the guest's plan; they are never renumbered. */
 #ifndef LAB_ACTIONS_H
 #define LAB_ACTIONS_H
 
 #define ACTIONS(X)                                                                                 \
-    X(ACT_MAP, 1, "map", 1, "map a new region")                                                    \
-    X(ACT_WRITE, 2, "write", 1, "stamp pages of a region")                                         \
-    X(ACT_READ, 3, "read", 1, "read pages of a region and check their stamps")                     \
-    X(ACT_FORK, 4, "fork", 0, "fork; the child is a new actor")                                    \
-    X(ACT_EXEC, 5, "exec", 0, "exec the actor program anew: the address space goes")               \
-    X(ACT_EXIT, 6, "exit", 0, "exit")                                                              \
-    X(ACT_WAIT, 7, "wait", 0, "reap a child that has exited")                                      \
-    X(ACT_UNMAP, 8, "unmap", 1, "unmap a region")                                                  \
-    X(ACT_MOVE, 9, "move", 1, "move a region to another address (mremap)")                         \
-    X(ACT_PROTECT, 10, "protect", 1, "change a region's protection")                               \
-    X(ACT_LOCK, 11, "lock", 1, "lock a region in memory (mlock)")                                  \
-    X(ACT_INHERIT, 12, "inherit", 1, "what a fork does with a region: copy, share or none")        \
-    X(ACT_MADVISE, 13, "madvise", 1, "give the kernel advice about a region")                      \
-    X(ACT_CHECKPOINT, 14, "checkpoint", 0, "look, and do nothing")                                 \
-    X(ACT_OOL_SEND, 15, "ool_send", 1, "send a region out of line in a Mach message")              \
-    X(ACT_OOL_RECEIVE, 16, "ool_receive", 1, "receive a region that was sent out of line")         \
-    X(ACT_SEND, 17, "send", 0, "send a Mach message")                                              \
-    X(ACT_RECEIVE, 18, "receive", 0, "receive a Mach message")                                     \
-    X(ACT_REPLY, 19, "reply", 0, "answer the message received last")
+    X(ACT_MAP, 1, "map", NEW, "maps a new region of so many `pages`, or of so many `bytes`",       \
+      MAP_FIELDS)                                                                                  \
+    X(ACT_WRITE, 2, "write", OLD, "stamps the chosen pages with a letter (`W` without `stamp`)",   \
+      TOUCH_FIELDS)                                                                                \
+    X(ACT_READ, 3, "read", OLD,                                                                    \
+      "reads the chosen pages; with `stamp` each must carry that letter, which is an expectation " \
+      "like any other",                                                                            \
+      TOUCH_FIELDS)                                                                                \
+    X(ACT_FORK, 4, "fork", NONE,                                                                   \
+      "forks; the child is actor `as`, with every region that is inherited", FORK_FIELDS)          \
+    X(ACT_EXEC, 5, "exec", NONE, "executes the actor program anew: all regions are gone",          \
+      NO_FIELDS)                                                                                   \
+    X(ACT_EXIT, 6, "exit", NONE, "exits, with status 0 unless given", EXIT_FIELDS)                 \
+    X(ACT_WAIT, 7, "wait", NONE,                                                                   \
+      "reaps a child that has exited; with `status` it must be that one", WAIT_FIELDS)             \
+    X(ACT_UNMAP, 8, "unmap", OLD, "unmaps the region", REGION_FIELDS)                              \
+    X(ACT_MOVE, 9, "move", OLD, "moves the region to another address (`mremap`)", REGION_FIELDS)   \
+    X(ACT_PROTECT, 10, "protect", OLD,                                                             \
+      "changes the region's protection to `\"r--\"`, `\"rw-\"`, `\"---\"`, ...", PROTECT_FIELDS)   \
+    X(ACT_LOCK, 11, "lock", OLD,                                                                   \
+      "locks the region in memory (`mlock`), or with `\"on\": false` unlocks it", LOCK_FIELDS)     \
+    X(ACT_INHERIT, 12, "inherit", OLD, "says what a later fork does with the region",              \
+      INHERIT_FIELDS)                                                                              \
+    X(ACT_MADVISE, 13, "madvise", OLD,                                                             \
+      "advises the kernel (`madvise`): `DONTNEED`, `FREE` and `PAGEOUT` not for locked memory, "   \
+      "`FREE` and `WIPEONFORK` only for private anonymous memory",                                 \
+      MADVISE_FIELDS)                                                                              \
+    X(ACT_CHECKPOINT, 14, "checkpoint", NONE,                                                      \
+      "looks and does nothing; with `\"settle\": true` it may wait for counters that lag",         \
+      CHECKPOINT_FIELDS)                                                                           \
+    X(ACT_OOL_SEND, 15, "ool_send", OLD,                                                           \
+      "sends a region, or `bytes` of it from `offset`, out of line", OOL_SEND_FIELDS)              \
+    X(ACT_OOL_RECEIVE, 16, "ool_receive", NEW,                                                     \
+      "receives the region that the oldest waiting message carries", REGION_FIELDS)                \
+    X(ACT_SEND, 17, "send", NONE, "sends a message; `\"reply\": true` sends a reply port along",   \
+      SEND_FIELDS)                                                                                 \
+    X(ACT_RECEIVE, 18, "receive", NONE,                                                            \
+      "receives the oldest waiting message; or, with `expect_timeout`, none must come",            \
+      RECEIVE_FIELDS)                                                                              \
+    X(ACT_REPLY, 19, "reply", NONE,                                                                \
+      "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)
+
+/* The keys that an action has: F("key", NEEDED or OPTIONAL, TYPE, min, max, member of struct step).
+ * lab/plan/text/step.c knows the types; min and max are for numbers. Only lab/plan expands these.
+ */
+#define LIMIT_PAGES (INT64_C(1) << 30)
+#define LIMIT_BYTES (INT64_C(1) << 42)
+#define LIMIT_TIMEOUT_MS 60000
+#define LIMIT_PARTS 16
+#define LIMIT_RIGHTS 64
+
+#define NO_FIELDS(F)
+#define REGION_FIELDS(F) F("region", NEEDED, REGION, 0, 0, region)
+#define MAP_FIELDS(F)                                                                              \
+    REGION_FIELDS(F)                                                                               \
+    F("pages", OPTIONAL, U64, 1, LIMIT_PAGES, pages)                                               \
+    F("bytes", OPTIONAL, U64, 1, LIMIT_BYTES, bytes)                                               \
+    F("kind", NEEDED, KIND, 0, 0, kind)
+#define TOUCH_FIELDS(F)                                                                            \
+    REGION_FIELDS(F)                                                                               \
+    F("pages", NEEDED, SELECT, 0, 0, select)                                                       \
+    F("stamp", OPTIONAL, STAMP, 0, 0, stamp)                                                       \
+    F("count", OPTIONAL, COUNT, 0, 0, number)
+#define FORK_FIELDS(F) F("as", NEEDED, NAME, 0, 0, as)
+#define EXIT_FIELDS(F) F("status", OPTIONAL, I32, 0, 255, status)
+#define WAIT_FIELDS(F) F("child", NEEDED, NAME, 0, 0, child) EXIT_FIELDS(F)
+#define PROTECT_FIELDS(F) REGION_FIELDS(F) F("protection", NEEDED, PROTECTION, 0, 0, protection)
+#define LOCK_FIELDS(F) REGION_FIELDS(F) F("on", OPTIONAL, BOOL, 0, 0, lock)
+#define INHERIT_FIELDS(F) REGION_FIELDS(F) F("inheritance", NEEDED, INHERITANCE, 0, 0, inherit)
+#define MADVISE_FIELDS(F) REGION_FIELDS(F) F("advice", NEEDED, ADVICE, 0, 0, advice)
+#define CHECKPOINT_FIELDS(F) F("settle", OPTIONAL, BOOL, 0, 0, settle)
+#define OOL_SEND_FIELDS(F)                                                                         \
+    REGION_FIELDS(F)                                                                               \
+    F("to", NEEDED, NAME, 0, 0, to)                                                                \
+    F("copy", NEEDED, COPY, 0, 0, physical)                                                        \
+    F("deallocate", OPTIONAL, BOOL, 0, 0, deallocate)                                              \
+    F("offset", OPTIONAL, U64, 0, LIMIT_BYTES, offset_bytes)                                       \
+    F("bytes", OPTIONAL, U64, 0, LIMIT_BYTES, bytes)
+#define WORDS_FIELDS(F)                                                                            \
+    F("id", OPTIONAL, I32, INT32_MIN, INT32_MAX, message_id)                                       \
+    F("text", OPTIONAL, LINES, 0, 0, text)
+#define PARTS_FIELD(F) F("parts", OPTIONAL, PARTS, 0, LIMIT_PARTS, parts)
+#define REPLY_FIELDS(F) WORDS_FIELDS(F) PARTS_FIELD(F)
+#define TIMEOUT_FIELD(F) F("timeout_ms", OPTIONAL, I64, 0, LIMIT_TIMEOUT_MS, timeout_ms)
+#define SEND_FIELDS(F)                                                                             \
+    F("to", NEEDED, NAME, 0, 0, to)                                                                \
+    WORDS_FIELDS(F)                                                                                \
+    F("reply", OPTIONAL, BOOL, 0, 0, want_reply)                                                   \
+    TIMEOUT_FIELD(F) PARTS_FIELD(F)
+#define RECEIVE_FIELDS(F) TIMEOUT_FIELD(F) F("expect_timeout", OPTIONAL, BOOL, 0, 0, expect_timeout)
 
 /* Kinds of memory that map can make. */
 #define MAP_KINDS(X)                                                                               \
@@ -33,8 +110,8 @@
     X(MK_MEMFD_PRIVATE, 4, "memfd-private", "a memfd with content, mapped private")                \
     X(MK_FILE_PRIVATE, 5, "file-private", "a file with content, mapped private")                   \
     X(MK_HUGETLB, 6, "hugetlb", "private memory of explicit huge pages")                           \
-    X(MK_ORDINARY, 7, "ordinary", "vm_allocate of the message layer")                              \
-    X(MK_PURGEABLE, 8, "purgeable", "vm_allocate with VM_FLAGS_PURGABLE")                          \
+    X(MK_ORDINARY, 7, "ordinary", "`vm_allocate` of the message layer")                            \
+    X(MK_PURGEABLE, 8, "purgeable", "the same with `VM_FLAGS_PURGABLE`")                           \
     X(MK_MALLOC, 9, "malloc", "memory that the message layer did not allocate")
 
 /* madvise advice: X(ENUM, code, "JSON word", "constant of madvise(2)"). */
@@ -47,17 +124,17 @@
     X(ADV_HUGEPAGE, 6, "HUGEPAGE", MADV_HUGEPAGE)                                                  \
     X(ADV_NOHUGEPAGE, 7, "NOHUGEPAGE", MADV_NOHUGEPAGE)
 
-/* Descriptors that a message carries: X(ENUM, code, "JSON key", "help"). */
+/* Descriptors that a message carries: X(ENUM, code, "JSON key", TYPE, member of message_part). */
 #define MESSAGE_PARTS(X)                                                                           \
-    X(PART_PORT, 1, "port", "a port right")                                                        \
-    X(PART_OOL, 2, "ool", "a region, out of line")                                                 \
-    X(PART_OOL_PORTS, 3, "ool_ports", "an array of port rights, out of line")                      \
-    X(PART_OOL_VOLATILE, 4, "ool_volatile", "a region, out of line as volatile memory")
+    X(PART_PORT, 1, "port", DISPOSITION, disposition)                                              \
+    X(PART_OOL, 2, "ool", PART_REGION, region)                                                     \
+    X(PART_OOL_VOLATILE, 4, "ool_volatile", PART_REGION, region)                                   \
+    X(PART_OOL_PORTS, 3, "ool_ports", DISPOSITION, disposition)
 
-#define ACTION_ENUM(e, code, key, region, help) e = (code),
+#define ACTION_ENUM(e, code, ...) e = (code),
 #define KIND_ENUM(e, code, text, help) e = (code),
 #define ADVICE_ENUM(e, code, text, constant) e = (code),
-#define PART_ENUM(e, code, text, help) e = (code),
+#define PART_ENUM(e, code, ...) e = (code),
 enum action { ACTIONS(ACTION_ENUM) };
 enum map_kind { MAP_KINDS(KIND_ENUM) };
 enum advice { ADVICES(ADVICE_ENUM) };

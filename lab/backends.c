@@ -2,14 +2,16 @@
 
 #include <string.h>
 
-#define BACKENDS(X)                                                                                \
-    X(backend_linux)                                                                               \
-    X(backend_gnumach)
+#define BACKENDS(X) X(linux) X(gnumach)
 
-#define DECLARE(b) extern const struct backend b;
-#define ENTRY(b) &b,
+#define DECLARE(b)                                                                                 \
+    extern const struct backend backend_##b;                                                       \
+    extern const struct ability ability_##b;
+#define BACKEND(b) &backend_##b,
+#define ABILITY(b) &ability_##b,
 BACKENDS(DECLARE)
-const struct backend *const backends[] = {BACKENDS(ENTRY) NULL};
+const struct backend *const backends[] = {BACKENDS(BACKEND) NULL};
+const struct ability *const backend_abilities[] = {BACKENDS(ABILITY) NULL};
 
 const struct backend *backend_find(const char *name)
 {

@@ -8,6 +8,8 @@
 /* All of them, NULL at the end; the first is the default. Its actors are processes of this machine,
  * as those are that a watch looks at. */
 extern const struct backend *const backends[];
+/* What each of them can do, in the same order: for plan_parse. */
+extern const struct ability *const backend_abilities[];
 
 /* By name, or NULL. */
 const struct backend *backend_find(const char *name);

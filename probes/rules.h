@@ -50,6 +50,14 @@ static inline enum page_state page_anon_state(struct anon_facts f)
                                       : PS_ANON_UNKNOWN;
 }
 
+/* That mark by the frame's kpageflags: in a large folio it is the head page's. */
+static inline enum answer page_exclusive(uint64_t flags)
+{
+    if (flags == KPAGE_NONE || (flags & KPF_LARGE))
+        return ANSWER_NONE;
+    return answer_of(flags & KPF_ANON_EXCLUSIVE);
+}
+
 /* Any page. zero: known to be the shared zero page; shared: of a shared mapping; object: page
  * cache (bit 61); anon: page_anon_state() of what is none of these. */
 struct page_facts {
@@ -197,6 +205,7 @@ struct region_facts {
     struct value users;   /* mappings by processes, and messages that carry it */
 };
 
+uint64_t region_anon_pages(const struct region_facts *f);
 /* Why exclusive, debt and what hangs on them is unknown of pages that are anon?. */
 enum why region_why_anon(const struct region_facts *f);
 /* Why map counts are missing. */

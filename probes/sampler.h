@@ -27,8 +27,9 @@
 
 /* Quantities of one sampled process beside those of a footprint. They sum over all its mappings;
  * at_risk: pages of writable private mappings that its next write would copy; parent: memory
- * whose frames its parent maps at the same addresses; copied: pages that were shared at the last
- * sample and have a frame of their own now (what happened and was undone between is not seen). */
+ * whose frames its parent maps at the same addresses; copied: private pages that are in another
+ * frame than at the last sample, where they were shared, their object's, or the zero page (what
+ * happened and was undone between is not seen). */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \

@@ -6,7 +6,6 @@
 #include <argp.h>
 #include <cjson/cJSON.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct doctor_arguments {

@@ -3,7 +3,6 @@
 #include "reports/trace.h"
 #include <argp.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct export_arguments {

@@ -22,7 +22,7 @@ static int list_one(const struct builtin_scenario *s)
     struct plan *plan;
     struct err e;
 
-    if (plan_parse(&plan, s->text, s->len, s->name, backends[0]->ability->name,
+    if (plan_parse(&plan, s->text, s->len, s->name, backend_abilities, backends[0]->ability->name,
                    backends[0]->page_size(), NULL, 0, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);
     print_backends(plan);

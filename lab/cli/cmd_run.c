@@ -100,8 +100,8 @@ static int prepare(const char *name, const struct backend *backend, const struct
 
     if (scenario_load(name, &text, &len, &origin, &e) < 0)
         return cli_fail(EXIT_USAGE, &e);
-    rc = plan_parse(&plan, text, len, origin, backend->ability->name, backend->page_size(),
-                    a->params, a->nparams, &e);
+    rc = plan_parse(&plan, text, len, origin, backend_abilities, backend->ability->name,
+                    backend->page_size(), a->params, a->nparams, &e);
     free(text);
     free(origin);
     if (rc < 0) {

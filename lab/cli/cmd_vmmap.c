@@ -5,7 +5,6 @@
 #include "reports/escape.h"
 #include <argp.h>
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -396,7 +395,7 @@ static int print_json(const struct vmmap_arguments *a, const struct mappings *m,
     text = cJSON_Print(o);
     cJSON_Delete(o);
     if (!text)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     printf("%s\n", text);
     free(text);
     return 0;

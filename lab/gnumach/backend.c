@@ -14,7 +14,7 @@
 #include "lab/gnumach/host/machine.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
-#include "lab/run/host_memory.h"
+#include "lab/run/machine.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -69,7 +69,7 @@ static int gnumach_check(const struct plan *plan, struct err *e)
 {
     struct machine_parts parts;
     uint64_t need = memory_for(plan->peak_pages);
-    struct value have = host_memory_kb();
+    struct value have = machine_memory_kb();
     int rc;
 
     if (plan->why_not)

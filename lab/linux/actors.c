@@ -225,13 +225,12 @@ static int add_actor(struct actor_group *g, const char *name, pid_t pid, int con
     struct actor_process *a;
 
     if (!grown)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     g->actors = grown;
     a = &g->actors[g->nactors];
     *a = (struct actor_process){strdup(name), pid, open_pidfd(pid), control, true};
     if (!a->name || a->pidfd < 0) {
-        int rc = a->name ? err_sys(e, errno, "cannot watch actor '%s'", name)
-                         : err_set(e, ENOMEM, "out of memory");
+        int rc = a->name ? err_sys(e, errno, "cannot watch actor '%s'", name) : err_no_memory(e);
 
         free(a->name);
         close_fd(&a->pidfd);

@@ -3,6 +3,7 @@
  *
  *   backend.c    the backend table; a run from begin to end; the look after each step
  *   actions.c    each action as a request to an actor; message.c those of Mach messages
+ *   check.c      can it run here at all?
  *   run.c        what the actions share: who takes part, who has what
  *   actors.c     the processes, the keeper; talk.c their sockets and deadlines
  *   regions.c    who has which region, and what is on its way in messages
@@ -14,7 +15,6 @@
 #include "lab/run/machine.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct session {
     const struct plan *const *plans;
@@ -28,7 +28,7 @@ static int linux_session_open(struct session **out, const struct plan *const *pl
     struct session *s = calloc(1, sizeof *s);
 
     if (!s)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     *s = (struct session){plans, nplans, *opt};
     *out = s;
     return 0;
@@ -75,7 +75,7 @@ static int linux_begin(struct session *s, size_t plan_index, struct backend_run 
     int rc;
 
     if (!r)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     r->plan = s->plans[plan_index];
     r->messages = uses_messages(r->plan);
     rc = actor_group_begin(&r->group, &s->opt, machine_caps()->have[CAP_CGROUP], e);
@@ -147,7 +147,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
     struct target *targets = calloc(r->group.nactors + 1, sizeof *targets);
     struct target_region *regions = calloc(nregions + 1, sizeof *regions), *next = regions;
     struct target_message *messages = calloc(r->carried.count + 1, sizeof *messages);
-    int rc = targets && regions && messages ? 0 : linux_no_memory(e);
+    int rc = targets && regions && messages ? 0 : err_no_memory(e);
 
     for (size_t i = 0; rc == 0 && i < r->group.nactors; i++) {
         const struct actor_process *a = &r->group.actors[i];
@@ -204,7 +204,7 @@ static int find_region(struct doing *d, struct err *e)
     return 0;
 }
 
-#define ACTION_ENTRY(e, ...) [e] = linux_##e,
+#define ACTION_ENTRY(e, code, key, ...) [e] = linux_do_##key,
 
 static int carry_out(struct doing *d, struct err *e)
 {
@@ -226,7 +226,7 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
     int rc = 0;
 
     if (!d)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     *d = (struct doing){.run = r, .step = step, .out = out, .rq = {.op = step->action}};
     forget_writes(r);
     out->start_ns = now_ns();
@@ -244,7 +244,7 @@ extern const struct backend backend_linux; /* for lab/backends.c */
 const struct backend backend_linux = {
     .ability = &ability_linux,
     .page_size = linux_page_size,
-    .check = machine_check,
+    .check = linux_check,
     .session_open = linux_session_open,
     .begin = linux_begin,
     .step = linux_step,

@@ -44,7 +44,7 @@ static int note_transfers(struct doing *d, const char *from, const char *to, str
 
     d->out->transfers = calloc(d->reply.ntransfers + 1, sizeof *d->out->transfers);
     if (!d->out->transfers)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     for (uint32_t i = 0; i < d->reply.ntransfers; i++) {
         const struct actor_transfer *x = &d->reply.transfers[i];
 
@@ -63,7 +63,7 @@ static int note_transfers(struct doing *d, const char *from, const char *to, str
             .why = copy(x->why, &ok),
         };
     }
-    return ok ? 0 : linux_no_memory(e);
+    return ok ? 0 : err_no_memory(e);
 }
 
 static int note_message(struct doing *d, struct err *e)
@@ -73,7 +73,7 @@ static int note_message(struct doing *d, struct err *e)
     bool ok = true;
 
     if (!m)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     *m = (struct store_message){
         .actor = copy(d->step->actor, &ok),
         .id = r->message_id,
@@ -83,7 +83,7 @@ static int note_message(struct doing *d, struct err *e)
         .reply_sent = d->step->action == ACT_REPLY ? r->reply_sent : -1,
     };
     d->out->message = m;
-    return ok ? 0 : linux_no_memory(e);
+    return ok ? 0 : err_no_memory(e);
 }
 
 /* --- sending --- */
@@ -153,7 +153,7 @@ static int note_carried(struct doing *d, const char *to, struct reply_fds *fds, 
     for (int i = next; i < fds->count; i++)
         close(fds->fd[i]);
     fds->count = 0;
-    return rc < 0 ? linux_no_memory(e) : 0;
+    return rc < 0 ? err_no_memory(e) : 0;
 }
 
 static void set_inline(struct doing *d)
@@ -195,7 +195,7 @@ static int do_send(struct doing *d, const char *to, struct err *e)
     return rc;
 }
 
-int linux_ACT_OOL_SEND(struct doing *d, struct err *e)
+int linux_do_ool_send(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
     int rc;
@@ -230,7 +230,7 @@ static int hold_parts(struct doing *d, struct err *e)
         if (part->region && x->address && x->size &&
             held_add(linux_held(d), part->region, part->case_name, start, end - start,
                      MK_ORDINARY) < 0)
-            return linux_no_memory(e);
+            return err_no_memory(e);
     }
     return 0;
 }
@@ -242,14 +242,14 @@ static int hold_received(struct doing *d, struct err *e)
 
     if (held_add(linux_held(d), s->region, s->case_name, d->reply.start, d->reply.len,
                  MK_ORDINARY) < 0)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     r = held_find(linux_held(d), s->region, s->case_name);
     r->sent_start = d->reply.sent_start;
     r->sent_len = d->reply.sent_len;
     return 0;
 }
 
-int linux_ACT_RECEIVE(struct doing *d, struct err *e)
+int linux_do_receive(struct doing *d, struct err *e)
 {
     struct reply_fds fds = {.count = 0};
     struct holder *h = &d->run->holders[d->index];
@@ -278,19 +278,19 @@ int linux_ACT_RECEIVE(struct doing *d, struct err *e)
     return rc < 0 ? rc : hold_parts(d, e);
 }
 
-int linux_ACT_SEND(struct doing *d, struct err *e)
+int linux_do_send(struct doing *d, struct err *e)
 {
     return do_send(d, d->step->to, e);
 }
 
-int linux_ACT_REPLY(struct doing *d, struct err *e)
+int linux_do_reply(struct doing *d, struct err *e)
 {
     int rc = do_send(d, d->run->holders[d->index].last_from, e);
 
     return rc < 0 ? rc : note_message(d, e);
 }
 
-int linux_ACT_OOL_RECEIVE(struct doing *d, struct err *e)
+int linux_do_ool_receive(struct doing *d, struct err *e)
 {
-    return linux_ACT_RECEIVE(d, e);
+    return linux_do_receive(d, e);
 }

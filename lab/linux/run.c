@@ -7,11 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int linux_no_memory(struct err *e)
-{
-    return err_set(e, ENOMEM, "out of memory");
-}
-
 uint64_t linux_page_size(void)
 {
     return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -44,7 +39,7 @@ int linux_add_holder(struct backend_run *r, struct err *e)
     struct holder *grown = realloc(r->holders, (r->nholders + 1) * sizeof *grown);
 
     if (!grown)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     r->holders = grown;
     r->holders[r->nholders++] = (struct holder){0};
     return 0;
@@ -94,6 +89,6 @@ int linux_start_name_server(struct backend_run *r, struct err *e)
     snprintf(socket, sizeof socket, "%s/bootstrap", r->group.dir);
     /* An actor that is faster than the server must not start one that outlives the run. */
     if (setenv("COWLAB_BOOTSTRAP", socket, 1) < 0 || setenv("COWLAB_BOOTSTRAP_WAIT", "1", 1) < 0)
-        return linux_no_memory(e);
+        return err_no_memory(e);
     return actor_group_helper(&r->group, argv, e);
 }

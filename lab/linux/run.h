@@ -34,7 +34,8 @@ struct doing {
 };
 
 uint64_t linux_page_size(void);
-int linux_no_memory(struct err *e);
+/* check.c: 0, or -ENOTSUP: a capability that the plan needs is missing, or the memory it takes. */
+int linux_check(const struct plan *plan, struct err *e);
 
 /* The living actor of that name; the validated plan says that there is one. Index or -ESRCH. */
 int linux_actor_index(const struct backend_run *r, const char *name, struct err *e);
@@ -52,8 +53,8 @@ int linux_start_actors(struct backend_run *r, struct err *e);
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. */
-#define ACTION_FUNCTION(e, ...) int linux_##e(struct doing *d, struct err *err);
+/* linux_do_map, linux_do_write, ...: actions.c, message.c. Each carries out d->step. */
+#define ACTION_FUNCTION(e, code, key, ...) int linux_do_##key(struct doing *d, struct err *err);
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
 

@@ -58,7 +58,7 @@ int talk_await(struct actor_group *g, int fd, int awaited, int64_t until, int64_
     int rc = 0;
 
     if (!p)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     p[0] = (struct pollfd){fd, POLLIN, 0};
     p[1] = (struct pollfd){g->keeper_pidfd, POLLIN, 0};
     p[2] = (struct pollfd){g->helper_pidfd, POLLIN, 0};

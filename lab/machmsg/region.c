@@ -3,7 +3,7 @@
  * Where a mapping begins and ends and what may be done with it is asked of the kernel; share mode,
  * reference count and pages come from the probes (observe.h); maximum protection and inheritance,
  * which Linux does not keep, from the layer's own table, and are Mach's defaults elsewhere. */
-#include "probes/words.h"
+#include "probes/rules.h"
 
 #include "lab/machmsg/mem.h"
 #include "lab/machmsg/observe.h"
@@ -42,7 +42,7 @@ static kern_return_t find_region(vm_map_t task, uint64_t address, bool observe, 
     if (mem_query(address, &out->m) || out->m.start >> 63)
         return KERN_INVALID_ADDRESS;
     out->prot = mem_from_prot(&out->m);
-    out->inherit = out->m.shared ? VM_INHERIT_SHARE : VM_INHERIT_COPY;
+    out->inherit = mapping_inherit(out->m.shared, 0, INHERIT_UNTOLD); /* numbers are Mach's */
     out->shared = out->m.shared;
     mem_lock();
     r = range_find(out->m.start);
@@ -67,39 +67,9 @@ static unsigned int at_least(const struct region *r, enum region_quantity q, uns
     return value_is_known(*v) ? (unsigned int)v->n : least;
 }
 
-static unsigned int private_pages(const struct region *r)
-{
-    unsigned int known =
-        at_least(r, RQ_EXCLUSIVE, 0) + at_least(r, RQ_COW, 0) + at_least(r, RQ_DEBT, 0);
-
-    /* Without the right to see frames the three cannot be told apart; their sum can. */
-    if (!value_is_known(r->seen.q[RQ_EXCLUSIVE]))
-        known = at_least(r, RQ_MAPPED, 0) - at_least(r, RQ_OBJECT, 0) - at_least(r, RQ_SHARED, 0);
-    return known;
-}
-
-/* Without the right to see frames, a page mapped once may still be write-protected from an earlier
- * fork. Mapped once, it is called private: that is what it nearly always is. */
-static unsigned int share_mode(const struct region *r)
-{
-    const struct value *refs = &r->seen.q[RQ_REF_COUNT];
-    const unsigned int likely = r->m.shared                             ? SM_SHARED
-                                : value_is_known(*refs) && refs->n <= 1 ? SM_PRIVATE
-                                                                        : SM_COW;
-
-    return at_least(r, RQ_SHARE_MODE, likely);
-}
-
-static unsigned int ref_count(const struct region *r)
-{
-    const unsigned int mode = share_mode(r);
-
-    return at_least(r, RQ_REF_COUNT, mode == SM_EMPTY ? 0 : mode == SM_PRIVATE ? 1 : 2);
-}
-
 static void fill_extended(const struct region *r, struct vm_region_extended_info *i)
 {
-    const unsigned int own = private_pages(r);
+    const unsigned int own = region_private_pages(r->seen.q);
 
     *i = (struct vm_region_extended_info){
         .protection = r->prot,
@@ -108,9 +78,9 @@ static void fill_extended(const struct region *r, struct vm_region_extended_info
         .pages_shared_now_private = r->m.inode && !r->m.shared ? own : 0,
         .pages_swapped_out = at_least(r, RQ_SWAPPED, 0),
         .pages_dirtied = own + (r->m.shared ? at_least(r, RQ_SHARED, 0) : 0),
-        .ref_count = ref_count(r),
+        .ref_count = region_least_refs(r->seen.q, r->m.shared),
         .shadow_depth = r->m.inode && !r->m.shared && own > 0,
-        .share_mode = (unsigned char)share_mode(r)};
+        .share_mode = (unsigned char)region_likely_mode(r->seen.q, r->m.shared)};
 }
 
 static void fill_basic(const struct region *r, struct vm_region_basic_info_64 *i)
@@ -125,13 +95,14 @@ static void fill_basic(const struct region *r, struct vm_region_basic_info_64 *i
 
 static void fill_top(const struct region *r, struct vm_region_top_info *i)
 {
-    const unsigned int own = private_pages(r), all = at_least(r, RQ_RESIDENT, own);
+    const unsigned int own = region_private_pages(r->seen.q), all = at_least(r, RQ_RESIDENT, own);
 
     *i = (struct vm_region_top_info){.obj_id = (unsigned int)r->m.inode,
-                                     .ref_count = ref_count(r),
+                                     .ref_count = region_least_refs(r->seen.q, r->m.shared),
                                      .private_pages_resident = own,
                                      .shared_pages_resident = all - own,
-                                     .share_mode = (unsigned char)share_mode(r)};
+                                     .share_mode =
+                                         (unsigned char)region_likely_mode(r->seen.q, r->m.shared)};
 }
 
 static void fill_submap(const struct region *r, struct vm_region_submap_info_64 *i)

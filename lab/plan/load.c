@@ -1,6 +1,6 @@
-/* scenario_load: the text of a scenario, shipped or from a file. */
-#include "lab/plan/json_scan.h"
-#include "lab/plan/parts.h"
+/* load: the text of a scenario, shipped or from a file. */
+#include "lab/plan/text/json_scan.h"
+#include "lab/plan/text/reader.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/* scenario: from a document to a plan.
+/* plan: from a document to a plan.
  *
  *   document -> bindings (parameters, cases) -> drafts of all steps -> each step on the world,
  *   then its expectations -> plan
  *
  * A plan is built for every backend, so that a mistake in what only one of them reads is found
  * whatever runs; the one that was asked for is kept. */
-#include "lab/plan/parts.h"
+#include "lab/plan/world/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,33 +13,26 @@
 
 #define MAX_STEPS 5000
 #define MAX_ACTORS 64
-
-const char *const backend_names[] = {"linux", "gnumach", NULL};
-
-#define AT(member) offsetof(struct plan, member)
-#define ANY(key, required)                                                                         \
-    {                                                                                              \
-        key, FIELD_ANY, required, 0, 0, NULL, 0                                                    \
-    }
+#define MAX_BACKENDS 8
 
 static const struct field plan_fields[] = {
-    {"scenario", FIELD_NAME, true, 0, 0, NULL, AT(name)},
-    ANY("language", true),
-    {"title", FIELD_TEXT, true, 0, 0, NULL, AT(title)},
-    {"question", FIELD_TEXT, true, 0, 0, NULL, AT(question)},
-    ANY("actors", true),
-    ANY("params", false),
-    {"twin", FIELD_NAME, false, 0, 0, NULL, AT(twin)},
-    {"no_twin", FIELD_TEXT, false, 0, 0, NULL, AT(no_twin)},
-    ANY("needs", false),
-    ANY("backends", false),
-    ANY("cases", false),
-    ANY("steps", false),
-    ANY("each_case", false),
-    ANY("after", false),
-    ANY("note", false),
-    ANY("$schema", false),
-};
+    FIELD("scenario", NEEDED, NAME, 0, 0, struct plan, name),
+    FIELD_ANY("language", NEEDED),
+    FIELD("title", NEEDED, TEXT, 0, 0, struct plan, title),
+    FIELD("question", NEEDED, TEXT, 0, 0, struct plan, question),
+    FIELD_ANY("actors", NEEDED),
+    FIELD_ANY("params", OPTIONAL),
+    FIELD("twin", OPTIONAL, NAME, 0, 0, struct plan, twin),
+    FIELD("no_twin", OPTIONAL, TEXT, 0, 0, struct plan, no_twin),
+    FIELD_ANY("needs", OPTIONAL),
+    FIELD_ANY("backends", OPTIONAL),
+    FIELD_ANY("cases", OPTIONAL),
+    FIELD_ANY("steps", OPTIONAL),
+    FIELD_ANY("each_case", OPTIONAL),
+    FIELD_ANY("after", OPTIONAL),
+    FIELD_ANY("note", OPTIONAL),
+    FIELD_ANY("$schema", OPTIONAL),
+    FIELD_END};
 
 /* Everything that is being built for one backend. */
 struct build {
@@ -140,34 +133,45 @@ static int read_actor(struct build *b, const cJSON *node, char **out)
     return rc;
 }
 
-static int read_backend(struct build *b, const cJSON *node, char **out)
+/* One of some names, copied; what: what they are names of. */
+static int read_known(const struct reader *r, const cJSON *node, const char *what,
+                      const char *const *names, size_t n, char **out)
 {
     const char *text;
-    int rc = read_text(&b->r, node, false, &text);
+    int rc = read_text(r, node, false, &text);
 
-    for (size_t i = 0; backend_names[i] && rc == 0; i++)
-        if (strcmp(text, backend_names[i]) == 0)
-            return copy_text(&b->r, out, text);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (strcmp(text, names[i]) == 0)
+            return copy_text(r, out, text);
     return rc < 0 ? rc
-                  : fail_at(&b->r, node, "unknown backend '%.60s', the nearest known is '%s'", text,
-                            nearest(text, backend_names, 2));
+                  : fail_at(r, node, "unknown %s '%.60s', the nearest known is '%s'", what, text,
+                            nearest(text, names, n));
+}
+
+static size_t backend_names(const struct reader *r, const char **names)
+{
+    size_t n = 0;
+
+    for (; r->known[n] && n < MAX_BACKENDS; n++)
+        names[n] = r->known[n]->name;
+    return n;
+}
+
+static int read_backend(struct build *b, const cJSON *node, char **out)
+{
+    const char *names[MAX_BACKENDS];
+
+    return read_known(&b->r, node, "backend", names, backend_names(&b->r, names), out);
 }
 
 /* A capability of probes/caps.h, or a backend. */
-#define CAP_NAME(e, name, unlocks, how) name,
 static int read_need(struct build *b, const cJSON *node, char **out)
 {
-    static const char *const known[] = {CAPABILITIES(CAP_NAME) "linux", "gnumach"};
-    size_t n = sizeof known / sizeof *known;
-    const char *text;
-    int rc = read_text(&b->r, node, false, &text);
+#define CAP_NAME(e, name, unlocks, how) name,
+    const char *names[CAP__COUNT + MAX_BACKENDS] = {CAPABILITIES(CAP_NAME)};
+    size_t n = CAP__COUNT + backend_names(&b->r, names + CAP__COUNT);
 
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (strcmp(text, known[i]) == 0)
-            return copy_text(&b->r, out, text);
-    return rc < 0 ? rc
-                  : fail_at(&b->r, node, "unknown capability '%.60s', the nearest known is '%s'",
-                            text, nearest(text, known, n));
+    return read_known(&b->r, node, "capability", names, n, out);
 }
 
 static int check_language(struct build *b, const cJSON *node)
@@ -186,7 +190,7 @@ static int read_frame(struct build *b, const cJSON *root, const struct param_set
 {
     struct plan *p = b->plan;
     const cJSON *twin, *node;
-    int rc = read_fields(&b->r, root, plan_fields, sizeof plan_fields / sizeof *plan_fields, p);
+    int rc = read_fields(&b->r, root, plan_fields, p);
 
     if (rc == 0)
         rc = check_language(b, member(root, "language"));
@@ -203,7 +207,7 @@ static int read_frame(struct build *b, const cJSON *root, const struct param_set
         rc = fail_at(&b->r, member(root, "actors"), "no actor");
     node = rc == 0 ? member(root, "needs") : NULL;
     if (node)
-        rc = read_list(b, node, CAP__COUNT + 2, read_need, &p->needs, &p->nneeds);
+        rc = read_list(b, node, CAP__COUNT + MAX_BACKENDS, read_need, &p->needs, &p->nneeds);
     node = rc == 0 ? member(root, "cases") : NULL;
     return node ? read_cases(&b->r, node, &b->cases) : rc;
 }
@@ -321,22 +325,22 @@ static int settle_steps(struct build *b)
     return p->nsteps ? 0 : fail_at(&b->r, json_doc_root(b->r.doc), "no step is left to do");
 }
 
-/* A plan for one backend; *out owns it after success. */
-static int build_plan(struct plan **out, const struct json_doc *doc, const char *backend,
-                      uint64_t page_size, const struct param_setting *settings, size_t nsettings,
-                      struct err *e)
+/* A plan for the backend of the reader; *out owns it after success. */
+static int build_plan(const struct reader *r, const struct param_setting *settings,
+                      size_t nsettings, struct plan **out)
 {
-    struct build b = {.r = {.doc = doc, .e = e, .backend = backend, .page_size = page_size}};
+    struct build b = {.r = *r};
+    const cJSON *root = json_doc_root(r->doc);
     int rc;
 
     b.plan = calloc(1, sizeof *b.plan);
     if (!b.plan)
-        return no_memory(&b.r);
-    rc = read_frame(&b, json_doc_root(doc), settings, nsettings);
+        return no_memory(r);
+    rc = read_frame(&b, root, settings, nsettings);
     if (rc == 0)
-        rc = copy_text(&b.r, &b.plan->backend, backend);
+        rc = copy_text(r, &b.plan->backend, r->ability->name);
     if (rc == 0)
-        rc = draft_all(&b, json_doc_root(doc));
+        rc = draft_all(&b, root);
     if (rc == 0)
         rc = settle_steps(&b);
     if (rc == 0) {
@@ -347,73 +351,78 @@ static int build_plan(struct plan **out, const struct json_doc *doc, const char 
     return rc;
 }
 
-/* Where the plan can run: what the scenario lists, else every backend that can do each step. */
-struct support {
-    const struct json_doc *doc;
-    struct plan *built[2]; /* by backend_names */
-};
-
-static int list_backends(struct support *s, struct plan *p, struct err *e)
+/* Where the plan can run: what the scenario lists, else every backend that can do each step.
+ * built: the plan for each known backend. */
+static int list_backends(const struct reader *r, struct plan *const *built, struct plan *p)
 {
-    struct build b = {.r = {.doc = s->doc, .e = e, .backend = p->backend}, .plan = p};
-    const cJSON *list = member(json_doc_root(s->doc), "backends");
+    struct build b = {.r = *r};
+    const cJSON *list = member(json_doc_root(r->doc), "backends");
     char **listed = NULL;
     size_t n = 0;
-    int rc = list ? read_list(&b, list, 2, read_backend, &listed, &n) : 0;
+    int rc = list ? read_list(&b, list, MAX_BACKENDS, read_backend, &listed, &n) : 0;
 
-    p->backends = rc == 0 ? calloc(3, sizeof *p->backends) : NULL;
+    p->backends = rc == 0 ? calloc(MAX_BACKENDS + 1, sizeof *p->backends) : NULL;
     if (rc == 0 && !p->backends)
-        rc = no_memory(&b.r);
-    for (size_t i = 0; backend_names[i] && rc == 0; i++) {
+        rc = no_memory(r);
+    for (size_t i = 0; r->known[i] && rc == 0; i++) {
+        const char *name = r->known[i]->name;
         bool wanted = !list;
 
         for (size_t k = 0; k < n; k++)
-            wanted = wanted || strcmp(listed[k], backend_names[i]) == 0;
-        if (wanted && !s->built[i]->why_not)
-            rc = copy_text(&b.r, &p->backends[p->nbackends++], backend_names[i]);
-        else if (!wanted && strcmp(backend_names[i], p->backend) == 0 && !p->why_not)
-            rc = copy_text(&b.r, &p->why_not, "the scenario does not list this backend");
+            wanted = wanted || strcmp(listed[k], name) == 0;
+        if (wanted && !built[i]->why_not)
+            rc = copy_text(r, &p->backends[p->nbackends++], name);
+        else if (!wanted && built[i] == p && !p->why_not)
+            rc = copy_text(r, &p->why_not, "the scenario does not list this backend");
     }
     free_texts(listed, n);
     return rc;
 }
 
-static int name_source(struct plan *p, const char *text, size_t len, const char *origin,
-                       struct err *e)
+static int name_source(const struct reader *r, const char *text, size_t len, const char *origin,
+                       struct plan *p)
 {
     p->source = strndup(text, len);
-    p->origin = strdup(origin);
-    return p->source && p->origin ? 0 : err_sys(e, ENOMEM, "cannot read '%s'", origin);
+    return p->source ? copy_text(r, &p->origin, origin) : no_memory(r);
+}
+
+/* Plans for all backends, so that a mistake in what only one of them reads is found. */
+static int build_all(struct reader *r, const char *backend, const struct param_setting *settings,
+                     size_t nsettings, struct plan **built, struct plan **asked)
+{
+    int rc = 0;
+
+    for (size_t i = 0; r->known[i] && rc == 0; i++) {
+        r->ability = r->known[i];
+        rc = build_plan(r, settings, nsettings, &built[i]);
+        if (strcmp(r->ability->name, backend) == 0)
+            *asked = built[i];
+    }
+    return rc == 0 && !*asked ? err_set(r->e, EINVAL, "unknown backend '%s'", backend) : rc;
 }
 
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
-               const char *backend, uint64_t page_size, const struct param_setting *settings,
-               size_t nsettings, struct err *e)
+               const struct ability *const *known, const char *backend, uint64_t page_size,
+               const struct param_setting *settings, size_t nsettings, struct err *e)
 {
-    struct support s = {0};
+    struct plan *built[MAX_BACKENDS] = {NULL}, *asked = NULL;
     struct json_doc *doc = NULL;
-    int rc = json_doc_parse(&doc, text, len, origin, e), asked = -1;
+    struct reader r = {.e = e, .known = known, .page_size = page_size};
+    int rc = json_doc_parse(&doc, text, len, origin, e);
 
     if (rc < 0)
         return rc;
-    s.doc = doc;
-    for (int i = 0; backend_names[i] && rc == 0; i++) {
-        if (strcmp(backend_names[i], backend) == 0)
-            asked = i;
-        rc = build_plan(&s.built[i], doc, backend_names[i], page_size, settings, nsettings, e);
-    }
-    if (rc == 0 && asked < 0)
-        rc = err_set(e, EINVAL, "unknown backend '%s'", backend);
+    r.doc = doc;
+    rc = build_all(&r, backend, settings, nsettings, built, &asked);
     if (rc == 0)
-        rc = list_backends(&s, s.built[asked], e);
+        rc = list_backends(&r, built, asked);
     if (rc == 0)
-        rc = name_source(s.built[asked], text, len, origin, e);
-    if (rc == 0) {
-        *out = s.built[asked];
-        s.built[asked] = NULL;
-    }
-    for (int i = 0; i < 2; i++)
-        plan_free(s.built[i]);
+        rc = name_source(&r, text, len, origin, asked);
+    for (size_t i = 0; i < MAX_BACKENDS; i++)
+        if (rc < 0 || built[i] != asked)
+            plan_free(built[i]);
+    if (rc == 0)
+        *out = asked;
     json_doc_free(doc);
     return rc;
 }

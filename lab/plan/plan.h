@@ -1,11 +1,17 @@
-/* scenario: from a JSON file to a plan that a backend can carry out.
+/* plan: from a scenario's JSON text to a plan that a backend can carry out.
  *
  * Owns: the language (lab/scenarios/LANGUAGE.md is its reference for users).
  * Promises: a plan is fully checked: every name resolves, every number is in range, every
  * case is laid out, before anything runs. An error names file, line, column, shows the
  * source line and a caret.
- * Does not: start anything, know what a machine can do.
- * Lifetime: a plan owns all its strings; plan_free(). */
+ * Does not: start anything, know what a machine can do, name a backend.
+ * Lifetime: a plan owns all its strings; plan_free().
+ *
+ * To read it: lab/actions.h (what there is to do), ability.h (what a backend can do of it), then
+ *   text/   reader.h lists its files: text -> values with their places -> drafts of steps
+ *   world/  world.h lists its files: each draft carried out on paper, then its expectations
+ *   plan.c  the order of things; load.c where the text comes from
+ * Each folder calls only those above it. */
 #ifndef LAB_PLAN_PLAN_H
 #define LAB_PLAN_PLAN_H
 
@@ -15,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Where something stands in the scenario's text; line and column count from 1. */
 struct place {
@@ -120,7 +127,7 @@ struct plan {
     char *no_twin; /* why there is none, or NULL */
     char *source;  /* the JSON text itself */
     char *origin;  /* file name, or "built in" */
-    char *backend; /* whose expectations are in the steps: "linux", "gnumach" */
+    char *backend; /* whose expectations are in the steps: the name of its ability */
     char **actors; /* in order of declaration, those that live at some time */
     size_t nactors;
     char **needs; /* capability names */
@@ -139,15 +146,25 @@ struct param_setting {
     const char *name, *value;
 };
 
-/* Reads and checks the scenario text. origin is what errors call it (a path). page_size in
- * bytes, as the backend has it. Returns 0, or -EINVAL with a message of several lines that
- * points at the place. *out is then untouched. */
+struct ability;
+
+/* Reads and checks the scenario text. origin is what errors call it (a path). known: the abilities
+ * of all backends there are, NULL at the end (at most 8); backend: the name of one of them.
+ * page_size in bytes, as that backend has it. Returns 0, or -EINVAL with a message of several
+ * lines that points at the place. *out is then untouched. */
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
-               const char *backend, uint64_t page_size, const struct param_setting *settings,
-               size_t nsettings, struct err *e);
-/* Is the actor made by a fork step? Else it begins with the run. */
-bool plan_born_by_fork(const struct plan *p, const char *actor);
+               const struct ability *const *known, const char *backend, uint64_t page_size,
+               const struct param_setting *settings, size_t nsettings, struct err *e);
 void plan_free(struct plan *p);
+
+/* Is the actor made by a fork step? Else it begins with the run. */
+static inline bool plan_born_by_fork(const struct plan *p, const char *actor)
+{
+    for (size_t i = 0; i < p->nsteps; i++)
+        if (p->steps[i].action == ACT_FORK && strcmp(p->steps[i].as, actor) == 0)
+            return true;
+    return false;
+}
 
 /* The shipped scenarios, built into the program; ends with name NULL. */
 struct builtin_scenario {

@@ -1,11 +1,8 @@
 #include "lab/run/machine.h"
 
-#include "lab/run/host_memory.h"
 #include "lab/run/version.h"
+#include "probes/system.h"
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,51 +17,25 @@ const struct caps *machine_caps(void)
     return &caps;
 }
 
-static int check_capability(const struct plan *plan, int cap, struct err *e)
+struct value machine_memory_kb(void)
 {
-    const struct caps *c = machine_caps();
+    struct value machine[TQ__COUNT], group[TQ__COUNT], left;
+    const uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct slurp buffer = {0};
+    struct probe_cost cost = {0};
+    char parent[4096];
+    struct err why;
+    bool grouped = system_cgroup_parent(parent, sizeof parent, &why) > 0;
 
-    if (cap < 0 || c->have[cap])
-        return 0;
-    return err_set(e, ENOTSUP,
-                   "cannot run '%s' here: capability '%s' is missing (%s); to get it: %s",
-                   plan->name, cap_rows[cap].name, c->reason[cap], cap_rows[cap].how);
-}
-
-/* What the scenario says that it needs, and what its kinds of memory need whether it says so or
- * not. */
-static int check_capabilities(const struct plan *plan, struct err *e)
-{
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < plan->nneeds; i++)
-        rc = check_capability(plan, cap_index(plan->needs[i]), e);
-    for (size_t i = 0; rc == 0 && i < plan->nsteps; i++)
-        if (plan->steps[i].action == ACT_MAP && plan->steps[i].kind == MK_HUGETLB)
-            rc = check_capability(plan, CAP_HUGETLB, e);
-    return rc;
-}
-
-/* The memory that the regions can take at once, and a sixteenth on top for page tables and us. */
-static int check_memory(const struct plan *plan, struct err *e)
-{
-    uint64_t page_kb = machine_caps()->page_size / 1024;
-    uint64_t needed_mib = (plan->peak_pages + plan->peak_pages / 16) / (1024 / page_kb);
-    struct value available = host_memory_kb();
-
-    if (!value_is_known(available) || needed_mib <= (uint64_t)available.n / 1024)
-        return 0;
-    return err_set(e, ENOTSUP,
-                   "cannot run '%s' here: memory is missing: it needs up to %" PRIu64
-                   " MiB and %" PRId64 " MiB are available",
-                   plan->name, needed_mib, available.n / 1024);
-}
-
-int machine_check(const struct plan *plan, struct err *e)
-{
-    int rc = check_capabilities(plan, e);
-
-    return rc < 0 ? rc : check_memory(plan, e);
+    system_read_meminfo(machine, &buffer, &cost);
+    if (grouped && system_read_cgroup(parent, page_size, group, &buffer, &cost)) {
+        left = value_sub(group[TQ_CGROUP_LIMIT], group[TQ_SYSTEM]);
+        if (value_is_known(left) &&
+            (!value_is_known(machine[TQ_MEM_AVAILABLE]) || left.n < machine[TQ_MEM_AVAILABLE].n))
+            machine[TQ_MEM_AVAILABLE] = left;
+    }
+    slurp_release(&buffer);
+    return machine[TQ_MEM_AVAILABLE];
 }
 
 static char *machine_json(void)
@@ -115,5 +86,5 @@ int machine_describe(struct run_info *info, struct err *e)
     if (info->kernel && info->machine && info->capabilities)
         return 0;
     run_info_release(info);
-    return err_set(e, ENOMEM, "out of memory");
+    return err_no_memory(e);
 }

@@ -4,7 +4,6 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 int find_program(const char *name, const char *env, char *path, size_t size, struct err *e)

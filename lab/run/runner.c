@@ -50,7 +50,7 @@ static int begin(struct running *r, struct session *session, size_t index, struc
     int rc;
 
     if (!params)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     rc = r->backend->begin(session, index, &r->run, &r->info, e);
     if (rc == 0)
         rc = backend_describe(r->backend->ability, &r->info, e);
@@ -95,7 +95,7 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
 
 static const char *action_text(enum action action)
 {
-#define ACTION_TEXT(e, code, key, region, help)                                                    \
+#define ACTION_TEXT(e, code, key, ...)                                                             \
     case e:                                                                                        \
         return key;
     switch (action) {
@@ -180,7 +180,7 @@ static int store_result(struct running *r, const struct step *s, const struct st
     rc = collect_results(&record, &judged, s, result, &stamps);
     if (rc < 0) {
         judged_release(&judged);
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     }
     r->failed += judged.failed + (result->stamps.wrong > 0);
     rc = store_step(r->store, r->info.run_id, &record, e);

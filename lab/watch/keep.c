@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* A change is worth a row from this many pages on, or from 1/64 of the mapping's. */
 #define MIN_CHANGE 16

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define COMMAND_SHOWN 200 /* bytes of the arguments that are kept */
@@ -135,7 +134,7 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
     if (!name) {
         if (pidfd >= 0)
             close(pidfd);
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     }
     t->list[t->n++] = (struct tree_process){.pid = pid,
                                             .start_time = f.start_time,

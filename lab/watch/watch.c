@@ -1,6 +1,7 @@
 /* The loop of a watch, and whom each sample looks at. */
 #include "lab/watch/watching.h"
 
+#include "lab/run/backend.h"
 #include "lab/run/clock.h"
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -12,7 +12,6 @@
 
 #include "db/store.h"
 #include "lab/watch/tree.h"
-#include <stdio.h>
 
 struct ability;    /* lab/plan/ability.h */
 struct watch_view; /* view.h */

@@ -22,6 +22,17 @@
 #define PM_SWAPPED (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 
+static inline bool pm_present(uint64_t word)
+{
+    return (word & PM_PRESENT) != 0;
+}
+
+/* Guard pages are markers in the page table, no pages. */
+static inline bool pm_swapped(uint64_t word)
+{
+    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
+}
+
 /* /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, and fs/proc/page.c for bit 34, which
  * on an anonymous page means anon-exclusive since 5.19: the next write needs no copy check). */
 #define KPF_ANON (1ULL << 12)

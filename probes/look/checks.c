@@ -82,7 +82,7 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     bool large = false, hugetlb = false;
 
     for (; entry && entry < end && entry->start < m->end; entry++) {
-        const struct tally *t = &w->tallies[entry - w->maps.entries];
+        const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
 
         walked += t->present * unit;
         maybe_zero += t->maybe_zero;
@@ -133,7 +133,7 @@ static void add_rest(const struct observer *o, struct rest *rest, uint32_t slot)
 static void rest_of_entry(const struct observer *o, const struct watched *w, const struct memory *m,
                           const struct map_entry *entry, struct rest *rest)
 {
-    const struct tally *t = &w->tallies[entry - w->maps.entries];
+    const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
 
     for (size_t i = t->loose_first; i < t->loose_end; i++)
         add_rest(o, rest, w->loose[i]);
@@ -175,8 +175,8 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         return -ENOMEM;
     for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
         told += entry->kb.pss;
-        present += w->tallies[entry - w->maps.entries].present;
-        once += w->tallies[entry - w->maps.entries].single;
+        present += w->entry_sums[entry - w->maps.entries].present;
+        once += w->entry_sums[entry - w->maps.entries].single;
         if (w->pagemap_frames)
             rest_of_entry(o, w, m, entry, &rest);
     }
@@ -243,9 +243,9 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
     if (!c || !(c->detail = strdup("KiB by the page walk; Rss of smaps, in all entries walked")))
         return err_set(e, ENOMEM, "out of memory");
     for (size_t i = 0; i < w->maps.n; i++)
-        if (w->tallies[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
-            walked += w->tallies[i].present * (o->page_size / 1024);
-            maybe_zero += w->tallies[i].maybe_zero;
+        if (w->entry_sums[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
+            walked += w->entry_sums[i].present * (o->page_size / 1024);
+            maybe_zero += w->entry_sums[i].maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
     c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
@@ -273,7 +273,8 @@ static int check_pss(struct observer *o, struct observation *out)
         frames &= w->pagemap_frames;
         counted &= w->maps.counted;
         for (size_t k = 0; k < w->maps.n; k++)
-            if (pss_is_own(o, &w->maps.entries[k]) && w->maps.entries[k].kb.rss) {
+            if (mapping_is_own(&w->maps.entries[k], is_shmem_dev(o, w->maps.entries[k].dev)) &&
+                w->maps.entries[k].kb.rss) {
                 pss += w->maps.entries[k].kb.pss;
                 entries++;
             }

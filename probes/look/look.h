@@ -1,12 +1,11 @@
-/* look: what the parts of the observer share. Nothing outside the observer's own files
- * (those named here, and finish.h) includes this.
+/* look: what the parts of the observer share. Nothing outside this folder includes this.
  *
  * One look:
  *
  *     watched_read   each process: mappings and counters                     (watched.c)
  *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
- *     walk           each process: pages -> frames, tallies, page records    (walk.c)
- *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, shares.c,
+ *     walk           each process: pages -> frames, sums per entry, records  (walk.c)
+ *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, parts.c,
  *                                                                             tell.c)
  *     totals, checks                                               (totals.c, checks.c)
  *
@@ -23,6 +22,7 @@
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
+#include "probes/rules.h"
 
 /* Pages per pass through the buffers: 1 MiB of pagemap entries. */
 #define WALK_PAGES (128 * 1024)
@@ -115,7 +115,7 @@ struct memory {
 };
 
 /* Sums over the pages of one entry. */
-struct tally {
+struct entry_sums {
     bool walked;
     uint64_t present; /* without the zero page */
     uint64_t zero, swapped;
@@ -133,8 +133,8 @@ struct watched {
     bool pagemap_frames; /* pagemap_fd shows frame numbers */
     bool no_smaps;
     struct maps maps;
-    struct tally *tallies; /* one per entry */
-    size_t ntallies;
+    struct entry_sums *entry_sums; /* one per entry */
+    size_t nentry_sums;
     struct footprint now;
     struct value minflt_before, majflt_before; /* totals at the last look */
     bool quiet; /* took no fault since the last look: it has written to no page in debt */
@@ -216,14 +216,29 @@ struct observer {
     struct slurp text;
 };
 
+/* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
+static inline bool zero_told(const struct observer *o, const struct watched *w)
+{
+    return w->pagemap_frames || o->caps.have[CAP_PAGEMAP_SCAN];
+}
+
+/* What the page table's word says of an anonymous page: mapped once is taken for exclusive until
+ * its flags are asked. */
+static inline enum page_state anon_by_word(uint64_t word, bool zero_told)
+{
+    return page_anon_state((struct anon_facts){.once = word & PM_EXCLUSIVE ? ANSWER_YES
+                                                       : zero_told         ? ANSWER_NO
+                                                                           : ANSWER_NONE,
+                                               .count = -1,
+                                               .exclusive = ANSWER_YES});
+}
+
 /* watched.c */
 int watched_find(struct observer *o, const struct target *t, struct watched **out, struct err *e);
 int watched_read(struct observer *o, struct watched *w, struct err *e);
-/* Faults taken since watched_read began, or unknown. */
 /* Does one of its regions lie in this entry? */
 bool watched_observes(const struct watched *w, const struct map_entry *e);
-/* An entry whose pages are the run's own: no file, not the kernel's. */
-bool pss_is_own(const struct observer *o, const struct map_entry *e);
+/* Faults taken since watched_read began, or unknown. */
 struct value watched_induced(struct observer *o, struct watched *w);
 void watched_free(struct watched *w);
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,

@@ -59,12 +59,7 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
     s->shmem = is_shmem_dev(o, dev);
     s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
-    s->kind = !s->shmem                               ? "file"
-              : strncmp(name, "/memfd:", 7) == 0      ? "memfd"
-              : strncmp(name, "/dev/zero", 9) == 0    ? "shmem"
-              : strncmp(name, "/SYSV", 5) == 0        ? "shmem"
-              : strncmp(name, "[anon_shmem", 11) == 0 ? "shmem"
-                                                      : "file";
+    s->kind = mapping_object_kind(name, s->shmem);
     return s;
 }
 
@@ -265,15 +260,17 @@ void objects_end(struct observer *o)
     o->nobjects = 0;
 }
 
-static struct value resident_in(const struct seen_object *s, uint64_t pages)
+/* What a message holds is seen as a private view of its object that shows no page yet, because
+ * that is what the receiver will have. */
+static struct region_facts facts_of_message(const struct seen_object *s, uint64_t pages)
 {
-    uint64_t n = 0;
+    struct region_facts f = {.object = true, .pages = pages, .why_object = s->why_resident};
 
-    if (s->why_resident != WHY_KNOWN)
-        return value_unknown(s->why_resident);
-    for (uint64_t i = 0; i < pages && i < s->npages; i++)
-        n += bit_is_set(s->resident_bits, i);
-    return value_known((int64_t)n);
+    for (uint64_t i = 0; s->why_resident == WHY_KNOWN && i < pages && i < s->npages; i++)
+        f.backed += bit_is_set(s->resident_bits, i);
+    f.backed_any = f.backed > 0;
+    f.users = value_known((int64_t)(s->processes + s->carriers));
+    return f;
 }
 
 /* The object behind what a message holds: the same O number as behind the sender's region. */
@@ -293,14 +290,13 @@ static int chain_of_message(struct obs_region *r, const struct seen_object *s, s
     return 0;
 }
 
-/* What a message holds is seen as a private view of its object, because that is what the receiver
- * will have: object pages in memory: SM_COW; none: SM_EMPTY. */
 static int report_message(struct observer *o, const struct target_message *m,
                           struct observation *out, struct err *e)
 {
     struct obs_region *r = observation_add_region(out, "message", m->region, m->case_name);
     uint64_t pages = (m->len + o->page_size - 1) / o->page_size;
     struct seen_object *s = NULL;
+    struct region_facts f;
     struct stat st;
 
     if (!r)
@@ -314,12 +310,11 @@ static int report_message(struct observer *o, const struct target_message *m,
         r->q[RQ_RESIDENT] = value_unknown(WHY_NO_INTERFACE);
         return 0;
     }
-    r->q[RQ_RESIDENT] = resident_in(s, pages);
-    r->q[RQ_MAPPED] = value_known(0);
-    r->q[RQ_REF_COUNT] = value_known((int64_t)(s->processes + s->carriers));
-    r->q[RQ_SHARE_MODE] = !value_is_known(r->q[RQ_RESIDENT]) ? r->q[RQ_RESIDENT]
-                          : r->q[RQ_RESIDENT].n              ? value_known(SM_COW)
-                                                             : value_known(SM_EMPTY);
+    f = facts_of_message(s, pages);
+    r->q[RQ_RESIDENT] = region_resident(&f);
+    r->q[RQ_MAPPED] = region_mapped(&f);
+    r->q[RQ_REF_COUNT] = region_ref_count(&f);
+    r->q[RQ_SHARE_MODE] = region_share_mode(&f);
     return chain_of_message(r, s, e);
 }
 

@@ -10,12 +10,12 @@
  * last look are asked for debt, and not even those if their process took no fault since. What is so
  * concluded is marked inferred, and every SAMPLE_EVERYth page is asked all the same. One answer
  * that disagrees, and the whole region is asked. */
-#include "probes/look/finish.h"
+#include "probes/look/tell.h"
 
 #include <errno.h>
 
 /* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
-static int ask(struct share *s, int fd, bool counts, size_t n)
+static int ask(struct part *s, int fd, bool counts, size_t n)
 {
     const struct memory *m = s->f->m;
     int rc;
@@ -32,20 +32,17 @@ static int ask(struct share *s, int fd, bool counts, size_t n)
  * flags? A page in debt can have been paid for only by a fault. */
 static bool concluded(const struct finish *f, uint8_t rec)
 {
-    if (!f->infer_debt || rec & REC_FRESH)
-        return false;
-    return state_of(rec) == PS_EXCLUSIVE || (state_of(rec) == PS_DEBT && f->w->quiet);
+    return f->infer_debt && !(rec & REC_FRESH) &&
+           page_concluded(state_of(rec), f->w->quiet) == state_of(rec);
 }
 
 /* The frame's flags: exclusive or debt; large folios cannot be told. */
-static void take_flags(struct share *s, uint64_t page, uint64_t flags)
+static void take_flags(struct part *s, uint64_t page, uint64_t flags)
 {
     uint8_t *rec = &s->f->m->now.rec[page];
     bool sure = concluded(s->f, *rec);
-    uint8_t state = flags == KPAGE_NONE          ? PS_ANON_UNKNOWN
-                    : flags & KPF_LARGE          ? PS_ANON_UNKNOWN
-                    : flags & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE
-                                                 : PS_DEBT;
+    uint8_t state = page_anon_state(
+        (struct anon_facts){.once = ANSWER_YES, .count = -1, .exclusive = page_exclusive(flags)});
 
     s->samples += sure;
     if (sure && state == state_of(*rec))
@@ -55,7 +52,7 @@ static void take_flags(struct share *s, uint64_t page, uint64_t flags)
     *rec = (uint8_t)((*rec & ~(REC_STATE | REC_FRESH | REC_INFERRED)) | state);
 }
 
-static int tell_debt(struct share *s, uint64_t first, uint64_t end)
+static int tell_debt(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     uint8_t *rec = f->m->now.rec;
@@ -63,7 +60,7 @@ static int tell_debt(struct share *s, uint64_t first, uint64_t end)
     int rc;
 
     for (uint64_t p = first; p < end; p++) {
-        if (!once(state_of(rec[p])))
+        if (!page_is_once(state_of(rec[p])))
             continue;
         if (!concluded(f, rec[p]) || sampled(p))
             s->pages[n++] = (uint32_t)p;
@@ -77,13 +74,14 @@ static int tell_debt(struct share *s, uint64_t first, uint64_t end)
 }
 
 /* Without flags exclusive, in debt and bit 56 of a large folio's head look the same. */
-static void doubt_debt(struct share *s, uint64_t first, uint64_t end)
+static void doubt_debt(struct part *s, uint64_t first, uint64_t end)
 {
     uint8_t *rec = s->f->m->now.rec;
 
     for (uint64_t p = first; p < end; p++)
-        if (once(state_of(rec[p])))
-            set_state(&rec[p], PS_ANON_UNKNOWN);
+        if (page_is_once(state_of(rec[p])))
+            set_state(&rec[p],
+                      page_anon_state((struct anon_facts){.once = ANSWER_YES, .count = -1}));
 }
 
 /* What the state says of the map count: 0, 1, or -1 for not at all. */
@@ -92,7 +90,7 @@ static const int8_t count_of_state[PS__COUNT] = {
     [PS_OBJECT] = -1, [PS_SHARED] = -1, [PS_SWAPPED] = 0,   [PS_ANON_UNKNOWN] = -1};
 
 /* A kernel that keeps no map count per page gives averages for large folios: then there is none. */
-static int drop_averages(struct share *s, uint64_t first, size_t n)
+static int drop_averages(struct part *s, uint64_t first, size_t n)
 {
     const struct finish *f = s->f;
     int rc;
@@ -107,7 +105,7 @@ static int drop_averages(struct share *s, uint64_t first, size_t n)
             continue;
         s->counts[p - first] = -1;
         if (state_of(f->m->now.rec[p]) == PS_COW)
-            set_state(&f->m->now.rec[p], PS_ANON_UNKNOWN);
+            set_state(&f->m->now.rec[p], page_anon_state((struct anon_facts){.count = -1}));
     }
     return rc;
 }
@@ -126,7 +124,7 @@ static int32_t joined_count(const struct finish *f, uint8_t state, uint32_t slot
 }
 
 /* Map counts of the pages that may be mapped more than once, or whose bit 56 is not their own. */
-static int tell_counts(struct share *s, uint64_t first, uint64_t end)
+static int tell_counts(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     struct records *now = &f->m->now;
@@ -168,7 +166,7 @@ static int tell_counts(struct share *s, uint64_t first, uint64_t end)
 
 /* Without the kernel's map counts: the join, marked; without frames: what bit 56 says of small
  * folios, else unknown. */
-static void join_counts(struct share *s, uint64_t first, uint64_t end)
+static void join_counts(struct part *s, uint64_t first, uint64_t end)
 {
     struct records *now = &s->f->m->now;
     bool small = !large_expected(s->f);
@@ -187,7 +185,7 @@ static void join_counts(struct share *s, uint64_t first, uint64_t end)
 }
 
 /* Anonymous pages whose state does not stand yet, once the map counts are there. */
-static void settle_states(struct share *s, uint64_t first, uint64_t end)
+static void settle_states(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     uint8_t *rec = f->m->now.rec;
@@ -195,23 +193,22 @@ static void settle_states(struct share *s, uint64_t first, uint64_t end)
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(rec[p]);
-        int32_t count = s->counts[p - first];
 
-        if (state == PS_ANON_UNKNOWN && count > 1 && precise)
-            set_state(&rec[p], PS_COW); /* in a large folio, but this page is shared */
-        else if (state == PS_COW && count == 1 && !(rec[p] & REC_INFERRED))
-            set_state(&rec[p], PS_ANON_UNKNOWN); /* bit 56 was the head page's answer */
-        else if (state == PS_COW && count == 0)
-            set_state(&rec[p], PS_ZERO); /* present and mapped by nobody: a zero page */
+        if (state == PS_COW || state == PS_ANON_UNKNOWN)
+            set_state(&rec[p], page_anon_state((struct anon_facts){
+                                   .once = state == PS_COW ? ANSWER_NO : ANSWER_NONE,
+                                   .count = s->counts[p - first],
+                                   .least = rec[p] & REC_INFERRED,
+                                   .average = !precise}));
     }
 }
 
-static void count_zero_doubts(struct share *s, uint64_t first, uint64_t end)
+static void count_zero_doubts(struct part *s, uint64_t first, uint64_t end)
 {
     const struct records *now = &s->f->m->now;
 
-    for (uint64_t p = first; p < end && !zero_told(s->f); p++)
-        s->sums.maybe_zero +=
+    for (uint64_t p = first; p < end && !zero_told(s->f->o, s->f->w); p++)
+        s->sums.facts.maybe_zero +=
             state_of(now->rec[p]) == PS_ANON_UNKNOWN && !(now->word[p] & PM_EXCLUSIVE);
 }
 
@@ -224,13 +221,11 @@ static uint8_t state_by_word(const struct finish *f, uint64_t page)
     if (!frames && (f->m->now.rec[page] & REC_HUGE) &&
         (f->m->start + page * f->o->page_size) % f->o->caps.huge_page_size)
         return PS_ANON_UNKNOWN;
-    if (f->m->now.word[page] & PM_EXCLUSIVE)
-        return PS_EXCLUSIVE;
-    return zero_told(f) ? PS_COW : PS_ANON_UNKNOWN;
+    return anon_by_word(f->m->now.word[page], zero_told(f->o, f->w));
 }
 
 /* Small regions are asked anew at every look: what the page table says is where that begins. */
-static void begin_states(struct share *s, uint64_t first, uint64_t end)
+static void begin_states(struct part *s, uint64_t first, uint64_t end)
 {
     struct records *now = &s->f->m->now;
 
@@ -238,12 +233,12 @@ static void begin_states(struct share *s, uint64_t first, uint64_t end)
         uint8_t state = state_of(now->rec[p]);
 
         now->rec[p] &= (uint8_t)~REC_INFERRED;
-        if (once(state) || state == PS_COW || state == PS_ANON_UNKNOWN)
+        if (page_is_anon(state))
             set_state(&now->rec[p], state_by_word(s->f, p));
     }
 }
 
-int tell_pages(struct share *s, uint64_t first, uint64_t end)
+int tell_pages(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     const struct caps *caps = &f->o->caps;

@@ -1,4 +1,4 @@
-/* walk: from the page table of one process to tallies, frames and page records.
+/* walk: from the page table of one process to sums per entry, frames and page records.
  *
  *     pagemap words --same as at the last look--> nothing to do
  *               \--frames_slot--> slots --> own mappings per frame
@@ -32,16 +32,9 @@ struct walk {
     bool told; /* err has the message of what went wrong */
 };
 
-/* Mappings of device memory and of the kernel's own pages have no page of the process in them. */
-static bool special(const struct map_entry *e)
-{
-    return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || e->start >> 63 ||
-           strncmp(e->name, "[vvar", 5) == 0 || strcmp(e->name, "[vsyscall]") == 0;
-}
-
 static bool wanted(const struct walk *k)
 {
-    if (special(k->e))
+    if (mapping_is_special(k->e))
         return false;
     /* Without a way to search it, a reservation of terabytes with nothing in it is left out; that
      * a page of it shows the zero page would be missed. */
@@ -64,7 +57,8 @@ static uint64_t window_end(const struct walk *k, uint64_t start, uint64_t end)
     for (size_t i = k->entry + 1; i < k->w->maps.n && end < limit; i++) {
         const struct map_entry *next = &k->w->maps.entries[i];
 
-        if (next->start > end + JOIN_GAP * k->o->page_size || next->end > limit || special(next))
+        if (next->start > end + JOIN_GAP * k->o->page_size || next->end > limit ||
+            mapping_is_special(next))
             break;
         end = next->end;
     }
@@ -97,17 +91,6 @@ static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words,
     return 0;
 }
 
-static bool present(uint64_t word)
-{
-    return (word & PM_PRESENT) != 0;
-}
-
-/* Guard pages are markers in the page table, no pages. */
-static bool swapped(uint64_t word)
-{
-    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
-}
-
 /* Looks at ranges found by PAGEMAP_SCAN in step with ascending addresses. */
 struct scan_cursor {
     const struct scan_range *at, *end;
@@ -127,7 +110,7 @@ static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
 
 static bool is_zero_page(const struct walk *k, uint64_t word, uint64_t categories)
 {
-    return present(word) && !(word & PM_FILE) &&
+    return pm_present(word) && !(word & PM_FILE) &&
            ((k->w->pagemap_frames && PM_FRAME(word) == k->o->zero_frame) ||
             (categories & SCAN_ZERO));
 }
@@ -141,9 +124,9 @@ static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, ui
     for (uint64_t i = 0; i < n && page < object->npages; i++, page++) {
         uint64_t word = words[i];
 
-        if (present(word) && (word & PM_FILE))
+        if (pm_present(word) && (word & PM_FILE))
             bit_set(object->mapped, page);
-        if (k->e->shared || !(present(word) || swapped(word)) || (word & PM_FILE))
+        if (k->e->shared || !(pm_present(word) || pm_swapped(word)) || (word & PM_FILE))
             bit_set(object->visible, page);
     }
 }
@@ -153,7 +136,7 @@ static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, ui
 {
     uint64_t all = 0, single = 0, file = 0, some = 0, swap = 0, zero = 0, zero_single = 0;
     uint64_t zero_word = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
-    struct tally *t = &k->w->tallies[k->entry];
+    struct entry_sums *t = &k->w->entry_sums[k->entry];
     struct scan_cursor scan = scan_begin(k);
 
     for (uint64_t i = 0; i < n; i++) {
@@ -177,7 +160,7 @@ static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, ui
     t->file += file;
     t->swapped += swap;
     t->zero += zero;
-    if (!k->w->pagemap_frames && !k->o->caps.have[CAP_PAGEMAP_SCAN])
+    if (!zero_told(k->o, k->w))
         t->maybe_zero += all - some;
 }
 
@@ -211,7 +194,7 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
         uint32_t slot;
         int rc;
 
-        if (!present(words[i]) || is_zero_page(k, words[i], categories))
+        if (!pm_present(words[i]) || is_zero_page(k, words[i], categories))
             continue;
         rc = count_frame(k, words[i], &slot);
         if (rc < 0)
@@ -232,27 +215,15 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
     return 0;
 }
 
-/* What the word alone tells; counts and flags of the frame refine it (region.c). */
+/* What the word alone tells; counts and flags of the frame refine it (tell.c). */
 static uint8_t first_state(const struct walk *k, uint64_t word, uint64_t categories)
 {
-    if (!present(word))
-        return swapped(word) ? PS_SWAPPED : PS_NONE;
-    if (is_zero_page(k, word, categories))
-        return PS_ZERO;
-    if (word & WORD_SHARED)
-        return PS_SHARED;
-    if (word & PM_FILE)
-        return PS_OBJECT;
-    if (word & PM_EXCLUSIVE)
-        return PS_EXCLUSIVE;
-    return k->w->pagemap_frames || k->o->caps.have[CAP_PAGEMAP_SCAN] ? PS_COW : PS_ANON_UNKNOWN;
-}
-
-static bool was_shared(const struct memory *m, uint64_t page)
-{
-    uint8_t state = m->now.rec[page] & REC_STATE;
-
-    return state == PS_COW || state == PS_DEBT;
+    return page_state((struct page_facts){.present = pm_present(word),
+                                          .swapped = pm_swapped(word),
+                                          .zero = is_zero_page(k, word, categories),
+                                          .shared = word & WORD_SHARED,
+                                          .object = word & PM_FILE,
+                                          .anon = anon_by_word(word, zero_told(k->o, k->w))});
 }
 
 /* One page of a region that is not as it was. */
@@ -264,7 +235,7 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     uint8_t rec = first_state(k, word, categories);
     int rc;
 
-    if (present(word) && (rec & REC_STATE) != PS_ZERO) {
+    if (pm_present(word) && (rec & REC_STATE) != PS_ZERO) {
         rc = count_frame(k, word, &slot);
         if (rc < 0)
             return rc;
@@ -277,7 +248,8 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     }
     if (old && !m->shadow)
         frames_drop(frames, old);
-    if (m->valid && slot == old && rec == PS_EXCLUSIVE && k->w->quiet && was_shared(m, page))
+    if (m->valid && slot == old && rec == PS_EXCLUSIVE &&
+        page_concluded(m->now.rec[page] & REC_STATE, k->w->quiet) == PS_DEBT)
         rec = PS_DEBT; /* the sharer is gone, and without a fault nobody has paid */
     else if (!m->valid || slot == old)
         rec |= REC_FRESH;
@@ -528,15 +500,15 @@ int walk_process(struct observer *o, struct watched *w, struct err *e)
     for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
         k.e = &w->maps.entries[k.entry];
         k.object = k.e->inode ? object_find(o, k.e->dev, k.e->inode) : NULL;
-        k.file = k.e->inode && !is_shmem_dev(o, k.e->dev);
-        k.kind = pss_is_own(o, k.e) ? FRAME_OWN : 0;
+        k.file = mapping_is_file(k.e, is_shmem_dev(o, k.e->dev));
+        k.kind = mapping_is_own(k.e, is_shmem_dev(o, k.e->dev)) ? FRAME_OWN : 0;
         k.tag = (k.e->shared ? WORD_SHARED : 0) | (k.kind ? WORD_OWN : 0);
-        w->tallies[k.entry].loose_first = w->nloose;
+        w->entry_sums[k.entry].loose_first = w->nloose;
         if (wanted(&k)) {
-            w->tallies[k.entry].walked = true;
+            w->entry_sums[k.entry].walked = true;
             rc = walk_entry(&k);
         }
-        w->tallies[k.entry].loose_end = w->nloose;
+        w->entry_sums[k.entry].loose_end = w->nloose;
     }
     for (size_t i = 0; i < w->nmemories && rc >= 0; i++) {
         rc = walk_gap(&k, w->memories[i], w->memories[i]->now.n);

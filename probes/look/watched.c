@@ -31,7 +31,7 @@ void watched_free(struct watched *w)
     maps_release(&w->maps);
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
-    free(w->tallies);
+    free(w->entry_sums);
     free(w->loose);
     free(w->memories);
     free(w->by_start);
@@ -68,11 +68,6 @@ bool watched_observes(const struct watched *w, const struct map_entry *e)
         if (w->by_start[i]->end > e->start)
             return true;
     return false;
-}
-
-bool pss_is_own(const struct observer *o, const struct map_entry *e)
-{
-    return (!e->inode || is_shmem_dev(o, e->dev)) && strncmp(e->name, "[v", 2) != 0;
 }
 
 static int open_file(const struct watched *w, const char *name)
@@ -226,17 +221,17 @@ static int read_maps(struct observer *o, struct watched *w, struct err *e)
     return gone(w, e);
 }
 
-static int reset_tallies(struct watched *w, struct err *e)
+static int reset_sums(struct watched *w, struct err *e)
 {
-    if (w->ntallies < w->maps.n) {
-        struct tally *grown = realloc(w->tallies, w->maps.cap * sizeof *grown);
+    if (w->nentry_sums < w->maps.n) {
+        struct entry_sums *grown = realloc(w->entry_sums, w->maps.cap * sizeof *grown);
 
         if (!grown)
             return err_set(e, ENOMEM, "out of memory");
-        w->tallies = grown;
-        w->ntallies = w->maps.cap;
+        w->entry_sums = grown;
+        w->nentry_sums = w->maps.cap;
     }
-    memset(w->tallies, 0, w->maps.n * sizeof *w->tallies);
+    memset(w->entry_sums, 0, w->maps.n * sizeof *w->entry_sums);
     return 0;
 }
 
@@ -264,7 +259,7 @@ int watched_read(struct observer *o, struct watched *w, struct err *e)
         footprint_from_maps(&w->now, &w->maps);
     if (read_text(o, w->status_fd, COST_STATUS) == 0)
         footprint_from_status(&w->now, &o->text);
-    return reset_tallies(w, e);
+    return reset_sums(w, e);
 }
 
 struct value watched_induced(struct observer *o, struct watched *w)

@@ -6,7 +6,7 @@ static struct value with_inference(uint64_t n, bool inferred)
     return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
 }
 
-static uint64_t anon_pages(const struct region_facts *f)
+uint64_t region_anon_pages(const struct region_facts *f)
 {
     uint64_t n = 0;
 
@@ -60,12 +60,14 @@ static struct value told(const struct region_facts *f, enum page_state s)
     return value_known((int64_t)f->states[s]);
 }
 
-/* Exclusive, or in debt. */
+/* Exclusive, or in debt. The mark of what was concluded stays, also where the sum is unknown. */
 static struct value once(const struct region_facts *f, enum page_state s)
 {
+    struct value v = with_inference(f->states[s], f->inferred_debt);
+
     if (f->states[PS_ANON_UNKNOWN] || f->cow_summed)
-        return value_unknown(region_why_anon(f));
-    return with_inference(f->states[s], f->inferred_debt);
+        v = (struct value){0, (uint8_t)region_why_anon(f), f->inferred_debt};
+    return v;
 }
 
 static struct value cow(const struct region_facts *f)
@@ -83,7 +85,8 @@ struct value region_mapped(const struct region_facts *f)
 {
     if (f->maybe_zero)
         return value_unknown(WHY_ZERO_UNTOLD);
-    return value_known((int64_t)(anon_pages(f) + f->states[PS_OBJECT] + f->states[PS_SHARED]));
+    return value_known(
+        (int64_t)(region_anon_pages(f) + f->states[PS_OBJECT] + f->states[PS_SHARED]));
 }
 
 struct value region_resident(const struct region_facts *f)
@@ -93,7 +96,7 @@ struct value region_resident(const struct region_facts *f)
     if (!f->object || f->hugetlb || !value_is_known(mapped))
         return mapped;
     if (f->why_object == WHY_KNOWN)
-        return value_known((int64_t)(anon_pages(f) + f->backed));
+        return value_known((int64_t)(region_anon_pages(f) + f->backed));
     /* All mapped: nothing left to ask the object for. */
     return (uint64_t)mapped.n == f->pages ? mapped : value_unknown(f->why_object);
 }
@@ -155,7 +158,7 @@ struct value region_share_mode(const struct region_facts *f)
 
 struct value region_anon_count(const struct region_facts *f)
 {
-    if (!anon_pages(f))
+    if (!region_anon_pages(f))
         return value_known(0);
     if (f->anon_missing)
         return value_unknown(region_why_no_count(f));

@@ -8,12 +8,6 @@
 /* A mapping above this size with less than 1/16 of it resident is searched instead of read. */
 #define SPARSE_BYTES (64ULL << 20)
 
-bool special_mapping(const struct map_entry *e)
-{
-    return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || e->start >> 63 ||
-           strncmp(e->name, "[vvar", 5) == 0 || strcmp(e->name, "[vsyscall]") == 0;
-}
-
 static void chunk_drop(struct page_chunk *c)
 {
     if (atomic_fetch_sub(&c->refs, 1) == 1)
@@ -128,7 +122,7 @@ static void blank_special(struct reader *r, uint64_t first, uint64_t n)
     for (; e && e < stop && e->start < end; e++) {
         uint64_t from = e->start > start ? e->start : start, to = e->end < end ? e->end : end;
 
-        if (special_mapping(e))
+        if (mapping_is_special(e))
             memset(r->words + (from - start) / ps, 0, (to - from) / ps * sizeof *r->words);
     }
 }
@@ -168,7 +162,7 @@ static int read_found(void *arg, const struct scan_range *range)
 
 static bool wanted(const struct map_entry *e)
 {
-    return !special_mapping(e) &&
+    return !mapping_is_special(e) &&
            (e->kb.rss || e->kb.swap || e->kb.private_hugetlb || e->kb.shared_hugetlb);
 }
 

@@ -1,11 +1,11 @@
-/* sampling: what the parts of the sampler share. Nothing outside sampler.c, pages.c and
- * sums.c includes this. */
+/* sampling: what the parts of the sampler share. Nothing outside this folder includes this. */
 #ifndef PROBES_SAMPLE_SAMPLING_H
 #define PROBES_SAMPLE_SAMPLING_H
 
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
+#include "probes/rules.h"
 #include "probes/sampler.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -133,8 +133,6 @@ struct sampler {
 /* pages.c: fills w->now from pagemap. words: room for READ_CHUNKS chunks. 0, -ENOMEM, or
  * another negative errno if pagemap could not be read. */
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads);
-/* Mappings whose pages are no memory of the process: devices, kernel pages. */
-bool special_mapping(const struct map_entry *e);
 
 /* sums.c */
 int sums_join(struct sampler *s);

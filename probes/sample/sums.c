@@ -23,16 +23,6 @@
 /* Frames per batch of questions. */
 #define BATCH 65536
 
-static bool present(uint64_t word)
-{
-    return (word & PM_PRESENT) != 0;
-}
-
-static bool swapped(uint64_t word)
-{
-    return (word & PM_SWAPPED) && !(word & (PM_PRESENT | PM_GUARD));
-}
-
 /* -- join ------------------------------------------------------------------------------- */
 
 static int grow_slots(struct sampler *s)
@@ -80,7 +70,8 @@ static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *t
     s->met[s->nmet++] = slot;
     /* met_in 0: never met, and info[slot] was never written. */
     trusted = s->met_in[slot] && s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) &&
-              !(word & PM_FILE) && (s->info[slot] & INFO_STATE) == PS_EXCLUSIVE;
+              !(word & PM_FILE) &&
+              page_concluded(s->info[slot] & INFO_STATE, false) == PS_EXCLUSIVE;
     s->met_in[slot] = s->number;
     if (trusted) {
         s->ask[slot] = (*trusts)++ % TRUST_EVERY ? ASK_TRUSTED : ASK_ONCE;
@@ -112,7 +103,7 @@ static int join_chunk(struct sampler *s, struct page_chunk *c)
         uint32_t slot;
         uint32_t own;
 
-        if (!present(word)) {
+        if (!pm_present(word)) {
             c->slots[i] = 0;
             continue;
         }
@@ -167,9 +158,9 @@ static void take_count(struct sampler *s, uint32_t slot, uint64_t answer)
     s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
     if (s->info[slot] != PS_ANON_UNKNOWN)
         return;
-    /* Present, anonymous and mapped nowhere: the zero page. Once, though bit 56 was clear a
-     * moment ago, or in a large folio: exclusive or debt, not known which. */
-    s->info[slot] = answer == 0 ? PS_ZERO : answer > 1 ? PS_COW : PS_ANON_UNKNOWN;
+    /* Counted once, though bit 56 was clear a moment ago, or in a large folio: exclusive or debt,
+     * not known which. */
+    s->info[slot] = page_anon_state((struct anon_facts){.count = s->counts[slot]});
 }
 
 /* Returns true if the map count has to be asked too. */
@@ -185,8 +176,10 @@ static bool take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
         return true;
     }
     s->counts[slot] = 1;
-    if (s->caps.have[CAP_DEBT])
-        s->info[slot] = answer & KPF_ANON_EXCLUSIVE ? PS_EXCLUSIVE : PS_DEBT;
+    s->info[slot] = page_anon_state((struct anon_facts){
+        .once = ANSWER_YES,
+        .count = 1,
+        .exclusive = s->caps.have[CAP_DEBT] ? page_exclusive(answer) : ANSWER_NONE});
     s->doubt |= trusted && s->info[slot] != PS_EXCLUSIVE;
     return false;
 }
@@ -267,13 +260,11 @@ int sums_join(struct sampler *s)
 
 static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot, bool shared)
 {
-    if (!present(word))
-        return swapped(word) ? PS_SWAPPED : PS_NONE;
-    if (shared)
-        return PS_SHARED;
-    if (word & PM_FILE)
-        return PS_OBJECT;
-    return s->info[slot] & INFO_STATE;
+    return page_state((struct page_facts){.present = pm_present(word),
+                                          .swapped = pm_swapped(word),
+                                          .shared = shared,
+                                          .object = word & PM_FILE,
+                                          .anon = s->info[slot] & INFO_STATE});
 }
 
 static void tally_pages(const struct sampler *s, const struct page_chunk *c, size_t from, size_t to,
@@ -281,8 +272,7 @@ static void tally_pages(const struct sampler *s, const struct page_chunk *c, siz
 {
     for (size_t i = from; i < to; i++) {
         enum page_state state = state_of(s, c->words[i], c->slots[i], shared);
-        bool object = state == PS_OBJECT || state == PS_SHARED;
-        int32_t *most = object ? &t->object_count : &t->anon_count;
+        int32_t *most = page_is_object(state) ? &t->object_count : &t->anon_count;
 
         t->states[state]++;
         t->inferred |= state == PS_EXCLUSIVE && (s->info[c->slots[i]] & INFO_TRUSTED);
@@ -323,13 +313,19 @@ static uint64_t in_common(const struct sampler *s, const struct page_chunk *c,
     uint64_t n = 0;
 
     for (size_t i = from; theirs && i < to; i++)
-        n += present(c->words[i]) && present(theirs->words[i]) &&
+        n += pm_present(c->words[i]) && pm_present(theirs->words[i]) &&
              PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) &&
              (s->info[c->slots[i]] & INFO_STATE) != PS_ZERO;
     return n;
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. */
+static enum page_state by_word(uint64_t word)
+{
+    return word & PM_FILE ? PS_OBJECT : word & PM_EXCLUSIVE ? PS_EXCLUSIVE : PS_COW;
+}
+
+/* Pages that were shared, or the object's, and are a private page in another frame now. By their
+ * words alone, which do not tell the zero page from a shared one: it counts as shared. */
 static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk *old, size_t from,
                              size_t to)
 {
@@ -340,8 +336,11 @@ static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk
     for (size_t i = from; i < to; i++) {
         uint64_t was = old->words[i], is = c->words[i];
 
-        n += present(was) && present(is) && !(is & PM_FILE) && PM_FRAME(was) != PM_FRAME(is) &&
-             ((was & PM_FILE) || !(was & PM_EXCLUSIVE));
+        n += pm_present(was) && pm_present(is) && PM_FRAME(was) != PM_FRAME(is) &&
+             page_outcome((struct outcome_facts){.was = by_word(was),
+                                                 .is = by_word(is),
+                                                 .same_frame = ANSWER_NO,
+                                                 .had = ANSWER_NO}) == PO_COPIED;
     }
     return n;
 }
@@ -350,7 +349,7 @@ static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk
 static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
-        if (present(c->words[i]) && (c->words[i] & PM_FILE) &&
+        if (pm_present(c->words[i]) && (c->words[i] & PM_FILE) &&
             !(s->info[c->slots[i]] & INFO_FILE)) {
             s->info[c->slots[i]] |= INFO_FILE;
             s->distinct_file++;
@@ -367,8 +366,8 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
                        size_t *at, struct region_sums *out)
 {
     uint64_t bytes = CHUNK_PAGES * s->page_size;
-    bool file =
-        e->inode && region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) != RK_SHARED;
+    bool file = mapping_is_file(e, region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) ==
+                                       RK_SHARED);
     uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
 
     while (index <= last) {
@@ -404,41 +403,57 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
     }
 }
 
-static struct value pages_of_kb(const struct sampler *s, uint64_t kb)
+static uint64_t pages_of_kb(const struct sampler *s, uint64_t kb)
 {
-    return value_known((int64_t)(kb * 1024 / s->page_size));
+    return kb * 1024 / s->page_size;
 }
 
+/* What is resident of an object but not mapped is not asked for, and who maps an object is seen by
+ * whether any of its pages is mapped more than once. So at_risk is what is mapped at risk. */
+static struct region_facts facts_of(const struct sampler *s, const struct sampled *w,
+                                    const struct map_entry *e)
+{
+    return (struct region_facts){.sight = {.frames = w->frames,
+                                           .counts = true,
+                                           .exact = true,
+                                           .flags = true,
+                                           .debt = s->caps.have[CAP_DEBT]},
+                                 .shared = e->shared,
+                                 .hugetlb = e->flags & 1u << VMF_HUGETLB,
+                                 .object = e->inode,
+                                 .pages = (e->end - e->start) / s->page_size,
+                                 .backed_likely =
+                                     e->inode, /* most likely they are in the page cache */
+                                 .others = e->kb.shared_clean + e->kb.shared_dirty > 0};
+}
+
+/* As this sampler has always told it: large and large_told are left out, so that at_risk is known
+ * beside anon? pages, inferred_mode, so that a concluded SM_PRIVATE is not marked. */
 static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
                        size_t *at)
 {
+    struct region_facts f = facts_of(s, w, r->map);
     struct region_sums sums = {0};
-    const uint32_t *st = sums.tally.states;
-    struct value *q = r->q;
-    uint64_t pages = (r->map->end - r->map->start) / s->page_size, mapped = 0;
-    enum why why = s->caps.have[CAP_DEBT] ? WHY_LARGE_FOLIO : WHY_NO_ANON_EXCLUSIVE;
+    uint64_t found = 0;
 
     sum_region(s, w, r->map, at, &sums);
-    for (int i = PS_EXCLUSIVE; i < PS__COUNT; i++)
-        mapped += i == PS_SWAPPED ? 0 : st[i];
-    q[RQ_MAPPED] = value_known((int64_t)mapped);
-    q[RQ_NONE] = value_known((int64_t)(pages - mapped - st[PS_ZERO] - st[PS_SWAPPED]));
-    q[RQ_ZERO] = value_known(st[PS_ZERO]);
-    q[RQ_COW] = value_known(st[PS_COW]);
-    q[RQ_OBJECT] = value_known(st[PS_OBJECT]);
-    q[RQ_SHARED] = value_known(st[PS_SHARED]);
-    q[RQ_SWAPPED] = value_known(st[PS_SWAPPED]);
-    q[RQ_EXCLUSIVE] = st[PS_ANON_UNKNOWN] ? value_unknown(why) : value_known(st[PS_EXCLUSIVE]);
-    q[RQ_DEBT] = st[PS_ANON_UNKNOWN] ? value_unknown(why) : value_known(st[PS_DEBT]);
-    q[RQ_EXCLUSIVE].inferred = q[RQ_DEBT].inferred = sums.tally.inferred && s->trusts;
-    q[RQ_AT_RISK] = r->map->shared ? value_known(0)
-                                   : value_known((int64_t)st[PS_COW] + st[PS_OBJECT] + st[PS_ZERO]);
+    for (int i = PS_NONE + 1; i < PS__COUNT; i++) {
+        f.states[i] = sums.tally.states[i];
+        found += f.states[i];
+    }
+    f.states[PS_NONE] = f.pages - found;
+    if (f.states[PS_ANON_UNKNOWN]) { /* pages in debt beside them do not make it SM_COW */
+        f.states[PS_ANON_UNKNOWN] += f.states[PS_EXCLUSIVE] + f.states[PS_DEBT];
+        f.states[PS_EXCLUSIVE] = f.states[PS_DEBT] = 0;
+    }
+    f.sight.table = true;
+    f.inferred_debt = sums.tally.inferred && s->trusts;
+    f.anon_count = sums.tally.anon_count;
     /* Of an object: as many as map its most mapped page. Others may map only other pages. */
-    q[RQ_REF_COUNT] = !r->map->inode
-                          ? value_known(sums.tally.anon_count)
-                          : value_inferred(sums.tally.anon_count > sums.tally.object_count
-                                               ? sums.tally.anon_count
-                                               : sums.tally.object_count);
+    f.inferred_count = r->map->inode;
+    f.users = value_inferred(sums.tally.object_count);
+    f.backed = f.states[PS_OBJECT] + f.states[PS_SHARED];
+    region_words(&f, r->q);
     r->parent_pages =
         w->parent && w->parent->frames ? value_known((int64_t)sums.parent) : value_na();
     if (w->parent && !w->parent->frames)
@@ -447,68 +462,44 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
 }
 
 /* smaps counts a page as shared if anybody else maps it, and as anonymous if it is. Where both
- * kinds are in one mapping the split is concluded: object pages are clean, copies dirty. */
-static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
+ * kinds are in one private mapping the split is concluded: object pages are clean, copies dirty. */
+static void split_counters(struct sampler *s, const struct smaps_counters *kb,
+                           struct region_facts *f)
 {
-    const struct smaps_counters *kb = &r->map->kb;
     uint64_t anon = kb->anonymous, object = kb->rss > anon ? kb->rss - anon : 0;
     uint64_t shared = kb->shared_clean + kb->shared_dirty, cow;
-    struct value *q = r->q;
-    bool mixed = object && anon && shared;
 
-    q[RQ_MAPPED] = pages_of_kb(s, kb->rss);
-    q[RQ_SWAPPED] = pages_of_kb(s, kb->swap);
-    q[RQ_ZERO] = q[RQ_NONE] = value_unknown(WHY_NO_FRAMES);
-    q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_unknown(WHY_NO_FRAMES);
-    r->copied = value_unknown(WHY_NO_FRAMES);
-    if (r->map->shared) {
-        q[RQ_SHARED] = pages_of_kb(s, kb->rss);
-        q[RQ_COW] = q[RQ_OBJECT] = q[RQ_AT_RISK] = value_known(0);
-        q[RQ_EXCLUSIVE] = q[RQ_DEBT] = r->copied = value_known(0);
-        r->parent_pages = w->parent ? value_inferred(q[RQ_SHARED].n) : value_na();
-        return;
-    }
-    cow = mixed ? kb->shared_dirty : object ? 0 : shared;
+    f->inferred_cow = object && anon && shared;
+    cow = f->inferred_cow ? kb->shared_dirty : object ? 0 : shared;
     if (cow > anon)
         cow = anon;
-    q[RQ_SHARED] = value_known(0);
-    q[RQ_OBJECT] = pages_of_kb(s, object);
-    q[RQ_COW] = pages_of_kb(s, cow);
-    q[RQ_COW].inferred = mixed;
-    q[RQ_AT_RISK] = value_add(q[RQ_COW], q[RQ_OBJECT]);
-    if (!anon)
-        q[RQ_EXCLUSIVE] = q[RQ_DEBT] = value_known(0);
-    q[RQ_REF_COUNT] = r->map->inode    ? value_unknown(WHY_NO_FRAMES)
-                      : !anon          ? value_known(0)
-                      : !cow && !mixed ? value_known(1)
-                                       : value_unknown(WHY_NO_FRAMES);
-    /* Whoever else maps the page: the parent, or only a sibling. */
-    r->parent_pages =
-        w->parent ? (struct value){q[RQ_COW].n + q[RQ_OBJECT].n, WHY_KNOWN, true} : value_na();
+    f->states[PS_OBJECT] = pages_of_kb(s, object);
+    f->states[PS_COW] = pages_of_kb(s, cow);
+    f->states[PS_ANON_UNKNOWN] = pages_of_kb(s, anon) - f->states[PS_COW];
+    f->cow_summed = anon > 0;
+    f->anon_count = 1;
+    f->anon_missing = f->states[PS_COW] + f->inferred_cow;
+    f->users = value_unknown(WHY_NO_FRAMES);
 }
 
-/* The rule of words.h, as far as a sample goes: what is resident of the object behind a private
- * mapping but not mapped is not asked for, and who maps an object is seen by whether any of its
- * pages is mapped more than once. */
-static struct value share_mode(const struct sample_region *r)
+/* large is left out here too, though smaps's sums do not tell the pages of large folios. */
+static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
 {
-    const struct value *q = r->q;
-    const struct smaps_counters *kb = &r->map->kb;
-    bool resident = q[RQ_MAPPED].n > 0 || q[RQ_SWAPPED].n > 0;
+    struct region_facts f = facts_of(s, w, r->map);
 
-    if (r->map->flags & 1u << VMF_HUGETLB)
-        return value_known(SM_LARGE_PAGE);
+    f.states[PS_SWAPPED] = pages_of_kb(s, r->map->kb.swap);
+    f.users = value_na(); /* of a shared mapping: not told */
     if (r->map->shared)
-        return value_known(kb->shared_clean + kb->shared_dirty ? SM_SHARED
-                           : resident                          ? SM_PRIVATE
-                                                               : SM_EMPTY);
-    if (q[RQ_OBJECT].n || q[RQ_COW].n || (value_is_known(q[RQ_DEBT]) && q[RQ_DEBT].n))
-        return (struct value){SM_COW, WHY_KNOWN, q[RQ_COW].inferred && !q[RQ_OBJECT].n};
-    if (r->map->inode) /* its object's pages are most likely in the page cache */
-        return value_inferred(SM_COW);
-    if (resident && !value_is_known(q[RQ_DEBT]))
-        return q[RQ_DEBT];
-    return value_known(resident ? SM_PRIVATE : SM_EMPTY);
+        f.states[PS_SHARED] = pages_of_kb(s, r->map->kb.rss);
+    else
+        split_counters(s, &r->map->kb, &f);
+    f.backed = f.states[PS_OBJECT] + f.states[PS_SHARED];
+    region_words(&f, r->q);
+    r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
+    /* Whoever else maps the page: the parent, or only a sibling. */
+    r->parent_pages = w->parent
+                          ? value_inferred(r->q[RQ_COW].n + r->q[RQ_OBJECT].n + r->q[RQ_SHARED].n)
+                          : value_na();
 }
 
 static int room_for_regions(struct sampled *w)
@@ -536,18 +527,15 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
     r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =
         value_known((int64_t)((e->end - e->start) / s->page_size));
     r->q[RQ_PROTECTION] = value_known(e->prot);
-    r->q[RQ_INHERITANCE] = value_known(e->flags & 1u << VMF_DONTCOPY     ? INH_NONE
-                                       : e->flags & 1u << VMF_WIPEONFORK ? INH_ZERO
-                                       : e->shared                       ? INH_SHARE
-                                                                         : INH_COPY);
-    r->q[RQ_HUGE] = pages_of_kb(s, e->kb.anon_huge + e->kb.shmem_huge + e->kb.file_huge);
+    r->q[RQ_INHERITANCE] = value_known(mapping_inherit(e->shared, e->flags, INHERIT_UNTOLD));
+    r->q[RQ_HUGE] =
+        value_known((int64_t)pages_of_kb(s, e->kb.anon_huge + e->kb.shmem_huge + e->kb.file_huge));
     if (w->frames && w->why == WHY_KNOWN)
         from_pages(s, w, r, at);
     else
         from_counters(s, w, r);
-    if (!e->inode)
-        r->q[RQ_RESIDENT] = r->q[RQ_MAPPED]; /* for an object: not asked in a sample */
-    r->q[RQ_SHARE_MODE] = share_mode(r);
+    if (e->inode)
+        r->q[RQ_RESIDENT] = value_na(); /* for an object: not asked in a sample */
 }
 
 static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
@@ -569,7 +557,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         struct sample_region *r = &w->regions[i];
 
         fill_region(s, w, i, &at);
-        if (special_mapping(r->map))
+        if (mapping_is_special(r->map))
             continue;
         add_pages(&p->q[WQ_EXCLUSIVE], r->q[RQ_EXCLUSIVE], page_kb);
         add_pages(&p->q[WQ_COW], r->q[RQ_COW], page_kb);

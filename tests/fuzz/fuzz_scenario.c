@@ -1,5 +1,7 @@
 /* libFuzzer: any bytes as a scenario, for each backend. A text that is refused must be refused for
  * both with a message; a plan that is taken must keep to what its consumers rely on. */
+#include "lab/gnumach/ability.h"
+#include "lab/linux/ability.h"
 #include "lab/plan/plan.h"
 
 #include <stdlib.h>
@@ -29,7 +31,7 @@ static void check_plan(const struct plan *p)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const backends[] = {"linux", "gnumach"};
+    static const struct ability *const known[] = {&ability_linux, &ability_gnumach, NULL};
     const struct param_setting set = {"pages", "3"};
     int rc[2];
 
@@ -37,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct plan *p = NULL;
         struct err e = {""};
 
-        rc[i] =
-            plan_parse(&p, (const char *)data, size, "fuzz.json", backends[i], 4096, NULL, 0, &e);
+        rc[i] = plan_parse(&p, (const char *)data, size, "fuzz.json", known, known[i]->name, 4096,
+                           NULL, 0, &e);
         check(rc[i] == 0 ? p != NULL : p == NULL && e.msg[0]);
         if (p)
             check_plan(p);
@@ -49,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct plan *p = NULL;
         struct err e = {""};
 
-        plan_parse(&p, (const char *)data, size, "fuzz.json", "linux", 16384, &set, 1, &e);
+        plan_parse(&p, (const char *)data, size, "fuzz.json", known, "linux", 16384, &set, 1, &e);
         plan_free(p);
     }
     return 0;

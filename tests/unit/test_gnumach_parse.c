@@ -1,12 +1,12 @@
 /* The host's side of the gnumach backend against a console recorded on a real GNU Mach
  * (tests/data/gnumach/): what a session says is what is told, and nothing that is damaged passes.
  */
+#include "lab/backends.h"
 #include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/blob.h"
 #include "lab/gnumach/host/reading.h"
 #include "lab/gnumach/protocol.h"
 #include "lab/plan/plan.h"
-#include "lab/run/backend.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -48,7 +48,8 @@ static struct plan *recorded_plan(void)
     size_t len;
     char *text = data_file("fork-write.json", &len);
 
-    if (plan_parse(&p, text, len, "fork-write.json", "gnumach", GUEST_PAGE_SIZE, NULL, 0, &e) < 0)
+    if (plan_parse(&p, text, len, "fork-write.json", backend_abilities, "gnumach", GUEST_PAGE_SIZE,
+                   NULL, 0, &e) < 0)
         fail_msg("%s", e.msg);
     free(text);
     return p;

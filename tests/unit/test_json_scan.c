@@ -1,5 +1,5 @@
 /* The strict scanner: what JSON is and what is not, where each value stands, how an error looks. */
-#include "lab/plan/json_scan.h"
+#include "lab/plan/text/json_scan.h"
 
 #include <errno.h>
 #include <setjmp.h>

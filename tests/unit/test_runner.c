@@ -1,4 +1,5 @@
 /* The runner against canned records: what it stores, how it judges, how it ends. */
+#include "lab/backends.h"
 #include "lab/run/exits.h"
 #include "lab/run/runner.h"
 #include "tests/support/replay.h"
@@ -23,6 +24,8 @@ static const char scenario[] =
     "    \"write\": { \"region\": \"r\", \"pages\": \"all\", \"stamp\": \"A\" },\n"
     "    \"expect\": { \"parent.r\": { \"resident\": 4 } } } ] }\n";
 
+static const struct ability *const abilities[] = {&ability_replay, NULL};
+
 struct fixture {
     char dir[64], path[128];
     struct plan *plan;
@@ -40,7 +43,8 @@ static int setup(void **state)
     strcpy(f->dir, "/tmp/test_runner-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
-    if (plan_parse(&f->plan, scenario, strlen(scenario), "t", "linux", 4096, NULL, 0, &e) < 0)
+    if (plan_parse(&f->plan, scenario, strlen(scenario), "t", abilities, "replay", 4096, NULL, 0,
+                   &e) < 0)
         fail_msg("%s", e.msg);
     assert_int_equal(store_open(&f->store, f->path, STORE_CREATE, &e), 0);
     f->out = tmpfile();

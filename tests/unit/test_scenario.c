@@ -1,4 +1,5 @@
 /* The scenario language: what a plan becomes, what is refused and how, what is shipped. */
+#include "lab/backends.h"
 #include "lab/plan/plan.h"
 
 #include <dirent.h>
@@ -47,7 +48,8 @@ static char *read_file(const char *path, size_t *len)
 static int parse_for(struct plan **p, const char *text, const char *backend,
                      const struct param_setting *settings, size_t n, struct err *e)
 {
-    return plan_parse(p, text, strlen(text), "t.json", backend, PAGE, settings, n, e);
+    return plan_parse(p, text, strlen(text), "t.json", backend_abilities, backend, PAGE, settings,
+                      n, e);
 }
 
 /* A document with these parts around the steps. */
@@ -755,7 +757,8 @@ static void test_scenario__bad_scenarios_say_exactly_what_is_wrong(void **state)
         want = read_file(path, &want_len);
         while (want_len && want[want_len - 1] == '\n')
             want[--want_len] = '\0';
-        if (plan_parse(&p, text, len, d->d_name, "linux", PAGE, NULL, 0, &e) != -EINVAL)
+        if (plan_parse(&p, text, len, d->d_name, backend_abilities, "linux", PAGE, NULL, 0, &e) !=
+            -EINVAL)
             fail_msg("%s was taken", d->d_name);
         if (strcmp(e.msg, want) != 0)
             fail_msg("%s:\n%s\n--- instead of\n%s", d->d_name, e.msg, want);
@@ -781,7 +784,7 @@ static struct plan *shipped(const struct builtin_scenario *b, const char *backen
     struct plan *p = NULL;
     struct err e = {""};
 
-    if (plan_parse(&p, b->text, b->len, b->name, backend, PAGE, NULL, 0, &e) < 0)
+    if (plan_parse(&p, b->text, b->len, b->name, backend_abilities, backend, PAGE, NULL, 0, &e) < 0)
         fail_msg("%s", e.msg);
     return p;
 }
@@ -886,8 +889,10 @@ static void test_scenario__twins_do_the_same(void **state)
         q = shipped(t, "linux");
         assert_string_equal(q->twin ? q->twin : "none", b->name);
         assert_twins(p, q);
-        if (plan_parse(&more, b->text, b->len, b->name, "linux", PAGE, &set, 1, &e) == 0 &&
-            plan_parse(&other, t->text, t->len, t->name, "linux", PAGE, &set, 1, &e) == 0)
+        if (plan_parse(&more, b->text, b->len, b->name, backend_abilities, "linux", PAGE, &set, 1,
+                       &e) == 0 &&
+            plan_parse(&other, t->text, t->len, t->name, backend_abilities, "linux", PAGE, &set, 1,
+                       &e) == 0)
             assert_twins(more, other);
         plan_free(more);
         plan_free(other);
@@ -966,7 +971,8 @@ static void test_scenario__examples_of_the_reference_parse(void **state)
         struct err e = {""};
 
         at += 8;
-        if (plan_parse(&p, at, (size_t)(end - at), "LANGUAGE.md", "linux", PAGE, NULL, 0, &e) < 0)
+        if (plan_parse(&p, at, (size_t)(end - at), "LANGUAGE.md", backend_abilities, "linux", PAGE,
+                       NULL, 0, &e) < 0)
             fail_msg("%s", e.msg);
         plan_free(p);
     }
@@ -1097,7 +1103,8 @@ static void test_scenario__survives_without_memory(void **state)
             long before = live;
 
             fail_at = n;
-            rc = plan_parse(&p, b->text, b->len, b->name, "linux", PAGE, NULL, 0, &e);
+            rc = plan_parse(&p, b->text, b->len, b->name, backend_abilities, "linux", PAGE, NULL, 0,
+                            &e);
             fail_at = -1;
             if (rc < 0 && live != before)
                 fail_msg("%s: allocation %ld failed, %ld were leaked", b->name, n, live - before);

@@ -1,20 +1,11 @@
-/* scenario_expect: the expectations of a step. `expect`, then `expect.<backend>`, then each
+/* expect: the expectations of a step. `expect`, then `expect.<backend>`, then each
  * matching item of `expect_when` override one another key by key; null takes one away.
  * The keys are the columns of probes/words.h and, for messages, of what db/ stores of them. */
-#include "lab/plan/parts.h"
+#include "lab/plan/world/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What the value of a key may be. */
-enum key_type { KEY_NUMBER, KEY_SIGNED, KEY_BOOL, KEY_TEXT, KEY_WORD, KEY_PROTECTION };
-
-struct key {
-    const char *name;
-    enum key_type type;
-    const struct word *words;
-};
 
 static const struct word asked_words[] = {
     {1, "virtual", NULL}, {2, "physical", NULL}, {0, NULL, NULL}};
@@ -22,11 +13,6 @@ static const struct word done_words[] = {
     {1, "virtual", NULL}, {2, "physical", NULL}, {3, "shared", NULL},
     {4, "copied", NULL},  {5, "moved", NULL},    {6, "made", NULL},
     {7, "right", NULL},   {8, "null", NULL},     {0, NULL, NULL}};
-static const struct word part_words[] = {{1, "port", NULL},
-                                         {2, "ool", NULL},
-                                         {3, "ool_ports", NULL},
-                                         {4, "ool_volatile", NULL},
-                                         {0, NULL, NULL}};
 static const struct key transfer_keys[] = {{"kind", KEY_WORD, part_words},
                                            {"asked", KEY_WORD, asked_words},
                                            {"received", KEY_WORD, asked_words},
@@ -49,17 +35,6 @@ struct reading {
     struct step *s;
     struct expectation target; /* who the keys in hand are about */
 };
-
-void expectation_release(struct expectation *x)
-{
-    free(x->observed);
-    free(x->other);
-    free(x->region);
-    free(x->case_name);
-    free(x->key);
-    free(x->text);
-    *x = (struct expectation){0};
-}
 
 /* --- who it is about --- */
 
@@ -191,33 +166,29 @@ static struct key quantity_key(const struct quantity *q)
                         words};
 }
 
-/* The keys of a target, either list of which may be NULL. */
-static void keys_of(enum expect_on on, const struct quantity **quantities, const struct key **keys)
+bool expected_key(enum expect_on on, size_t n, struct key *out)
 {
-    *quantities = on == EXPECT_REGION    ? region_quantities
-                  : on == EXPECT_PROCESS ? process_quantities
-                  : on == EXPECT_TOTALS  ? total_quantities
-                                         : NULL;
-    *keys = on == EXPECT_TRANSFER  ? transfer_keys
-            : on == EXPECT_MESSAGE ? message_keys
-                                   : sharing_keys;
+    const struct quantity *q = on == EXPECT_REGION    ? region_quantities
+                               : on == EXPECT_PROCESS ? process_quantities
+                               : on == EXPECT_TOTALS  ? total_quantities
+                                                      : NULL;
+    const struct key *k = on == EXPECT_TRANSFER  ? transfer_keys
+                          : on == EXPECT_MESSAGE ? message_keys
+                                                 : sharing_keys;
+
+    *out = q ? quantity_key(&q[n]) : k[n];
+    return out->name;
 }
 
 static int find_key(struct reading *g, const cJSON *node, struct key *out)
 {
-    const struct quantity *q;
-    const struct key *k;
     const char *names[64];
     size_t n = 0;
 
-    keys_of(g->target.on, &q, &k);
-    while (n < 64 && (q ? q[n].column : k[n].name)) {
-        names[n] = q ? q[n].column : k[n].name;
-        if (strcmp(names[n], node->string) == 0) {
-            *out = q ? quantity_key(&q[n]) : k[n];
+    for (; n < 64 && expected_key(g->target.on, n, out); n++) {
+        names[n] = out->name;
+        if (strcmp(out->name, node->string) == 0)
             return 0;
-        }
-        n++;
     }
     return fail_at_key(g->r, node, "unknown key '%.60s', the nearest known is '%s'", node->string,
                        nearest(node->string, names, n));
@@ -226,11 +197,11 @@ static int find_key(struct reading *g, const cJSON *node, struct key *out)
 static int read_range(const struct reader *r, const cJSON *node, const struct key *key,
                       struct expectation *x)
 {
-    static const struct field fields[] = {{"min", FIELD_ANY, false, 0, 0, NULL, 0},
-                                          {"max", FIELD_ANY, false, 0, 0, NULL, 0}};
+    static const struct field fields[] = {FIELD_ANY("min", OPTIONAL), FIELD_ANY("max", OPTIONAL),
+                                          FIELD_END};
     const cJSON *min = member(node, "min"), *max = member(node, "max");
     int64_t low = key->type == KEY_SIGNED ? INT64_MIN : 0;
-    int rc = read_fields(r, node, fields, 2, NULL);
+    int rc = read_fields(r, node, fields, NULL);
 
     if (rc < 0)
         return rc;
@@ -405,8 +376,8 @@ static int read_set(struct reading *g, const cJSON *set)
 /* [{"when": {...}, "expect": {...}}, ...] */
 static int read_conditional(struct reading *g, const cJSON *list)
 {
-    static const struct field fields[] = {{"when", FIELD_ANY, true, 0, 0, NULL, 0},
-                                          {"expect", FIELD_ANY, true, 0, 0, NULL, 0}};
+    static const struct field fields[] = {FIELD_ANY("when", NEEDED), FIELD_ANY("expect", NEEDED),
+                                          FIELD_END};
     const cJSON *item;
     int rc = list ? check_array(g->r, list) : 0;
 
@@ -415,7 +386,7 @@ static int read_conditional(struct reading *g, const cJSON *list)
     cJSON_ArrayForEach (item, list) {
         bool on = false;
 
-        rc = read_fields(g->r, item, fields, 2, NULL);
+        rc = read_fields(g->r, item, fields, NULL);
         if (rc == 0)
             rc = eval_when(g->r, member(item, "when"), &on);
         if (rc == 0 && on)
@@ -433,7 +404,7 @@ int read_expectations(const struct reader *r, const struct world *w, struct draf
     char key[64];
     int rc;
 
-    snprintf(key, sizeof key, "expect.%s", r->backend);
+    snprintf(key, sizeof key, "expect.%s", r->ability->name);
     rc = read_set(&g, member(d->node, "expect"));
     if (rc == 0)
         rc = read_set(&g, member(d->node, key));

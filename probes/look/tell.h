@@ -1,30 +1,21 @@
-/* finish: what telling the pages of one region and summing them up share. Included by region.c,
- * tell.c and shares.c only.
+/* tell: states and map counts of a range of pages, and what is summed up while they go by.
  *
- *     region_finish (region.c) -> finish_pages (shares.c): shares of the pages, two threads
+ *     region_finish (region.c) -> finish_pages (parts.c): parts of the pages, two threads
  *                                     -> tell_pages (tell.c): states and map counts of a range
- *                              -> quantities, objects, checks from the sums */
-#ifndef PROBES_LOOK_FINISH_H
-#define PROBES_LOOK_FINISH_H
+ *                              -> the facts of the region -> its words (rules.h) */
+#ifndef PROBES_LOOK_TELL_H
+#define PROBES_LOOK_TELL_H
 
 #include "probes/look/look.h"
 
 /* Everything that is summed up while the pages go by. */
 struct sums {
-    uint64_t states[PS__COUNT];
-    uint64_t huge, backed, backed_none, outside;
-    bool backed_any;
-    uint64_t pss; /* the pages' bytes, each divided by its map count, << PSS_SHIFT */
-    uint64_t first_touch, copied, reused, doubtful; /* doubtful: reused, no fault or not written */
-    int64_t anon_count;                             /* largest map count of an anonymous page */
+    struct region_facts facts; /* what its pages tell; the rest stays empty until the end */
+    struct outcome_sums outcome;
+    uint64_t outside;
+    uint64_t pss;            /* the pages' bytes, each divided by its map count, << PSS_SHIFT */
     int64_t object_surplus;  /* largest number of mappings from outside the run */
     uint64_t counts_missing; /* present pages whose map count is not known */
-    uint64_t anon_missing;   /* the anonymous ones among them */
-    bool inferred_debt, inferred_count, inferred_copies;
-    bool maybe_copied;   /* without frames: among the doubtful ones copies may be */
-    bool maybe_first;    /* and some pages may have been the zero page before */
-    uint64_t maybe_zero; /* of anon?: the zero page, or shared */
-    uint64_t untold;     /* written pages that the memory object may or may not have had before */
 };
 
 struct finish {
@@ -42,7 +33,7 @@ struct finish {
 
 /* A part of the pages; in a large region two threads finish several. Reads what the finish says,
  * writes the records of its pages and what is below. */
-struct share {
+struct part {
     const struct finish *f;
     uint64_t first, end;
     struct sums sums;
@@ -70,17 +61,6 @@ static inline void set_state(uint8_t *rec, uint8_t state)
     *rec = (uint8_t)((*rec & ~REC_STATE) | state);
 }
 
-static inline bool once(uint8_t state)
-{
-    return state == PS_EXCLUSIVE || state == PS_DEBT;
-}
-
-/* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
-static inline bool zero_told(const struct finish *f)
-{
-    return f->w->pagemap_frames || f->o->caps.have[CAP_PAGEMAP_SCAN];
-}
-
 /* May pages be in large folios? Then bit 56 is the head page's answer, and a write can copy a page
  * that is mapped once. */
 static inline bool large_expected(const struct finish *f)
@@ -104,9 +84,6 @@ static inline bool sampled(uint64_t page)
 
 /* States and map counts of pages [first, end), which lie in touched blocks: the records of the
  * region, and s->counts[page - first]. -EAGAIN: a sample disagreed with what was concluded. */
-int tell_pages(struct share *s, uint64_t first, uint64_t end);
-
-/* All pages of the region, into f->sums and the runs of f->r. -EAGAIN as above. */
-int finish_pages(struct finish *f);
+int tell_pages(struct part *s, uint64_t first, uint64_t end);
 
 #endif

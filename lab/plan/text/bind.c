@@ -1,6 +1,6 @@
-/* scenario_bind: what names in expressions stand for: parameters and case columns; and `when`,
+/* bind: what names in expressions stand for: parameters and case columns; and `when`,
  * which asks about them. */
-#include "lab/plan/parts.h"
+#include "lab/plan/text/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,21 +155,19 @@ static int read_default(const struct reader *r, const cJSON *def, const char *ba
 static int read_param(const struct reader *r, const cJSON *def,
                       const struct param_setting *settings, size_t nsettings, struct scalar *v)
 {
-    static const struct field fields[] = {
-        {"default", FIELD_ANY, true, 0, 0, NULL, 0},
-        {"default.linux", FIELD_ANY, false, 0, 0, NULL, 0},
-        {"default.gnumach", FIELD_ANY, false, 0, 0, NULL, 0},
-        {"min", FIELD_ANY, false, 0, 0, NULL, 0},
-        {"max", FIELD_ANY, false, 0, 0, NULL, 0},
-        {"one_of", FIELD_ANY, false, 0, 0, NULL, 0},
-        {"note", FIELD_ANY, false, 0, 0, NULL, 0},
-    };
-    int rc = read_fields(r, def, fields, sizeof fields / sizeof *fields, NULL);
+    static const struct field fields[] = {FIELD_ANY("default", NEEDED),
+                                          FIELD_ANY("default.", OPTIONAL),
+                                          FIELD_ANY("min", OPTIONAL),
+                                          FIELD_ANY("max", OPTIONAL),
+                                          FIELD_ANY("one_of", OPTIONAL),
+                                          FIELD_ANY("note", OPTIONAL),
+                                          FIELD_END};
+    int rc = read_fields(r, def, fields, NULL);
 
     if (rc == 0)
         rc = read_default(r, def, NULL, v);
     if (rc == 0)
-        rc = read_default(r, def, r->backend, v);
+        rc = read_default(r, def, r->ability->name, v);
     for (size_t i = 0; i < nsettings && rc == 0; i++) {
         if (strcmp(settings[i].name, def->string) != 0)
             continue;
@@ -215,7 +213,7 @@ int bind_params(struct reader *r, const cJSON *params, const struct param_settin
         return no_memory(r);
     r->params.at[r->params.n++] =
         (struct binding){"page_size", {SCALAR_INT, (int64_t)r->page_size, NULL}};
-    r->params.at[r->params.n++] = (struct binding){"backend", {SCALAR_TEXT, 0, r->backend}};
+    r->params.at[r->params.n++] = (struct binding){"backend", {SCALAR_TEXT, 0, r->ability->name}};
     cJSON_ArrayForEach (def, params) {
         struct scalar v = {SCALAR_INT, 0, NULL};
 
@@ -283,8 +281,8 @@ int bind_count(struct reader *r, const cJSON *node, uint64_t n)
 /* One condition: equal to a scalar, among an array, or within {"min", "max"}. */
 static int holds(const struct reader *r, const cJSON *node, const struct scalar *v, bool *out)
 {
-    static const struct field fields[] = {{"min", FIELD_ANY, false, 0, 0, NULL, 0},
-                                          {"max", FIELD_ANY, false, 0, 0, NULL, 0}};
+    static const struct field fields[] = {FIELD_ANY("min", OPTIONAL), FIELD_ANY("max", OPTIONAL),
+                                          FIELD_END};
     const cJSON *min = member(node, "min"), *max = member(node, "max");
     int64_t low = INT64_MIN, high = INT64_MAX;
     struct scalar want;
@@ -300,7 +298,7 @@ static int holds(const struct reader *r, const cJSON *node, const struct scalar 
         *out = rc == 0 && scalar_equal(&want, v);
         return rc;
     }
-    rc = read_fields(r, node, fields, 2, NULL);
+    rc = read_fields(r, node, fields, NULL);
     if (rc == 0 && v->type != SCALAR_INT)
         return fail_at(r, node, "a range is for whole numbers, and '%s' is %s", node->string,
                        scalar_kind(v->type));
@@ -413,10 +411,10 @@ static int read_row(const struct reader *r, const cJSON *row, struct cases *out)
 
 int read_cases(struct reader *r, const cJSON *node, struct cases *out)
 {
-    static const struct field fields[] = {{"columns", FIELD_ANY, true, 0, 0, NULL, 0},
-                                          {"rows", FIELD_ANY, true, 0, 0, NULL, 0}};
+    static const struct field fields[] = {FIELD_ANY("columns", NEEDED), FIELD_ANY("rows", NEEDED),
+                                          FIELD_END};
     const cJSON *rows, *row;
-    int rc = read_fields(r, node, fields, 2, NULL);
+    int rc = read_fields(r, node, fields, NULL);
 
     if (rc == 0)
         rc = read_columns(r, member(node, "columns"), out);

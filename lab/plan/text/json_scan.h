@@ -10,8 +10,8 @@
  * characters, from 1), shows the source line and a caret.
  * Does not: know what the text means. Nothing is printed.
  * Lifetime: the caller keeps text and origin alive until json_doc_free(). */
-#ifndef LAB_PLAN_JSON_SCAN_H
-#define LAB_PLAN_JSON_SCAN_H
+#ifndef LAB_PLAN_TEXT_JSON_SCAN_H
+#define LAB_PLAN_TEXT_JSON_SCAN_H
 
 #include "probes/err.h"
 #include <cjson/cJSON.h>

@@ -1,5 +1,5 @@
 /* json_doc: cJSON's tree beside the scanner's marks, and errors that point at the text. */
-#include "lab/plan/json_scan.h"
+#include "lab/plan/text/json_scan.h"
 
 #include <errno.h>
 #include <stdint.h>

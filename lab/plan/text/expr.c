@@ -1,7 +1,7 @@
-/* scenario_expr: "=expr": + - * / over whole numbers, parameters and case columns. Division
+/* expr: "=expr": + - * / over whole numbers, parameters and case columns. Division
  * floors. A name alone may also be text or a boolean. Overflow, division by zero and unknown
  * names are errors at their place inside the text. */
-#include "lab/plan/parts.h"
+#include "lab/plan/text/reader.h"
 
 #include <string.h>
 

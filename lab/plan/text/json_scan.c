@@ -1,6 +1,6 @@
 /* json_scan: the strict scanner itself. Recursive descent over RFC 8259, at most JSON_DEPTH deep.
  * The first fault ends it; see json_scan.h for what it promises. */
-#include "lab/plan/json_scan.h"
+#include "lab/plan/text/json_scan.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,7 @@
-/* shares: a region's pages in shares, each told (tell.c), summed up and joined to runs by one of
- * two threads, and put together in page order. Memory is bounded by waves of shares, whatever the
- * size of the region; blocks of which nothing is known cost nothing. */
-#include "probes/look/finish.h"
+/* parts: a region's pages in parts, each told (tell.c), summed up and joined to runs by one of two
+ * threads, and put together in page order. Memory is bounded by waves of parts, whatever the size
+ * of the region; blocks of which nothing is known cost nothing. */
+#include "probes/look/parts.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,50 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Shares of FINISH_PAGES that are finished before their runs are put together. */
-#define WAVE_SHARES 16
+/* Parts of FINISH_PAGES that are finished before their runs are put together. */
+#define WAVE_PARTS 16
 
 /* before -> now of one page that the step may have written. */
-static void outcome(struct share *share, uint64_t p)
+static void outcome(struct part *part, uint64_t p)
 {
-    const struct finish *f = share->f;
+    const struct finish *f = part->f;
     const struct records *before = &f->m->before, *now = &f->m->now;
-    uint8_t was = state_of(before->rec[p]), is = state_of(now->rec[p]);
-    bool present = is != PS_NONE && is != PS_SWAPPED && is != PS_ZERO;
+    bool untold = f->entry && f->entry->inode && object_why(f) != WHY_KNOWN;
     bool frames = before->slot[p] && now->slot[p];
-    struct sums *s = &share->sums;
 
-    if (!present)
-        return;
-    if (was == PS_NONE || was == PS_ZERO) {
-        bool had = before->rec[p] & REC_BACKED;
-
-        if (was == PS_NONE && f->entry && f->entry->inode && object_why(f) != WHY_KNOWN)
-            s->untold++; /* nobody knows whether the object had the page */
-        else if (was == PS_NONE && had && is == PS_SHARED)
-            s->reused++; /* the object had the page: mapped by the fault */
-        else if (was == PS_NONE && had && is != PS_OBJECT)
-            s->copied++; /* private mapping: the object's page was copied straight away */
-        else if (is != PS_OBJECT)
-            s->first_touch++;
-    } else if (was == PS_SWAPPED) {
-        s->copied++; /* back in a new frame */
-    } else if (frames && before->slot[p] != now->slot[p]) {
-        s->copied++;
-    } else if (frames && was == PS_ANON_UNKNOWN && is == PS_ANON_UNKNOWN) {
-        s->doubtful++;
-    } else if (frames) {
-        s->reused += is == PS_EXCLUSIVE && (was == PS_DEBT || was == PS_COW);
-    } else if (was == PS_OBJECT && is != PS_OBJECT) {
-        s->copied++;
-    } else if (was == PS_COW && is != PS_COW && is != PS_OBJECT) {
-        s->copied++; /* no frames, but the sharer has not gone: it took no step */
-        s->inferred_copies = true;
-    } else if (is == PS_ANON_UNKNOWN || is == PS_COW || was == PS_ANON_UNKNOWN) {
-        s->doubtful++;
-        s->maybe_copied |= was == PS_ANON_UNKNOWN;
-        s->maybe_first |= was == PS_ANON_UNKNOWN && !zero_told(f);
-    }
+    part->sums.outcome.of[page_outcome((struct outcome_facts){
+        .was = state_of(before->rec[p]),
+        .is = state_of(now->rec[p]),
+        .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
+        .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
+        .written = true,
+        .zero_told = zero_told(f->o, f->w)})]++;
 }
 
 /* Neighbouring pages that add the same to the sums. own: mappings by the run. */
@@ -65,46 +39,46 @@ struct alike {
 
 static void add_counts(struct sums *s, const struct alike *a, uint64_t page_bytes)
 {
-    uint8_t state = state_of(a->rec);
+    enum page_state state = state_of(a->rec);
     int64_t surplus = (int64_t)a->count - a->own;
 
     if (a->count < 0) {
         s->counts_missing += a->n;
-        s->anon_missing += state == PS_COW || state == PS_ANON_UNKNOWN ? a->n : 0;
+        s->facts.anon_missing += page_is_anon(state) ? a->n : 0;
         return;
     }
     if (a->count > 0)
         s->pss += a->n * ((page_bytes << PSS_SHIFT) / (uint64_t)a->count);
     if (a->count > 0 && surplus > 0 && a->own < FRAME_OWN_MAX) {
         s->outside += a->n;
-        if (surplus > s->object_surplus && (state == PS_OBJECT || state == PS_SHARED))
+        if (surplus > s->object_surplus && page_is_object(state))
             s->object_surplus = surplus;
     }
-    if (state != PS_OBJECT && state != PS_SHARED && a->count > s->anon_count)
-        s->anon_count = a->count;
+    if (!page_is_object(state) && a->count > s->facts.anon_count)
+        s->facts.anon_count = a->count;
 }
 
-static void add_alike(struct share *share, const struct alike *a)
+static void add_alike(struct part *part, const struct alike *a)
 {
-    uint8_t state = state_of(a->rec);
-    struct sums *s = &share->sums;
+    enum page_state state = state_of(a->rec);
+    struct region_facts *f = &part->sums.facts;
 
-    s->states[state] += a->n;
-    s->huge += a->rec & REC_HUGE ? a->n : 0;
+    f->states[state] += a->n;
+    f->huge += a->rec & REC_HUGE ? a->n : 0;
     if (a->rec & REC_BACKED) {
-        s->backed_any |= a->n > 0;
-        s->backed_none += state == PS_NONE ? a->n : 0;
-        if (state == PS_NONE || state == PS_OBJECT || state == PS_SHARED || state == PS_SWAPPED)
-            s->backed += a->n;
+        f->backed_any |= a->n > 0;
+        f->backed_none += state == PS_NONE ? a->n : 0;
+        if (state == PS_NONE || page_is_object(state) || state == PS_SWAPPED)
+            f->backed += a->n;
     }
     if (a->rec & REC_INFERRED) {
-        s->inferred_debt |= once(state);
-        s->inferred_count |= !once(state);
+        f->inferred_debt |= page_is_once(state);
+        f->inferred_count |= !page_is_once(state);
     }
-    add_counts(s, a, share->f->o->page_size);
+    add_counts(&part->sums, a, part->f->o->page_size);
 }
 
-static void sum_pages(struct share *s, uint64_t first, uint64_t end)
+static void sum_pages(struct part *s, uint64_t first, uint64_t end)
 {
     const struct records *now = &s->f->m->now;
     const uint16_t *own = s->f->o->frames.own;
@@ -113,7 +87,7 @@ static void sum_pages(struct share *s, uint64_t first, uint64_t end)
     for (uint64_t p = first; p < end; p++) {
         int32_t count = s->counts[p - first];
         uint8_t rec = now->rec[p] & (uint8_t)~REC_FRESH;
-        bool shared = !once(state_of(rec)) && now->slot[p];
+        bool shared = !page_is_once(state_of(rec)) && now->slot[p];
         uint16_t mine = shared ? own[now->slot[p]] : (uint16_t)(count > 0 ? count : 0);
 
         if (a.n && rec == a.rec && count == a.count && mine == a.own) {
@@ -126,7 +100,7 @@ static void sum_pages(struct share *s, uint64_t first, uint64_t end)
     add_alike(s, &a);
 }
 
-static int flush_run(struct share *s)
+static int flush_run(struct part *s)
 {
     if (!s->run.count)
         return 0;
@@ -156,7 +130,7 @@ static bool joins_marks(const struct page_run *run, uint64_t page, bool inferred
 }
 
 /* One page into the runs: the usual case, that it continues the last one, is the short way. */
-static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
+static inline int add_to_runs(struct part *s, uint64_t p, int32_t count)
 {
     uint8_t rec = s->f->m->now.rec[p];
     uint32_t slot = s->f->m->now.slot[p];
@@ -183,7 +157,7 @@ static inline int add_to_runs(struct share *s, uint64_t p, int32_t count)
 }
 
 /* Pages of touched blocks. */
-static int finish_touched(struct share *s, uint64_t first, uint64_t end)
+static int finish_touched(struct part *s, uint64_t first, uint64_t end)
 {
     const struct memory *m = s->f->m;
     bool outcomes = m->written && m->before.n == m->now.n;
@@ -200,16 +174,16 @@ static int finish_touched(struct share *s, uint64_t first, uint64_t end)
 }
 
 /* Pages that nothing is known of: not mapped, and nothing behind them. */
-static int finish_nothing(struct share *s, uint64_t first, uint64_t n)
+static int finish_nothing(struct part *s, uint64_t first, uint64_t n)
 {
     int rc = add_to_runs(s, first, 0);
 
     s->run.count += n - 1;
-    s->sums.states[PS_NONE] += n;
+    s->sums.facts.states[PS_NONE] += n;
     return rc;
 }
 
-static int finish_batch(struct share *s, uint64_t first, uint64_t end)
+static int finish_batch(struct part *s, uint64_t first, uint64_t end)
 {
     const struct records *now = &s->f->m->now;
     int rc = 0;
@@ -232,16 +206,16 @@ static int finish_batch(struct share *s, uint64_t first, uint64_t end)
     return rc;
 }
 
-/* Shares are taken in turn by both threads, because they do not cost the same: asking for flags of
+/* Parts are taken in turn by both threads, because they do not cost the same: asking for flags of
  * scattered frames takes longest. */
 struct wave {
-    struct share *shares;
+    struct part *parts;
     uint32_t n;
     atomic_uint next;
-    size_t room; /* pages of the largest share */
+    size_t room; /* pages of the largest part */
 };
 
-static void lend_buffers(struct share *s, struct share *owner)
+static void lend_buffers(struct part *s, struct part *owner)
 {
     s->frames = owner->frames;
     s->answers = owner->answers;
@@ -249,18 +223,18 @@ static void lend_buffers(struct share *s, struct share *owner)
     s->counts = owner->counts;
 }
 
-static void *finish_shares(void *arg)
+static void *finish_parts(void *arg)
 {
     struct wave *wave = arg;
-    struct share own = {.frames = malloc(wave->room * sizeof *own.frames),
-                        .answers = malloc(wave->room * sizeof *own.answers),
-                        .pages = malloc(wave->room * sizeof *own.pages),
-                        .counts = malloc(wave->room * sizeof *own.counts)};
+    struct part own = {.frames = malloc(wave->room * sizeof *own.frames),
+                       .answers = malloc(wave->room * sizeof *own.answers),
+                       .pages = malloc(wave->room * sizeof *own.pages),
+                       .counts = malloc(wave->room * sizeof *own.counts)};
     bool room = own.frames && own.answers && own.pages && own.counts;
     uint32_t i;
 
     while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
-        struct share *s = &wave->shares[i];
+        struct part *s = &wave->parts[i];
         int rc;
 
         lend_buffers(s, &own);
@@ -283,35 +257,38 @@ static void add_cost(struct probe_cost *to, const struct probe_cost *from)
     to->bytes += from->bytes;
 }
 
-static void merge_sums(struct sums *to, const struct sums *from)
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void merge_facts(struct region_facts *to, const struct region_facts *from)
 {
     for (int i = 0; i < PS__COUNT; i++)
         to->states[i] += from->states[i];
     to->huge += from->huge;
+    to->maybe_zero += from->maybe_zero;
     to->backed += from->backed;
     to->backed_none += from->backed_none;
     to->backed_any |= from->backed_any;
-    to->outside += from->outside;
-    to->pss += from->pss;
-    to->first_touch += from->first_touch;
-    to->copied += from->copied;
-    to->reused += from->reused;
-    to->doubtful += from->doubtful;
-    to->untold += from->untold;
-    to->counts_missing += from->counts_missing;
+    to->anon_count = larger(to->anon_count, from->anon_count);
     to->anon_missing += from->anon_missing;
-    to->anon_count = from->anon_count > to->anon_count ? from->anon_count : to->anon_count;
-    to->object_surplus =
-        from->object_surplus > to->object_surplus ? from->object_surplus : to->object_surplus;
     to->inferred_debt |= from->inferred_debt;
     to->inferred_count |= from->inferred_count;
-    to->inferred_copies |= from->inferred_copies;
-    to->maybe_copied |= from->maybe_copied;
-    to->maybe_first |= from->maybe_first;
-    to->maybe_zero += from->maybe_zero;
 }
 
-static int merge_share(struct finish *f, struct share *s)
+static void merge_sums(struct sums *to, const struct sums *from)
+{
+    merge_facts(&to->facts, &from->facts);
+    for (int i = 0; i < PO__COUNT; i++)
+        to->outcome.of[i] += from->outcome.of[i];
+    to->outside += from->outside;
+    to->pss += from->pss;
+    to->object_surplus = larger(to->object_surplus, from->object_surplus);
+    to->counts_missing += from->counts_missing;
+}
+
+static int merge_part(struct finish *f, struct part *s)
 {
     struct obs_region *r = f->r;
 
@@ -336,7 +313,7 @@ static int merge_share(struct finish *f, struct share *s)
     return 0;
 }
 
-/* The shares of a wave, in order. */
+/* The parts of a wave, in order. */
 static int run_wave(struct finish *f, struct wave *wave)
 {
     bool second = f->o->threads > 1 && wave->n > 1;
@@ -344,15 +321,15 @@ static int run_wave(struct finish *f, struct wave *wave)
     int rc = 0;
 
     if (second)
-        second = pthread_create(&thread, NULL, finish_shares, wave) == 0;
-    finish_shares(wave);
+        second = pthread_create(&thread, NULL, finish_parts, wave) == 0;
+    finish_parts(wave);
     if (second)
         pthread_join(thread, NULL);
     for (uint32_t i = 0; i < wave->n; i++) {
-        int merged = rc == 0 ? merge_share(f, &wave->shares[i]) : 0;
+        int merged = rc == 0 ? merge_part(f, &wave->parts[i]) : 0;
 
         rc = rc < 0 ? rc : merged;
-        free(wave->shares[i].runs);
+        free(wave->parts[i].runs);
     }
     return rc;
 }
@@ -360,29 +337,29 @@ static int run_wave(struct finish *f, struct wave *wave)
 /* All pages, in waves that bound the memory for runs and lookups. */
 int finish_pages(struct finish *f)
 {
-    struct share *shares = malloc(WAVE_SHARES * sizeof *shares);
+    struct part *parts = malloc(WAVE_PARTS * sizeof *parts);
     uint64_t n = f->m->now.n, first = 0;
     int rc = 0;
 
-    if (!shares)
+    if (!parts)
         return err_set(f->err, ENOMEM, "out of memory");
     while (first < n && rc == 0) {
-        struct wave wave = {.shares = shares, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
+        struct wave wave = {.parts = parts, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
 
-        while (wave.n < WAVE_SHARES && first < n) {
+        while (wave.n < WAVE_PARTS && first < n) {
             uint64_t end = next_touched(&f->m->now, first / BLOCK_PAGES) * BLOCK_PAGES;
 
-            /* All that is untouched is one share, however large. */
+            /* All that is untouched is one part, however large. */
             end = end < first + FINISH_PAGES ? first + FINISH_PAGES : end;
             end = end < n ? end : n;
-            memset(&shares[wave.n], 0, sizeof *shares);
-            shares[wave.n].f = f;
-            shares[wave.n].first = first;
-            shares[wave.n++].end = end;
+            memset(&parts[wave.n], 0, sizeof *parts);
+            parts[wave.n].f = f;
+            parts[wave.n].first = first;
+            parts[wave.n++].end = end;
             first = end;
         }
         rc = run_wave(f, &wave);
     }
-    free(shares);
+    free(parts);
     return rc;
 }

@@ -1,0 +1,53 @@
+/* Can this machine carry a plan out? */
+#include "lab/linux/run.h"
+#include "lab/run/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static int check_capability(const struct plan *plan, int cap, struct err *e)
+{
+    const struct caps *c = machine_caps();
+
+    if (cap < 0 || c->have[cap])
+        return 0;
+    return err_set(e, ENOTSUP,
+                   "cannot run '%s' here: capability '%s' is missing (%s); to get it: %s",
+                   plan->name, cap_rows[cap].name, c->reason[cap], cap_rows[cap].how);
+}
+
+/* What the scenario says that it needs, and what its kinds of memory need whether it says so or
+ * not. */
+static int check_capabilities(const struct plan *plan, struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->nneeds; i++)
+        rc = check_capability(plan, cap_index(plan->needs[i]), e);
+    for (size_t i = 0; rc == 0 && i < plan->nsteps; i++)
+        if (plan->steps[i].action == ACT_MAP && plan->steps[i].kind == MK_HUGETLB)
+            rc = check_capability(plan, CAP_HUGETLB, e);
+    return rc;
+}
+
+/* The memory that the regions can take at once, and a sixteenth on top for page tables and us. */
+static int check_memory(const struct plan *plan, struct err *e)
+{
+    uint64_t page_kb = machine_caps()->page_size / 1024;
+    uint64_t needed_mib = (plan->peak_pages + plan->peak_pages / 16) / (1024 / page_kb);
+    struct value available = machine_memory_kb();
+
+    if (!value_is_known(available) || needed_mib <= (uint64_t)available.n / 1024)
+        return 0;
+    return err_set(e, ENOTSUP,
+                   "cannot run '%s' here: memory is missing: it needs up to %" PRIu64
+                   " MiB and %" PRId64 " MiB are available",
+                   plan->name, needed_mib, available.n / 1024);
+}
+
+int linux_check(const struct plan *plan, struct err *e)
+{
+    int rc = check_capabilities(plan, e);
+
+    return rc < 0 ? rc : check_memory(plan, e);
+}

@@ -1,0 +1,113 @@
+/* memory: what the actions on regions do. */
+#include "lab/plan/world/state.h"
+
+int world_ACT_MAP(struct doing *x)
+{
+    struct step *s = x->s;
+    bool backed = s->kind == MK_MEMFD_PRIVATE || s->kind == MK_FILE_PRIVATE;
+    bool shared = s->kind == MK_SHARED || s->kind == MK_MEMFD_SHARED;
+    /* Huge pages are reserved when they are mapped. */
+    struct family f = {1, shared, s->pages, backed ? s->pages : 0,
+                       s->kind == MK_HUGETLB ? s->pages : 0};
+    struct region region = {.name = s->region,
+                            .case_name = x->r->case_name,
+                            .pages = s->pages,
+                            .bytes = s->has_bytes ? s->bytes : s->pages * x->r->page_size,
+                            .kind = s->kind,
+                            .protection = 3,
+                            .inherit = INH_COPY};
+    int rc;
+
+    if (s->case_name)
+        return fail_at(x->r, arg(x, "region"), "a new region's name has no '#'");
+    rc = new_name(x->r, x->actor, arg(x, "region"), s->region, x->r->case_name);
+    if (rc == 0)
+        rc = copy_text(x->r, &s->case_name, x->r->case_name);
+    if (rc == 0)
+        rc = new_family(x->r, x->w, &f, &region.family);
+    return rc < 0 ? rc : add_region(x->r, &x->actor->regions, &region);
+}
+
+static int touch(struct doing *x, bool write)
+{
+    const struct page_select *sel = &x->s->select;
+
+    if (x->region->holed)
+        return fail_at(x->r, arg(x, "region"), "a part of region '%s' was deallocated",
+                       x->s->region);
+    if (!(x->region->protection & (write ? 2 : 1)))
+        return fail_at(x->r, arg(x, "region"), "region '%s' is protected against %s", x->s->region,
+                       write ? "writing" : "reading");
+    if (sel->kind == SEL_RANGE &&
+        (sel->a >= x->region->pages || sel->b > x->region->pages - sel->a))
+        return fail_at(x->r, arg(x, "pages"), "pages %llu to %llu, and the region has %llu", sel->a,
+                       sel->a + sel->b - 1, (unsigned long long)x->region->pages);
+    touch_frames(x->w, x->region, touched(sel, x->region->pages), write);
+    if (arg(x, "count"))
+        return count_pages(x->r, arg(x, "count"), sel, x->region->pages, &x->d->touched);
+    return 0;
+}
+
+int world_ACT_WRITE(struct doing *x)
+{
+    return touch(x, true);
+}
+
+int world_ACT_READ(struct doing *x)
+{
+    return touch(x, false);
+}
+
+int world_ACT_UNMAP(struct doing *x)
+{
+    drop_region(x->w, &x->actor->regions, (size_t)(x->region - x->actor->regions.at));
+    return 0;
+}
+
+int world_ACT_MOVE(struct doing *x)
+{
+    (void)x;
+    return 0;
+}
+
+int world_ACT_PROTECT(struct doing *x)
+{
+    x->region->protection = x->s->protection;
+    return 0;
+}
+
+int world_ACT_INHERIT(struct doing *x)
+{
+    x->region->inherit = x->s->inherit;
+    if (x->s->inherit == INH_SHARE)
+        x->d->unsupported = ability_refuses(x->r->ability->no_share, (int)x->region->kind);
+    return 0;
+}
+
+int world_ACT_LOCK(struct doing *x)
+{
+    x->region->locked = x->s->lock;
+    return 0;
+}
+
+/* What madvise(2) says of the kinds of memory that an advice can be given for. */
+int world_ACT_MADVISE(struct doing *x)
+{
+    enum map_kind k = x->region->kind;
+    enum advice advice = x->s->advice;
+
+    if ((advice == ADV_FREE || advice == ADV_WIPEONFORK) && k != MK_ANONYMOUS && k != MK_MALLOC)
+        return fail_at(x->r, arg(x, "advice"), "this advice is for private anonymous memory");
+    if (x->region->locked &&
+        (advice == ADV_DONTNEED || advice == ADV_FREE || advice == ADV_PAGEOUT))
+        return fail_at(x->r, arg(x, "advice"),
+                       "region '%s' is locked in memory: the kernel refuses this advice",
+                       x->region->name);
+    if (k == MK_HUGETLB && advice == ADV_PAGEOUT)
+        return fail_at(x->r, arg(x, "advice"), "explicit huge pages cannot be paged out");
+    if (advice == ADV_DONTFORK)
+        x->region->inherit = INH_NONE;
+    if (advice == ADV_WIPEONFORK)
+        x->region->inherit = INH_ZERO;
+    return 0;
+}

@@ -1,0 +1,165 @@
+/* regions: who has which, and what the names of a step mean. */
+#include "lab/plan/world/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int add_region(const struct reader *r, struct regions *list, const struct region *region)
+{
+    struct region *at = realloc(list->at, (list->n + 1) * sizeof *at);
+
+    if (!at)
+        return no_memory(r);
+    list->at = at;
+    at[list->n++] = *region;
+    return 0;
+}
+
+void drop_region(struct world *w, struct regions *list, size_t i)
+{
+    struct family *f = &w->families[list->at[i].family];
+
+    f->holders--;
+    cap_frames(f);
+    list->at[i] = list->at[list->n - 1];
+    list->n--;
+}
+
+void drop_regions(struct world *w, struct regions *list)
+{
+    while (list->n)
+        drop_region(w, list, list->n - 1);
+    free(list->at);
+    list->at = NULL;
+}
+
+static bool same_case(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+struct region *find_exact(const struct regions *list, const char *name, const char *case_name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->at[i].name, name) == 0 && same_case(list->at[i].case_name, case_name))
+            return &list->at[i];
+    return NULL;
+}
+
+/* In the case first, then outside. */
+static struct region *find_region(const struct regions *list, const char *name,
+                                  const char *case_name)
+{
+    struct region *found = find_exact(list, name, case_name);
+
+    return found || !case_name ? found : find_exact(list, name, NULL);
+}
+
+long actor_index(const struct world *w, const char *name)
+{
+    for (size_t i = 0; i < w->nactors; i++)
+        if (strcmp(w->actors[i].name, name) == 0)
+            return (long)i;
+    return -1;
+}
+
+int world_actor_state(const struct world *w, const char *actor)
+{
+    long i = actor_index(w, actor);
+
+    return i < 0 ? -1 : (int)w->actors[i].state;
+}
+
+/* The list of an actor at index i, or of the i-th message when actor is "message". */
+static const struct regions *list_of(const struct world *w, const char *actor, size_t i)
+{
+    long index;
+
+    if (strcmp(actor, "message") == 0)
+        return i < w->nmessages ? &w->messages[i].regions : NULL;
+    index = actor_index(w, actor);
+    return i == 0 && index >= 0 ? &w->actors[index].regions : NULL;
+}
+
+bool world_resolve(const struct world *w, const char *actor, const char *region, const char *in,
+                   const char **case_name)
+{
+    const struct regions *list;
+
+    for (size_t i = 0; (list = list_of(w, actor, i)); i++) {
+        const struct region *found = find_region(list, region, in);
+
+        if (found) {
+            *case_name = found->case_name;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t world_region_names(const struct world *w, const char *actor, const char **names, size_t room)
+{
+    const struct regions *list;
+    size_t n = 0;
+
+    for (size_t i = 0; (list = list_of(w, actor, i)); i++)
+        for (size_t k = 0; k < list->n && n < room; k++)
+            names[n++] = list->at[k].name;
+    return n;
+}
+
+/* --- what a step names --- */
+
+int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
+               long *out)
+{
+    static const char *const why[] = {
+        [ACTOR_ABSENT] = "does not live yet: no fork has made it",
+        [ACTOR_EXITED] = "has exited",
+        [ACTOR_GONE] = "has exited",
+    };
+    const char *names[64];
+    size_t n = 0;
+
+    *out = actor_index(w, name);
+    for (; n < w->nactors && n < 64; n++)
+        names[n] = w->actors[n].name;
+    if (*out < 0)
+        return fail_at(r, node, "no actor '%s', the nearest known is '%s'", name,
+                       nearest(name, names, n));
+    if (w->actors[*out].state != ACTOR_ALIVE)
+        return fail_at(r, node, "actor '%s' %s", name, why[w->actors[*out].state]);
+    return 0;
+}
+
+static int no_region(const struct reader *r, const struct world *w, const cJSON *node,
+                     const char *actor, const char *region)
+{
+    const char *names[64];
+    size_t n = world_region_names(w, actor, names, 64);
+
+    if (n == 0)
+        return fail_at(r, node, "actor '%s' has no region '%s': it has none now", actor, region);
+    return fail_at(r, node, "actor '%s' has no region '%s', the nearest it has is '%s'", actor,
+                   region, nearest(region, names, n));
+}
+
+/* The region that a step (or a part of its message) names; *case_name becomes the region's. */
+int need_region(const struct reader *r, const struct world *w, const struct actor *a,
+                const cJSON *node, const char *name, char **case_name, struct region **out)
+{
+    const char *in = *case_name ? *case_name : r->case_name;
+
+    *out = *case_name ? find_exact(&a->regions, name, in) : find_region(&a->regions, name, in);
+    if (!*out)
+        return no_region(r, w, node, a->name, name);
+    return copy_text(r, case_name, (*out)->case_name);
+}
+
+int new_name(const struct reader *r, const struct actor *a, const cJSON *node, const char *name,
+             const char *case_name)
+{
+    if (find_exact(&a->regions, name, case_name))
+        return fail_at(r, node, "actor '%s' has a region '%s' already", a->name, name);
+    return 0;
+}

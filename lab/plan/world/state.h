@@ -1,0 +1,109 @@
+/* state: what the world consists of, and the step in hand. Private to world/. */
+#ifndef LAB_PLAN_WORLD_STATE_H
+#define LAB_PLAN_WORLD_STATE_H
+
+#include "lab/plan/world/world.h"
+
+/* Memory that a map step made, with all that inherited or received it copy-on-write. */
+struct family {
+    int holders;     /* regions of living actors, and messages */
+    bool shared;     /* every holder sees the same frames */
+    uint64_t pages;  /* size of one holder's range */
+    uint64_t object; /* pages of the memory object behind private mappings */
+    uint64_t frames; /* beyond the object: at most `pages` a holder */
+};
+
+struct region {
+    const char *name, *case_name;
+    uint64_t pages, bytes;
+    enum map_kind kind;
+    int protection;
+    enum inherit inherit;
+    bool holed;  /* a part of it was deallocated */
+    bool locked; /* by this actor: a fork leaves that out */
+    size_t family;
+};
+
+struct regions {
+    struct region *at;
+    size_t n;
+};
+
+struct actor {
+    const char *name;
+    enum actor_state state;
+    size_t parent;
+    int status;
+    struct regions regions;
+    long request; /* who sent the message received last: an index, -1 none */
+    bool request_wants_reply;
+};
+
+struct message {
+    size_t from, to;
+    bool ool, reply, want_reply;
+    const struct message_part *parts; /* the sending step's */
+    size_t nparts;
+    struct regions regions;
+};
+
+struct world {
+    struct actor *actors;
+    size_t nactors;
+    struct message *messages; /* in the order they were sent */
+    size_t nmessages;
+    struct family *families;
+    size_t nfamilies;
+    uint64_t peak;
+};
+
+/* One step in hand. */
+struct doing {
+    struct world *w;
+    const struct reader *r;
+    struct draft *d;
+    struct step *s;
+    struct actor *actor;
+    size_t index;
+    struct region *region; /* the one it names, if any */
+};
+
+static inline const cJSON *arg(const struct doing *x, const char *key)
+{
+    return member(x->d->action, key);
+}
+
+/* --- families --- */
+
+int new_family(const struct reader *r, struct world *w, const struct family *f, size_t *out);
+/* After a holder went. */
+void cap_frames(struct family *f);
+/* Pages of a region that a write or read touches; for a random share an estimate from above. */
+uint64_t touched(const struct page_select *s, uint64_t pages);
+/* The same, exactly. */
+int count_pages(const struct reader *r, const cJSON *node, const struct page_select *s,
+                uint64_t pages, uint64_t *out);
+void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write);
+
+/* --- regions --- */
+
+int add_region(const struct reader *r, struct regions *list, const struct region *region);
+void drop_region(struct world *w, struct regions *list, size_t i);
+void drop_regions(struct world *w, struct regions *list);
+struct region *find_exact(const struct regions *list, const char *name, const char *case_name);
+/* -1: there is none. */
+long actor_index(const struct world *w, const char *name);
+/* Errors say what is wrong with the name. */
+int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
+               long *out);
+int need_region(const struct reader *r, const struct world *w, const struct actor *a,
+                const cJSON *node, const char *name, char **case_name, struct region **out);
+int new_name(const struct reader *r, const struct actor *a, const cJSON *node, const char *name,
+             const char *case_name);
+
+/* --- actions: their effect; 0 or a negative errno --- */
+
+#define DO_ACTION(e, ...) int world_##e(struct doing *x);
+ACTIONS(DO_ACTION)
+
+#endif

@@ -1,0 +1,101 @@
+/* world: a step on paper. */
+#include "lab/plan/world/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int world_ACT_CHECKPOINT(struct doing *x)
+{
+    (void)x;
+    return 0;
+}
+
+/* The effect of an action is world_ENUM. */
+static int do_action(struct doing *x)
+{
+#define ACTION_CASE(e, ...)                                                                        \
+    case e:                                                                                        \
+        return world_##e(x);
+    switch (x->s->action) {
+        ACTIONS(ACTION_CASE)
+    }
+    return 0;
+}
+
+static const char *unsupported(const struct ability *a, const struct step *s)
+{
+    const char *why = s->action == ACT_MAP ? ability_refuses(a->no_kinds, (int)s->kind) : NULL;
+
+    for (size_t i = 0; i < s->nparts && !why; i++)
+        why = ability_refuses(a->no_parts, (int)s->parts[i].kind);
+    return why ? why : ability_refuses(a->no_actions, (int)s->action);
+}
+
+int world_apply(struct world *w, const struct reader *r, struct draft *d)
+{
+    struct doing x = {w, r, d, &d->step, NULL, 0, NULL};
+    const cJSON *at = member(d->node, "actor");
+    long i = 0;
+    int rc = 0;
+
+    d->unsupported = unsupported(r->ability, &d->step);
+    if (d->step.actor)
+        rc = need_actor(r, w, at, d->step.actor, &i);
+    if (rc < 0)
+        return rc;
+    x.index = (size_t)i;
+    x.actor = d->step.actor ? &w->actors[i] : NULL;
+    if (d->does->region == REGION_OLD)
+        rc = need_region(r, w, x.actor, arg(&x, "region"), d->step.region, &d->step.case_name,
+                         &x.region);
+    else if (!d->step.region)
+        rc = copy_text(r, &d->step.case_name, r->case_name);
+    return rc < 0 ? rc : do_action(&x);
+}
+
+uint64_t world_peak_pages(const struct world *w)
+{
+    return w->peak;
+}
+
+int world_new(struct world **out, const struct reader *r, const struct plan *plan,
+              const struct draft *drafts, size_t n)
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    if (w)
+        w->actors = calloc(plan->nactors + 1, sizeof *w->actors);
+    if (!w || !w->actors) {
+        free(w);
+        return no_memory(r);
+    }
+    w->nactors = plan->nactors;
+    for (size_t i = 0; i < w->nactors; i++) {
+        w->actors[i].name = plan->actors[i];
+        w->actors[i].state = ACTOR_ALIVE;
+        w->actors[i].parent = i;
+        w->actors[i].request = -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        long target = drafts[i].step.as ? actor_index(w, drafts[i].step.as) : -1;
+
+        if (target >= 0)
+            w->actors[target].state = ACTOR_ABSENT;
+    }
+    *out = w;
+    return 0;
+}
+
+void world_free(struct world *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->nactors; i++)
+        free(w->actors[i].regions.at);
+    for (size_t i = 0; i < w->nmessages; i++)
+        free(w->messages[i].regions.at);
+    free(w->actors);
+    free(w->messages);
+    free(w->families);
+    free(w);
+}
