@@ -1,8 +1,8 @@
-/* actions: what the guest does for each row of lab/actions.h, found by the row's key:
+/* actions: what the guest does for each row of lab/actions.h, found by the row's name:
  *
- *     guest_do_KEY    in the actor: the action itself. Absent: no actor does it
- *     guest_step_KEY   in the controller: what goes before it and what follows. Absent: the step is
- *                  about a region, which must be there, and nothing follows
+ *     guest_ACT_X   in the actor: the action itself. Absent: no actor does it
+ *     step_ACT_X    in the controller: what goes before it and what follows. Absent: the step is
+ *                   about a region, which must be there, and nothing follows
  *
  * Both are absent (weak) where the guest cannot do it: the host does not ask then. */
 #ifndef LAB_GNUMACH_GUEST_ACTIONS_H
@@ -12,9 +12,9 @@
 
 struct run;
 
-#define ACTION_FUNCTIONS(e, code, key, ...)                                                        \
-    kern_return_t guest_do_##key(const struct command *c, struct answer *a) __attribute__((weak)); \
-    const char *guest_step_##key(struct run *r, const struct guest_step *s) __attribute__((weak));
+#define ACTION_FUNCTIONS(e, ...)                                                                   \
+    kern_return_t guest_##e(const struct command *c, struct answer *a) __attribute__((weak));      \
+    const char *step_##e(struct run *r, const struct guest_step *s) __attribute__((weak));
 ACTIONS(ACTION_FUNCTIONS)
 
 struct way {

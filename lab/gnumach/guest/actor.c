@@ -33,7 +33,7 @@ static void write_page(const struct command *c, uint64_t i)
 /* In page order, but where pages are there already, the first one last: after every copy the kernel
  * walks the pages of the object below, in the order in which they were made, up to one that the
  * copy does not cover yet. In plain order that walk grows with every page: 128 MiB took 38 s. */
-kern_return_t guest_do_write(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_WRITE(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes);
     a->start_tsc = read_tsc();
@@ -80,7 +80,7 @@ static void look_around(const struct command *c, uint64_t n, struct answer *a)
     }
 }
 
-kern_return_t guest_do_read(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_READ(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes), end = c->address + c->bytes;
     a->start_tsc = read_tsc();
@@ -98,7 +98,7 @@ kern_return_t guest_do_read(const struct command *c, struct answer *a)
     return KERN_SUCCESS;
 }
 
-kern_return_t guest_do_map(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_MAP(const struct command *c, struct answer *a)
 {
     vm_address_t address = c->address;
     mach_port_t self = mach_task_self();
@@ -121,7 +121,7 @@ static uint64_t page_bytes(const struct command *c)
     return page_count(c->address, c->bytes) * PAGE;
 }
 
-kern_return_t guest_do_unmap(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_UNMAP(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc = vm_deallocate(mach_task_self(), first_page(c), page_bytes(c));
@@ -129,7 +129,7 @@ kern_return_t guest_do_unmap(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t guest_do_protect(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_PROTECT(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc = vm_protect(mach_task_self(), first_page(c), page_bytes(c), FALSE,
@@ -138,7 +138,7 @@ kern_return_t guest_do_protect(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t guest_do_inherit(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_INHERIT(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc =
@@ -148,7 +148,7 @@ kern_return_t guest_do_inherit(const struct command *c, struct answer *a)
 }
 
 /* Mach's fork: a task that inherits memory. The controller gives it ports and a thread. */
-kern_return_t guest_do_fork(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_FORK(const struct command *c, struct answer *a)
 {
     (void)c;
     a->start_tsc = read_tsc();
@@ -157,7 +157,7 @@ kern_return_t guest_do_fork(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t guest_do_exit(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_EXIT(const struct command *c, struct answer *a)
 {
     (void)c;
     a->last = 1;

@@ -57,7 +57,7 @@ static const char *on_region(struct run *r, const struct guest_step *s)
     return have_done(r, s);
 }
 
-const char *guest_step_map(struct run *r, const struct guest_step *s)
+const char *step_ACT_MAP(struct run *r, const struct guest_step *s)
 {
     if (region_of(r, s)->bytes)
         return "the actor has that region already";
@@ -69,7 +69,7 @@ const char *guest_step_map(struct run *r, const struct guest_step *s)
     return problem;
 }
 
-const char *guest_step_write(struct run *r, const struct guest_step *s)
+const char *step_ACT_WRITE(struct run *r, const struct guest_step *s)
 {
     const char *problem = on_region(r, s);
     if (!problem)
@@ -77,12 +77,12 @@ const char *guest_step_write(struct run *r, const struct guest_step *s)
     return problem;
 }
 
-const char *guest_step_read(struct run *r, const struct guest_step *s)
+const char *step_ACT_READ(struct run *r, const struct guest_step *s)
 {
-    return guest_step_write(r, s);
+    return step_ACT_WRITE(r, s);
 }
 
-const char *guest_step_unmap(struct run *r, const struct guest_step *s)
+const char *step_ACT_UNMAP(struct run *r, const struct guest_step *s)
 {
     const char *problem = on_region(r, s);
     if (!problem)
@@ -92,7 +92,7 @@ const char *guest_step_unmap(struct run *r, const struct guest_step *s)
 
 /* -- actors ----------------------------------------------------------------------------- */
 
-const char *guest_step_fork(struct run *r, const struct guest_step *s)
+const char *step_ACT_FORK(struct run *r, const struct guest_step *s)
 {
     const char *problem = have_done(r, s);
     if (problem)
@@ -103,7 +103,7 @@ const char *guest_step_fork(struct run *r, const struct guest_step *s)
     return NULL;
 }
 
-const char *guest_step_exit(struct run *r, const struct guest_step *s)
+const char *step_ACT_EXIT(struct run *r, const struct guest_step *s)
 {
     const char *problem = have_done(r, s);
     if (problem)
@@ -113,7 +113,7 @@ const char *guest_step_exit(struct run *r, const struct guest_step *s)
 }
 
 /* Looking alone: no actor does anything. */
-const char *guest_step_checkpoint(struct run *r, const struct guest_step *s)
+const char *step_ACT_CHECKPOINT(struct run *r, const struct guest_step *s)
 {
     struct answer none = {.start_tsc = read_tsc()};
     (void)r;
@@ -123,14 +123,14 @@ const char *guest_step_checkpoint(struct run *r, const struct guest_step *s)
 }
 
 /* Actors have no children to wait for: the controller noticed the end of each. */
-const char *guest_step_wait(struct run *r, const struct guest_step *s)
+const char *step_ACT_WAIT(struct run *r, const struct guest_step *s)
 {
     const struct actor *child = &r->actors[s->other];
     if (child->task)
         return "the child has not ended";
     if (s->status >= 0 && child->status != s->status)
         return "the child ended with another status";
-    return guest_step_checkpoint(r, s);
+    return step_ACT_CHECKPOINT(r, s);
 }
 
 /* -- messages --------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static const char *send(struct run *r, const struct guest_step *s)
     return problem;
 }
 
-const char *guest_step_ool_send(struct run *r, const struct guest_step *s)
+const char *step_ACT_OOL_SEND(struct run *r, const struct guest_step *s)
 {
     command.body.step.nparts = 1;
     command.body.parts[0] = (struct guest_part){PART_OOL, s->slot, 0, s->deallocate, 0};
@@ -158,7 +158,7 @@ const char *guest_step_ool_send(struct run *r, const struct guest_step *s)
     return problem ? problem : send(r, s);
 }
 
-const char *guest_step_send(struct run *r, const struct guest_step *s)
+const char *step_ACT_SEND(struct run *r, const struct guest_step *s)
 {
     const char *problem = NULL;
     for (uint32_t i = 0; i < s->nparts && !problem; i++) {
@@ -170,20 +170,20 @@ const char *guest_step_send(struct run *r, const struct guest_step *s)
     return problem ? problem : send(r, s);
 }
 
-const char *guest_step_reply(struct run *r, const struct guest_step *s)
+const char *step_ACT_REPLY(struct run *r, const struct guest_step *s)
 {
-    return guest_step_send(r, s);
+    return step_ACT_SEND(r, s);
 }
 
-const char *guest_step_receive(struct run *r, const struct guest_step *s)
+const char *step_ACT_RECEIVE(struct run *r, const struct guest_step *s)
 {
     const char *problem = have_done(r, s);
     return problem || r->timed_out ? problem : transit_received(r, s);
 }
 
-const char *guest_step_ool_receive(struct run *r, const struct guest_step *s)
+const char *step_ACT_OOL_RECEIVE(struct run *r, const struct guest_step *s)
 {
-    const char *problem = guest_step_receive(r, s);
+    const char *problem = step_ACT_RECEIVE(r, s);
     if (!problem && !r->timed_out && !answered.body.ndescriptors)
         problem = "the message carried no memory";
     return problem;
