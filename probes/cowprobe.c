@@ -8,10 +8,10 @@
 #include "probes/kernel/helper.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
+#include "probes/rules.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,14 +104,14 @@ static int collect(struct views *v, const struct request *r, struct err *e)
     v->list = calloc(v->maps.n, sizeof *v->list);
     v->regions = calloc(v->maps.n, sizeof *v->regions);
     if (!v->list || !v->regions)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     for (size_t i = 0; i < v->maps.n; i++) {
         const struct map_entry *entry = &v->maps.entries[i];
         struct view *view = &v->list[v->n];
         uint64_t start = entry->start > r->start ? entry->start : r->start;
         uint64_t end = entry->end < limit ? entry->end : limit;
 
-        if (start >= end || entry->start >> 63)
+        if (start >= end || mapping_is_kernels(entry))
             continue;
         view->entry = *entry;
         snprintf(view->name, sizeof view->name, "%llx-%llx", (unsigned long long)start,
@@ -127,15 +127,12 @@ static int collect(struct views *v, const struct request *r, struct err *e)
 
 static int read_views(struct views *v, const struct request *r, struct err *e)
 {
-    char path[40];
-    int fd, rc;
+    int fd = proc_open(r->pid, "maps"), rc;
 
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)r->pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT || errno == ESRCH
+        return fd == -ENOENT || fd == -ESRCH
                    ? err_set(e, ESRCH, "there is no process %d", (int)r->pid)
-                   : err_sys(e, errno, "cannot look at process %d", (int)r->pid);
+                   : err_sys(e, fd, "cannot look at process %d", (int)r->pid);
     rc = maps_read_fd(&v->maps, fd, NULL, e);
     close(fd);
     if (rc == -EACCES || rc == -EPERM)
@@ -357,7 +354,7 @@ static int print_json(const cJSON *root, bool compact, struct err *e)
     int rc = 0;
 
     if (!text)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     if (puts(text) == EOF || fflush(stdout) == EOF)
         rc = err_sys(e, errno, "cannot write the answer");
     cJSON_free(text);

@@ -37,11 +37,6 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
     return -positive(code);
 }
 
-int err_no_memory(struct err *e)
-{
-    return err_set(e, ENOMEM, "out of memory");
-}
-
 int err_prefix(struct err *e, int rc, const char *fmt, ...)
 {
     char old[sizeof e->msg];
@@ -55,4 +50,9 @@ int err_prefix(struct err *e, int rc, const char *fmt, ...)
     used = strlen(e->msg);
     snprintf(e->msg + used, sizeof e->msg - used, ": %s", old);
     return rc;
+}
+
+int err_no_memory(struct err *e)
+{
+    return err_set(e, ENOMEM, "out of memory");
 }

@@ -16,10 +16,10 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 /* The same, with ": <strerror(code)>" appended. */
 int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The one sentence for it: returns -ENOMEM. */
-int err_no_memory(struct err *e);
-
 /* Put "prefix: " in front of a message that is already there; returns rc. */
 int err_prefix(struct err *e, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* "out of memory": -ENOMEM. */
+int err_no_memory(struct err *e);
 
 #endif

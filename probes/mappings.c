@@ -1,21 +1,10 @@
 #include "probes/mappings.h"
+#include "probes/rules.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-static int open_of(pid_t pid, const char *file)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
 
 static int refuse(int rc, pid_t pid, struct err *e)
 {
@@ -33,7 +22,7 @@ static int refuse(int rc, pid_t pid, struct err *e)
 static int read_list(pid_t pid, const struct caps *caps, struct maps *m, struct err *e)
 {
     struct err why = {""};
-    int fd = open_of(pid, caps->have[CAP_SMAPS] ? "smaps" : "maps"), rc;
+    int fd = proc_open(pid, caps->have[CAP_SMAPS] ? "smaps" : "maps"), rc;
 
     if (fd < 0)
         return refuse(fd, pid, e);
@@ -60,13 +49,6 @@ static int max_protection(const struct maps *m, const struct map_entry *e)
            (e->flags & 1u << VMF_MAYEXEC ? 4 : 0);
 }
 
-/* The kernel's own pages at the end of the address space are no memory of the process, and cannot
- * be looked up. */
-static bool observable(const struct map_entry *e)
-{
-    return !(e->start >> 63);
-}
-
 static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct err *e)
 {
     struct observer_options opt = {.whole_process = true, .max_runs = 1};
@@ -74,12 +56,12 @@ static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct e
     char(*names)[24] = calloc(m->maps.n, sizeof *names);
     struct target target = {.actor = "process", .pid = pid, .regions = regions};
     struct observer *o = NULL;
-    int rc = regions && names ? 0 : err_set(e, ENOMEM, "out of memory");
+    int rc = regions && names ? 0 : err_no_memory(e);
 
     for (size_t i = 0; rc == 0 && i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
 
-        if (!observable(entry))
+        if (mapping_is_kernels(entry))
             continue;
         snprintf(names[i], sizeof names[i], "%zu", i);
         regions[target.nregions++] = (struct target_region){
@@ -105,11 +87,11 @@ static int fill_list(struct mappings *m, struct err *e)
 
     m->list = calloc(m->maps.n + 1, sizeof *m->list);
     if (!m->list)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     for (size_t i = 0; i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
 
-        if (!observable(entry) || region >= m->obs.nregions)
+        if (mapping_is_kernels(entry) || region >= m->obs.nregions)
             continue;
         m->list[m->n++] = (struct mapping){.entry = entry,
                                            .region = &m->obs.regions[region],
@@ -122,8 +104,6 @@ static int fill_list(struct mappings *m, struct err *e)
 
 int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e)
 {
-    char path[64];
-    ssize_t n;
     int rc;
 
     *out = (struct mappings){0};
@@ -134,9 +114,7 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
     if (rc == 0)
         rc = look(pid, caps, out, e);
     if (rc == 0) {
-        snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-        n = readlink(path, out->exe, sizeof out->exe - 1);
-        out->exe[n > 0 ? n : 0] = '\0';
+        proc_exe(pid, out->exe, sizeof out->exe);
         rc = fill_list(out, e);
     }
     if (rc < 0)

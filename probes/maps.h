@@ -9,7 +9,6 @@
 #define PROBES_MAPS_H
 
 #include "probes/err.h"
-#include "probes/kernel/pagemap.h"
 #include "probes/slurp.h"
 #include <stdbool.h>
 #include <stdint.h>

@@ -12,6 +12,7 @@
 #ifndef PROBES_RULES_H
 #define PROBES_RULES_H
 
+#include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
 #include "probes/value.h"
 

@@ -1,4 +1,4 @@
-/* slurp: whole files of /proc, which have no size and lines of any length.
+/* slurp: whole files of /proc, which have no size and lines of any length, and what reading costs.
  *
  * Owns: a growing buffer that is meant to be reused from look to look.
  * Promises: the text ends with a NUL that is not part of len.
@@ -7,6 +7,8 @@
 #define PROBES_SLURP_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct slurp {
     char *text;
@@ -14,13 +16,33 @@ struct slurp {
     unsigned int calls; /* read calls of the last slurp */
 };
 
+/* What reading cost: added to, never reset. */
+struct probe_cost {
+    uint64_t ns, calls, bytes;
+};
+
+uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+
+/* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
+int proc_open(pid_t pid, const char *file);
+/* What /proc/PID/exe refers to into path[size], "" if it may not be read. */
+void proc_exe(pid_t pid, char *path, size_t size);
+
 /* Reads fd from its start to its end. 0, or a negative errno (no message: the caller knows what
  * the file was). An empty file is success with len 0. */
 int slurp_fd(struct slurp *s, int fd);
 int slurp_path(struct slurp *s, const char *path);
+/* slurp_fd, and what it cost. */
+int slurp_counted(struct slurp *s, int fd, struct probe_cost *cost);
 void slurp_release(struct slurp *s);
 
 /* The number behind "key" at the start of a line ("VmHWM:\t  1234 kB"): 0, or -ENOENT. */
 int slurp_number(const struct slurp *s, const char *key, unsigned long long *value);
+
+/* Of the text of a stat file: what is behind the program's name, which may hold any byte: " S 1
+ * ..." (proc(5), from the third field on). NULL if there is no name. */
+const char *stat_after_name(const char *text);
+/* All of it, however many writes that takes: 0, or a negative errno. */
+int fd_write_all(int fd, const void *data, size_t size);
 
 #endif

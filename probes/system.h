@@ -8,7 +8,6 @@
 #define PROBES_SYSTEM_H
 
 #include "probes/err.h"
-#include "probes/kernel/pagemap.h"
 #include "probes/slurp.h"
 #include "probes/value.h"
 #include <stddef.h>

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-int linux_do_map(struct doing *d, struct err *e)
+int linux_ACT_MAP(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
     int rc;
@@ -93,7 +93,7 @@ static int touch(struct doing *d, struct err *e)
     return linux_call(d, NULL, e);
 }
 
-int linux_do_read(struct doing *d, struct err *e)
+int linux_ACT_READ(struct doing *d, struct err *e)
 {
     int rc = touch(d, e);
 
@@ -102,7 +102,7 @@ int linux_do_read(struct doing *d, struct err *e)
     return rc < 0 ? rc : note_stray_bytes(d, e);
 }
 
-int linux_do_write(struct doing *d, struct err *e)
+int linux_ACT_WRITE(struct doing *d, struct err *e)
 {
     int rc = touch(d, e);
 
@@ -111,7 +111,7 @@ int linux_do_write(struct doing *d, struct err *e)
     return rc;
 }
 
-int linux_do_fork(struct doing *d, struct err *e)
+int linux_ACT_FORK(struct doing *d, struct err *e)
 {
     int born = actor_fork_off(&d->run->group, d->index, d->step->as, &d->reply, e);
     int rc;
@@ -124,7 +124,7 @@ int linux_do_fork(struct doing *d, struct err *e)
     return rc < 0 ? rc : linux_give_port(d->run, (size_t)born, e);
 }
 
-int linux_do_exec(struct doing *d, struct err *e)
+int linux_ACT_EXEC(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
@@ -135,7 +135,7 @@ int linux_do_exec(struct doing *d, struct err *e)
     return rc < 0 ? rc : linux_give_port(d->run, d->index, e);
 }
 
-int linux_do_exit(struct doing *d, struct err *e)
+int linux_ACT_EXIT(struct doing *d, struct err *e)
 {
     int rc;
 
@@ -150,7 +150,7 @@ int linux_do_exit(struct doing *d, struct err *e)
     return rc;
 }
 
-int linux_do_wait(struct doing *d, struct err *e)
+int linux_ACT_WAIT(struct doing *d, struct err *e)
 {
     const struct actor_group *g = &d->run->group;
     int rc, code;
@@ -169,7 +169,7 @@ int linux_do_wait(struct doing *d, struct err *e)
     return 0;
 }
 
-int linux_do_unmap(struct doing *d, struct err *e)
+int linux_ACT_UNMAP(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
@@ -178,7 +178,7 @@ int linux_do_unmap(struct doing *d, struct err *e)
     return rc;
 }
 
-int linux_do_move(struct doing *d, struct err *e)
+int linux_ACT_MOVE(struct doing *d, struct err *e)
 {
     int rc;
 
@@ -189,19 +189,19 @@ int linux_do_move(struct doing *d, struct err *e)
     return rc;
 }
 
-int linux_do_protect(struct doing *d, struct err *e)
+int linux_ACT_PROTECT(struct doing *d, struct err *e)
 {
     d->rq.protection = d->step->protection;
     return linux_call(d, NULL, e);
 }
 
-int linux_do_lock(struct doing *d, struct err *e)
+int linux_ACT_LOCK(struct doing *d, struct err *e)
 {
     d->rq.lock = d->step->lock;
     return linux_call(d, NULL, e);
 }
 
-int linux_do_inherit(struct doing *d, struct err *e)
+int linux_ACT_INHERIT(struct doing *d, struct err *e)
 {
     int rc;
 
@@ -213,7 +213,7 @@ int linux_do_inherit(struct doing *d, struct err *e)
 }
 
 /* Two kinds of advice say what a fork does with the region. */
-int linux_do_madvise(struct doing *d, struct err *e)
+int linux_ACT_MADVISE(struct doing *d, struct err *e)
 {
     int rc;
 
@@ -227,7 +227,7 @@ int linux_do_madvise(struct doing *d, struct err *e)
 }
 
 /* The look that follows every step is all. */
-int linux_do_checkpoint(struct doing *d, struct err *e)
+int linux_ACT_CHECKPOINT(struct doing *d, struct err *e)
 {
     (void)d;
     (void)e;

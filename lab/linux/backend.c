@@ -204,7 +204,7 @@ static int find_region(struct doing *d, struct err *e)
     return 0;
 }
 
-#define ACTION_ENTRY(e, code, key, ...) [e] = linux_do_##key,
+#define ACTION_ENTRY(e, ...) [e] = linux_##e,
 
 static int carry_out(struct doing *d, struct err *e)
 {

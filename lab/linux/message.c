@@ -195,7 +195,7 @@ static int do_send(struct doing *d, const char *to, struct err *e)
     return rc;
 }
 
-int linux_do_ool_send(struct doing *d, struct err *e)
+int linux_ACT_OOL_SEND(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
     int rc;
@@ -249,7 +249,7 @@ static int hold_received(struct doing *d, struct err *e)
     return 0;
 }
 
-int linux_do_receive(struct doing *d, struct err *e)
+int linux_ACT_RECEIVE(struct doing *d, struct err *e)
 {
     struct reply_fds fds = {.count = 0};
     struct holder *h = &d->run->holders[d->index];
@@ -278,19 +278,19 @@ int linux_do_receive(struct doing *d, struct err *e)
     return rc < 0 ? rc : hold_parts(d, e);
 }
 
-int linux_do_send(struct doing *d, struct err *e)
+int linux_ACT_SEND(struct doing *d, struct err *e)
 {
     return do_send(d, d->step->to, e);
 }
 
-int linux_do_reply(struct doing *d, struct err *e)
+int linux_ACT_REPLY(struct doing *d, struct err *e)
 {
     int rc = do_send(d, d->run->holders[d->index].last_from, e);
 
     return rc < 0 ? rc : note_message(d, e);
 }
 
-int linux_do_ool_receive(struct doing *d, struct err *e)
+int linux_ACT_OOL_RECEIVE(struct doing *d, struct err *e)
 {
-    return linux_do_receive(d, e);
+    return linux_ACT_RECEIVE(d, e);
 }

@@ -53,8 +53,8 @@ int linux_start_actors(struct backend_run *r, struct err *e);
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_do_map, linux_do_write, ...: actions.c, message.c. Each carries out d->step. */
-#define ACTION_FUNCTION(e, code, key, ...) int linux_do_##key(struct doing *d, struct err *err);
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. */
+#define ACTION_FUNCTION(e, ...) int linux_##e(struct doing *d, struct err *err);
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
 

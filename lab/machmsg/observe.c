@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,12 +57,9 @@ static bool maps_object(pid_t pid, uint64_t inode)
 {
     struct maps m = {0};
     struct err e;
-    char path[64];
     bool found = false;
-    int fd;
+    int fd = proc_open(pid, "maps");
 
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     if (maps_read_fd(&m, fd, NULL, &e) == 0)

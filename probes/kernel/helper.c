@@ -72,7 +72,7 @@ int helper_start(struct helper **out, struct err *e)
         return err_set(e, EPERM, "'%s' has no file capabilities", path);
     h = malloc(sizeof *h);
     if (!h)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         rc = err_sys(e, errno, "cannot make a socket for the helper");
         free(h);

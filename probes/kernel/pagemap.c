@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Below this many entries a second thread costs more than it saves (a thread: some 20 us). */
@@ -22,14 +21,6 @@ struct pm_scan_arg_v1 {
 };
 #define PAGEMAP_SCAN_IOCTL _IOWR('f', 16, struct pm_scan_arg_v1)
 #define SCAN_VECTOR 256
-
-uint64_t probe_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 /* pread(2) is a place where a thread can be cancelled, which costs as much as the smallest reads
  * here; nobody is cancelled. */

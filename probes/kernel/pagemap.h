@@ -8,6 +8,7 @@
 #ifndef PROBES_KERNEL_PAGEMAP_H
 #define PROBES_KERNEL_PAGEMAP_H
 
+#include "probes/slurp.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,13 +46,6 @@ static inline bool pm_swapped(uint64_t word)
 #define KPF_LARGE (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL | KPF_HUGE | KPF_THP)
 
 #define KPAGE_NONE UINT64_MAX /* the kernel gave no answer for this frame */
-
-/* What reading cost: added to, never reset. */
-struct probe_cost {
-    uint64_t ns, calls, bytes;
-};
-
-uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
 
 /* Reads the entries of npages pages from address start on into out. Returns how many were read:
  * fewer than npages only where the address space ends or is gone (0); or a negative errno. */

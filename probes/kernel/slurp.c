@@ -2,12 +2,42 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One page less than a power of two would be no gain: seq_file fills what it is given. */
 #define SLURP_FIRST (64 * 1024)
+
+uint64_t probe_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+int proc_open(pid_t pid, const char *file)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void proc_exe(pid_t pid, char *path, size_t size)
+{
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    n = readlink(link, path, size - 1);
+    path[n > 0 ? n : 0] = '\0';
+}
 
 static int grow(struct slurp *s)
 {
@@ -60,6 +90,17 @@ int slurp_path(struct slurp *s, const char *path)
     return rc;
 }
 
+int slurp_counted(struct slurp *s, int fd, struct probe_cost *cost)
+{
+    uint64_t began = probe_clock();
+    int rc = slurp_fd(s, fd);
+
+    cost->ns += probe_clock() - began;
+    cost->calls += s->calls;
+    cost->bytes += s->len;
+    return rc;
+}
+
 void slurp_release(struct slurp *s)
 {
     free(s->text);
@@ -83,4 +124,26 @@ int slurp_number(const struct slurp *s, const char *key, unsigned long long *val
         line = end ? end + 1 : NULL;
     }
     return -ENOENT;
+}
+
+const char *stat_after_name(const char *text)
+{
+    const char *close = strrchr(text, ')');
+
+    return close ? close + 1 : NULL;
+}
+
+int fd_write_all(int fd, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size) {
+        ssize_t n = write(fd, at, size);
+
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        at += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
 }

@@ -17,8 +17,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Faults that an actor may take beside the pages it was told to write: its stack, its reply. */
@@ -232,7 +230,7 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
         rc = check_map_counts(o, w, m, r, pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
-    return rc < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+    return rc < 0 ? err_no_memory(e) : 0;
 }
 
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e)
@@ -241,7 +239,7 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
     uint64_t walked = 0, maybe_zero = 0, rss = 0;
 
     if (!c || !(c->detail = strdup("KiB by the page walk; Rss of smaps, in all entries walked")))
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     for (size_t i = 0; i < w->maps.n; i++)
         if (w->entry_sums[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
             walked += w->entry_sums[i].present * (o->page_size / 1024);
@@ -310,5 +308,5 @@ int checks_run(struct observer *o, struct observation *out, struct err *e)
 
     if (rc == 0)
         rc = check_inference(o, out);
-    return rc < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+    return rc < 0 ? err_no_memory(e) : 0;
 }

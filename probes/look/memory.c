@@ -127,7 +127,7 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
     if (r->start % o->page_size)
         return err_set(e, EINVAL, "region '%s' does not begin at a page", r->name);
     if (!m && !(m = new_memory(o, actor, r)))
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     m->start = r->start;
     m->end = r->start + pages * o->page_size;
     m->inherit = r->inherit;
@@ -143,7 +143,7 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
             return err_set(e, ENOMEM, "out of memory for %llu pages of region '%s'",
                            (unsigned long long)pages, r->name);
     }
-    return keep_before(m) < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+    return keep_before(m) < 0 ? err_no_memory(e) : 0;
 }
 
 void memory_recount(struct observer *o, struct memory *m, bool shadow)

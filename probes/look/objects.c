@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,7 +51,7 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     if (list)
         o->objects = list;
     if (!list || !number) {
-        err_set(e, ENOMEM, "out of memory");
+        err_no_memory(e);
         return NULL;
     }
     s = &list[o->nobjects++];
@@ -279,7 +278,7 @@ static int chain_of_message(struct obs_region *r, const struct seen_object *s, s
     struct obs_object *object = obs_region_add_object(r);
 
     if (!object)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     object->number = s->number;
     object->kind = s->kind;
     object->refs = r->q[RQ_REF_COUNT];
@@ -300,7 +299,7 @@ static int report_message(struct observer *o, const struct target_message *m,
     struct stat st;
 
     if (!r)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     r->end = m->len;
     r->q[RQ_PAGES] = value_known((int64_t)pages);
     if (m->fd >= 0 && fstat(m->fd, &st) == 0)

@@ -115,7 +115,7 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     int rc;
 
     if (!o)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     o->caps = *caps;
     o->opt = opt ? *opt : defaults;
     o->page_size = caps->page_size;
@@ -211,7 +211,7 @@ static int room_for_regions(struct watched *w, size_t n, struct err *e)
     if (grown && (grown = realloc(w->by_start, n * sizeof(*grown))))
         w->by_start = grown;
     if (!grown)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     w->memories_cap = n;
     return 0;
 }
@@ -296,7 +296,7 @@ static int report_process(struct watched *w, struct observation *out, struct err
     const struct footprint *f = &w->now;
 
     if (!p)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     p->pid = w->pid;
     p->acting = t->acting;
     p->q[PQ_RSS] = f->rss_kb;
@@ -337,7 +337,7 @@ static int report_costs(struct observer *o, struct observation *out, struct err 
             continue;
         c = observation_add_cost(out, cost_names[i]);
         if (!c)
-            return err_set(e, ENOMEM, "out of memory");
+            return err_no_memory(e);
         c->dur_ns = o->cost[i].ns;
         c->calls = o->cost[i].calls;
         c->bytes = o->cost[i].bytes;

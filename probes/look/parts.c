@@ -113,7 +113,7 @@ static int flush_run(struct part *s)
         struct page_run *grown = realloc(s->runs, cap * sizeof *grown);
 
         if (!grown)
-            return err_set(&s->err, ENOMEM, "out of memory");
+            return err_no_memory(&s->err);
         s->runs = grown;
         s->runs_cap = cap;
     }
@@ -238,7 +238,7 @@ static void *finish_parts(void *arg)
         int rc;
 
         lend_buffers(s, &own);
-        rc = room ? finish_batch(s, s->first, s->end) : err_set(&s->err, ENOMEM, "out of memory");
+        rc = room ? finish_batch(s, s->first, s->end) : err_no_memory(&s->err);
         s->rc = rc < 0 ? rc : s->rc;
         if (s->rc == 0)
             s->rc = flush_run(s);
@@ -308,7 +308,7 @@ static int merge_part(struct finish *f, struct part *s)
             break;
         }
         if (obs_region_add_run(r, &s->runs[i]) < 0)
-            return err_set(f->err, ENOMEM, "out of memory");
+            return err_no_memory(f->err);
     }
     return 0;
 }
@@ -342,7 +342,7 @@ int finish_pages(struct finish *f)
     int rc = 0;
 
     if (!parts)
-        return err_set(f->err, ENOMEM, "out of memory");
+        return err_no_memory(f->err);
     while (first < n && rc == 0) {
         struct wave wave = {.parts = parts, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
 

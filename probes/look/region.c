@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define INFER_PAGES (128 * 1024)
 
@@ -145,7 +144,7 @@ static int layer_runs(struct finish *f, size_t index, bool private_layer)
 
     object->runs = f->r->nruns ? calloc(f->r->nruns, sizeof *object->runs) : NULL;
     if (f->r->nruns && !object->runs)
-        return err_set(f->err, ENOMEM, "out of memory");
+        return err_no_memory(f->err);
     for (size_t i = 0; i < f->r->nruns; i++) {
         const struct page_run *run = &f->r->runs[i];
 
@@ -168,7 +167,7 @@ static int fill_objects(struct finish *f)
         if (!f->m->number)
             f->m->number = ++f->o->next_object;
         if (!(object = obs_region_add_object(f->r)))
-            return err_set(f->err, ENOMEM, "out of memory");
+            return err_no_memory(f->err);
         object->number = f->m->number;
         object->kind = "anonymous";
         object->refs = region_anon_count(&f->sums.facts);
@@ -181,7 +180,7 @@ static int fill_objects(struct finish *f)
     if (!seen)
         return 0;
     if (!(object = obs_region_add_object(f->r)))
-        return err_set(f->err, ENOMEM, "out of memory");
+        return err_no_memory(f->err);
     object->number = seen->number;
     object->depth = copies ? 1 : 0;
     object->kind = seen->kind;
@@ -271,7 +270,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
 
     f.r = observation_add_region(out, m->actor, m->region, m->case_name);
     if (!f.r)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     f.entry = first_entry(w, m);
     if (f.entry && f.entry->inode)
         f.object = object_find(o, f.entry->dev, f.entry->inode);

@@ -33,7 +33,7 @@ static int fill_sharing(struct observer *o, struct observation *out, struct err 
                 continue;
             s = observation_add_sharing(out, a->actor, b->actor);
             if (!s)
-                return err_set(e, ENOMEM, "out of memory");
+                return err_no_memory(e);
             if (!a->pagemap_frames || !b->pagemap_frames) {
                 s->frames = s->region_frames = value_unknown(WHY_NO_FRAMES);
                 continue;
@@ -105,6 +105,6 @@ int totals_fill(struct observer *o, struct observation *out, struct err *e)
     source =
         system_read_cgroup(o->cgroup, o->page_size, out->totals, &o->text, &o->cost[COST_CGROUP]);
     if (source && !(out->system_source = strdup(source)))
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     return fill_sharing(o, out, e);
 }

@@ -204,7 +204,7 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
             uint32_t *grown = realloc(w->loose, cap * sizeof *grown);
 
             if (!grown)
-                return err_set(k->err, ENOMEM, "out of memory");
+                return err_no_memory(k->err);
             w->loose = grown;
             w->loose_cap = cap;
         }
@@ -470,7 +470,7 @@ static int make_sets(struct walk *k)
     if (!w->pagemap_frames || !(w->changed || !w->frames.words))
         return 0;
     if (frame_set_reserve(&w->frames, last) < 0 || frame_set_reserve(&w->region_frames, last) < 0)
-        return err_set(k->err, ENOMEM, "out of memory");
+        return err_no_memory(k->err);
     frame_set_clear(&w->frames);
     frame_set_clear(&w->region_frames);
     for (size_t i = 0; i < w->nmemories; i++) {

@@ -3,8 +3,6 @@
 #include "probes/look/look.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,16 +68,6 @@ bool watched_observes(const struct watched *w, const struct map_entry *e)
     return false;
 }
 
-static int open_file(const struct watched *w, const char *name)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)w->pid, name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 static int gone(const struct watched *w, struct err *e)
 {
     return err_set(e, ESRCH, "process %d (%s) is gone", (int)w->pid, w->actor);
@@ -98,11 +86,11 @@ static int open_maps(struct watched *w, bool with_smaps, struct err *e)
 {
     int rc;
 
-    w->smaps_fd = with_smaps ? open_file(w, "smaps") : -EACCES;
+    w->smaps_fd = with_smaps ? proc_open(w->pid, "smaps") : -EACCES;
     w->no_smaps = w->smaps_fd < 0;
     if ((rc = check_opened(w, w->smaps_fd, "smaps", e)) < 0 || !w->no_smaps)
         return rc;
-    w->maps_fd = open_file(w, "maps");
+    w->maps_fd = proc_open(w->pid, "maps");
     rc = check_opened(w, w->maps_fd, "maps", e);
     return rc < 0 || w->maps_fd >= 0
                ? rc
@@ -127,7 +115,7 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
         w->pagemap_frames = w->pagemap_fd >= 0;
     }
     if (w->pagemap_fd < 0) {
-        w->pagemap_fd = open_file(w, "pagemap");
+        w->pagemap_fd = proc_open(w->pid, "pagemap");
         w->pagemap_frames = o->caps.have[CAP_FRAMES] && !o->caps.via_helper;
     }
     return check_opened(w, w->pagemap_fd, "pagemap", e);
@@ -137,8 +125,8 @@ static int open_files(struct observer *o, struct watched *w, struct err *e)
 {
     int rc;
 
-    w->stat_fd = open_file(w, "stat");
-    w->status_fd = open_file(w, "status");
+    w->stat_fd = proc_open(w->pid, "stat");
+    w->status_fd = proc_open(w->pid, "status");
     if ((rc = check_opened(w, w->stat_fd, "stat", e)) < 0 ||
         (rc = check_opened(w, w->status_fd, "status", e)) < 0)
         return rc;
@@ -158,7 +146,7 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
         o->watched = list;
     if (!w || !list || !(w->actor = strdup(t->actor))) {
         free(w);
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     }
     w->pid = t->pid;
     w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
@@ -183,20 +171,9 @@ int watched_find(struct observer *o, const struct target *t, struct watched **ou
     return watched_new(o, t, out, e);
 }
 
-static int read_text(struct observer *o, int fd, enum cost_index cost)
-{
-    uint64_t began = probe_clock();
-    int rc = slurp_fd(&o->text, fd);
-
-    o->cost[cost].ns += probe_clock() - began;
-    o->cost[cost].calls += o->text.calls;
-    o->cost[cost].bytes += o->text.len;
-    return rc;
-}
-
 static int read_stat(struct observer *o, struct watched *w, struct footprint *f)
 {
-    int rc = read_text(o, w->stat_fd, COST_STAT);
+    int rc = slurp_counted(&o->text, w->stat_fd, &o->cost[COST_STAT]);
 
     return rc < 0 ? rc : footprint_from_stat(f, &o->text);
 }
@@ -227,7 +204,7 @@ static int reset_sums(struct watched *w, struct err *e)
         struct entry_sums *grown = realloc(w->entry_sums, w->maps.cap * sizeof *grown);
 
         if (!grown)
-            return err_set(e, ENOMEM, "out of memory");
+            return err_no_memory(e);
         w->entry_sums = grown;
         w->nentry_sums = w->maps.cap;
     }
@@ -257,7 +234,7 @@ int watched_read(struct observer *o, struct watched *w, struct err *e)
             w->maps.entries[i].kb.rss += o->page_size / 1024;
     if (w->maps.counted)
         footprint_from_maps(&w->now, &w->maps);
-    if (read_text(o, w->status_fd, COST_STATUS) == 0)
+    if (slurp_counted(&o->text, w->status_fd, &o->cost[COST_STATUS]) == 0)
         footprint_from_status(&w->now, &o->text);
     return reset_sums(w, e);
 }

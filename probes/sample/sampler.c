@@ -50,21 +50,11 @@ static void sampled_free(struct sampled *w)
     free(w);
 }
 
-static int open_file(pid_t pid, const char *name)
-{
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 /* The files that belong to the address space that the process has now. */
 static void open_memory(struct sampler *s, struct sampled *w)
 {
     close_memory(w);
-    w->smaps_fd = open_file(w->pid, "smaps");
+    w->smaps_fd = proc_open(w->pid, "smaps");
     w->frames = false;
     if (!s->frames)
         return;
@@ -73,20 +63,9 @@ static void open_memory(struct sampler *s, struct sampled *w)
         w->pagemap_fd = helper_open(s->helper, HELPER_PAGEMAP, w->pid, 0, 0);
         pthread_mutex_unlock(&s->helper_lock);
     } else {
-        w->pagemap_fd = open_file(w->pid, "pagemap");
+        w->pagemap_fd = proc_open(w->pid, "pagemap");
     }
     w->frames = w->pagemap_fd >= 0;
-}
-
-static int slurp_counted(struct sampled *w, int fd, enum sampler_cost which)
-{
-    uint64_t began = probe_clock();
-    int rc = slurp_fd(&w->text, fd);
-
-    w->cost[which].ns += probe_clock() - began;
-    w->cost[which].calls += w->text.calls;
-    w->cost[which].bytes += w->text.len;
-    return rc;
 }
 
 /* Which program it runs: another one than at the last sample means that it has exec'd, and that
@@ -95,7 +74,6 @@ static void note_program(struct sampler *s, struct sampled *w)
 {
     char path[64];
     struct stat st = {0};
-    ssize_t n;
 
     snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
     if (stat(path, &st) < 0)
@@ -105,8 +83,7 @@ static void note_program(struct sampler *s, struct sampled *w)
         return;
     w->exe_inode = st.st_ino;
     w->exe_dev = st.st_dev;
-    n = readlink(path, w->exe, sizeof w->exe - 1);
-    w->exe[n > 0 ? n : 0] = '\0';
+    proc_exe(w->pid, w->exe, sizeof w->exe);
     if (w->exec)
         open_memory(s, w);
 }
@@ -141,10 +118,11 @@ static enum why why_of(int rc)
 static enum why read_counters(struct sampled *w)
 {
     if (w->stat_fd < 0)
-        w->stat_fd = open_file(w->pid, "stat");
+        w->stat_fd = proc_open(w->pid, "stat");
     if (w->status_fd < 0)
-        w->status_fd = open_file(w->pid, "status");
-    if (w->stat_fd < 0 || w->status_fd < 0 || slurp_counted(w, w->stat_fd, SC_STAT) < 0 ||
+        w->status_fd = proc_open(w->pid, "status");
+    if (w->stat_fd < 0 || w->status_fd < 0 ||
+        slurp_counted(&w->text, w->stat_fd, &w->cost[SC_STAT]) < 0 ||
         footprint_from_stat(&w->fp, &w->text) < 0)
         return WHY_GONE;
     if ((w->start_time && w->start_time != w->fp.start_time) || w->fp.state == 'Z' ||
@@ -193,7 +171,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     } else {
         footprint_from_maps(&w->fp, &w->maps);
     }
-    if (slurp_counted(w, w->status_fd, SC_STATUS) == 0)
+    if (slurp_counted(&w->text, w->status_fd, &w->cost[SC_STATUS]) == 0)
         footprint_from_status(&w->fp, &w->text);
 }
 
@@ -492,7 +470,7 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (!s)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     s->caps = *caps;
     s->page_size = caps->page_size;
     s->threads = opt && opt->threads ? opt->threads : cpus > 1 ? 2 : 1;

@@ -1,6 +1,7 @@
 #include "tests/support/db.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,16 +38,17 @@ char *scratch_new(void)
     return dir;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
 void scratch_free(char *dir)
 {
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-
-    while (d && (entry = readdir(d)))
-        unlinkat(dirfd(d), entry->d_name, 0);
-    if (d)
-        closedir(d);
-    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
     free(dir);
 }
 
@@ -67,6 +69,27 @@ struct store *open_or_fail(const char *path, enum store_mode mode)
     if (store_open(&s, path, mode, &e) != 0)
         fail_msg("%s", e.msg);
     return s;
+}
+
+void *stored_new(size_t size)
+{
+    struct stored *f = calloc(1, size);
+
+    assert_non_null(f);
+    f->dir = scratch_new();
+    f->store = open_or_fail(scratch_path(f->dir, "t.db"), STORE_CREATE);
+    f->db = store_handle(f->store);
+    return f;
+}
+
+int stored_tear_down(void **state)
+{
+    struct stored *f = *state;
+
+    store_close(f->store);
+    scratch_free(f->dir);
+    free(f);
+    return 0;
 }
 
 const char *db_text(sqlite3 *db, const char *sql)

@@ -5,7 +5,7 @@
 
 #include "db/store.h"
 
-/* A new directory under $TMPDIR; scratch_free removes it with all it holds. */
+/* A new directory under $TMPDIR; scratch_free removes it with all that is below it. */
 char *scratch_new(void);
 void scratch_free(char *dir);
 /* "dir/name", valid until the next call but seven. */
@@ -13,6 +13,16 @@ const char *scratch_path(const char *dir, const char *name);
 
 /* Opens or fails the test with the error's text. */
 struct store *open_or_fail(const char *path, enum store_mode mode);
+
+/* How a fixture begins that has a store of its own, in a scratch directory. */
+struct stored {
+    char *dir;
+    struct store *store;
+    sqlite3 *db;
+};
+/* A fixture of so many bytes, zeroed behind it. stored_tear_down ends it (a cmocka teardown). */
+void *stored_new(size_t size);
+int stored_tear_down(void **state);
 
 /* First column of the first row: as a number, as text (valid until the next call but seven;
  * "NULL" for NULL and for no row). Fails the test if the statement does not run. */

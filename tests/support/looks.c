@@ -15,7 +15,7 @@ void stage_begin(struct stage *s, const char *disable)
 
     memset(s, 0, sizeof *s);
     observation_init(&s->obs);
-    if (disable)
+    if (disable && *disable)
         setenv("COWLAB_DISABLE", disable, 1);
     caps_probe(&s->caps);
     unsetenv("COWLAB_DISABLE");
@@ -58,6 +58,13 @@ size_t stage_fork(struct stage *s, size_t i)
     return child;
 }
 
+void stage_exit(struct stage *s, size_t i)
+{
+    puppet_exit(&s->puppets[i]);
+    assert_true(puppet_reap(&s->puppets[0]));
+    s->puppets[i].pid = 0;
+}
+
 void stage_write(struct stage *s, size_t i, uint64_t pages)
 {
     assert_int_equal(puppet_write(&s->puppets[i], s->regions[i].start, pages * s->page, 1), 0);
@@ -86,6 +93,12 @@ void stage_look(struct stage *s, int acting, uint64_t wrote)
     observation_release(&s->obs);
     if (observer_look(s->observer, s->targets, n, NULL, 0, &s->obs, &e) < 0)
         fail_msg("%s", e.msg);
+}
+
+void stage_wrote(struct stage *s, size_t i, uint64_t pages)
+{
+    stage_write(s, i, pages);
+    stage_look(s, (int)i, pages);
 }
 
 struct obs_region *stage_region(struct stage *s, size_t i)

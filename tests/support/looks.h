@@ -21,17 +21,21 @@ struct stage {
     uint64_t page;
 };
 
-/* With capabilities hidden as COWLAB_DISABLE names them (NULL: none) and one puppet, "a". */
+/* With capabilities hidden as COWLAB_DISABLE names them (NULL, "": none) and one puppet, "a". */
 void stage_begin(struct stage *s, const char *disable);
 void stage_end(struct stage *s);
 /* The first puppet's region, of so many pages; the address. */
 uint64_t stage_map(struct stage *s, enum puppet_kind kind, uint64_t pages);
 /* Forks puppet i; the new one has the same region. Returns its index. */
 size_t stage_fork(struct stage *s, size_t i);
+/* Puppet i, a child of the first, exits and is reaped by it. */
+void stage_exit(struct stage *s, size_t i);
 /* Puppet i writes the region's first `pages` pages. */
 void stage_write(struct stage *s, size_t i, uint64_t pages);
 /* Looks; acting: the puppet that did the last step, or -1; wrote: pages it wrote, 0 none. */
 void stage_look(struct stage *s, int acting, uint64_t wrote);
+/* Puppet i writes, and it is looked at. */
+void stage_wrote(struct stage *s, size_t i, uint64_t pages);
 
 /* From the last look. */
 struct obs_region *stage_region(struct stage *s, size_t i);

@@ -1,6 +1,8 @@
 /* The observer on real processes. Each comment says what a broken kernel, or a broken probe, would
- * show instead. */
-#include "tests/support/looks.h"
+ * show instead. What can be told as steps and what is seen after them is a row of the table; the
+ * rest are functions. */
+#include "tests/support/db.h"
+#include "tests/support/script.h"
 #include "tests/support/skip.h"
 
 #include <errno.h>
@@ -17,308 +19,176 @@
 
 #include <cmocka.h>
 
-/* Leaves the test as skipped, naming the capability, unless this machine has it. */
-#define NEED(s, cap)                                                                               \
-    do {                                                                                           \
-        if (!(s)->caps.have[cap]) {                                                                \
-            print_message("# needs %s: %s\n", cap_rows[cap].name, (s)->caps.reason[cap]);          \
-            stage_end(s);                                                                          \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
+#define PRIVATE "anonymous,memfd_private,memfd_held,file_private"
+#define SHARED "shared,memfd_shared"
+
+static const struct script_line script[] = {
+    /* The six published rows of the fork experiment, and a seventh: writing once more is free. */
+    {"six_steps:", "needs=debt"},
+    {"a maps anonymous 3", "a share_mode=SM_EMPTY ref_count=0 resident=0 at_risk=0"},
+    {"a writes 3", "a share_mode=SM_PRIVATE ref_count=1 resident=3 first_touch=3 "
+                   "write_outcome=first_touch"},
+    /* Without copy-on-write the child would have frames of its own: SM_PRIVATE, 1. */
+    {"a forks", "ab share_mode=SM_COW ref_count=2 cow=3 at_risk=3 run0.frame=1"},
+    {"b writes 3", "b share_mode=SM_PRIVATE ref_count=1 copied=3 no_fault=0 run0.frame=4"},
+    /* Nobody shares any more, but the kernel has not told the page table: debt. */
+    {"look", "a share_mode=SM_COW ref_count=1 debt=3 at_risk=0"},
+    /* A kernel that copied here would show new frames. */
+    {"a writes 3", "a share_mode=SM_PRIVATE reused=3 write_outcome=reused run0.frame=1"},
+    {"a writes 3", "a no_fault=3 write_outcome=no_fault"},
+    {"half_copied_is_mixed_runs:", "needs=debt"},
+    {"a maps anonymous 10", NULL},
+    {"a writes 10", ""},
+    {"a forks", ""},
+    {"b writes 4",
+     "b copied=4 exclusive=4 cow=6 ref_count=2 runs=2 run0.count=4 run0.state=exclusive "
+     "run0.mapcount=1 run1.frame=5 run1.mapcount=2 a debt=4 cow=6 share_mode=SM_COW "
+     "pairs=1 pair0.region_frames=6 pair0.frames>=6"},
+    /* The debt of a parent whose child is gone. */
+    {"debt_after_the_sharer_is_gone:", "needs=debt"},
+    {"a maps anonymous 5", NULL},
+    {"a writes 5", NULL},
+    {"a forks", ""},
+    {"b exits", "a debt=5 share_mode=SM_COW outside=0"},
+    {"a writes 2", "a reused=2 debt=3 exclusive=2"},
+    /* Pages that were only read show the shared zero page: not resident, not exclusive, not cow. */
+    {"zero_page:", "needs=debt,zero_page"},
+    {"a maps anonymous 4", ""},
+    {"a reads 3", "a zero=3 none=1 cow=0 resident=0 mapped=0 share_mode=SM_EMPTY "
+                  "ref_count=0 at_risk=3"},
+    {"a writes 2", "a first_touch=2 zero=1"},
+    /* Three generations share; the middle one exits, the frames stay shared by two. */
+    {"tree:", "needs=debt"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", NULL},
+    {"a forks", NULL},
+    {"b forks", "c ref_count=3 pairs=3"},
+    {"b exits", "ac ref_count=2 c cow=2 pairs=1"},
+    /* Private memory, whatever stood behind it before it was written: who writes first copies, the
+       other finds the page its own again. Shared frames or a copy for the last writer: a kernel
+       without copy-on-write, or without reuse. */
+    {"private_memory_after_fork:", "needs=debt kinds=" PRIVATE},
+    {"a maps KIND 4", NULL},
+    {"a writes all", ""},
+    {"a forks", "ab share_mode=SM_COW cow=4 at_risk=4 exclusive=0"},
+    {"b writes 3", "b copied=3 exclusive=3 cow=1 a debt=3 cow=1"},
+    {"a writes 3", "a reused=3 copied=0 debt=0 exclusive=3 cow=1"},
+    /* Memory that is meant to be shared is not copied by anybody. */
+    {"shared_memory_after_fork:", "needs=debt kinds=" SHARED},
+    {"a maps KIND 4", ""},
+    {"a writes all", "a first_touch=4"},
+    {"a forks", "b share_mode=SM_SHARED at_risk=0 resident=4"},
+    {"b writes 3", "b write_outcome=reused reused=3 a shared=4"},
+    {"a writes 3", "a write_outcome=no_fault"},
+    /* A private view of a memfd: its pages are resident before they are mapped; a write copies; the
+       object's page stays behind the copy, where nobody sees it. */
+    {"memfd_private:", "needs=debt"},
+    {"a maps memfd_private 6", "a share_mode=SM_COW ref_count=1 mapped=0 resident=6 "
+                               "at_risk=6 object_only_kb=6p superseded_kb=0"},
+    /* fault-around may map more */
+    {"a reads 1", "a object>=1 resident=6"},
+    {"a writes 2", "a copied=2 exclusive=2 resident=6 at_risk=4 share_mode=SM_COW "
+                   "superseded_kb=2p objects=2 object0.kind=anonymous object1.kind=memfd "
+                   "object1.resident=6 object1.depth=1"},
+    /* A descriptor alone shows nothing: what its holder's mapping hides, or no mapping covers,
+       nobody sees. Without that a message layer's descriptors would keep superseded memory out of
+       sight. */
+    {"superseded_although_held:", "needs=debt"},
+    /* the mapping would show them */
+    {"a maps memfd_held 6", "object_only_kb=6p superseded_kb=0"},
+    {"a writes 2", "superseded_kb=2p"},
+    {"a unmaps 4 2", "object_only_kb=6p superseded_kb=4p"},
+    /* Shared memory after fork: the child maps the object but no page of it yet. */
+    {"memfd_shared:", "needs=debt"},
+    {"a maps memfd_shared 4", "a share_mode=SM_EMPTY ref_count=1"},
+    {"a writes 3", "a share_mode=SM_PRIVATE shared=3 first_touch=3"},
+    {"a forks", "b share_mode=SM_SHARED ref_count=2 mapped=0 resident=3 at_risk=0"},
+    /* Writing finds the object's page: a fault, the same frame. */
+    {"b writes 4",
+     "b reused=3 first_touch=1 write_outcome=mixed a resident=4 pair0.region_frames=3"},
+    /* mremap keeps the frames: at the new address the pages are the same. */
+    {"moved_region_keeps_its_frames:", "needs=debt"},
+    {"a maps anonymous 7", NULL},
+    {"a writes 7", ""},
+    {"a moves", "a exclusive=7 run0.frame=1 runs=1"},
+    {"a writes 7", "a no_fault=7"},
+    /* The frames counted before must be taken back. */
+    {"unmapped_region_is_empty:", "needs=debt"},
+    {"a maps anonymous 300", NULL},
+    {"a writes 300", ""},
+    {"a unmaps 0 200", "a none=200 exclusive=100"},
+    {"a unmaps 0 300", "a none=300 share_mode=SM_EMPTY entry_pages=0"},
+    /* What is left of a region is what it was: the rest of a shared mapping is no view that copies.
+     */
+    {"a_region_that_lost_its_start:", "needs=debt"},
+    {"a maps memfd_shared 10", NULL},
+    {"a writes 10", NULL},
+    {"a unmaps 0 4",
+     "a share_mode=SM_PRIVATE ref_count=1 entry_pages=6 shared=6 none=4 object0.offset=4"},
+    /* exec replaces the address space: the files that were open show the old one. */
+    {"exec:", "needs=debt"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", ""},
+    {"a execs", "a none=2 unchecked"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", "a exclusive=2"},
+    /* What the actor asked the kernel not to pass on. */
+    {"inheritance_and_protection:", ""},
+    {"a maps anonymous 1", "a inheritance=copy"},
+    {"a advises dontfork 1", "a inheritance=none"},
+    {"a advises dofork 1", NULL},
+    {"a advises wipeonfork 1", "a inheritance=zero"},
+    /* Pages that were pushed out: not resident, not lost; written again they are in new frames. */
+    {"swapped:", "needs=debt,swap"},
+    {"a maps anonymous 8", NULL},
+    {"a writes 8", ""},
+    {"a advises pageout 8", "a swapped=8 resident=0 share_mode=SM_PRIVATE ref_count=0 swap_kb>=8p"},
+    {"a writes 3", "a copied=3"},
+    /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
+    {"hugetlb:", "needs=debt,hugetlb"},
+    {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},
+    {"a writes 1", "a share_mode=SM_LARGE_PAGE mapped=huge huge=huge"},
+    /* As an ordinary user sees it: flags of pages, no frames. cow stays known, exclusive does not.
+     */
+    {"without_frames:", "hidden=frames"},
+    {"a maps anonymous 4", "a share_mode=SM_EMPTY ref_count=0"},
+    {"a writes 4", "a resident=4 ref_count=1 first_touch=4 cow=0 at_risk=0 "
+                   "exclusive=?NO_FRAMES debt=?NO_FRAMES share_mode=?NO_FRAMES "
+                   "outside=?NO_FRAMES run0.state=anon? distinct_kb=?"},
+    {"a forks", "b share_mode=SM_COW cow=4 at_risk=4 ref_count=?NO_FRAMES"},
+    {"b writes 4", "b copied=4~"},
+    {"b writes 4", "b no_fault=?NO_FRAMES write_outcome=?NO_FRAMES"},
+    /* Without PAGEMAP_SCAN either, the zero page cannot be told from a shared one. */
+    {"zero_page_untold:", "needs=zero_page hidden=frames,pagemap_scan"},
+    {"a maps anonymous 2", NULL},
+    {"a reads 2", "a zero=?ZERO_UNTOLD cow=?ZERO_UNTOLD mapped=?ZERO_UNTOLD resident=?ZERO_UNTOLD"},
+    /* What was the zero page is touched first; a page that was shared would be copied. Now
+       bit 56 is set: no zero page. */
+    {"a writes 2", "a first_touch=?ZERO_UNTOLD copied=?NO_FRAMES zero=0 cow=0 resident=2"},
+    /* No page table to read: nothing of it is 0 or "does not apply". */
+    {"without_pagemap:", "hidden=pagemap"},
+    {"a maps memfd_shared 2", ""},
+    {"a writes 2", "a mapped=?PERMISSION first_touch=?PERMISSION write_outcome=?PERMISSION "
+                   "object_only_kb=?PERMISSION superseded_kb=?PERMISSION"},
+    {"without_debt:", "needs=debt hidden=debt"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", "a debt=?NO_ANON_EXCLUSIVE share_mode=?NO_ANON_EXCLUSIVE ref_count=1"},
+    /* VmFlags are in smaps. */
+    {"without_smaps:", "hidden=smaps"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", "a resident=2 inheritance=?NO_INTERFACE pss_kb=? rss_kb=known "
+                   "check.smaps_rss=not_checked"},
+    /* Counts from joining the processes' frames are marked. */
+    {"joined_counts_are_inferred:", "needs=debt hidden=kpagecount"},
+    {"a maps anonymous 2", NULL},
+    {"a writes 2", NULL},
+    {"a forks", "b ref_count=2~ run0.inferred=1 outside=?NO_KPAGE"},
+    {NULL, NULL}};
 
 static void begin(struct stage *s)
 {
     stage_begin(s, NULL);
-    NEED(s, CAP_DEBT);
-}
-
-/* The six published rows of the fork experiment, and a seventh: writing once more is free. */
-static void test_observer__six_steps(void **state)
-{
-    struct stage s;
-    const uint64_t n = 3;
-    size_t child;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, n);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
-    must_be(&s, 0, RQ_REF_COUNT, 0);
-    must_be(&s, 0, RQ_RESIDENT, 0);
-    must_be(&s, 0, RQ_AT_RISK, 0);
-
-    stage_write(&s, 0, n);
-    stage_look(&s, 0, n);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    must_be(&s, 0, RQ_RESIDENT, (int64_t)n);
-    must_be(&s, 0, RQ_FIRST_TOUCH, (int64_t)n);
-    must_be(&s, 0, RQ_WRITE_OUTCOME, WO_FIRST_TOUCH);
-
-    /* Without copy-on-write the child would have frames of its own: SM_PRIVATE, 1. */
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    for (size_t i = 0; i < 2; i++) {
-        must_be(&s, i, RQ_SHARE_MODE, SM_COW);
-        must_be(&s, i, RQ_REF_COUNT, 2);
-        must_be(&s, i, RQ_COW, (int64_t)n);
-        must_be(&s, i, RQ_AT_RISK, (int64_t)n);
-        assert_int_equal(stage_region(&s, i)->runs[0].frame, 1);
-    }
-
-    stage_write(&s, child, n);
-    stage_look(&s, (int)child, n);
-    must_be(&s, child, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, child, RQ_REF_COUNT, 1);
-    must_be(&s, child, RQ_COPIED, (int64_t)n);
-    must_be(&s, child, RQ_NO_FAULT, 0);
-    assert_int_equal(stage_region(&s, child)->runs[0].frame, n + 1);
-
-    /* Nobody shares any more, but the kernel has not told the page table: debt. */
-    stage_look(&s, -1, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_COW);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    must_be(&s, 0, RQ_DEBT, (int64_t)n);
-    must_be(&s, 0, RQ_AT_RISK, 0);
-
-    /* A kernel that copied here would show new frames. */
-    stage_write(&s, 0, n);
-    stage_look(&s, 0, n);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, 0, RQ_REUSED, (int64_t)n);
-    must_be(&s, 0, RQ_WRITE_OUTCOME, WO_REUSED);
-    assert_int_equal(stage_region(&s, 0)->runs[0].frame, 1);
-
-    stage_write(&s, 0, n);
-    stage_look(&s, 0, n);
-    must_be(&s, 0, RQ_NO_FAULT, (int64_t)n);
-    must_be(&s, 0, RQ_WRITE_OUTCOME, WO_NO_FAULT);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-static void test_observer__half_copied_is_mixed_runs(void **state)
-{
-    struct stage s;
-    const struct obs_region *r;
-    size_t child;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 10);
-    stage_write(&s, 0, 10);
-    stage_look(&s, 0, 10);
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    stage_write(&s, child, 4);
-    stage_look(&s, (int)child, 4);
-    must_be(&s, child, RQ_COPIED, 4);
-    must_be(&s, child, RQ_EXCLUSIVE, 4);
-    must_be(&s, child, RQ_COW, 6);
-    must_be(&s, child, RQ_REF_COUNT, 2);
-    must_be(&s, 0, RQ_DEBT, 4);
-    must_be(&s, 0, RQ_COW, 6);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_COW);
-    r = stage_region(&s, child);
-    assert_int_equal(r->nruns, 2);
-    assert_int_equal(r->runs[0].count, 4);
-    assert_int_equal(r->runs[0].state, PS_EXCLUSIVE);
-    assert_int_equal(r->runs[0].mapcount, 1);
-    assert_int_equal(r->runs[1].frame, 5);
-    assert_int_equal(r->runs[1].mapcount, 2);
-    assert_int_equal(s.obs.nsharing, 1);
-    assert_int_equal(s.obs.sharing[0].region_frames.n, 6);
-    assert_true(s.obs.sharing[0].frames.n >= 6);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* The debt of a parent whose child is gone; then a grandchild shares again. */
-static void test_observer__debt_after_the_sharer_is_gone(void **state)
-{
-    struct stage s;
-    size_t child;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 5);
-    stage_write(&s, 0, 5);
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    puppet_exit(&s.puppets[child]);
-    assert_true(puppet_reap(&s.puppets[0]));
-    s.puppets[child].pid = 0;
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_DEBT, 5);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_COW);
-    must_be(&s, 0, RQ_OUTSIDE, 0);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be(&s, 0, RQ_REUSED, 2);
-    must_be(&s, 0, RQ_DEBT, 3);
-    must_be(&s, 0, RQ_EXCLUSIVE, 2);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* Pages that were only read show the shared zero page: not resident, not exclusive, not cow. */
-static void test_observer__zero_page(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    NEED(&s, CAP_ZERO_PAGE);
-    stage_map(&s, PUPPET_ANONYMOUS, 4);
-    stage_look(&s, 0, 0);
-    assert_int_equal(puppet_read(&s.puppets[0], s.regions[0].start, 3 * s.page, 1), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_ZERO, 3);
-    must_be(&s, 0, RQ_NONE, 1);
-    must_be(&s, 0, RQ_COW, 0);
-    must_be(&s, 0, RQ_RESIDENT, 0);
-    must_be(&s, 0, RQ_MAPPED, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
-    must_be(&s, 0, RQ_REF_COUNT, 0);
-    must_be(&s, 0, RQ_AT_RISK, 3);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be(&s, 0, RQ_FIRST_TOUCH, 2);
-    must_be(&s, 0, RQ_ZERO, 1);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* Three generations share; the middle one exits, the frames stay shared by two. */
-static void test_observer__tree(void **state)
-{
-    struct stage s;
-    size_t child, grandchild;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    child = stage_fork(&s, 0);
-    grandchild = stage_fork(&s, child);
-    stage_look(&s, 1, 0);
-    must_be(&s, grandchild, RQ_REF_COUNT, 3);
-    assert_int_equal(s.obs.nsharing, 3);
-    puppet_exit(&s.puppets[child]);
-    assert_true(puppet_reap(&s.puppets[0]));
-    s.puppets[child].pid = 0;
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_REF_COUNT, 2);
-    must_be(&s, grandchild, RQ_REF_COUNT, 2);
-    must_be(&s, grandchild, RQ_COW, 2);
-    assert_int_equal(s.obs.nsharing, 1);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* A private view of a memfd: its pages are resident before they are mapped; a write copies; the
- * object's page stays behind the copy, where nobody sees it. */
-static void test_observer__memfd_private(void **state)
-{
-    struct stage s;
-    const struct obs_region *r;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_MEMFD_PRIVATE, 6);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_COW);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    must_be(&s, 0, RQ_MAPPED, 0);
-    must_be(&s, 0, RQ_RESIDENT, 6);
-    must_be(&s, 0, RQ_AT_RISK, 6);
-    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].n, 6 * s.page / 1024);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 0);
-
-    assert_int_equal(puppet_read(&s.puppets[0], s.regions[0].start, s.page, 1), 0);
-    stage_look(&s, 0, 0);
-    assert_true(stage_value(&s, 0, RQ_OBJECT).n >= 1); /* fault-around may map more */
-    must_be(&s, 0, RQ_RESIDENT, 6);
-
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be(&s, 0, RQ_COPIED, 2);
-    must_be(&s, 0, RQ_EXCLUSIVE, 2);
-    must_be(&s, 0, RQ_RESIDENT, 6);
-    must_be(&s, 0, RQ_AT_RISK, 4);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_COW);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 2 * s.page / 1024);
-    r = stage_region(&s, 0);
-    assert_int_equal(r->nobjects, 2);
-    assert_string_equal(r->objects[0].kind, "anonymous");
-    assert_string_equal(r->objects[1].kind, "memfd");
-    assert_int_equal(r->objects[1].resident.n, 6);
-    assert_int_equal(r->objects[1].depth, 1);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* A descriptor alone shows nothing: what its holder's mapping hides, or no mapping covers, nobody
- * sees. Without that a message layer's descriptors would keep superseded memory out of sight. */
-static void test_observer__superseded_although_held(void **state)
-{
-    struct stage s;
-    uint64_t kb;
-
-    (void)state;
-    begin(&s);
-    kb = s.page / 1024;
-    stage_map(&s, PUPPET_MEMFD_HELD, 6);
-    stage_look(&s, 0, 0);
-    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].n, 6 * kb);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 0); /* the mapping would show them */
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 2 * kb);
-    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start + 4 * s.page, 2 * s.page), 0);
-    stage_look(&s, 0, 0);
-    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].n, 6 * kb);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].n, 4 * kb);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* Shared memory after fork: the child maps the object but no page of it yet. */
-static void test_observer__memfd_shared(void **state)
-{
-    struct stage s;
-    size_t child;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_MEMFD_SHARED, 4);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    stage_write(&s, 0, 3);
-    stage_look(&s, 0, 3);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, 0, RQ_SHARED, 3);
-    must_be(&s, 0, RQ_FIRST_TOUCH, 3);
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, child, RQ_SHARE_MODE, SM_SHARED);
-    must_be(&s, child, RQ_REF_COUNT, 2);
-    must_be(&s, child, RQ_MAPPED, 0);
-    must_be(&s, child, RQ_RESIDENT, 3);
-    must_be(&s, child, RQ_AT_RISK, 0);
-    /* Writing finds the object's page: a fault, the same frame. */
-    stage_write(&s, child, 4);
-    stage_look(&s, (int)child, 4);
-    must_be(&s, child, RQ_REUSED, 3);
-    must_be(&s, child, RQ_FIRST_TOUCH, 1);
-    must_be(&s, child, RQ_WRITE_OUTCOME, WO_MIXED);
-    must_be(&s, 0, RQ_RESIDENT, 4);
-    assert_int_equal(s.obs.sharing[0].region_frames.n, 3);
-    checks_must_hold(&s);
-    stage_end(&s);
+    stage_need(s, CAP_DEBT);
 }
 
 /* Looking at a memfd must not fill its holes, nor stand in the way of sealing it. */
@@ -330,8 +200,7 @@ static void test_observer__looking_changes_nothing(void **state)
     (void)state;
     begin(&s);
     stage_map(&s, PUPPET_MEMFD_SHARED, 64);
-    stage_write(&s, 0, 1);
-    stage_look(&s, 0, 1);
+    stage_wrote(&s, 0, 1);
     before = observation_find_process(&s.obs, "a")->q[PQ_MINFLT_TOTAL];
     for (int i = 0; i < 5; i++)
         stage_look(&s, -1, 0);
@@ -409,73 +278,6 @@ static void test_observer__split_and_merged_entries(void **state)
     stage_end(&s);
 }
 
-/* mremap keeps the frames: at the new address the pages are the same. */
-static void test_observer__moved_region_keeps_its_frames(void **state)
-{
-    struct stage s;
-    uint64_t at;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 7);
-    stage_write(&s, 0, 7);
-    stage_look(&s, 0, 7);
-    at = puppet_move(&s.puppets[0], s.regions[0].start, 7 * s.page);
-    assert_true(at && at != s.regions[0].start);
-    s.regions[0].start = at;
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_EXCLUSIVE, 7);
-    assert_int_equal(stage_region(&s, 0)->runs[0].frame, 1);
-    assert_int_equal(stage_region(&s, 0)->nruns, 1);
-    stage_write(&s, 0, 7);
-    stage_look(&s, 0, 7);
-    must_be(&s, 0, RQ_NO_FAULT, 7);
-    stage_end(&s);
-}
-
-static void test_observer__unmapped_region_is_empty(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 300);
-    stage_write(&s, 0, 300);
-    stage_look(&s, 0, 300);
-    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start, 200 * s.page), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_NONE, 200);
-    must_be(&s, 0, RQ_EXCLUSIVE, 100);
-    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start, 300 * s.page), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_NONE, 300);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
-    must_be(&s, 0, RQ_ENTRY_PAGES, 0);
-    checks_must_hold(&s); /* the frames counted before must be taken back */
-    stage_end(&s);
-}
-
-/* What is left of a region is what it was: the rest of a shared mapping is no view that copies. */
-static void test_observer__a_region_that_lost_its_start(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_MEMFD_SHARED, 10);
-    stage_write(&s, 0, 10);
-    assert_int_equal(puppet_unmap(&s.puppets[0], s.regions[0].start, 4 * s.page), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    must_be(&s, 0, RQ_ENTRY_PAGES, 6);
-    must_be(&s, 0, RQ_SHARED, 6);
-    must_be(&s, 0, RQ_NONE, 4);
-    assert_int_equal(stage_region(&s, 0)->objects[0].offset.n, 4);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
 /* Two names for overlapping memory: each page counts once in the totals. */
 static void test_observer__overlapping_regions(void **state)
 {
@@ -487,8 +289,7 @@ static void test_observer__overlapping_regions(void **state)
     (void)state;
     begin(&s);
     stage_map(&s, PUPPET_ANONYMOUS, 20);
-    stage_write(&s, 0, 20);
-    stage_look(&s, 0, 20);
+    stage_wrote(&s, 0, 20);
     two[0] = two[1] = s.regions[0];
     two[1].name = "part";
     two[1].start += 5 * s.page;
@@ -505,27 +306,6 @@ static void test_observer__overlapping_regions(void **state)
     assert_int_equal(observation_find_region(&obs, "a", "r", NULL)->q[RQ_OUTSIDE].n, 0);
     assert_int_equal(obs.totals[TQ_DISTINCT].n, s.obs.totals[TQ_DISTINCT].n);
     observation_release(&obs);
-    stage_end(&s);
-}
-
-/* exec replaces the address space: the files that were open show the old one. */
-static void test_observer__exec(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    assert_true(puppet_exec(&s.puppets[0]));
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_NONE, 2);
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be(&s, 0, RQ_EXCLUSIVE, 2);
-    checks_must_hold(&s);
     stage_end(&s);
 }
 
@@ -569,28 +349,6 @@ static void test_observer__outside_mappings_are_seen(void **state)
     stage_end(&s);
 }
 
-/* What the actor asked the kernel not to pass on. */
-static void test_observer__inheritance_and_protection(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    stage_begin(&s, NULL);
-    stage_map(&s, PUPPET_ANONYMOUS, 1);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_INHERITANCE, INH_COPY);
-    assert_int_equal(puppet_advise(&s.puppets[0], s.regions[0].start, s.page, MADV_DONTFORK), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_INHERITANCE, INH_NONE);
-    assert_int_equal(puppet_advise(&s.puppets[0], s.regions[0].start, s.page, MADV_DOFORK), 0);
-    assert_int_equal(puppet_advise(&s.puppets[0], s.regions[0].start, s.page, MADV_WIPEONFORK), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_INHERITANCE, INH_ZERO);
-    stage_end(&s);
-}
-
-/* In a huge page the kernel's word for one page is its head page's: exclusive against debt cannot
- * be told, and what hangs on it is unknown. That a page is shared can. */
 /* The first puppet's region is one huge page, written; its size in pages. */
 static uint64_t map_one_huge(struct stage *s)
 {
@@ -600,8 +358,7 @@ static uint64_t map_one_huge(struct stage *s)
     s->regions[0] = (struct target_region){
         .name = "r", .start = at, .len = s->caps.huge_page_size, .inherit = INH_COPY};
     stage_look(s, 0, 0);
-    stage_write(s, 0, 1);
-    stage_look(s, 0, 1);
+    stage_wrote(s, 0, 1);
     if (stage_region(s, 0)->q[RQ_MAPPED].n == 1) {
         print_message("# needs thp: none to be had just now\n");
         stage_end(s);
@@ -610,6 +367,8 @@ static uint64_t map_one_huge(struct stage *s)
     return s->caps.huge_page_size / s->page;
 }
 
+/* In a huge page the kernel's word for one page is its head page's: exclusive against debt cannot
+ * be told, and what hangs on it is unknown. That a page is shared can. */
 static void test_observer__thp(void **state)
 {
     struct stage s;
@@ -618,8 +377,8 @@ static void test_observer__thp(void **state)
 
     (void)state;
     begin(&s);
-    NEED(&s, CAP_THP);
-    NEED(&s, CAP_PAGE_MAPCOUNT);
+    stage_need(&s, CAP_THP);
+    stage_need(&s, CAP_PAGE_MAPCOUNT);
     pages = map_one_huge(&s);
     must_be(&s, 0, RQ_HUGE, (int64_t)pages);
     must_be(&s, 0, RQ_MAPPED, (int64_t)pages);
@@ -635,8 +394,7 @@ static void test_observer__thp(void **state)
     must_be(&s, child, RQ_REF_COUNT, 2);
     /* The kernel splits the mapping and copies one small page; a kernel that copied the huge page
      * would show all of them copied. */
-    stage_write(&s, child, 1);
-    stage_look(&s, (int)child, 1);
+    stage_wrote(&s, child, 1);
     if (stage_value(&s, child, RQ_HUGE).n == 0)
         must_be(&s, child, RQ_COPIED, 1);
     checks_must_hold(&s);
@@ -651,8 +409,8 @@ static void test_observer__thp_without_exact_counts(void **state)
 
     (void)state;
     stage_begin(&s, "page_mapcount");
-    NEED(&s, CAP_DEBT);
-    NEED(&s, CAP_THP);
+    stage_need(&s, CAP_DEBT);
+    stage_need(&s, CAP_THP);
     map_one_huge(&s);
     child = stage_fork(&s, 0);
     stage_look(&s, 0, 0);
@@ -671,8 +429,8 @@ static void test_observer__thp_without_frames(void **state)
 
     (void)state;
     stage_begin(&s, "frames");
-    NEED(&s, CAP_THP);
-    NEED(&s, CAP_PAGEMAP_SCAN);
+    stage_need(&s, CAP_THP);
+    stage_need(&s, CAP_PAGEMAP_SCAN);
     map_one_huge(&s);
     must_be_unknown(&s, 0, RQ_REF_COUNT, WHY_LARGE_FOLIO);
     child = stage_fork(&s, 0);
@@ -681,31 +439,6 @@ static void test_observer__thp_without_frames(void **state)
     must_be_unknown(&s, child, RQ_COW, WHY_LARGE_FOLIO);
     must_be_unknown(&s, child, RQ_REF_COUNT, WHY_LARGE_FOLIO);
     must_be_unknown(&s, child, RQ_AT_RISK, WHY_LARGE_FOLIO);
-    stage_end(&s);
-}
-
-/* Pages that were pushed out: not resident, not lost; written again they are in new frames. */
-static void test_observer__swapped(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    NEED(&s, CAP_SWAP);
-    stage_map(&s, PUPPET_ANONYMOUS, 8);
-    stage_write(&s, 0, 8);
-    stage_look(&s, 0, 8);
-    assert_int_equal(puppet_advise(&s.puppets[0], s.regions[0].start, 8 * s.page, MADV_PAGEOUT), 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SWAPPED, 8);
-    must_be(&s, 0, RQ_RESIDENT, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
-    must_be(&s, 0, RQ_REF_COUNT, 0);
-    assert_true(observation_find_process(&s.obs, "a")->q[PQ_SWAP].n >= 8 * (int64_t)s.page / 1024);
-    stage_write(&s, 0, 3);
-    stage_look(&s, 0, 3);
-    must_be(&s, 0, RQ_COPIED, 3);
-    checks_must_hold(&s);
     stage_end(&s);
 }
 
@@ -722,14 +455,13 @@ static void test_observer__thp_with_less_to_go_by(void **state)
         size_t child;
 
         begin(&s);
-        NEED(&s, CAP_THP);
-        NEED(&s, CAP_PAGE_MAPCOUNT);
+        stage_need(&s, CAP_THP);
+        stage_need(&s, CAP_PAGE_MAPCOUNT);
         stage_end(&s);
         stage_begin(&s, hidden[i]);
         pages = map_one_huge(&s);
         child = stage_fork(&s, 0);
-        stage_write(&s, child, 1);
-        stage_look(&s, (int)child, 1);
+        stage_wrote(&s, child, 1);
         if (s.caps.have[CAP_KPAGECOUNT] && s.caps.have[CAP_FRAMES])
             must_be(&s, 0, RQ_COW, (int64_t)pages - 1);
         else
@@ -737,172 +469,6 @@ static void test_observer__thp_with_less_to_go_by(void **state)
         checks_must_hold(&s);
         stage_end(&s);
     }
-}
-
-/* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
-static void test_observer__hugetlb(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    NEED(&s, CAP_HUGETLB);
-    stage_map(&s, PUPPET_HUGETLB, s.caps.huge_page_size / s.page);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_LARGE_PAGE);
-    stage_write(&s, 0, 1);
-    stage_look(&s, 0, 1);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_LARGE_PAGE);
-    must_be(&s, 0, RQ_MAPPED, (int64_t)(s.caps.huge_page_size / s.page));
-    must_be(&s, 0, RQ_HUGE, (int64_t)(s.caps.huge_page_size / s.page));
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* As an ordinary user sees it: flags of pages, no frames. cow stays known, exclusive does not. */
-static void test_observer__without_frames(void **state)
-{
-    struct stage s;
-    size_t child;
-
-    (void)state;
-    stage_begin(&s, "frames");
-    stage_map(&s, PUPPET_ANONYMOUS, 4);
-    stage_look(&s, 0, 0);
-    must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
-    must_be(&s, 0, RQ_REF_COUNT, 0);
-    stage_write(&s, 0, 4);
-    stage_look(&s, 0, 4);
-    must_be(&s, 0, RQ_RESIDENT, 4);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    must_be(&s, 0, RQ_FIRST_TOUCH, 4);
-    must_be(&s, 0, RQ_COW, 0);
-    must_be(&s, 0, RQ_AT_RISK, 0);
-    must_be_unknown(&s, 0, RQ_EXCLUSIVE, WHY_NO_FRAMES);
-    must_be_unknown(&s, 0, RQ_DEBT, WHY_NO_FRAMES);
-    must_be_unknown(&s, 0, RQ_SHARE_MODE, WHY_NO_FRAMES);
-    must_be_unknown(&s, 0, RQ_OUTSIDE, WHY_NO_FRAMES);
-    assert_int_equal(stage_region(&s, 0)->runs[0].state, PS_ANON_UNKNOWN);
-    assert_false(value_is_known(s.obs.totals[TQ_DISTINCT]));
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, child, RQ_SHARE_MODE, SM_COW);
-    must_be(&s, child, RQ_COW, 4);
-    must_be(&s, child, RQ_AT_RISK, 4);
-    must_be_unknown(&s, child, RQ_REF_COUNT, WHY_NO_FRAMES);
-    stage_write(&s, child, 4);
-    stage_look(&s, (int)child, 4);
-    must_be(&s, child, RQ_COPIED, 4);
-    assert_true(stage_value(&s, child, RQ_COPIED).inferred);
-    stage_write(&s, child, 4);
-    stage_look(&s, (int)child, 4);
-    must_be_unknown(&s, child, RQ_NO_FAULT, WHY_NO_FRAMES);
-    must_be_unknown(&s, child, RQ_WRITE_OUTCOME, WHY_NO_FRAMES);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* Without PAGEMAP_SCAN either, the zero page cannot be told from a shared one. */
-static void test_observer__zero_page_untold(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    stage_begin(&s, "frames,pagemap_scan");
-    NEED(&s, CAP_ZERO_PAGE);
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    assert_int_equal(puppet_read(&s.puppets[0], s.regions[0].start, 2 * s.page, 1), 0);
-    stage_look(&s, 0, 0);
-    must_be_unknown(&s, 0, RQ_ZERO, WHY_ZERO_UNTOLD);
-    must_be_unknown(&s, 0, RQ_COW, WHY_ZERO_UNTOLD);
-    must_be_unknown(&s, 0, RQ_MAPPED, WHY_ZERO_UNTOLD);
-    must_be_unknown(&s, 0, RQ_RESIDENT, WHY_ZERO_UNTOLD);
-    checks_must_hold(&s);
-    /* What was the zero page is touched first; a page that was shared would be copied. */
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be_unknown(&s, 0, RQ_FIRST_TOUCH, WHY_ZERO_UNTOLD);
-    must_be_unknown(&s, 0, RQ_COPIED, WHY_NO_FRAMES);
-    /* Now bit 56 is set: no zero page. */
-    must_be(&s, 0, RQ_ZERO, 0);
-    must_be(&s, 0, RQ_COW, 0);
-    must_be(&s, 0, RQ_RESIDENT, 2);
-    checks_must_hold(&s);
-    stage_end(&s);
-}
-
-/* No page table to read: nothing of it is 0 or "does not apply". */
-static void test_observer__without_pagemap(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    stage_begin(&s, "pagemap");
-    stage_map(&s, PUPPET_MEMFD_SHARED, 2);
-    stage_look(&s, 0, 0);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be_unknown(&s, 0, RQ_MAPPED, WHY_PERMISSION);
-    must_be_unknown(&s, 0, RQ_FIRST_TOUCH, WHY_PERMISSION);
-    must_be_unknown(&s, 0, RQ_WRITE_OUTCOME, WHY_PERMISSION);
-    assert_int_equal(s.obs.totals[TQ_OBJECT_ONLY].why, WHY_PERMISSION);
-    assert_int_equal(s.obs.totals[TQ_SUPERSEDED].why, WHY_PERMISSION);
-    stage_end(&s);
-}
-
-static void test_observer__without_debt(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    begin(&s);
-    stage_end(&s);
-    stage_begin(&s, "debt");
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be_unknown(&s, 0, RQ_DEBT, WHY_NO_ANON_EXCLUSIVE);
-    must_be_unknown(&s, 0, RQ_SHARE_MODE, WHY_NO_ANON_EXCLUSIVE);
-    must_be(&s, 0, RQ_REF_COUNT, 1);
-    stage_end(&s);
-}
-
-static void test_observer__without_smaps(void **state)
-{
-    struct stage s;
-
-    (void)state;
-    stage_begin(&s, "smaps");
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    must_be(&s, 0, RQ_RESIDENT, 2);
-    must_be_unknown(&s, 0, RQ_INHERITANCE, WHY_NO_INTERFACE); /* VmFlags are in smaps */
-    assert_false(value_is_known(observation_find_process(&s.obs, "a")->q[PQ_PSS]));
-    assert_true(value_is_known(observation_find_process(&s.obs, "a")->q[PQ_RSS]));
-    assert_int_equal(stage_check(&s, "smaps_rss", 0)->verdict, CHECK_NOT_CHECKED);
-    stage_end(&s);
-}
-
-/* Counts from joining the processes' frames are marked. */
-static void test_observer__joined_counts_are_inferred(void **state)
-{
-    struct stage s;
-    size_t child;
-
-    (void)state;
-    begin(&s);
-    stage_end(&s);
-    stage_begin(&s, "kpagecount");
-    stage_map(&s, PUPPET_ANONYMOUS, 2);
-    stage_write(&s, 0, 2);
-    child = stage_fork(&s, 0);
-    stage_look(&s, 0, 0);
-    must_be(&s, child, RQ_REF_COUNT, 2);
-    assert_true(stage_value(&s, child, RQ_REF_COUNT).inferred);
-    assert_true(stage_region(&s, child)->runs[0].inferred);
-    must_be_unknown(&s, child, RQ_OUTSIDE, WHY_NO_KPAGE);
-    stage_end(&s);
 }
 
 /* Every other page: totals stay exact when the runs are cut. */
@@ -930,41 +496,22 @@ static void test_observer__runs_are_cut_totals_are_not(void **state)
     stage_end(&s);
 }
 
-static void corrupted(const char *reader, const char *check)
+/* A reader that lies is caught by the check that has a second source. */
+static void test_observer__corrupted_is_noticed(void **state)
 {
+    const char *const *reader = *state; /* and the check that notices */
     struct stage s;
-    size_t child;
 
-    setenv("COWLAB_CORRUPT", reader, 1);
+    setenv("COWLAB_CORRUPT", reader[0], 1);
     stage_begin(&s, NULL);
     unsetenv("COWLAB_CORRUPT");
-    NEED(&s, CAP_DEBT);
+    stage_need(&s, CAP_DEBT);
     stage_map(&s, PUPPET_ANONYMOUS, 50);
     stage_write(&s, 0, 50);
-    child = stage_fork(&s, 0);
+    stage_fork(&s, 0);
     stage_look(&s, 0, 0);
-    (void)child;
-    assert_int_equal(stage_check(&s, check, 0)->verdict, CHECK_DIFFERS);
+    assert_int_equal(stage_check(&s, reader[1], 0)->verdict, CHECK_DIFFERS);
     stage_end(&s);
-}
-
-/* A reader that lies is caught by the check that has a second source. */
-static void test_observer__corrupted_smaps_is_noticed(void **state)
-{
-    (void)state;
-    corrupted("smaps", "smaps_rss");
-}
-
-static void test_observer__corrupted_pagemap_is_noticed(void **state)
-{
-    (void)state;
-    corrupted("pagemap", "smaps_process");
-}
-
-static void test_observer__corrupted_kpagecount_is_noticed(void **state)
-{
-    (void)state;
-    corrupted("kpagecount", "smaps_pss");
 }
 
 /* Beyond the limit of lookups, map counts are joined and debt is asked for former cow pages only:
@@ -982,29 +529,25 @@ static void test_observer__inference_in_large_regions(void **state)
         skip_needs("small pages and more free memory");
     }
     stage_map(&s, PUPPET_ANONYMOUS, pages);
-    stage_write(&s, 0, pages);
-    stage_look(&s, 0, pages);
+    stage_wrote(&s, 0, pages);
     must_be(&s, 0, RQ_EXCLUSIVE, (int64_t)pages);
     child = stage_fork(&s, 0);
     stage_look(&s, 0, 0);
     must_be(&s, child, RQ_COW, (int64_t)pages);
     assert_true(stage_value(&s, child, RQ_REF_COUNT).inferred);
-    stage_write(&s, child, pages / 2);
-    stage_look(&s, (int)child, pages / 2);
+    stage_wrote(&s, child, pages / 2);
     must_be(&s, child, RQ_COPIED, (int64_t)pages / 2);
     must_be(&s, child, RQ_EXCLUSIVE, (int64_t)pages / 2);
     assert_true(stage_value(&s, child, RQ_EXCLUSIVE).inferred);
     must_be(&s, 0, RQ_DEBT, (int64_t)pages / 2);
     stage_look(&s, -1, 0);
     must_be(&s, 0, RQ_DEBT, (int64_t)pages / 2);
-    stage_write(&s, 0, pages / 4);
-    stage_look(&s, 0, pages / 4);
+    stage_wrote(&s, 0, pages / 4);
     must_be(&s, 0, RQ_REUSED, (int64_t)pages / 4);
     assert_int_equal(stage_check(&s, "inference", 0)->verdict, CHECK_HELD);
     checks_must_hold(&s);
     /* A child that the observer never sees leaves everything in debt: a sample must notice. */
-    stage_write(&s, 0, pages);
-    stage_look(&s, 0, pages);
+    stage_wrote(&s, 0, pages);
     must_be(&s, 0, RQ_SHARE_MODE, SM_PRIVATE);
     child = stage_fork(&s, 0);
     puppet_exit(&s.puppets[child]);
@@ -1016,68 +559,65 @@ static void test_observer__inference_in_large_regions(void **state)
     stage_end(&s);
 }
 
+/* A look with so few descriptors to be had, at most: the same as the stage saw, or an error.
+ * Returns whether it came through. */
+static bool look_with_descriptors(struct stage *s, rlim_t most)
+{
+    struct observer_options opt = {.whole_process = true};
+    struct rlimit old, low;
+    struct observer *o = NULL;
+    struct observation obs;
+    struct err e = {""};
+    int rc;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    low = old;
+    low.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    observation_init(&obs);
+    rc = observer_new(&o, &s->caps, &opt, &e);
+    if (rc == 0)
+        rc = observer_look(o, s->targets, 1, NULL, 0, &obs, &e);
+    setrlimit(RLIMIT_NOFILE, &old);
+    if (rc < 0)
+        assert_non_null(strstr(e.msg, "Too many open files"));
+    for (int q = RQ_SHARE_MODE; rc == 0 && q <= RQ_AT_RISK; q++) {
+        struct value left = obs.regions[0].q[q], right = stage_value(s, 0, (enum region_quantity)q);
+
+        assert_int_equal(left.why, right.why);
+        assert_int_equal(left.n, right.n);
+    }
+    if (rc == 0)
+        assert_int_equal(obs.totals[TQ_OBJECT_ONLY].n, s->obs.totals[TQ_OBJECT_ONLY].n);
+    observation_release(&obs);
+    observer_free(o);
+    return rc == 0;
+}
+
 /* The nth descriptor cannot be had, for every n that a look reaches: an error or the same numbers,
  * and nothing left open. */
 static void test_observer__no_room_for_descriptors(void **state)
 {
-    struct rlimit old, low;
     struct stage s;
     bool through = false;
 
     (void)state;
-    stage_begin(&s, NULL);
-    NEED(&s, CAP_DEBT);
+    begin(&s);
     stage_map(&s, PUPPET_MEMFD_PRIVATE, 4);
-    stage_write(&s, 0, 2);
-    stage_look(&s, 0, 2);
-    getrlimit(RLIMIT_NOFILE, &old);
+    stage_wrote(&s, 0, 2);
     for (int n = 0; n < 40 && !through; n++) {
-        struct observer_options opt = {.whole_process = true};
-        struct observer *o = NULL;
-        struct observation obs;
-        struct err e = {""};
-        int next = dup(0), rc;
+        int next = dup(0);
 
         close(next);
-        low = old;
-        low.rlim_cur = (rlim_t)(next + n);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-        observation_init(&obs);
-        rc = observer_new(&o, &s.caps, &opt, &e);
-        if (rc == 0)
-            rc = observer_look(o, s.targets, 1, NULL, 0, &obs, &e);
-        setrlimit(RLIMIT_NOFILE, &old);
-        if (rc < 0)
-            assert_non_null(strstr(e.msg, "Too many open files"));
-        else
-            for (int q = RQ_SHARE_MODE; q <= RQ_AT_RISK; q++) {
-                struct value left = obs.regions[0].q[q], right = stage_value(&s, 0, q);
-
-                assert_int_equal(left.why, right.why);
-                assert_int_equal(left.n, right.n);
-            }
-        if (rc == 0)
-            assert_int_equal(obs.totals[TQ_OBJECT_ONLY].n, s.obs.totals[TQ_OBJECT_ONLY].n);
-        through = rc == 0;
-        observation_release(&obs);
-        observer_free(o);
+        through = look_with_descriptors(&s, (rlim_t)(next + n));
     }
     assert_true(through);
     stage_end(&s);
 }
 
-static int descriptors(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < 1024; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 static void test_observer__leaks_no_descriptor(void **state)
 {
-    int before = descriptors();
+    int before = count_descriptors();
     struct stage s;
 
     (void)state;
@@ -1093,52 +633,45 @@ static void test_observer__leaks_no_descriptor(void **state)
         stage_look(&s, 0, 0);
     }
     stage_end(&s);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_descriptors(), before);
 }
+
+#define CORRUPTED(reader, check)                                                                   \
+    {                                                                                              \
+        "test_observer__corrupted_" reader "_is_noticed", test_observer__corrupted_is_noticed,     \
+            NULL, NULL, (const char *[])                                                           \
+        {                                                                                          \
+            reader, check                                                                          \
+        }                                                                                          \
+    }
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_observer__six_steps),
-        cmocka_unit_test(test_observer__half_copied_is_mixed_runs),
-        cmocka_unit_test(test_observer__debt_after_the_sharer_is_gone),
-        cmocka_unit_test(test_observer__zero_page),
-        cmocka_unit_test(test_observer__tree),
-        cmocka_unit_test(test_observer__memfd_private),
-        cmocka_unit_test(test_observer__superseded_although_held),
-        cmocka_unit_test(test_observer__memfd_shared),
+    static struct CMUnitTest tests[100];
+    const struct CMUnitTest functions[] = {
         cmocka_unit_test(test_observer__looking_changes_nothing),
         cmocka_unit_test(test_observer__in_transit),
         cmocka_unit_test(test_observer__split_and_merged_entries),
-        cmocka_unit_test(test_observer__moved_region_keeps_its_frames),
-        cmocka_unit_test(test_observer__unmapped_region_is_empty),
-        cmocka_unit_test(test_observer__a_region_that_lost_its_start),
         cmocka_unit_test(test_observer__overlapping_regions),
-        cmocka_unit_test(test_observer__exec),
         cmocka_unit_test(test_observer__a_vanished_process_is_named),
         cmocka_unit_test(test_observer__outside_mappings_are_seen),
-        cmocka_unit_test(test_observer__inheritance_and_protection),
         cmocka_unit_test(test_observer__thp),
         cmocka_unit_test(test_observer__thp_without_exact_counts),
         cmocka_unit_test(test_observer__thp_without_frames),
-        cmocka_unit_test(test_observer__swapped),
         cmocka_unit_test(test_observer__thp_with_less_to_go_by),
-        cmocka_unit_test(test_observer__hugetlb),
-        cmocka_unit_test(test_observer__without_frames),
-        cmocka_unit_test(test_observer__zero_page_untold),
-        cmocka_unit_test(test_observer__without_pagemap),
-        cmocka_unit_test(test_observer__without_debt),
-        cmocka_unit_test(test_observer__without_smaps),
-        cmocka_unit_test(test_observer__joined_counts_are_inferred),
         cmocka_unit_test(test_observer__runs_are_cut_totals_are_not),
-        cmocka_unit_test(test_observer__corrupted_smaps_is_noticed),
-        cmocka_unit_test(test_observer__corrupted_pagemap_is_noticed),
-        cmocka_unit_test(test_observer__corrupted_kpagecount_is_noticed),
+        CORRUPTED("smaps", "smaps_rss"),
+        CORRUPTED("pagemap", "smaps_process"),
+        CORRUPTED("kpagecount", "smaps_pss"),
         cmocka_unit_test(test_observer__inference_in_large_regions),
         cmocka_unit_test(test_observer__no_room_for_descriptors),
         cmocka_unit_test(test_observer__leaks_no_descriptor),
     };
+    size_t n;
 
     puppet_main(argc, argv);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    n = script_tests(tests, script);
+    memcpy(&tests[n], functions, sizeof functions);
+    return _cmocka_run_group_tests("tests", tests, n + sizeof functions / sizeof *functions, NULL,
+                                   NULL);
 }

@@ -18,37 +18,25 @@
 #define QUERIES "db/queries/"
 
 struct fixture {
-    char *dir;
-    struct store *store;
+    struct stored in;
 };
 
 /* Runs of every kind; the latest fork-write is one without privilege, the one before failed. */
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct support_options failing = {.failing = true, .scenario = "fork-write-many", .pages = 300};
     struct support_options nobody = {.unprivileged = true, .scenario = "fork-zero"};
     char run[40];
     struct err e;
 
-    f->dir = scratch_new();
-    f->store = open_or_fail(scratch_path(f->dir, "q.db"), STORE_CREATE);
-    if (support_fork_write(f->store, NULL, run, &e) || support_ool_write(f->store, NULL, run, &e) ||
-        support_ool_options(f->store, NULL, run, &e) ||
-        support_fork_write(f->store, &failing, run, &e) ||
-        support_fork_write(f->store, &nobody, run, &e))
+    if (support_fork_write(f->in.store, NULL, run, &e) ||
+        support_ool_write(f->in.store, NULL, run, &e) ||
+        support_ool_options(f->in.store, NULL, run, &e) ||
+        support_fork_write(f->in.store, &failing, run, &e) ||
+        support_fork_write(f->in.store, &nobody, run, &e))
         fail_msg("%s", e.msg);
     *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    store_close(f->store);
-    scratch_free(f->dir);
-    free(f);
     return 0;
 }
 
@@ -108,7 +96,7 @@ static char *answer(sqlite3 *db, const char *name)
 static void expect_line(void **state, const char *name, const char *line)
 {
     struct fixture *f = *state;
-    char *text = answer(store_handle(f->store), name), *with_end = NULL, *found;
+    char *text = answer(store_handle(f->in.store), name), *with_end = NULL, *found;
 
     assert_true(asprintf(&with_end, "%s\n", line) > 0);
     found = strstr(text, with_end);
@@ -132,7 +120,7 @@ static void test_queries__each_says_what_it_answers_and_runs(void **state)
                  t->path + strlen(QUERIES));
         assert_memory_equal(t->text, "-- ", 3);
         assert_true(strcspn(t->text, "\n") > 20);
-        text = answer(store_handle(f->store), name);
+        text = answer(store_handle(f->in.store), name);
         free(text);
         n++;
     }
@@ -155,7 +143,7 @@ static void test_queries__each_runs_in_the_sqlite3_shell(void **state)
         if (strncmp(t->path, QUERIES, strlen(QUERIES)) != 0)
             continue;
         assert_true(asprintf(&command, "sqlite3 -bail '%s' < '%s/%s' 2>&1 >/dev/null",
-                             scratch_path(f->dir, "q.db"), getenv("TOP") ? getenv("TOP") : ".",
+                             scratch_path(f->in.dir, "t.db"), getenv("TOP") ? getenv("TOP") : ".",
                              t->path) > 0);
         p = popen(command, "re");
         assert_non_null(p);
@@ -199,13 +187,14 @@ static void test_queries__who_shares_with_whom(void **state)
 static void test_queries__published_differences_with_their_reason(void **state)
 {
     struct fixture *f = *state;
-    char *text = answer(store_handle(f->store), "published-differ");
+    char *text = answer(store_handle(f->in.store), "published-differ");
 
     assert_string_equal(text, "");
     free(text);
-    db_exec(store_handle(f->store), "UPDATE region SET ref_count = 2 WHERE step = 5 AND observed = "
-                                    "'parent'; UPDATE run SET backend = 'gnumach' WHERE scenario = "
-                                    "'fork-write'");
+    db_exec(store_handle(f->in.store),
+            "UPDATE region SET ref_count = 2 WHERE step = 5 AND observed = "
+            "'parent'; UPDATE run SET backend = 'gnumach' WHERE scenario = "
+            "'fork-write'");
     expect_line(
         state, "published-differ",
         "fork-write|settle||gnumach|parent|ref_count|1|2|the child's shadow still refers to "
@@ -220,7 +209,7 @@ static void test_queries__other_kernels_have_their_own_reasons(void **state)
     sqlite3_stmt *st;
 
     assert_int_equal(
-        sqlite3_prepare_v2(store_handle(f->store),
+        sqlite3_prepare_v2(store_handle(f->in.store),
                            "SELECT group_concat(DISTINCT v.scenario || ' ' || v.quantity) "
                            "FROM published_value AS v WHERE v.scenario LIKE 'ool-%' AND NOT EXISTS "
                            "(SELECT 1 FROM published_difference AS d WHERE d.backend = 'gnumach' "
@@ -263,7 +252,7 @@ static void test_queries__at_risk(void **state)
 static void test_queries__failures_and_disagreements(void **state)
 {
     struct fixture *f = *state;
-    char *text = answer(store_handle(f->store), "checks");
+    char *text = answer(store_handle(f->in.store), "checks");
 
     assert_non_null(strstr(text, "|fork-write-many|linux|2|pss_distinct|||differs|2500|1500|4|"));
     free(text);
@@ -289,7 +278,7 @@ static void test_queries__messages(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, stored_tear_down)
     const struct CMUnitTest tests[] = {
         T(test_queries__each_says_what_it_answers_and_runs),
         T(test_queries__each_runs_in_the_sqlite3_shell),

@@ -4,6 +4,7 @@
 
 #include "reports/escape.h"
 #include "reports/format.h"
+#include "tests/support/db.h"
 #include "tests/support/runs.h"
 #include "tests/support/xml.h"
 
@@ -22,33 +23,22 @@
 #define HOSTILE "x|y`<script>&*[z](http://h)_\n# h\t\x1b[31m\xff"
 
 struct fixture {
-    char dir[64];
-    struct store *s;
+    struct stored in;
     char fork[40], nobody[40], ool[40], options[40];
     struct err e;
 };
 
-static char *path_in(const struct fixture *f, const char *name)
-{
-    static char path[400];
-
-    snprintf(path, sizeof path, "%s/%s", f->dir, name);
-    return path;
-}
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct support_options three = {.pages = 3};
     struct support_options nobody = {
         .pages = 3, .unprivileged = true, .failing = true, .scenario = "fork-nobody"};
 
-    strcpy(f->dir, "/tmp/cowlab-test-report-XXXXXX");
-    if (!mkdtemp(f->dir) || store_open(&f->s, path_in(f, "t.db"), STORE_CREATE, &f->e) ||
-        support_fork_write(f->s, &three, f->fork, &f->e) ||
-        support_fork_write(f->s, &nobody, f->nobody, &f->e) ||
-        support_ool_write(f->s, &three, f->ool, &f->e) ||
-        support_ool_options(f->s, NULL, f->options, &f->e)) {
+    if (support_fork_write(f->in.store, &three, f->fork, &f->e) ||
+        support_fork_write(f->in.store, &nobody, f->nobody, &f->e) ||
+        support_ool_write(f->in.store, &three, f->ool, &f->e) ||
+        support_ool_options(f->in.store, NULL, f->options, &f->e)) {
         fprintf(stderr, "setup: %s\n", f->e.msg);
         return -1;
     }
@@ -56,64 +46,21 @@ static int setup(void **state)
     return 0;
 }
 
-static void remove_tree(const char *path)
-{
-    DIR *d = opendir(path);
-    struct dirent *entry;
-    char sub[700];
-
-    while (d && (entry = readdir(d))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(sub, sizeof sub, "%s/%s", path, entry->d_name);
-        remove_tree(sub);
-    }
-    if (d)
-        closedir(d);
-    remove(path);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    store_close(f->s);
-    remove_tree(f->dir);
-    free(f);
-    return 0;
-}
-
 static void change(struct fixture *f, const char *sql)
 {
     char *msg = NULL;
 
-    if (sqlite3_exec(store_handle(f->s), sql, NULL, NULL, &msg) != SQLITE_OK)
+    if (sqlite3_exec(store_handle(f->in.store), sql, NULL, NULL, &msg) != SQLITE_OK)
         fail_msg("%s: %s", sql, msg);
-    assert_true(sqlite3_changes(store_handle(f->s)) > 0);
-}
-
-static char *read_all(const char *path)
-{
-    FILE *in = fopen(path, "r");
-    char *text = NULL;
-    size_t len, n;
-    char buf[4096];
-    FILE *out = open_memstream(&text, &len);
-
-    assert_non_null(in);
-    while ((n = fread(buf, 1, sizeof buf, in)) > 0)
-        fwrite(buf, 1, n, out);
-    fclose(in);
-    fclose(out);
-    return text;
+    assert_true(sqlite3_changes(store_handle(f->in.store)) > 0);
 }
 
 /* The report on the given run (NULL: default), written as NAME.md; its text. */
 static char *report(struct fixture *f, const char *run, const char *name)
 {
-    if (report_markdown(f->s, &run, run ? 1 : 0, path_in(f, name), &f->e))
+    if (report_markdown(f->in.store, &run, run ? 1 : 0, scratch_path(f->in.dir, name), &f->e))
         fail_msg("%s", f->e.msg);
-    return read_all(path_in(f, name));
+    return slurp(scratch_path(f->in.dir, name), NULL);
 }
 
 static char *terminal(struct fixture *f, const char *run, bool colour)
@@ -122,9 +69,9 @@ static char *terminal(struct fixture *f, const char *run, bool colour)
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
-    if (report_heading(f->s, run, colour, out, &f->e) ||
-        report_timeline(f->s, run, 0, 0, colour, out, &f->e) ||
-        report_summary(f->s, run, colour, out, &f->e))
+    if (report_heading(f->in.store, run, colour, out, &f->e) ||
+        report_timeline(f->in.store, run, 0, 0, colour, out, &f->e) ||
+        report_summary(f->in.store, run, colour, out, &f->e))
         fail_msg("%s", f->e.msg);
     fclose(out);
     return text;
@@ -137,7 +84,7 @@ static cJSON *json(struct fixture *f, const char *run)
     FILE *out = open_memstream(&text, &len);
     cJSON *doc;
 
-    if (report_json(f->s, run, out, &f->e))
+    if (report_json(f->in.store, run, out, &f->e))
         fail_msg("%s", f->e.msg);
     fclose(out);
     doc = cJSON_Parse(text);
@@ -170,21 +117,21 @@ static void test_report__same_database_same_bytes(void **state)
     struct dirent *entry;
     int pictures = 0;
 
-    mkdir(path_in(f, "a"), 0700);
-    mkdir(path_in(f, "b"), 0700);
+    mkdir(scratch_path(f->in.dir, "a"), 0700);
+    mkdir(scratch_path(f->in.dir, "b"), 0700);
     first = report(f, NULL, "a/r.md");
     second = report(f, NULL, "b/r.md");
     assert_string_equal(first, second);
     free(first);
     free(second);
-    d = opendir(path_in(f, "a/r.assets"));
+    d = opendir(scratch_path(f->in.dir, "a/r.assets"));
     while ((entry = readdir(d))) {
         if (!strstr(entry->d_name, ".svg"))
             continue;
         snprintf(sub, sizeof sub, "a/r.assets/%.200s", entry->d_name);
-        first = read_all(path_in(f, sub));
+        first = slurp(scratch_path(f->in.dir, sub), NULL);
         sub[0] = 'b';
-        second = read_all(path_in(f, sub));
+        second = slurp(scratch_path(f->in.dir, sub), NULL);
         assert_string_equal(first, second);
         assert_int_equal(support_xml_check(first, strlen(first)), 0);
         free(first);
@@ -204,7 +151,7 @@ static void test_report__each_picture_that_is_linked_exists(void **state)
     for (const char *p = text; (p = strstr(p, "](r.assets/")); links++) {
         p += 2;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(p, ")"), p);
-        assert_int_equal(access(path_in(f, name), R_OK), 0);
+        assert_int_equal(access(scratch_path(f->in.dir, name), R_OK), 0);
     }
     assert_true(links >= 8);
     free(text);
@@ -219,10 +166,11 @@ static void test_report__pictures_of_two_runs_keep_apart(void **state)
     const char *ids[] = {f->fork, other};
     char *first, *second;
 
-    assert_int_equal(support_fork_write(f->s, &five, other, &f->e), 0);
-    assert_int_equal(report_markdown(f->s, ids, 2, path_in(f, "r.md"), &f->e), 0);
-    first = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
-    second = read_all(path_in(f, "r.assets/fork-write-linux-pages-1-2.svg"));
+    assert_int_equal(support_fork_write(f->in.store, &five, other, &f->e), 0);
+    assert_int_equal(report_markdown(f->in.store, ids, 2, scratch_path(f->in.dir, "r.md"), &f->e),
+                     0);
+    first = slurp(scratch_path(f->in.dir, "r.assets/fork-write-linux-pages-1.svg"), NULL);
+    second = slurp(scratch_path(f->in.dir, "r.assets/fork-write-linux-pages-1-2.svg"), NULL);
     assert_string_not_equal(first, second);
     free(first);
     free(second);
@@ -335,10 +283,10 @@ static void test_report__strips_follow_the_data(void **state)
     char *before, *after;
 
     free(report(f, f->fork, "r.md"));
-    before = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    before = slurp(scratch_path(f->in.dir, "r.assets/fork-write-linux-pages-1.svg"), NULL);
     change(f, "UPDATE page_run SET state = 'swapped' WHERE state = 'debt' AND step = 4");
     free(report(f, f->fork, "r.md"));
-    after = read_all(path_in(f, "r.assets/fork-write-linux-pages-1.svg"));
+    after = slurp(scratch_path(f->in.dir, "r.assets/fork-write-linux-pages-1.svg"), NULL);
     assert_null(strstr(before, ">W</text>"));
     assert_non_null(strstr(after, ">W</text>"));
     assert_non_null(strstr(after, "swapped: in swap"));
@@ -402,7 +350,7 @@ static void make_hostile(struct fixture *f)
         "UPDATE transfer SET why = ?1, sender = ?1"};
 
     for (size_t i = 0; i < sizeof updates / sizeof *updates; i++) {
-        assert_int_equal(sqlite3_prepare_v2(store_handle(f->s), updates[i], -1, &st, NULL),
+        assert_int_equal(sqlite3_prepare_v2(store_handle(f->in.store), updates[i], -1, &st, NULL),
                          SQLITE_OK);
         sqlite3_bind_text(st, 1, HOSTILE, -1, SQLITE_STATIC);
         assert_int_equal(sqlite3_step(st), SQLITE_DONE);
@@ -474,12 +422,12 @@ static void test_report__hostile_pictures_are_xml(void **state)
 
     make_hostile(f);
     free(report(f, NULL, "r.md"));
-    d = opendir(path_in(f, "r.assets"));
+    d = opendir(scratch_path(f->in.dir, "r.assets"));
     while ((entry = readdir(d))) {
         if (!strstr(entry->d_name, ".svg"))
             continue;
         snprintf(sub, sizeof sub, "r.assets/%.200s", entry->d_name);
-        text = read_all(path_in(f, sub));
+        text = slurp(scratch_path(f->in.dir, sub), NULL);
         if (support_xml_check(text, strlen(text)))
             fail_msg("%s is not XML from byte %d", sub, support_xml_check(text, strlen(text)));
         free(text);
@@ -540,7 +488,7 @@ static void test_report__timeline_of_one_step(void **state)
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
-    assert_int_equal(report_timeline(f->s, f->fork, 4, 4, false, out, &f->e), 0);
+    assert_int_equal(report_timeline(f->in.store, f->fork, 4, 4, false, out, &f->e), 0);
     fclose(out);
     assert_contains(text, "child writes r");
     assert_null(strstr(text, "parent forks"));
@@ -575,8 +523,8 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     struct support_options later = {.pages = 5};
     char broken[40], newer[40], *text, *line;
 
-    assert_int_equal(support_fork_write(f->s, &later, newer, &f->e), 0);
-    assert_int_equal(support_fork_write(f->s, &failed, broken, &f->e), 0);
+    assert_int_equal(support_fork_write(f->in.store, &later, newer, &f->e), 0);
+    assert_int_equal(support_fork_write(f->in.store, &failed, broken, &f->e), 0);
     change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
               "(SELECT run FROM region WHERE pages = 5)");
     text = report(f, NULL, "r.md");
@@ -595,16 +543,20 @@ static void test_report__errors_name_their_subject(void **state)
     struct fixture *f = *state;
     const char *nothing = "20200101-000000-0000000000000000";
 
-    assert_int_equal(report_markdown(f->s, &nothing, 1, path_in(f, "r.md"), &f->e), -ENOENT);
+    assert_int_equal(
+        report_markdown(f->in.store, &nothing, 1, scratch_path(f->in.dir, "r.md"), &f->e), -ENOENT);
     assert_contains(f->e.msg, nothing);
-    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "no/such/r.md"), &f->e), -ENOENT);
+    assert_int_equal(
+        report_markdown(f->in.store, NULL, 0, scratch_path(f->in.dir, "no/such/r.md"), &f->e),
+        -ENOENT);
     assert_contains(f->e.msg, "no/such/r.md");
     /* A place that is a directory: nothing is made beside it. */
-    assert_int_equal(mkdir(path_in(f, "taken"), 0777), 0);
-    assert_int_equal(report_markdown(f->s, NULL, 0, path_in(f, "taken"), &f->e), -EISDIR);
-    assert_int_equal(access(path_in(f, "taken.assets"), F_OK), -1);
-    assert_int_equal(report_timeline(f->s, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
-    assert_int_equal(report_json(f->s, nothing, stderr, &f->e), -ENOENT);
+    assert_int_equal(mkdir(scratch_path(f->in.dir, "taken"), 0777), 0);
+    assert_int_equal(report_markdown(f->in.store, NULL, 0, scratch_path(f->in.dir, "taken"), &f->e),
+                     -EISDIR);
+    assert_int_equal(access(scratch_path(f->in.dir, "taken.assets"), F_OK), -1);
+    assert_int_equal(report_timeline(f->in.store, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
+    assert_int_equal(report_json(f->in.store, nothing, stderr, &f->e), -ENOENT);
 }
 
 static void test_report__fork_and_ool_side_by_side(void **state)
@@ -672,7 +624,7 @@ static void test_report__text_is_cut_by_characters(void **state)
     assert_string_equal(out, "äöü…|  ab");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, stored_tear_down)
 
 int main(void)
 {

@@ -17,9 +17,7 @@
 #define KB_PAGE 4
 
 struct fixture {
-    char *dir;
-    struct store *store;
-    sqlite3 *db;
+    struct stored in;
     struct store_watch *watch;
     struct run_info info;
     int sample;
@@ -83,7 +81,7 @@ static void take(struct fixture *f, const struct moment *m, const char *name)
     add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb);
     add_region(&o, &regions[1], "anonymous", "7f0000000000", RK_ANON, 0x7f0000000000,
                m->anonymous_kb);
-    if (store_step(f->store, f->info.run_id,
+    if (store_step(f->in.store, f->info.run_id,
                    &(struct step_record){.step = ++f->sample,
                                          .phase = "settled",
                                          .action = "sample",
@@ -106,50 +104,29 @@ static void record(struct fixture *f, const char *name, const struct moment *fir
     f->info = (struct run_info){.scenario = "watch", .backend = "linux", .page_size = 4096};
     f->info.title = name;
     f->sample = 0;
-    assert_int_equal(store_begin_run(f->store, &f->info, &e), 0);
+    assert_int_equal(store_begin_run(f->in.store, &f->info, &e), 0);
     take(f, first, name);
     take(f, last, name);
-    assert_int_equal(store_end_run(f->store, f->info.run_id, RUN_COMPLETE, 1, NULL, &e), 0);
+    assert_int_equal(store_end_run(f->in.store, f->info.run_id, RUN_COMPLETE, 1, NULL, &e), 0);
 }
 
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct store_watch_options every = {.pace = 1};
     struct err e;
 
-    f->dir = scratch_new();
-    f->store = open_or_fail(scratch_path(f->dir, "w.db"), STORE_CREATE);
-    f->db = store_handle(f->store);
     assert_int_equal(store_watch_new(&f->watch, &every, &e), 0);
     *state = f;
     return 0;
-}
-
-/* The pictures' directory, which a scratch directory does not expect. */
-static void remove_pictures(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-
-    while (d && (entry = readdir(d)))
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(d), entry->d_name, 0);
-    if (d)
-        closedir(d);
-    rmdir(dir);
 }
 
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    remove_pictures(scratch_path(f->dir, "r.assets"));
     store_watch_free(f->watch);
-    store_close(f->store);
-    scratch_free(f->dir);
-    free(f);
-    return 0;
+    return stored_tear_down(state);
 }
 
 static char *report(struct fixture *f, const char *file)
@@ -157,9 +134,9 @@ static char *report(struct fixture *f, const char *file)
     const char *run = f->info.run_id;
     struct err e;
 
-    if (report_markdown(f->store, &run, 1, scratch_path(f->dir, file), &e))
+    if (report_markdown(f->in.store, &run, 1, scratch_path(f->in.dir, file), &e))
         fail_msg("%s", e.msg);
-    return slurp(scratch_path(f->dir, file), NULL);
+    return slurp(scratch_path(f->in.dir, file), NULL);
 }
 
 static void assert_says(const char *text, const char *what)
@@ -218,7 +195,7 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     char *text;
 
     record(f, "worker", &all, &little);
-    db_exec(f->db, "UPDATE process SET shared_parent_kb = NULL");
+    db_exec(f->in.db, "UPDATE process SET shared_parent_kb = NULL");
     text = report(f, "r.md");
     assert_says(text, "What 1 child lost is unknown");
     assert_null(strstr(text, "shared with its parent"));
@@ -257,16 +234,16 @@ static void test_report_watch__the_same_bytes_again(void **state)
 static void test_report_watch__a_hostile_name_stays_in_its_place(void **state)
 {
     struct fixture *f = *state;
-    const char *dir = scratch_path(f->dir, "r.assets");
+    const char *dir = scratch_path(f->in.dir, "r.assets");
     struct dirent *entry;
     int pictures = 0;
     char *text;
     DIR *d;
 
     record(f, HOSTILE, &all, &little);
-    db_exec(f->db, "UPDATE process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
-    db_exec(f->db, "UPDATE region SET observed = 'a|<b>&[c](d)'");
-    db_exec(f->db, "UPDATE watch_process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
+    db_exec(f->in.db, "UPDATE process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
+    db_exec(f->in.db, "UPDATE region SET observed = 'a|<b>&[c](d)'");
+    db_exec(f->in.db, "UPDATE watch_process SET actor = 'a|<b>&[c](d)' WHERE actor = 'worker[77]'");
     text = report(f, "r.md");
     assert_null(strstr(text, "<script>"));
     assert_null(strstr(text, "\x1b"));
@@ -281,7 +258,7 @@ static void test_report_watch__a_hostile_name_stays_in_its_place(void **state)
 
         if (!strstr(entry->d_name, ".svg"))
             continue;
-        snprintf(path, sizeof path, "%s/%s", scratch_path(f->dir, "r.assets"), entry->d_name);
+        snprintf(path, sizeof path, "%s/%s", scratch_path(f->in.dir, "r.assets"), entry->d_name);
         text = slurp(path, &len);
         assert_int_equal(support_xml_check(text, len), 0);
         free(text);

@@ -16,34 +16,19 @@
 #include <cmocka.h>
 
 struct fixture {
-    char *dir;
-    struct store *store;
-    sqlite3 *db;
+    struct stored in;
     char fork_run[40], ool_run[40];
 };
 
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct err e;
 
-    f->dir = scratch_new();
-    f->store = open_or_fail(scratch_path(f->dir, "a.db"), STORE_CREATE);
-    f->db = store_handle(f->store);
-    if (support_fork_write(f->store, NULL, f->fork_run, &e) != 0 ||
-        support_ool_write(f->store, NULL, f->ool_run, &e) != 0)
+    if (support_fork_write(f->in.store, NULL, f->fork_run, &e) != 0 ||
+        support_ool_write(f->in.store, NULL, f->ool_run, &e) != 0)
         fail_msg("%s", e.msg);
     *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    store_close(f->store);
-    scratch_free(f->dir);
-    free(f);
     return 0;
 }
 
@@ -96,14 +81,14 @@ static void test_schema__check_lists_are_the_word_tables(void **state)
 
     for (int i = 0; i < 8; i++)
         protections[i] = (struct word){i, protection_text(i, text[i]), NULL};
-    expect_list(f->db, "region", "share_mode", share_modes);
-    expect_list(f->db, "watch_region", "kind", region_kinds);
-    expect_list(f->db, "region", "write_outcome", write_outcomes);
-    expect_list(f->db, "region", "inheritance", inherits);
-    expect_list(f->db, "region", "protection", protections);
-    expect_list(f->db, "page_run", "state", page_states);
-    expect_list(f->db, "step", "phase", phases);
-    expect_list(f->db, "run", "status", statuses);
+    expect_list(f->in.db, "region", "share_mode", share_modes);
+    expect_list(f->in.db, "watch_region", "kind", region_kinds);
+    expect_list(f->in.db, "region", "write_outcome", write_outcomes);
+    expect_list(f->in.db, "region", "inheritance", inherits);
+    expect_list(f->in.db, "region", "protection", protections);
+    expect_list(f->in.db, "page_run", "state", page_states);
+    expect_list(f->in.db, "step", "phase", phases);
+    expect_list(f->in.db, "run", "status", statuses);
 }
 
 /* A schema that dropped a CHECK would let the last word in. */
@@ -132,13 +117,13 @@ static void test_schema__takes_every_word_and_no_other(void **state)
 {
     struct fixture *f = *state;
 
-    db_exec(f->db, "BEGIN");
-    expect_words(f->db, "region", "share_mode", share_modes);
-    expect_words(f->db, "region", "write_outcome", write_outcomes);
-    expect_words(f->db, "region", "inheritance", inherits);
-    expect_words(f->db, "page_run", "state", page_states);
-    expect_words(f->db, "step", "phase", phases);
-    db_exec(f->db, "ROLLBACK");
+    db_exec(f->in.db, "BEGIN");
+    expect_words(f->in.db, "region", "share_mode", share_modes);
+    expect_words(f->in.db, "region", "write_outcome", write_outcomes);
+    expect_words(f->in.db, "region", "inheritance", inherits);
+    expect_words(f->in.db, "page_run", "state", page_states);
+    expect_words(f->in.db, "step", "phase", phases);
+    db_exec(f->in.db, "ROLLBACK");
 }
 
 static void expect_columns(sqlite3 *db, const char *table, const struct quantity *list)
@@ -157,9 +142,9 @@ static void test_schema__has_a_column_per_quantity(void **state)
 {
     struct fixture *f = *state;
 
-    expect_columns(f->db, "region", region_quantities);
-    expect_columns(f->db, "process", process_quantities);
-    expect_columns(f->db, "step", total_quantities);
+    expect_columns(f->in.db, "region", region_quantities);
+    expect_columns(f->in.db, "process", process_quantities);
+    expect_columns(f->in.db, "step", total_quantities);
 }
 
 static void test_schema__reasons_are_the_words(void **state)
@@ -172,10 +157,10 @@ static void test_schema__reasons_are_the_words(void **state)
                                     "AND ifnull(unlocks, '') = %Q",
                                     w->code, w->text, w->label);
 
-        assert_int_equal(db_int(f->db, sql), 1);
+        assert_int_equal(db_int(f->in.db, sql), 1);
         sqlite3_free(sql);
     }
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM reason"), n);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM reason"), n);
 }
 
 /* Rows of two machines must be able to meet in one file. */
@@ -183,16 +168,16 @@ static void test_schema__tables_are_strict_and_have_no_row_ids_of_their_own(void
 {
     struct fixture *f = *state;
 
-    assert_string_equal(db_text(f->db, "SELECT group_concat(name) FROM pragma_table_list "
-                                       "WHERE schema = 'main' AND type = 'table' AND NOT strict "
-                                       "AND name NOT LIKE 'sqlite_%'"),
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(name) FROM pragma_table_list "
+                                          "WHERE schema = 'main' AND type = 'table' AND NOT strict "
+                                          "AND name NOT LIKE 'sqlite_%'"),
                         "NULL");
     /* An INTEGER PRIMARY KEY is the row id: allowed where the key is the run's random number, or
      * where the rows are the program's own words. */
     assert_string_equal(
-        db_text(f->db, "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list "
-                       "WHERE schema = 'main' AND type = 'table' AND NOT wr "
-                       "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
+        db_text(f->in.db, "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list "
+                          "WHERE schema = 'main' AND type = 'table' AND NOT wr "
+                          "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
         "content,published_backend,published_difference,published_value,reason,run");
 }
 
@@ -240,7 +225,7 @@ static void test_schema__views_keep_their_columns(void **state)
             char *sql = sqlite3_mprintf(
                 "SELECT count(*) FROM pragma_table_info(%Q) WHERE name = %Q", contracts[i].view, c);
 
-            if (db_int(f->db, sql) != 1)
+            if (db_int(f->in.db, sql) != 1)
                 fail_msg("view %s has no column %s", contracts[i].view, c);
             sqlite3_free(sql);
         }
@@ -254,12 +239,13 @@ static void test_schema__every_view_runs(void **state)
     sqlite3_stmt *st = NULL;
     int n = 0;
 
-    sqlite3_prepare_v2(f->db, "SELECT name FROM sqlite_schema WHERE type = 'view'", -1, &st, NULL);
+    sqlite3_prepare_v2(f->in.db, "SELECT name FROM sqlite_schema WHERE type = 'view'", -1, &st,
+                       NULL);
     while (sqlite3_step(st) == SQLITE_ROW) {
         char *sql = sqlite3_mprintf("SELECT count(*) FROM (SELECT * FROM \"%w\" WHERE 1)",
                                     sqlite3_column_text(st, 0));
 
-        db_int(f->db, sql);
+        db_int(f->in.db, sql);
         sqlite3_free(sql);
         n++;
     }
@@ -278,7 +264,7 @@ static void test_schema__every_view_column_is_documented(void **state)
 
     assert_non_null(text);
     sqlite3_prepare_v2(
-        f->db,
+        f->in.db,
         "SELECT v.name, c.name FROM sqlite_schema v JOIN pragma_table_info(v.name) c "
         "WHERE v.type = 'view' ORDER BY v.name, c.cid",
         -1, &st, NULL);
@@ -311,7 +297,7 @@ static void test_schema__timeline_shows_words_in_step_order(void **state)
         "FROM (SELECT * FROM timeline WHERE run_id = %Q)",
         f->ool_run);
 
-    assert_string_equal(db_text(f->db, sql),
+    assert_string_equal(db_text(f->in.db, sql),
                         "1 mapped sender SM_EMPTY, 2 populated sender SM_PRIVATE, "
                         "3 in_transit sender SM_COW, 3 in_transit message SM_COW, "
                         "4 received sender SM_COW, 4 received receiver SM_COW, "
@@ -329,7 +315,7 @@ static void test_schema__actor_is_who_acted_and_observed_whose_region_it_is(void
                                 "WHERE run_id = %Q AND step = 4 AND observed = 'parent'",
                                 f->fork_run);
 
-    assert_string_equal(db_text(f->db, sql), "child parent 304");
+    assert_string_equal(db_text(f->in.db, sql), "child parent 304");
     sqlite3_free(sql);
 }
 
@@ -338,30 +324,30 @@ static void test_schema__residual_adds_up(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM footprint_vs_system WHERE residual_kb "
-                                   "IS NOT system_kb - (distinct_kb - distinct_file_kb + "
-                                   "object_only_kb + in_transit_kb + pagetable_kb)"),
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint_vs_system WHERE residual_kb "
+                                      "IS NOT system_kb - (distinct_kb - distinct_file_kb + "
+                                      "object_only_kb + in_transit_kb + pagetable_kb)"),
                      0);
-    assert_int_equal(db_int(f->db, "SELECT max(abs(residual_kb)) FROM footprint_vs_system"), 12);
-    db_exec(f->db, "UPDATE step SET distinct_file_kb = NULL, in_transit_kb = NULL");
+    assert_int_equal(db_int(f->in.db, "SELECT max(abs(residual_kb)) FROM footprint_vs_system"), 12);
+    db_exec(f->in.db, "UPDATE step SET distinct_file_kb = NULL, in_transit_kb = NULL");
     /* Does not apply: adds nothing. */
-    assert_int_equal(db_int(f->db, "SELECT count(residual_kb) FROM footprint_vs_system"), 15);
+    assert_int_equal(db_int(f->in.db, "SELECT count(residual_kb) FROM footprint_vs_system"), 15);
     /* Unknown: then the residual is unknown. */
-    db_exec(f->db, "INSERT INTO unknown SELECT run, step, 0, NULL, NULL, NULL, "
-                   "'in_transit_kb', 2 FROM step WHERE step = 3");
-    assert_int_equal(db_int(f->db, "SELECT count(residual_kb) FROM footprint_vs_system"), 13);
+    db_exec(f->in.db, "INSERT INTO unknown SELECT run, step, 0, NULL, NULL, NULL, "
+                      "'in_transit_kb', 2 FROM step WHERE step = 3");
+    assert_int_equal(db_int(f->in.db, "SELECT count(residual_kb) FROM footprint_vs_system"), 13);
 }
 
 static void test_schema__a_sum_with_an_unknown_part_is_unknown(void **state)
 {
     struct fixture *f = *state;
 
-    db_exec(f->db, "UPDATE process SET pss_kb = NULL WHERE actor = 'child' AND step = 4");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM footprint_vs_system "
-                                   "WHERE sum_pss_kb IS NULL"),
+    db_exec(f->in.db, "UPDATE process SET pss_kb = NULL WHERE actor = 'child' AND step = 4");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint_vs_system "
+                                      "WHERE sum_pss_kb IS NULL"),
                      1);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM footprint_vs_system "
-                                   "WHERE sum_rss_kb IS NULL"),
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint_vs_system "
+                                      "WHERE sum_rss_kb IS NULL"),
                      0);
 }
 
@@ -372,12 +358,12 @@ static void test_schema__fork_and_ool_line_up_phase_by_phase(void **state)
     struct fixture *f = *state;
 
     assert_string_equal(
-        db_text(f->db, "SELECT group_concat(phase || ' ' || ifnull(fork_step, '-') || '/' || "
-                       "ifnull(ool_step, '-') || ' ' || ifnull(fork_copied, '-') || '/' || "
-                       "ifnull(ool_copied, '-'), ', ') FROM (SELECT * FROM fork_vs_ool)"),
+        db_text(f->in.db, "SELECT group_concat(phase || ' ' || ifnull(fork_step, '-') || '/' || "
+                          "ifnull(ool_step, '-') || ' ' || ifnull(fork_copied, '-') || '/' || "
+                          "ifnull(ool_copied, '-'), ', ') FROM (SELECT * FROM fork_vs_ool)"),
         "mapped 1/1 -/-, populated 2/2 0/0, in_transit -/3 -/-, transferred 3/4 -/-, "
         "receiver_wrote 4/5 1/1, settled 5/6 -/-, sender_wrote 6/7 0/1, settled 7/8 -/-");
-    assert_string_equal(db_text(f->db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"),
+    assert_string_equal(db_text(f->in.db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"),
                         f->fork_run);
 }
 
@@ -388,27 +374,29 @@ static void test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes(voi
     char newer[40], ool[40], twin[40];
     struct err e;
 
-    assert_int_equal(support_fork_write(f->store, NULL, newer, &e), 0);
-    assert_string_equal(db_text(f->db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), newer);
+    assert_int_equal(support_fork_write(f->in.store, NULL, newer, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), newer);
     /* Not complete, other bytes, other page size: no pair. */
     assert_int_equal(
-        support_fork_write(f->store, &(struct support_options){.status = RUN_FAILED}, ool, &e), 0);
-    assert_int_equal(support_fork_write(f->store, &three, twin, &e), 0);
-    assert_int_equal(support_ool_write(f->store, &other, ool, &e), 0);
-    assert_string_equal(db_text(f->db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), newer);
-    assert_int_equal(support_ool_write(f->store, &three, ool, &e), 0);
-    assert_string_equal(db_text(f->db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), twin);
-    assert_string_equal(db_text(f->db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
+        support_fork_write(f->in.store, &(struct support_options){.status = RUN_FAILED}, ool, &e),
+        0);
+    assert_int_equal(support_fork_write(f->in.store, &three, twin, &e), 0);
+    assert_int_equal(support_ool_write(f->in.store, &other, ool, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), newer);
+    assert_int_equal(support_ool_write(f->in.store, &three, ool, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT DISTINCT fork_run_id FROM fork_vs_ool"), twin);
+    assert_string_equal(db_text(f->in.db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
 }
 
 static void test_schema__a_copied_count_that_is_unknown_stays_unknown(void **state)
 {
     struct fixture *f = *state;
 
-    db_exec(f->db, "UPDATE region SET copied = NULL WHERE step = 4; INSERT INTO unknown "
-                   "SELECT run, step, 0, 'child', 'r', NULL, 'copied', 2 FROM step WHERE step = 4");
-    assert_string_equal(db_text(f->db, "SELECT fork_copied FROM fork_vs_ool "
-                                       "WHERE phase = 'receiver_wrote'"),
+    db_exec(f->in.db,
+            "UPDATE region SET copied = NULL WHERE step = 4; INSERT INTO unknown "
+            "SELECT run, step, 0, 'child', 'r', NULL, 'copied', 2 FROM step WHERE step = 4");
+    assert_string_equal(db_text(f->in.db, "SELECT fork_copied FROM fork_vs_ool "
+                                          "WHERE phase = 'receiver_wrote'"),
                         "NULL");
 }
 
@@ -422,24 +410,24 @@ static void test_schema__a_descriptor_is_one_row_sent_and_received(void **state)
     struct support_options stop = {.steps = 3};
     struct err e;
 
-    assert_int_equal(db_int(f->db, sql), 1);
-    assert_string_equal(db_text(f->db, "SELECT state || ' ' || step || ' ' || received "
-                                       "FROM transfers"),
+    assert_int_equal(db_int(f->in.db, sql), 1);
+    assert_string_equal(db_text(f->in.db, "SELECT state || ' ' || step || ' ' || received "
+                                          "FROM transfers"),
                         "received 4 virtual");
-    assert_int_equal(support_ool_write(f->store, &stop, transit, &e), 0);
-    assert_string_equal(db_text(f->db, "SELECT step FROM transfers WHERE state = 'in_transit' "
-                                       "AND received IS NULL"),
+    assert_int_equal(support_ool_write(f->in.store, &stop, transit, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT step FROM transfers WHERE state = 'in_transit' "
+                                          "AND received IS NULL"),
                         "3");
-    assert_int_equal(support_ool_options(f->store, NULL, received, &e), 0);
+    assert_int_equal(support_ool_options(f->in.store, NULL, received, &e), 0);
     /* What was asked, beside what the received descriptor says. */
-    db_exec(f->db, "UPDATE transfer SET deallocate = 1 WHERE step = 2");
-    assert_string_equal(db_text(f->db,
+    db_exec(f->in.db, "UPDATE transfer SET deallocate = 1 WHERE step = 2");
+    assert_string_equal(db_text(f->in.db,
                                 "SELECT sent_step || ' ' || step || ' ' || deallocate || ' ' "
                                 "|| received_deallocate FROM transfers "
                                 "WHERE case_name = 'VIRTUAL;PAGE;NO_FREE'"),
                         "1 2 0 1");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM transfers "
-                                   "WHERE scenario = 'ool-options' AND state = 'received'"),
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM transfers "
+                                      "WHERE scenario = 'ool-options' AND state = 'received'"),
                      8);
     sqlite3_free(sql);
 }
@@ -454,29 +442,29 @@ static void test_schema__published_rows_follow_the_observations(void **state)
     char run[40];
     struct err e;
 
-    assert_int_equal(db_int(f->db, SAME "1 AND scenario = 'fork-write'"), 18);
-    db_exec(f->db, "UPDATE region SET share_mode = 'SM_SHARED', ref_count = 7, resident = 5 "
-                   "WHERE observed = 'parent' AND step = 5");
-    assert_int_equal(db_int(f->db, SAME "0 AND scenario = 'fork-write'"), 3);
-    assert_string_equal(db_text(f->db, "SELECT group_concat(measured) FROM published WHERE "
-                                       "case_name = 'settle'"),
+    assert_int_equal(db_int(f->in.db, SAME "1 AND scenario = 'fork-write'"), 18);
+    db_exec(f->in.db, "UPDATE region SET share_mode = 'SM_SHARED', ref_count = 7, resident = 5 "
+                      "WHERE observed = 'parent' AND step = 5");
+    assert_int_equal(db_int(f->in.db, SAME "0 AND scenario = 'fork-write'"), 3);
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(measured) FROM published WHERE "
+                                          "case_name = 'settle'"),
                         "SM_SHARED,7,5");
     /* A newer complete run takes over; one that failed does not. */
-    assert_int_equal(support_fork_write(f->store, NULL, run, &e), 0);
-    assert_int_equal(db_int(f->db, SAME "1 AND scenario = 'fork-write'"), 18);
+    assert_int_equal(support_fork_write(f->in.store, NULL, run, &e), 0);
+    assert_int_equal(db_int(f->in.db, SAME "1 AND scenario = 'fork-write'"), 18);
 }
 
 static void test_schema__published_ignores_inferred_and_unknown_values(void **state)
 {
     struct fixture *f = *state;
 
-    db_exec(f->db, "UPDATE region SET inferred = 'cow ref_count' WHERE step = 3");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published WHERE case_name = 'fork' AND "
-                                   "same IS NULL AND measured IS NULL"),
+    db_exec(f->in.db, "UPDATE region SET inferred = 'cow ref_count' WHERE step = 3");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM published WHERE case_name = 'fork' AND "
+                                      "same IS NULL AND measured IS NULL"),
                      1);
-    db_exec(f->db, "UPDATE region SET share_mode = NULL WHERE step = 3");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published WHERE case_name = 'fork' AND "
-                                   "same IS NULL AND measured IS NULL"),
+    db_exec(f->in.db, "UPDATE region SET share_mode = NULL WHERE step = 3");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM published WHERE case_name = 'fork' AND "
+                                      "same IS NULL AND measured IS NULL"),
                      2);
 }
 
@@ -487,44 +475,46 @@ static void test_schema__published_ool_rows_in_both_memory_modes(void **state)
     char run[40];
     struct err e;
 
-    assert_int_equal(support_ool_options(f->store, NULL, run, &e), 0);
-    assert_int_equal(db_int(f->db, SAME "1 AND memory = 'purgeable'"), 40);
-    assert_int_equal(db_int(f->db, "SELECT count(measured) FROM published "
-                                   "WHERE memory = 'ordinary'"),
+    assert_int_equal(support_ool_options(f->in.store, NULL, run, &e), 0);
+    assert_int_equal(db_int(f->in.db, SAME "1 AND memory = 'purgeable'"), 40);
+    assert_int_equal(db_int(f->in.db, "SELECT count(measured) FROM published "
+                                      "WHERE memory = 'ordinary'"),
                      0);
-    assert_int_equal(support_ool_options(f->store, &ordinary, run, &e), 0);
-    assert_int_equal(db_int(f->db, SAME "1 AND memory = 'ordinary'"), 40);
-    assert_string_equal(db_text(f->db, "SELECT predicted || ' ' || measured FROM published WHERE "
-                                       "memory = 'ordinary' AND quantity = 'share_mode' AND "
-                                       "case_name = 'VIRTUAL;PAGEx16;NO_FREE'"),
+    assert_int_equal(support_ool_options(f->in.store, &ordinary, run, &e), 0);
+    assert_int_equal(db_int(f->in.db, SAME "1 AND memory = 'ordinary'"), 40);
+    assert_string_equal(db_text(f->in.db,
+                                "SELECT predicted || ' ' || measured FROM published WHERE "
+                                "memory = 'ordinary' AND quantity = 'share_mode' AND "
+                                "case_name = 'VIRTUAL;PAGEx16;NO_FREE'"),
                         "SM_COW SM_COW");
     /* Sizes compare in pages: 16384 published on 16 KiB pages, 4096 measured on 4 KiB pages. */
-    assert_string_equal(db_text(f->db, "SELECT published || ' ' || measured || ' ' || same FROM "
-                                       "published WHERE memory = 'purgeable' AND quantity = "
-                                       "'region_size' AND case_name = 'VIRTUAL;PAGE;NO_FREE'"),
+    assert_string_equal(db_text(f->in.db, "SELECT published || ' ' || measured || ' ' || same FROM "
+                                          "published WHERE memory = 'purgeable' AND quantity = "
+                                          "'region_size' AND case_name = 'VIRTUAL;PAGE;NO_FREE'"),
                         "16384 4096 1");
 }
 
 static void test_schema__published_carries_every_row_of_the_source(void **state)
 {
+    static const struct {
+        const char *which;
+        int64_t rows;
+    } sources[] = {{"scenario = 'fork-write'", 18},
+                   {"scenario = 'ool-options' AND published IS NOT NULL", 40},
+                   {"scenario = 'ool-large'", 15},
+                   {"scenario = 'ool-two-large'", 7},
+                   {"scenario = 'vmmap'", 8}};
     struct fixture *f = *state;
 
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published_value "
-                                   "WHERE scenario = 'fork-write'"),
-                     18);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published_value "
-                                   "WHERE scenario = 'ool-options' AND published IS NOT NULL"),
-                     40);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published_value "
-                                   "WHERE scenario = 'ool-large'"),
-                     15);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published_value "
-                                   "WHERE scenario = 'ool-two-large'"),
-                     7);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published_value "
-                                   "WHERE scenario = 'vmmap'"),
-                     8);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM published WHERE length(reason) < 20"), 0);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char sql[200];
+
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM published_value WHERE %s",
+                 sources[i].which);
+        assert_int_equal(db_int(f->in.db, sql), sources[i].rows);
+    }
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM published WHERE length(reason) < 20"),
+                     0);
 }
 
 /* -- whole files ------------------------------------------------------------------------ */
@@ -548,31 +538,32 @@ static void merge(sqlite3 *db)
 static void test_schema__databases_merge_by_insert_select(void **state)
 {
     struct fixture *f = *state;
-    struct store *other = open_or_fail(scratch_path(f->dir, "b.db"), STORE_CREATE);
+    struct store *other = open_or_fail(scratch_path(f->in.dir, "b.db"), STORE_CREATE);
     char run[40];
     struct err e;
 
     assert_int_equal(support_fork_write(other, NULL, run, &e), 0);
     store_close(other);
-    char *attach = sqlite3_mprintf("ATTACH %Q AS other", scratch_path(f->dir, "b.db"));
-    db_exec(f->db, attach);
+    char *attach = sqlite3_mprintf("ATTACH %Q AS other", scratch_path(f->in.dir, "b.db"));
+    db_exec(f->in.db, attach);
     sqlite3_free(attach);
-    merge(f->db);
-    db_exec(f->db, "DETACH other");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM runs"), 3);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM timeline"), 12 + 14 + 12);
-    assert_string_equal(db_text(f->db, "SELECT * FROM pragma_foreign_key_check"), "NULL");
-    assert_string_equal(db_text(f->db, "PRAGMA integrity_check"), "ok");
+    merge(f->in.db);
+    db_exec(f->in.db, "DETACH other");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM runs"), 3);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM timeline"), 12 + 14 + 12);
+    assert_string_equal(db_text(f->in.db, "SELECT * FROM pragma_foreign_key_check"), "NULL");
+    assert_string_equal(db_text(f->in.db, "PRAGMA integrity_check"), "ok");
 }
 
 static void test_schema__deleting_a_run_takes_its_rows_along(void **state)
 {
     struct fixture *f = *state;
 
-    db_exec(f->db, "DELETE FROM run");
-    assert_int_equal(db_int(f->db, "SELECT (SELECT count(*) FROM step) + (SELECT count(*) FROM "
-                                   "region) + (SELECT count(*) FROM page_run) + (SELECT count(*) "
-                                   "FROM object_run) + (SELECT count(*) FROM unknown)"),
+    db_exec(f->in.db, "DELETE FROM run");
+    assert_int_equal(db_int(f->in.db,
+                            "SELECT (SELECT count(*) FROM step) + (SELECT count(*) FROM "
+                            "region) + (SELECT count(*) FROM page_run) + (SELECT count(*) "
+                            "FROM object_run) + (SELECT count(*) FROM unknown)"),
                      0);
 }
 
@@ -581,11 +572,11 @@ static void test_schema__views_of_another_text_are_replaced(void **state)
     struct fixture *f = *state;
     struct store *s;
 
-    db_exec(f->db, "DROP VIEW timeline; CREATE VIEW timeline AS SELECT 1 AS wrong; CREATE VIEW "
-                   "gone AS SELECT 1; UPDATE content SET hash = 'another'");
-    store_close(f->store);
-    f->store = NULL;
-    s = open_or_fail(scratch_path(f->dir, "a.db"), STORE_READ);
+    db_exec(f->in.db, "DROP VIEW timeline; CREATE VIEW timeline AS SELECT 1 AS wrong; CREATE VIEW "
+                      "gone AS SELECT 1; UPDATE content SET hash = 'another'");
+    store_close(f->in.store);
+    f->in.store = NULL;
+    s = open_or_fail(scratch_path(f->in.dir, "t.db"), STORE_READ);
     assert_int_equal(db_int(store_handle(s), "SELECT count(*) FROM timeline"), 26);
     assert_int_equal(db_int(store_handle(s), "SELECT count(*) FROM sqlite_schema "
                                              "WHERE name = 'gone'"),
@@ -616,11 +607,11 @@ static void put_old_database(const char *path, int version)
 static void test_schema__every_older_version_is_brought_up_to_date(void **state)
 {
     struct fixture *f = *state;
-    int newest = (int)db_int(f->db, "PRAGMA user_version");
+    int newest = (int)db_int(f->in.db, "PRAGMA user_version");
 
     for (int version = 1; version < newest; version++)
         for (int mode = STORE_CREATE; mode <= STORE_READ; mode++) {
-            const char *path = scratch_path(f->dir, "old.db");
+            const char *path = scratch_path(f->in.dir, "old.db");
             struct store *s;
 
             put_old_database(path, version);
@@ -635,7 +626,7 @@ static void test_schema__every_older_version_is_brought_up_to_date(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, stored_tear_down)
     const struct CMUnitTest tests[] = {
         T(test_schema__check_lists_are_the_word_tables),
         T(test_schema__takes_every_word_and_no_other),

@@ -1,6 +1,7 @@
 /* Traces: what ui.perfetto.dev needs of the JSON trace event format, and the numbers of the run. */
 #include "reports/trace.h"
 
+#include "tests/support/db.h"
 #include "tests/support/runs.h"
 
 #include <cjson/cJSON.h>
@@ -14,40 +15,23 @@
 #include <cmocka.h>
 
 struct fixture {
-    char dir[64], path[128];
-    struct store *s;
+    struct stored in;
     char fork[40], nobody[40];
     struct err e;
 };
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct support_options three = {.pages = 3};
     struct support_options nobody = {.pages = 3, .unprivileged = true, .scenario = "fork-nobody"};
 
-    strcpy(f->dir, "/tmp/cowlab-test-trace-XXXXXX");
     *state = f;
-    if (!mkdtemp(f->dir))
-        return -1;
-    snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
-    if (store_open(&f->s, f->path, STORE_CREATE, &f->e) ||
-        support_fork_write(f->s, &three, f->fork, &f->e) ||
-        support_fork_write(f->s, &nobody, f->nobody, &f->e)) {
+    if (support_fork_write(f->in.store, &three, f->fork, &f->e) ||
+        support_fork_write(f->in.store, &nobody, f->nobody, &f->e)) {
         fprintf(stderr, "setup: %s\n", f->e.msg);
         return -1;
     }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    store_close(f->s);
-    unlink(f->path);
-    rmdir(f->dir);
-    free(f);
     return 0;
 }
 
@@ -58,7 +42,7 @@ static cJSON *trace_of(struct fixture *f, const char *run)
     FILE *out = open_memstream(&text, &size);
     cJSON *json;
 
-    if (report_trace(f->s, run, out, &f->e) < 0)
+    if (report_trace(f->in.store, run, out, &f->e) < 0)
         fail_msg("%s", f->e.msg);
     fclose(out);
     json = cJSON_ParseWithOpts(text, NULL, 1);
@@ -161,7 +145,7 @@ static int64_t one(struct fixture *f, const char *sql, const char *run)
     sqlite3_stmt *st;
     int64_t n = -1;
 
-    sqlite3_prepare_v2(store_handle(f->s), sql, -1, &st, NULL);
+    sqlite3_prepare_v2(store_handle(f->in.store), sql, -1, &st, NULL);
     sqlite3_bind_text(st, 1, run, -1, SQLITE_STATIC);
     if (sqlite3_step(st) == SQLITE_ROW)
         n = sqlite3_column_int64(st, 0);
@@ -204,7 +188,7 @@ static void test_trace__no_such_run_is_an_error(void **state)
     struct fixture *f = *state;
     FILE *out = fopen("/dev/null", "w");
 
-    assert_true(report_trace(f->s, "20200101-000000-0000000000000001", out, &f->e) < 0);
+    assert_true(report_trace(f->in.store, "20200101-000000-0000000000000001", out, &f->e) < 0);
     assert_non_null(strstr(f->e.msg, "no run"));
     fclose(out);
 }
@@ -219,5 +203,5 @@ int main(void)
         cmocka_unit_test(test_trace__no_such_run_is_an_error),
     };
 
-    return cmocka_run_group_tests_name("trace", tests, setup, teardown);
+    return cmocka_run_group_tests_name("trace", tests, setup, stored_tear_down);
 }

@@ -18,9 +18,7 @@
 #define MIB (1024.0 * 1024)
 
 struct fixture {
-    char *dir;
-    struct store *store;
-    sqlite3 *db;
+    struct stored in;
     struct store_watch *watch;
     struct run_info info;
     struct observation o;
@@ -29,15 +27,12 @@ struct fixture {
 
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    struct fixture *f = stored_new(sizeof *f);
     struct store_watch_options every = {.pace = 1};
     struct err e;
 
-    f->dir = scratch_new();
-    f->store = open_or_fail(scratch_path(f->dir, "w.db"), STORE_CREATE);
-    f->db = store_handle(f->store);
     f->info = (struct run_info){.scenario = "watch", .backend = "linux", .page_size = 4096};
-    assert_int_equal(store_begin_run(f->store, &f->info, &e), 0);
+    assert_int_equal(store_begin_run(f->in.store, &f->info, &e), 0);
     assert_int_equal(store_watch_new(&f->watch, &every, &e), 0);
     observation_init(&f->o);
     *state = f;
@@ -50,10 +45,7 @@ static int tear_down(void **state)
 
     observation_release(&f->o);
     store_watch_free(f->watch);
-    store_close(f->store);
-    scratch_free(f->dir);
-    free(f);
-    return 0;
+    return stored_tear_down(state);
 }
 
 static struct obs_process *add_process(struct fixture *f, const char *actor, int64_t rss_kb)
@@ -73,7 +65,7 @@ static int take(struct fixture *f, const struct store_watch_process *came, size_
                 const struct store_watch_event *events, size_t nevents)
 {
     struct err e;
-    int rc = store_step(f->store, f->info.run_id,
+    int rc = store_step(f->in.store, f->info.run_id,
                         &(struct step_record){.step = ++f->sample,
                                               .phase = "settled",
                                               .action = "sample",
@@ -108,17 +100,17 @@ static void test_watch_store__totals_always_rows_when_they_moved(void **state)
     sample(f);
     p->q[PQ_RSS] = value_known(20100);
     sample(f);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM steps"), 4);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM steps"), 4);
     assert_string_equal(
-        db_text(f->db, "SELECT group_concat(step || actor || rss_kb) FROM footprint"),
+        db_text(f->in.db, "SELECT group_concat(step || actor || rss_kb) FROM footprint"),
         "1a[1]10000,1b[2]20000,4b[2]20100");
     assert_string_equal(
-        db_text(f->db,
+        db_text(f->in.db,
                 "SELECT group_concat(actors || ' ' || sum_rss_kb || ' ' || sum_pss_kb, ', ') "
                 "FROM footprint_vs_system"),
         "2 30000 15000, 2 30000 15000, 2 30063 15000, 2 30100 15000");
     /* Nobody gave USS: the sum is not zero. */
-    assert_int_equal(db_int(f->db, "SELECT count(sum_uss_kb) FROM footprint_vs_system"), 0);
+    assert_int_equal(db_int(f->in.db, "SELECT count(sum_uss_kb) FROM footprint_vs_system"), 0);
 }
 
 static void test_watch_store__a_large_figure_needs_a_large_move(void **state)
@@ -131,7 +123,7 @@ static void test_watch_store__a_large_figure_needs_a_large_move(void **state)
     sample(f);
     p->q[PQ_RSS] = value_known(1004000); /* 0.4 % */
     sample(f);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM footprint"), 2);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint"), 2);
 }
 
 static void use_default_pace(struct fixture *f)
@@ -155,7 +147,7 @@ static void test_watch_store__steady_moves_are_paced_jumps_are_not(void **state)
     p->q[PQ_RSS].n += 1000;
     sample(f);
     assert_string_equal(
-        db_text(f->db, "SELECT group_concat(step || ':' || rss_kb, ' ') FROM footprint"),
+        db_text(f->in.db, "SELECT group_concat(step || ':' || rss_kb, ' ') FROM footprint"),
         "1:10000 6:10500 11:11000 12:12100");
 }
 
@@ -168,8 +160,8 @@ static void test_watch_store__counts_are_those_since_the_row_before(void **state
     for (int i = 0; i < 9; i++)
         sample(f);
     /* Row 1 at once; then each time 64 KiB of copies have gathered. */
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ':' || copied_kb || ':' || "
-                                       "minflt, ' ') FROM footprint"),
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(step || ':' || copied_kb || ':' || "
+                                          "minflt, ' ') FROM footprint"),
                         "1:16:3 5:64:12 9:64:12");
 }
 
@@ -182,9 +174,9 @@ static void test_watch_store__an_unknown_count_does_not_fill_the_file(void **sta
     p->q[PQ_MINFLT] = value_na();
     for (int i = 0; i < 9; i++)
         sample(f);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM footprint"), 1);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM unknowns"), 1);
-    assert_string_equal(db_text(f->db, "SELECT observed || ' ' || quantity FROM unknowns"),
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint"), 1);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM unknowns"), 1);
+    assert_string_equal(db_text(f->in.db, "SELECT observed || ' ' || quantity FROM unknowns"),
                         "a[1] copied_kb");
 }
 
@@ -198,7 +190,7 @@ static void test_watch_store__small_changes_are_stored_once_a_minute(void **stat
         p->q[PQ_MINFLT] = value_known(0);
         sample(f);
     }
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step) FROM footprint"), "1,62,123");
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(step) FROM footprint"), "1,62,123");
 }
 
 static void test_watch_store__regions_and_sharing_when_they_moved(void **state)
@@ -221,13 +213,14 @@ static void test_watch_store__regions_and_sharing_when_they_moved(void **state)
     sample(f);
     r->q[RQ_SHARE_MODE] = value_known(SM_PRIVATE);
     sample(f);
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ' ' || share_mode || ' ' || "
-                                       "resident, ', ') FROM timeline"),
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(step || ' ' || share_mode || ' ' || "
+                                          "resident, ', ') FROM timeline"),
                         "1 SM_COW 1000, 3 SM_COW 1016, 4 SM_PRIVATE 1016");
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ' ' || frames) FROM sharing"),
-                        "1 900,3 884");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM page_runs"), 0);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM unknowns"), 1);
+    assert_string_equal(
+        db_text(f->in.db, "SELECT group_concat(step || ' ' || frames) FROM sharing"),
+        "1 900,3 884");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM page_runs"), 0);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM unknowns"), 1);
 }
 
 static void test_watch_store__costs_are_summed_and_checks_kept_that_differ(void **state)
@@ -245,11 +238,12 @@ static void test_watch_store__costs_are_summed_and_checks_kept_that_differ(void 
     bad->verdict = CHECK_DIFFERS;
     for (int i = 0; i < 62; i++)
         sample(f);
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ' ' || dur_ns || ' ' || calls, "
-                                       "', ') FROM probe_cost"),
+    assert_string_equal(db_text(f->in.db,
+                                "SELECT group_concat(step || ' ' || dur_ns || ' ' || calls, "
+                                "', ') FROM probe_cost"),
                         "1 100 2, 61 6000 120");
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM checks WHERE name = 'states_sum'"), 0);
-    assert_int_equal(db_int(f->db, "SELECT count(*) FROM checks WHERE name = 'smaps_rss'"), 62);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM checks WHERE name = 'states_sum'"), 0);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM checks WHERE name = 'smaps_rss'"), 62);
 }
 
 static void test_watch_store__processes_come_and_go(void **state)
@@ -264,12 +258,14 @@ static void test_watch_store__processes_come_and_go(void **state)
     assert_int_equal(take(f, came, 2, &fork, 1), 0);
     sample(f);
     assert_int_equal(take(f, NULL, 0, &gone, 1), 0);
-    assert_string_equal(db_text(f->db, "SELECT group_concat(actor || ' ' || ifnull(parent, '-') || "
-                                       "' ' || first_step || '..' || ifnull(last_step, ''), ', ') "
-                                       "FROM watch_processes"),
+    assert_string_equal(db_text(f->in.db,
+                                "SELECT group_concat(actor || ' ' || ifnull(parent, '-') || "
+                                "' ' || first_step || '..' || ifnull(last_step, ''), ', ') "
+                                "FROM watch_processes"),
                         "a[1] - 1.., b[2] a[1] 1..2");
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ' ' || kind || ' ' || actor || "
-                                       "ifnull(' ' || value, ''), ', ') FROM watch_events"),
+    assert_string_equal(db_text(f->in.db,
+                                "SELECT group_concat(step || ' ' || kind || ' ' || actor || "
+                                "ifnull(' ' || value, ''), ', ') FROM watch_events"),
                         "1 fork a[1] 81000, 1 came a[1], 1 came b[2], 3 gone b[2]");
 }
 
@@ -284,8 +280,9 @@ static void test_watch_store__after_a_failed_sample_everything_is_stored_again(v
     p->q[PQ_RSS] = value_known(5000);
     assert_int_equal(take(f, NULL, 0, &wrong, 1), -EINVAL);
     sample(f);
-    assert_string_equal(db_text(f->db, "SELECT group_concat(step || ':' || rss_kb) FROM footprint"),
-                        "1:1000,3:5000");
+    assert_string_equal(
+        db_text(f->in.db, "SELECT group_concat(step || ':' || rss_kb) FROM footprint"),
+        "1:1000,3:5000");
 }
 
 /* -- size ------------------------------------------------------------------------------- */
@@ -331,8 +328,8 @@ static double day_mib(struct fixture *f, int samples, int64_t move_kb)
     fill_tree(f);
     fill_heaps(f);
     sample(f);
-    db_exec(f->db, "PRAGMA wal_checkpoint(TRUNCATE)");
-    assert_int_equal(stat(scratch_path(f->dir, "w.db"), &before), 0);
+    db_exec(f->in.db, "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_int_equal(stat(scratch_path(f->in.dir, "t.db"), &before), 0);
     for (int i = 0; i < samples; i++) {
         for (size_t k = 0; k < f->o.nprocesses; k++) {
             struct value *q = f->o.processes[k].q;
@@ -345,8 +342,8 @@ static double day_mib(struct fixture *f, int samples, int64_t move_kb)
         }
         sample(f);
     }
-    db_exec(f->db, "PRAGMA wal_checkpoint(TRUNCATE)");
-    assert_int_equal(stat(scratch_path(f->dir, "w.db"), &after), 0);
+    db_exec(f->in.db, "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_int_equal(stat(scratch_path(f->in.dir, "t.db"), &after), 0);
     return (double)(after.st_size - before.st_size) / MIB / samples * DAY;
 }
 

@@ -42,9 +42,9 @@ struct cost_meter {
 void cost_begin(struct cost_meter *m);
 void cost_end(const struct cost_meter *m, struct actor_reply *r);
 
-/* actor_do_map, actor_do_write, ...: each carries out a->in and fills a->out; 0, or -1 after
+/* actor_ACT_MAP, actor_ACT_WRITE, ...: each carries out a->in and fills a->out; 0, or -1 after
  * actor_fail. */
-#define ACTION_FUNCTION(e, code, key, ...) int actor_do_##key(struct actor *a);
+#define ACTION_FUNCTION(e, ...) int actor_##e(struct actor *a);
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
 

@@ -223,7 +223,7 @@ static int send_built(struct actor *a, mach_msg_size_t size)
     return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot send");
 }
 
-int actor_do_send(struct actor *a)
+int actor_ACT_SEND(struct actor *a)
 {
     mach_port_t to;
     kern_return_t kr = bootstrap_look_up(bootstrap_port, a->in.to, &to);
@@ -236,7 +236,7 @@ int actor_do_send(struct actor *a)
     return rc;
 }
 
-int actor_do_ool_send(struct actor *a)
+int actor_ACT_OOL_SEND(struct actor *a)
 {
     a->in.nparts = 1;
     a->in.parts[0] = (struct actor_part){
@@ -248,10 +248,10 @@ int actor_do_ool_send(struct actor *a)
     };
     if (!a->in.message_id)
         a->in.message_id = DEFAULT_ID;
-    return actor_do_send(a);
+    return actor_ACT_SEND(a);
 }
 
-int actor_do_reply(struct actor *a)
+int actor_ACT_REPLY(struct actor *a)
 {
     mach_port_t to = last_remote;
 
@@ -323,7 +323,7 @@ static void read_text(struct actor *a, const char *at)
     memcpy(a->out.text, at, length);
 }
 
-int actor_do_receive(struct actor *a)
+int actor_ACT_RECEIVE(struct actor *a)
 {
     struct cost_meter m;
     kern_return_t kr;
@@ -346,7 +346,7 @@ int actor_do_receive(struct actor *a)
     return 0;
 }
 
-int actor_do_ool_receive(struct actor *a)
+int actor_ACT_OOL_RECEIVE(struct actor *a)
 {
-    return actor_do_receive(a);
+    return actor_ACT_RECEIVE(a);
 }

@@ -14,7 +14,7 @@
 static struct actor self; /* in .bss: one actor per process, and no heap of its own */
 
 /* The child speaks over the socket that came with the request; its first word is a hello. */
-int actor_do_fork(struct actor *a)
+int actor_ACT_FORK(struct actor *a)
 {
     struct cost_meter m;
     pid_t pid;
@@ -43,7 +43,7 @@ int actor_do_fork(struct actor *a)
 }
 
 /* A new program image over the same socket: it says hello when it is up. */
-int actor_do_exec(struct actor *a)
+int actor_ACT_EXEC(struct actor *a)
 {
     char fd[16];
     char *argv[] = {(char *)(uintptr_t)a->program, fd, NULL};
@@ -57,13 +57,13 @@ int actor_do_exec(struct actor *a)
     return actor_fail(a, error, "cannot exec the actor program");
 }
 
-int actor_do_exit(struct actor *a)
+int actor_ACT_EXIT(struct actor *a)
 {
     actor_reply(a);
     _exit(a->in.status);
 }
 
-int actor_do_wait(struct actor *a)
+int actor_ACT_WAIT(struct actor *a)
 {
     int status;
     pid_t pid;
@@ -81,7 +81,7 @@ int actor_do_wait(struct actor *a)
 }
 
 /* Only the lab looks. */
-int actor_do_checkpoint(struct actor *a)
+int actor_ACT_CHECKPOINT(struct actor *a)
 {
     (void)a;
     return 0;
@@ -93,7 +93,7 @@ static int hello(struct actor *a)
     return a->in.to[0] ? actor_take_port(a) : 0;
 }
 
-#define ACTION_ENTRY(e, code, key, ...) [e] = actor_do_##key,
+#define ACTION_ENTRY(e, ...) [e] = actor_##e,
 
 static int carry_out(struct actor *a)
 {

@@ -137,7 +137,7 @@ static int map_malloc(struct actor *a)
     return 0;
 }
 
-int actor_do_map(struct actor *a)
+int actor_ACT_MAP(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     size_t len = round_up(a->in.len, a->in.kind == MK_HUGETLB && huge ? huge : page_size());
@@ -267,13 +267,13 @@ static uint64_t touch(struct actor *a)
     return pages;
 }
 
-int actor_do_write(struct actor *a)
+int actor_ACT_WRITE(struct actor *a)
 {
     touch(a);
     return 0;
 }
 
-int actor_do_read(struct actor *a)
+int actor_ACT_READ(struct actor *a)
 {
     look_beside(a, touch(a));
     return 0;
@@ -293,7 +293,7 @@ static int finish(struct actor *a, const struct cost_meter *m, int rc, const cha
     return rc < 0 ? actor_fail(a, error, what) : 0;
 }
 
-int actor_do_unmap(struct actor *a)
+int actor_ACT_UNMAP(struct actor *a)
 {
     struct cost_meter m;
 
@@ -307,7 +307,7 @@ int actor_do_unmap(struct actor *a)
     return finish(a, &m, munmap(region(a), a->in.len), "cannot unmap");
 }
 
-int actor_do_move(struct actor *a)
+int actor_ACT_MOVE(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
@@ -323,7 +323,7 @@ int actor_do_move(struct actor *a)
     return finish(a, &m, p == MAP_FAILED ? -1 : 0, "cannot move the region");
 }
 
-int actor_do_protect(struct actor *a)
+int actor_ACT_PROTECT(struct actor *a)
 {
     int prot = (a->in.protection & 1 ? PROT_READ : 0) | (a->in.protection & 2 ? PROT_WRITE : 0) |
                (a->in.protection & 4 ? PROT_EXEC : 0);
@@ -333,7 +333,7 @@ int actor_do_protect(struct actor *a)
     return finish(a, &m, mprotect(region(a), a->in.len, prot), "cannot change the protection");
 }
 
-int actor_do_lock(struct actor *a)
+int actor_ACT_LOCK(struct actor *a)
 {
     struct cost_meter m;
 
@@ -344,7 +344,7 @@ int actor_do_lock(struct actor *a)
 
 /* What a fork does with a region, so far as Linux lets one choose: private memory is copied, shared
  * memory shared; both can be left out (DONTFORK), anonymous memory can be zeroed (WIPEONFORK). */
-int actor_do_inherit(struct actor *a)
+int actor_ACT_INHERIT(struct actor *a)
 {
     static const int advice[] = {
         [INH_SHARE] = MADV_DOFORK,
@@ -380,7 +380,7 @@ static int advice_constant(uint32_t advice)
     }
 }
 
-int actor_do_madvise(struct actor *a)
+int actor_ACT_MADVISE(struct actor *a)
 {
     struct cost_meter m;
 

@@ -24,7 +24,7 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
 
 int world_ACT_FORK(struct doing *x)
 {
-    long i = actor_index(x->w, x->s->as);
+    long i = world_actor(x->w, x->s->as);
     struct actor *child;
     int rc = 0;
 
@@ -76,7 +76,7 @@ int world_ACT_EXEC(struct doing *x)
 
 int world_ACT_WAIT(struct doing *x)
 {
-    long i = actor_index(x->w, x->s->child);
+    long i = world_actor(x->w, x->s->child);
     const cJSON *at = arg(x, "child");
     struct actor *child;
 

@@ -55,7 +55,7 @@ static struct region *find_region(const struct regions *list, const char *name,
     return found || !case_name ? found : find_exact(list, name, NULL);
 }
 
-long actor_index(const struct world *w, const char *name)
+long world_actor(const struct world *w, const char *name)
 {
     for (size_t i = 0; i < w->nactors; i++)
         if (strcmp(w->actors[i].name, name) == 0)
@@ -65,7 +65,7 @@ long actor_index(const struct world *w, const char *name)
 
 int world_actor_state(const struct world *w, const char *actor)
 {
-    long i = actor_index(w, actor);
+    long i = world_actor(w, actor);
 
     return i < 0 ? -1 : (int)w->actors[i].state;
 }
@@ -77,7 +77,7 @@ static const struct regions *list_of(const struct world *w, const char *actor, s
 
     if (strcmp(actor, "message") == 0)
         return i < w->nmessages ? &w->messages[i].regions : NULL;
-    index = actor_index(w, actor);
+    index = world_actor(w, actor);
     return i == 0 && index >= 0 ? &w->actors[index].regions : NULL;
 }
 
@@ -121,7 +121,7 @@ int need_actor(const struct reader *r, const struct world *w, const cJSON *node,
     const char *names[64];
     size_t n = 0;
 
-    *out = actor_index(w, name);
+    *out = world_actor(w, name);
     for (; n < w->nactors && n < 64; n++)
         names[n] = w->actors[n].name;
     if (*out < 0)

@@ -77,7 +77,7 @@ int world_new(struct world **out, const struct reader *r, const struct plan *pla
         w->actors[i].request = -1;
     }
     for (size_t i = 0; i < n; i++) {
-        long target = drafts[i].step.as ? actor_index(w, drafts[i].step.as) : -1;
+        long target = drafts[i].step.as ? world_actor(w, drafts[i].step.as) : -1;
 
         if (target >= 0)
             w->actors[target].state = ACTOR_ABSENT;
