@@ -17,12 +17,8 @@ struct run;
     const char *step_##e(struct run *r, const struct guest_step *s) __attribute__((weak));
 ACTIONS(ACTION_FUNCTIONS)
 
-struct way {
-    kern_return_t (*act)(const struct command *c, struct answer *a);
-    const char *(*step)(struct run *r, const struct guest_step *s); /* NULL, or what went wrong */
-};
-
-/* Nothing in it for a number that is no action's. */
-struct way way_of(uint32_t action);
+/* actor.c: the action in the actor, or NULL; also for a number that is no action's. */
+typedef kern_return_t guest_action(const struct command *c, struct answer *a);
+guest_action *guest_action_of(uint32_t action);
 
 #endif

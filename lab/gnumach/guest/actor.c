@@ -164,12 +164,19 @@ kern_return_t guest_ACT_EXIT(const struct command *c, struct answer *a)
     return KERN_SUCCESS;
 }
 
+guest_action *guest_action_of(uint32_t action)
+{
+#define ACTION_IN_ACTOR(e, ...) [e] = guest_##e,
+    static guest_action *const actions[] = {ACTIONS(ACTION_IN_ACTOR)};
+    return action < sizeof actions / sizeof *actions ? actions[action] : NULL;
+}
+
 static kern_return_t carry_out(const struct command *c, struct answer *a)
 {
-    struct way way = way_of(c->step.action);
+    guest_action *action = guest_action_of(c->step.action);
     if (!c->step.action) /* started: is the actor there? */
         return KERN_SUCCESS;
-    return way.act ? way.act(c, a) : KERN_INVALID_ARGUMENT;
+    return action ? action(c, a) : KERN_INVALID_ARGUMENT;
 }
 
 static mach_msg_return_t answer(struct answer_message *m)
