@@ -4,10 +4,8 @@
  * after the other; a step here reads the records of that step. So the steps that were read are
  * safe with the store, however the guest ends.
  *
- *   lab/gnumach/            the guest, and what goes in and out (protocol.h)
- *   lab/gnumach/host/       blob (plans as the guest reads them), machine (QEMU), records (checked
- *                           lines), snapshot (one step), reading (what it says)
- *   lab/gnumach/backend.c  the backend table; the order of records */
+ * Above: protocol.h, what goes in and what comes out. Below: host/, which starts the machine and
+ * reads its records. Beside: guest/, which runs in it and of which nothing is included here. */
 #include "lab/run/backend.h"
 #include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/blob.h"

@@ -22,23 +22,14 @@
 static char *data_file(const char *name, size_t *len)
 {
     const char *top = getenv("TOP");
+    struct slurp file = {0};
     char path[1024];
-    FILE *f;
-    char *text;
-    long size;
 
     snprintf(path, sizeof path, "%s/tests/data/gnumach/%s", top ? top : ".", name);
-    f = fopen(path, "rb");
-    if (!f)
-        fail_msg("cannot open %s", path);
-    fseek(f, 0, SEEK_END);
-    size = ftell(f);
-    rewind(f);
-    text = malloc((size_t)size + 1);
-    *len = fread(text, 1, (size_t)size, f);
-    text[*len] = '\0';
-    fclose(f);
-    return text;
+    if (slurp_path(&file, path) < 0)
+        fail_msg("cannot read %s", path);
+    *len = file.len;
+    return file.text;
 }
 
 static struct plan *recorded_plan(void)

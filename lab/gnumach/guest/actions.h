@@ -1,8 +1,8 @@
 /* actions: what the guest does for each row of lab/actions.h, found by the row's name:
  *
- *     act_ACT_X    in the actor: the action itself. Absent: no actor does it
- *     step_ACT_X   in the controller: what goes before it and what follows. Absent: the step is
- *                  about a region, which must be there, and nothing follows
+ *     guest_ACT_X   in the actor: the action itself. Absent: no actor does it
+ *     step_ACT_X    in the controller: what goes before it and what follows. Absent: the step is
+ *                   about a region, which must be there, and nothing follows
  *
  * Both are absent (weak) where the guest cannot do it: the host does not ask then. */
 #ifndef LAB_GNUMACH_GUEST_ACTIONS_H
@@ -13,16 +13,12 @@
 struct run;
 
 #define ACTION_FUNCTIONS(e, ...)                                                                   \
-    kern_return_t act_##e(const struct command *c, struct answer *a) __attribute__((weak));        \
+    kern_return_t guest_##e(const struct command *c, struct answer *a) __attribute__((weak));      \
     const char *step_##e(struct run *r, const struct guest_step *s) __attribute__((weak));
 ACTIONS(ACTION_FUNCTIONS)
 
-struct way {
-    kern_return_t (*act)(const struct command *c, struct answer *a);
-    const char *(*step)(struct run *r, const struct guest_step *s); /* NULL, or what went wrong */
-};
-
-/* Nothing in it for a number that is no action's. */
-struct way way_of(uint32_t action);
+/* actor.c: the action in the actor, or NULL; also for a number that is no action's. */
+typedef kern_return_t guest_action(const struct command *c, struct answer *a);
+guest_action *guest_action_of(uint32_t action);
 
 #endif

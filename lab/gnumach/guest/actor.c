@@ -33,7 +33,7 @@ static void write_page(const struct command *c, uint64_t i)
 /* In page order, but where pages are there already, the first one last: after every copy the kernel
  * walks the pages of the object below, in the order in which they were made, up to one that the
  * copy does not cover yet. In plain order that walk grows with every page: 128 MiB took 38 s. */
-kern_return_t act_ACT_WRITE(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_WRITE(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes);
     a->start_tsc = read_tsc();
@@ -80,7 +80,7 @@ static void look_around(const struct command *c, uint64_t n, struct answer *a)
     }
 }
 
-kern_return_t act_ACT_READ(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_READ(const struct command *c, struct answer *a)
 {
     uint64_t n = page_count(c->address, c->bytes), end = c->address + c->bytes;
     a->start_tsc = read_tsc();
@@ -98,7 +98,7 @@ kern_return_t act_ACT_READ(const struct command *c, struct answer *a)
     return KERN_SUCCESS;
 }
 
-kern_return_t act_ACT_MAP(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_MAP(const struct command *c, struct answer *a)
 {
     vm_address_t address = c->address;
     mach_port_t self = mach_task_self();
@@ -121,7 +121,7 @@ static uint64_t page_bytes(const struct command *c)
     return page_count(c->address, c->bytes) * PAGE;
 }
 
-kern_return_t act_ACT_UNMAP(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_UNMAP(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc = vm_deallocate(mach_task_self(), first_page(c), page_bytes(c));
@@ -129,7 +129,7 @@ kern_return_t act_ACT_UNMAP(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t act_ACT_PROTECT(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_PROTECT(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc = vm_protect(mach_task_self(), first_page(c), page_bytes(c), FALSE,
@@ -138,7 +138,7 @@ kern_return_t act_ACT_PROTECT(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t act_ACT_INHERIT(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_INHERIT(const struct command *c, struct answer *a)
 {
     a->start_tsc = read_tsc();
     kern_return_t rc =
@@ -148,7 +148,7 @@ kern_return_t act_ACT_INHERIT(const struct command *c, struct answer *a)
 }
 
 /* Mach's fork: a task that inherits memory. The controller gives it ports and a thread. */
-kern_return_t act_ACT_FORK(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_FORK(const struct command *c, struct answer *a)
 {
     (void)c;
     a->start_tsc = read_tsc();
@@ -157,19 +157,26 @@ kern_return_t act_ACT_FORK(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t act_ACT_EXIT(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_EXIT(const struct command *c, struct answer *a)
 {
     (void)c;
     a->last = 1;
     return KERN_SUCCESS;
 }
 
+guest_action *guest_action_of(uint32_t action)
+{
+#define ACTION_IN_ACTOR(e, ...) [e] = guest_##e,
+    static guest_action *const actions[] = {ACTIONS(ACTION_IN_ACTOR)};
+    return action < sizeof actions / sizeof *actions ? actions[action] : NULL;
+}
+
 static kern_return_t carry_out(const struct command *c, struct answer *a)
 {
-    struct way way = way_of(c->step.action);
+    guest_action *action = guest_action_of(c->step.action);
     if (!c->step.action) /* started: is the actor there? */
         return KERN_SUCCESS;
-    return way.act ? way.act(c, a) : KERN_INVALID_ARGUMENT;
+    return action ? action(c, a) : KERN_INVALID_ARGUMENT;
 }
 
 static mach_msg_return_t answer(struct answer_message *m)

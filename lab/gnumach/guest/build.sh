@@ -32,7 +32,7 @@ flags="-std=gnu11 -O2 -g -ffreestanding -nostdlib -static -fno-pie -no-pie -mno-
         $CC $flags -w -c -o "${source%.c}.o" "$source"
         objects="$objects ${source%.c}.o"
     done
-    for source in "$here"/*.c "$here"/start.S; do
+    for source in "$here"/*.c "$here"/*.S; do
         object=$gen/guest-$(basename "$source").o
         $CC $flags -Wall -Wextra -Wshadow -Wstrict-prototypes -c -o "$object" "$source"
         objects="$objects $object"

@@ -131,8 +131,7 @@ void clock_start(void);
 uint64_t clock_ns(uint64_t tsc);
 uint64_t clock_khz(void);
 
-/* actor.c */
-void actor_start(void); /* start.S */
+/* actor.c: where an actor's thread starts, with nothing to return to. */
 void actor_main(void);
 
 /* controller.c */

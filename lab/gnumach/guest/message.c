@@ -162,18 +162,18 @@ static kern_return_t send(const struct command *c, struct answer *a, mach_port_t
     return rc;
 }
 
-kern_return_t act_ACT_SEND(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_SEND(const struct command *c, struct answer *a)
 {
     return send(c, a, (mach_port_t)(NAME_PEER + (uint32_t)c->step.other), MACH_MSG_TYPE_COPY_SEND);
 }
 
 /* A message with one part and no text. */
-kern_return_t act_ACT_OOL_SEND(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_OOL_SEND(const struct command *c, struct answer *a)
 {
-    return act_ACT_SEND(c, a);
+    return guest_ACT_SEND(c, a);
 }
 
-kern_return_t act_ACT_REPLY(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_REPLY(const struct command *c, struct answer *a)
 {
     if (!local->answer_to) /* nobody waits for it: that is no error */
         return MACH_MSG_SUCCESS;
@@ -206,7 +206,7 @@ static size_t note_item(const mach_msg_type_t *t, const char *data, struct answe
     return (bytes + 7) / 8 * 8;
 }
 
-kern_return_t act_ACT_RECEIVE(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_RECEIVE(const struct command *c, struct answer *a)
 {
     struct message m;
     mach_msg_option_t option =
@@ -231,7 +231,7 @@ kern_return_t act_ACT_RECEIVE(const struct command *c, struct answer *a)
     return rc;
 }
 
-kern_return_t act_ACT_OOL_RECEIVE(const struct command *c, struct answer *a)
+kern_return_t guest_ACT_OOL_RECEIVE(const struct command *c, struct answer *a)
 {
-    return act_ACT_RECEIVE(c, a);
+    return guest_ACT_RECEIVE(c, a);
 }

@@ -205,13 +205,21 @@ const char *look(struct run *r, uint32_t step)
     return NULL;
 }
 
+typedef const char *guest_way(struct run *r, const struct guest_step *s);
+
+static guest_way *way_of(uint32_t action)
+{
+#define ACTION_IN_CONTROLLER(e, ...) [e] = step_##e,
+    static guest_way *const ways[] = {ACTIONS(ACTION_IN_CONTROLLER)};
+    return action < sizeof ways / sizeof *ways ? ways[action] : NULL;
+}
+
 const char *do_step(struct run *r, const struct guest_step *s)
 {
-    struct way way = way_of(s->action);
-    const char *problem = way.act ? begin_command(r, s) : NULL;
-    if (!problem && !way.act && !way.step)
-        problem = "the guest cannot do this";
+    int in_actor = guest_action_of(s->action) != NULL;
+    guest_way *way = way_of(s->action);
+    const char *problem = in_actor ? begin_command(r, s) : way ? NULL : "the guest cannot do this";
     if (!problem)
-        problem = way.step ? way.step(r, s) : on_region(r, s);
+        problem = way ? way(r, s) : on_region(r, s);
     return problem ? problem : look(r, s->number);
 }

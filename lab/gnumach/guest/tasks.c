@@ -14,8 +14,8 @@ static kern_return_t start_thread(mach_port_t task)
     if (rc != KERN_SUCCESS)
         return rc;
     rc = thread_get_state(thread, i386_REGS_SEGS_STATE, (thread_state_t)&s, &n);
-    s.rip = (uint64_t)(uintptr_t)actor_start;
-    s.ursp = STACK_TOP;
+    s.rip = (uint64_t)(uintptr_t)actor_main;
+    s.ursp = STACK_TOP - 8; /* as after a call: nobody returns from there */
     if (rc == KERN_SUCCESS)
         rc = thread_set_state(thread, i386_REGS_SEGS_STATE, (thread_state_t)&s,
                               i386_THREAD_STATE_COUNT);

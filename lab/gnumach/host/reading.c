@@ -1,11 +1,12 @@
 /* In the order of reading: state.h (what is kept), view.h and viewers.h (pages as they show),
- * regions.h, transfers.h, totals.h, checks.h (what is told of them). */
+ * regions.h, transit.h, transfers.h, totals.h, checks.h (what is told of them). */
 #include "lab/gnumach/host/reading.h"
 
 #include "lab/gnumach/host/checks.h"
 #include "lab/gnumach/host/regions.h"
 #include "lab/gnumach/host/totals.h"
 #include "lab/gnumach/host/transfers.h"
+#include "lab/gnumach/host/transit.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ void reading_free(struct reading *r)
     for (size_t i = 0; r->last && i < r->plan->nactors * r->nslots; i++)
         view_release(&r->last[i]);
     free(r->last);
-    transfers_release(r);
+    transit_release(r);
     numbers_release(&r->numbers);
     free(r->slots);
     free(r->receivers);

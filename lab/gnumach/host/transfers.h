@@ -9,6 +9,5 @@
 int transfers_tell_sent(struct reading *r, struct step_result *out, struct err *e);
 /* What was received, and memory that is still under way. After the regions. */
 int transfers_tell_received(struct reading *r, struct step_result *out, struct err *e);
-void transfers_release(struct reading *r);
 
 #endif
