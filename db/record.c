@@ -63,8 +63,8 @@ static const char *const statement_text[ST__COUNT] = {
         "copied_kb, anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, cgroup_oom_kill) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_WATCH_REGION] =
-        "INSERT INTO watch_region (run, step, nr, kind, part, gone, bins, parent_pages, copied) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO watch_region (run, step, nr, kind, part, gone, bins, parent_pages, copied, "
+        "lost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 };
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
@@ -513,6 +513,7 @@ static void write_watch_region(struct writer *w, size_t nr, const struct store_w
     put_text(w, r->bins);
     put_value(w, QT_PAGES, r->parent_pages);
     put_value(w, QT_PAGES, r->copied);
+    put_value(w, QT_PAGES, r->lost);
     row_end(w);
 }
 
