@@ -38,7 +38,9 @@ static void outcome(struct share *share, uint64_t p)
     } else if (was == PS_SWAPPED) {
         s->copied++; /* back in a new frame */
     } else if (frames && before->slot[p] != now->slot[p]) {
-        s->copied++;
+        /* Who is alone copies nothing, and a copy is alone. Else the kernel has moved the page
+         * (compaction). */
+        s->copied += was == PS_ANON_UNKNOWN || (was != PS_EXCLUSIVE && was != is);
     } else if (frames && was == PS_ANON_UNKNOWN && is == PS_ANON_UNKNOWN) {
         s->doubtful++;
     } else if (frames) {

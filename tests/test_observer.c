@@ -419,6 +419,8 @@ static void test_observer__moved_region_keeps_its_frames(void **state)
     begin(&s);
     stage_map(&s, PUPPET_ANONYMOUS, 7);
     stage_write(&s, 0, 7);
+    /* Or compaction may take them elsewhere meanwhile. */
+    assert_int_equal(puppet_hold(&s.puppets[0], s.regions[0].start, 7 * s.page), 0);
     stage_look(&s, 0, 7);
     at = puppet_move(&s.puppets[0], s.regions[0].start, 7 * s.page);
     assert_true(at && at != s.regions[0].start);
@@ -431,6 +433,36 @@ static void test_observer__moved_region_keeps_its_frames(void **state)
     stage_look(&s, 0, 7);
     must_be(&s, 0, RQ_NO_FAULT, 7);
     stage_end(&s);
+}
+
+/* Compaction gives pages other frames. That is no copy, whether they are one process's or shared.
+ */
+static void test_observer__what_the_kernel_moves_is_not_copied(void **state)
+{
+    const int64_t pages = 8192;
+    struct stage s;
+    int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    if (fd < 0)
+        skip_needs("root, to have memory compacted");
+    begin(&s);
+    stage_map(&s, PUPPET_ANONYMOUS, pages);
+    stage_write(&s, 0, pages);
+    stage_look(&s, 0, pages);
+    assert_int_equal(write(fd, "1", 1), 1);
+    stage_write(&s, 0, pages);
+    stage_look(&s, 0, pages);
+    must_be(&s, 0, RQ_COPIED, 0);
+    must_be(&s, 0, RQ_NO_FAULT, pages);
+    stage_fork(&s, 0);
+    stage_look(&s, 0, 0);
+    assert_int_equal(write(fd, "1", 1), 1);
+    stage_write(&s, 1, pages / 2);
+    stage_look(&s, 1, pages / 2);
+    must_be(&s, 1, RQ_COPIED, pages / 2);
+    stage_end(&s);
+    close(fd);
 }
 
 static void test_observer__unmapped_region_is_empty(void **state)
@@ -1111,6 +1143,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__in_transit),
         cmocka_unit_test(test_observer__split_and_merged_entries),
         cmocka_unit_test(test_observer__moved_region_keeps_its_frames),
+        cmocka_unit_test(test_observer__what_the_kernel_moves_is_not_copied),
         cmocka_unit_test(test_observer__unmapped_region_is_empty),
         cmocka_unit_test(test_observer__a_region_that_lost_its_start),
         cmocka_unit_test(test_observer__overlapping_regions),
