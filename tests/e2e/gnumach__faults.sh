@@ -27,7 +27,7 @@ sqlite3 good.db "$rows" >good.rows
 faulty() { # KIND N
     rm -f t.db t.db-wal t.db-shm
     FAIL_KIND=$1 FAIL_NTH=$2 FAIL_COUNT=$TMP/count COWLAB_FAULT_MARK=$mark PATH=$TMP/fake:$PATH \
-        LD_PRELOAD=$TMP/fail_nth.so timeout 20 cowlab run ool-transit --backend gnumach --db t.db >out 2>err
+        LD_PRELOAD=$TMP/fail_nth.so timeout 300 cowlab run ool-transit --backend gnumach --db t.db >out 2>err
 }
 judge() { # KIND N STATUS
     case $3 in

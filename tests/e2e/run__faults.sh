@@ -18,7 +18,7 @@ sqlite3 good.db "$rows" >good.rows
 faulty() { # KIND N
     rm -f t.db t.db-wal t.db-shm
     FAIL_KIND=$1 FAIL_NTH=$2 FAIL_COUNT=$TMP/count COWLAB_FAULT_MARK=$mark LD_PRELOAD=$TMP/fail_nth.so \
-        timeout 20 cowlab run fork-write --db t.db >out 2>err
+        timeout 300 cowlab run fork-write --db t.db >out 2>err
 }
 
 # judge KIND N STATUS: what a run may do after a fault.
