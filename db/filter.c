@@ -181,7 +181,7 @@ static int64_t grain_of(enum quantity_type type, int64_t grain_kb, int64_t page_
 
 static bool is_counted(int q)
 {
-    return q == PQ_MINFLT || q == PQ_MAJFLT || q == PQ_COW_FAULTS || q == PQ_COPIED;
+    return q == PQ_MINFLT || q == PQ_MAJFLT || q == PQ_COW_FAULTS || q == PQ_COPIED || q == PQ_LOST;
 }
 
 /* Figures that only ever grow say nothing by changing. */
@@ -203,7 +203,9 @@ int filter_process(struct store_watch *w, int step, const char *actor, struct va
         if (is_counted(i)) {
             q[i] = value_add(x->q[i], q[i]);
             if (value_is_known(q[i]) && q[i].n > 0)
-                most = max_move(most, i == PQ_COPIED && q[i].n >= w->grain_kb ? MOVED : CHANGED);
+                most = max_move(most, (i == PQ_COPIED || i == PQ_LOST) && q[i].n >= w->grain_kb
+                                          ? MOVED
+                                          : CHANGED);
         } else if (is_trigger(i)) {
             most = max_move(most, moved(x->q[i], q[i], w->grain_kb));
         }

@@ -80,7 +80,7 @@ static const struct {
                          "anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, "
                          "cgroup_oom_kill"},
     [ST_WATCH_REGION] = {"watch_region",
-                         "run, step, nr, kind, part, gone, bins, parent_pages, copied"},
+                         "run, step, nr, kind, part, gone, bins, parent_pages, copied, lost"},
 };
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
@@ -543,6 +543,7 @@ static void write_watch_region(struct writer *w, size_t nr, const struct store_w
     put_text(w, r->bins);
     put_value(w, QT_PAGES, r->parent_pages);
     put_value(w, QT_PAGES, r->copied);
+    put_value(w, QT_PAGES, r->lost);
     row_end(w);
 }
 

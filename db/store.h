@@ -81,8 +81,8 @@ struct store_expectation {
  * A watch is a run whose samples are steps: phase "settled", action "sample", no actor. With
  * step_record.watch set, store_step stores totals and sums always, but process, region and sharing
  * rows only when they moved; it leaves out page runs and objects, checks that held, and unknowns
- * already noted, and sums probe costs up. minflt, majflt, cow_faults and copied_kb of a process
- * are given per sample and stored as their sum since the process's row before. */
+ * already noted, and sums probe costs up. minflt, majflt, cow_faults, copied_kb and lost_kb of a
+ * process are given per sample and stored as their sum since the process's row before. */
 
 struct store_watch; /* what was stored last; one per watch run */
 
@@ -127,7 +127,7 @@ struct store_watch_sample {
 /* A mapping that the watch chose to store (table watch_region). */
 struct store_watch_region {
     enum region_kind kind;
-    struct value parent_pages, copied;
+    struct value parent_pages, copied, lost;
     bool gone;
     const char *bins; /* or NULL */
 };

@@ -146,8 +146,12 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
         return f.is != PS_OBJECT ? PO_FIRST_TOUCH : PO_NOTHING;
     if (f.was == PS_SWAPPED)
         return PO_COPIED; /* back in a new frame */
-    if (f.same_frame == ANSWER_NO)
-        return f.written || (was_shared && page_is_anon(f.is)) ? PO_COPIED : PO_NOTHING;
+    if (f.same_frame == ANSWER_NO && !f.written && !(was_shared && page_is_anon(f.is)))
+        return PO_NOTHING;
+    if (f.same_frame == ANSWER_NO) /* who is alone copies nothing, and a copy is alone: else the
+                                      kernel has moved the page (mm/compaction.c) */
+        return f.was == PS_ANON_UNKNOWN || (f.was != PS_EXCLUSIVE && f.was != f.is) ? PO_COPIED
+                                                                                    : PO_NOTHING;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)
         return PO_DOUBT;
     if (f.same_frame == ANSWER_YES)

@@ -29,7 +29,9 @@
  * at_risk: pages of writable private mappings that its next write would copy; parent: memory
  * whose frames its parent maps at the same addresses; copied: private pages that are in another
  * frame than at the last sample, where they were shared, their object's, or the zero page (what
- * happened and was undone between is not seen). */
+ * happened and was undone between is not seen); lost: pages in common with the parent at the last
+ * sample of which both have one now, each in a frame of its own: one of them wrote. What either has
+ * no more, it gave back: that is not lost. */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \
@@ -39,6 +41,7 @@
     X(WQ_AT_RISK, at_risk_kb, QT_KB)                                                               \
     X(WQ_PARENT, parent_kb, QT_KB)                                                                 \
     X(WQ_COPIED, copied, QT_PAGES)                                                                 \
+    X(WQ_LOST, lost, QT_PAGES)                                                                     \
     X(WQ_ANON_HUGE, anon_huge_kb, QT_KB)
 
 enum watch_quantity { WATCH_QUANTITIES(WORDS_COLUMN) WQ__COUNT };
@@ -62,12 +65,13 @@ struct sample_region {
     enum region_kind kind;
     struct value q[RQ__COUNT];
     struct value parent_pages;
-    struct value copied; /* since the last sample */
+    struct value copied, lost; /* since the last sample */
 };
 
 struct sample_process {
     pid_t pid;
-    enum why why; /* WHY_KNOWN; WHY_GONE; WHY_PERMISSION: only what anybody may see */
+    enum why why; /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
+                     it; WHY_PERMISSION: only what anybody may see */
     bool exec;    /* it runs another program than at the last sample */
     struct footprint fp;
     struct value q[WQ__COUNT];

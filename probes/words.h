@@ -129,8 +129,9 @@ enum quantity_type {
     X(RQ_INHERITANCE, inheritance, QT_INHERIT)
 
 /* Quantities of one process. minflt, majflt and dur_ns are those of this step;
- * minflt_total and majflt_total since the process began. The last five are a watch's: all memory
- * of the process by its page states; copied_kb: got a new frame since the row before. */
+ * minflt_total and majflt_total since the process began. The last six are a watch's: all memory
+ * of the process by its page states; copied_kb: got a new frame since the row before; lost_kb:
+ * ceased to be in common with its parent since then because one of them wrote. */
 #define PROCESS_QUANTITIES(X)                                                                      \
     X(PQ_RSS, rss_kb, QT_KB)                                                                       \
     X(PQ_PSS, pss_kb, QT_KB)                                                                       \
@@ -149,7 +150,8 @@ enum quantity_type {
     X(PQ_SHARED_PARENT, shared_parent_kb, QT_KB)                                                   \
     X(PQ_DEBT, debt_kb, QT_KB)                                                                     \
     X(PQ_AT_RISK, at_risk_kb, QT_KB)                                                               \
-    X(PQ_COPIED, copied_kb, QT_KB)
+    X(PQ_COPIED, copied_kb, QT_KB)                                                                 \
+    X(PQ_LOST, lost_kb, QT_KB)
 
 /* Totals of a step: what the system really uses. distinct counts each frame of the
  * actors once; distinct_file is the part of it that is page cache of files (not charged

@@ -3,7 +3,7 @@
 WITH cost AS (
     SELECT p.actor, max(p.step) AS step, max(p.rss_kb) AS max_rss_kb,
            max(p.shared_parent_kb) AS max_parent_kb, max(p.debt_kb) AS max_debt_kb,
-           sum(p.copied_kb) AS copied_kb, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt
+           sum(p.copied_kb) AS copied_kb, sum(p.lost_kb) AS lost_kb, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt
     FROM run r JOIN process p USING (run)
     WHERE r.run_id = :run_id
     GROUP BY p.actor
@@ -15,7 +15,7 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command, w.first_step, w.last_step,
         WHERE e.run = w.run AND e.actor = w.actor AND e.kind = 'fork') AS fork_ns,
        c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
-       c.max_parent_kb - l.shared_parent_kb AS lost_kb, c.copied_kb,
+       coalesce(c.lost_kb, c.max_parent_kb - l.shared_parent_kb) AS lost_kb, c.copied_kb,
        round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, c.minflt,
        c.majflt, c.max_debt_kb, l.debt_kb AS last_debt_kb, l.at_risk_kb AS last_at_risk_kb,
        l.pagetable_kb AS last_pagetable_kb, round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s,

@@ -17,21 +17,24 @@ FROM watch_sample w
 ORDER BY r.started_at, r.run_id, s.step;
 
 -- Each process once, with what it cost over its time. copied_kb: what copy-on-write was seen to
--- cost it; lost_kb: of the memory that it had in common with its parent at most, what it has no
--- more at its last row.
+-- cost it; lost_kb: of the memory that it had in common with its parent, what writes of either
+-- ended. Where that was not counted (no frames, an older database): what it has no more at its last
+-- row of the most it had.
 CREATE VIEW watch_costs AS
 SELECT r.run_id, t.actor, t.pid, t.parent, t.command, t.first_step, t.last_step,
        (SELECT e.value FROM watch_event e
         WHERE e.run = t.run AND e.actor = t.actor AND e.kind = 'fork') AS fork_ns,
        a.max_rss_kb, a.max_uss_kb, a.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
-       a.max_parent_kb - l.shared_parent_kb AS lost_kb, a.copied_kb, a.max_debt_kb,
+       coalesce(a.lost_kb, a.max_parent_kb - l.shared_parent_kb) AS lost_kb, a.copied_kb,
+       a.max_debt_kb,
        l.at_risk_kb AS last_at_risk_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb,
        l.uss_kb AS last_uss_kb, l.pagetable_kb AS last_pagetable_kb
 FROM watch_process t
      JOIN run r USING (run)
      LEFT JOIN (SELECT p.run, p.actor, max(p.step) AS step, max(p.rss_kb) AS max_rss_kb,
                        max(p.uss_kb) AS max_uss_kb, max(p.shared_parent_kb) AS max_parent_kb,
-                       max(p.debt_kb) AS max_debt_kb, sum(p.copied_kb) AS copied_kb
+                       max(p.debt_kb) AS max_debt_kb, sum(p.copied_kb) AS copied_kb,
+                       sum(p.lost_kb) AS lost_kb
                 FROM process p GROUP BY p.run, p.actor) a
             ON a.run = t.run AND a.actor = t.actor
      LEFT JOIN process l ON l.run = a.run AND l.step = a.step AND l.actor = a.actor
@@ -42,7 +45,7 @@ CREATE VIEW watch_regions AS
 SELECT r.run_id, s.step, round((s.t_ns - z.t_ns) / 1e9, 3) AS t_s, g.observed AS actor,
        g.region, w.kind, w.part, g.share_mode, g.ref_count, g.range_start, g.range_end, g.pages,
        g.mapped, g.exclusive, g.cow, g.debt, g.object, g.shared, g.swapped, g.at_risk,
-       w.parent_pages, w.copied, w.gone, w.bins, g.protection, g.nr, r.page_size
+       w.parent_pages, w.copied, w.gone, w.bins, g.protection, g.nr, r.page_size, w.lost
 FROM watch_region w
      JOIN region g USING (run, step, nr)
      JOIN step s USING (run, step)
@@ -51,14 +54,15 @@ FROM watch_region w
 ORDER BY r.started_at, r.run_id, s.step, g.nr;
 
 -- Where a process lost memory that it had in common with its parent: per mapping the most it had,
--- and what its last row says.
+-- what its last row says, and what was lost to writes (as in watch_costs).
 CREATE VIEW watch_lost AS
 SELECT r.run_id, m.actor, m.part, m.kind, m.region, m.range_start, m.range_end,
        m.most * r.page_size / 1024 AS most_kb, m.last * r.page_size / 1024 AS last_kb,
-       (m.most - m.last) * r.page_size / 1024 AS lost_kb, m.bins, m.share_mode
+       coalesce(m.lost, m.most - m.last) * r.page_size / 1024 AS lost_kb, m.bins, m.share_mode
 FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start, g.range_end,
              w.bins, g.share_mode,
              max(w.parent_pages) OVER (PARTITION BY g.run, g.observed, g.range_start) AS most,
+             sum(w.lost) OVER (PARTITION BY g.run, g.observed, g.range_start) AS lost,
              CASE w.gone WHEN 1 THEN 0 ELSE w.parent_pages END AS last,
              row_number() OVER (PARTITION BY g.run, g.observed, g.range_start
                                 ORDER BY g.step DESC) AS age

@@ -55,6 +55,14 @@ static int rebuild(struct keep *k, size_t want)
     return 0;
 }
 
+/* A count of a sample joins those that wait for the mapping's next row. */
+static struct value waited(int64_t *sum, struct value v)
+{
+    if (value_is_known(v))
+        v.n = *sum += v.n;
+    return v;
+}
+
 static int64_t known(struct value v)
 {
     return value_is_known(v) ? v.n : -1;
@@ -138,6 +146,8 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
             struct kept *was = place(k->table, k->cap, (uint32_t)tree_index[i], r->map->start);
             bool fresh = !was->used;
             int64_t change = fresh ? known(r->q[RQ_MAPPED]) + 1 : change_of(was, r);
+            struct value copied = waited(&was->copied, r->copied),
+                         lost = waited(&was->lost, r->lost);
             struct keep_choice *c;
 
             if (fresh)
@@ -146,8 +156,6 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
             was->process = (uint32_t)tree_index[i];
             was->start = r->map->start;
             was->seen = k->sample;
-            if (value_is_known(r->copied))
-                was->copied += r->copied.n;
             if (k->sample > 1 && (fresh ? change <= 1 : !change || !(all || matters(change, r))))
                 continue;
             if (!(c = append(out)))
@@ -157,10 +165,9 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
                                       .start = r->map->start,
                                       .end = r->map->end,
                                       .kind = r->kind,
-                                      .copied = r->copied,
+                                      .copied = copied,
+                                      .lost = lost,
                                       .change = change};
-            if (value_is_known(r->copied))
-                c->copied.n = was->copied;
         }
     return 0;
 }
@@ -188,6 +195,7 @@ static int gather_gone(struct keep *k, const struct sample *s, const int *tree_i
                                   .end = was->end,
                                   .kind = was->kind,
                                   .copied = value_na(),
+                                  .lost = was->pages[5] >= 0 ? value_known(was->lost) : value_na(),
                                   .change = was->pages[0]};
     }
     return 0;

@@ -19,9 +19,9 @@ struct kept {
     uint64_t start;
     uint64_t end;
     int prot, share_mode;
-    int64_t pages[6]; /* mapped, exclusive, cow, debt, shared, parent; -1 unknown */
-    int64_t copied;   /* since its last row */
-    uint32_t seen;    /* sample */
+    int64_t pages[6];     /* mapped, exclusive, cow, debt, shared, parent; -1 unknown */
+    int64_t copied, lost; /* since its last row */
+    uint32_t seen;        /* sample */
     bool used;
     enum region_kind kind;
 };
@@ -40,7 +40,7 @@ struct keep_choice {
     const struct sample_region *region; /* NULL: the mapping is gone */
     uint64_t start, end;
     enum region_kind kind;
-    struct value copied; /* since its last row */
+    struct value copied, lost; /* since its last row */
     int64_t change;
 };
 

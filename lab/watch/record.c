@@ -55,6 +55,7 @@ static int put_process(struct watch *w, const struct sample_process *p, int inde
     out->q[PQ_DEBT] = p->q[WQ_DEBT];
     out->q[PQ_AT_RISK] = p->q[WQ_AT_RISK];
     out->q[PQ_COPIED] = pages_kb(p->q[WQ_COPIED]);
+    out->q[PQ_LOST] = pages_kb(p->q[WQ_LOST]);
     return 0;
 }
 
@@ -135,10 +136,11 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
     struct value left = value_known(0), right = value_known(0), faults = value_known(0);
     int64_t page_kb = (int64_t)machine_caps()->page_size / 1024;
     struct obs_check *c = observation_add_check(o, "smaps_rss", NULL, NULL);
+    size_t row = 0; /* of the process in o: one that is gone has none */
 
     if (!c)
         return err_no_memory(w->e);
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n; row += s->processes[i++].why != WHY_GONE) {
         const struct sample_process *p = &s->processes[i];
 
         if (p->why != WHY_KNOWN)
@@ -146,7 +148,7 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
         if (p->exec)
             faults = value_na();
         left = value_add(left, p->fp.rss_kb);
-        faults = value_add(faults, o->processes[i].q[PQ_MINFLT]);
+        faults = value_add(faults, o->processes[row].q[PQ_MINFLT]);
         for (size_t j = 0; j < p->nregions; j++)
             right = value_add(right, value_known(p->regions[j].q[RQ_MAPPED].n * page_kb));
     }
@@ -219,6 +221,7 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
             .kind = c->kind,
             .parent_pages = c->region ? c->region->parent_pages : value_na(),
             .copied = c->copied,
+            .lost = c->lost,
             .gone = !c->region,
             .bins = put_bins(w, c, r->bins[i])};
     }
@@ -260,7 +263,8 @@ static int fill_processes(struct watch *w, const struct sample *s, struct record
     int rc = 0;
 
     for (size_t i = 0; i < s->n && rc == 0; i++)
-        rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
+        if (s->processes[i].why != WHY_GONE) /* there was nobody to look at */
+            rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
     return rc;
 }
 

@@ -34,6 +34,7 @@ static void close_memory(struct sampled *w)
 {
     close_fd(&w->smaps_fd);
     close_fd(&w->pagemap_fd);
+    w->frames = false;
 }
 
 static void sampled_free(struct sampled *w)
@@ -55,7 +56,6 @@ static void open_memory(struct sampler *s, struct sampled *w)
 {
     close_memory(w);
     w->smaps_fd = proc_open(w->pid, "smaps");
-    w->frames = false;
     if (!s->frames)
         return;
     if (s->helper) {
@@ -78,9 +78,9 @@ static void note_program(struct sampler *s, struct sampled *w)
     snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
     if (stat(path, &st) < 0)
         return;
-    w->exec = w->exe_inode && (w->exe_inode != st.st_ino || w->exe_dev != st.st_dev);
     if (w->exe_inode == st.st_ino && w->exe_dev == st.st_dev)
         return;
+    w->exec |= w->exe_inode != 0;
     w->exe_inode = st.st_ino;
     w->exe_dev = st.st_dev;
     proc_exe(w->pid, w->exe, sizeof w->exe);
@@ -93,19 +93,56 @@ static int read_maps(struct sampler *s, struct sampled *w)
     struct err ignored;
     int rc;
 
-    for (int again = 0; again < 2; again++) {
-        if (again || w->smaps_fd < 0)
-            open_memory(s, w);
-        if (w->smaps_fd < 0)
-            return w->smaps_fd;
-        rc = maps_read_fd(&w->maps, w->smaps_fd, &w->cost[SC_SMAPS], &ignored);
-        if (rc == -ENOMEM)
-            return rc;
-        if (rc == 0 && w->maps.n)
-            return 0;
-        /* Empty: a zombie, a kernel thread, or it has exec'd since the file was opened. */
+    if (w->smaps_fd < 0)
+        open_memory(s, w);
+    if (w->smaps_fd < 0)
+        return w->smaps_fd;
+    rc = maps_read_fd(&w->maps, w->smaps_fd, &w->cost[SC_SMAPS], &ignored);
+    /* Empty: a zombie, or a kernel thread. */
+    return rc == 0 && !w->maps.n ? -ESRCH : rc;
+}
+
+/* Is the address space that the open files belong to still there? Once it is not, they read as
+ * empty from there on, without an error: as if every mapping and page had been given back. */
+static bool has_memory(const struct sampled *w)
+{
+    char byte;
+
+    return pread(w->smaps_fd, &byte, 1, 0) == 1;
+}
+
+static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
+{
+    int rc = read_maps(s, w);
+
+    if (rc == 0 && w->frames && (rc = pages_read(s, w, words, threads)) < 0 && rc != -ENOMEM) {
+        /* The counters are there all the same. */
+        page_table_release(&w->now);
+        w->frames = false;
+        rc = 0;
     }
-    return rc < 0 ? rc : -ESRCH;
+    return rc == 0 && !has_memory(w) ? -ESRCH : rc;
+}
+
+static void forget_memory(struct sampled *w)
+{
+    close_memory(w);
+    page_table_release(&w->now);
+    w->maps.n = 0;
+}
+
+/* The memory of one process, whole. If it went meanwhile the process may have exec'd: once more. */
+static int read_memory(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
+{
+    int rc = -ESRCH;
+
+    for (int again = 0; again < 2 && rc < 0 && rc != -ENOMEM; again++) {
+        note_program(s, w);
+        rc = read_once(s, w, words, threads);
+        if (rc < 0)
+            forget_memory(w);
+    }
+    return rc;
 }
 
 static enum why why_of(int rc)
@@ -152,21 +189,10 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     w->maps.n = 0;
     if (w->why != WHY_KNOWN)
         return;
-    note_program(s, w);
-    rc = read_maps(s, w);
-    if (rc == 0 && w->frames) {
-        rc = pages_read(s, w, words, threads);
-        if (rc < 0 && rc != -ENOMEM) {
-            /* The counters are there all the same. */
-            page_table_release(&w->now);
-            w->frames = false;
-            rc = 0;
-        }
-    }
+    rc = read_memory(s, w, words, threads);
     w->failed = rc == -ENOMEM;
     if (rc < 0) {
         w->why = why_of(rc);
-        w->maps.n = 0;
         unknown_footprint(w, w->why);
     } else {
         footprint_from_maps(&w->fp, &w->maps);
@@ -241,6 +267,39 @@ static int read_all(struct sampler *s, const struct sample_target *targets, size
         if (s->now[i]->failed)
             return -ENOMEM;
     return done == n ? 0 : -ENOMEM;
+}
+
+/* A process whose memory went after it was read: its frames are others' by now, and what the
+ * kernel said of them is not about it. Returns how many such there were. */
+static size_t drop_ended(struct sampler *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->sample.n; i++) {
+        struct sampled *w = s->now[i];
+
+        if (w->why == WHY_KNOWN && !has_memory(w)) {
+            forget_memory(w);
+            w->why = WHY_GONE;
+            unknown_footprint(w, w->why);
+            n++;
+        }
+        /* Parents stand first. Nothing is in common with one that is gone. */
+        if (w->parent && w->parent->why == WHY_GONE)
+            w->parent = NULL;
+    }
+    return n;
+}
+
+static int join_living(struct sampler *s)
+{
+    int rc;
+
+    drop_ended(s);
+    do
+        rc = s->frames && s->sample.n ? sums_join(s) : 0;
+    while (rc == 0 && drop_ended(s));
+    return rc;
 }
 
 static struct sampled *find_sampled(struct sampler *s, const struct sample_target *t)
@@ -350,8 +409,8 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
     s->distinct_file = 0;
     if (!n)
         s->nmet = 0; /* nobody maps a frame */
-    if (rc == 0 && n && s->frames)
-        rc = sums_join(s);
+    if (rc == 0)
+        rc = join_living(s);
     if (rc == 0)
         rc = fill_processes(s);
     if (rc == 0)

@@ -36,6 +36,7 @@ struct page_chunk {
     struct tally tally[2]; /* of the whole chunk, in a private and in a shared mapping */
     uint64_t words[CHUNK_PAGES];
     uint32_t slots[CHUNK_PAGES];
+    uint64_t zero[CHUNK_PAGES / 64]; /* bits: the zero page, as tallied last */
 };
 
 /* One process's chunks that hold anything, by ascending index (address / chunk size). */

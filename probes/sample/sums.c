@@ -267,7 +267,19 @@ static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t
                                           .anon = s->info[slot] & INFO_STATE});
 }
 
-static void tally_pages(const struct sampler *s, const struct page_chunk *c, size_t from, size_t to,
+static bool zero_page(const struct page_chunk *c, size_t i)
+{
+    return c->zero[i / 64] >> i % 64 & 1;
+}
+
+static void note_zero(struct page_chunk *c, size_t i, bool zero)
+{
+    uint64_t bit = 1ULL << i % 64;
+
+    c->zero[i / 64] = zero ? c->zero[i / 64] | bit : c->zero[i / 64] & ~bit;
+}
+
+static void tally_pages(const struct sampler *s, struct page_chunk *c, size_t from, size_t to,
                         bool shared, struct tally *t)
 {
     for (size_t i = from; i < to; i++) {
@@ -275,6 +287,7 @@ static void tally_pages(const struct sampler *s, const struct page_chunk *c, siz
         int32_t *most = page_is_object(state) ? &t->object_count : &t->anon_count;
 
         t->states[state]++;
+        note_zero(c, i, state == PS_ZERO);
         t->inferred |= state == PS_EXCLUSIVE && (s->info[c->slots[i]] & INFO_TRUSTED);
         if (c->slots[i] && s->counts[c->slots[i]] > *most)
             *most = s->counts[c->slots[i]];
@@ -345,6 +358,32 @@ static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk
     return n;
 }
 
+static bool same_frame(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+{
+    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]);
+}
+
+static bool both_present(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+{
+    return pm_present(a->words[i]) && pm_present(b->words[i]) && !zero_page(a, i) &&
+           !zero_page(b, i);
+}
+
+/* Pages that were in common with the parent, and of which both have one of their own now. */
+static uint64_t lost_since(const struct page_chunk *c, const struct page_chunk *theirs,
+                           const struct page_chunk *old, const struct page_chunk *theirs_old,
+                           size_t from, size_t to)
+{
+    uint64_t n = 0;
+
+    if (!theirs || !old || !theirs_old || c == theirs || (c == old && theirs == theirs_old))
+        return 0;
+    for (size_t i = from; i < to; i++)
+        n += both_present(old, theirs_old, i) && same_frame(old, theirs_old, i) &&
+             both_present(c, theirs, i) && !same_frame(c, theirs, i);
+    return n;
+}
+
 /* File pages count once in distinct_file, through whatever mapping they are seen. */
 static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from, size_t to)
 {
@@ -358,7 +397,7 @@ static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from
 
 struct region_sums {
     struct tally tally;
-    uint64_t parent, copied;
+    uint64_t parent, copied, lost;
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
@@ -371,7 +410,7 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
     uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
 
     while (index <= last) {
-        struct page_chunk *c, *theirs, *old;
+        struct page_chunk *c, *theirs, *old, *theirs_old;
         size_t from, to;
 
         while (*at < w->now.n && w->now.index[*at] < index)
@@ -395,8 +434,11 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
             out->parent += in_common(s, c, theirs, from, to);
         }
         old = page_table_find(&w->before, index);
-        if (!e->shared)
+        theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
+        if (!e->shared) {
             out->copied += copied_since(c, old, from, to);
+            out->lost += lost_since(c, theirs, old, theirs_old, from, to);
+        }
         if (file)
             mark_file(s, c, from, to);
         index++;
@@ -425,6 +467,18 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .backed_likely =
                                      e->inode, /* most likely they are in the page cache */
                                  .others = e->kb.shared_clean + e->kb.shared_dirty > 0};
+}
+
+/* After an exec of either nothing is left that a write could lose. */
+static struct value lost_pages(const struct sampled *w, uint64_t lost)
+{
+    const struct sampled *parent = w->parent;
+
+    if (!parent || (parent->frames && (!w->before.n || !parent->before.n)))
+        return value_na();
+    if (!parent->frames)
+        return value_unknown(WHY_NO_FRAMES);
+    return value_known(w->exec || parent->exec ? 0 : (int64_t)lost);
 }
 
 /* As this sampler has always told it: large and large_told are left out, so that at_risk is known
@@ -459,6 +513,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     if (w->parent && !w->parent->frames)
         r->parent_pages = value_unknown(WHY_NO_FRAMES);
     r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
+    r->lost = lost_pages(w, sums.lost);
 }
 
 /* smaps counts a page as shared if anybody else maps it, and as anonymous if it is. Where both
@@ -496,6 +551,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     f.backed = f.states[PS_OBJECT] + f.states[PS_SHARED];
     region_words(&f, r->q);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
+    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = w->parent
                           ? value_inferred(r->q[RQ_COW].n + r->q[RQ_OBJECT].n + r->q[RQ_SHARED].n)
@@ -566,6 +622,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_SHARED], r->q[RQ_SHARED], page_kb);
         add_pages(&p->q[WQ_PARENT], r->parent_pages, page_kb);
         add_pages(&p->q[WQ_COPIED], r->copied, 1);
+        add_pages(&p->q[WQ_LOST], r->lost, 1);
         if (r->map->prot & 2)
             add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }

@@ -19,7 +19,7 @@ rows="SELECT step, observed, share_mode, ref_count, resident, copied, reused FRO
 cowlab run ool-transit --backend gnumach --db good.db >/dev/null || exit 1
 sqlite3 good.db "$rows" >good.rows
 
-run_it() { PATH=$TMP/fake:$PATH timeout 20 cowlab run ool-transit --backend gnumach --db "$1"; }
+run_it() { PATH=$TMP/fake:$PATH timeout 300 cowlab run ool-transit --backend gnumach --db "$1"; }
 judge_coped() { [ "$1" -eq 0 ] && [ "$(sqlite3 t.db "$rows")" = "$(cat good.rows)" ]; }
 
 ok "the nth allocation fails" every_nth memory 40

@@ -11,7 +11,7 @@ rows="SELECT step, observed, share_mode, ref_count, resident, cow, debt, copied,
 cowlab run fork-write --db good.db >/dev/null || exit 1
 sqlite3 good.db "$rows" >good.rows
 
-run_it() { timeout 20 cowlab run fork-write --db "$1"; }
+run_it() { timeout 300 cowlab run fork-write --db "$1"; }
 # What it stored is right, or unknown (NULL), never another number.
 judge_coped() {
     sqlite3 t.db "$rows" >t.rows

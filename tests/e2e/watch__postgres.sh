@@ -70,7 +70,7 @@ while [ $tries -lt 400 ]; do
 done
 cd "$TMP" || exit 1
 ok "six backends have read the table" test "$n" -eq 6
-ok "the watch runs to its time" exits 0 timeout 30 cowlab watch $server --children --every 200ms --for 1s --db w.db
+ok "the watch runs to its time" exits 0 timeout 300 cowlab watch $server --children --every 200ms --for 1s --db w.db
 exec 8>&-
 
 query() { sqlite3 w.db "$1"; }

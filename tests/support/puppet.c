@@ -12,10 +12,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEADLINE_MS 30000
+/* Tells a hang, nothing else: writing a gigabyte can take minutes on a machine that is busy. */
+#define DEADLINE_MS 600000
 #define CONTROL_FD 3 /* of a puppet that was exec'd */
 
 enum op {
@@ -27,6 +29,7 @@ enum op {
     OP_PROTECT,
     OP_ADVISE,
     OP_MOVE,
+    OP_HOLD,
     OP_FORK,
     OP_EXIT,
     OP_REAP,
@@ -115,6 +118,28 @@ static int64_t stamp(const struct order *o)
     return 0;
 }
 
+/* To where nothing is: a place some bytes away may be a library's. */
+static uint64_t move(void *at, uint64_t len)
+{
+    void *to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (to == MAP_FAILED)
+        return 0;
+    to = mremap(at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    return to == MAP_FAILED ? 0 : (uint64_t)(uintptr_t)to;
+}
+
+/* A pipe refers to the pages from here on: the kernel does not move them to other frames. */
+static int64_t hold(void *at, uint64_t len)
+{
+    struct iovec iov = {at, len};
+    int fd[2];
+
+    if (pipe(fd) < 0)
+        return -errno;
+    return vmsplice(fd[1], &iov, 1, SPLICE_F_NONBLOCK) == (ssize_t)len ? 0 : -ENOMSG;
+}
+
 static int64_t obey(const struct order *o)
 {
     void *at = (void *)(uintptr_t)o->a;
@@ -135,8 +160,9 @@ static int64_t obey(const struct order *o)
     case OP_ADVISE:
         return madvise(at, o->b, (int)o->c) < 0 ? -errno : 0;
     case OP_MOVE:
-        at = mremap(at, o->b, o->b, MREMAP_MAYMOVE | MREMAP_FIXED, (char *)at + 64 * o->b);
-        return at == MAP_FAILED ? 0 : (int64_t)(intptr_t)at;
+        return (int64_t)move(at, o->b);
+    case OP_HOLD:
+        return hold(at, o->b);
     case OP_REAP:
         return wait(NULL) < 0 ? -errno : 0;
     default:
@@ -387,4 +413,9 @@ uint64_t puppet_move(struct puppet *p, uint64_t addr, uint64_t len)
     int64_t at = order(p, OP_MOVE, addr, len, 0);
 
     return at > 0 ? (uint64_t)at : 0;
+}
+
+int puppet_hold(struct puppet *p, uint64_t addr, uint64_t len)
+{
+    return (int)order(p, OP_HOLD, addr, len, 0);
 }

@@ -53,5 +53,7 @@ int puppet_unmap(struct puppet *p, uint64_t addr, uint64_t len);
 int puppet_protect(struct puppet *p, uint64_t addr, uint64_t len, int prot);
 int puppet_advise(struct puppet *p, uint64_t addr, uint64_t len, int advice);
 uint64_t puppet_move(struct puppet *p, uint64_t addr, uint64_t len);
+/* At most 16 pages stay in the frames they are in, whatever the kernel would move. */
+int puppet_hold(struct puppet *p, uint64_t addr, uint64_t len);
 
 #endif

@@ -76,6 +76,8 @@ static uint64_t act(struct stage *s, size_t i, const char *verb, const char *one
         rc = puppet_unmap(&s->puppets[i], at + (uint64_t)n * s->page, (uint64_t)m * s->page);
     else if (strcmp(verb, "advises") == 0)
         rc = puppet_advise(&s->puppets[i], at, (uint64_t)m * s->page, code_of(advices, one));
+    else if (strcmp(verb, "holds") == 0)
+        rc = puppet_hold(&s->puppets[i], at, (uint64_t)n * s->page);
     else if (strcmp(verb, "moves") == 0)
         s->regions[i].start = puppet_move(&s->puppets[i], at, s->regions[i].len);
     else if (strcmp(verb, "execs") == 0)

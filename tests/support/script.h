@@ -11,8 +11,9 @@
  *     X forks              the next letter is the child
  *     X exits              and is reaped by "a"
  *     a unmaps FROM N, a advises WORD N, a moves, a execs
- *     look                 nobody does anything
- * N is a number, `all` of the region, or `huge`, the pages of a huge page.
+ *     a holds N            the first N pages, 16 at most, stay in their frames whatever compaction
+ * does look                 nobody does anything N is a number, `all` of the region, or `huge`, the
+ * pages of a huge page.
  *
  * What is seen is a list of words: letters say whose region and process the next ones are of, then
  * KEY=VALUE or KEY>=VALUE. KEY: a quantity as the views name it (of the region, the process or the

@@ -109,7 +109,8 @@ static const struct script_line script[] = {
     /* mremap keeps the frames: at the new address the pages are the same. */
     {"moved_region_keeps_its_frames:", "needs=debt"},
     {"a maps anonymous 7", NULL},
-    {"a writes 7", ""},
+    {"a writes 7", NULL},
+    {"a holds 7", ""},
     {"a moves", "a exclusive=7 run0.frame=1 runs=1"},
     {"a writes 7", "a no_fault=7"},
     /* The frames counted before must be taken back. */
@@ -277,6 +278,33 @@ static void test_observer__split_and_merged_entries(void **state)
     assert_true(stage_value(&s, 0, RQ_ENTRY_PAGES).n >= 9);
     checks_must_hold(&s);
     stage_end(&s);
+}
+
+/* Compaction gives pages other frames. That is no copy, whether they are one process's or shared.
+ */
+static void test_observer__what_the_kernel_moves_is_not_copied(void **state)
+{
+    const int64_t pages = 8192;
+    struct stage s;
+    int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    if (fd < 0)
+        skip_needs("root, to have memory compacted");
+    begin(&s);
+    stage_map(&s, PUPPET_ANONYMOUS, pages);
+    stage_wrote(&s, 0, pages);
+    assert_int_equal(write(fd, "1", 1), 1);
+    stage_wrote(&s, 0, pages);
+    must_be(&s, 0, RQ_COPIED, 0);
+    must_be(&s, 0, RQ_NO_FAULT, pages);
+    stage_fork(&s, 0);
+    stage_look(&s, 0, 0);
+    assert_int_equal(write(fd, "1", 1), 1);
+    stage_wrote(&s, 1, pages / 2);
+    must_be(&s, 1, RQ_COPIED, pages / 2);
+    stage_end(&s);
+    close(fd);
 }
 
 /* Two names for overlapping memory: each page counts once in the totals. */
@@ -653,6 +681,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__looking_changes_nothing),
         cmocka_unit_test(test_observer__in_transit),
         cmocka_unit_test(test_observer__split_and_merged_entries),
+        cmocka_unit_test(test_observer__what_the_kernel_moves_is_not_copied),
         cmocka_unit_test(test_observer__overlapping_regions),
         cmocka_unit_test(test_observer__a_vanished_process_is_named),
         cmocka_unit_test(test_observer__outside_mappings_are_seen),

@@ -23,9 +23,11 @@ struct fixture {
     int sample;
 };
 
-/* The server and one worker at a sample: what the worker has in common with it, by part, in KiB. */
+/* The server and one worker at a sample: what the worker has in common with it, by part, in KiB;
+ * given_back: what it has less of by now it lost to no write. */
 struct moment {
     int64_t heap_kb, anonymous_kb, copied_kb;
+    bool given_back;
 };
 
 static void add_process(struct observation *o, const char *actor, int64_t pid, int64_t parent_kb,
@@ -44,7 +46,8 @@ static void add_process(struct observation *o, const char *actor, int64_t pid, i
 }
 
 static void add_region(struct observation *o, struct store_watch_region *w, const char *name,
-                       const char *start, enum region_kind kind, uint64_t at, int64_t kb)
+                       const char *start, enum region_kind kind, uint64_t at, int64_t kb,
+                       int64_t lost_kb)
 {
     struct obs_region *r = observation_add_region(o, "worker[77]", name, start);
 
@@ -56,12 +59,16 @@ static void add_region(struct observation *o, struct store_watch_region *w, cons
     *w = (struct store_watch_region){.kind = kind,
                                      .parent_pages = value_known(kb / KB_PAGE),
                                      .copied = value_known(0),
+                                     .lost = value_known(lost_kb / KB_PAGE),
                                      .bins = "9999999999999999999999999999999900000000000000000000"
                                              "000000000000"};
 }
 
-static void take(struct fixture *f, const struct moment *m, const char *name)
+static void take(struct fixture *f, const struct moment *before, const struct moment *m,
+                 const char *name)
 {
+    int64_t heap_lost = m->given_back ? 0 : before->heap_kb - m->heap_kb;
+    int64_t anonymous_lost = m->given_back ? 0 : before->anonymous_kb - m->anonymous_kb;
     const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server"},
                                                {"worker[77]", 77, 99, "server[7]", name, name}};
     struct store_watch_sample s = {.dur_ns = 5000000,
@@ -78,9 +85,10 @@ static void take(struct fixture *f, const struct moment *m, const char *name)
     o.totals[TQ_MEM_AVAILABLE] = value_known(1048576);
     add_process(&o, "server[7]", 7, -1, 0);
     add_process(&o, "worker[77]", 77, m->heap_kb + m->anonymous_kb, m->copied_kb);
-    add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb);
+    o.processes[1].q[PQ_LOST] = value_known(heap_lost + anonymous_lost);
+    add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb, heap_lost);
     add_region(&o, &regions[1], "anonymous", "7f0000000000", RK_ANON, 0x7f0000000000,
-               m->anonymous_kb);
+               m->anonymous_kb, anonymous_lost);
     if (store_step(f->in.store, f->info.run_id,
                    &(struct step_record){.step = ++f->sample,
                                          .phase = "settled",
@@ -105,8 +113,8 @@ static void record(struct fixture *f, const char *name, const struct moment *fir
     f->info.title = name;
     f->sample = 0;
     assert_int_equal(store_begin_run(f->in.store, &f->info, &e), 0);
-    take(f, first, name);
-    take(f, last, name);
+    take(f, first, first, name);
+    take(f, first, last, name);
     assert_int_equal(store_end_run(f->in.store, f->info.run_id, RUN_COMPLETE, 1, NULL, &e), 0);
 }
 
@@ -145,8 +153,8 @@ static void assert_says(const char *text, const char *what)
         fail_msg("not said: %s\n%.3000s", what, text);
 }
 
-static const struct moment all = {200 * 1024, 40 * 1024, 0};
-static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024};
+static const struct moment all = {200 * 1024, 40 * 1024, 0, false};
+static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024, false};
 
 static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 {
@@ -166,7 +174,7 @@ static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 static void test_report_watch__the_sentence_changes_with_the_data(void **state)
 {
     struct fixture *f = *state;
-    const struct moment other = {200 * 1024, 10 * 1024, 0};
+    const struct moment other = {200 * 1024, 10 * 1024, 0, false};
     char *text;
 
     record(f, "worker", &all, &other);
@@ -189,13 +197,41 @@ static void test_report_watch__nothing_lost_is_said_too(void **state)
     free(text);
 }
 
+static void test_report_watch__what_was_given_back_is_not_lost(void **state)
+{
+    struct fixture *f = *state;
+    const struct moment less = {7 * 1024, 23 * 1024, 0, true};
+    char *text;
+
+    record(f, "worker", &all, &less);
+    text = report(f, "r.md");
+    assert_says(text, "1 child kept what it shared with the parent: at most 0 KiB of 240.0 MiB");
+    assert_null(strstr(text, "% of it in"));
+    free(text);
+}
+
+/* Rows of a program that did not count what was lost: the difference is all there is. */
+static void test_report_watch__an_older_database_tells_by_the_difference(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    db_exec(f->in.db, "UPDATE process SET lost_kb = NULL");
+    db_exec(f->in.db, "UPDATE watch_region SET lost = NULL");
+    text = report(f, "r.md");
+    assert_says(text, "The child (worker, pid 77) lost 210.0 MiB of 240.0 MiB shared with its "
+                      "parent, 91 % of it in \\[heap\\]; its own writes copied 210.0 MiB.");
+    free(text);
+}
+
 static void test_report_watch__an_unknown_loss_is_no_number(void **state)
 {
     struct fixture *f = *state;
     char *text;
 
     record(f, "worker", &all, &little);
-    db_exec(f->in.db, "UPDATE process SET shared_parent_kb = NULL");
+    db_exec(f->in.db, "UPDATE process SET shared_parent_kb = NULL, lost_kb = NULL");
     text = report(f, "r.md");
     assert_says(text, "What 1 child lost is unknown");
     assert_null(strstr(text, "shared with its parent"));
@@ -275,6 +311,8 @@ int main(void)
         T(test_report_watch__a_loss_is_named_with_its_evidence),
         T(test_report_watch__the_sentence_changes_with_the_data),
         T(test_report_watch__nothing_lost_is_said_too),
+        T(test_report_watch__what_was_given_back_is_not_lost),
+        T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),

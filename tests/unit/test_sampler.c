@@ -3,12 +3,15 @@
 #include "tests/support/puppet.h"
 #include "tests/support/skip.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +22,62 @@
 static struct caps caps;
 static long page_size;
 
+/* Kills somebody before the nth read of a file of the kernel's, and waits until its memory is gone:
+ * these definitions come before the library's. */
+static struct {
+    pid_t victim; /* 0: nobody */
+    int n, reads, asked;
+} reaper;
+
+/* Scattered frames are asked for one by one: of those reads each 500th counts. */
+static bool counts(int fd)
+{
+    char link[64], file[64] = "";
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (readlink(link, file, sizeof file - 1) < 0 || strncmp(file, "/proc/kpage", 11) != 0)
+        return true;
+    return reaper.asked++ % 500 == 0;
+}
+
+static void before_read(int fd)
+{
+    siginfo_t ended;
+
+    if (!reaper.victim || !counts(fd) || ++reaper.reads != reaper.n)
+        return;
+    kill(reaper.victim, SIGKILL);
+    waitid(P_PID, (id_t)reaper.victim, &ended, WEXITED | WNOWAIT);
+}
+
+ssize_t pread(int fd, void *to, size_t n, off_t at)
+{
+    static ssize_t (*real)(int, void *, size_t, off_t);
+
+    if (!real)
+        real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+    before_read(fd);
+    return real(fd, to, n, at);
+}
+
+/* As the readers of pagemap and the kpage files call it. */
+long syscall(long number, ...)
+{
+    static long (*real)(long, ...);
+    long a[6];
+    va_list ap;
+
+    if (!real)
+        real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    va_start(ap, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(ap, long);
+    va_end(ap);
+    if (number == SYS_pread64)
+        before_read((int)a[0]);
+    return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 struct fixture {
     struct sampler *s;
     char *memory;
@@ -28,12 +87,15 @@ struct fixture {
     struct err e;
 };
 
-/* The child writes as many pages as it is told, from the first on, and answers. */
+/* The child writes as many pages as it is told, from the first on, or gives as many back (a
+ * negative number), and answers. */
 static void child_main(struct fixture *f)
 {
     int n;
 
     while (read(f->to_child[0], &n, sizeof n) == sizeof n) {
+        if (n < 0)
+            madvise(f->memory, (size_t)(-n * page_size), MADV_DONTNEED);
         for (int i = 0; i < n; i++)
             f->memory[i * page_size] = 2;
         if (write(f->from_child[1], &n, sizeof n) != sizeof n)
@@ -50,17 +112,8 @@ static void tell(struct fixture *f, int pages)
     assert_int_equal(read(f->from_child[0], &n, sizeof n), sizeof n);
 }
 
-static int set_up(void **state)
+static int begin_child(struct fixture *f)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-
-    *state = f;
-    puppet_one_cpu();
-    page_size = sysconf(_SC_PAGESIZE);
-    f->memory = mmap(NULL, (size_t)(PAGES * page_size), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    madvise(f->memory, (size_t)(PAGES * page_size), MADV_NOHUGEPAGE);
-    memset(f->memory, 1, (size_t)(PAGES * page_size));
     if (pipe(f->to_child) || pipe(f->from_child))
         return -1;
     f->child = fork();
@@ -72,15 +125,34 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+static void end_child(struct fixture *f)
 {
-    struct fixture *f = *state;
-
     close(f->to_child[1]);
     close(f->from_child[0]);
     close(f->from_child[1]);
     kill(f->child, SIGKILL);
     waitpid(f->child, NULL, 0);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    *state = f;
+    puppet_one_cpu();
+    page_size = sysconf(_SC_PAGESIZE);
+    f->memory = mmap(NULL, (size_t)(PAGES * page_size), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(f->memory, (size_t)(PAGES * page_size), MADV_NOHUGEPAGE);
+    memset(f->memory, 1, (size_t)(PAGES * page_size));
+    return begin_child(f);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    end_child(f);
     sampler_free(f->s);
     munmap(f->memory, (size_t)(PAGES * page_size));
     free(f);
@@ -140,10 +212,103 @@ static void test_sampler__a_fork_shares_and_writes_copy(void **state)
     r = region_of(f, 1);
     assert_int_equal(before - r->parent_pages.n, 500);
     assert_int_equal(r->copied.n, 500);
+    assert_int_equal(r->lost.n, 500);
     assert_int_equal(region_of(f, 0)->copied.n, 0);
     /* The frames that the child left are the parent's alone: in debt. */
     if (caps.have[CAP_DEBT])
         assert_true(region_of(f, 0)->q[RQ_DEBT].n >= 500);
+}
+
+static void test_sampler__what_the_parent_copies_the_child_loses(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    memset(f->memory, 4, (size_t)(300 * page_size));
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.n, 300);
+    assert_int_equal(region_of(f, 1)->copied.n, 0);
+    assert_int_equal(region_of(f, 0)->copied.n, 300);
+}
+
+static void test_sampler__what_is_given_back_is_not_lost(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    before = region_of(f, 1)->parent_pages.n;
+    tell(f, -PAGES / 2);
+    take(f);
+    assert_int_equal(before - region_of(f, 1)->parent_pages.n, PAGES / 2);
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+    assert_int_equal(region_of(f, 1)->copied.n, 0);
+    /* By the parent too. */
+    madvise(f->memory + PAGES / 2 * page_size, (size_t)(PAGES / 4 * page_size), MADV_DONTNEED);
+    take(f);
+    assert_int_equal(before - region_of(f, 1)->parent_pages.n, PAGES / 4 * 3);
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+    /* Pages that are new to both were never in common. */
+    tell(f, PAGES / 4);
+    memset(f->memory, 5, (size_t)(PAGES / 4 * page_size));
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+}
+
+/* The child ends before the first read of a sample, before the second, and so on: of one that was
+ * not there to the end nothing is told, and what it had has left the sums. */
+static void ends_at_every_read(struct fixture *f, bool no_frames)
+{
+    int n = 0, rc;
+
+    start(f, no_frames);
+    do {
+        const struct sample_process *p;
+
+        tell(f, 512); /* 2 MiB for itself */
+        take(f);
+        reaper.n = ++n;
+        reaper.reads = reaper.asked = 0;
+        reaper.victim = f->child;
+        take(f);
+        reaper.victim = 0;
+        p = &f->sample->processes[1];
+        assert_int_equal(f->sample->processes[0].why, WHY_KNOWN);
+        if (reaper.reads >= n && p->why == WHY_KNOWN)
+            fail_msg("read %d of %d: a child that has ended was told of", n, reaper.reads);
+        if (p->why == WHY_KNOWN)
+            break;
+        assert_int_equal(p->why, WHY_GONE);
+        assert_int_equal(p->nregions, 0);
+        assert_false(value_is_known(p->q[WQ_PARENT]) || value_is_known(p->q[WQ_LOST]) ||
+                     value_is_known(p->fp.rss_kb));
+        if (!no_frames) /* nor is anything of it among the frames: the parent's are all */
+            assert_true(f->sample->totals[TQ_DISTINCT].n <
+                        f->sample->processes[0].fp.rss_kb.n + 256 * page_size / 1024);
+        end_child(f);
+        rc = begin_child(f);
+        assert_int_equal(rc, 0);
+    } while (n < 1000);
+    assert_in_range(n, 5, 999);
+    print_message("# %d reads of a sample\n", n - 1);
+}
+
+static void test_sampler__a_child_that_ends_while_it_is_read(void **state)
+{
+    if (!frames())
+        skip_needs("frames");
+    ends_at_every_read(*state, false);
+}
+
+static void test_sampler__a_child_that_ends_while_its_counters_are_read(void **state)
+{
+    ends_at_every_read(*state, true);
 }
 
 static void test_sampler__debt_is_seen_though_pages_were_trusted(void **state)
@@ -271,6 +436,10 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_sampler__a_fork_shares_and_writes_copy),
+        T(test_sampler__what_the_parent_copies_the_child_loses),
+        T(test_sampler__what_is_given_back_is_not_lost),
+        T(test_sampler__a_child_that_ends_while_it_is_read),
+        T(test_sampler__a_child_that_ends_while_its_counters_are_read),
         T(test_sampler__debt_is_seen_though_pages_were_trusted),
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),

@@ -1,6 +1,9 @@
 /* The store when everything under it fails: the nth system call, the nth allocation, the nth step
  * of a statement, for every n that creating a database and storing a run reaches.
  *
+ * Creating takes ten times as long as all the rest, so that faults behind it are met with a copy of
+ * a database that was made before.
+ *
  * Each time: an error in words or success, no memory and no descriptor left, and afterwards a
  * database that opens, is sound, and holds every finished step as it should be, none in part. */
 #include "tests/support/db.h"
@@ -23,6 +26,14 @@
 #include <cmocka.h>
 
 enum fault { FAULT_NONE, FAULT_CALL, FAULT_MEMORY, FAULT_STEP };
+
+/* Which faults one loop goes through: of a kind, with a code, each stride-th. */
+struct fault_plan {
+    enum fault kind;
+    int code;
+    bool lasting;
+    int stride;
+};
 
 /* The one fault that is armed. hit: how often its kind of thing happened. */
 static struct {
@@ -189,7 +200,9 @@ int sqlite3_step(sqlite3_stmt *st)
 
     if (!real)
         real = (int (*)(sqlite3_stmt *))dlsym(RTLD_NEXT, "sqlite3_step");
-    return is_ours(__builtin_return_address(0)) && fails(FAULT_STEP) ? armed.code : real(st);
+    return armed.kind == FAULT_STEP && is_ours(__builtin_return_address(0)) && fails(FAULT_STEP)
+               ? armed.code
+               : real(st);
 }
 
 int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg,
@@ -201,7 +214,7 @@ int sqlite3_exec(sqlite3 *db, const char *sql, int (*row)(void *, int, char **, 
     if (!real)
         real = (int (*)(sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *,
                         char **))dlsym(RTLD_NEXT, "sqlite3_exec");
-    return is_ours(__builtin_return_address(0)) && fails(FAULT_STEP)
+    return armed.kind == FAULT_STEP && is_ours(__builtin_return_address(0)) && fails(FAULT_STEP)
                ? armed.code
                : real(db, sql, row, arg, message);
 }
@@ -232,14 +245,17 @@ static char *look(sqlite3 *db, int upto)
     return text;
 }
 
-/* Creates the database and stores one run, all under the armed fault. 0, or the first failure. */
-static int attempt(const char *path, struct err *e)
+/* Opens the database, which creates it if it is not there, and stores one run, all under the armed
+ * fault. *opening: how often its kind of thing happened until it was open. 0, or the first failure.
+ */
+static int attempt(const char *path, int *opening, struct err *e)
 {
     struct support_options nobody = {.unprivileged = true};
     struct store *s = NULL;
     char run[40];
     int rc = store_open(&s, path, STORE_CREATE, e);
 
+    *opening = armed.hit;
     if (rc == 0)
         rc = support_fork_write(s, &nobody, run, e);
     store_close(s);
@@ -274,35 +290,54 @@ static void remove_database(const char *dir)
     unlink(scratch_path(dir, "f.db-journal"));
 }
 
-/* Every n until the run gets by without meeting it. Returns how many n there were. */
-static int fail_each(const char *dir, enum fault kind, int code, bool lasting, int stride)
+/* A file's bytes. */
+struct bytes {
+    char *at;
+    size_t n;
+};
+
+static struct bytes empty_database(const char *path)
+{
+    struct bytes b;
+
+    store_close(open_or_fail(path, STORE_CREATE));
+    b.at = slurp(path, &b.n);
+    return b;
+}
+
+static void put_bytes(const char *path, const struct bytes *b)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(b->at, 1, b->n, f), b->n);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Every n, from none or from a made database, until opening it or all of the run gets by without
+ * meeting it. Returns how many n there were. */
+static int fail_from(const char *dir, const struct fault_plan *plan, const struct bytes *made,
+                     char *const *expected)
 {
     const char *path = strdup(scratch_path(dir, "f.db"));
-    char *expected[8];
-    struct store *s;
     struct err e;
     int n = 1;
 
-    if (getenv("WRAP")) /* under valgrind, twenty times as slow */
-        stride *= 20;
-    assert_int_equal(attempt(path, &e), 0);
-    s = open_or_fail(path, STORE_READ);
-    for (int i = 0; i < 8; i++)
-        expected[i] = look(store_handle(s), i);
-    store_close(s);
-    for (;; n += stride) {
-        int descriptors = count_descriptors(), rc, hit;
+    for (;; n += plan->stride) {
+        int descriptors = count_descriptors(), rc, hit, opening;
         sqlite3_int64 memory = sqlite3_memory_used();
 
         remove_database(dir);
+        if (made)
+            put_bytes(path, made);
         e.msg[0] = '\0';
         memset(&armed, 0, sizeof armed);
-        armed.kind = kind;
-        armed.code = code;
-        armed.lasting = lasting;
+        armed.kind = plan->kind;
+        armed.code = plan->code;
+        armed.lasting = plan->lasting;
         armed.n = n;
-        rc = attempt(path, &e);
-        hit = armed.hit;
+        rc = attempt(path, &opening, &e);
+        hit = made ? armed.hit : opening;
         armed.kind = FAULT_NONE;
         if (rc && (rc > 0 || !e.msg[0]))
             fail_msg("n %d: %d '%s'", n, rc, e.msg);
@@ -314,9 +349,33 @@ static int fail_each(const char *dir, enum fault kind, int code, bool lasting, i
         if (hit < n)
             break;
     }
+    remove_database(dir);
+    free((char *)path);
+    return n;
+}
+
+static int fail_each(const char *dir, enum fault kind, int code, bool lasting, int stride)
+{
+    struct fault_plan plan = {kind, code, lasting, stride};
+    const char *path = strdup(scratch_path(dir, "f.db"));
+    struct bytes made = empty_database(path);
+    char *expected[8];
+    struct store *s;
+    struct err e;
+    int ignored, n;
+
+    if (getenv("WRAP")) /* under valgrind, twenty times as slow */
+        plan.stride *= 20;
+    assert_int_equal(attempt(path, &ignored, &e), 0);
+    s = open_or_fail(path, STORE_READ);
+    for (int i = 0; i < 8; i++)
+        expected[i] = look(store_handle(s), i);
+    store_close(s);
+    n = fail_from(dir, &plan, NULL, expected);
+    n += fail_from(dir, &plan, &made, expected);
     for (int i = 0; i < 8; i++)
         free(expected[i]);
-    remove_database(dir);
+    free(made.at);
     free((char *)path);
     return n;
 }

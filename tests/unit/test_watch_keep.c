@@ -105,6 +105,7 @@ static void test_watch_keep__copies_wait_for_the_next_row(void **state)
     choose(f, false);
     for (int i = 0; i < 3; i++) {
         f->regions[0][0].copied = value_known(5);
+        f->regions[0][0].lost = value_known(3);
         choose(f, false);
         assert_int_equal(f->chosen, 0);
     }
@@ -112,6 +113,7 @@ static void test_watch_keep__copies_wait_for_the_next_row(void **state)
     choose(f, false);
     assert_int_equal(f->chosen, 1);
     assert_int_equal(f->list[0].copied.n, 20);
+    assert_int_equal(f->list[0].lost.n, 12);
 }
 
 static void test_watch_keep__a_mapping_that_is_gone_gets_a_last_row(void **state)

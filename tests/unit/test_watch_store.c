@@ -298,7 +298,8 @@ static void fill_tree(struct fixture *f)
         p = add_process(f, actor, 100000 + i);
         for (int q = 0; q < PQ__COUNT; q++)
             p->q[q] = value_known(100000 + i);
-        p->q[PQ_MINFLT] = p->q[PQ_MAJFLT] = p->q[PQ_COW_FAULTS] = p->q[PQ_COPIED] = value_known(0);
+        p->q[PQ_MINFLT] = p->q[PQ_MAJFLT] = p->q[PQ_COW_FAULTS] = p->q[PQ_COPIED] = p->q[PQ_LOST] =
+            value_known(0);
     }
     for (int q = 0; q < TQ__COUNT; q++)
         f->o.totals[q] = value_known(1000000);
@@ -337,7 +338,7 @@ static double day_mib(struct fixture *f, int samples, int64_t move_kb)
             q[PQ_RSS].n += i % 10 < 5 ? move_kb : -move_kb;
             q[PQ_PSS].n += i % 10 < 5 ? move_kb : -move_kb;
             q[PQ_MINFLT].n = move_kb;
-            q[PQ_COPIED].n = move_kb;
+            q[PQ_COPIED].n = q[PQ_LOST].n = move_kb;
             f->o.regions[k].q[RQ_EXCLUSIVE].n += i % 10 < 5 ? move_kb / 4 : -move_kb / 4;
         }
         sample(f);
