@@ -27,6 +27,46 @@ static void where(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "backend"));
 }
 
+/* A sentence with a clause per row, for the first LISTED of them. */
+struct listing {
+    const char *title, *first, *next; /* before the first clause, before each other */
+    void (*clause)(struct doc *d, struct query *q);
+    const char *among, *what; /* "in", "run": "; and so in 3 more runs" */
+    const char *end;
+};
+
+/* Returns the number of rows; without one nothing is said. */
+static int say_list(struct doc *d, struct query *q, const struct listing *l)
+{
+    int n = 0;
+
+    for (; query_row(q); n++) {
+        if (n == 0)
+            lead(d, l->title);
+        if (n >= LISTED)
+            continue;
+        doc_say(d, "%s", n ? l->next : l->first);
+        l->clause(d, q);
+    }
+    if (n > LISTED)
+        doc_say(d, "; and so %s %d more %s%s", l->among, n - LISTED, l->what,
+                n - LISTED == 1 ? "" : "s");
+    if (n > 0)
+        doc_say(d, "%s", l->end);
+    return n;
+}
+
+static void find_list(struct doc *d, const struct selection *runs, const char *sql,
+                      const struct listing *l)
+{
+    struct query q;
+
+    if (!begin(d, runs, &q, sql))
+        return;
+    say_list(d, &q, l);
+    doc_fail(d, query_close(&q));
+}
+
 static void find_expectations(struct doc *d, const struct selection *runs)
 {
     struct query q;
@@ -84,33 +124,26 @@ static void find_failed(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+static void writer(struct doc *d, struct query *q)
+{
+    where(d, q);
+    doc_say(d, ": ");
+    doc_text(d, query_text(q, "who"));
+}
+
 /* One sentence about the writes with an outcome: a row per run, with its writers in words. */
 static void find_writers(struct doc *d, const struct selection *runs, const char *what,
                          const char *outcome, const char *nobody)
 {
     struct query q;
-    int n = 0;
 
     if (!begin(d, runs, &q, "db/report/find-writers.sql"))
         return;
     query_bind(&q, ":outcome", outcome);
-    for (; query_row(&q); n++) {
-        if (n == 0)
-            lead(d, what);
-        if (n >= LISTED)
-            continue;
-        doc_say(d, n ? "; " : "");
-        where(d, &q);
-        doc_say(d, ": ");
-        doc_text(d, query_text(&q, "who"));
-    }
-    if (n > LISTED)
-        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
-    if (n == 0) {
+    if (say_list(d, &q, &(struct listing){what, "", "; ", writer, "in", "run", ".\n"}) == 0) {
         lead(d, what);
-        doc_say(d, "%s", nobody);
+        doc_say(d, "%s.\n", nobody);
     }
-    doc_say(d, ".\n");
     doc_fail(d, query_close(&q));
 }
 
@@ -130,33 +163,15 @@ static void find_unknown_outcomes(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-static void find_debt(struct doc *d, const struct selection *runs)
+static void debt(struct doc *d, struct query *q)
 {
-    struct query q;
     char pages[FORMAT_MAX];
-    int n = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-debt.sql"))
-        return;
-    for (; query_row(&q); n++) {
-        if (n == 0)
-            lead(d, "Debt.");
-        if (n >= LISTED)
-            continue;
-        doc_say(d, n ? "; in " : "In ");
-        where(d, &q);
-        doc_say(d, ", ");
-        doc_text(d, query_text(&q, "observed"));
-        doc_say(d, " held %s in debt after step %d",
-                format_noun(pages, query_int(&q, "debt"), "page"), (int)query_int(&q, "step"));
-    }
-    if (n > LISTED)
-        doc_say(d, "; and so in %d more place%s", n - LISTED, n - LISTED == 1 ? "" : "s");
-    if (n > 0)
-        doc_say(d,
-                ". Nobody else maps these pages any more, yet the next write to each still takes "
-                "a fault.\n");
-    doc_fail(d, query_close(&q));
+    where(d, q);
+    doc_say(d, ", ");
+    doc_text(d, query_text(q, "observed"));
+    doc_say(d, " held %s in debt after step %d", format_noun(pages, query_int(q, "debt"), "page"),
+            (int)query_int(q, "step"));
 }
 
 static void find_isolation(struct doc *d, const struct selection *runs)
@@ -187,29 +202,13 @@ static void find_isolation(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-static void find_at_risk(struct doc *d, const struct selection *runs)
+static void at_risk(struct doc *d, struct query *q)
 {
-    struct query q;
     char pages[FORMAT_MAX], size[FORMAT_MAX];
-    int n = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-at-risk.sql"))
-        return;
-    for (; query_row(&q); n++) {
-        if (n == 0)
-            lead(d, "At risk.");
-        if (n >= LISTED)
-            continue;
-        doc_say(d, n ? "; " : "At the end of the runs the next writes can still cost new frames: ");
-        where(d, &q);
-        doc_say(d, " %s (%s)", format_noun(pages, query_int(&q, "pages"), "page"),
-                format_kb(size, query_number(&q, "kb")));
-    }
-    if (n > LISTED)
-        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
-    if (n > 0)
-        doc_say(d, ".\n");
-    doc_fail(d, query_close(&q));
+    where(d, q);
+    doc_say(d, " %s (%s)", format_noun(pages, query_int(q, "pages"), "page"),
+            format_kb(size, query_number(q, "kb")));
 }
 
 static void find_overcount(struct doc *d, const struct selection *runs)
@@ -242,33 +241,15 @@ static void find_overcount(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-/* Footprints count what is mapped; memory behind a region may be there all the same. */
-static void find_mapped(struct doc *d, const struct selection *runs)
+static void mapped(struct doc *d, struct query *q)
 {
-    struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
-    int n = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-mapped.sql"))
-        return;
-    for (; query_row(&q); n++) {
-        if (n == 0)
-            lead(d, "Resident but not mapped.");
-        if (n >= LISTED)
-            continue;
-        doc_say(d, n ? "; " : "");
-        where(d, &q);
-        doc_say(d, ", step %d: ", (int)query_int(&q, "step"));
-        doc_text(d, query_text(&q, "observed"));
-        doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(&q, "resident")),
-                format_count(b, query_int(&q, "mapped")));
-    }
-    if (n > LISTED)
-        doc_say(d, "; and so in %d more run%s", n - LISTED, n - LISTED == 1 ? "" : "s");
-    if (n > 0)
-        doc_say(d,
-                ". The footprint of that process does not count them, yet the pages are there.\n");
-    doc_fail(d, query_close(&q));
+    where(d, q);
+    doc_say(d, ", step %d: ", (int)query_int(q, "step"));
+    doc_text(d, query_text(q, "observed"));
+    doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(q, "resident")),
+            format_count(b, query_int(q, "mapped")));
 }
 
 static void find_residual(struct doc *d, const struct selection *runs)
@@ -317,33 +298,16 @@ static void find_transfers(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-/* The times to hand over the same bytes, a clause per pair of runs. */
-static void find_pairs(struct doc *d, const struct selection *runs)
+static void pair(struct doc *d, struct query *q)
 {
-    struct query q;
     char size[FORMAT_MAX], a[FORMAT_MAX], b[FORMAT_MAX];
-    int n = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-pairs.sql"))
-        return;
-    for (; query_row(&q); n++) {
-        if (n == 0)
-            lead(d, "Fork against out of line.");
-        if (n >= LISTED)
-            continue;
-        doc_say(d, n ? "; " : "To hand memory over took: ");
-        doc_say(d, "%s on ", format_kb(size, query_number(&q, "region_bytes") / 1024));
-        doc_text(d, query_text(&q, "backend"));
-        doc_say(d, " %s by ", format_ns(a, query_number(&q, "fork_ns")));
-        doc_text(d, query_text(&q, "fork_scenario"));
-        doc_say(d, ", %s by ", format_ns(b, query_number(&q, "ool_ns")));
-        doc_text(d, query_text(&q, "ool_scenario"));
-    }
-    if (n > LISTED)
-        doc_say(d, "; and so for %d more pair%s", n - LISTED, n - LISTED == 1 ? "" : "s");
-    if (n > 0)
-        doc_say(d, ".\n");
-    doc_fail(d, query_close(&q));
+    doc_say(d, "%s on ", format_kb(size, query_number(q, "region_bytes") / 1024));
+    doc_text(d, query_text(q, "backend"));
+    doc_say(d, " %s by ", format_ns(a, query_number(q, "fork_ns")));
+    doc_text(d, query_text(q, "fork_scenario"));
+    doc_say(d, ", %s by ", format_ns(b, query_number(q, "ool_ns")));
+    doc_text(d, query_text(q, "ool_scenario"));
 }
 
 static void find_published(struct doc *d)
@@ -461,6 +425,32 @@ void find_unknown(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+static const struct listing debts = {
+    "Debt.",
+    "In ",
+    "; in ",
+    debt,
+    "in",
+    "place",
+    ". Nobody else maps these pages any more, yet the next write to each still takes a fault.\n"};
+static const struct listing risks = {
+    "At risk.", "At the end of the runs the next writes can still cost new frames: ",
+    "; ",       at_risk,
+    "in",       "run",
+    ".\n"};
+/* Footprints count what is mapped; memory behind a region may be there all the same. */
+static const struct listing not_mapped = {
+    "Resident but not mapped.",
+    "",
+    "; ",
+    mapped,
+    "in",
+    "run",
+    ". The footprint of that process does not count them, yet the pages are there.\n"};
+/* The times to hand over the same bytes, a clause per pair of runs. */
+static const struct listing pairs = {
+    "Fork against out of line.", "To hand memory over took: ", "; ", pair, "for", "pair", ".\n"};
+
 /* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
 void find_in_scenarios(struct doc *d, const struct selection *runs)
 {
@@ -471,14 +461,14 @@ void find_in_scenarios(struct doc *d, const struct selection *runs)
     find_writers(d, runs, "Who reused (pages that a write faulted on and kept).", "reused",
                  "Nobody: no write in these runs was seen to take a fault and keep its frame");
     find_unknown_outcomes(d, runs);
-    find_debt(d, runs);
-    find_at_risk(d, runs);
+    find_list(d, runs, "db/report/find-debt.sql", &debts);
+    find_list(d, runs, "db/report/find-at-risk.sql", &risks);
     find_isolation(d, runs);
     find_stray(d, runs);
     find_overcount(d, runs);
-    find_mapped(d, runs);
+    find_list(d, runs, "db/report/find-mapped.sql", &not_mapped);
     find_residual(d, runs);
     find_transfers(d, runs);
-    find_pairs(d, runs);
+    find_list(d, runs, "db/report/find-pairs.sql", &pairs);
     find_published(d);
 }
