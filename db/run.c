@@ -220,7 +220,8 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
 {
     static const char insert[] =
         "INSERT INTO run (run, run_id, scenario, title, question, backend, twin, no_twin, params, "
-        "source, kernel, machine, capabilities, ability, page_size, started_at, lab_pid, lab_start, "
+        "source, kernel, machine, capabilities, ability, page_size, started_at, lab_pid, "
+        "lab_start, "
         "lab_namespace, lab_boot, status) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
     char run_id[40], started[40];
