@@ -9,7 +9,7 @@ export TMPDIR="$TMP/runs"
 mark=cowlab-disturb-$$
 ours() { grep -lz "^COWLAB_DISTURB_MARK=$mark\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'; }
 gone() {
-    for _ in $(seq 100); do
+    for _ in $(seq 1200); do
         left=$(ours)
         [ -n "$left" ] || return 0
         sleep 0.05
@@ -18,15 +18,16 @@ gone() {
     return 1
 }
 
-# hold STEP: starts fork-write and stops it before that step; the lab's pid is in $lab.
+# hold STEP [DEADLINE_MS]: starts fork-write and stops it before that step; the lab's pid is in $lab.
+# The deadline is far off but where it is what is meant.
 hold() {
     rm -f in err
     mkfifo in
-    COWLAB_DISTURB_MARK=$mark COWLAB_DEADLINE_MS=700 cowlab run fork-write --pause --db t.db <in >out 2>err &
+    COWLAB_DISTURB_MARK=$mark COWLAB_DEADLINE_MS=${2:-300000} cowlab run fork-write --pause --db t.db <in >out 2>err &
     lab=$!
     exec 3>in
     for step in $(seq "$1"); do
-        for _ in $(seq 200); do
+        for _ in $(seq 3000); do
             grep -qs "step $step of" err && break
             sleep 0.02
         done
@@ -65,7 +66,7 @@ ok "the run is marked failed" equals failed last status
 ok "the three finished steps are kept" equals 3 steps_of_last
 ok "nothing is left" gone
 
-hold 4
+hold 4 5000
 kill -STOP "$(actor_nr 2)"
 go_on
 ok "a stopped actor: exit 4 at the deadline" test $status -eq 4

@@ -40,7 +40,7 @@ server=$!
 trap 'exec 8>&-; kill -INT $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$TMP"' EXIT
 sql() { $as "$bin/psql" -h "$pg" -U cow -d postgres -qAt -c "$1"; }
 tries=0
-until sql 'SELECT 1' >/dev/null 2>&1 || [ $tries -ge 200 ]; do
+until sql 'SELECT 1' >/dev/null 2>&1 || [ $tries -ge 2400 ]; do
     tries=$((tries + 1))
     sleep 0.05
 done

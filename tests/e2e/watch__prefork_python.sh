@@ -52,14 +52,14 @@ watch() {
     server=$!
     exec 9>"hold.$1"
     tries=0
-    until [ -s "ready.$1" ] || [ $tries -ge 200 ]; do
+    until [ -s "ready.$1" ] || [ $tries -ge 2400 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done
-    cowlab watch "$(cat "ready.$1")" --children --every 200ms --for 30s --db "$1.db" >/dev/null 2>"$1.log" &
+    cowlab watch "$(cat "ready.$1")" --children --every 200ms --for 180s --db "$1.db" >/dev/null 2>"$1.log" &
     watcher=$!
     tries=0
-    until [ -e "done.$1.0" ] && [ -e "done.$1.1" ] && [ -e "done.$1.2" ] || [ $tries -ge 400 ]; do
+    until [ -e "done.$1.0" ] && [ -e "done.$1.1" ] && [ -e "done.$1.2" ] || [ $tries -ge 2400 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done

@@ -26,7 +26,7 @@ server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$TMP"' EXIT
 cli() { redis-cli -s "$sock" "$@"; }
 tries=0
-until cli ping >/dev/null 2>&1 || [ $tries -ge 100 ]; do
+until cli ping >/dev/null 2>&1 || [ $tries -ge 2400 ]; do
     tries=$((tries + 1))
     sleep 0.05
 done
@@ -34,7 +34,7 @@ done
 cli eval 'local v = string.rep("x", 1024)
 for i = 1, 60000 do redis.call("set", "key:" .. i, v) end return 1' 0 >/dev/null
 
-cowlab watch $server --children --every 200ms --for 60s --db w.db >/dev/null 2>watch.log &
+cowlab watch $server --children --every 200ms --for 180s --db w.db >/dev/null 2>watch.log &
 watcher=$!
 sleep 0.7
 cli bgsave >/dev/null
@@ -43,7 +43,7 @@ sleep 0.5
 cli eval 'local v = string.rep("y", 1024)
 for i = 1, 30000, 2 do redis.call("set", "key:" .. i, v) end return 1' 0 >/dev/null
 tries=0
-while [ "$(cli info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 1 ] && [ $tries -lt 300 ]; do
+while [ "$(cli info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress://p')" = 1 ] && [ $tries -lt 1200 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done
