@@ -2,6 +2,11 @@
 -- for what it needs and not for a name: an object with
 --   label           what people call it
 --   page_states     "measured" or "concluded"
+--   emulated        whether its times are an emulator's
+--   actions         what a step could do there
+--   memory          the kinds of memory that it had
+--   unknown         quantities that its kernel has no interface for
+-- Runs made before there was such a word have the first two.
 ALTER TABLE run ADD COLUMN ability TEXT CHECK (ability IS NULL OR json_valid(ability));
 
 -- Runs made before there was such a word.

@@ -1,5 +1,7 @@
 #include "lab/gnumach/ability.h"
 
+#include "probes/words.h"
+
 static const struct refusal no_actions[] = {
     {ABILITY_BIT(ACT_EXEC), "GNU Mach has no exec"},
     {ABILITY_BIT(ACT_MOVE), "GNU Mach has no mremap"},
@@ -30,4 +32,9 @@ const struct ability ability_gnumach = {
     .no_parts = no_parts,
     .keeps_offset = true,
     .concludes_states = true,
+    .emulated = true,
+    .no_region_quantities = ABILITY_BIT(RQ_MAPPED),
+    .no_process_quantities = ABILITY_BIT(PQ_PSS) | ABILITY_BIT(PQ_USS) | ABILITY_BIT(PQ_PEAK) |
+                             ABILITY_BIT(PQ_PAGETABLE),
+    .no_total_quantities = ABILITY_BIT(TQ_PAGE_TABLES),
 };

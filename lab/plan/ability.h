@@ -6,6 +6,7 @@
 #include "lab/actions.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ABILITY_BIT(code) (1ul << (code))
 
@@ -30,6 +31,12 @@ struct ability {
     /* Page states follow from what else is seen, and are not the kernel's word: a page in debt may
      * be copied all the same. */
     bool concludes_states;
+    /* Its times are an emulator's: not to be compared with others. */
+    bool emulated;
+    /* Quantities that its kernel has no interface for, ABILITY_BITs: always unknown. */
+    uint64_t no_region_quantities;  /* enum region_quantity */
+    uint64_t no_process_quantities; /* enum process_quantity */
+    uint64_t no_total_quantities;   /* enum total_quantity */
 };
 
 /* Why a list refuses a code; NULL: it does not. */

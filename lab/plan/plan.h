@@ -148,6 +148,9 @@ struct param_setting {
 
 struct ability;
 
+/* The rows of lab/actions.h as words. */
+extern const struct word action_words[], map_kind_words[];
+
 /* Reads and checks the scenario text. origin is what errors call it (a path). known: the abilities
  * of all backends there are, NULL at the end (at most 8); backend: the name of one of them.
  * page_size in bytes, as that backend has it. Returns 0, or -EINVAL with a message of several

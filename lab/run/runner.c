@@ -93,17 +93,6 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
     return 0;
 }
 
-static const char *action_text(enum action action)
-{
-#define ACTION_TEXT(e, code, key, ...)                                                             \
-    case e:                                                                                        \
-        return key;
-    switch (action) {
-        ACTIONS(ACTION_TEXT)
-    }
-    return "?";
-}
-
 /* A read that compares stamps expects them all; that is a result like those of `expect`. */
 struct stamp_expectation {
     char on[256], expected[8], measured[128];
@@ -162,7 +151,7 @@ static int store_result(struct running *r, const struct step *s, const struct st
         .step = s->number,
         .phase = word_text(phases, s->phase),
         .actor = s->actor,
-        .action = action_text(s->action),
+        .action = word_text(action_words, (int)s->action),
         .case_name = s->case_name,
         .region = s->region,
         .published = s->published,

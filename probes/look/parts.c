@@ -219,6 +219,7 @@ static void lend_buffers(struct part *s, struct part *owner)
 {
     s->frames = owner->frames;
     s->answers = owner->answers;
+    s->again = owner->again;
     s->pages = owner->pages;
     s->counts = owner->counts;
 }
@@ -228,9 +229,10 @@ static void *finish_parts(void *arg)
     struct wave *wave = arg;
     struct part own = {.frames = malloc(wave->room * sizeof *own.frames),
                        .answers = malloc(wave->room * sizeof *own.answers),
+                       .again = malloc(wave->room * sizeof *own.again),
                        .pages = malloc(wave->room * sizeof *own.pages),
                        .counts = malloc(wave->room * sizeof *own.counts)};
-    bool room = own.frames && own.answers && own.pages && own.counts;
+    bool room = own.frames && own.answers && own.again && own.pages && own.counts;
     uint32_t i;
 
     while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
@@ -245,6 +247,7 @@ static void *finish_parts(void *arg)
     }
     free(own.frames);
     free(own.answers);
+    free(own.again);
     free(own.pages);
     free(own.counts);
     return NULL;

@@ -14,15 +14,60 @@
 
 #include <errno.h>
 
+/* An answer that a page gets seldom by itself, and always if its frame is another's by now. */
+static bool odd(bool counts, uint64_t answer)
+{
+    return counts ? answer < 2 || answer == KPAGE_NONE : page_exclusive(answer) != ANSWER_YES;
+}
+
+/* Pages [i, end) of the batch, neighbours with odd answers: those that are in another frame now are
+ * asked again. */
+static int ask_moved(struct part *s, int fd, size_t i, size_t end, struct probe_cost *cost)
+{
+    const struct finish *f = s->f;
+    uint64_t at = f->m->start + s->pages[i] * f->o->page_size;
+    int64_t n = pagemap_read(f->w->pagemap_fd, f->o->page_size, at, end - i, s->again, 1, NULL);
+    int rc = 0;
+
+    for (int64_t k = 0; k < n && rc == 0; k++) {
+        uint64_t frame = PM_FRAME(s->again[k]);
+
+        if ((s->again[k] & PM_PRESENT) && frame != s->frames[i + (size_t)k])
+            rc = kpage_read(fd, &frame, &s->answers[i + (size_t)k], 1, 1, cost);
+    }
+    return rc;
+}
+
+/* The kernel moves pages to other frames when it likes (mm/compaction.c), between the page table
+ * and the question too: then the answer was about somebody else's page. */
+static int follow_moved(struct part *s, int fd, bool counts, size_t n, struct probe_cost *cost)
+{
+    int rc = 0;
+
+    for (size_t i = 0, end; i < n && rc == 0; i = end) {
+        for (end = i;
+             end < n && odd(counts, s->answers[end]) && s->pages[end] - s->pages[i] == end - i;)
+            end++;
+        if (end == i)
+            end++;
+        else
+            rc = ask_moved(s, fd, i, end, cost);
+    }
+    return rc;
+}
+
 /* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
 static int ask(struct part *s, int fd, bool counts, size_t n)
 {
     const struct memory *m = s->f->m;
+    struct probe_cost *cost = counts ? &s->count_cost : &s->flags_cost;
     int rc;
 
     for (size_t i = 0; i < n; i++)
         s->frames[i] = PM_FRAME(m->now.word[s->pages[i]]);
-    rc = kpage_read(fd, s->frames, s->answers, n, 1, counts ? &s->count_cost : &s->flags_cost);
+    rc = kpage_read(fd, s->frames, s->answers, n, 1, cost);
+    if (rc == 0)
+        rc = follow_moved(s, fd, counts, n, cost);
     return rc < 0 ? err_sys(&s->err, rc, "cannot read '/proc/%s'",
                             counts ? "kpagecount" : "kpageflags")
                   : 0;

@@ -46,7 +46,7 @@ struct part {
     struct err err;
     int rc;
     /* lookups of one batch */
-    uint64_t *frames, *answers;
+    uint64_t *frames, *answers, *again; /* again: the page table read once more */
     uint32_t *pages;
     int32_t *counts;
 };

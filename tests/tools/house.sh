@@ -31,16 +31,19 @@ END
 # "user used name" a line: files by include (used: a header), then files by symbol (used: a source).
 find lab probes db reports -name '*.[chS]' -exec grep -Ho '#include "[^"]*/[^"]*"' {} + |
     sed 's/:#include "/ /; s/"$//; s/ \(.*\)$/ \1 \1/' | sort -u >"$found.includes"
-(cd "$build" && find lab probes db reports -name '*.o') | while read -r o; do
-    [ -f "${o%.o}.c" ] || continue # of a source that is gone
-    nm -g "$build/$o" | awk -v file="${o%.o}.c" '
-        NF == 2 && $1 == "U" { print "use", $2, file }
-        NF == 3 && $2 ~ /[TDBR]/ { print "give", $3, file }'
-done | sort -u | awk '
-    $1 == "give" { giver[$2] = $3 }
-    $1 == "use" { user[++n] = $3; name[n] = $2 }
-    END { for (i = 1; i <= n; i++)
-        if (name[i] in giver && giver[name[i]] != user[i]) print user[i], giver[name[i]], name[i] }' >"$found.calls"
+(cd "$build" && find lab probes db reports -name '*.o' -exec nm -gA {} +) | awk '
+    { file = $1; sub(/\.o:.*/, ".c", file); name = $NF; type = $(NF - 1) }
+    !there(file) { next } # an object of a source that is gone
+    type == "U" { user[++n] = file; used[n] = name }
+    type ~ /^[TDBR]$/ { giver[name] = file }
+    function there(path,   line) {
+        if (!(path in known)) known[path] = (getline line < path) >= 0
+        close(path)
+        return known[path]
+    }
+    END { for (i = 1; i <= n; i++) {
+        to = giver[used[i]]
+        if (to != "" && to != user[i]) print user[i], to, used[i] } }' >"$found.calls"
 
 # Rooms, and what is private.
 awk -v rooms="$found.rooms" -v includes="$found.includes" '

@@ -112,7 +112,7 @@ static void quantities(const struct reading *r, const struct snap_region *at, co
     g->start = at->address;
     g->end = at->address + at->bytes;
     g->q[RQ_PAGES] = value_known((int64_t)v->pages);
-    g->q[RQ_MAPPED] = value_unknown(WHY_NO_INTERFACE);
+    set_untold(g->q, RQ__COUNT, ability_gnumach.no_region_quantities);
     g->q[RQ_RESIDENT] = v->counted ? value_known((int64_t)v->resident) : unlisted;
     g->q[RQ_NONE] = v->counted ? value_known((int64_t)(v->pages - v->resident)) : unlisted;
     g->q[RQ_AT_RISK] = v->counted ? value_known((int64_t)v->at_risk) : unlisted;

@@ -2,6 +2,7 @@
 #ifndef LAB_GNUMACH_HOST_STATE_H
 #define LAB_GNUMACH_HOST_STATE_H
 
+#include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/numbers.h"
 #include "lab/gnumach/host/slots.h"
 #include "lab/gnumach/host/view.h"
@@ -50,6 +51,14 @@ struct reading {
 static inline struct view *last_view(struct reading *r, uint64_t actor, uint64_t slot)
 {
     return &r->last[actor * r->nslots + slot];
+}
+
+/* Of n quantities those that Mach has no interface for (lab/gnumach/ability.c). */
+static inline void set_untold(struct value *q, int n, uint64_t which)
+{
+    for (int i = 0; i < n; i++)
+        if (which >> i & 1)
+            q[i] = value_unknown(WHY_NO_INTERFACE);
 }
 
 #endif

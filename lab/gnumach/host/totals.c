@@ -19,8 +19,7 @@ int totals_tell_processes(struct reading *r, struct step_result *out, struct err
         p->acting = (int)t->actor == r->acting;
         p->q[PQ_RSS] = value_known((int64_t)(t->resident_bytes / 1024));
         p->q[PQ_VIRTUAL] = value_known((int64_t)(t->virtual_bytes / 1024));
-        p->q[PQ_PSS] = p->q[PQ_USS] = p->q[PQ_PEAK] = p->q[PQ_PAGETABLE] =
-            value_unknown(WHY_NO_INTERFACE);
+        set_untold(p->q, PQ__COUNT, ability_gnumach.no_process_quantities);
         p->q[PQ_MINFLT_TOTAL] = value_known((int64_t)t->faults);
         p->q[PQ_MINFLT] = value_known((int64_t)(t->faults - was->faults));
         p->q[PQ_COW_FAULTS] = value_known((int64_t)(t->cow_faults - was->cow_faults));
@@ -71,7 +70,7 @@ static int totals(struct reading *r, struct step_result *out, struct err *e)
     t[TQ_SYSTEM] = value_known(taken * KB_PER_PAGE);
     t[TQ_SYSTEM_TOLERANCE] = value_known(stock_pages(r) * KB_PER_PAGE);
     t[TQ_MEM_FREE] = value_known((int64_t)r->snap->machine.free * KB_PER_PAGE);
-    t[TQ_PAGE_TABLES] = value_unknown(WHY_NO_INTERFACE);
+    set_untold(t, TQ__COUNT, ability_gnumach.no_total_quantities);
     out->obs.system_source =
         strdup("free pages of the machine before the run, less those now (vm_statistics)");
     return out->obs.system_source ? 0 : err_no_memory(e);

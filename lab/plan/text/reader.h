@@ -176,7 +176,7 @@ struct action_row {
 };
 extern const struct action_row action_rows[];
 extern const struct field part_fields[];
-extern const struct word map_kind_words[], part_words[], copy_words[];
+extern const struct word part_words[], copy_words[];
 
 /* A step and where it came from. */
 struct draft {

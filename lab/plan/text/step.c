@@ -9,6 +9,7 @@
 
 #define WORD(e, code, text, ...) {code, text, NULL},
 #define WORD_HELP(e, code, text, help) {code, text, help},
+const struct word action_words[] = {ACTIONS(WORD){0, NULL, NULL}};
 const struct word map_kind_words[] = {MAP_KINDS(WORD_HELP){0, NULL, NULL}};
 const struct word part_words[] = {MESSAGE_PARTS(WORD){0, NULL, NULL}};
 static const struct word advice_words[] = {ADVICES(WORD){0, NULL, NULL}};
