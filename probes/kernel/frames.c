@@ -22,7 +22,7 @@ static uint32_t hash(uint64_t id)
 #define DIRECT_CHUNKS (1u << 20)
 
 /* Where the chunk is, or would be. */
-static struct frame_chunk **place(struct frame_chunk **table, uint32_t ntable, uint64_t id)
+static struct frame_chunk **chunk_home(struct frame_chunk **table, uint32_t ntable, uint64_t id)
 {
     uint32_t i = hash(id) & (ntable - 1);
 
@@ -40,7 +40,7 @@ static int grow_table(struct frames *f)
         return -ENOMEM;
     for (uint32_t i = 0; i < f->ntable; i++)
         if (f->table[i])
-            *place(table, ntable, f->table[i]->id) = f->table[i];
+            *chunk_home(table, ntable, f->table[i]->id) = f->table[i];
     free(f->table);
     f->table = table;
     f->ntable = ntable;
@@ -66,7 +66,7 @@ static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
     if (id < DIRECT_CHUNKS ? id >= f->ndirect && grow_direct(f, id) < 0
                            : f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
         return NULL;
-    at = id < DIRECT_CHUNKS ? &f->direct[id] : place(f->table, f->ntable, id);
+    at = id < DIRECT_CHUNKS ? &f->direct[id] : chunk_home(f->table, f->ntable, id);
     known = *at;
     if (known)
         return known;

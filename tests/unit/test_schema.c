@@ -1,6 +1,7 @@
 /* The schema against the words it is made of: probes/words.h there and back, the names that users
  * rely on, documentation of every view column, merging, migrating. */
 #include "db/embedded.h"
+#include "lab/backends.h"
 #include "tests/support/db.h"
 #include "tests/support/runs.h"
 
@@ -179,6 +180,24 @@ static void test_schema__tables_are_strict_and_have_no_row_ids_of_their_own(void
                           "WHERE schema = 'main' AND type = 'table' AND NOT wr "
                           "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
         "content,published_backend,published_difference,published_value,reason,run");
+}
+
+/* What a report calls a backend, and whether it has purgeable memory, is what the backend says. */
+static void test_schema__published_backends_are_called_what_they_call_themselves(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(db_int(f->in.db, "SELECT count(*) FROM published_backend") > 0);
+    for (size_t i = 0; backend_abilities[i]; i++) {
+        const struct ability *a = backend_abilities[i];
+        char sql[256];
+
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FROM published_backend WHERE backend = '%s' AND label = '%s' "
+                 "AND purgeable = %d",
+                 a->name, a->label, !ability_refuses(a->no_kinds, MK_PURGEABLE));
+        assert_int_equal(db_int(f->in.db, sql), 1);
+    }
 }
 
 /* -- views ------------------------------------------------------------------------------ */
@@ -631,6 +650,7 @@ int main(void)
         T(test_schema__check_lists_are_the_word_tables),
         T(test_schema__takes_every_word_and_no_other),
         T(test_schema__has_a_column_per_quantity),
+        T(test_schema__published_backends_are_called_what_they_call_themselves),
         T(test_schema__reasons_are_the_words),
         T(test_schema__tables_are_strict_and_have_no_row_ids_of_their_own),
         T(test_schema__views_keep_their_columns),

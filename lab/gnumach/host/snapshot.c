@@ -63,7 +63,7 @@ static void *append(void *list, size_t *count, size_t size)
 }
 
 /* One field per letter of `form`: c a count, u any number, x a hex one, i one with a sign. */
-static int numbers(char **f, const char *form, uint64_t *out, struct err *e)
+static int take_numbers(char **f, const char *form, uint64_t *out, struct err *e)
 {
     int rc = 0;
 
@@ -212,7 +212,7 @@ static int add_message(struct snapshot *s, char *f, struct err *e)
     struct snap_message *m = &s->message;
     size_t len;
     char *text;
-    int rc = numbers(&f, "iuu", &m->id, e);
+    int rc = take_numbers(&f, "iuu", &m->id, e);
 
     if (rc == 0)
         rc = field_text(&f, &text, &len, e);
@@ -228,9 +228,9 @@ static int add_message(struct snapshot *s, char *f, struct err *e)
 
 /* -- the kinds of records --------------------------------------------------------------- */
 
-/* How a record is taken: by a function of its own; or its fields as `form` says (see numbers())
- * into a new element of the list at `list`, or into the struct at `list` where size is 0; then
- * `check` has its say. */
+/* How a record is taken: by a function of its own; or its fields as `form` says (see
+ * take_numbers()) into a new element of the list at `list`, or into the struct at `list` where size
+ * is 0; then `check` has its say. */
 struct kind {
     char letter;
     int (*add)(struct snapshot *s, char *fields, struct err *e);
@@ -269,7 +269,7 @@ static int add(struct snapshot *s, const struct kind *k, char *fields, struct er
 
     if (k->add)
         return k->add(s, fields, e);
-    rc = to ? numbers(&fields, k->form, to, e) : err_no_memory(e);
+    rc = to ? take_numbers(&fields, k->form, to, e) : err_no_memory(e);
     return rc == 0 && k->check ? k->check(s, e) : rc;
 }
 

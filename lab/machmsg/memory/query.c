@@ -43,7 +43,7 @@ int mem_from_prot(const struct mapping *m)
 }
 
 /* The slow way, for older kernels: the mappings as text. */
-static int query_text(uint64_t address, struct mapping *out)
+static int ask_by_text(uint64_t address, struct mapping *out)
 {
     FILE *f = fopen("/proc/self/maps", "re");
     char *line = NULL;
@@ -70,7 +70,7 @@ static int query_text(uint64_t address, struct mapping *out)
     return rc;
 }
 
-static int query(int maps, uint64_t address, struct mapping *out)
+static int ask_kernel(int maps, uint64_t address, struct mapping *out)
 {
     struct procmap_query q = {
         .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT, .query_addr = address};
@@ -78,7 +78,7 @@ static int query(int maps, uint64_t address, struct mapping *out)
     if (maps < 0)
         return -errno;
     if (ioctl(maps, PROCMAP_QUERY_IOCTL, &q))
-        return errno == ENOENT ? -ENOENT : query_text(address, out);
+        return errno == ENOENT ? -ENOENT : ask_by_text(address, out);
     *out = (struct mapping){q.vma_start,
                             q.vma_end,
                             q.vma_offset,
@@ -104,7 +104,7 @@ static void close_if(int fd)
 int mem_query(uint64_t address, struct mapping *out)
 {
     int maps = open_maps();
-    int rc = query(maps, address, out);
+    int rc = ask_kernel(maps, address, out);
 
     close_if(maps);
     return rc;
@@ -118,7 +118,7 @@ int mem_walk(uint64_t start, uint64_t end,
     for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
         struct mapping m;
 
-        rc = query(maps, at, &m);
+        rc = ask_kernel(maps, at, &m);
         if (rc == -ENOENT || (rc == 0 && (m.start > at || !m.readable)))
             rc = -EFAULT;
         to = rc == 0 && m.end < end ? m.end : end;

@@ -31,7 +31,7 @@ struct reading {
     const struct world *w;
     const struct action_row *does;
     struct step *s;
-    struct expectation target; /* who the keys in hand are about */
+    struct expectation about; /* who the keys in hand are about */
 };
 
 /* --- who it is about --- */
@@ -75,10 +75,10 @@ static int target_region(struct reading *g, const cJSON *node, const char *actor
                            "'%s' has no region '%.60s' after this step, the nearest it has is '%s'",
                            actor, hash ? node->string : name, nearest(name, names, n));
     }
-    rc = copy_text(g->r, &g->target.observed, actor);
+    rc = copy_text(g->r, &g->about.observed, actor);
     if (rc == 0)
-        rc = copy_text(g->r, &g->target.region, name);
-    return rc < 0 ? rc : copy_text(g->r, &g->target.case_name, found);
+        rc = copy_text(g->r, &g->about.region, name);
+    return rc < 0 ? rc : copy_text(g->r, &g->about.case_name, found);
 }
 
 static int target_pair(struct reading *g, const cJSON *node, const char *a, const char *b)
@@ -90,8 +90,8 @@ static int target_pair(struct reading *g, const cJSON *node, const char *a, cons
     if (rc == 0 && strcmp(a, b) == 0)
         return fail_at_key(g->r, node, "two actors are needed");
     if (rc == 0)
-        rc = copy_text(g->r, &g->target.observed, a);
-    return rc < 0 ? rc : copy_text(g->r, &g->target.other, b);
+        rc = copy_text(g->r, &g->about.observed, a);
+    return rc < 0 ? rc : copy_text(g->r, &g->about.other, b);
 }
 
 /* "transfer" or "transfer[N]" */
@@ -105,7 +105,7 @@ static int target_transfer(struct reading *g, const cJSON *node, const char *res
         return fail_at_key(g->r, node, "expected \"transfer\" or \"transfer[N]\"");
     if (g->does->message == MESSAGE_SILENT)
         return fail_at_key(g->r, node, "this step transfers nothing");
-    g->target.index = (int)n;
+    g->about.index = (int)n;
     return 0;
 }
 
@@ -116,32 +116,32 @@ static int parse_target(struct reading *g, const cJSON *node, char *text)
     int rc;
 
     if (strcmp(text, "totals") == 0) {
-        g->target.on = EXPECT_TOTALS;
+        g->about.on = EXPECT_TOTALS;
         return 0;
     }
     if (strcmp(text, "received") == 0) {
-        g->target.on = EXPECT_MESSAGE;
+        g->about.on = EXPECT_MESSAGE;
         return use == MESSAGE_RECEIVES || use == MESSAGE_ANSWERS
                    ? 0
                    : fail_at_key(g->r, node, "this step receives nothing");
     }
     if (strncmp(text, "transfer", 8) == 0 && (text[8] == '\0' || text[8] == '[')) {
-        g->target.on = EXPECT_TRANSFER;
+        g->about.on = EXPECT_TRANSFER;
         return target_transfer(g, node, text + 8);
     }
     if (dot && (!hash || dot < hash)) {
         *dot = '\0';
-        g->target.on = EXPECT_REGION;
+        g->about.on = EXPECT_REGION;
         return target_region(g, node, text, dot + 1);
     }
     if (and) {
         *and = '\0';
-        g->target.on = EXPECT_SHARING;
+        g->about.on = EXPECT_SHARING;
         return target_pair(g, node, text, and+1);
     }
-    g->target.on = EXPECT_PROCESS;
+    g->about.on = EXPECT_PROCESS;
     rc = need_living(g, node, text);
-    return rc < 0 ? rc : copy_text(g->r, &g->target.observed, text);
+    return rc < 0 ? rc : copy_text(g->r, &g->about.observed, text);
 }
 
 /* --- what is expected --- */
@@ -176,7 +176,7 @@ static int find_key(struct reading *g, const cJSON *node, struct key *out)
     const char *names[64];
     size_t n = 0;
 
-    for (; n < 64 && expected_key(g->target.on, n, out); n++) {
+    for (; n < 64 && expected_key(g->about.on, n, out); n++) {
         names[n] = out->name;
         if (strcmp(out->name, node->string) == 0)
             return 0;
@@ -268,7 +268,7 @@ static void remove_key(struct reading *g, const char *key)
     struct step *s = g->s;
 
     for (size_t i = 0; i < s->nexpect; i++) {
-        if (!same_target(&s->expect[i], &g->target) || strcmp(s->expect[i].key, key) != 0)
+        if (!same_target(&s->expect[i], &g->about) || strcmp(s->expect[i].key, key) != 0)
             continue;
         expectation_release(&s->expect[i]);
         memmove(&s->expect[i], &s->expect[i + 1], (s->nexpect - i - 1) * sizeof *s->expect);
@@ -291,7 +291,7 @@ static struct expectation *add_expectation(struct step *s)
 
 static int read_key(struct reading *g, const cJSON *node)
 {
-    const struct expectation *t = &g->target;
+    const struct expectation *t = &g->about;
     struct expectation *x;
     struct key key = {NULL, KEY_NUMBER, NULL};
     int rc = find_key(g, node, &key);
@@ -337,7 +337,7 @@ static int read_target(struct reading *g, const cJSON *node)
             if (rc < 0)
                 break;
         }
-    expectation_release(&g->target);
+    expectation_release(&g->about);
     return rc;
 }
 
