@@ -15,7 +15,7 @@ for f in "$@"; do
     printf '    "";\n'
     i=$((i + 1))
 done
-echo "const $table[] = {"
+echo "const ${table}[] = {"
 i=0
 for f in "$@"; do
     [ -z "$strip" ] || f=$(basename "$f" "$strip")

@@ -13,6 +13,7 @@
 #define ABILITY(name) &ability_##name,
 BACKENDS(DECLARE)
 const struct backend *const backends[] = {BACKENDS(BACKEND) NULL};
+_Static_assert(sizeof backends / sizeof *backends <= MAX_BACKENDS + 1, "lab/plan/ability.h");
 const struct ability *const backend_abilities[] = {BACKENDS(ABILITY) NULL};
 
 const struct backend *backend_find(const char *name)

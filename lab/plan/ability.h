@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #define ABILITY_BIT(code) (1ul << (code))
+/* Room for as many backends; lab/backends.c checks that it is enough. */
+#define MAX_BACKENDS 8
 
 /* Some codes of one list of lab/actions.h, and in one sentence why they cannot be had. */
 struct refusal {

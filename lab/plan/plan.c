@@ -13,7 +13,6 @@
 
 #define MAX_STEPS 5000
 #define MAX_ACTORS 64
-#define MAX_BACKENDS 8
 
 static const struct field plan_fields[] = {
     FIELD("scenario", NEEDED, NAME, 0, 0, struct plan, name),
@@ -152,7 +151,7 @@ static size_t backend_names(const struct reader *r, const char **names)
 {
     size_t n = 0;
 
-    for (; r->known[n] && n < MAX_BACKENDS; n++)
+    for (; n < MAX_BACKENDS && r->known[n]; n++)
         names[n] = r->known[n]->name;
     return n;
 }
@@ -160,8 +159,9 @@ static size_t backend_names(const struct reader *r, const char **names)
 static int read_backend(struct build *b, const cJSON *node, char **out)
 {
     const char *names[MAX_BACKENDS];
+    size_t n = backend_names(&b->r, names);
 
-    return read_known(&b->r, node, "backend", names, backend_names(&b->r, names), out);
+    return read_known(&b->r, node, "backend", names, n, out);
 }
 
 /* A capability of probes/caps.h, or a backend. */

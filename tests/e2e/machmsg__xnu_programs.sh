@@ -19,6 +19,7 @@ headers() { (cd "$TMP/usr/include/cowlab" && find . -name '*.h' | sed 's#^./\(.*
 each_header() { headers | while read -r line; do
     echo "$line" | "$@" -I"$TMP/usr/include/cowlab" -Wall -Wextra -Werror -fsyntax-only - || { echo "$line"; exit 1; }
 done; }
+# shellcheck disable=SC2086 # a compiler may be two words
 ok "every header stands alone in C99" each_header ${CC:-cc} -std=c99 -x c
 if command -v c++ >/dev/null; then
     ok "and in C++" each_header c++ -std=c++11 -x c++
