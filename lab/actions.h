@@ -1,13 +1,13 @@
 /* actions: what a step can do, each in one row:
- *   X(ENUM, code, "key", region, message, "what it does, as lab/scenarios/LANGUAGE.md says it",
- * FIELDS) key is the key in a scenario's JSON. What an action does is found by ENUM: on paper
- * world_ENUM in lab/plan/world/, in a backend likewise. region: NONE, OLD (it names one that the
- * actor has) or NEW (one that the actor gets). message: SILENT (there is none), SENDS, RECEIVES or
- * ANSWERS (the one received last). A new action is its row, its world_ENUM, a function in each
- * backend that takes it, and in the ability of one that does not (lab/plan/ability.h) the reason;
- * tests/unit/test_language.c writes the rest. Shared with the actor program and with the GNU Mach
- * guest: no libc. Codes go over the wire between lab and actor and into the guest's plan; they are
- * never renumbered. */
+ *
+ *   X(ENUM, code, "key", region, message, "what it does", FIELDS)
+ *
+ * key is the key in a scenario's JSON; what it does is said so in LANGUAGE.md. region: NONE, OLD (it names one that the actor has) or NEW
+ * (one that the actor gets). message: SILENT (there is none), SENDS, RECEIVES or ANSWERS (the one
+ * received last). What an action does is found by ENUM: on paper world_ENUM in lab/plan/world/, in
+ * a backend likewise; lab/README.md has the list. Shared with the actor program and with the GNU
+ * Mach guest: no libc. Codes go over the wire between lab and actor and into the guest's plan; they
+ * are never renumbered. */
 #ifndef LAB_ACTIONS_H
 #define LAB_ACTIONS_H
 
@@ -54,6 +54,9 @@
       RECEIVE_FIELDS)                                                                              \
     X(ACT_REPLY, 19, "reply", NONE, ANSWERS,                                                       \
       "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)
+
+enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
+enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
 
 /* The keys that an action has: F("key", NEEDED or OPTIONAL, TYPE, min, max, member of struct step).
  * lab/plan/text/step.c knows the types; min and max are for numbers. Only lab/plan expands these.

@@ -11,9 +11,6 @@ extern const struct backend *const backends[];
 /* What each of them can do, in the same order: for plan_parse. */
 extern const struct ability *const backend_abilities[];
 
-/* What each of them can do, in the same order. */
-extern const struct ability *const backend_abilities[];
-
 /* By name, or NULL. */
 const struct backend *backend_find(const char *name);
 

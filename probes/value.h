@@ -1,7 +1,6 @@
 /* value: a measured number, or the reason why there is none.
  * Zero never stands for "could not read". In SQL an unknown value is NULL with
- * a row in `unknowns`; a value that does not apply here is NULL without one.
- * Used by the freestanding GNU Mach guest too: no libc here. */
+ * a row in `unknowns`; a value that does not apply here is NULL without one. */
 #ifndef PROBES_VALUE_H
 #define PROBES_VALUE_H
 

@@ -1,10 +1,9 @@
 /* words: the vocabulary of cowlab, each word in exactly one row.
  * Every list below is a table X(ENUM, code, "text", ...). The enum, the JSON and
- * SQL spelling, report labels and help text all expand from the row. Codes are
- * stored in databases: they are written out and never renumbered.
+ * SQL spelling, report labels and help text all expand from the row. Those
+ * of the reasons are stored in databases: codes are written out and never renumbered.
  *
- * Owns the words and nothing else; no libc, so that the freestanding GNU Mach
- * guest shares it. Conversions to and from text are in words.c (hosted). */
+ * Owns the words and nothing else; no libc. Conversions to and from text are in words.c. */
 #ifndef PROBES_WORDS_H
 #define PROBES_WORDS_H
 

@@ -1,8 +1,8 @@
 /* protocol: what goes into the guest and what comes out, shared by host and guest.
  *
- * In the order of reading: this; guest/guest.h (what runs in the machine); backend.c (when), host/
- * blob.h (what goes in), host/machine.h, host/records.h, host/snapshot.h, host/reading.h (what
- * comes out).
+ * In the order of reading: this; guest/guest.h (what runs in the machine); backend.c (when);
+ * host/blob.h (what goes in); host/machine.h, host/records.h, host/snapshot.h and host/reading.h
+ * (what comes out).
  *
  * In: one plan for all runs of a command, appended to the guest's program file as its last
  * segment: struct guest_plan, then the tables it counts, in the order in which it counts them,

@@ -1,7 +1,7 @@
-/* Each action of a scenario as a request to an actor, and what the lab makes of the answer. The
- * function's name is the row's in lab/actions.h; those that deal in messages are in message.c. */
+/* What the lab does beside asking the actor, action by action, and what it makes of the answer. The
+ * function's name is the row's in lab/actions.h; an action without one is only asked (protect,
+ * lock); those that deal in messages are in message.c. */
 #include "lab/linux/run.h"
-#include "lab/run/machine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +17,6 @@ int linux_ACT_MAP(struct doing *d, struct err *e)
 
     d->rq.len = s->bytes ? s->bytes : s->pages * linux_page_size();
     d->rq.kind = s->kind;
-    d->rq.huge_size = machine_caps()->huge_page_size;
     snprintf(d->rq.path, sizeof d->rq.path, "%s", d->run->group.dir);
     rc = linux_call(d, NULL, e);
     if (rc == 0 &&
@@ -86,16 +85,9 @@ static int note_stray_bytes(struct doing *d, struct err *e)
     return r->beside ? note_check(d, "stray_bytes", r->stray, 0, detail, e) : 0;
 }
 
-static int touch(struct doing *d, struct err *e)
-{
-    d->rq.select = d->step->select;
-    d->rq.letter = d->step->has_stamp ? (uint32_t)d->step->stamp : 0;
-    return linux_call(d, NULL, e);
-}
-
 int linux_ACT_READ(struct doing *d, struct err *e)
 {
-    int rc = touch(d, e);
+    int rc = linux_call(d, NULL, e);
 
     if (rc == 0)
         rc = note_stamps(d, e);
@@ -104,7 +96,7 @@ int linux_ACT_READ(struct doing *d, struct err *e)
 
 int linux_ACT_WRITE(struct doing *d, struct err *e)
 {
-    int rc = touch(d, e);
+    int rc = linux_call(d, NULL, e);
 
     d->region->written = rc == 0;
     d->region->written_pages = d->reply.touched;
@@ -137,10 +129,8 @@ int linux_ACT_EXEC(struct doing *d, struct err *e)
 
 int linux_ACT_EXIT(struct doing *d, struct err *e)
 {
-    int rc;
+    int rc = linux_call(d, NULL, e);
 
-    d->rq.status = d->step->status;
-    rc = linux_call(d, NULL, e);
     if (rc == 0)
         rc = actor_await_exit(&d->run->group, d->index, e);
     if (rc == 0) {
@@ -180,33 +170,17 @@ int linux_ACT_UNMAP(struct doing *d, struct err *e)
 
 int linux_ACT_MOVE(struct doing *d, struct err *e)
 {
-    int rc;
+    int rc = linux_call(d, NULL, e);
 
-    d->rq.huge_size = machine_caps()->huge_page_size;
-    rc = linux_call(d, NULL, e);
     if (rc == 0)
         d->region->start = d->reply.start;
     return rc;
 }
 
-int linux_ACT_PROTECT(struct doing *d, struct err *e)
-{
-    d->rq.protection = d->step->protection;
-    return linux_call(d, NULL, e);
-}
-
-int linux_ACT_LOCK(struct doing *d, struct err *e)
-{
-    d->rq.lock = d->step->lock;
-    return linux_call(d, NULL, e);
-}
-
 int linux_ACT_INHERIT(struct doing *d, struct err *e)
 {
-    int rc;
+    int rc = linux_call(d, NULL, e);
 
-    d->rq.inherit = d->step->inherit;
-    rc = linux_call(d, NULL, e);
     if (rc == 0)
         d->region->inherit = d->step->inherit;
     return rc;
@@ -215,10 +189,8 @@ int linux_ACT_INHERIT(struct doing *d, struct err *e)
 /* Two kinds of advice say what a fork does with the region. */
 int linux_ACT_MADVISE(struct doing *d, struct err *e)
 {
-    int rc;
+    int rc = linux_call(d, NULL, e);
 
-    d->rq.advice = d->step->advice;
-    rc = linux_call(d, NULL, e);
     if (rc == 0 && d->step->advice == ADV_DONTFORK)
         d->region->inherit = INH_NONE;
     if (rc == 0 && d->step->advice == ADV_WIPEONFORK)

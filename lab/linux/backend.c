@@ -39,6 +39,11 @@ static void linux_session_close(struct session *s)
     free(s);
 }
 
+#define MESSAGE_OF(e, code, key, region, message, ...) [e] = MESSAGE_##message,
+#define REGION_OF(e, code, key, region, ...) [e] = REGION_##region,
+static const unsigned char message_use[] = {ACTIONS(MESSAGE_OF)};
+static const unsigned char region_use[] = {ACTIONS(REGION_OF)};
+
 static bool uses_messages(const struct plan *p)
 {
     for (size_t i = 0; i < p->nsteps; i++) {
@@ -46,7 +51,7 @@ static bool uses_messages(const struct plan *p)
         bool mach_memory =
             a == ACT_MAP && (p->steps[i].kind == MK_ORDINARY || p->steps[i].kind == MK_PURGEABLE);
 
-        if (mach_memory || (a >= ACT_OOL_SEND && a <= ACT_REPLY))
+        if (mach_memory || message_use[a] != MESSAGE_SILENT)
             return true;
     }
     return false;
@@ -190,8 +195,7 @@ static int find_region(struct doing *d, struct err *e)
 {
     const struct step *s = d->step;
 
-    if (!s->region || s->action == ACT_MAP || s->action == ACT_OOL_RECEIVE ||
-        s->action == ACT_RECEIVE)
+    if (region_use[s->action] != REGION_OLD)
         return 0;
     d->region = held_find(linux_held(d), s->region, s->case_name);
     if (!d->region)
@@ -202,6 +206,22 @@ static int find_region(struct doing *d, struct err *e)
     d->rq.sent_len = d->region->sent_len;
     d->rq.kind = d->region->kind;
     return 0;
+}
+
+/* What the step says, as the actor's actions read it. */
+static void fill_request(struct doing *d)
+{
+    const struct step *s = d->step;
+
+    d->rq.op = s->action;
+    d->rq.select = s->select;
+    d->rq.letter = s->has_stamp ? (uint32_t)s->stamp : 0;
+    d->rq.protection = s->protection;
+    d->rq.lock = s->lock;
+    d->rq.inherit = s->inherit;
+    d->rq.advice = s->advice;
+    d->rq.status = s->status;
+    d->rq.huge_size = machine_caps()->huge_page_size;
 }
 
 #define ACTION_ENTRY(e, ...) [e] = linux_##e,
@@ -215,8 +235,11 @@ static int carry_out(struct doing *d, struct err *e)
     if (index < 0)
         return index;
     d->index = (size_t)index;
+    fill_request(d);
     rc = find_region(d, e);
-    return rc < 0 ? rc : actions[d->step->action](d, e);
+    if (rc == 0)
+        rc = actions[d->step->action] ? actions[d->step->action](d, e) : linux_call(d, NULL, e);
+    return rc;
 }
 
 static int linux_step(struct backend_run *r, const struct step *step, struct step_result *out,
@@ -227,7 +250,7 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
 
     if (!d)
         return err_no_memory(e);
-    *d = (struct doing){.run = r, .step = step, .out = out, .rq = {.op = step->action}};
+    *d = (struct doing){.run = r, .step = step, .out = out};
     forget_writes(r);
     out->start_ns = now_ns();
     rc = actor_group_check(&r->group, e);

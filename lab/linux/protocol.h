@@ -16,7 +16,7 @@
 
 /* One descriptor of a message to send. Region ranges are absolute addresses. */
 struct actor_part {
-    uint32_t kind; /* enum part_kind of lab/plan/plan.h */
+    uint32_t kind; /* enum part_kind of lab/actions.h */
     uint32_t physical, deallocate;
     int32_t disposition;
     uint64_t start, len; /* OOL; len: rights of an OOL-ports array */

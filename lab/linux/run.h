@@ -53,8 +53,10 @@ int linux_start_actors(struct backend_run *r, struct err *e);
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. */
-#define ACTION_FUNCTION(e, ...) int linux_##e(struct doing *d, struct err *err);
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. Weak:
+ * without one the actor is asked, and that is all. */
+#define ACTION_FUNCTION(e, ...)                                                                    \
+    int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
 

@@ -215,7 +215,8 @@ void observe_fork_child(void)
     observer.fd = -1;
 }
 
-/* fork.c knows every part that needs it, but a program gets only the parts that it uses. */
+/* No file knows every part that must hear of a fork: each registers itself, and a program gets only
+ * the parts that it uses. */
 __attribute__((constructor(102))) static void register_handler(void)
 {
     pthread_atfork(NULL, NULL, observe_fork_child);

@@ -1,6 +1,10 @@
 /* runner: carries out plans, one step at a time, and stores what was seen after each.
  *
- * Owns: the order of things: step, look, judge the expectations, store, show.
+ * In this folder: backend.h (where a plan runs), judge.h (expectations against what was seen),
+ * progress.h, and for all of the lab machine.h (what this machine is and can do), paths.h, exits.h,
+ * clock.h, version.h.
+ *
+ * Owns: the order of things: step (the backend looks as part of it), judge, store, show.
  * Promises: a step is stored whole or not at all; whatever happens, the backend's `end` is called
  * and the run is marked complete, failed or interrupted.
  * Does not: know any backend; read page state; write SQL.

@@ -1,4 +1,8 @@
-/* sampling: what the parts of the sampler share. Nothing outside this folder includes this. */
+/* sampling: what the parts of the sampler share. Nothing outside this folder includes this.
+ *
+ *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
+ *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
+ *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
 #define PROBES_SAMPLE_SAMPLING_H
 

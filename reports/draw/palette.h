@@ -24,7 +24,7 @@ struct state_style {
     const char *fill, *fill_dark, *ink, *ansi;
 };
 
-/* Indexed by enum page_state; ends with letter 0. */
+/* Indexed by enum page_state, a row for each (palette.c holds it to that); ends with letter 0. */
 extern const struct state_style state_styles[];
 
 /* The row of a state; of PS_ANON_UNKNOWN for a code that is none. */

@@ -1,4 +1,4 @@
-/* data: a watch read for its report: at most POINTS samples of it, and per process what its
+/* data: a watch read for its report: at most WATCH_POINTS samples of it, and per process what its
  * rows said at each of them (a row holds until the next one).
  *
  * An unknown figure is NAN, and so is a process's where it was not there.

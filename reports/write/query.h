@@ -17,7 +17,7 @@ struct query {
     struct err *err;
 };
 
-/* sql: a one-line statement, or the path of an embedded one ("db/report/timeline.sql"). */
+/* sql: a one-line statement, or the path of an embedded one ("db/report/sharing.sql"). */
 int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e);
 /* The same with one text bound, the most common case. */
 int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, const char *text,

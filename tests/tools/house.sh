@@ -5,7 +5,8 @@
 #   only from below the folder that its own folder stands in.
 # - Dependencies go one way: a room uses the rooms behind its colon and itself, by include and by symbol.
 # - No circles: files that call each other in a loop, headers that include each other in a loop.
-# - Nobody outside a backend's folder names a backend, but for the line that registers it.
+# - Nobody outside a backend's folder names a backend, but for the line that registers it (and data
+#   about them: db/published/, and migrations of what was stored under their names).
 #
 # Symbols are those of the objects below BUILD (build/release). Prints what breaks the rule, a line
 # each, and fails; needs nothing but a shell, awk, nm and tsort.
@@ -15,18 +16,28 @@ cd "$tree"
 found=$(mktemp)
 trap 'rm -f "$found" "$found".*' EXIT
 
+# Rooms, and those that each may use. `actions` is lab/actions.h, `lab` the list of backends beside it.
 cat >"$found.rooms" <<'END'
 probes:
 db: probes
 reports: db probes
 lab/machmsg: probes
-lab/plan: lab db probes
-lab/run: lab lab/plan reports db probes
-lab/linux: lab lab/plan lab/run lab/machmsg db probes
-lab/gnumach: lab lab/plan lab/run db probes
+lab/plan: actions db probes
+lab/run: actions lab/plan reports db probes
 lab/watch: lab/run reports db probes
-lab/cli: lab lab/plan lab/run lab/watch reports db probes
+lab/cli: lab actions lab/plan lab/run lab/watch reports db probes
+lab/linux/actor: lab/linux lab/machmsg actions probes
+lab/gnumach/guest: lab/gnumach actions
 END
+# A backend is a folder with an ability.c.
+backends=$(find lab -maxdepth 2 -name ability.c | sed 's/lab\/\(.*\)\/ability.c/\1/' | sort)
+[ -n "$backends" ] || { echo 'house.sh: no backend found below lab/' >&2; exit 2; }
+elsewhere=
+for b in $backends; do
+    echo "lab/$b: actions lab/plan lab/run db probes" >>"$found.rooms"
+    elsewhere="$elsewhere ! -path lab/$b/*"
+done
+echo "lab: lab/plan lab/run $(echo "$backends" | sed 's/^/lab\//' | paste -sd' ')" >>"$found.rooms"
 
 # "user used name" a line: files by include (used: a header), then files by symbol (used: a source).
 find lab probes db reports -name '*.[chS]' -exec grep -Ho '#include "[^"]*/[^"]*"' {} + |
@@ -49,6 +60,7 @@ find lab probes db reports -name '*.[chS]' -exec grep -Ho '#include "[^"]*/[^"]*
 awk -v rooms="$found.rooms" -v includes="$found.includes" '
     function folder(path) { sub(/\/[^\/]*$/, "", path); return path }
     function room(path,   p) {
+        if (path == "lab/actions.h") return "actions"
         for (p = folder(path); !(p in uses) && p ~ /\//; ) p = folder(p)
         return p
     }
@@ -72,11 +84,12 @@ circles() { # WHAT
 circles calls <"$found.calls" >>"$found"
 grep '^[^ ]*\.h ' "$found.includes" | circles includes >>"$found"
 
-# Names of backends (folders with an ability.c): as text, as part of a name, as a folder.
-names=$(find lab -maxdepth 2 -name ability.c | sed 's/lab\/\(.*\)\/ability.c/\1/' | sort | paste -sd'|')
-[ -n "$names" ] || { echo 'house.sh: no backend found below lab/' >&2; exit 2; }
-find lab probes db reports \( -name '*.[ch]' -o -name '*.sql' \) \
-    ! -path 'lab/linux/*' ! -path 'lab/gnumach/*' ! -path lab/backends.c ! -path 'db/published/*' ! -path 'db/schema/0*' \
+# Names of backends: as text, as part of a name, as a folder.
+names=$(echo "$backends" | paste -sd'|')
+set -f
+# shellcheck disable=SC2086 # a list of conditions
+find lab probes db reports \( -name '*.[ch]' -o -name '*.sql' \) $elsewhere \
+    ! -path lab/backends.c ! -path 'db/published/*' ! -path 'db/schema/0*' \
     -exec grep -nHE "[\"']($names)[\"']|\b($names)_[a-z]|_($names)\b|\"lab/($names)/" {} + |
     sed 's/^\([^:]*:[0-9]*\):.*/\1: names a backend/' >>"$found"
 

@@ -37,7 +37,10 @@ static void count_whole_object(struct view *v, const struct snapshot *s, const s
         return;
     v->counted = true;
     v->resident = o->resident;
-    v->at_risk = x->needs_copy ? o->resident : 0;
+    v->at_risk =
+        page_at_risk_mach(&(struct mach_page_facts){.frame = true, .needs_copy = x->needs_copy})
+            ? o->resident
+            : 0;
 }
 
 int view_region(struct view *v, const struct snapshot *s, const struct snap_region *g,

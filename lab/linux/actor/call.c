@@ -1,6 +1,6 @@
 /* The actor's side of the conversation, and the meters around an action. */
 #include "lab/linux/actor/actor.h"
-#include "lab/run/clock.h"
+#include "probes/slurp.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static void read_meter(struct cost_meter *m)
     getrusage(RUSAGE_SELF, &u);
     m->minflt = (uint64_t)u.ru_minflt;
     m->majflt = (uint64_t)u.ru_majflt;
-    m->ns = now_ns();
+    m->ns = probe_clock();
 }
 
 /* Reads the meters twice: after a fork the child has no page tables for program text, and the
@@ -36,7 +36,7 @@ void cost_begin(struct cost_meter *m)
 void cost_end(const struct cost_meter *m, struct actor_reply *r)
 {
     struct cost_meter end;
-    uint64_t ns = now_ns();
+    uint64_t ns = probe_clock();
 
     read_meter(&end);
     r->dur_ns = ns - m->ns;

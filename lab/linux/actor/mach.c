@@ -3,8 +3,8 @@
  * run's name server under the actor's name. */
 #include "lab/linux/actor/actor.h"
 
+#include "lab/actions.h"
 #include "lab/machmsg/trace.h"
-#include "lab/plan/plan.h"
 #include <bootstrap.h>
 #include <errno.h>
 #include <fcntl.h>

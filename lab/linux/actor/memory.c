@@ -1,6 +1,6 @@
 /* Everything an actor does to regions with plain Linux calls. */
 #include "lab/linux/actor/actor.h"
-#include "lab/run/clock.h"
+#include "probes/slurp.h"
 #include "probes/words.h"
 
 #include <errno.h>
@@ -204,7 +204,7 @@ static void note_progress(struct actor *a, uint64_t page, uint64_t pages, uint64
 
     if (page % PROGRESS_PAGES != 0)
         return;
-    now = now_ns();
+    now = probe_clock();
     if (*next && now >= *next)
         actor_progress(a, page, pages);
     if (!*next || now >= *next)

@@ -165,8 +165,6 @@ void use_case(struct reader *r, const struct cases *c, long row);
 /* --- steps --- */
 
 /* Rows of lab/actions.h; tables end with key NULL. */
-enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
-enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
 struct action_row {
     const char *key, *help;
     enum action action;
