@@ -1,6 +1,6 @@
+/* backend: what a step gave, made and released. */
 #include "lab/run/backend.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,41 +35,4 @@ void step_result_release(struct step_result *r)
         free(r->message);
     }
     step_result_init(r);
-}
-
-/* The texts of a list of lab/actions.h that are not refused. */
-static void add_taken(cJSON *o, const char *name, const struct refusal *refused,
-                      const struct word *list)
-{
-    cJSON *taken = cJSON_AddArrayToObject(o, name);
-
-    for (; list->text; list++)
-        if (!ability_refuses(refused, list->code))
-            cJSON_AddItemToArray(taken, cJSON_CreateString(list->text));
-}
-
-static void add_untold(cJSON *untold, const struct quantity *list, uint64_t bits)
-{
-    for (int i = 0; list[i].column; i++)
-        if (bits >> i & 1)
-            cJSON_AddItemToArray(untold, cJSON_CreateString(list[i].column));
-}
-
-int backend_describe(const struct ability *a, struct run_info *info, struct err *e)
-{
-    cJSON *o = cJSON_CreateObject(), *untold;
-
-    cJSON_AddStringToObject(o, "label", a->label);
-    cJSON_AddStringToObject(o, "page_states", a->concludes_states ? "concluded" : "measured");
-    cJSON_AddBoolToObject(o, "emulated", a->emulated);
-    add_taken(o, "actions", a->no_actions, action_words);
-    add_taken(o, "memory", a->no_kinds, map_kind_words);
-    untold = cJSON_AddArrayToObject(o, "unknown");
-    add_untold(untold, region_quantities, a->no_region_quantities);
-    add_untold(untold, process_quantities, a->no_process_quantities);
-    add_untold(untold, total_quantities, a->no_total_quantities);
-    info->backend = a->name;
-    info->ability = cJSON_PrintUnformatted(o);
-    cJSON_Delete(o);
-    return info->ability ? 0 : err_no_memory(e);
 }
