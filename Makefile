@@ -120,6 +120,7 @@ check: all $(TESTS) ## run every test, installing nothing
 	sh tests/run.sh $(B)
 soak: all $(TESTS) ## the long versions: 500 kills, every single fault (an hour)
 	KILLS=500 FAULT_STRIDE=1 TEST_DEADLINE=7200 sh tests/run.sh $(B) run__killed run__faults
+	COMPACT=1 sh tests/run.sh $(B) test_observer
 bench: all ## speed, as ratios against named peers in one run
 	sh tests/bench/run.sh $(B)
 memcheck: all $(TESTS) ## the test programs under valgrind

@@ -299,8 +299,11 @@ static void ends_at_every_read(struct fixture *f, bool no_frames)
         assert_int_equal(p->nregions, 0);
         assert_false(value_is_known(p->q[WQ_PARENT]) || value_is_known(p->q[WQ_LOST]) ||
                      value_is_known(p->fp.rss_kb));
-        if (!no_frames) /* nor is anything of it among the frames: the parent's pages are all */
-            assert_true(f->sample->totals[TQ_DISTINCT].n <= mapped_kb(f, 0));
+        /* Nor are the child's 512 own pages among the frames. This process may have mapped a little
+         * more between the list of its mappings and their pages. */
+        if (!no_frames)
+            assert_true(f->sample->totals[TQ_DISTINCT].n <
+                        mapped_kb(f, 0) + 256 * page_size / 1024);
         end_child(f);
         rc = begin_child(f);
         assert_int_equal(rc, 0);
