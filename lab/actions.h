@@ -2,12 +2,12 @@
  *
  *   X(ENUM, code, "key", region, message, "what it does", FIELDS)
  *
- * key is the key in a scenario's JSON; what it does is said so in LANGUAGE.md. region: NONE, OLD (it names one that the actor has) or NEW
- * (one that the actor gets). message: SILENT (there is none), SENDS, RECEIVES or ANSWERS (the one
- * received last). What an action does is found by ENUM: on paper world_ENUM in lab/plan/world/, in
- * a backend likewise; lab/README.md has the list. Shared with the actor program and with the GNU
- * Mach guest: no libc. Codes go over the wire between lab and actor and into the guest's plan; they
- * are never renumbered. */
+ * key is the key in a scenario's JSON; what it does is said so in LANGUAGE.md. region: NONE, OLD
+ * (it names one that the actor has) or NEW (one that the actor gets). message: SILENT (there is
+ * none), SENDS, RECEIVES or ANSWERS (the one received last). What an action does is found by ENUM:
+ * on paper world_ENUM in lab/plan/world/, in a backend likewise; lab/README.md has the list. Shared
+ * with the actor program and with the GNU Mach guest: no libc. Codes go over the wire between lab
+ * and actor and into the guest's plan; they are never renumbered. */
 #ifndef LAB_ACTIONS_H
 #define LAB_ACTIONS_H
 

@@ -42,9 +42,6 @@ void words_add(struct words *w, const char *word);
 
 /* Prints "cowlab: <message>" and returns code. */
 int cli_fail(int code, const struct err *e);
-/* The same for a stored run: a database that is not there, or a run that is not in it, is bad
- * usage; anything else is a failure. rc: what the store said. */
-int cli_store_fail(int rc, const struct err *e);
 
 /* Opens the database for reading (db: of --db), uses it and closes it. Returns an exit code. */
 int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), void *arg);

@@ -55,7 +55,9 @@ int cli_fail(int code, const struct err *e)
     return code;
 }
 
-int cli_store_fail(int rc, const struct err *e)
+/* For a stored run: a database that is not there, or a run that is not in it, is bad usage;
+ * anything else is a failure. rc: what the store said. */
+static int cli_store_fail(int rc, const struct err *e)
 {
     int code = cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
 

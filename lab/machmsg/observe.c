@@ -207,7 +207,8 @@ int observe_mapping(uint64_t start_at, uint64_t end, uint64_t inode, struct obse
     return rc ? rc : r.rc;
 }
 
-void observe_fork_child(void)
+/* In a forked child: the parent's observer is not ours. */
+static void observe_fork_child(void)
 {
     pthread_mutex_init(&observer.lock, NULL);
     if (observer.fd >= 0)

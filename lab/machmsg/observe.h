@@ -16,7 +16,5 @@ struct observed {
 
 /* 0, or a negative errno: the observer could not be started or the look failed. */
 int observe_mapping(uint64_t start, uint64_t end, uint64_t inode, struct observed *out);
-/* In a forked child: the parent's observer is not ours. */
-void observe_fork_child(void);
 
 #endif

@@ -98,13 +98,6 @@ void doc_text(struct doc *d, const char *text)
         escape_markdown(d->out, text);
 }
 
-void doc_bullet(struct doc *d, const char *text)
-{
-    doc_say(d, "- ");
-    doc_text(d, text);
-    doc_say(d, "\n");
-}
-
 static void cell(struct doc *d, struct query *q, const struct doc_column *c)
 {
     char buf[FORMAT_MAX];
@@ -144,7 +137,8 @@ static void table_head(struct doc *d, const struct doc_column *columns)
     doc_say(d, "\n");
 }
 
-void doc_query(struct doc *d, const char *sql)
+/* The query itself, folded away. */
+static void doc_query(struct doc *d, const char *sql)
 {
     if (d->rc || !sql)
         return;

@@ -30,8 +30,6 @@ int doc_fail(struct doc *d, int rc);
 /* printf for our own words; then text of others, escaped. */
 void doc_say(struct doc *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doc_text(struct doc *d, const char *text);
-/* The same as a sentence built elsewhere: escaped and on a line of its own with a bullet. */
-void doc_bullet(struct doc *d, const char *text);
 
 /* query_ask of the document's database. False after a failure, which sticks: nothing is open. */
 bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text);
@@ -51,8 +49,6 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
 /* The same of a query with one text bound, and the query follows it. */
 int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,
                const struct doc_column *columns);
-/* The query itself, folded away. */
-void doc_query(struct doc *d, const char *sql);
 
 /* A one-line query as the shell command that runs it; %q as in sqlite3_mprintf. */
 int doc_shell(struct doc *d, const char *fmt, ...);

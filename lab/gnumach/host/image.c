@@ -7,23 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int write_all(int fd, const void *data, size_t n)
-{
-    const char *at = data;
-
-    while (n > 0) {
-        ssize_t done = write(fd, at, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
 /* The program's last segment is the plan's: it gets its place at the end of the file. */
 static int point_at_plan(char *program, size_t len, size_t plan_at, size_t plan_len, struct err *e)
 {
@@ -58,9 +41,9 @@ int image_make(const char *guest, const void *plan, size_t plan_len, struct err 
         rc = point_at_plan(program.text, len, len + padding, plan_len, e);
     if (rc == 0 && (fd = memfd_create("cowlab-guest", MFD_CLOEXEC)) < 0)
         rc = err_sys(e, errno, "cannot create the guest's image");
-    if (rc == 0 &&
-        ((rc = write_all(fd, program.text, len)) < 0 || (rc = write_all(fd, zeros, padding)) < 0 ||
-         (rc = write_all(fd, plan, plan_len)) < 0))
+    if (rc == 0 && ((rc = fd_write_all(fd, program.text, len)) < 0 ||
+                    (rc = fd_write_all(fd, zeros, padding)) < 0 ||
+                    (rc = fd_write_all(fd, plan, plan_len)) < 0))
         rc = err_sys(e, -rc, "cannot write the guest's image");
     slurp_release(&program);
     if (rc < 0 && fd >= 0)

@@ -252,7 +252,8 @@ void mport_drop(struct mport *p)
     space_unlock();
 }
 
-bool mport_dead(const struct mport *p)
+/* Nobody holds the receive right any more. */
+static bool mport_dead(const struct mport *p)
 {
     struct pollfd pfd = {.fd = p->s};
 

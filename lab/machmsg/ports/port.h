@@ -84,8 +84,6 @@ void mport_unref(struct mport *p);
 void mport_drop(struct mport *p);
 /* Is it a socket such as a port's two ends are? */
 bool port_is_end(int s);
-/* Nobody holds the receive right any more. */
-bool mport_dead(const struct mport *p);
 /* A new outstanding send-once right: its number, or 0 without memory. */
 uint64_t mport_make_once(struct mport *p);
 /* Strikes a number out; false if it was not outstanding. */

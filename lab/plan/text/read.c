@@ -172,7 +172,7 @@ int read_percent(const struct reader *r, const cJSON *node, uint64_t *ppm)
     return 0;
 }
 
-const struct ability *known_ability(const struct reader *r, const char *name)
+static const struct ability *known_ability(const struct reader *r, const char *name)
 {
     for (size_t i = 0; r->known[i]; i++)
         if (strcmp(r->known[i]->name, name) == 0)

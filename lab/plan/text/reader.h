@@ -137,8 +137,6 @@ int read_fields(const struct reader *r, const cJSON *node, const struct field *f
 const cJSON *member(const cJSON *object, const char *key);
 int check_object(const struct reader *r, const cJSON *node);
 int check_array(const struct reader *r, const cJSON *node);
-/* The one of r->known with this name, or NULL. */
-const struct ability *known_ability(const struct reader *r, const char *name);
 
 /* --- bindings --- */
 
