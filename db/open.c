@@ -112,8 +112,33 @@ static int open_writing(struct store *s, struct err *e)
     return rc;
 }
 
-/* An older file is brought up to date first if it can be written. Views of another text are good
- * enough where it cannot; older tables are not. */
+/* The file stays as it is: a copy of it in memory is brought up to date and read in its place. */
+static int read_updated_copy(struct store *s, struct err *e)
+{
+    sqlite3 *copy = NULL;
+    sqlite3_backup *backup = NULL;
+    int rc = connect_file(s, SQLITE_OPEN_READONLY, e);
+
+    if (rc)
+        return rc;
+    rc = sqlite3_open(":memory:", &copy);
+    if (rc == SQLITE_OK && (backup = sqlite3_backup_init(copy, "main", s->db, "main"))) {
+        sqlite3_backup_step(backup, -1);
+        rc = sqlite3_backup_finish(backup);
+    }
+    if (rc != SQLITE_OK || !backup) {
+        rc = sql_err(s, e, rc == SQLITE_OK ? SQLITE_NOMEM : rc, CANNOT_OPEN);
+        sqlite3_close(copy);
+        return rc;
+    }
+    sqlite3_close(s->db);
+    s->db = copy;
+    sqlite3_extended_result_codes(s->db, 1);
+    return schema_migrate(s, e);
+}
+
+/* An older file is brought up to date first if it can be written, else a copy of it. Views of
+ * another text are good enough where it cannot; older tables are not. */
 static int open_reading(struct store *s, struct err *e)
 {
     struct schema_state schema;
@@ -138,10 +163,8 @@ static int open_reading(struct store *s, struct err *e)
         rc = connect_file(s, SQLITE_OPEN_READWRITE, &why);
     if (rc == 0)
         rc = schema_migrate(s, &why);
-    if (rc && schema.tables_old) {
-        *e = why;
-        return err_prefix(e, rc, "the schema of '%s' is older and cannot be updated", s->path);
-    }
+    if (rc && schema.tables_old)
+        return read_updated_copy(s, e);
     return connect_file(s, SQLITE_OPEN_READONLY, e);
 }
 

@@ -1,5 +1,5 @@
--- What the backend of a run can tell, as it said itself when the run was made, so that a report asks
--- for what it needs and not for a name: an object with
+-- What the backend of a run can do and tell, as it said itself when the run was made, so that whoever
+-- reads runs, reports first, asks for what it needs and not for a name: an object with
 --   label           what people call it
 --   page_states     "measured" or "concluded"
 --   emulated        whether its times are an emulator's

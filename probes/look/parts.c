@@ -24,6 +24,7 @@ static void outcome(struct part *part, uint64_t p)
         .was = state_of(before->rec[p]),
         .is = state_of(now->rec[p]),
         .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
+        .left = ANSWER_NO, /* a step that writes does not fork: no copy is shared at once */
         .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
         .written = true,
         .zero_told = zero_told(f->o, f->w)})]++;
@@ -297,6 +298,7 @@ static int merge_part(struct finish *f, struct part *s)
 
     add_cost(&f->o->cost[COST_KPAGECOUNT], &s->count_cost);
     add_cost(&f->o->cost[COST_KPAGEFLAGS], &s->flags_cost);
+    add_cost(&f->o->cost[COST_PAGEMAP], &s->again_cost);
     f->o->samples += s->samples;
     f->o->samples_agreed += s->samples_agreed;
     if (s->rc < 0 && s->rc != -EAGAIN)

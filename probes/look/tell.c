@@ -26,7 +26,8 @@ static int ask_moved(struct part *s, int fd, size_t i, size_t end, struct probe_
 {
     const struct finish *f = s->f;
     uint64_t at = f->m->start + s->pages[i] * f->o->page_size;
-    int64_t n = pagemap_read(f->w->pagemap_fd, f->o->page_size, at, end - i, s->again, 1, NULL);
+    int64_t n =
+        pagemap_read(f->w->pagemap_fd, f->o->page_size, at, end - i, s->again, 1, &s->again_cost);
     int rc = 0;
 
     for (int64_t k = 0; k < n && rc == 0; k++) {

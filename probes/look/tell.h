@@ -41,7 +41,7 @@ struct part {
     struct page_run *runs;
     size_t nruns, runs_cap;
     bool cut;
-    struct probe_cost count_cost, flags_cost;
+    struct probe_cost count_cost, flags_cost, again_cost;
     uint64_t samples, samples_agreed;
     struct err err;
     int rc;

@@ -7,7 +7,8 @@
 . "$TOP/tests/faults/lib.sh"
 
 rows="SELECT step, observed, share_mode, ref_count, resident, cow, debt, copied, reused FROM timeline
-      WHERE run_id = (SELECT run_id FROM runs WHERE status = 'complete' LIMIT 1)"
+      WHERE run_id = (SELECT run_id FROM runs WHERE status = 'complete' LIMIT 1);
+      SELECT ability FROM run WHERE status = 'complete'"
 cowlab run fork-write --db good.db >/dev/null || exit 1
 sqlite3 good.db "$rows" >good.rows
 

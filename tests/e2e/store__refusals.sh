@@ -99,5 +99,19 @@ if [ "$(id -u)" = 0 ]; then
     as_nobody cowlab run fork-write fork-zero ool-write fork-file --db n.db >/dev/null 2>&1
     ok "as nobody too" reasons nobody/work/n.db
     ok "where much is unknown" [ "$(sqlite3 nobody/work/n.db 'SELECT count(*) > 50 FROM unknowns')" = 1 ]
+    # A database of an earlier version that its reader may not write: a copy is brought up to date.
+    sqlite3 root.db "SELECT 'DROP VIEW ' || name || ';' FROM sqlite_master WHERE type = 'view'" >older.sql
+    cat >>older.sql <<'END'
+ALTER TABLE run DROP COLUMN ability;
+ALTER TABLE process DROP COLUMN lost_kb;
+ALTER TABLE watch_region DROP COLUMN lost;
+DROP TABLE published_backend;
+DELETE FROM content;
+PRAGMA user_version = 3;
+END
+    cp root.db older.db && sqlite3 older.db <older.sql && cksum older.db >older.sum
+    ok "an older database of somebody else's is shown" says "^  run 2" as_nobody cowlab show --db "$TMP/older.db"
+    ok "... and reported" says "fork-write" as_nobody cowlab report --db "$TMP/older.db"
+    ok "... and left as it was" equals "$(cat older.sum)" cksum older.db
 fi
 finish

@@ -45,7 +45,7 @@ find lab probes db reports -name '*.[chS]' -exec grep -Ho '#include "[^"]*/[^"]*
 (cd "$build" && find lab probes db reports -name '*.o' -exec nm -gA {} +) | awk '
     { file = $1; sub(/\.o:.*/, ".c", file); name = $NF; type = $(NF - 1) }
     !there(file) { next } # an object of a source that is gone
-    type == "U" { user[++n] = file; used[n] = name }
+    type == "U" || type == "w" { user[++n] = file; used[n] = name }
     type ~ /^[TDBR]$/ { giver[name] = file }
     function there(path,   line) {
         if (!(path in known)) known[path] = (getline line < path) >= 0
