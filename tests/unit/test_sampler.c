@@ -309,13 +309,14 @@ static int reads_of_a_sample(struct fixture *f)
 
 /* The child ends before the first read of a sample, before the second, and so on: of one that was
  * not there to the end nothing is told, and what it had has left the sums. A sanitizer's address
- * space takes thousands of reads: then some 60 of them, spread evenly. */
+ * space takes hundreds of reads: then some 30 of them, spread evenly. */
 static void ends_at_every_read(struct fixture *f, bool no_frames)
 {
-    int n = 0, rc, stride;
+    int n = 0, rc, reads, stride;
 
     start(f, no_frames);
-    stride = 1 + reads_of_a_sample(f) / 60;
+    reads = reads_of_a_sample(f);
+    stride = reads < 100 ? 1 : reads / 30;
     do {
         const struct sample_process *p;
 
