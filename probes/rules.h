@@ -124,7 +124,6 @@ enum page_outcome {
 struct outcome_facts {
     enum page_state was, is;
     enum answer same_frame; /* ANSWER_NONE: the frames are not seen */
-    enum answer left;       /* somebody else is left in the frame that it was in */
     enum answer had;        /* its memory object had the page in memory before */
     bool written;           /* the page's region was written; if not, a new frame of a page that
                                could have stayed where it was says nothing */
@@ -149,11 +148,10 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
         return PO_COPIED; /* back in a new frame */
     if (f.same_frame == ANSWER_NO && !f.written && !(was_shared && page_is_anon(f.is)))
         return PO_NOTHING;
-    /* In another frame. Who is alone copies nothing. A copy leaves the old frame to its sharer, and
-     * is alone, or was forked since; a page that the kernel moved (mm/compaction.c) leaves it to
-     * nobody, and is what it was. */
+    /* In another frame. Who is alone copies nothing. A copy is alone, or was forked since, which a
+     * step that writes does not do; what is what it was, the kernel has moved (mm/compaction.c). */
     if (f.same_frame == ANSWER_NO && f.was == f.is && f.was != PS_ANON_UNKNOWN)
-        return f.was == PS_COW && f.left != ANSWER_NO ? PO_COPIED : PO_NOTHING;
+        return f.was == PS_COW && !f.written ? PO_COPIED : PO_NOTHING;
     if (f.same_frame == ANSWER_NO)
         return f.was == PS_EXCLUSIVE ? PO_NOTHING : PO_COPIED;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)

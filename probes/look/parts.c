@@ -24,7 +24,6 @@ static void outcome(struct part *part, uint64_t p)
         .was = state_of(before->rec[p]),
         .is = state_of(now->rec[p]),
         .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
-        .left = ANSWER_NO, /* a step that writes does not fork: no copy is shared at once */
         .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
         .written = true,
         .zero_told = zero_told(f->o, f->w)})]++;

@@ -337,17 +337,10 @@ static enum page_state by_word(uint64_t word)
     return word & PM_FILE ? PS_OBJECT : word & PM_EXCLUSIVE ? PS_EXCLUSIVE : PS_COW;
 }
 
-/* Does any of the sampled processes map the frame that page i of a chunk of the last sample was in?
- */
-static enum answer frame_left(const struct sampler *s, const struct page_chunk *old, size_t i)
-{
-    return old->epoch != s->epoch ? ANSWER_NONE : answer_of(s->join.own[old->slots[i]] > 0);
-}
-
 /* Pages that were shared, or the object's, and are a private page in another frame now. By their
  * words alone, which do not tell the zero page from a shared one: it counts as shared. */
-static uint64_t copied_since(const struct sampler *s, const struct page_chunk *c,
-                             const struct page_chunk *old, size_t from, size_t to)
+static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk *old, size_t from,
+                             size_t to)
 {
     uint64_t n = 0;
 
@@ -360,7 +353,6 @@ static uint64_t copied_since(const struct sampler *s, const struct page_chunk *c
              page_outcome((struct outcome_facts){.was = by_word(was),
                                                  .is = by_word(is),
                                                  .same_frame = ANSWER_NO,
-                                                 .left = frame_left(s, old, i),
                                                  .had = ANSWER_NO}) == PO_COPIED;
     }
     return n;
@@ -444,7 +436,7 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
-            out->copied += copied_since(s, c, old, from, to);
+            out->copied += copied_since(c, old, from, to);
             out->lost += lost_since(c, theirs, old, theirs_old, from, to);
         }
         if (file)
