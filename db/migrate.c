@@ -262,18 +262,21 @@ static int put_contents(struct store *s, struct err *e)
 int schema_migrate(struct store *s, struct err *e)
 {
     int64_t version = 0;
-    bool same = false;
+    bool same = false, old;
     int rc = sql_begin(s, e, CANNOT_UPDATE);
 
     if (rc)
         return rc;
     rc = schema_version(s, &version, e);
+    old = version < newest_migration();
+    if (rc == 0 && old)
+        rc = drop_views(s, e); /* no column goes while a view names it */
     for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
         if (migration_number(t) > version)
             rc = sql_exec(s, e, t->text, CANNOT_UPDATE);
     if (rc == 0)
         rc = content_is_ours(s, &same, e);
-    if (rc == 0 && !same)
+    if (rc == 0 && (old || !same))
         rc = put_contents(s, e);
     if (rc == 0)
         rc = sql_commit(s, e, CANNOT_UPDATE);

@@ -1,6 +1,8 @@
 #include "probes/observation.h"
+#include "probes/rules.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +138,60 @@ struct obs_check *observation_add_check(struct observation *o, const char *check
         return NULL;
     }
     return c;
+}
+
+static int add_prediction(struct observation *o, const char *where[3], struct value held,
+                          uint64_t all, const char *detail)
+{
+    struct obs_check *c = observation_add_check(o, "prediction", where[0], where[1]);
+
+    if (!c)
+        return -ENOMEM;
+    c->left = held;
+    c->right = value_known((int64_t)all);
+    c->verdict = !value_is_known(held)    ? CHECK_NOT_CHECKED
+                 : held.n == (int64_t)all ? CHECK_HELD
+                                          : CHECK_DIFFERS;
+    c->detail = strdup(detail);
+    return copy_text(&c->case_name, where[2]) < 0 || !c->detail ? -ENOMEM : 0;
+}
+
+/* What a write to a page of that state does, in words. */
+static const char *const promised[PS__COUNT] = {
+    [PS_NONE] = "first touched, or copied from the object",
+    [PS_ZERO] = "first touched",
+    [PS_EXCLUSIVE] = "written without a fault",
+    [PS_COW] = "copied",
+    [PS_DEBT] = "reused",
+    [PS_OBJECT] = "copied",
+    [PS_SHARED] = "written where it is",
+    [PS_SWAPPED] = "swapped in",
+};
+
+int observation_add_predictions(struct observation *o, const char *observed, const char *region,
+                                const char *case_name, const struct promises *p)
+{
+    const char *where[3] = {observed, region, case_name};
+    char detail[256];
+    int rc = 0;
+
+    for (int i = 0; i < PS__COUNT && rc == 0; i++) {
+        if (!promised[i] || !(p->held[i] + p->failed[i]))
+            continue;
+        /* Only of a page in debt can a reference that shows nowhere change what happens. */
+        snprintf(detail, sizeof detail, "%s pages that were %s; all of them that were written%s",
+                 word_text(page_states, i), promised[i],
+                 i == PS_DEBT && p->failed[i]
+                     ? "; the rest was copied, the cause is not known: a pipe or a pinned page "
+                       "holds a reference that shows nowhere"
+                     : "");
+        rc = add_prediction(o, where, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
+                            detail);
+    }
+    if (rc == 0 && p->either)
+        rc = add_prediction(o, where, value_na(), p->either,
+                            "written pages of which the kernel may decide either way");
+    return rc;
 }
 
 struct obs_cost *observation_add_cost(struct observation *o, const char *probe)

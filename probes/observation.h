@@ -118,6 +118,12 @@ struct obs_region *observation_add_region(struct observation *o, const char *obs
 struct obs_sharing *observation_add_sharing(struct observation *o, const char *a, const char *b);
 struct obs_check *observation_add_check(struct observation *o, const char *check,
                                         const char *observed, const char *region);
+/* A check `prediction` for each state that written pages had: left, those of which the write did
+ * what the state promises; right, all of which it could be told; the detail names both. One more
+ * for pages of which the kernel may decide either way: left unknown, not checked. 0 or -ENOMEM. */
+struct promises; /* rules.h */
+int observation_add_predictions(struct observation *o, const char *observed, const char *region,
+                                const char *case_name, const struct promises *p);
 struct obs_cost *observation_add_cost(struct observation *o, const char *probe);
 struct obs_object *obs_region_add_object(struct obs_region *r);
 /* Appends a run, joining it with the last one where they continue each other.

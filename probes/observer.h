@@ -25,6 +25,10 @@ struct target_region {
     bool written; /* this step wrote to it: tell the write outcome */
     uint64_t written_pages; /* how many of its pages the step wrote: with it, pages written without
                                a fault can be counted; 0: not told */
+    /* Which of its pages the step wrote, by index, so that what their states promised can be
+     * checked page by page; NULL: not told. */
+    bool (*page_written)(const void *writer, uint64_t page);
+    const void *writer;
 };
 
 struct target {

@@ -113,6 +113,7 @@ enum page_outcome {
     PO_FIRST_TOUCH,
     PO_COPIED,
     PO_COPIED_LIKELY, /* concluded without frames */
+    PO_SWAPPED_IN,
     PO_REUSED,
     PO_DOUBT,       /* reused, no fault, or not written */
     PO_DOUBT_COPY,  /* that, or copied */
@@ -145,7 +146,7 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
     if (f.was == PS_NONE || f.was == PS_ZERO)
         return f.is != PS_OBJECT ? PO_FIRST_TOUCH : PO_NOTHING;
     if (f.was == PS_SWAPPED)
-        return PO_COPIED; /* back in a new frame */
+        return PO_SWAPPED_IN;
     if (f.same_frame == ANSWER_NO && !f.written && !(was_shared && page_is_anon(f.is)))
         return PO_NOTHING;
     /* In another frame. Who is alone copies nothing. A copy is alone, or was forked since, which a
@@ -167,6 +168,76 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
         return f.zero_told ? PO_DOUBT_COPY : PO_DOUBT_FIRST;
     return f.is == PS_ANON_UNKNOWN || f.is == PS_COW ? PO_DOUBT : PO_NOTHING;
 }
+
+/* A state is a promise of what the next write to the page will be, and every write that a look
+ * follows puts it to the test. A page of a shared mapping keeps its frame, with a fault (reused)
+ * where it was not mapped yet. 0: nothing is promised; of an anon? page of which everything could
+ * be seen because the kernel may decide either way. had: as in outcome_facts. */
+static inline enum write_outcome page_promise(enum page_state s, enum answer had, bool shared)
+{
+    switch (s) {
+    case PS_EXCLUSIVE:
+    case PS_SHARED:
+        return WO_NO_FAULT;
+    case PS_DEBT:
+        return WO_REUSED;
+    case PS_COW:
+    case PS_OBJECT:
+        return WO_COPIED;
+    case PS_NONE:
+        if (had == ANSWER_YES)
+            return shared ? WO_REUSED : WO_COPIED;
+        return had == ANSWER_NO ? WO_FIRST_TOUCH : 0;
+    case PS_ZERO:
+        return WO_FIRST_TOUCH;
+    case PS_SWAPPED:
+        return WO_SWAPPED_IN;
+    default:
+        return 0;
+    }
+}
+
+struct promise_facts {
+    enum page_state was, is;
+    enum answer same_frame, had; /* as in outcome_facts */
+    bool shared;                 /* of a shared mapping */
+};
+
+/* Has a write kept what the page's state promised? ANSWER_NONE: nothing was, or it cannot be seen.
+ * That an exclusive page takes no fault only the faults of all pages together can tell; and one in
+ * another frame has been moved by the kernel, or copied, which takes a fault too. */
+static inline enum answer page_kept_promise(struct promise_facts f)
+{
+    bool mapped = page_is_mapped(f.is);
+
+    switch (page_promise(f.was, f.had, f.shared)) {
+    case WO_NO_FAULT:
+        return f.same_frame == ANSWER_NO && f.was == PS_EXCLUSIVE && f.is == PS_EXCLUSIVE
+                   ? ANSWER_YES
+                   : f.same_frame;
+    case WO_REUSED:
+        if (f.was == PS_NONE)
+            return answer_of(f.is == PS_SHARED);
+        return f.same_frame == ANSWER_YES ? answer_of(f.is == PS_EXCLUSIVE) : f.same_frame;
+    case WO_COPIED:
+        if (f.was == PS_COW && f.same_frame != ANSWER_NO)
+            return f.same_frame == ANSWER_YES ? ANSWER_NO : ANSWER_NONE;
+        return answer_of(page_is_anon(f.is));
+    case WO_FIRST_TOUCH:
+        return answer_of(mapped && f.is != PS_OBJECT);
+    case WO_SWAPPED_IN:
+        return answer_of(mapped);
+    default:
+        return ANSWER_NONE;
+    }
+}
+
+/* The written pages of a region, by the state that they had. */
+struct promises {
+    uint64_t held[PS__COUNT], failed[PS__COUNT];
+    uint64_t either; /* were anon? though everything could be seen: the kernel decides */
+    uint64_t moved;  /* of those held: exclusive, and in another frame now */
+};
 
 /* -- the pages of one region ------------------------------------------------------------ */
 
@@ -257,12 +328,12 @@ struct outcome_sums {
     enum why why_doubt;  /* of PO_DOUBT */
 };
 
-/* Into q[RQ_WRITE_OUTCOME] to q[RQ_NO_FAULT]. Pages written without a fault leave no trace; they
+/* Into q[RQ_WRITE_OUTCOME] to q[RQ_SWAPPED_IN]. Pages written without a fault leave no trace; they
  * are what is left of those that were written, if the caller told how many. */
 void region_outcome(const struct outcome_sums *s, struct value *q);
 /* One word for pages by outcome; 0 where none was written. For every kernel. */
 enum write_outcome outcome_word(int64_t first_touch, int64_t copied, int64_t reused,
-                                int64_t no_fault);
+                                int64_t no_fault, int64_t swapped_in);
 
 /* -- GNU Mach --------------------------------------------------------------------------- */
 

@@ -50,7 +50,8 @@
     X(WO_COPIED, 2, "copied", "a new frame")                                                       \
     X(WO_REUSED, 3, "reused", "the same frame, after a fault")                                     \
     X(WO_NO_FAULT, 4, "no_fault", "the same frame, no fault")                                      \
-    X(WO_MIXED, 5, "mixed", "more than one of these")
+    X(WO_MIXED, 5, "mixed", "more than one of these")                                              \
+    X(WO_SWAPPED_IN, 6, "swapped_in", "back from swap")
 
 /* vm_inherit of a region across fork; numbers are Mach's. */
 #define INHERITS(X)                                                                                \
@@ -124,6 +125,7 @@ enum quantity_type {
     X(RQ_COPIED, copied, QT_PAGES)                                                                 \
     X(RQ_REUSED, reused, QT_PAGES)                                                                 \
     X(RQ_NO_FAULT, no_fault, QT_PAGES)                                                             \
+    X(RQ_SWAPPED_IN, swapped_in, QT_PAGES)                                                         \
     X(RQ_PROTECTION, protection, QT_PROTECTION)                                                    \
     X(RQ_INHERITANCE, inheritance, QT_INHERIT)
 

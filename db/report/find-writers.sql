@@ -2,7 +2,8 @@
 WITH wrote AS (
     SELECT r.run_id, r.scenario, r.backend, s.step, s.actor,
            CASE :outcome WHEN 'copied' THEN g.copied WHEN 'reused' THEN g.reused
-                         WHEN 'no_fault' THEN g.no_fault ELSE g.first_touch END AS pages
+                         WHEN 'no_fault' THEN g.no_fault
+                         WHEN 'swapped_in' THEN g.swapped_in ELSE g.first_touch END AS pages
     FROM run AS r JOIN step AS s USING (run) JOIN region AS g USING (run, step)
     WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND s.actor = g.observed
 ),

@@ -40,7 +40,7 @@ SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, s.actor, s.action, g.ob
        g.write_outcome, g.first_touch, g.copied, g.reused, g.no_fault, g.protection, g.inheritance,
        p.rss_kb, p.pss_kb, p.uss_kb, s.system_kb, s.distinct_kb, s.t_ns, s.dur_ns, g.outside,
        g.needs_copy, g.range_start, g.range_end, g.entry_start, g.entry_end, g.runs_cut, g.inferred,
-       s.published, g.nr, r.page_size
+       s.published, g.nr, r.page_size, g.swapped_in
 FROM region g
      JOIN step s USING (run, step)
      JOIN run r USING (run)

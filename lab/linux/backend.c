@@ -105,7 +105,13 @@ static int linux_begin(struct session *s, size_t plan_index, struct backend_run 
 
 /* --- looking --- */
 
-static struct target_region *fill_regions(const struct held_regions *h, struct target_region *at)
+static bool step_wrote(const void *step, uint64_t page)
+{
+    return page_selected(&((const struct step *)step)->select, page);
+}
+
+static struct target_region *fill_regions(const struct held_regions *h, const struct step *step,
+                                          struct target_region *at)
 {
     for (size_t i = 0; i < h->count; i++)
         *at++ = (struct target_region){
@@ -116,6 +122,8 @@ static struct target_region *fill_regions(const struct held_regions *h, struct t
             .inherit = h->list[i].inherit,
             .written = h->list[i].written,
             .written_pages = h->list[i].written ? h->list[i].written_pages : 0,
+            .page_written = h->list[i].written ? step_wrote : NULL,
+            .writer = step,
         };
     return at;
 }
@@ -167,7 +175,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
         t->minflt = d->reply.minflt;
         t->majflt = d->reply.majflt;
         t->regions = next;
-        next = fill_regions(&r->holders[i].regions, next);
+        next = fill_regions(&r->holders[i].regions, d->step, next);
         t->nregions = (size_t)(next - t->regions);
         ntargets++;
     }

@@ -7,6 +7,8 @@
  *                   of the entry that are not in the region are divided by the run's own mappings
  *   smaps_process   resident pages of all entries that were walked, and their Rss [KiB]
  *   write_faults    pages whose write must have faulted, and the faults the actor counted
+ *   prediction      per state that written pages had: those that the write did to what the state
+ *                   promises (page_promise, rules.h), and all; see observation_add_predictions
  *   pss_distinct    the sum of PSS over all processes, and their distinct frames, in memory that
  *                   is the run's own [KiB]
  *   inference       samples of inferred values that the kernel confirmed, and samples taken
@@ -217,6 +219,35 @@ static int check_faults(struct watched *w, struct memory *m, const struct obs_re
     if (c->verdict == CHECK_HELD && faults < least)
         c->verdict = CHECK_DIFFERS;
     return 0;
+}
+
+/* Pages without a fault: more faults than the others can have taken are theirs. A page in another
+ * frame is not excused as moved by the kernel while there is a fault that may have copied it. */
+static void judge_faults(const struct target *t, const struct obs_region *r, struct promises *p)
+{
+    uint64_t faults = t->minflt + t->majflt, expected = p->either, quiet = p->held[PS_EXCLUSIVE];
+    uint64_t excess, failed;
+
+    for (int i = 0; i < PS__COUNT; i++)
+        expected += i == PS_EXCLUSIVE ? 0 : p->held[i] + p->failed[i];
+    if (!t->acting || !quiet || !value_is_known(r->q[RQ_HUGE]) || r->q[RQ_HUGE].n)
+        return;
+    excess = faults > expected ? faults - expected : 0;
+    failed = excess > STRAY_FAULTS ? excess - STRAY_FAULTS : 0;
+    if (failed < (excess < p->moved ? excess : p->moved))
+        failed = excess < p->moved ? excess : p->moved;
+    failed = failed < quiet ? failed : quiet;
+    p->held[PS_EXCLUSIVE] -= failed;
+    p->failed[PS_EXCLUSIVE] += failed;
+}
+
+int checks_promises(const struct watched *w, const struct memory *m, struct promises *p,
+                    const struct obs_region *r, struct observation *out, struct err *e)
+{
+    judge_faults(w->target, r, p);
+    return observation_add_predictions(out, m->actor, m->region, m->case_name, p) < 0
+               ? err_no_memory(e)
+               : 0;
 }
 
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,

@@ -102,8 +102,8 @@ struct memory {
     uint32_t number; /* its anonymous layer's object number, 0: not given yet */
     uint64_t start, end;
     int inherit;
+    const struct target_region *target;
     bool written;
-    uint64_t written_pages;
     struct records now;
     struct records
         before;      /* slot and rec of the last look, if the region was written in this one */
@@ -275,6 +275,9 @@ int totals_fill(struct observer *o, struct observation *out, struct err *e);
 #define PSS_SHIFT 12 /* as in smaps (fs/proc/task_mmu.c): fractions are kept while summing */
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
                   const uint64_t *states, struct value pss, struct observation *out, struct err *e);
+/* The pages that the step wrote, by the promise of their state. */
+int checks_promises(const struct watched *w, const struct memory *m, struct promises *p,
+                    const struct obs_region *r, struct observation *out, struct err *e);
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
 

@@ -131,8 +131,8 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
     m->start = r->start;
     m->end = r->start + pages * o->page_size;
     m->inherit = r->inherit;
+    m->target = r;
     m->written = r->written;
-    m->written_pages = r->written_pages;
     m->walked = 0;
     m->seen = true;
     *out = m;

@@ -12,21 +12,47 @@
 /* Parts of FINISH_PAGES that are finished before their runs are put together. */
 #define WAVE_PARTS 16
 
+/* Has the write kept what the page's state promised? */
+static void promise(struct part *part, const struct outcome_facts *o)
+{
+    const struct finish *f = part->f;
+    struct promises *sums = &part->sums.promises;
+    bool shared = f->entry && f->entry->shared, seen = f->w->pagemap_frames;
+
+    switch (
+        page_kept_promise((struct promise_facts){o->was, o->is, o->same_frame, o->had, shared})) {
+    case ANSWER_YES:
+        sums->held[o->was]++;
+        sums->moved += o->was == PS_EXCLUSIVE && o->same_frame == ANSWER_NO;
+        break;
+    case ANSWER_NO:
+        sums->failed[o->was]++;
+        break;
+    case ANSWER_NONE:
+        sums->either += o->was == PS_ANON_UNKNOWN && seen && f->o->caps.have[CAP_DEBT];
+        break;
+    }
+}
+
 /* before -> now of one page that the step may have written. */
 static void outcome(struct part *part, uint64_t p)
 {
     const struct finish *f = part->f;
+    const struct target_region *t = f->m->target;
     const struct records *before = &f->m->before, *now = &f->m->now;
     bool untold = f->entry && f->entry->inode && object_why(f) != WHY_KNOWN;
     bool frames = before->slot[p] && now->slot[p];
-
-    part->sums.outcome.of[page_outcome((struct outcome_facts){
+    struct outcome_facts facts = {
         .was = state_of(before->rec[p]),
         .is = state_of(now->rec[p]),
         .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
         .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
-        .written = true,
-        .zero_told = zero_told(f->o, f->w)})]++;
+        .written = !t->page_written || t->page_written(t->writer, p),
+        .zero_told = zero_told(f->o, f->w)};
+
+    part->sums.outcome.of[page_outcome(facts)]++;
+    if (t->page_written && facts.written)
+        promise(part, &facts);
 }
 
 /* Neighbouring pages that add the same to the sums. own: mappings by the run. */
@@ -285,6 +311,12 @@ static void merge_sums(struct sums *to, const struct sums *from)
     merge_facts(&to->facts, &from->facts);
     for (int i = 0; i < PO__COUNT; i++)
         to->outcome.of[i] += from->outcome.of[i];
+    for (int i = 0; i < PS__COUNT; i++) {
+        to->promises.held[i] += from->promises.held[i];
+        to->promises.failed[i] += from->promises.failed[i];
+    }
+    to->promises.either += from->promises.either;
+    to->promises.moved += from->promises.moved;
     to->outside += from->outside;
     to->pss += from->pss;
     to->object_surplus = larger(to->object_surplus, from->object_surplus);

@@ -127,7 +127,7 @@ static void fill_outcome(struct finish *f)
     if (!f->m->written)
         return;
     s->pages = f->m->now.n;
-    s->written = f->m->written_pages;
+    s->written = f->m->target->written_pages;
     s->why_before = f->m->before.n == s->pages ? WHY_KNOWN : WHY_NOT_REPORTED;
     s->why_object = object_why(f);
     s->why_doubt = region_why_anon(&f->sums.facts);
@@ -295,5 +295,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
         f.sums.outside && (!f.entry || mapping_is_own(f.entry, is_shmem_dev(o, f.entry->dev)));
     fill_outcome(&f);
     rc = fill_objects(&f);
+    if (rc == 0)
+        rc = checks_promises(w, m, &f.sums.promises, f.r, out, e);
     return rc < 0 ? rc : checks_region(o, w, m, f.r, f.sums.facts.states, region_pss(&f), out, e);
 }

@@ -12,6 +12,7 @@
 struct sums {
     struct region_facts facts; /* what its pages tell; the rest stays empty until the end */
     struct outcome_sums outcome;
+    struct promises promises;
     uint64_t outside;
     uint64_t pss;            /* the pages' bytes, each divided by its map count, << PSS_SHIFT */
     int64_t object_surplus;  /* largest number of mappings from outside the run */

@@ -2,10 +2,12 @@
 #include "probes/rules.h"
 
 enum write_outcome outcome_word(int64_t first_touch, int64_t copied, int64_t reused,
-                                int64_t no_fault)
+                                int64_t no_fault, int64_t swapped_in)
 {
-    if ((first_touch > 0) + (copied > 0) + (reused > 0) + (no_fault > 0) > 1)
+    if ((first_touch > 0) + (copied > 0) + (reused > 0) + (no_fault > 0) + (swapped_in > 0) > 1)
         return WO_MIXED;
+    if (swapped_in > 0)
+        return WO_SWAPPED_IN;
     return first_touch > 0 ? WO_FIRST_TOUCH
            : copied > 0    ? WO_COPIED
            : reused > 0    ? WO_REUSED
@@ -15,7 +17,7 @@ enum write_outcome outcome_word(int64_t first_touch, int64_t copied, int64_t reu
 
 static void all_unknown(struct value *q, enum why why)
 {
-    for (int i = RQ_WRITE_OUTCOME; i <= RQ_NO_FAULT; i++)
+    for (int i = RQ_WRITE_OUTCOME; i <= RQ_SWAPPED_IN; i++)
         q[i] = value_unknown(why);
 }
 
@@ -40,7 +42,7 @@ static void tell_rest(const struct outcome_sums *s, uint64_t told, struct value 
 void region_outcome(const struct outcome_sums *s, struct value *q)
 {
     uint64_t first = s->of[PO_FIRST_TOUCH], reused = s->of[PO_REUSED];
-    uint64_t copied = s->of[PO_COPIED] + s->of[PO_COPIED_LIKELY];
+    uint64_t copied = s->of[PO_COPIED] + s->of[PO_COPIED_LIKELY], swapped = s->of[PO_SWAPPED_IN];
     bool inferred = s->of[PO_COPIED_LIKELY] > 0;
     enum write_outcome word;
 
@@ -51,12 +53,14 @@ void region_outcome(const struct outcome_sums *s, struct value *q)
     q[RQ_FIRST_TOUCH] = value_known((int64_t)first);
     q[RQ_COPIED] = (struct value){(int64_t)copied, WHY_KNOWN, inferred};
     q[RQ_REUSED] = value_known((int64_t)reused);
-    tell_rest(s, first + copied + reused, q);
+    q[RQ_SWAPPED_IN] = value_known((int64_t)swapped);
+    tell_rest(s, first + copied + reused + swapped, q);
     if (!value_is_known(q[RQ_NO_FAULT])) {
         q[RQ_WRITE_OUTCOME] = q[RQ_NO_FAULT];
         return;
     }
-    word = outcome_word((int64_t)first, (int64_t)copied, (int64_t)reused, q[RQ_NO_FAULT].n);
+    word = outcome_word((int64_t)first, (int64_t)copied, (int64_t)reused, q[RQ_NO_FAULT].n,
+                        (int64_t)swapped);
     if (word)
         q[RQ_WRITE_OUTCOME] = (struct value){word, WHY_KNOWN, inferred};
 }

@@ -42,7 +42,7 @@ static int64_t pages_of(const struct obs_region *r, enum region_quantity q)
 static bool tells_something(const struct obs_region *r)
 {
     return !value_is_known(r->q[RQ_WRITE_OUTCOME]) || pages_of(r, RQ_COPIED) ||
-           pages_of(r, RQ_REUSED) || pages_of(r, RQ_NO_FAULT);
+           pages_of(r, RQ_REUSED) || pages_of(r, RQ_NO_FAULT) || pages_of(r, RQ_SWAPPED_IN);
 }
 
 static void one_write(struct clauses *c, const struct history_step *s, const struct obs_region *r)
@@ -53,6 +53,7 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
     } parts[] = {{RQ_COPIED, "copied", ""},
                  {RQ_REUSED, "reused", ""},
                  {RQ_NO_FAULT, "wrote", " without a fault"},
+                 {RQ_SWAPPED_IN, "brought back", " from swap"},
                  {RQ_FIRST_TOUCH, "first touched", ""}};
     char text[512], n[FORMAT_MAX];
     size_t at = (size_t)snprintf(text, sizeof text, "in step %d %.80s", s->step, s->actor);

@@ -105,7 +105,7 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
     if (r->q[RQ_WRITE_OUTCOME].why == WHY_NOT_APPLICABLE)
         doc_say(d, " - |");
     else
-        counts_cell(d, r, RQ_FIRST_TOUCH, RQ_NO_FAULT);
+        counts_cell(d, r, RQ_FIRST_TOUCH, RQ_SWAPPED_IN);
     doc_say(d, " %s | %s | %s |\n", value_text(b[0], p ? p->q[PQ_RSS] : none),
             value_text(b[1], p ? p->q[PQ_PSS] : none), value_text(b[2], p ? p->q[PQ_USS] : none));
 }

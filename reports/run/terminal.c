@@ -151,7 +151,7 @@ static void states(const struct screen *s, const struct obs_region *r)
 
 static void outcome_words(struct flow *f, const struct obs_region *r)
 {
-    for (int q = RQ_FIRST_TOUCH; q <= RQ_NO_FAULT; q++) {
+    for (int q = RQ_FIRST_TOUCH; q <= RQ_SWAPPED_IN; q++) {
         char n[FORMAT_MAX], word[FORMAT_MAX + 24];
 
         if (!value_is_known(r->q[q]) || r->q[q].n == 0)
@@ -352,19 +352,20 @@ static int each_line(const struct screen *s, sqlite3 *db, const char *sql, const
     return query_close(&q);
 }
 
-static int expectation_counts(const struct screen *s, sqlite3 *db, const char *run_id,
-                              struct err *e)
+/* How many held and failed, of whatever `sql` counts, and what else it has to say. */
+static int counts_line(const struct screen *s, sqlite3 *db, const char *sql, const char *run_id,
+                       const char *what, struct err *e)
 {
     struct query q;
-    int rc = query_ask(&q, db, "db/report/expectation-counts.sql", ":run_id", run_id, e);
-    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+    int rc = query_ask(&q, db, sql, ":run_id", run_id, e);
+    char a[FORMAT_MAX], b[FORMAT_MAX];
 
     if (rc)
         return rc;
     if (query_row(&q)) {
         int64_t failed = query_int(&q, "failed");
 
-        fputs("\nexpectations: ", s->out);
+        fputs(what, s->out);
         style(s, failed ? "0" : "32");
         fprintf(s->out, "%s held", format_count(a, query_int(&q, "held")));
         plain(s);
@@ -372,7 +373,7 @@ static int expectation_counts(const struct screen *s, sqlite3 *db, const char *r
         style(s, failed ? "1;31" : "0");
         fprintf(s->out, "%s failed", format_count(b, failed));
         plain(s);
-        fprintf(s->out, ", %s not checked\n", format_count(c, query_int(&q, "not_checked")));
+        fprintf(s->out, ", %s\n", query_text(&q, "rest"));
     }
     return query_close(&q);
 }
@@ -454,7 +455,11 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
         fputc('\n', out);
     }
     history_release(&h);
-    rc = expectation_counts(&screen, db, run_id, e);
+    rc =
+        counts_line(&screen, db, "db/report/expectation-counts.sql", run_id, "\nexpectations: ", e);
+    if (rc == 0)
+        rc = counts_line(&screen, db, "db/report/prediction-counts.sql", run_id,
+                         "pages written as their states predicted: ", e);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
         rc = each_line(&screen, db, parts[i].sql, run_id, parts[i].heading, e);
     if (rc == 0)

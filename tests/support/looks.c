@@ -70,6 +70,11 @@ void stage_write(struct stage *s, size_t i, uint64_t pages)
     assert_int_equal(puppet_write(&s->puppets[i], s->regions[i].start, pages * s->page, 1), 0);
 }
 
+static bool among_the_first(const void *n, uint64_t page)
+{
+    return page < *(const uint64_t *)n;
+}
+
 void stage_look(struct stage *s, int acting, uint64_t wrote)
 {
     struct err e = {""};
@@ -82,6 +87,8 @@ void stage_look(struct stage *s, int acting, uint64_t wrote)
             continue;
         s->regions[i].written = acts && wrote;
         s->regions[i].written_pages = acts ? wrote : 0;
+        s->regions[i].page_written = acts && wrote ? among_the_first : NULL;
+        s->regions[i].writer = &wrote;
         s->targets[n++] = (struct target){.actor = s->names[i],
                                           .pid = s->puppets[i].pid,
                                           .acting = acts,

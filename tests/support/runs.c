@@ -337,10 +337,11 @@ static void fill_write(struct obs_region *r, enum write_outcome outcome, int64_t
     static const int outcome_quantity[] = {[WO_FIRST_TOUCH] = RQ_FIRST_TOUCH,
                                            [WO_COPIED] = RQ_COPIED,
                                            [WO_REUSED] = RQ_REUSED,
-                                           [WO_NO_FAULT] = RQ_NO_FAULT};
+                                           [WO_NO_FAULT] = RQ_NO_FAULT,
+                                           [WO_SWAPPED_IN] = RQ_SWAPPED_IN};
 
-    for (size_t i = WO_FIRST_TOUCH; i <= WO_NO_FAULT; i++)
-        r->q[outcome_quantity[i]] = value_known(0);
+    for (int q = RQ_FIRST_TOUCH; q <= RQ_SWAPPED_IN; q++)
+        r->q[q] = value_known(0);
     r->q[outcome_quantity[outcome]] = value_known(n);
     r->q[RQ_WRITE_OUTCOME] = value_known(outcome);
     if (unprivileged && outcome != WO_FIRST_TOUCH) {

@@ -130,7 +130,7 @@ static void test_rules__page_outcome(void **state)
         {{PS_NONE, PS_SHARED, NONE, YES, true, true}, PO_REUSED, "a shared page is new"},
         {{PS_NONE, PS_SHARED, NONE, NO, true, true}, PO_FIRST_TOUCH, "a new shared page is old"},
         {{PS_NONE, PS_OBJECT, NONE, YES, true, true}, PO_NOTHING, "reading an object is a write"},
-        {{PS_SWAPPED, PS_EXCLUSIVE, NONE, NO, true, true}, PO_COPIED, "back from swap for nothing"},
+        {{PS_SWAPPED, PS_EXCLUSIVE, NONE, NO, true, true}, PO_SWAPPED_IN, "back from swap: a copy"},
         {{PS_COW, PS_EXCLUSIVE, NO, NO, true, true}, PO_COPIED, "copy-on-write copies nothing"},
         {{PS_COW, PS_EXCLUSIVE, NO, NO, false, true}, PO_COPIED, "a sample sees no copies"},
         {{PS_OBJECT, PS_COW, NO, NO, false, true}, PO_COPIED, "a copy shared at once is none"},
@@ -169,6 +169,66 @@ static void test_rules__page_outcome(void **state)
         reached[is] = true;
     }
     must_reach(reached, PO__COUNT, NULL);
+}
+
+static void test_rules__promises(void **state)
+{
+    static const struct {
+        enum page_state was;
+        enum answer had;
+        bool shared;
+        enum write_outcome is;
+    } promises[] = {{PS_EXCLUSIVE, NO, false, WO_NO_FAULT},
+                    {PS_DEBT, NO, false, WO_REUSED},
+                    {PS_COW, NO, false, WO_COPIED},
+                    {PS_OBJECT, YES, false, WO_COPIED},
+                    {PS_NONE, YES, false, WO_COPIED},
+                    {PS_NONE, YES, true, WO_REUSED},
+                    {PS_NONE, NO, false, WO_FIRST_TOUCH},
+                    {PS_NONE, NO, true, WO_FIRST_TOUCH},
+                    {PS_NONE, NONE, false, 0},
+                    {PS_ZERO, NO, false, WO_FIRST_TOUCH},
+                    {PS_SWAPPED, NO, false, WO_SWAPPED_IN},
+                    {PS_SHARED, YES, true, WO_NO_FAULT},
+                    {PS_ANON_UNKNOWN, NO, false, 0}};
+    static const struct {
+        struct promise_facts f; /* was, is, same_frame, had, shared */
+        enum answer is;
+        const char *broken;
+    } rows[] = {
+        {{PS_EXCLUSIVE, PS_EXCLUSIVE, YES, NO, false}, YES, "a quiet write is none"},
+        {{PS_EXCLUSIVE, PS_EXCLUSIVE, NO, NO, false}, YES, "one that was moved is judged here"},
+        {{PS_EXCLUSIVE, PS_COW, NO, NO, false}, NO, "another frame is no frame"},
+        {{PS_EXCLUSIVE, PS_ANON_UNKNOWN, NONE, NO, false}, NONE, "unseen, and kept"},
+        {{PS_SHARED, PS_SHARED, NO, YES, true}, NO, "a shared page was copied"},
+        {{PS_DEBT, PS_EXCLUSIVE, YES, NO, false}, YES, "a debt was paid"},
+        {{PS_DEBT, PS_DEBT, YES, NO, false}, NO, "a debt that stays is paid"},
+        {{PS_DEBT, PS_EXCLUSIVE, NO, NO, false}, NO, "a debt was copied"},
+        {{PS_DEBT, PS_ANON_UNKNOWN, NONE, NO, false}, NONE, "unseen, and paid"},
+        {{PS_COW, PS_EXCLUSIVE, NO, NO, false}, YES, "a copy is none"},
+        {{PS_COW, PS_COW, NO, NO, false}, YES, "a copy that was forked is none"},
+        {{PS_COW, PS_EXCLUSIVE, YES, NO, false}, NO, "cow was kept"},
+        {{PS_COW, PS_ANON_UNKNOWN, NONE, NO, false}, NONE, "unseen, and copied"},
+        {{PS_OBJECT, PS_EXCLUSIVE, NO, YES, false}, YES, "the object's page was copied"},
+        {{PS_OBJECT, PS_ANON_UNKNOWN, NONE, YES, false}, YES, "needs frames"},
+        {{PS_OBJECT, PS_OBJECT, YES, YES, false}, NO, "the object was written"},
+        {{PS_NONE, PS_EXCLUSIVE, NONE, YES, false}, YES, "hidden pages are not copied"},
+        {{PS_NONE, PS_SHARED, NONE, YES, true}, YES, "a shared page is new"},
+        {{PS_NONE, PS_EXCLUSIVE, NONE, NO, false}, YES, "first touch"},
+        {{PS_NONE, PS_NONE, NONE, NO, false}, NO, "a write that left nothing"},
+        {{PS_NONE, PS_EXCLUSIVE, NONE, NONE, false}, NONE, "an object nobody saw"},
+        {{PS_ZERO, PS_EXCLUSIVE, NO, NO, false}, YES, "the zero page was written"},
+        {{PS_SWAPPED, PS_EXCLUSIVE, NONE, NO, false}, YES, "swap is lost"},
+        {{PS_ANON_UNKNOWN, PS_EXCLUSIVE, YES, NO, false}, NONE, "a guess is a promise"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N(promises); i++)
+        assert_int_equal(page_promise(promises[i].was, promises[i].had, promises[i].shared),
+                         promises[i].is);
+    for (size_t i = 0; i < N(rows); i++)
+        if (page_kept_promise(rows[i].f) != rows[i].is)
+            fail_msg("row %zu: %s", i, rows[i].broken);
 }
 
 /* -- regions ---------------------------------------------------------------------------- */
@@ -477,6 +537,11 @@ static void test_rules__write_outcome(void **state)
         {{.pages = 4, .of[PO_COPIED] = 4}, KNOWN(WO_COPIED), KNOWN(4), KNOWN(0), "copy"},
         {{.pages = 4, .of[PO_REUSED] = 4}, KNOWN(WO_REUSED), KNOWN(0), KNOWN(0), "reuse"},
         {{.pages = 4, .written = 3}, KNOWN(WO_NO_FAULT), KNOWN(0), KNOWN(3), "no fault"},
+        {{.pages = 4, .written = 2, .of[PO_SWAPPED_IN] = 2},
+         KNOWN(WO_SWAPPED_IN),
+         KNOWN(0),
+         KNOWN(0),
+         "back from swap is a copy"},
         {{.pages = 4, .written = 3, .of[PO_COPIED] = 1},
          KNOWN(WO_MIXED),
          KNOWN(1),
@@ -526,7 +591,7 @@ static void test_rules__write_outcome(void **state)
          KNOWN(0),
          "doubt beside all that was written"},
     };
-    bool words[WO_MIXED + 1] = {true};
+    bool words[WO_SWAPPED_IN + 1] = {true};
 
     (void)state;
     for (size_t i = 0; i < N(rows); i++) {
@@ -542,8 +607,8 @@ static void test_rules__write_outcome(void **state)
         if (value_is_known(q[RQ_WRITE_OUTCOME]))
             words[q[RQ_WRITE_OUTCOME].n] = true;
     }
-    must_reach(words, WO_MIXED + 1, write_outcomes);
-    assert_int_equal(outcome_word(0, 0, 0, 0), 0);
+    must_reach(words, WO_SWAPPED_IN + 1, write_outcomes);
+    assert_int_equal(outcome_word(0, 0, 0, 0, 0), 0);
 }
 
 /* -- GNU Mach --------------------------------------------------------------------------- */
@@ -630,12 +695,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules__anonymous_page), cmocka_unit_test(test_rules__page_state),
         cmocka_unit_test(test_rules__concluded),      cmocka_unit_test(test_rules__page_outcome),
-        cmocka_unit_test(test_rules__share_mode),     cmocka_unit_test(test_rules__reasons),
-        cmocka_unit_test(test_rules__at_risk),        cmocka_unit_test(test_rules__resident),
-        cmocka_unit_test(test_rules__ref_count),      cmocka_unit_test(test_rules__quantities),
-        cmocka_unit_test(test_rules__least),          cmocka_unit_test(test_rules__write_outcome),
-        cmocka_unit_test(test_rules__mach),           cmocka_unit_test(test_rules__mapping),
-        cmocka_unit_test(test_rules__inheritance),
+        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__share_mode),
+        cmocka_unit_test(test_rules__reasons),        cmocka_unit_test(test_rules__at_risk),
+        cmocka_unit_test(test_rules__resident),       cmocka_unit_test(test_rules__ref_count),
+        cmocka_unit_test(test_rules__quantities),     cmocka_unit_test(test_rules__least),
+        cmocka_unit_test(test_rules__write_outcome),  cmocka_unit_test(test_rules__mach),
+        cmocka_unit_test(test_rules__mapping),        cmocka_unit_test(test_rules__inheritance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

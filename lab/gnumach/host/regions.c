@@ -186,7 +186,7 @@ static int write_outcome(struct reading *r, const struct snap_region *at, const 
         g->q[RQ_COPIED] = value_known(o.copied);
     }
     if (rest >= 0 && rest <= o.same) {
-        enum write_outcome word = outcome_word(o.first, o.copied, rest, o.same - rest);
+        enum write_outcome word = outcome_word(o.first, o.copied, rest, o.same - rest, 0);
 
         g->q[RQ_REUSED] = value_known(rest);
         g->q[RQ_NO_FAULT] = value_known(o.same - rest);
