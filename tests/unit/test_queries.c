@@ -158,7 +158,7 @@ static void test_queries__who_copied_what(void **state)
 {
     expect_line(state, "copies", "fork-write|linux|4|receiver_wrote|child|r||copied|0|1|0|0|4|0");
     expect_line(state, "copies", "fork-write|linux|6|sender_wrote|parent|r||reused|0|0|1|0|0|0");
-    expect_line(state, "copies", "fork-zero|linux|4|receiver_wrote|child|r|||0|||0|");
+    expect_line(state, "copies", "fork-zero|linux|4|receiver_wrote|child|r|||0|||0||0");
 }
 
 static void test_queries__debt_and_what_became_of_it(void **state)
