@@ -164,20 +164,34 @@ static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, ui
         t->maybe_zero += all - some;
 }
 
-static uint8_t frame_file(const struct walk *k, uint64_t word)
+static uint8_t frame_kind(const struct walk *k, uint64_t word)
 {
-    return (word & PM_FILE) && k->file ? FRAME_FILE : 0;
+    if (!pm_present(word))
+        return FRAME_SWAP;
+    return k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
 }
 
-/* The slot of a present page's frame; 0 where frames are hidden. */
+/* One page more is in that slot. Of a frame that came back from swap its slot there is kept: others
+ * may still hold that. */
+static void add_page(struct walk *k, uint32_t slot, uint64_t word, uint32_t swapped)
+{
+    struct frames *f = &k->o->frames;
+
+    frames_add(f, slot, frame_kind(k, word));
+    if (swapped && pm_present(word))
+        f->origin[slot] = swapped;
+}
+
+/* The slot of a page's frame, or of its slot of swap; 0 where these are hidden. */
 static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
 {
     struct observer *o = k->o;
+    uint64_t number = PM_FRAME(word) | (pm_present(word) ? 0 : FRAME_NUMBER_SWAP);
 
     *slot = 0;
     if (!k->w->pagemap_frames)
         return 0;
-    *slot = frames_slot(&o->frames, PM_FRAME(word));
+    *slot = frames_slot(&o->frames, number);
     if (!*slot)
         return err_set(k->err, ENOMEM, "out of memory for %u page frames", o->frames.n);
     return 0;
@@ -194,7 +208,8 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
         uint32_t slot;
         int rc;
 
-        if (!pm_present(words[i]) || is_zero_page(k, words[i], categories))
+        if (!(pm_present(words[i]) || pm_swapped(words[i])) ||
+            is_zero_page(k, words[i], categories))
             continue;
         rc = count_frame(k, words[i], &slot);
         if (rc < 0)
@@ -208,7 +223,7 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
             w->loose = grown;
             w->loose_cap = cap;
         }
-        frames_add(&k->o->frames, slot, k->kind | frame_file(k, words[i]));
+        add_page(k, slot, words[i], 0);
         w->loose[w->nloose++] = slot;
         w->changed = true;
     }
@@ -235,13 +250,15 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     uint8_t rec = first_state(k, word, categories);
     int rc;
 
-    if (pm_present(word) && (rec & REC_STATE) != PS_ZERO) {
+    if (rec != PS_NONE && rec != PS_ZERO) {
+        uint32_t swapped = (m->now.rec[page] & REC_STATE) == PS_SWAPPED ? old : 0;
+
         rc = count_frame(k, word, &slot);
         if (rc < 0)
             return rc;
         if (slot && !m->shadow)
-            frames_add(frames, slot, k->kind | frame_file(k, word));
-        if (slot)
+            add_page(k, slot, word, swapped);
+        if (slot && rec != PS_SWAPPED)
             frames_label(frames, slot);
         if ((categories & SCAN_HUGE) || (k->e && k->e->flags & 1u << VMF_HUGETLB))
             rec |= REC_HUGE;
@@ -480,13 +497,15 @@ static int make_sets(struct walk *k)
 
         while (r->n && next_pages(r, &p, &end))
             for (; p < end; p++)
-                frame_set_add(&w->region_frames, r->slot[p]);
+                if ((r->rec[p] & REC_STATE) != PS_SWAPPED)
+                    frame_set_add(&w->region_frames, r->slot[p]);
     }
     if (w->region_frames.words)
         w->region_frames.words[0] &= ~1ULL; /* slot 0 is none */
     memcpy(w->frames.words, w->region_frames.words, w->region_frames.nwords * sizeof(uint64_t));
     for (size_t i = 0; i < w->nloose; i++)
-        frame_set_add(&w->frames, w->loose[i]);
+        if (!(k->o->frames.kind[w->loose[i]] & FRAME_SWAP))
+            frame_set_add(&w->frames, w->loose[i]);
     return 0;
 }
 

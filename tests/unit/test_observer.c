@@ -144,7 +144,26 @@ static const struct script_line script[] = {
     {"a maps anonymous 8", NULL},
     {"a writes 8", ""},
     {"a advises pageout 8", "a swapped=8 resident=0 share_mode=SM_PRIVATE ref_count=0 swap_kb>=8p"},
-    {"a writes 3", "a copied=3 checked"},
+    {"a writes 3", "a swapped_in=3 copied=0 write_outcome=swapped_in checked"},
+    /* Slots of swap are shared and copied on write like frames: who reads one back has a page that
+     * the next write copies as long as another holds the slot, and keeps when nobody does. */
+    {"slots_are_shared:", "needs=debt,swap"},
+    {"a maps anonymous 8", NULL},
+    {"a writes 8", ""},
+    {"a advises pageout 8", "a share_mode=SM_PRIVATE at_risk=0 check.smaps_swap=held"},
+    {"a forks", "ab share_mode=SM_COW swapped=8 at_risk=8 check.smaps_swap=held"},
+    {"b reads 4", "b share_mode=SM_COW cow=4 debt=0 swapped=4 at_risk=8 run0.mapcount=1"},
+    {"b writes 2", "b copied=2 exclusive=2 cow=2 check.prediction=held checked"},
+    {"a writes 8", "a swapped_in=8 share_mode=SM_PRIVATE b debt=2 cow=0 swapped=4 at_risk=0"},
+    {"b writes all", "b reused=2 no_fault=2 swapped_in=4 check.prediction=held checked"},
+    /* A pipe holds a reference that shows nowhere: what is in debt is copied, and that is said. */
+    {"a_promise_can_fail:", "needs=debt"},
+    {"a maps anonymous 4", NULL},
+    {"a writes 4", ""},
+    {"a forks", ""},
+    {"b exits", "a debt=4"},
+    {"a holds 2", NULL},
+    {"a writes 4", "a copied=2 reused=2 check.prediction=differs"},
     /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
     {"hugetlb:", "needs=debt,hugetlb"},
     {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},

@@ -26,6 +26,12 @@ static void must_reach(const bool *reached, int n, const struct word *list)
 #define NO ANSWER_NO
 #define YES ANSWER_YES
 
+#define ANON(once_, count_, least_, average_, exclusive_)                                          \
+    {                                                                                              \
+        .once = once_, .count = count_, .least = least_, .average = average_,                      \
+        .exclusive = exclusive_                                                                    \
+    }
+
 static void test_rules__anonymous_page(void **state)
 {
     static const struct {
@@ -33,23 +39,40 @@ static void test_rules__anonymous_page(void **state)
         enum page_state is;
         const char *broken;
     } rows[] = {
-        {{YES, -1, false, false, YES}, PS_EXCLUSIVE, "a page of one's own counts as shared"},
-        {{YES, -1, false, false, NO}, PS_DEBT, "a child that is gone leaves no debt"},
-        {{YES, -1, false, false, NONE}, PS_ANON_UNKNOWN, "without flags debt is guessed"},
-        {{YES, 1, false, false, YES}, PS_EXCLUSIVE, "a map count of 1 spoils what flags tell"},
-        {{YES, 1, false, false, NO}, PS_DEBT, "a map count of 1 spoils what flags tell"},
-        {{YES, 2, false, false, YES}, PS_COW, "a shared page behind a folio's head is exclusive"},
-        {{NO, -1, false, false, NONE}, PS_COW, "no sharing is seen without map counts"},
-        {{NO, 2, false, false, NONE}, PS_COW, "a fork shares nothing"},
-        {{NO, 1, false, false, NONE}, PS_ANON_UNKNOWN, "the head page's answer is believed"},
-        {{NO, 1, true, false, NONE}, PS_COW, "a sharer outside the run is not counted"},
-        {{NO, 3, false, true, NONE}, PS_COW, "an average contradicts bit 56"},
-        {{NONE, 3, false, true, NONE}, PS_ANON_UNKNOWN, "an average makes each page shared"},
-        {{NONE, 3, true, false, NONE}, PS_COW, "a joined count of 3 says nothing"},
-        {{NONE, -1, false, false, NONE}, PS_ANON_UNKNOWN, "what nobody told is a word"},
-        {{NONE, 1, false, false, NONE}, PS_ANON_UNKNOWN, "mapped once is exclusive"},
-        {{NONE, 0, false, false, NONE}, PS_ZERO, "the zero page is memory of the process"},
-        {{NO, 0, false, false, NONE}, PS_ZERO, "the zero page is shared memory"},
+        {ANON(YES, -1, false, false, YES), PS_EXCLUSIVE, "a page of one's own counts as shared"},
+        {ANON(YES, -1, false, false, NO), PS_DEBT, "a child that is gone leaves no debt"},
+        {ANON(YES, -1, false, false, NONE), PS_ANON_UNKNOWN, "without flags debt is guessed"},
+        {ANON(YES, 1, false, false, YES), PS_EXCLUSIVE, "a map count of 1 spoils what flags tell"},
+        {ANON(YES, 1, false, false, NO), PS_DEBT, "a map count of 1 spoils what flags tell"},
+        {ANON(YES, 2, false, false, YES), PS_COW,
+         "a shared page behind a folio's head is exclusive"},
+        {ANON(NO, -1, false, false, NONE), PS_COW, "no sharing is seen without map counts"},
+        {ANON(NO, 2, false, false, NONE), PS_COW, "a fork shares nothing"},
+        {ANON(NO, 1, false, false, NONE), PS_ANON_UNKNOWN, "the head page's answer is believed"},
+        {ANON(NO, 1, true, false, NONE), PS_COW, "a sharer outside the run is not counted"},
+        {ANON(NO, 3, false, true, NONE), PS_COW, "an average contradicts bit 56"},
+        {ANON(NONE, 3, false, true, NONE), PS_ANON_UNKNOWN, "an average makes each page shared"},
+        {ANON(NONE, 3, true, false, NONE), PS_COW, "a joined count of 3 says nothing"},
+        {ANON(NONE, -1, false, false, NONE), PS_ANON_UNKNOWN, "what nobody told is a word"},
+        {ANON(NONE, 1, false, false, NONE), PS_ANON_UNKNOWN, "mapped once is exclusive"},
+        {ANON(NONE, 0, false, false, NONE), PS_ZERO, "the zero page is memory of the process"},
+        {ANON(NO, 0, false, false, NONE), PS_ZERO, "the zero page is shared memory"},
+        {{.once = YES, .count = -1, .exclusive = NO, .merged = true}, PS_COW, "KSM's page is kept"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true, .held = YES},
+         PS_COW,
+         "a page whose slot another holds is kept"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true, .held = NO},
+         PS_DEBT,
+         "a slot that nobody else holds is copied"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true},
+         PS_ANON_UNKNOWN,
+         "what becomes of a page in the swap cache is certain"},
+        {{.once = YES, .count = -1, .exclusive = YES, .cached = true},
+         PS_EXCLUSIVE,
+         "an exclusive page in the swap cache is in doubt"},
+        {{.once = YES, .count = -1, .exclusive = NO, .batched = true},
+         PS_ANON_UNKNOWN,
+         "another CPU's batch holds no page"},
     };
 
     (void)state;
@@ -305,6 +328,18 @@ static void test_rules__share_mode(void **state)
         {{.sight = ALL, .states[PS_ZERO] = 1}, KNOWN(SM_EMPTY), "the zero page is memory"},
         {{.sight = ALL, .states[PS_EXCLUSIVE] = 1}, KNOWN(SM_PRIVATE), "one's own is not"},
         {{.sight = ALL, .states[PS_SWAPPED] = 1}, KNOWN(SM_PRIVATE), "swap is nothing"},
+        {{.sight = ALL, .states[PS_SWAPPED] = 2, .swap_shared = 1},
+         KNOWN(SM_COW),
+         "a slot of swap is not shared"},
+        {{.sight = USER, .states[PS_SWAPPED] = 2, .swap_some = true, .why_swap = WHY_SWAP_HOLDERS},
+         KNOWN(SM_COW),
+         "which slots are shared must be told"},
+        {{.sight = USER, .states[PS_SWAPPED] = 2, .why_swap = WHY_SWAP_HOLDERS},
+         UNKNOWN(WHY_SWAP_HOLDERS),
+         "a slot that nobody told of is one's own"},
+        {{.sight = ALL, .states[PS_ANON_UNKNOWN] = 1, .either = 1},
+         KNOWN(SM_COW),
+         "cow or debt is not enough"},
         {{.sight = ALL, .states[PS_EXCLUSIVE] = 1, .inferred_debt = true, .inferred_mode = true},
          INFERRED(SM_PRIVATE),
          "what is concluded is not marked"},
