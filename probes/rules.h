@@ -3,6 +3,7 @@
  *
  *     page_*      one page:                state, what may be concluded, what a write made of it
  *     region_*    the pages of one region: quantities, share mode, references, write outcome
+ *     words_*     pagemap's words:       sums over a mapping
  *     mapping_*   one entry of maps:       what it is, inheritance
  *     *_mach      the row for a kernel whose state is per entry and object (GNU Mach, XNU)
  *
@@ -245,6 +246,20 @@ struct promises {
     uint64_t either; /* were anon? though everything could be seen: the kernel decides */
     uint64_t moved;  /* of those held: exclusive, and in another frame now */
 };
+
+/* -- words of pagemap ------------------------------------------------------------------- */
+
+/* What the words of one mapping add up to. */
+struct word_sums {
+    uint64_t present; /* without the zero page */
+    uint64_t zero, swapped;
+    uint64_t file;       /* of present: pages of the memory object */
+    uint64_t single;     /* of present: bit 56 set */
+    uint64_t maybe_zero; /* of present: the zero page, or shared: nothing here tells */
+};
+
+/* Adds n words, in which the zero page is marked (PM_ZERO) if it can be told. */
+void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_sums *sums);
 
 /* -- the pages of one region ------------------------------------------------------------ */
 

@@ -23,6 +23,11 @@
 #define PM_SWAPPED (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 
+/* Not the kernel's: in the place of soft-dirty, which is set for holes too and of no interest here,
+ * whoever knows marks the shared zero page, small or huge. The kernel itself says different things
+ * of a huge one: that it is a file's (6.18), mapped once (6.9), neither (5.10). */
+#define PM_ZERO PM_SOFT_DIRTY
+
 static inline bool pm_present(uint64_t word)
 {
     return (word & PM_PRESENT) != 0;

@@ -86,9 +86,9 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     for (; entry && entry < end && entry->start < m->end; entry++) {
         const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
 
-        walked += t->present * unit;
-        maybe_zero += t->maybe_zero;
-        once += t->single * unit;
+        walked += t->words.present * unit;
+        maybe_zero += t->words.maybe_zero;
+        once += t->words.single * unit;
         smaps += entry->kb.rss;
         smaps_once += entry->kb.private_clean + entry->kb.private_dirty;
         large |= entry->kb.anon_huge || entry->kb.shmem_huge || entry->kb.file_huge;
@@ -177,8 +177,8 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         return -ENOMEM;
     for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
         told += entry->kb.pss;
-        present += w->entry_sums[entry - w->maps.entries].present;
-        once += w->entry_sums[entry - w->maps.entries].single;
+        present += w->entry_sums[entry - w->maps.entries].words.present;
+        once += w->entry_sums[entry - w->maps.entries].words.single;
         if (w->pagemap_frames)
             rest_of_entry(o, w, m, entry, &rest);
     }
@@ -312,8 +312,8 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
         return err_no_memory(e);
     for (size_t i = 0; i < w->maps.n; i++)
         if (w->entry_sums[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
-            walked += w->entry_sums[i].present * (o->page_size / 1024);
-            maybe_zero += w->entry_sums[i].maybe_zero;
+            walked += w->entry_sums[i].words.present * (o->page_size / 1024);
+            maybe_zero += w->entry_sums[i].words.maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
     c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);

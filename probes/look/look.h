@@ -117,11 +117,7 @@ struct memory {
 /* Sums over the pages of one entry. */
 struct entry_sums {
     bool walked;
-    uint64_t present; /* without the zero page */
-    uint64_t zero, swapped;
-    uint64_t file;                 /* of present: pages of the memory object */
-    uint64_t single;               /* of present: bit 56 set */
-    uint64_t maybe_zero;           /* of present: the zero page, or shared: nothing here tells */
+    struct word_sums words;
     size_t loose_first, loose_end; /* its part of watched.loose */
 };
 

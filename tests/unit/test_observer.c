@@ -417,6 +417,43 @@ static uint64_t map_one_huge(struct stage *s)
     return s->caps.huge_page_size / s->page;
 }
 
+/* A huge page that was only read shows the huge zero page, of which each kernel's page table says
+ * something else: an object's page, one's own, or one that is shared. It is none of these. */
+static void test_observer__huge_zero_page(void **state)
+{
+    static const char *const hidden[] = {NULL, "frames", "kpageflags"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct stage s;
+        uint64_t at, len;
+
+        stage_begin(&s, hidden[i]);
+        stage_need(&s, CAP_THP);
+        stage_need(&s, CAP_ZERO_PAGE);
+        stage_need(&s, CAP_PAGEMAP_SCAN);
+        len = s.caps.huge_page_size;
+        at = puppet_map_huge(&s.puppets[0], len);
+        assert_true(at != 0);
+        s.regions[0] =
+            (struct target_region){.name = "r", .start = at, .len = len, .inherit = INH_COPY};
+        assert_int_equal(puppet_read(&s.puppets[0], at, s.page, 1), 0);
+        stage_look(&s, 0, 0);
+        if (stage_region(&s, 0)->q[RQ_ZERO].n == 1) {
+            print_message("# needs thp: no huge zero page to be had just now\n");
+            stage_end(&s);
+            skip();
+        }
+        must_be(&s, 0, RQ_ZERO, (int64_t)(len / s.page));
+        must_be(&s, 0, RQ_OBJECT, 0);
+        must_be(&s, 0, RQ_MAPPED, 0);
+        must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
+        must_be(&s, 0, RQ_AT_RISK, (int64_t)(len / s.page));
+        checks_must_hold(&s);
+        stage_end(&s);
+    }
+}
+
 /* In a huge page the kernel's word for one page is its head page's: exclusive against debt cannot
  * be told, and what hangs on it is unknown. That a page is shared can. */
 static void test_observer__thp(void **state)
@@ -706,6 +743,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__overlapping_regions),
         cmocka_unit_test(test_observer__a_vanished_process_is_named),
         cmocka_unit_test(test_observer__outside_mappings_are_seen),
+        cmocka_unit_test(test_observer__huge_zero_page),
         cmocka_unit_test(test_observer__thp),
         cmocka_unit_test(test_observer__thp_without_exact_counts),
         cmocka_unit_test(test_observer__thp_without_frames),

@@ -194,6 +194,28 @@ static void test_rules__page_outcome(void **state)
     must_reach(reached, PO__COUNT, NULL);
 }
 
+/* The kernel says of a huge zero page that it is a file's, or mapped once: it is neither. */
+static void test_rules__words(void **state)
+{
+    const uint64_t here = PM_PRESENT, zero = PM_PRESENT | PM_ZERO;
+    const uint64_t words[] = {
+        here | PM_EXCLUSIVE, here | PM_EXCLUSIVE, here,       here | PM_FILE,        zero,
+        zero | PM_EXCLUSIVE, zero | PM_FILE,      PM_SWAPPED, PM_SWAPPED | PM_GUARD, 0};
+    struct word_sums told = {0}, untold = {0};
+
+    (void)state;
+    words_sum(words, N(words), true, &told);
+    words_sum(words, N(words), false, &untold);
+    assert_int_equal(told.present, 4);
+    assert_int_equal(told.single, 2);
+    assert_int_equal(told.file, 1);
+    assert_int_equal(told.zero, 3);
+    assert_int_equal(told.swapped, 1);
+    assert_int_equal(told.maybe_zero, 0);
+    assert_int_equal(untold.maybe_zero, 1);
+    assert_int_equal(untold.present, 4);
+}
+
 static void test_rules__promises(void **state)
 {
     static const struct {
@@ -730,12 +752,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules__anonymous_page), cmocka_unit_test(test_rules__page_state),
         cmocka_unit_test(test_rules__concluded),      cmocka_unit_test(test_rules__page_outcome),
-        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__share_mode),
-        cmocka_unit_test(test_rules__reasons),        cmocka_unit_test(test_rules__at_risk),
-        cmocka_unit_test(test_rules__resident),       cmocka_unit_test(test_rules__ref_count),
-        cmocka_unit_test(test_rules__quantities),     cmocka_unit_test(test_rules__least),
-        cmocka_unit_test(test_rules__write_outcome),  cmocka_unit_test(test_rules__mach),
-        cmocka_unit_test(test_rules__mapping),        cmocka_unit_test(test_rules__inheritance),
+        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__words),
+        cmocka_unit_test(test_rules__share_mode),     cmocka_unit_test(test_rules__reasons),
+        cmocka_unit_test(test_rules__at_risk),        cmocka_unit_test(test_rules__resident),
+        cmocka_unit_test(test_rules__ref_count),      cmocka_unit_test(test_rules__quantities),
+        cmocka_unit_test(test_rules__least),          cmocka_unit_test(test_rules__write_outcome),
+        cmocka_unit_test(test_rules__mach),           cmocka_unit_test(test_rules__mapping),
+        cmocka_unit_test(test_rules__inheritance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
