@@ -375,9 +375,14 @@ struct mach_page_facts {
     uint64_t viewers; /* tasks, and messages in transit, that see the frame; this one too */
 };
 
-/* Does the next write copy it? */
+/* Does the next write copy it? So it does where nobody else sees the frame (vm/vm_fault.c): then
+ * the kernel collapses the chain, and the writer has the rest of it without a copy (vm/vm_object.c,
+ * vm_object_collapse). A page is therefore cow or not, and never in debt. */
 bool page_at_risk_mach(const struct mach_page_facts *f);
 enum page_state page_state_mach(const struct mach_page_facts *f);
+/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects from
+ * the top one to the page's; collapsed: the same step has written such a page before this one. */
+enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed);
 
 /* Of one entry. no_object: nothing behind it. */
 enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs);

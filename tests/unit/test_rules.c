@@ -678,12 +678,22 @@ static void test_rules__mach(void **state)
     } pages[] = {
         {{false, true, 0, 0}, PS_NONE},   {{true, false, 0, 1}, PS_EXCLUSIVE},
         {{true, false, 0, 2}, PS_SHARED}, {{true, true, 0, 2}, PS_COW},
-        {{true, false, 1, 2}, PS_COW},    {{true, false, 1, 1}, PS_DEBT},
+        {{true, false, 1, 2}, PS_COW},    {{true, false, 1, 1}, PS_COW},
+        {{true, true, 0, 1}, PS_COW},
     };
 
     (void)state;
     for (size_t i = 0; i < N(pages); i++)
         assert_int_equal(page_state_mach(&pages[i].f), pages[i].is);
+    assert_int_equal(page_kept_promise_mach(PS_COW, false, false, false), YES);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, false, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, true), YES);
+    assert_int_equal(page_kept_promise_mach(PS_COW, false, true, true), NO);
+    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, true, true, false), YES);
+    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, false, true, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_SHARED, false, false, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_NONE, false, true, false), NONE);
     assert_int_equal(share_mode_mach(true, 0, false, 0), SM_EMPTY);
     assert_int_equal(share_mode_mach(false, 1, false, 1), SM_COW);
     assert_int_equal(share_mode_mach(false, 0, true, 1), SM_COW);
