@@ -172,6 +172,8 @@ int linux_ACT_MOVE(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
+    if (rc == 0 && d->region->sent_len)
+        d->region->sent_start += d->reply.start - d->region->start;
     if (rc == 0)
         d->region->start = d->reply.start;
     return rc;

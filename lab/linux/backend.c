@@ -223,6 +223,8 @@ static void fill_request(struct doing *d)
 
     d->rq.op = s->action;
     d->rq.select = s->select;
+    d->rq.origin = s->origin;
+    d->rq.reach = s->reach;
     d->rq.letter = s->has_stamp ? (uint32_t)s->stamp : 0;
     d->rq.protection = s->protection;
     d->rq.lock = s->lock;

@@ -13,6 +13,7 @@ int world_ACT_MAP(struct doing *x)
                             .case_name = x->r->case_name,
                             .pages = s->pages,
                             .bytes = s->has_bytes ? s->bytes : s->pages * x->r->page_size,
+                            .reach = s->pages * x->r->page_size,
                             .kind = s->kind,
                             .protection = 3,
                             .inherit = INH_COPY};
@@ -30,6 +31,8 @@ int world_ACT_MAP(struct doing *x)
 
 static int touch(struct doing *x, bool write)
 {
+    x->s->origin = x->region->origin;
+    x->s->reach = x->region->reach;
     const struct page_select *sel = &x->s->select;
 
     if (x->region->holed)

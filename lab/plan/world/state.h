@@ -16,6 +16,7 @@ struct family {
 struct region {
     const char *name, *case_name;
     uint64_t pages, bytes;
+    uint64_t origin, reach; /* as in struct step */
     enum map_kind kind;
     int protection;
     enum inherit inherit;
