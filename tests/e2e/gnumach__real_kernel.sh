@@ -58,7 +58,7 @@ ok "frames are numbered per run, not physical addresses" equals "1" sql \
     "SELECT min(frame) = 1 AND max(frame) < 5000 FROM page_runs WHERE scenario = 'fork-write'"
 ok "no prediction of a page's state failed" equals "1|0" sql \
     "SELECT count(*) > 50, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
-ok "no page is in debt: its next write copies, or takes no fault" equals 0 sql "SELECT total(debt) FROM timeline"
+ok "no page is in debt: its next write copies, or takes no fault" equals 0 sql "SELECT count(*) FROM timeline WHERE debt > 0"
 
 # Who has ended has no port that a child could be given a right to.
 cat >family.json <<'END'
@@ -81,5 +81,5 @@ cat >family.json <<'END'
 END
 ok "who has exited does not stand in the way of a fork" cowlab run ./family.json --backend gnumach --db family.db
 ok "and its pages were what was predicted" equals "1|0" sqlite3 family.db \
-    "SELECT count(*) > 5, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
+    "SELECT count(*) > 3, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
 finish
