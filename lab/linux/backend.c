@@ -119,7 +119,7 @@ static struct target_region *fill_regions(const struct held_regions *h, const st
             .case_name = h->list[i].case_name,
             .start = h->list[i].start,
             .len = h->list[i].len,
-            .inherit = h->list[i].inherit,
+            .inherit = fate_inherit(h->list[i].fate),
             .written = h->list[i].written,
             .written_pages = h->list[i].written ? h->list[i].written_pages : 0,
             .page_written = h->list[i].written ? step_wrote : NULL,

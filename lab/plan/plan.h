@@ -123,6 +123,32 @@ struct plan_param {
     int64_t number;
 };
 
+/* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out wins
+ * over wiping it, in whatever order they were set; copy or share takes both back. */
+struct fork_fate {
+    bool left_out, wiped, shared;
+};
+
+static inline struct fork_fate fate_asked(struct fork_fate f, enum inherit asked)
+{
+    f.left_out = asked == INH_NONE;
+    f.wiped = f.wiped && f.left_out;
+    f.shared = asked == INH_SHARE || (f.shared && f.left_out);
+    return f;
+}
+
+static inline struct fork_fate fate_advised(struct fork_fate f, enum advice advice)
+{
+    f.left_out |= advice == ADV_DONTFORK;
+    f.wiped |= advice == ADV_WIPEONFORK;
+    return f;
+}
+
+static inline enum inherit fate_inherit(struct fork_fate f)
+{
+    return f.left_out ? INH_NONE : f.wiped ? INH_ZERO : f.shared ? INH_SHARE : INH_COPY;
+}
+
 /* A scenario with its parameters bound for one backend. */
 struct plan {
     char *name, *title, *question;

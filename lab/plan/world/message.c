@@ -56,7 +56,6 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
                           .reach = bytes,
                           .kind = MK_ORDINARY,
                           .protection = 3,
-                          .inherit = INH_COPY,
                           .family = from->family};
     struct family f = {1, false, pages, 0, pages};
     int rc = 0;
