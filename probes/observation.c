@@ -181,7 +181,8 @@ int observation_add_predictions(struct observation *o, const char *observed, con
         /* Only of a page in debt can a reference that shows nowhere change what happens. */
         snprintf(detail, sizeof detail,
                  "%s pages that the write found as predicted (%s); all that it wrote%s",
-                 word_text(page_states, i), promised[i],
+                 word_text(page_states, i),
+                 promised[p->frames_only && i == PS_EXCLUSIVE ? PS_SHARED : i],
                  i == PS_DEBT && p->failed[i]
                      ? "; the rest was copied, the cause is not known: a pipe or a pinned page "
                        "holds a reference that shows nowhere"
