@@ -69,8 +69,8 @@ static void take(struct fixture *f, const struct moment *before, const struct mo
 {
     int64_t heap_lost = m->given_back ? 0 : before->heap_kb - m->heap_kb;
     int64_t anonymous_lost = m->given_back ? 0 : before->anonymous_kb - m->anonymous_kb;
-    const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server"},
-                                               {"worker[77]", 77, 99, "server[7]", name, name}};
+    const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server", -1},
+                                               {"worker[77]", 77, 99, "server[7]", name, name, 0}};
     struct store_watch_sample s = {.dur_ns = 5000000,
                                    .growth_kb = value_known(2048),
                                    .copied_kb = value_known(m->copied_kb),
