@@ -1,0 +1,606 @@
+/* What a fork, a send, a receive and the vm_* calls do when the nth call under them fails, for
+ * every n, and under real limits: each succeeds whole, or says which shortage it was and has
+ * changed and kept nothing. What one side writes is never the other's. */
+#include "tests/support/machmsg_fixture.h"
+
+#include "tests/faults/fail_nth.h"
+#include <fcntl.h>
+#include <mach/vm_map.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define PAGE vm_page_size
+
+/* One fault: the nth call of a kind, or a limit. */
+struct fault {
+    char kind;
+    long n;
+    int limit; /* RLIMIT_*, where kind is 0 */
+    rlim_t to, was;
+};
+
+static void begin(struct fault *f)
+{
+    struct rlimit r;
+
+    if (f->kind) {
+        fail_nth(f->kind, f->n);
+    } else if (f->to != RLIM_INFINITY) {
+        getrlimit(f->limit, &r);
+        f->was = r.rlim_cur;
+        r.rlim_cur = f->to;
+        setrlimit(f->limit, &r);
+    }
+}
+
+/* Returns whether something may have failed. */
+static bool end(const struct fault *f)
+{
+    struct rlimit r;
+
+    if (f->kind)
+        return fail_nth(0, 0);
+    if (f->to == RLIM_INFINITY)
+        return false;
+    getrlimit(f->limit, &r);
+    r.rlim_cur = f->was;
+    setrlimit(f->limit, &r);
+    return true;
+}
+
+static bool under_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    return preload && strstr(preload, "vgpreload");
+}
+
+/* Calls fn without a fault, with each single one, and under each limit. fn returns whether one
+ * fell. */
+static void with_every_fault(bool (*fn)(struct fault *f, void *arg), void *arg)
+{
+    static const struct fault limits[] = {{.limit = RLIMIT_NOFILE, .to = 3},
+                                          {.limit = RLIMIT_DATA, .to = 4096},
+                                          {.limit = RLIMIT_AS, .to = 1 << 20}};
+    struct fault none = {.to = RLIM_INFINITY};
+
+    assert_false(fn(&none, arg));
+    for (const char *kind = "mdasf"; *kind; kind++) {
+        struct fault f = {.kind = *kind};
+
+        do {
+            alarm(60);
+            f.n++;
+        } while (fn(&f, arg));
+    }
+    for (size_t i = 0; !under_valgrind() && i < sizeof limits / sizeof limits[0]; i++) {
+        struct fault f = limits[i];
+
+        fn(&f, arg);
+    }
+}
+
+/* What a process holds, asked without holding more. */
+struct holdings {
+    long descriptors, mappings, names, blocks;
+};
+
+static int count_mappings(void)
+{
+    static char text[65536];
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), lines = 0;
+
+    for (ssize_t n; (n = read(fd, text, sizeof text)) > 0;)
+        for (ssize_t i = 0; i < n; i++)
+            lines += text[i] == '\n';
+    close(fd);
+    return lines;
+}
+
+static struct holdings held_now(void)
+{
+    return (struct holdings){.descriptors = open_descriptors(),
+                             .names = port_names(),
+                             .mappings = count_mappings(),
+                             .blocks = fail_nth_blocks()};
+}
+
+static void expect_same(const struct holdings *was, const struct fault *f)
+{
+    const struct holdings is = held_now();
+
+    if (memcmp(&is, was, sizeof is) != 0)
+        print_error(
+            "%c %ld, limit %d: %ld descriptors, %ld mappings, %ld names, %ld blocks; before: "
+            "%ld, %ld, %ld, %ld\n",
+            f->kind ? f->kind : '-', f->n, f->limit, is.descriptors, is.mappings, is.names,
+            is.blocks, was->descriptors, was->mappings, was->names, was->blocks);
+    assert_memory_equal(&is, was, sizeof is);
+}
+
+static bool is_mapped(const void *at)
+{
+    unsigned char v;
+
+    return mincore((void *)((uintptr_t)at & ~(PAGE - 1)), 1, &v) == 0;
+}
+
+static unsigned char *allocate(vm_size_t size, int flags)
+{
+    vm_address_t a = 0;
+
+    ok(vm_allocate(SELF, &a, size, VM_FLAGS_ANYWHERE | flags));
+    return (unsigned char *)a;
+}
+
+static void fill(unsigned char *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        at[i] = (unsigned char)(i * 7 + i / 256 + 1);
+}
+
+static size_t wrong_bytes(const unsigned char *at, size_t n)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < n; i++)
+        wrong += at[i] != (unsigned char)(i * 7 + i / 256 + 1);
+    return wrong;
+}
+
+/* --- fork --- */
+
+enum { SMALL, WHOLE, SPLIT, KIN, SHARED, NONE, RECEIVED, NRANGES };
+#define RANGE_PAGES(i) ((i) == SMALL ? 2 : 16)
+static const char *const range_names[] = {"small",  "whole", "split",   "kin",
+                                          "shared", "none",  "received"};
+
+/* One memory of each kind that a fork treats in its own way, every page an A. */
+static void make_ranges(unsigned char *at[NRANGES])
+{
+    mach_port_t p = new_port();
+    union message m;
+    pid_t pid;
+
+    for (int i = 0; i < NRANGES; i++) {
+        at[i] = allocate(RANGE_PAGES(i) * PAGE, 0);
+        memset(at[i], 'A', RANGE_PAGES(i) * PAGE);
+    }
+    ok(vm_protect(SELF, (vm_address_t)at[SPLIT] + 4 * PAGE, PAGE, FALSE, VM_PROT_READ));
+    ok(vm_inherit(SELF, (vm_address_t)at[KIN], 16 * PAGE, VM_INHERIT_SHARE));
+    pid = fork();
+    if (pid == 0)
+        _exit(0);
+    expect_child_ok(pid);
+    ok(vm_inherit(SELF, (vm_address_t)at[KIN], 16 * PAGE, VM_INHERIT_COPY));
+    ok(vm_inherit(SELF, (vm_address_t)at[SHARED], 16 * PAGE, VM_INHERIT_SHARE));
+    ok(vm_inherit(SELF, (vm_address_t)at[NONE], 16 * PAGE, VM_INHERIT_NONE));
+    m = ool_message(p, at[RECEIVED], (mach_msg_size_t)(16 * PAGE), MACH_MSG_VIRTUAL_COPY, true);
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    at[RECEIVED] = m.ool.d.address;
+    ok(mach_port_destroy(SELF, p));
+}
+
+static bool all(const unsigned char *at, int first, int last, unsigned char want)
+{
+    for (int i = first; i < last; i++)
+        if (at[(vm_size_t)i * PAGE] != want || at[(vm_size_t)(i + 1) * PAGE - 1] != want)
+            return false;
+    return true;
+}
+
+/* The child's view: all of a range, or none of it, and none only after a fault. What it writes goes
+ * to pages 0 and 1, what the parent writes to page 2. */
+static void child_of_fork(unsigned char *const at[NRANGES], bool fell, int said, int say, int hear)
+{
+    bool lost[NRANGES];
+    char byte = 'x', lines[1024] = "", range[64];
+
+    child_check(pread(said, lines, sizeof lines - 1, 0) >= 0);
+
+    for (int i = 0; i < NRANGES; i++) {
+        lost[i] = !is_mapped(at[i]);
+        for (int page = 1; page < RANGE_PAGES(i); page++)
+            child_check(is_mapped(at[i] + (vm_size_t)page * PAGE) != lost[i]);
+        child_check(i == NONE ? lost[i] : !lost[i] || (fell && i != SHARED));
+        child_check(lost[i] || all(at[i], 0, RANGE_PAGES(i), 'A'));
+        snprintf(range, sizeof range, "no memory at %p-", (void *)at[i]);
+        child_check(i == NONE || (strstr(lines, range) != NULL) == lost[i]);
+        if (!lost[i])
+            memset(at[i], 'C', PAGE);
+        if (!lost[i] && i != SMALL)
+            memset(at[i] + PAGE, 'C', PAGE);
+    }
+    child_check(write(say, &byte, 1) == 1 && read(hear, &byte, 1) == 1);
+    for (int i = 1; i < NRANGES; i++)
+        child_check(lost[i] || all(at[i], 2, 3, i == SHARED ? 'P' : 'A'));
+    /* It is memory like any other: it can be sent, and forked again. */
+    for (int i = 1; i < NRANGES; i++) {
+        mach_port_t p = mach_reply_port();
+        union message m = ool_message(p, at[i], (mach_msg_size_t)(16 * PAGE), 1, false);
+
+        if (lost[i])
+            continue;
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(all(m.ool.d.address, 0, 2, 'C') && all(m.ool.d.address, 3, 16, 'A'));
+    }
+    _exit(0);
+}
+
+/* Standard error goes to a file from here on; returns the descriptor to give back. */
+static int divert(int file)
+{
+    int was = dup(STDERR_FILENO);
+
+    dup2(file, STDERR_FILENO);
+    return was;
+}
+
+static void give_back(int was)
+{
+    dup2(was, STDERR_FILENO);
+    close(was);
+}
+
+static bool fork_once(struct fault *f, void *arg)
+{
+    const struct holdings *was = arg;
+    unsigned char *at[NRANGES];
+    int to_child[2], to_parent[2], status, said, was_said;
+    char byte = 'x';
+    bool fell,
+        *child_fell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid;
+
+    make_ranges(at);
+    assert_int_equal(pipe2(to_child, O_CLOEXEC) | pipe2(to_parent, O_CLOEXEC), 0);
+    said = memfd_create("said", MFD_CLOEXEC);
+    was_said = divert(said);
+    begin(f);
+    pid = fork();
+    fell = end(f);
+    give_back(was_said);
+    if (pid == 0) {
+        *child_fell = fell;
+        close(to_parent[0]);
+        close(to_child[1]);
+        child_of_fork(at, fell, said, to_parent[1], to_child[0]);
+    }
+    assert_true(pid > 0);
+    close(to_parent[1]);
+    close(to_child[0]);
+    if (read(to_parent[0], &byte, 1) == 1) {
+        for (int i = 0; i < NRANGES; i++) {
+            const int written = i == SMALL ? 1 : 2;
+
+            if (!all(at[i], 0, written, i == SHARED ? 'C' : 'A') ||
+                !all(at[i], written, RANGE_PAGES(i), 'A'))
+                fail_msg("%c %ld, limit %d: the parent's memory '%s' changed", f->kind, f->n,
+                         f->limit, range_names[i]);
+            if (i != SMALL)
+                memset(at[i] + 2 * PAGE, 'P', PAGE);
+        }
+        assert_int_equal(write(to_child[1], &byte, 1), 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (status)
+            print_error("%c %ld, limit %d: child\n", f->kind, f->n, f->limit);
+        assert_int_equal(status, 0);
+    } else { /* it could not keep a promise, said so and died of it */
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(fell || f->kind);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+    fell |= *child_fell;
+    close(said);
+    close(to_parent[0]);
+    close(to_child[1]);
+    munmap(child_fell, PAGE);
+    for (int i = 0; i < NRANGES; i++)
+        ok(vm_deallocate(SELF, (vm_address_t)at[i], RANGE_PAGES(i) * PAGE));
+    if (was)
+        expect_same(was, f);
+    return fell;
+}
+
+static void test_machmsg_faults__fork(void **state)
+{
+    struct fault none = {.to = RLIM_INFINITY};
+    struct holdings was;
+
+    (void)state;
+    fork_once(&none, NULL); /* tables grow once */
+    was = held_now();
+    with_every_fault(fork_once, &was);
+}
+
+/* --- a message there and back --- */
+
+/* What a message carries besides a moved receive right, a moved send right and a reply right. */
+struct cargo {
+    vm_size_t size, offset;
+    int flags; /* -1: not the layer's memory */
+    unsigned int copy;
+    bool deallocate;
+    mach_msg_size_t rights, filler;
+    bool receiving; /* the fault falls in receiving */
+};
+
+static struct {
+    _Alignas(8) unsigned char room[32768];
+} buffer;
+
+struct letter {
+    mach_msg_header_t h;
+    mach_msg_body_t b;
+    mach_msg_port_descriptor_t receive, send;
+    mach_msg_ool_descriptor_t memory;
+    mach_msg_ool_ports_descriptor_t array;
+    unsigned char filler[];
+};
+
+struct trip {
+    const struct cargo *c;
+    const struct holdings *was;
+    mach_port_t to, moved, sent, reply, *array;
+    unsigned char *at;
+};
+
+static vm_size_t whole(const struct cargo *c)
+{
+    return (c->offset + c->size + PAGE - 1) & ~(PAGE - 1);
+}
+
+static struct letter *write_letter(const struct trip *t)
+{
+    struct letter *l = (struct letter *)buffer.room;
+
+    memset(&buffer, 0, sizeof buffer);
+    l->h = (mach_msg_header_t){
+        .msgh_bits = MACH_MSGH_BITS(MACH_MSG_TYPE_MAKE_SEND, MACH_MSG_TYPE_MAKE_SEND_ONCE) |
+                     MACH_MSGH_BITS_COMPLEX,
+        .msgh_size = (mach_msg_size_t)sizeof *l + t->c->filler,
+        .msgh_remote_port = t->to,
+        .msgh_local_port = t->reply,
+        .msgh_id = 9};
+    l->b.msgh_descriptor_count = 4;
+    l->receive =
+        (mach_msg_port_descriptor_t){.name = t->moved, .disposition = MACH_MSG_TYPE_MOVE_RECEIVE};
+    l->send = (mach_msg_port_descriptor_t){.name = t->sent, .disposition = MACH_MSG_TYPE_MOVE_SEND};
+    l->memory = (mach_msg_ool_descriptor_t){.address = t->at + t->c->offset,
+                                            .size = (mach_msg_size_t)t->c->size,
+                                            .copy = t->c->copy,
+                                            .deallocate = t->c->deallocate,
+                                            .type = MACH_MSG_OOL_DESCRIPTOR};
+    l->array = (mach_msg_ool_ports_descriptor_t){.address = t->array,
+                                                 .count = t->c->rights,
+                                                 .copy = MACH_MSG_VIRTUAL_COPY,
+                                                 .disposition = MACH_MSG_TYPE_MAKE_SEND,
+                                                 .type = MACH_MSG_OOL_PORTS_DESCRIPTOR};
+    memset(l->filler, 'F', t->c->filler);
+    return l;
+}
+
+static void expect_send_shortage(mach_msg_return_t mr)
+{
+    if (mr != MACH_SEND_NO_BUFFER && mr != MACH_MSG_VM_KERNEL && mr != MACH_MSG_IPC_KERNEL)
+        fail_msg("0x%x is not a shortage", mr);
+}
+
+static mach_port_rights_t once_rights(mach_port_t p)
+{
+    mach_port_status_t s = {0};
+    mach_msg_type_number_t n = MACH_PORT_RECEIVE_STATUS_COUNT;
+
+    ok(mach_port_get_attributes(SELF, p, MACH_PORT_RECEIVE_STATUS, (mach_port_info_t)&s, &n));
+    return s.mps_sorights;
+}
+
+/* A send that failed has left everything where it was. */
+static void expect_untouched(const struct trip *t)
+{
+    assert_int_equal(wrong_bytes(t->at, whole(t->c)), 0);
+    assert_int_equal(type_of(t->moved), MACH_PORT_TYPE_RECEIVE);
+    assert_int_equal(refs(t->sent, MACH_PORT_RIGHT_SEND), 1);
+    assert_int_equal(once_rights(t->reply), 0);
+    expect_empty(t->moved); /* it receives */
+}
+
+static mach_msg_return_t post(const struct trip *t)
+{
+    struct letter *l = write_letter(t);
+
+    return mach_msg(&l->h, MACH_SEND_MSG | MACH_SEND_TIMEOUT, l->h.msgh_size, 0, 0, 2000, 0);
+}
+
+static mach_msg_return_t fetch(const struct trip *t, mach_msg_timeout_t ms)
+{
+    memset(&buffer, 0x5a, sizeof buffer);
+    return mach_msg((mach_msg_header_t *)buffer.room, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0,
+                    sizeof buffer, t->to, ms, 0);
+}
+
+/* Everything that arrived is right; where something could not, nothing is in its place. */
+static void expect_arrived(const struct trip *t, bool complete)
+{
+    const struct letter *l = (const struct letter *)buffer.room;
+    unsigned char *got = l->memory.address;
+
+    assert_int_equal(l->h.msgh_id, 9);
+    assert_int_equal(l->h.msgh_size, sizeof *l + t->c->filler);
+    for (mach_msg_size_t i = 0; i < t->c->filler; i++)
+        assert_int_equal(l->filler[i], 'F');
+    if (complete) {
+        assert_int_not_equal(l->h.msgh_remote_port, 0);
+        assert_int_not_equal(l->receive.name, 0);
+        assert_int_not_equal(l->send.name, 0);
+        assert_int_equal(l->memory.size, t->c->size);
+        assert_int_equal(l->array.count, t->c->rights);
+    }
+    if (l->h.msgh_remote_port)
+        assert_int_equal(type_of(l->h.msgh_remote_port), MACH_PORT_TYPE_SEND_ONCE);
+    if (l->receive.name)
+        assert_int_equal(type_of(l->receive.name), MACH_PORT_TYPE_RECEIVE);
+    if (l->send.name)
+        assert_int_equal(l->send.name, t->sent);
+    for (mach_msg_size_t i = 0; i < l->array.count; i++) {
+        const mach_port_t name = ((mach_port_t *)l->array.address)[i];
+
+        assert_true(name == t->array[i] || (!complete && name == 0));
+    }
+    assert_int_equal(got == NULL, l->memory.size == 0);
+    if (!got)
+        return;
+    assert_int_equal(l->memory.size, t->c->size);
+    for (vm_size_t i = 0; i < t->c->size; i++)
+        if (got[i] != (unsigned char)((i + t->c->offset) * 7 + (i + t->c->offset) / 256 + 1))
+            fail_msg("byte %lu of the memory is wrong", (unsigned long)i);
+    if (t->c->deallocate)
+        return;
+    /* What either writes is its own. */
+    memset(t->at + t->c->offset, 'S', t->c->size / 2);
+    assert_int_equal(got[0], (unsigned char)(t->c->offset * 7 + t->c->offset / 256 + 1));
+    fill(t->at, whole(t->c));
+    memset(got, 'R', t->c->size);
+    assert_int_equal(wrong_bytes(t->at, whole(t->c)), 0);
+}
+
+static void throw_away(const struct trip *t)
+{
+    struct letter *l = (struct letter *)buffer.room;
+
+    if (l->h.msgh_size > sizeof l->h && l->memory.address && !l->memory.deallocate)
+        ok(vm_deallocate(SELF, (vm_address_t)l->memory.address, l->memory.size));
+    mach_msg_destroy(&l->h);
+    if (!t->c->deallocate)
+        ok(vm_deallocate(SELF, (vm_address_t)t->at, whole(t->c)));
+    ok(mach_port_destroy(SELF, t->to));
+    ok(mach_port_destroy(SELF, t->sent)); /* also the one that was to be moved there */
+    ok(mach_port_destroy(SELF, t->reply));
+}
+
+static bool trip_once(struct fault *f, void *arg)
+{
+    struct trip *t = arg;
+    const struct cargo *c = t->c;
+    mach_msg_return_t mr;
+    bool fell = false;
+
+    t->at = c->flags < 0
+                ? mmap(NULL, whole(c), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                : allocate(whole(c), c->flags);
+    fill(t->at, whole(c));
+    t->to = new_port();
+    t->moved = new_port();
+    t->sent = new_port_with_sends(1);
+    t->reply = new_port();
+    if (!c->receiving)
+        begin(f);
+    mr = post(t);
+    if (!c->receiving)
+        fell = end(f);
+    if (mr) {
+        if (!fell)
+            print_error("0x%x without a fault\n", mr);
+        assert_true(fell);
+        expect_send_shortage(mr);
+        expect_untouched(t);
+        ok(post(t));
+    }
+    if (c->deallocate)
+        assert_false(is_mapped(t->at + c->offset));
+    else
+        assert_int_equal(wrong_bytes(t->at, whole(c)), 0);
+    if (c->receiving)
+        begin(f);
+    mr = fetch(t, 2000);
+    if (c->receiving)
+        fell = end(f);
+    if (mr) {
+        const struct letter *l = (const struct letter *)buffer.room;
+
+        assert_true(fell);
+        if ((mr & ~0x3c00) != MACH_RCV_BODY_ERROR && (mr & ~0x3c00) != MACH_RCV_HEADER_ERROR)
+            fail_msg("%c %ld: 0x%x is no error of receiving", f->kind, f->n, mr);
+        if (l->h.msgh_id == 9) {
+            expect_arrived(t, false);
+        } else { /* nothing arrived; is it still there? */
+            assert_int_equal(l->h.msgh_size, sizeof l->h);
+            mr = fetch(t, 0);
+            if (mr != MACH_RCV_TIMED_OUT) {
+                ok(mr);
+                expect_arrived(t, true);
+            } else {
+                memset(&buffer, 0, sizeof buffer);
+            }
+        }
+    } else {
+        expect_arrived(t, true);
+    }
+    throw_away(t);
+    if (t->was)
+        expect_same(t->was, f);
+    return fell;
+}
+
+static void check_cargo(const struct cargo *c)
+{
+    enum { MOST = 260 }; /* more descriptors than a packet carries */
+    mach_port_t array[MOST];
+    struct fault none = {.to = RLIM_INFINITY};
+    struct holdings was;
+    struct trip t = {.c = c, .array = array};
+
+    for (mach_msg_size_t i = 0; i < c->rights; i++)
+        array[i] = new_port();
+    trip_once(&none, &t);
+    was = held_now();
+    t.was = &was;
+    with_every_fault(trip_once, &t);
+    for (mach_msg_size_t i = 0; i < c->rights; i++)
+        ok(mach_port_destroy(SELF, array[i]));
+}
+
+/* Each way that memory goes, then many rights, then many bytes. */
+static void check_every_cargo(bool receiving)
+{
+    const struct cargo cargos[] = {
+        {.size = PAGE + 5, .copy = 1, .rights = 3},
+        {.size = 16 * PAGE, .copy = 1, .rights = 1},
+        {.size = 16 * PAGE, .copy = 1, .deallocate = true, .rights = 1},
+        {.size = 16 * PAGE, .copy = 0, .rights = 1},
+        {.size = 16 * PAGE, .copy = 1, .flags = VM_FLAGS_PURGABLE, .rights = 1},
+        {.size = 16 * PAGE, .copy = 1, .flags = -1, .deallocate = true, .rights = 1},
+        {.size = 12 * PAGE + 7, .offset = PAGE + 9, .copy = 1, .rights = 1},
+        {.size = PAGE, .copy = 1, .rights = 260},
+        {.size = PAGE, .copy = 1, .rights = 1, .filler = 20000}};
+
+    for (size_t i = 0; i < sizeof cargos / sizeof cargos[0]; i++) {
+        struct cargo c = cargos[i];
+
+        c.receiving = receiving;
+        check_cargo(&c);
+    }
+}
+
+static void test_machmsg_faults__send(void **state)
+{
+    (void)state;
+    check_every_cargo(false);
+}
+
+static void test_machmsg_faults__receive(void **state)
+{
+    (void)state;
+    check_every_cargo(true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {leak_tested(test_machmsg_faults__fork),
+                                       leak_tested(test_machmsg_faults__send),
+                                       leak_tested(test_machmsg_faults__receive)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
