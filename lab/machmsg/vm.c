@@ -279,8 +279,12 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
             rc = each_range(start, end, set_max, (unsigned int)protection);
     } else {
         rc = each_range(start, end, check_max, (unsigned int)protection);
-        if (rc == 0 && mprotect((void *)start, end - start, mem_to_prot(protection)))
-            rc = errno == ENOMEM ? -EFAULT : -errno;
+        if (rc == 0 && mprotect((void *)start, end - start, mem_to_prot(protection))) {
+            const int why = -errno; /* -ENOMEM: a hole, or a shortage */
+
+            rc = why == -ENOMEM ? check_mapped(start, end, false) : 0;
+            rc = rc ? rc : why;
+        }
         if (rc == 0)
             rc = each_range(start, end, set_prot, (unsigned int)protection);
     }

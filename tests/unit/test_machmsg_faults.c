@@ -5,6 +5,7 @@
 
 #include "tests/faults/fail_nth.h"
 #include <fcntl.h>
+#include <mach/notify.h>
 #include <mach/vm_map.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -193,7 +194,8 @@ static bool all(const unsigned char *at, int first, int last, unsigned char want
 
 /* The child's view: all of a range, or none of it, and none only after a fault. What it writes goes
  * to pages 0 and 1, what the parent writes to page 2. */
-static void child_of_fork(unsigned char *const at[NRANGES], bool fell, int said, int say, int hear)
+static void child_of_fork(unsigned char *const at[NRANGES], bool fell, bool may_lose, int said,
+                          int say, int hear)
 {
     bool lost[NRANGES];
     char byte = 'x', lines[1024] = "", range[64];
@@ -204,7 +206,7 @@ static void child_of_fork(unsigned char *const at[NRANGES], bool fell, int said,
         lost[i] = !is_mapped(at[i]);
         for (int page = 1; page < RANGE_PAGES(i); page++)
             child_check(is_mapped(at[i] + (vm_size_t)page * PAGE) != lost[i]);
-        child_check(i == NONE ? lost[i] : !lost[i] || (fell && i != SHARED));
+        child_check(i == NONE ? lost[i] : !lost[i] || (fell && may_lose && i != SHARED));
         child_check(lost[i] || all(at[i], 0, RANGE_PAGES(i), 'A'));
         snprintf(range, sizeof range, "no memory at %p-", (void *)at[i]);
         child_check(i == NONE || (strstr(lines, range) != NULL) == lost[i]);
@@ -266,7 +268,8 @@ static bool fork_once(struct fault *f, void *arg)
         *child_fell = fell;
         close(to_parent[0]);
         close(to_child[1]);
-        child_of_fork(at, fell, said, to_parent[1], to_child[0]);
+        child_of_fork(at, fell, f->kind || f->limit != RLIMIT_DATA, said, to_parent[1],
+                      to_child[0]);
     }
     assert_true(pid > 0);
     close(to_parent[1]);
@@ -596,11 +599,287 @@ static void test_machmsg_faults__receive(void **state)
     check_every_cargo(true);
 }
 
+/* --- vm_* and mach_port_* --- */
+
+enum { BLOCK = 16, FIRST = 4, LAST = 8 }; /* pages; the call is for FIRST to LAST */
+
+static void expect_shortage(const struct fault *f, kern_return_t kr)
+{
+    if (kr != KERN_SUCCESS && kr != KERN_NO_SPACE && kr != KERN_RESOURCE_SHORTAGE)
+        fail_msg("%c %ld, limit %d: %d is no shortage", f->kind, f->n, f->limit, kr);
+}
+
+/* How a fork treats each page of memory that is all A. */
+static void forked_as(unsigned char *at, vm_inherit_t as[BLOCK])
+{
+    unsigned char *seen =
+        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        for (int i = 0; i < BLOCK; i++)
+            if (is_mapped(at + (vm_size_t)i * PAGE)) {
+                seen[i] = at[(vm_size_t)i * PAGE];
+                at[(vm_size_t)i * PAGE] = 'C';
+            }
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    for (int i = 0; i < BLOCK; i++) {
+        const bool changed = at[(vm_size_t)i * PAGE] == 'C';
+
+        assert_true(seen[i] == 'A' || (seen[i] == 0 && !changed));
+        as[i] = seen[i] == 0 ? VM_INHERIT_NONE : changed ? VM_INHERIT_SHARE : VM_INHERIT_COPY;
+        at[(vm_size_t)i * PAGE] = 'A';
+    }
+    munmap(seen, PAGE);
+}
+
+struct inheritance {
+    int flags; /* -1: not the layer's memory */
+    vm_inherit_t from, to;
+    const struct holdings *was;
+};
+
+/* Whatever failed, a page is inherited as it was before or as was asked, or not at all. */
+static bool inherit_once(struct fault *f, void *arg)
+{
+    const struct inheritance *in = arg;
+    unsigned char *at = in->flags < 0 ? mmap(NULL, BLOCK * PAGE, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                      : allocate(BLOCK * PAGE, in->flags);
+    vm_inherit_t as[BLOCK];
+    kern_return_t kr;
+    bool fell;
+
+    memset(at, 'A', BLOCK * PAGE);
+    ok(vm_inherit(SELF, (vm_address_t)at, BLOCK * PAGE, in->from));
+    begin(f);
+    kr = vm_inherit(SELF, (vm_address_t)at + FIRST * PAGE, (LAST - FIRST) * PAGE, in->to);
+    fell = end(f);
+    expect_shortage(f, kr);
+    assert_true(fell || kr == KERN_SUCCESS);
+    forked_as(at, as);
+    for (int i = 0; i < BLOCK; i++) {
+        const bool asked = i >= FIRST && i < LAST;
+
+        if (as[i] != (asked ? in->to : in->from) &&
+            !(asked && kr && (as[i] == in->from || as[i] == VM_INHERIT_NONE)))
+            fail_msg("%c %ld, limit %d: page %d, from %u to %u (%d): %u", f->kind, f->n, f->limit,
+                     i, in->from, in->to, kr, as[i]);
+    }
+    assert_true(all(at, 0, BLOCK, 'A'));
+    ok(vm_deallocate(SELF, (vm_address_t)at, BLOCK * PAGE));
+    if (in->was)
+        expect_same(in->was, f);
+    return fell;
+}
+
+static void test_machmsg_faults__inherit(void **state)
+{
+    static const int flags[] = {0, VM_FLAGS_PURGABLE, -1};
+    struct fault none = {.to = RLIM_INFINITY};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        for (vm_inherit_t from = 0; from <= VM_INHERIT_LAST_VALID; from++)
+            for (vm_inherit_t to = 0; to <= VM_INHERIT_LAST_VALID; to++) {
+                struct inheritance in = {flags[i], from, to, NULL};
+                struct holdings was;
+
+                inherit_once(&none, &in);
+                was = held_now();
+                in.was = &was;
+                with_every_fault(inherit_once, &in);
+            }
+}
+
+/* The calls on one block of memory, and what must be so afterwards. */
+enum { ALLOCATE, OVERWRITE, DEALLOCATE, PROTECT, MAXIMUM, READ, COPY, MAP_SHARE, MAP_NONE, NCALLS };
+
+static kern_return_t call(int which, unsigned char *at, vm_address_t *made)
+{
+    const vm_address_t part = (vm_address_t)at + FIRST * PAGE;
+    const vm_size_t size = (LAST - FIRST) * PAGE;
+    mach_msg_type_number_t n;
+
+    switch (which) {
+    case ALLOCATE:
+        return vm_allocate(SELF, made, size, VM_FLAGS_ANYWHERE);
+    case OVERWRITE:
+        *made = part;
+        return vm_allocate(SELF, made, size, VM_FLAGS_FIXED | VM_FLAGS_OVERWRITE);
+    case DEALLOCATE:
+        return vm_deallocate(SELF, part, size);
+    case PROTECT:
+        return vm_protect(SELF, part, size, FALSE, VM_PROT_READ);
+    case MAXIMUM:
+        return vm_protect(SELF, part, size, TRUE, VM_PROT_READ);
+    case READ:
+        return vm_read(SELF, part, size, made, &n);
+    case COPY:
+        return vm_copy(SELF, part, size, (vm_address_t)at);
+    default:
+        return vm_map(SELF, made, size, 0, VM_FLAGS_ANYWHERE, MEMORY_OBJECT_NULL, 0, FALSE,
+                      VM_PROT_DEFAULT, VM_PROT_ALL,
+                      which == MAP_SHARE ? VM_INHERIT_SHARE : VM_INHERIT_NONE);
+    }
+}
+
+struct vm_calls {
+    int which;
+    const struct holdings *was;
+};
+
+static bool vm_once(struct fault *f, void *arg)
+{
+    const struct vm_calls *c = arg;
+    unsigned char *at = allocate(BLOCK * PAGE, 0);
+    const vm_address_t part = (vm_address_t)at + FIRST * PAGE;
+    const bool gone = c->which == DEALLOCATE, zeros = c->which == OVERWRITE;
+    vm_address_t made = 0;
+    vm_inherit_t as[BLOCK];
+    kern_return_t kr;
+    bool fell;
+
+    memset(at, 'A', BLOCK * PAGE);
+    begin(f);
+    kr = call(c->which, at, &made);
+    fell = end(f);
+    expect_shortage(f, kr);
+    assert_true(fell || kr == KERN_SUCCESS);
+    assert_true(all(at, 0, FIRST, 'A') && all(at, LAST, BLOCK, 'A'));
+    assert_true(kr || !gone ? is_mapped((void *)part) : !is_mapped((void *)part));
+    if (kr || !gone)
+        assert_true(all(at, FIRST, LAST, kr == KERN_SUCCESS && zeros ? 0 : 'A'));
+    if (kr == KERN_SUCCESS && (c->which == PROTECT || c->which == MAXIMUM))
+        assert_kr(vm_write(SELF, part, (vm_offset_t)&kr, 1), KERN_PROTECTION_FAILURE);
+    else if (kr == KERN_SUCCESS && !gone && made != part)
+        assert_true(!made ||
+                    all((unsigned char *)made, 0, LAST - FIRST, c->which == READ ? 'A' : 0));
+    if (made && made != part && kr == KERN_SUCCESS)
+        ok(vm_deallocate(SELF, made, (LAST - FIRST) * PAGE));
+    /* Of what is left the child has a copy: nothing has slipped out of the layer's hands. */
+    if (kr && !zeros)
+        ok(vm_protect(SELF, (vm_address_t)at, BLOCK * PAGE, FALSE, VM_PROT_DEFAULT));
+    if (kr) {
+        forked_as(at, as);
+        for (int i = 0; i < BLOCK; i++)
+            assert_int_equal(as[i], VM_INHERIT_COPY);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, BLOCK * PAGE));
+    if (c->was)
+        expect_same(c->was, f);
+    return fell;
+}
+
+static void test_machmsg_faults__vm_calls(void **state)
+{
+    struct fault none = {.to = RLIM_INFINITY};
+
+    (void)state;
+    for (int which = 0; which < NCALLS; which++) {
+        struct vm_calls c = {which, NULL};
+        struct holdings was;
+
+        vm_once(&none, &c);
+        was = held_now();
+        c.was = &was;
+        with_every_fault(vm_once, &c);
+    }
+}
+
+/* Nobody waits for an answer in vain: a send-once right that goes unused tells, whatever is short.
+ */
+static bool once_goes(struct fault *f, void *arg)
+{
+    const struct holdings *was = arg;
+    mach_port_t p = new_port(), once = new_once(p);
+    mach_msg_type_number_t n, m;
+    mach_port_name_t *names;
+    mach_port_type_t *types;
+    kern_return_t kr, list;
+    union message got;
+    bool fell;
+
+    begin(f);
+    list = mach_port_names(SELF, &names, &n, &types, &m);
+    kr = mach_port_deallocate(SELF, once);
+    fell = end(f);
+    ok(kr);
+    expect_shortage(f, list);
+    if (list == KERN_SUCCESS) {
+        ok(vm_deallocate(SELF, (vm_address_t)names, n * sizeof *names));
+        ok(vm_deallocate(SELF, (vm_address_t)types, m * sizeof *types));
+    }
+    if (f->kind != 's') { /* sending it is the one thing that may fail */
+        ok(receive(&got, p));
+        assert_int_equal(got.h.msgh_id, MACH_NOTIFY_SEND_ONCE);
+    }
+    ok(mach_port_destroy(SELF, p));
+    if (was)
+        expect_same(was, f);
+    return fell;
+}
+
+static void test_machmsg_faults__ports(void **state)
+{
+    struct fault none = {.to = RLIM_INFINITY};
+    struct holdings was;
+
+    (void)state;
+    once_goes(&none, NULL);
+    was = held_now();
+    with_every_fault(once_goes, &was);
+}
+
+/* A child without memory for it has the bootstrap port all the same. */
+static bool bootstrap_in_child(struct fault *f, void *arg)
+{
+    const mach_port_t own = *(mach_port_t *)arg;
+    bool *fell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), any;
+    union message m;
+    pid_t pid;
+
+    begin(f);
+    pid = fork();
+    any = end(f);
+    if (pid == 0) {
+        mach_port_t back = MACH_PORT_NULL;
+
+        *fell = any;
+        child_check(task_get_special_port(SELF, TASK_BOOTSTRAP_PORT, &back) == KERN_SUCCESS);
+        m = header_to(back, MACH_MSG_TYPE_COPY_SEND);
+        child_check(send_message(&m) == MACH_MSG_SUCCESS);
+        _exit(0);
+    }
+    any |= *fell;
+    munmap(fell, PAGE);
+    expect_child_ok(pid);
+    ok(receive(&m, own));
+    return any;
+}
+
+static void test_machmsg_faults__bootstrap_of_a_child(void **state)
+{
+    mach_port_t own = new_port_with_sends(1);
+
+    (void)state;
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, own));
+    with_every_fault(bootstrap_in_child, &own);
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, bootstrap_port));
+    ok(mach_port_destroy(SELF, own));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {leak_tested(test_machmsg_faults__fork),
                                        leak_tested(test_machmsg_faults__send),
-                                       leak_tested(test_machmsg_faults__receive)};
+                                       leak_tested(test_machmsg_faults__receive),
+                                       leak_tested(test_machmsg_faults__inherit),
+                                       leak_tested(test_machmsg_faults__vm_calls),
+                                       leak_tested(test_machmsg_faults__ports),
+                                       leak_tested(test_machmsg_faults__bootstrap_of_a_child)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
