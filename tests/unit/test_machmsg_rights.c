@@ -19,6 +19,38 @@ static void test_machmsg_rights__names_and_counts(void **state)
     assert_int_equal(type_of(p), 0);
 }
 
+/* References go in the number that was said, of send rights and of dead names. */
+static void test_machmsg_rights__several_references_go_at_once(void **state)
+{
+    mach_port_t p = new_port_with_sends(7), dead;
+    union message m;
+
+    (void)state;
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, -3));
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 4);
+    ok(mach_port_deallocate(SELF, p));
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 3);
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, 2));
+    assert_kr(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, -6), KERN_INVALID_VALUE);
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 5);
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, -5));
+    assert_int_equal(type_of(p), MACH_PORT_TYPE_RECEIVE);
+    m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+    ok(send_message(&m));
+    ok(receive(&m, p));
+    ok(mach_port_destroy(SELF, p));
+    ok(mach_port_allocate(SELF, MACH_PORT_RIGHT_DEAD_NAME, &dead));
+    ok(mach_port_mod_refs(SELF, dead, MACH_PORT_RIGHT_DEAD_NAME, 5));
+    ok(mach_port_mod_refs(SELF, dead, MACH_PORT_RIGHT_DEAD_NAME, -4));
+    assert_int_equal(refs(dead, MACH_PORT_RIGHT_DEAD_NAME), 2);
+    ok(mach_port_mod_refs(SELF, dead, MACH_PORT_RIGHT_DEAD_NAME, -2));
+    assert_int_equal(type_of(dead), 0);
+    /* Destroying a name takes all of them. */
+    p = new_port_with_sends(3);
+    ok(mach_port_destroy(SELF, p));
+    assert_int_equal(type_of(p), 0);
+}
+
 static void test_machmsg_rights__argument_errors(void **state)
 {
     mach_port_t p = new_port_with_sends(1), q = new_port(), out;
@@ -500,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         leak_tested(test_machmsg_rights__names_and_counts),
+        leak_tested(test_machmsg_rights__several_references_go_at_once),
         leak_tested(test_machmsg_rights__argument_errors),
         leak_tested(test_machmsg_rights__names_are_not_given_out_again_at_once),
         leak_tested(test_machmsg_rights__dead_name_when_receiver_goes),
