@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -230,6 +231,20 @@ FAILING('f', ENOSPC, -1, ssize_t, pwrite, (int fd, const void *p, size_t n, off_
         (fd, p, n, at))
 FAILING('f', ENOSPC, -1, int, ftruncate, (int fd, off_t len), (fd, len))
 FAILING('f', EIO, -1, off_t, lseek, (int fd, off_t at, int from), (fd, at, from))
+
+int ioctl(int fd, unsigned long what, ...)
+{
+    va_list ap;
+    void *arg;
+
+    va_start(ap, what);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (!fails('f'))
+        return REAL(ioctl)(fd, what, arg);
+    errno = ENOTTY;
+    return -1;
+}
 
 int fcntl(int fd, int what, ...)
 {

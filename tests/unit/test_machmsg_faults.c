@@ -19,12 +19,39 @@ struct fault {
     long n;
     int limit; /* RLIMIT_*, where kind is 0 */
     rlim_t to, was;
+    bool crowded; /* the table of ranges is full when it begins */
 };
+
+static struct {
+    vm_address_t at[4096];
+    size_t n;
+} crowd;
+
+/* Fills the table of ranges: of small memory nothing else is allocated. */
+static void gather(void)
+{
+    kern_return_t kr = KERN_SUCCESS;
+
+    while (kr == KERN_SUCCESS && crowd.n < sizeof crowd.at / sizeof crowd.at[0]) {
+        fail_nth('m', 1);
+        kr = vm_allocate(SELF, &crowd.at[crowd.n], PAGE, VM_FLAGS_ANYWHERE);
+        fail_nth(0, 0);
+        crowd.n += kr == KERN_SUCCESS;
+    }
+}
+
+static void disperse(void)
+{
+    while (crowd.n > 0)
+        ok(vm_deallocate(SELF, crowd.at[--crowd.n], PAGE));
+}
 
 static void begin(struct fault *f)
 {
     struct rlimit r;
 
+    if (f->crowded)
+        gather();
     if (f->kind) {
         fail_nth(f->kind, f->n);
     } else if (f->to != RLIM_INFINITY) {
@@ -40,8 +67,12 @@ static bool end(const struct fault *f)
 {
     struct rlimit r;
 
-    if (f->kind)
-        return fail_nth(0, 0);
+    if (f->kind) {
+        const bool fell = fail_nth(0, 0);
+
+        disperse();
+        return fell;
+    }
     if (f->to == RLIM_INFINITY)
         return false;
     getrlimit(f->limit, &r);
@@ -57,35 +88,13 @@ static bool under_valgrind(void)
     return preload && strstr(preload, "vgpreload");
 }
 
-/* Calls fn without a fault, with each single one, and under each limit. fn returns whether one
- * fell. */
-static void with_every_fault(bool (*fn)(struct fault *f, void *arg), void *arg)
-{
-    static const struct fault limits[] = {{.limit = RLIMIT_NOFILE, .to = 3},
-                                          {.limit = RLIMIT_DATA, .to = 4096},
-                                          {.limit = RLIMIT_AS, .to = 1 << 20}};
-    struct fault none = {.to = RLIM_INFINITY};
-
-    assert_false(fn(&none, arg));
-    for (const char *kind = "mdasf"; *kind; kind++) {
-        struct fault f = {.kind = *kind};
-
-        do {
-            alarm(60);
-            f.n++;
-        } while (fn(&f, arg));
-    }
-    for (size_t i = 0; !under_valgrind() && i < sizeof limits / sizeof limits[0]; i++) {
-        struct fault f = limits[i];
-
-        fn(&f, arg);
-    }
-}
-
 /* What a process holds, asked without holding more. */
 struct holdings {
     long descriptors, mappings, names, blocks;
 };
+
+static struct holdings usual;
+static bool usual_known;
 
 static int count_mappings(void)
 {
@@ -107,17 +116,65 @@ static struct holdings held_now(void)
                              .blocks = fail_nth_blocks()};
 }
 
-static void expect_same(const struct holdings *was, const struct fault *f)
+static void expect_same(const struct fault *f)
 {
-    const struct holdings is = held_now();
+    const struct holdings is = usual_known ? held_now() : usual;
 
-    if (memcmp(&is, was, sizeof is) != 0)
+    if (memcmp(&is, &usual, sizeof is) != 0)
         print_error(
             "%c %ld, limit %d: %ld descriptors, %ld mappings, %ld names, %ld blocks; before: "
             "%ld, %ld, %ld, %ld\n",
             f->kind ? f->kind : '-', f->n, f->limit, is.descriptors, is.mappings, is.names,
-            is.blocks, was->descriptors, was->mappings, was->names, was->blocks);
-    assert_memory_equal(&is, was, sizeof is);
+            is.blocks, usual.descriptors, usual.mappings, usual.names, usual.blocks);
+    assert_memory_equal(&is, &usual, sizeof is);
+}
+
+static void know_holdings(bool (*fn)(struct fault *f, void *arg), void *arg)
+{
+    struct fault none = {.to = RLIM_INFINITY};
+
+    usual_known = false;
+    assert_false(fn(&none, arg)); /* tables grow once */
+    usual = held_now();
+    usual_known = true;
+    assert_false(fn(&none, arg));
+}
+
+/* Calls fn without a fault, with each single one, and under each limit. fn returns whether one
+ * fell. */
+static void with_every_fault(bool (*fn)(struct fault *f, void *arg), void *arg)
+{
+    static const struct fault limits[] = {{.limit = RLIMIT_NOFILE, .to = 3},
+                                          {.limit = RLIMIT_DATA, .to = 4096},
+                                          {.limit = RLIMIT_AS, .to = 1 << 20}};
+
+    know_holdings(fn, arg);
+    for (const char *kind = "mdasf"; *kind; kind++) {
+        struct fault f = {.kind = *kind};
+
+        do {
+            alarm(60);
+            f.n++;
+        } while (fn(&f, arg));
+    }
+    for (size_t i = 0; !under_valgrind() && i < sizeof limits / sizeof limits[0]; i++) {
+        struct fault f = limits[i];
+
+        fn(&f, arg);
+    }
+    /* In processes of their own, for the table grows where nothing fails. */
+    for (long n = 1; n <= 8; n++) {
+        struct fault f = {.kind = 'm', .n = n, .crowded = true};
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            alarm(60);
+            know_holdings(fn, arg);
+            fn(&f, arg);
+            _exit(0);
+        }
+        expect_child_ok(pid);
+    }
 }
 
 static bool is_mapped(const void *at)
@@ -248,7 +305,7 @@ static void give_back(int was)
 
 static bool fork_once(struct fault *f, void *arg)
 {
-    const struct holdings *was = arg;
+    (void)arg;
     unsigned char *at[NRANGES];
     int to_child[2], to_parent[2], status, said, was_said;
     char byte = 'x';
@@ -302,20 +359,14 @@ static bool fork_once(struct fault *f, void *arg)
     munmap(child_fell, PAGE);
     for (int i = 0; i < NRANGES; i++)
         ok(vm_deallocate(SELF, (vm_address_t)at[i], RANGE_PAGES(i) * PAGE));
-    if (was)
-        expect_same(was, f);
+    expect_same(f);
     return fell;
 }
 
 static void test_machmsg_faults__fork(void **state)
 {
-    struct fault none = {.to = RLIM_INFINITY};
-    struct holdings was;
-
     (void)state;
-    fork_once(&none, NULL); /* tables grow once */
-    was = held_now();
-    with_every_fault(fork_once, &was);
+    with_every_fault(fork_once, NULL);
 }
 
 /* --- a message there and back --- */
@@ -343,10 +394,11 @@ struct letter {
     unsigned char filler[];
 };
 
+enum { MOST = 260 }; /* rights: more descriptors than a packet carries */
+
 struct trip {
     const struct cargo *c;
-    const struct holdings *was;
-    mach_port_t to, moved, sent, reply, *array;
+    mach_port_t to, moved, sent, reply, array[MOST];
     unsigned char *at;
 };
 
@@ -376,7 +428,7 @@ static struct letter *write_letter(const struct trip *t)
                                             .copy = t->c->copy,
                                             .deallocate = t->c->deallocate,
                                             .type = MACH_MSG_OOL_DESCRIPTOR};
-    l->array = (mach_msg_ool_ports_descriptor_t){.address = t->array,
+    l->array = (mach_msg_ool_ports_descriptor_t){.address = (void *)t->array,
                                                  .count = t->c->rights,
                                                  .copy = MACH_MSG_VIRTUAL_COPY,
                                                  .disposition = MACH_MSG_TYPE_MAKE_SEND,
@@ -481,12 +533,14 @@ static void throw_away(const struct trip *t)
     ok(mach_port_destroy(SELF, t->to));
     ok(mach_port_destroy(SELF, t->sent)); /* also the one that was to be moved there */
     ok(mach_port_destroy(SELF, t->reply));
+    for (mach_msg_size_t i = 0; i < t->c->rights; i++)
+        ok(mach_port_destroy(SELF, t->array[i]));
 }
 
 static bool trip_once(struct fault *f, void *arg)
 {
-    struct trip *t = arg;
-    const struct cargo *c = t->c;
+    const struct cargo *c = arg;
+    struct trip trip = {.c = c}, *t = &trip;
     mach_msg_return_t mr;
     bool fell = false;
 
@@ -494,6 +548,8 @@ static bool trip_once(struct fault *f, void *arg)
                 ? mmap(NULL, whole(c), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                 : allocate(whole(c), c->flags);
     fill(t->at, whole(c));
+    for (mach_msg_size_t i = 0; i < c->rights; i++)
+        t->array[i] = new_port();
     t->to = new_port();
     t->moved = new_port();
     t->sent = new_port_with_sends(1);
@@ -542,27 +598,8 @@ static bool trip_once(struct fault *f, void *arg)
         expect_arrived(t, true);
     }
     throw_away(t);
-    if (t->was)
-        expect_same(t->was, f);
+    expect_same(f);
     return fell;
-}
-
-static void check_cargo(const struct cargo *c)
-{
-    enum { MOST = 260 }; /* more descriptors than a packet carries */
-    mach_port_t array[MOST];
-    struct fault none = {.to = RLIM_INFINITY};
-    struct holdings was;
-    struct trip t = {.c = c, .array = array};
-
-    for (mach_msg_size_t i = 0; i < c->rights; i++)
-        array[i] = new_port();
-    trip_once(&none, &t);
-    was = held_now();
-    t.was = &was;
-    with_every_fault(trip_once, &t);
-    for (mach_msg_size_t i = 0; i < c->rights; i++)
-        ok(mach_port_destroy(SELF, array[i]));
 }
 
 /* Each way that memory goes, then many rights, then many bytes. */
@@ -576,14 +613,14 @@ static void check_every_cargo(bool receiving)
         {.size = 16 * PAGE, .copy = 1, .flags = VM_FLAGS_PURGABLE, .rights = 1},
         {.size = 16 * PAGE, .copy = 1, .flags = -1, .deallocate = true, .rights = 1},
         {.size = 12 * PAGE + 7, .offset = PAGE + 9, .copy = 1, .rights = 1},
-        {.size = PAGE, .copy = 1, .rights = 260},
+        {.size = PAGE, .copy = 1, .rights = MOST},
         {.size = PAGE, .copy = 1, .rights = 1, .filler = 20000}};
 
     for (size_t i = 0; i < sizeof cargos / sizeof cargos[0]; i++) {
         struct cargo c = cargos[i];
 
         c.receiving = receiving;
-        check_cargo(&c);
+        with_every_fault(trip_once, &c);
     }
 }
 
@@ -638,7 +675,6 @@ static void forked_as(unsigned char *at, vm_inherit_t as[BLOCK])
 struct inheritance {
     int flags; /* -1: not the layer's memory */
     vm_inherit_t from, to;
-    const struct holdings *was;
 };
 
 /* Whatever failed, a page is inherited as it was before or as was asked, or not at all. */
@@ -670,26 +706,20 @@ static bool inherit_once(struct fault *f, void *arg)
     }
     assert_true(all(at, 0, BLOCK, 'A'));
     ok(vm_deallocate(SELF, (vm_address_t)at, BLOCK * PAGE));
-    if (in->was)
-        expect_same(in->was, f);
+    expect_same(f);
     return fell;
 }
 
 static void test_machmsg_faults__inherit(void **state)
 {
     static const int flags[] = {0, VM_FLAGS_PURGABLE, -1};
-    struct fault none = {.to = RLIM_INFINITY};
 
     (void)state;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         for (vm_inherit_t from = 0; from <= VM_INHERIT_LAST_VALID; from++)
             for (vm_inherit_t to = 0; to <= VM_INHERIT_LAST_VALID; to++) {
-                struct inheritance in = {flags[i], from, to, NULL};
-                struct holdings was;
+                struct inheritance in = {flags[i], from, to};
 
-                inherit_once(&none, &in);
-                was = held_now();
-                in.was = &was;
                 with_every_fault(inherit_once, &in);
             }
 }
@@ -726,17 +756,12 @@ static kern_return_t call(int which, unsigned char *at, vm_address_t *made)
     }
 }
 
-struct vm_calls {
-    int which;
-    const struct holdings *was;
-};
-
 static bool vm_once(struct fault *f, void *arg)
 {
-    const struct vm_calls *c = arg;
+    const int which = *(int *)arg;
     unsigned char *at = allocate(BLOCK * PAGE, 0);
     const vm_address_t part = (vm_address_t)at + FIRST * PAGE;
-    const bool gone = c->which == DEALLOCATE, zeros = c->which == OVERWRITE;
+    const bool gone = which == DEALLOCATE, zeros = which == OVERWRITE;
     vm_address_t made = 0;
     vm_inherit_t as[BLOCK];
     kern_return_t kr;
@@ -744,7 +769,7 @@ static bool vm_once(struct fault *f, void *arg)
 
     memset(at, 'A', BLOCK * PAGE);
     begin(f);
-    kr = call(c->which, at, &made);
+    kr = call(which, at, &made);
     fell = end(f);
     expect_shortage(f, kr);
     assert_true(fell || kr == KERN_SUCCESS);
@@ -752,11 +777,10 @@ static bool vm_once(struct fault *f, void *arg)
     assert_true(kr || !gone ? is_mapped((void *)part) : !is_mapped((void *)part));
     if (kr || !gone)
         assert_true(all(at, FIRST, LAST, kr == KERN_SUCCESS && zeros ? 0 : 'A'));
-    if (kr == KERN_SUCCESS && (c->which == PROTECT || c->which == MAXIMUM))
+    if (kr == KERN_SUCCESS && (which == PROTECT || which == MAXIMUM))
         assert_kr(vm_write(SELF, part, (vm_offset_t)&kr, 1), KERN_PROTECTION_FAILURE);
     else if (kr == KERN_SUCCESS && !gone && made != part)
-        assert_true(!made ||
-                    all((unsigned char *)made, 0, LAST - FIRST, c->which == READ ? 'A' : 0));
+        assert_true(!made || all((unsigned char *)made, 0, LAST - FIRST, which == READ ? 'A' : 0));
     if (made && made != part && kr == KERN_SUCCESS)
         ok(vm_deallocate(SELF, made, (LAST - FIRST) * PAGE));
     /* Of what is left the child has a copy: nothing has slipped out of the layer's hands. */
@@ -768,32 +792,22 @@ static bool vm_once(struct fault *f, void *arg)
             assert_int_equal(as[i], VM_INHERIT_COPY);
     }
     ok(vm_deallocate(SELF, (vm_address_t)at, BLOCK * PAGE));
-    if (c->was)
-        expect_same(c->was, f);
+    expect_same(f);
     return fell;
 }
 
 static void test_machmsg_faults__vm_calls(void **state)
 {
-    struct fault none = {.to = RLIM_INFINITY};
-
     (void)state;
-    for (int which = 0; which < NCALLS; which++) {
-        struct vm_calls c = {which, NULL};
-        struct holdings was;
-
-        vm_once(&none, &c);
-        was = held_now();
-        c.was = &was;
-        with_every_fault(vm_once, &c);
-    }
+    for (int which = 0; which < NCALLS; which++)
+        with_every_fault(vm_once, &which);
 }
 
 /* Nobody waits for an answer in vain: a send-once right that goes unused tells, whatever is short.
  */
 static bool once_goes(struct fault *f, void *arg)
 {
-    const struct holdings *was = arg;
+    (void)arg;
     mach_port_t p = new_port(), once = new_once(p);
     mach_msg_type_number_t n, m;
     mach_port_name_t *names;
@@ -817,30 +831,26 @@ static bool once_goes(struct fault *f, void *arg)
         assert_int_equal(got.h.msgh_id, MACH_NOTIFY_SEND_ONCE);
     }
     ok(mach_port_destroy(SELF, p));
-    if (was)
-        expect_same(was, f);
+    expect_same(f);
     return fell;
 }
 
 static void test_machmsg_faults__ports(void **state)
 {
-    struct fault none = {.to = RLIM_INFINITY};
-    struct holdings was;
-
     (void)state;
-    once_goes(&none, NULL);
-    was = held_now();
-    with_every_fault(once_goes, &was);
+    with_every_fault(once_goes, NULL);
 }
 
 /* A child without memory for it has the bootstrap port all the same. */
 static bool bootstrap_in_child(struct fault *f, void *arg)
 {
-    const mach_port_t own = *(mach_port_t *)arg;
     bool *fell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), any;
+    mach_port_t own = new_port_with_sends(1);
     union message m;
     pid_t pid;
 
+    (void)arg;
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, own));
     begin(f);
     pid = fork();
     any = end(f);
@@ -857,18 +867,16 @@ static bool bootstrap_in_child(struct fault *f, void *arg)
     munmap(fell, PAGE);
     expect_child_ok(pid);
     ok(receive(&m, own));
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, bootstrap_port));
+    ok(mach_port_destroy(SELF, own));
+    expect_same(f);
     return any;
 }
 
 static void test_machmsg_faults__bootstrap_of_a_child(void **state)
 {
-    mach_port_t own = new_port_with_sends(1);
-
     (void)state;
-    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, own));
-    with_every_fault(bootstrap_in_child, &own);
-    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, bootstrap_port));
-    ok(mach_port_destroy(SELF, own));
+    with_every_fault(bootstrap_in_child, NULL);
 }
 
 int main(void)
