@@ -225,6 +225,10 @@ FAILING('s', ENOMEM, -1, ssize_t, recvmsg, (int s, struct msghdr *m, int flags),
 FAILING('s', ENOBUFS, -1, ssize_t, send, (int s, const void *p, size_t n, int flags),
         (s, p, n, flags))
 FAILING('s', ENOMEM, -1, ssize_t, recv, (int s, void *p, size_t n, int flags), (s, p, n, flags))
+FAILING('s', ENOMEM, -1, int, setsockopt, (int s, int level, int name, const void *p, socklen_t n),
+        (s, level, name, p, n))
+FAILING('s', ENOMEM, -1, int, getsockopt, (int s, int level, int name, void *p, socklen_t *n),
+        (s, level, name, p, n))
 FAILING('s', ENOMEM, -1, int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 FAILING('f', EIO, -1, ssize_t, pread, (int fd, void *p, size_t n, off_t at), (fd, p, n, at))
 FAILING('f', ENOSPC, -1, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t at),

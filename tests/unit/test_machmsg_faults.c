@@ -3,6 +3,7 @@
  * changed and kept nothing. What one side writes is never the other's. */
 #include "tests/support/machmsg_fixture.h"
 
+#include "lab/machmsg/trace.h"
 #include "tests/faults/fail_nth.h"
 #include <fcntl.h>
 #include <mach/notify.h>
@@ -19,31 +20,44 @@ struct fault {
     long n;
     int limit; /* RLIMIT_*, where kind is 0 */
     rlim_t to, was;
-    bool crowded; /* the table of ranges is full when it begins */
+    bool crowded; /* the tables of ranges and of names are full when it begins */
 };
 
+enum { CROWD = 4096 };
 static struct {
-    vm_address_t at[4096];
-    size_t n;
+    vm_address_t at[CROWD];
+    mach_port_t name[CROWD];
+    size_t ranges, names;
 } crowd;
 
-/* Fills the table of ranges: of small memory nothing else is allocated. */
+/* Fills both tables: small memory and dead names take no memory but for that. */
 static void gather(void)
 {
-    kern_return_t kr = KERN_SUCCESS;
-
-    while (kr == KERN_SUCCESS && crowd.n < sizeof crowd.at / sizeof crowd.at[0]) {
+    while (crowd.ranges < CROWD) {
         fail_nth('m', 1);
-        kr = vm_allocate(SELF, &crowd.at[crowd.n], PAGE, VM_FLAGS_ANYWHERE);
-        fail_nth(0, 0);
-        crowd.n += kr == KERN_SUCCESS;
+        if (vm_allocate(SELF, &crowd.at[crowd.ranges], PAGE, VM_FLAGS_ANYWHERE))
+            break;
+        crowd.ranges++;
     }
+    while (crowd.names < CROWD) {
+        fail_nth('m', 1);
+        if (mach_port_allocate(SELF, MACH_PORT_RIGHT_DEAD_NAME, &crowd.name[crowd.names]))
+            break;
+        crowd.names++;
+    }
+    fail_nth(0, 0);
+    assert_true(crowd.ranges < CROWD && crowd.names < CROWD);
 }
 
 static void disperse(void)
 {
-    while (crowd.n > 0)
-        ok(vm_deallocate(SELF, crowd.at[--crowd.n], PAGE));
+    while (crowd.ranges > 0)
+        ok(vm_deallocate(SELF, crowd.at[--crowd.ranges], PAGE));
+    while (crowd.names > 0) {
+        crowd.names--;
+        if (type_of(crowd.name[crowd.names])) /* a forked child has none */
+            ok(mach_port_destroy(SELF, crowd.name[crowd.names]));
+    }
 }
 
 static void begin(struct fault *f)
@@ -96,15 +110,21 @@ struct holdings {
 static struct holdings usual;
 static bool usual_known;
 
+/* But for the heap's, which grows in its own time. */
 static int count_mappings(void)
 {
     static char text[65536];
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), lines = 0;
+    size_t n = 0;
 
-    for (ssize_t n; (n = read(fd, text, sizeof text)) > 0;)
-        for (ssize_t i = 0; i < n; i++)
-            lines += text[i] == '\n';
+    for (ssize_t got; (got = read(fd, text + n, sizeof text - 1 - n)) > 0;)
+        n += (size_t)got;
     close(fd);
+    text[n] = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        lines += !strstr(line, "[heap]");
+    }
     return lines;
 }
 
@@ -462,6 +482,29 @@ static void expect_untouched(const struct trip *t)
     expect_empty(t->moved); /* it receives */
 }
 
+/* What was done with the memory is told with its true reason, also where something failed: the rule
+ * that decides without a fault, or what failed. */
+static struct {
+    const char *rule, *told;
+} reason;
+
+static void on_transfer(void *arg, const struct machmsg_transfer *m)
+{
+    (void)arg;
+    if (m->event == MACHMSG_SENT && m->descriptor == 2)
+        reason.told = m->why;
+}
+
+static void expect_true_reason(void)
+{
+    if (!usual_known)
+        reason.rule = reason.told;
+    if (strcmp(reason.told, reason.rule) != 0 &&
+        strcmp(reason.told, "no memory to map the object anew: copied once") != 0 &&
+        strcmp(reason.told, "the object could not be sealed: copied once") != 0)
+        fail_msg("'%s' is not why", reason.told);
+}
+
 static mach_msg_return_t post(const struct trip *t)
 {
     struct letter *l = write_letter(t);
@@ -567,6 +610,7 @@ static bool trip_once(struct fault *f, void *arg)
         expect_untouched(t);
         ok(post(t));
     }
+    expect_true_reason();
     if (c->deallocate)
         assert_false(is_mapped(t->at + c->offset));
     else
@@ -616,12 +660,14 @@ static void check_every_cargo(bool receiving)
         {.size = PAGE, .copy = 1, .rights = MOST},
         {.size = PAGE, .copy = 1, .rights = 1, .filler = 20000}};
 
+    machmsg_trace(on_transfer, NULL);
     for (size_t i = 0; i < sizeof cargos / sizeof cargos[0]; i++) {
         struct cargo c = cargos[i];
 
         c.receiving = receiving;
         with_every_fault(trip_once, &c);
     }
+    machmsg_trace(NULL, NULL);
 }
 
 static void test_machmsg_faults__send(void **state)

@@ -919,6 +919,7 @@ static void test_machmsg_memory__shared_with_one_child_copied_for_the_next(void 
     unsigned char *at = allocate(size, 0);
     int go[2], done[2];
     pid_t sharer, copier;
+    union message m;
     char byte;
 
     (void)state;
@@ -939,6 +940,10 @@ static void test_machmsg_memory__shared_with_one_child_copied_for_the_next(void 
         at[2 * PAGE] = 'C';
         child_check(write(done[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1);
         child_check(at[0] == 'A' && at[PAGE] == 'A');
+        /* Its copy is an object of its own, exactly as large. */
+        m = ool_message(mach_reply_port(), at, (mach_msg_size_t)size, 1, false);
+        child_check(send_message(&m) == 0 && strcmp(seen.sent.done, "shared") == 0);
+        child_check(seen.object_bytes == (off_t)size);
         _exit(0);
     }
     assert_int_equal(read(done[0], &byte, 1), 1);

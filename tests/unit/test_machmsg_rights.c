@@ -2,6 +2,8 @@
  * in an array, received and not received, and what is left in the end. */
 #include "tests/support/machmsg_fixture.h"
 
+#include <sys/socket.h>
+
 static void test_machmsg_rights__names_and_counts(void **state)
 {
     mach_port_t p = new_port_with_sends(3);
@@ -85,6 +87,18 @@ static void test_machmsg_rights__names_are_not_given_out_again_at_once(void **st
     assert_int_not_equal(p, q);
     assert_int_equal(type_of(p), 0);
     ok(mach_port_destroy(SELF, q));
+}
+
+/* But they are given out again: the table does not grow with what comes and goes. */
+static void test_machmsg_rights__names_are_used_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        mach_port_t p = new_port();
+
+        assert_true(p >> 8 < 100);
+        ok(mach_port_destroy(SELF, p));
+    }
 }
 
 static void test_machmsg_rights__dead_name_when_receiver_goes(void **state)
@@ -495,6 +509,51 @@ static void test_machmsg_rights__special_ports(void **state)
     ok(mach_port_destroy(SELF, own));
 }
 
+/* The names that every task has become real ports when they are first sent, and only then; the name
+ * server's is reached by its own calls alone. */
+static void test_machmsg_rights__special_ports_are_sent(void **state)
+{
+    mach_port_t to = new_port(), dead;
+    int descriptors = 0;
+    union message m;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        m = port_message(to, SELF, MACH_MSG_TYPE_COPY_SEND);
+        ok(send_message(&m));
+        ok(receive(&m, to));
+        assert_int_equal(m.port.d.name, SELF);
+        mach_msg_destroy(&m.h);
+        assert_int_equal(open_descriptors(), i ? descriptors : open_descriptors());
+        descriptors = open_descriptors();
+    }
+    m = port_message(to, bootstrap_port, MACH_MSG_TYPE_COPY_SEND);
+    assert_kr(send_message(&m), MACH_SEND_INVALID_RIGHT);
+    /* A dead name has no port, and gets none. */
+    ok(mach_port_allocate(SELF, MACH_PORT_RIGHT_DEAD_NAME, &dead));
+    m = port_message(to, dead, MACH_MSG_TYPE_COPY_SEND);
+    ok(send_message(&m));
+    ok(receive(&m, to));
+    assert_int_equal(m.port.d.name, MACH_PORT_DEAD);
+    assert_int_equal(open_descriptors(), descriptors);
+    ok(mach_port_destroy(SELF, dead));
+    ok(mach_port_destroy(SELF, to));
+}
+
+/* Descriptors that can be ends of ports. */
+static int port_ends(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 1024; fd++) {
+        socklen_t len = sizeof(int);
+        int type = 0;
+
+        n += getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+    }
+    return n;
+}
+
 /* Of the port space a forked child has nothing but the bootstrap port. A child that kept the
  * parent's descriptors would keep a dead port alive. */
 static void test_machmsg_rights__fork_gives_a_fresh_space(void **state)
@@ -510,6 +569,7 @@ static void test_machmsg_rights__fork_gives_a_fresh_space(void **state)
         mach_port_t back = MACH_PORT_NULL;
 
         child_check(type_of(p) == 0 || type_of(other) == 0);
+        child_check(port_ends() == 1);
         child_check(task_get_special_port(SELF, TASK_BOOTSTRAP_PORT, &back) == KERN_SUCCESS);
         m = header_to(back, MACH_MSG_TYPE_COPY_SEND);
         m.h.msgh_id = 77;
@@ -535,6 +595,7 @@ int main(void)
         leak_tested(test_machmsg_rights__several_references_go_at_once),
         leak_tested(test_machmsg_rights__argument_errors),
         leak_tested(test_machmsg_rights__names_are_not_given_out_again_at_once),
+        leak_tested(test_machmsg_rights__names_are_used_again),
         leak_tested(test_machmsg_rights__dead_name_when_receiver_goes),
         leak_tested(test_machmsg_rights__descriptor_of_each_disposition),
         leak_tested(test_machmsg_rights__move_send_once),
@@ -551,6 +612,7 @@ int main(void)
         leak_tested(test_machmsg_rights__many_rights_in_one_array),
         leak_tested(test_machmsg_rights__same_right_many_times),
         leak_tested(test_machmsg_rights__special_ports),
+        cmocka_unit_test(test_machmsg_rights__special_ports_are_sent), /* one port stays */
         leak_tested(test_machmsg_rights__fork_gives_a_fresh_space)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
