@@ -2,7 +2,7 @@
  * the address space, a socket's or a file's. As an LD_PRELOAD library in the lab only (its actors
  * are other programs):
  *
- *   FAIL_KIND=memory|descriptor|address|socket|file  FAIL_NTH=n   fail that one call
+ *   FAIL_KIND=memory|descriptor|address|unmap|socket|file  FAIL_NTH=n   fail that one call
  *   FAIL_COUNT=FILE                           at exit, write how many calls of the kind there were
  *
  * Linked into a test program it does what fail_nth.h says. */
@@ -219,6 +219,7 @@ FAILING('a', ENOMEM, MAP_FAILED, void *, mmap,
         (at, len, prot, flags, fd, offset))
 FAILING('a', ENOMEM, -1, int, mprotect, (void *at, size_t len, int prot), (at, len, prot))
 FAILING('a', ENOMEM, -1, int, madvise, (void *at, size_t len, int advice), (at, len, advice))
+FAILING('u', ENOMEM, -1, int, munmap, (void *at, size_t len), (at, len))
 FAILING('s', ENOBUFS, -1, ssize_t, sendmsg, (int s, const struct msghdr *m, int flags),
         (s, m, flags))
 FAILING('s', ENOMEM, -1, ssize_t, recvmsg, (int s, struct msghdr *m, int flags), (s, m, flags))

@@ -389,6 +389,42 @@ static void test_machmsg_faults__fork(void **state)
     with_every_fault(fork_once, NULL);
 }
 
+/* Memory that can neither be copied nor taken from the child: the child dies of it, and says so. */
+static void test_machmsg_faults__child_that_would_share_dies(void **state)
+{
+    struct fault none_left = {.limit = RLIMIT_NOFILE, .to = 3};
+    int said = memfd_create("said", MFD_CLOEXEC), was_said, status;
+    unsigned char *at = allocate(16 * PAGE, 0);
+    char lines[1024] = "";
+    pid_t pid;
+
+    (void)state;
+    if (under_valgrind()) {
+        close(said);
+        ok(vm_deallocate(SELF, (vm_address_t)at, 16 * PAGE));
+        skip(); /* it has descriptors of its own */
+    }
+    memset(at, 'A', 16 * PAGE);
+    was_said = divert(said);
+    begin(&none_left);
+    fail_nth('u', 1);
+    pid = fork();
+    fail_nth(0, 0);
+    if (pid == 0) {
+        at[0] = 'C';
+        _exit(0);
+    }
+    end(&none_left);
+    give_back(was_said);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_true(pread(said, lines, sizeof lines - 1, 0) > 0);
+    assert_non_null(strstr(lines, "it cannot be taken from it"));
+    assert_true(all(at, 0, 16, 'A'));
+    close(said);
+    ok(vm_deallocate(SELF, (vm_address_t)at, 16 * PAGE));
+}
+
 /* --- a message there and back --- */
 
 /* What a message carries besides a moved receive right, a moved send right and a reply right. */
@@ -849,25 +885,68 @@ static void test_machmsg_faults__vm_calls(void **state)
         with_every_fault(vm_once, &which);
 }
 
+/* A name that every task has becomes a port when it is first sent: in a child, whose first it is.
+ */
+static bool special_goes(struct fault *f, void *arg)
+{
+    bool *fell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), any;
+    pid_t pid = fork();
+
+    (void)arg;
+    if (pid == 0) {
+        mach_port_t to = mach_reply_port();
+        union message m = port_message(to, SELF, MACH_MSG_TYPE_COPY_SEND);
+        mach_msg_return_t mr;
+
+        begin(f);
+        mr = send_message(&m);
+        *fell = end(f);
+        child_check(mr == 0 || (*fell && (mr == MACH_MSG_IPC_KERNEL || mr == MACH_SEND_NO_BUFFER)));
+        child_check(mr == 0 || send_message(&m) == 0);
+        child_check(receive(&m, to) == 0 && m.port.d.name == SELF);
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    any = *fell;
+    munmap(fell, PAGE);
+    expect_same(f);
+    return any;
+}
+
 /* Nobody waits for an answer in vain: a send-once right that goes unused tells, whatever is short.
  */
 static bool once_goes(struct fault *f, void *arg)
 {
     (void)arg;
-    mach_port_t p = new_port(), once = new_once(p);
+    mach_port_t p = new_port(), once = new_once(p), q = MACH_PORT_NULL, other = MACH_PORT_NULL;
+    mach_msg_type_name_t type;
     mach_msg_type_number_t n, m;
     mach_port_name_t *names;
     mach_port_type_t *types;
-    kern_return_t kr, list;
+    kern_return_t kr, list, made, extracted;
     union message got;
     bool fell;
 
     begin(f);
     list = mach_port_names(SELF, &names, &n, &types, &m);
+    made = mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &q);
+    extracted = mach_port_extract_right(SELF, p, MACH_MSG_TYPE_MAKE_SEND_ONCE, &other, &type);
     kr = mach_port_deallocate(SELF, once);
     fell = end(f);
     ok(kr);
     expect_shortage(f, list);
+    expect_shortage(f, made);
+    expect_shortage(f, extracted);
+    assert_true(fell || (list == 0 && made == 0 && extracted == 0));
+    if (made == KERN_SUCCESS) {
+        got = header_to(q, MACH_MSG_TYPE_MAKE_SEND);
+        ok(send_message(&got));
+        ok(receive(&got, q));
+        ok(mach_port_destroy(SELF, q));
+    }
+    if (extracted == KERN_SUCCESS) {
+        assert_int_equal(type_of(other), MACH_PORT_TYPE_SEND_ONCE);
+    }
     if (list == KERN_SUCCESS) {
         ok(vm_deallocate(SELF, (vm_address_t)names, n * sizeof *names));
         ok(vm_deallocate(SELF, (vm_address_t)types, m * sizeof *types));
@@ -875,7 +954,11 @@ static bool once_goes(struct fault *f, void *arg)
     if (f->kind != 's') { /* sending it is the one thing that may fail */
         ok(receive(&got, p));
         assert_int_equal(got.h.msgh_id, MACH_NOTIFY_SEND_ONCE);
+        /* What came of a right that could not be made is no right either. */
+        assert_int_equal(once_rights(p), extracted == KERN_SUCCESS);
     }
+    if (extracted == KERN_SUCCESS)
+        ok(mach_port_destroy(SELF, other));
     ok(mach_port_destroy(SELF, p));
     expect_same(f);
     return fell;
@@ -885,6 +968,7 @@ static void test_machmsg_faults__ports(void **state)
 {
     (void)state;
     with_every_fault(once_goes, NULL);
+    with_every_fault(special_goes, NULL);
 }
 
 /* A child without memory for it has the bootstrap port all the same. */
@@ -927,13 +1011,15 @@ static void test_machmsg_faults__bootstrap_of_a_child(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {leak_tested(test_machmsg_faults__fork),
-                                       leak_tested(test_machmsg_faults__send),
-                                       leak_tested(test_machmsg_faults__receive),
-                                       leak_tested(test_machmsg_faults__inherit),
-                                       leak_tested(test_machmsg_faults__vm_calls),
-                                       leak_tested(test_machmsg_faults__ports),
-                                       leak_tested(test_machmsg_faults__bootstrap_of_a_child)};
+    const struct CMUnitTest tests[] = {
+        leak_tested(test_machmsg_faults__fork),
+        leak_tested(test_machmsg_faults__child_that_would_share_dies),
+        leak_tested(test_machmsg_faults__send),
+        leak_tested(test_machmsg_faults__receive),
+        leak_tested(test_machmsg_faults__inherit),
+        leak_tested(test_machmsg_faults__vm_calls),
+        leak_tested(test_machmsg_faults__ports),
+        leak_tested(test_machmsg_faults__bootstrap_of_a_child)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -370,6 +370,37 @@ static mach_port_status_t status_of(mach_port_t p)
     return s;
 }
 
+/* A queue slot that a failed send took is not lost with the right. */
+static void test_machmsg_rights__slots_of_failed_sends_come_back(void **state)
+{
+    mach_port_t p = new_port_with_sends(1);
+    union message m;
+
+    (void)state;
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, p));
+    for (int i = 0; i < 6; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            mach_port_t to = MACH_PORT_NULL;
+
+            child_check(task_get_special_port(SELF, TASK_BOOTSTRAP_PORT, &to) == KERN_SUCCESS);
+            m = ool_message(to, (void *)16, 100, 1, false);
+            m.h.msgh_bits = MACH_MSGH_BITS_COMPLEX | MACH_MSG_TYPE_COPY_SEND;
+            child_check(send_now(&m) == MACH_SEND_INVALID_MEMORY);
+            child_check(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, MACH_PORT_NULL) == 0);
+            child_check(mach_port_destroy(SELF, to) == KERN_SUCCESS);
+            _exit(0);
+        }
+        expect_child_ok(pid);
+        expect_empty(p); /* who receives gives the slot back */
+    }
+    m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+    fill_queue(&m);
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, bootstrap_port));
+    ok(mach_port_destroy(SELF, p));
+}
+
 static void test_machmsg_rights__queue_limit_can_be_set(void **state)
 {
     mach_port_t p = new_port();
@@ -606,6 +637,7 @@ int main(void)
         leak_tested(test_machmsg_rights__header_reply_rights),
         leak_tested(test_machmsg_rights__unused_send_once_tells),
         leak_tested(test_machmsg_rights__send_once_ignores_the_queue_limit),
+        leak_tested(test_machmsg_rights__slots_of_failed_sends_come_back),
         leak_tested(test_machmsg_rights__queue_limit_can_be_set),
         leak_tested(test_machmsg_rights__moved_receive_right_keeps_its_queue),
         leak_tested(test_machmsg_rights__queue_dies_with_the_port),
