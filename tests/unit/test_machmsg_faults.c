@@ -463,11 +463,13 @@ struct letter {
     unsigned char filler[];
 };
 
-enum { MOST = 260 }; /* rights: more descriptors than a packet carries */
+/* Rights in an array: more descriptors than a packet carries. Send-once rights to the port whose
+ * receive right moves: more than a message has room for by itself. */
+enum { MOST = 260, ONCES = 40 };
 
 struct trip {
     const struct cargo *c;
-    mach_port_t to, moved, sent, reply, array[MOST];
+    mach_port_t to, moved, sent, reply, array[MOST], once[ONCES];
     unsigned char *at;
 };
 
@@ -528,6 +530,7 @@ static void expect_untouched(const struct trip *t)
     assert_int_equal(type_of(t->moved), MACH_PORT_TYPE_RECEIVE);
     assert_int_equal(refs(t->sent, MACH_PORT_RIGHT_SEND), 1);
     assert_int_equal(once_rights(t->reply), 0);
+    assert_int_equal(once_rights(t->moved), ONCES);
     expect_empty(t->moved); /* it receives */
 }
 
@@ -587,8 +590,10 @@ static void expect_arrived(const struct trip *t, bool complete)
     }
     if (l->h.msgh_remote_port)
         assert_int_equal(type_of(l->h.msgh_remote_port), MACH_PORT_TYPE_SEND_ONCE);
-    if (l->receive.name)
+    if (l->receive.name) {
         assert_int_equal(type_of(l->receive.name), MACH_PORT_TYPE_RECEIVE);
+        assert_int_equal(once_rights(l->receive.name), ONCES);
+    }
     if (l->send.name)
         assert_int_equal(l->send.name, t->sent);
     for (mach_msg_size_t i = 0; i < l->array.count; i++) {
@@ -617,6 +622,9 @@ static void throw_away(const struct trip *t)
 {
     struct letter *l = (struct letter *)buffer.room;
 
+    for (int i = 0; i < ONCES; i++)
+        ok(mach_port_destroy(SELF, t->once[i]));
+
     if (l->h.msgh_size > sizeof l->h && l->memory.address && !l->memory.deallocate)
         ok(vm_deallocate(SELF, (vm_address_t)l->memory.address, l->memory.size));
     mach_msg_destroy(&l->h);
@@ -644,6 +652,8 @@ static bool trip_once(struct fault *f, void *arg)
         t->array[i] = new_port();
     t->to = new_port();
     t->moved = new_port();
+    for (int i = 0; i < ONCES; i++)
+        t->once[i] = new_once(t->moved);
     t->sent = new_port_with_sends(1);
     t->reply = new_port();
     if (!c->receiving)

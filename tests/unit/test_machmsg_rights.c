@@ -499,6 +499,42 @@ static void test_machmsg_rights__many_rights_in_one_array(void **state)
     ok(mach_port_destroy(SELF, to));
 }
 
+/* Each right of an array is the one that was named, in whatever order they come. */
+static void test_machmsg_rights__rights_in_any_order(void **state)
+{
+    mach_port_t to = new_port(), p[3] = {new_port(), new_port(), new_port()}, all[12];
+    union message m;
+
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        all[i] = p[i * i % 5 % 3];
+    m = array_message(to, all, 12, MACH_MSG_TYPE_MAKE_SEND);
+    ok(send_message(&m));
+    ok(receive(&m, to));
+    assert_memory_equal(m.ports.d.address, all, sizeof all);
+    mach_msg_destroy(&m.h);
+    for (int i = 0; i < 3; i++)
+        ok(mach_port_destroy(SELF, p[i]));
+    ok(mach_port_destroy(SELF, to));
+}
+
+/* More references than can be counted stay as many as can. */
+static void test_machmsg_rights__references_have_a_limit(void **state)
+{
+    mach_port_t to = new_port(), p = new_port_with_sends(1);
+    union message m = port_message(to, p, MACH_MSG_TYPE_MAKE_SEND);
+
+    (void)state;
+    ok(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, UINT16_MAX - 1));
+    assert_kr(mach_port_mod_refs(SELF, p, MACH_PORT_RIGHT_SEND, 1), KERN_UREFS_OVERFLOW);
+    assert_kr(mach_port_insert_right(SELF, p, p, MACH_MSG_TYPE_MAKE_SEND), KERN_UREFS_OVERFLOW);
+    ok(send_message(&m));
+    ok(receive(&m, to));
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), UINT16_MAX);
+    ok(mach_port_destroy(SELF, p));
+    ok(mach_port_destroy(SELF, to));
+}
+
 static void test_machmsg_rights__same_right_many_times(void **state)
 {
     enum { N = 16383 };
@@ -642,6 +678,8 @@ int main(void)
         leak_tested(test_machmsg_rights__moved_receive_right_keeps_its_queue),
         leak_tested(test_machmsg_rights__queue_dies_with_the_port),
         leak_tested(test_machmsg_rights__many_rights_in_one_array),
+        leak_tested(test_machmsg_rights__rights_in_any_order),
+        leak_tested(test_machmsg_rights__references_have_a_limit),
         leak_tested(test_machmsg_rights__same_right_many_times),
         leak_tested(test_machmsg_rights__special_ports),
         cmocka_unit_test(test_machmsg_rights__special_ports_are_sent), /* one port stays */
