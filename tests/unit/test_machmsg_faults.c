@@ -735,6 +735,45 @@ static void test_machmsg_faults__send(void **state)
     check_every_cargo(false);
 }
 
+/* A receive right has its own state also where the array before it, with its rights', was lost. */
+static void test_machmsg_faults__right_behind_a_lost_array(void **state)
+{
+    mach_port_t to = new_port(), first = new_port(), second = new_port();
+    mach_port_t once[3] = {new_once(first), new_once(first), new_once(second)};
+    struct {
+        mach_msg_header_t h;
+        mach_msg_body_t b;
+        mach_msg_ool_ports_descriptor_t array;
+        mach_msg_port_descriptor_t right;
+        mach_msg_max_trailer_t room;
+    } m;
+
+    (void)state;
+    memset(&m, 0, sizeof m);
+    m.h = header_to(to, MACH_MSG_TYPE_MAKE_SEND).h;
+    m.h.msgh_bits |= MACH_MSGH_BITS_COMPLEX;
+    m.h.msgh_size = sizeof m - sizeof m.room;
+    m.b.msgh_descriptor_count = 2;
+    m.array = array_message(to, &first, 1, MACH_MSG_TYPE_MOVE_RECEIVE).ports.d;
+    m.right =
+        (mach_msg_port_descriptor_t){.name = second, .disposition = MACH_MSG_TYPE_MOVE_RECEIVE};
+    ok(mach_msg(&m.h, MACH_SEND_MSG, m.h.msgh_size, 0, 0, 0, 0));
+    fail_nth('a', 1);
+    assert_kr(mach_msg(&m.h, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof m, to, 2000, 0),
+              MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE);
+    assert_true(fail_nth(0, 0));
+    assert_int_equal(m.array.count, 0);
+    assert_int_equal(once_rights(m.right.name), 1);
+    ok(mach_port_deallocate(SELF, once[2]));
+    assert_kr(mach_msg(&m.h, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof m, m.right.name, 2000, 0),
+              0);
+    assert_int_equal(m.h.msgh_id, MACH_NOTIFY_SEND_ONCE);
+    ok(mach_port_destroy(SELF, m.h.msgh_local_port));
+    for (int i = 0; i < 2; i++)
+        ok(mach_port_destroy(SELF, once[i]));
+    ok(mach_port_destroy(SELF, to));
+}
+
 static void test_machmsg_faults__receive(void **state)
 {
     (void)state;
@@ -944,8 +983,8 @@ static bool once_goes(struct fault *f, void *arg)
     mach_port_t p = new_port(), once = new_once(p), q = MACH_PORT_NULL, other = MACH_PORT_NULL;
     mach_msg_type_name_t type;
     mach_msg_type_number_t n, m;
-    mach_port_name_t *names;
-    mach_port_type_t *types;
+    mach_port_name_t *names = NULL;
+    mach_port_type_t *types = NULL;
     kern_return_t kr, list, made, extracted;
     union message got;
     bool fell;
@@ -970,6 +1009,7 @@ static bool once_goes(struct fault *f, void *arg)
     if (extracted == KERN_SUCCESS) {
         assert_int_equal(type_of(other), MACH_PORT_TYPE_SEND_ONCE);
     }
+    assert_int_equal(list == KERN_SUCCESS, names && types);
     if (list == KERN_SUCCESS) {
         ok(vm_deallocate(SELF, (vm_address_t)names, n * sizeof *names));
         ok(vm_deallocate(SELF, (vm_address_t)types, m * sizeof *types));
@@ -1039,6 +1079,7 @@ int main(void)
         leak_tested(test_machmsg_faults__child_that_would_share_dies),
         leak_tested(test_machmsg_faults__send),
         leak_tested(test_machmsg_faults__receive),
+        leak_tested(test_machmsg_faults__right_behind_a_lost_array),
         leak_tested(test_machmsg_faults__inherit),
         leak_tested(test_machmsg_faults__vm_calls),
         leak_tested(test_machmsg_faults__ports),

@@ -77,6 +77,90 @@ static void test_machmsg_rights__argument_errors(void **state)
     ok(mach_port_destroy(SELF, q));
 }
 
+/* No other task's ports can be named, by any call. */
+static void test_machmsg_rights__of_this_task_only(void **state)
+{
+    mach_port_t p = new_port_with_sends(1), other = MACH_PORT_NULL, name;
+    mach_port_limits_t limits = {3};
+    mach_msg_type_number_t n = MACH_PORT_LIMITS_INFO_COUNT, m;
+    mach_msg_type_name_t as;
+    mach_port_type_t type, *types;
+    mach_port_name_t *names;
+    mach_port_urefs_t urefs;
+
+    (void)state;
+    assert_kr(mach_port_names(other, &names, &n, &types, &m), KERN_INVALID_TASK);
+    assert_kr(mach_port_type(other, p, &type), KERN_INVALID_TASK);
+    assert_kr(mach_port_allocate(other, MACH_PORT_RIGHT_RECEIVE, &name), KERN_INVALID_TASK);
+    assert_kr(mach_port_destroy(other, p), KERN_INVALID_TASK);
+    assert_kr(mach_port_deallocate(other, p), KERN_INVALID_TASK);
+    assert_kr(mach_port_get_refs(other, p, MACH_PORT_RIGHT_SEND, &urefs), KERN_INVALID_TASK);
+    assert_kr(mach_port_mod_refs(other, p, MACH_PORT_RIGHT_SEND, 1), KERN_INVALID_TASK);
+    assert_kr(mach_port_insert_right(other, p, p, MACH_MSG_TYPE_MAKE_SEND), KERN_INVALID_TASK);
+    assert_kr(mach_port_extract_right(other, p, MACH_MSG_TYPE_MAKE_SEND, &name, &as),
+              KERN_INVALID_TASK);
+    assert_kr(
+        mach_port_get_attributes(other, p, MACH_PORT_LIMITS_INFO, (mach_port_info_t)&limits, &n),
+        KERN_INVALID_TASK);
+    assert_kr(
+        mach_port_set_attributes(other, p, MACH_PORT_LIMITS_INFO, (mach_port_info_t)&limits, n),
+        KERN_INVALID_TASK);
+    assert_int_equal(type_of(p), MACH_PORT_TYPE_SEND_RECEIVE);
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 1);
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* What the list, the attributes and the task's ports say. */
+static void test_machmsg_rights__what_is_told(void **state)
+{
+    mach_port_t p = new_port_with_sends(1), got, others;
+    mach_port_name_t *names;
+    mach_port_type_t *types;
+    mach_port_limits_t limits;
+    mach_port_status_t status = {0};
+    mach_msg_type_number_t n, k, count = MACH_PORT_RECEIVE_STATUS_COUNT;
+    union message m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+    bool listed = false;
+
+    (void)state;
+    ok(mach_port_names(SELF, &names, &n, &types, &k));
+    for (mach_msg_type_number_t i = 0; i < n; i++) {
+        assert_int_equal(types[i], type_of(names[i]));
+        listed |= names[i] == p;
+    }
+    assert_true(listed);
+    ok(vm_deallocate(SELF, (vm_address_t)names, n * sizeof *names));
+    ok(vm_deallocate(SELF, (vm_address_t)types, k * sizeof *types));
+    ok(send_message(&m));
+    ok(send_message(&m));
+    ok(mach_port_get_attributes(SELF, p, MACH_PORT_RECEIVE_STATUS, (mach_port_info_t)&status,
+                                &count));
+    assert_int_equal(status.mps_msgcount, 2);
+    assert_int_equal(status.mps_qlimit, MACH_PORT_QLIMIT_DEFAULT);
+    assert_true(status.mps_srights);
+    count = 0;
+    assert_kr(
+        mach_port_get_attributes(SELF, p, MACH_PORT_LIMITS_INFO, (mach_port_info_t)&limits, &count),
+        KERN_FAILURE);
+    assert_kr(
+        mach_port_set_attributes(SELF, p, MACH_PORT_LIMITS_INFO, (mach_port_info_t)&limits, 0),
+        KERN_FAILURE);
+    for (unsigned int how = MACH_MSG_TYPE_MOVE_RECEIVE; how <= MACH_MSG_TYPE_MOVE_SEND_ONCE; how++)
+        assert_kr(mach_port_insert_right(SELF, p, p, how), KERN_NOT_SUPPORTED);
+    assert_kr(mach_port_insert_right(SELF, p, p, MACH_MSG_TYPE_MAKE_SEND_ONCE), KERN_NAME_EXISTS);
+    ok(task_get_special_port(SELF, TASK_HOST_PORT, &got));
+    assert_int_equal(got, mach_host_self());
+    /* A bootstrap port whose receiver is gone is dead, and not the name server's. */
+    others = new_port_with_sends(1);
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, others));
+    ok(mach_port_mod_refs(SELF, others, MACH_PORT_RIGHT_RECEIVE, -1));
+    ok(task_get_special_port(SELF, TASK_BOOTSTRAP_PORT, &got));
+    assert_int_equal(got, MACH_PORT_DEAD);
+    ok(task_set_special_port(SELF, TASK_BOOTSTRAP_PORT, bootstrap_port));
+    ok(mach_port_destroy(SELF, others));
+    ok(mach_port_destroy(SELF, p));
+}
+
 static void test_machmsg_rights__names_are_not_given_out_again_at_once(void **state)
 {
     mach_port_t p = new_port(), q;
@@ -661,6 +745,8 @@ int main(void)
         leak_tested(test_machmsg_rights__names_and_counts),
         leak_tested(test_machmsg_rights__several_references_go_at_once),
         leak_tested(test_machmsg_rights__argument_errors),
+        leak_tested(test_machmsg_rights__of_this_task_only),
+        leak_tested(test_machmsg_rights__what_is_told),
         leak_tested(test_machmsg_rights__names_are_not_given_out_again_at_once),
         leak_tested(test_machmsg_rights__names_are_used_again),
         leak_tested(test_machmsg_rights__dead_name_when_receiver_goes),
