@@ -81,6 +81,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACH
 	@echo "  LD  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
 
+$(B)/tests/unit/test_machmsg_faults: $(B)/tests/faults/fail_nth.o
 $(B)/lab/machmsg/%.o $(B)/lab/linux/actor/%.o $(B)/tests/unit/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
 $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
