@@ -187,7 +187,7 @@ static inline int page_selected(const struct page_select *s, unsigned long long 
 struct page_stamp {
     unsigned int magic; /* STAMP_MAGIC */
     unsigned int letter;
-    unsigned long long page; /* index in the region */
+    unsigned long long page; /* index in the region that was mapped first */
 };
 #define STAMP_MAGIC 0xc0313b57u
 

@@ -179,7 +179,8 @@ int observation_add_predictions(struct observation *o, const char *observed, con
         if (!promised[i] || !(p->held[i] + p->failed[i]))
             continue;
         /* Only of a page in debt can a reference that shows nowhere change what happens. */
-        snprintf(detail, sizeof detail, "%s pages that were %s; all of them that were written%s",
+        snprintf(detail, sizeof detail,
+                 "%s pages that the write found as predicted (%s); all that it wrote%s",
                  word_text(page_states, i), promised[i],
                  i == PS_DEBT && p->failed[i]
                      ? "; the rest was copied, the cause is not known: a pipe or a pinned page "

@@ -3,6 +3,7 @@
  *
  *     page_*      one page:                state, what may be concluded, what a write made of it
  *     region_*    the pages of one region: quantities, share mode, references, write outcome
+ *     words_*     pagemap's words:       sums over a mapping
  *     mapping_*   one entry of maps:       what it is, inheritance
  *     *_mach      the row for a kernel whose state is per entry and object (GNU Mach, XNU)
  *
@@ -34,6 +35,11 @@ struct anon_facts {
     bool least;            /* the count is a least (joined from the run's own mappings) */
     bool average;          /* the count may be an average over the folio */
     enum answer exclusive; /* the kernel's mark: the next write need not check for sharers */
+    /* Of a page mapped once without that mark (mm/memory.c, wp_can_reuse_anon_folio): */
+    bool merged;      /* by KSM: a write copies it whoever maps it */
+    bool cached;      /* in the swap cache: copied as long as its slot of swap is held ... */
+    enum answer held; /* ... by somebody else */
+    bool batched;     /* in a CPU's batch, maybe another's: copied, or kept */
 };
 
 static inline enum page_state page_anon_state(struct anon_facts f)
@@ -46,9 +52,11 @@ static inline enum page_state page_anon_state(struct anon_facts f)
         return f.once == ANSWER_NO ? PS_COW : PS_ANON_UNKNOWN;
     if (f.once == ANSWER_NO) /* and counted once: bit 56 was the answer of a folio's head page */
         return PS_ANON_UNKNOWN;
-    return f.exclusive == ANSWER_YES  ? PS_EXCLUSIVE
-           : f.exclusive == ANSWER_NO ? PS_DEBT
-                                      : PS_ANON_UNKNOWN;
+    if (f.exclusive != ANSWER_NO)
+        return f.exclusive == ANSWER_YES ? PS_EXCLUSIVE : PS_ANON_UNKNOWN;
+    if (f.merged || (f.cached && f.held == ANSWER_YES))
+        return PS_COW;
+    return f.batched || (f.cached && f.held == ANSWER_NONE) ? PS_ANON_UNKNOWN : PS_DEBT;
 }
 
 /* That mark by the frame's kpageflags: in a large folio it is the head page's. */
@@ -239,6 +247,20 @@ struct promises {
     uint64_t moved;  /* of those held: exclusive, and in another frame now */
 };
 
+/* -- words of pagemap ------------------------------------------------------------------- */
+
+/* What the words of one mapping add up to. */
+struct word_sums {
+    uint64_t present; /* without the zero page */
+    uint64_t zero, swapped;
+    uint64_t file;       /* of present: pages of the memory object */
+    uint64_t single;     /* of present: bit 56 set */
+    uint64_t maybe_zero; /* of present: the zero page, or shared: nothing here tells */
+};
+
+/* Adds n words, in which the zero page is marked (PM_ZERO) if it can be told. */
+void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_sums *sums);
+
 /* -- the pages of one region ------------------------------------------------------------ */
 
 /* What could be seen of a process. */
@@ -260,6 +282,8 @@ struct region_facts {
     /* its pages */
     uint64_t pages;
     uint64_t states[PS__COUNT];
+    uint64_t either;     /* of anon?: cow or in debt, as the kernel decides at the next write */
+    bool maybe_cached;   /* anon? pages may be in the swap cache, and cow: flags would tell */
     uint64_t huge;       /* mapped by a huge entry */
     uint64_t maybe_zero; /* of anon?: the zero page, or shared */
     bool large;          /* some may be in large folios, where bit 56 is the head page's answer and
@@ -269,6 +293,10 @@ struct region_facts {
     bool inferred_cow;   /* how many are cow is concluded */
     bool inferred_debt;  /* which of the pages mapped once are in debt is concluded */
     bool inferred_mode;  /* and so is that none is */
+    /* its pages in swap */
+    enum why why_swap;    /* WHY_KNOWN: it is told who holds their slots */
+    uint64_t swap_shared; /* whose slot another mapping holds too: the next write leaves it that */
+    bool swap_some;       /* that there are such is all that is told */
     /* map counts of its anonymous pages */
     int64_t anon_count;    /* the largest */
     uint64_t anon_missing; /* pages without one */
@@ -295,10 +323,12 @@ enum why region_why_no_count(const struct region_facts *f);
 struct value region_mapped(const struct region_facts *f);
 struct value region_resident(const struct region_facts *f);
 /* Pages that hold something now and whose next write costs a new frame: cow, object, zero, and
- * what a private mapping would show of its object. Untouched anonymous memory does not count. */
+ * what a private mapping would show of its object; in swap, those whose slot another mapping holds.
+ * Untouched anonymous memory does not count. */
 struct value region_at_risk(const struct region_facts *f);
 /* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. Explicit huge pages:
- * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow or in debt, else
+ * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow, in debt or in a
+ * shared slot of swap, else
  * SM_PRIVATE with anything resident or in swap, else SM_EMPTY. Shared: SM_SHARED if another process
  * maps the object, else SM_PRIVATE or SM_EMPTY. Unknown if it hangs on something unknown. */
 struct value region_share_mode(const struct region_facts *f);
@@ -345,9 +375,14 @@ struct mach_page_facts {
     uint64_t viewers; /* tasks, and messages in transit, that see the frame; this one too */
 };
 
-/* Does the next write copy it? */
+/* Does the next write copy it? So it does where nobody else sees the frame (vm/vm_fault.c): then
+ * the kernel collapses the chain, and the writer has the rest of it without a copy (vm/vm_object.c,
+ * vm_object_collapse). A page is therefore cow or not, and never in debt. */
 bool page_at_risk_mach(const struct mach_page_facts *f);
 enum page_state page_state_mach(const struct mach_page_facts *f);
+/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects from
+ * the top one to the page's; collapsed: the same step has written such a page before this one. */
+enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed);
 
 /* Of one entry. no_object: nothing behind it. */
 enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs);

@@ -86,7 +86,10 @@
     X(WHY_NO_OBJECT_ACCESS, 15, "the memory object's descriptor cannot be opened from here",       \
       "run as the process's user or as root")                                                      \
     X(WHY_ZERO_UNTOLD, 16, "the zero page cannot be told from a shared page here",                 \
-      "Linux 6.7 or later, or root")
+      "Linux 6.7 or later, or root")                                                               \
+    X(WHY_SWAP_HOLDERS, 17, "the kernel does not tell who else holds a page in swap", "")          \
+    X(WHY_KERNEL_DECIDES, 18,                                                                      \
+      "whether the kernel keeps or copies the page is decided when it is written", "")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {

@@ -22,7 +22,7 @@ WITH measure(place, quantity, unit, compare) AS (VALUES
     (NULL, 'protection', 'word', 'exact')),
 -- Reasons that several rows share, by the word that stands for them there.
 why(key, reason) AS (VALUES
-    ('buffer', 'up to 32 KiB a message carries its bytes through a kernel buffer, a physical copy whatever was asked; the fresh anonymous page merges with earlier ones beside it'),
+    ('buffer', 'up to 32 KiB (XNU 8020.121.3 and later; 8019, the published version: less than two pages) a message carries its bytes through a kernel buffer, a physical copy whatever was asked; the fresh anonymous page merges with earlier ones beside it'),
     ('pages behind', 'resident counts pages behind the region, mapped here or not: all of them, although the receiver touched one'),
     ('dirty', 'every page was written before sending; neither Linux nor GNU Mach counts the modified pages of a mapping without disturbing them, so this is not measured'),
     ('copied', 'the sent memory was purgeable, so it was copied page by page; and the sender rewrote every page right after sending, which by itself ends any sharing'),

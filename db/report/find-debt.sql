@@ -1,5 +1,4 @@
--- For each run and region the most pages that were in debt, and when first. Where page states are
--- concluded a write to such a page may copy: it is no debt in this sense.
+-- For each run and region the most pages that were in debt, and when first.
 SELECT scenario, backend, observed, debt, step
 FROM (SELECT r.run_id, r.scenario, r.backend, g.step, g.debt,
              g.observed || '.' || g.region || coalesce('#' || g.case_name, '') AS observed,
@@ -7,7 +6,6 @@ FROM (SELECT r.run_id, r.scenario, r.backend, g.step, g.debt,
                                 ORDER BY g.debt DESC, g.step) AS rank
       FROM run AS r JOIN region AS g USING (run)
       WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND r.scenario <> 'watch'
-        AND coalesce(json_extract(r.ability, '$.page_states') = 'measured', 1)
         AND g.debt > 0)
 WHERE rank = 1
 ORDER BY debt DESC, scenario, backend, run_id, observed;

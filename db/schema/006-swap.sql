@@ -11,4 +11,13 @@ ALTER TABLE region ADD COLUMN write_outcome TEXT CHECK (write_outcome IN ('first
 UPDATE region SET write_outcome = outcome_before WHERE outcome_before IS NOT NULL;
 ALTER TABLE region DROP COLUMN outcome_before;
 
+-- Where states are concluded (GNU Mach), a page that nobody else sees and that the next write copies
+-- all the same was called debt. It is cow.
+UPDATE region SET cow = cow + debt, debt = 0
+WHERE debt > 0 AND run IN (SELECT run FROM run
+                           WHERE json_extract(ability, '$.page_states') = 'concluded');
+UPDATE page_run SET state = 'cow'
+WHERE state = 'debt' AND run IN (SELECT run FROM run
+                                 WHERE json_extract(ability, '$.page_states') = 'concluded');
+
 PRAGMA user_version = 6;

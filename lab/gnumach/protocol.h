@@ -51,7 +51,7 @@
 #include <stdint.h>
 
 #define GUEST_MAGIC 0x6e616c706c776f63ULL /* "cowlplan" */
-#define GUEST_VERSION 1u
+#define GUEST_VERSION 2u
 #define GUEST_PLAN_ADDRESS 0x10000000ULL /* where the last segment is mapped */
 #define GUEST_PAGE_SIZE 4096ULL
 #define GUEST_MAX_ACTORS 64u
@@ -87,6 +87,7 @@ struct guest_step {
     uint64_t bytes; /* map; ool_send: or GUEST_REST */
     uint64_t offset_bytes;
     struct page_select select;
+    uint64_t origin; /* write, read: struct step's */
     uint32_t stamp; /* the letter, 0: none */
     uint32_t inherit, protection, deallocate;
     int32_t status, timeout_ms; /* timeout: -1 none */

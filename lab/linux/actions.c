@@ -172,6 +172,8 @@ int linux_ACT_MOVE(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
+    if (rc == 0 && d->region->sent_len)
+        d->region->sent_start += d->reply.start - d->region->start;
     if (rc == 0)
         d->region->start = d->reply.start;
     return rc;
@@ -182,7 +184,7 @@ int linux_ACT_INHERIT(struct doing *d, struct err *e)
     int rc = linux_call(d, NULL, e);
 
     if (rc == 0)
-        d->region->inherit = d->step->inherit;
+        d->region->fate = fate_asked(d->region->fate, d->step->inherit);
     return rc;
 }
 
@@ -191,10 +193,8 @@ int linux_ACT_MADVISE(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
-    if (rc == 0 && d->step->advice == ADV_DONTFORK)
-        d->region->inherit = INH_NONE;
-    if (rc == 0 && d->step->advice == ADV_WIPEONFORK)
-        d->region->inherit = INH_ZERO;
+    if (rc == 0)
+        d->region->fate = fate_advised(d->region->fate, d->step->advice);
     return rc;
 }
 

@@ -119,7 +119,7 @@ static struct target_region *fill_regions(const struct held_regions *h, const st
             .case_name = h->list[i].case_name,
             .start = h->list[i].start,
             .len = h->list[i].len,
-            .inherit = h->list[i].inherit,
+            .inherit = fate_inherit(h->list[i].fate),
             .written = h->list[i].written,
             .written_pages = h->list[i].written ? h->list[i].written_pages : 0,
             .page_written = h->list[i].written ? step_wrote : NULL,
@@ -223,6 +223,8 @@ static void fill_request(struct doing *d)
 
     d->rq.op = s->action;
     d->rq.select = s->select;
+    d->rq.origin = s->origin;
+    d->rq.reach = s->reach;
     d->rq.letter = s->has_stamp ? (uint32_t)s->stamp : 0;
     d->rq.protection = s->protection;
     d->rq.lock = s->lock;

@@ -10,7 +10,7 @@
 #include "lab/actions.h"
 #include <stdint.h>
 
-#define ACTOR_MAGIC 0x43574c34u /* "CWL4": changes with the layout */
+#define ACTOR_MAGIC 0x43574c35u /* "CWL5": changes with the layout */
 #define ACTOR_TEXT 1024
 #define ACTOR_PARTS 16
 
@@ -32,6 +32,7 @@ struct actor_request {
     uint64_t start, len;           /* bytes; map: len alone */
     uint64_t sent_start, sent_len; /* read: of a received region, the bytes that were sent; or 0 */
     struct page_select select;
+    uint64_t origin, reach; /* read, write: struct step's */
     uint32_t letter; /* stamp; 0: write without a letter, read without a check */
     uint32_t kind;   /* enum map_kind */
     uint32_t inherit, advice;

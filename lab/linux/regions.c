@@ -43,7 +43,7 @@ int held_add(struct held_regions *h, const char *name, const char *case_name, ui
         .start = start,
         .len = len,
         .kind = kind,
-        .inherit = kind == MK_SHARED || kind == MK_MEMFD_SHARED ? INH_SHARE : INH_COPY,
+        .fate = {.shared = kind == MK_SHARED || kind == MK_MEMFD_SHARED},
     };
     if (!ok) {
         region_free(r);
@@ -58,11 +58,11 @@ int held_inherit(struct held_regions *child, const struct held_regions *parent)
     for (size_t i = 0; i < parent->count; i++) {
         const struct held_region *r = &parent->list[i];
 
-        if (r->inherit == INH_NONE)
+        if (fate_inherit(r->fate) == INH_NONE)
             continue;
         if (held_add(child, r->name, r->case_name, r->start, r->len, r->kind) < 0)
             return -ENOMEM;
-        child->list[child->count - 1].inherit = r->inherit;
+        child->list[child->count - 1].fate = r->fate;
     }
     return 0;
 }

@@ -11,7 +11,7 @@ struct held_region {
     uint64_t start, len;           /* bytes */
     uint64_t sent_start, sent_len; /* of a region that arrived in a message: the bytes sent; or 0 */
     enum map_kind kind;
-    enum inherit inherit;
+    struct fork_fate fate;
     bool written; /* by the step that is being carried out */
     uint64_t written_pages;
 };

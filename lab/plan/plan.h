@@ -81,27 +81,30 @@ struct step {
     uint64_t pages; /* map: size in pages. Or bytes, below */
     bool has_bytes; /* map, ool_send: the scenario gave a size in bytes, maybe 0 (ool_send) */
     uint64_t bytes; /* map, ool_send: that size; else 0 */
-    uint64_t offset_bytes;      /* ool_send: where in the region the sent range begins */
-    enum map_kind kind;         /* map */
-    struct page_select select;  /* write, read */
-    bool has_stamp;             /* write, read */
-    char stamp;                 /* one letter */
-    char *as;                   /* fork: the child's actor name */
-    char *child;                /* wait: which child */
-    int status;                 /* exit: the exit code; wait: the code expected (-1 any) */
-    int protection;             /* protect: VM_PROT bits */
-    bool lock;                  /* lock: true lock, false unlock */
-    enum inherit inherit;       /* inherit */
-    enum advice advice;         /* madvise */
-    bool settle;                /* checkpoint: may wait for lagging counters */
-    char *to;                   /* ool_send, send: the receiving actor */
-    bool physical;              /* ool_send: copy option */
-    bool deallocate;            /* ool_send */
-    int64_t timeout_ms;         /* send, receive: -1 none */
-    int32_t message_id;         /* send, reply */
-    char *text;                 /* send, reply: inline text; NULL none */
-    bool want_reply;            /* send: carries a reply port */
-    bool expect_timeout;        /* receive: no message must come within timeout_ms */
+    uint64_t offset_bytes;     /* ool_send: where in the region the sent range begins */
+    enum map_kind kind;        /* map */
+    struct page_select select; /* write, read */
+    bool has_stamp;            /* write, read */
+    char stamp;                /* one letter */
+    uint64_t origin;      /* write, read: where the region's first byte lay in the region that was
+                             mapped:      pages carry the number that they have there (struct page_stamp) */
+    uint64_t reach;       /* ... and how many bytes from there on may carry stamps */
+    char *as;             /* fork: the child's actor name */
+    char *child;          /* wait: which child */
+    int status;           /* exit: the exit code; wait: the code expected (-1 any) */
+    int protection;       /* protect: VM_PROT bits */
+    bool lock;            /* lock: true lock, false unlock */
+    enum inherit inherit; /* inherit */
+    enum advice advice;   /* madvise */
+    bool settle;          /* checkpoint: may wait for lagging counters */
+    char *to;             /* ool_send, send: the receiving actor */
+    bool physical;        /* ool_send: copy option */
+    bool deallocate;      /* ool_send */
+    int64_t timeout_ms;   /* send, receive: -1 none */
+    int32_t message_id;   /* send, reply */
+    char *text;           /* send, reply: inline text; NULL none */
+    bool want_reply;      /* send: carries a reply port */
+    bool expect_timeout;  /* receive: no message must come within timeout_ms */
     struct message_part *parts; /* send, reply */
     size_t nparts;
     struct message_part *arrives; /* receive: the parts of the message that comes, in order; their
@@ -119,6 +122,32 @@ struct plan_param {
     bool is_number;
     int64_t number;
 };
+
+/* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out wins
+ * over wiping it, in whatever order they were set; copy or share takes both back. */
+struct fork_fate {
+    bool left_out, wiped, shared;
+};
+
+static inline struct fork_fate fate_asked(struct fork_fate f, enum inherit asked)
+{
+    f.left_out = asked == INH_NONE;
+    f.wiped = f.wiped && f.left_out;
+    f.shared = asked == INH_SHARE || (f.shared && f.left_out);
+    return f;
+}
+
+static inline struct fork_fate fate_advised(struct fork_fate f, enum advice advice)
+{
+    f.left_out |= advice == ADV_DONTFORK;
+    f.wiped |= advice == ADV_WIPEONFORK;
+    return f;
+}
+
+static inline enum inherit fate_inherit(struct fork_fate f)
+{
+    return f.left_out ? INH_NONE : f.wiped ? INH_ZERO : f.shared ? INH_SHARE : INH_COPY;
+}
 
 /* A scenario with its parameters bound for one backend. */
 struct plan {

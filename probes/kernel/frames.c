@@ -97,6 +97,7 @@ static void release_slots(struct frames *f)
     bulk_free(f->label, f->cap * sizeof *f->label);
     bulk_free(f->own, f->cap * sizeof *f->own);
     bulk_free(f->kind, f->cap * sizeof *f->kind);
+    bulk_free(f->origin, f->cap * sizeof *f->origin);
 }
 
 static int grow_slots(struct frames *f)
@@ -109,7 +110,8 @@ static int grow_slots(struct frames *f)
     grown.label = bulk_alloc(grown.cap * sizeof *f->label);
     grown.own = bulk_alloc(grown.cap * sizeof *f->own);
     grown.kind = bulk_alloc(grown.cap * sizeof *f->kind);
-    if (!grown.number || !grown.label || !grown.own || !grown.kind) {
+    grown.origin = bulk_alloc(grown.cap * sizeof *f->origin);
+    if (!grown.number || !grown.label || !grown.own || !grown.kind || !grown.origin) {
         release_slots(&grown);
         return -ENOMEM;
     }
@@ -118,12 +120,14 @@ static int grow_slots(struct frames *f)
         memcpy(grown.label, f->label, f->cap * sizeof *f->label);
         memcpy(grown.own, f->own, f->cap * sizeof *f->own);
         memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
+        memcpy(grown.origin, f->origin, f->cap * sizeof *f->origin);
     }
     release_slots(f);
     f->number = grown.number;
     f->label = grown.label;
     f->own = grown.own;
     f->kind = grown.kind;
+    f->origin = grown.origin;
     f->cap = grown.cap;
     return 0;
 }

@@ -7,10 +7,13 @@
  * tell equal frames from different ones and give no physical address away. Only frames of
  * observed regions get one, so that a region's fresh pages have labels in a row.
  *
+ * A slot of swap is shared and copied on write like a frame, and has a slot here like one, under a
+ * number of its own (FRAME_NUMBER_SWAP); it is no memory and counts in no total.
+ *
  * own counts the mappings by the run's own processes, from look to look: a page that changed
  * takes its old frame's count back and gives one to the new; what did not change costs nothing.
  *
- * Owns: about 19 bytes per frame met. Never forgets one: a frame keeps its label for the run,
+ * Owns: about 23 bytes per frame met. Never forgets one: a frame keeps its label for the run,
  * also when the kernel gives it to other memory later. Lifetime: frames_release. */
 #ifndef PROBES_KERNEL_FRAMES_H
 #define PROBES_KERNEL_FRAMES_H
@@ -23,6 +26,9 @@ struct frame_chunk;
 /* What the first mapping of a frame was, for the totals. */
 #define FRAME_FILE 1 /* page cache of a file */
 #define FRAME_OWN 2  /* in an entry that no file backs */
+#define FRAME_SWAP 4 /* no frame, but a slot of swap */
+
+#define FRAME_NUMBER_SWAP (1ULL << 56) /* beside what pagemap says of a page in swap */
 
 struct frames {
     struct frame_chunk **direct; /* by chunk number */
@@ -32,6 +38,7 @@ struct frames {
     uint32_t *label;  /* by slot: F number, 0 none yet */
     uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */
     uint8_t *kind;    /* by slot: FRAME_* of its first mapping */
+    uint32_t *origin; /* by slot: the slot of swap that it was brought back from, or 0 */
     uint32_t n, cap;  /* slots in use (slot 0 is none) */
     uint32_t labels;
     uint64_t distinct, distinct_file, distinct_own; /* frames that somebody maps */
@@ -57,7 +64,8 @@ static inline void frames_add(struct frames *f, uint32_t slot, uint8_t kind)
 {
     if (f->own[slot] == 0) {
         f->kind[slot] = kind;
-        f->distinct++;
+        f->origin[slot] = 0;
+        f->distinct += !(kind & FRAME_SWAP);
         f->distinct_file += kind & FRAME_FILE;
         f->distinct_own += (kind & FRAME_OWN) != 0;
     }
@@ -69,7 +77,7 @@ static inline void frames_drop(struct frames *f, uint32_t slot)
 {
     if (f->own[slot] == FRAME_OWN_MAX || --f->own[slot])
         return;
-    f->distinct--;
+    f->distinct -= !(f->kind[slot] & FRAME_SWAP);
     f->distinct_file -= f->kind[slot] & FRAME_FILE;
     f->distinct_own -= (f->kind[slot] & FRAME_OWN) != 0;
 }

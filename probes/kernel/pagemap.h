@@ -23,6 +23,11 @@
 #define PM_SWAPPED (1ULL << 62)
 #define PM_PRESENT (1ULL << 63)
 
+/* Not the kernel's: in the place of soft-dirty, which is set for holes too and of no interest here,
+ * whoever knows marks the shared zero page, small or huge. The kernel itself says different things
+ * of a huge one: that it is a file's (6.18), mapped once (6.9), neither (5.10). */
+#define PM_ZERO PM_SOFT_DIRTY
+
 static inline bool pm_present(uint64_t word)
 {
     return (word & PM_PRESENT) != 0;
@@ -36,10 +41,14 @@ static inline bool pm_swapped(uint64_t word)
 
 /* /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, and fs/proc/page.c for bit 34, which
  * on an anonymous page means anon-exclusive since 5.19: the next write needs no copy check). */
+#define KPF_LRU (1ULL << 5) /* clear: it waits in some CPU's batch, which holds a reference */
+#define KPF_WRITEBACK (1ULL << 8)
 #define KPF_ANON (1ULL << 12)
+#define KPF_SWAPCACHE (1ULL << 13)
 #define KPF_COMPOUND_HEAD (1ULL << 15)
 #define KPF_COMPOUND_TAIL (1ULL << 16)
 #define KPF_HUGE (1ULL << 17)
+#define KPF_KSM (1ULL << 21)
 #define KPF_THP (1ULL << 22)
 #define KPF_ZERO_PAGE (1ULL << 24)
 #define KPF_ANON_EXCLUSIVE (1ULL << 34)

@@ -6,6 +6,8 @@
  *   smaps_pss       the entry's pages, each divided by its map count, and Pss of smaps [KiB]; pages
  *                   of the entry that are not in the region are divided by the run's own mappings
  *   smaps_process   resident pages of all entries that were walked, and their Rss [KiB]
+ *   smaps_swap      pages in swap, each divided by the holders of its slot in view, and SwapPss of
+ *                   smaps [KiB]: they differ where something outside the run holds one too
  *   write_faults    pages whose write must have faulted, and the faults the actor counted
  *   prediction      per state that written pages had: those that the write did to what the state
  *                   promises (page_promise, rules.h), and all; see observation_add_predictions
@@ -84,9 +86,9 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     for (; entry && entry < end && entry->start < m->end; entry++) {
         const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
 
-        walked += t->present * unit;
-        maybe_zero += t->maybe_zero;
-        once += t->single * unit;
+        walked += t->words.present * unit;
+        maybe_zero += t->words.maybe_zero;
+        once += t->words.single * unit;
         smaps += entry->kb.rss;
         smaps_once += entry->kb.private_clean + entry->kb.private_dirty;
         large |= entry->kb.anon_huge || entry->kb.shmem_huge || entry->kb.file_huge;
@@ -113,7 +115,7 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
 
 static uint64_t share_of(const struct observer *o, uint32_t slot)
 {
-    uint16_t own = slot ? o->frames.own[slot] : 0;
+    uint16_t own = slot && !(o->frames.kind[slot] & FRAME_SWAP) ? o->frames.own[slot] : 0;
 
     return own ? (o->page_size << PSS_SHIFT) / own : 0;
 }
@@ -127,7 +129,7 @@ struct rest {
 static void add_rest(const struct observer *o, struct rest *rest, uint32_t slot)
 {
     rest->pss += share_of(o, slot);
-    rest->alone += slot && o->frames.own[slot] == 1;
+    rest->alone += slot && !(o->frames.kind[slot] & FRAME_SWAP) && o->frames.own[slot] == 1;
 }
 
 static void rest_of_entry(const struct observer *o, const struct watched *w, const struct memory *m,
@@ -175,8 +177,8 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         return -ENOMEM;
     for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
         told += entry->kb.pss;
-        present += w->entry_sums[entry - w->maps.entries].present;
-        once += w->entry_sums[entry - w->maps.entries].single;
+        present += w->entry_sums[entry - w->maps.entries].words.present;
+        once += w->entry_sums[entry - w->maps.entries].words.single;
         if (w->pagemap_frames)
             rest_of_entry(o, w, m, entry, &rest);
     }
@@ -196,7 +198,40 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     return 0;
 }
 
-/* Each page first touched, copied or reused took one fault; without large folios no fewer. */
+/* Who holds slots of swap is joined from the processes in view; SwapPss counts all holders. Nothing
+ * to compare where other pages of the mapping are in swap, or an object's own. */
+static int check_swap(const struct observer *o, const struct watched *w, const struct memory *m,
+                      uint64_t swapped, struct value swap_pss, struct observation *out)
+{
+    const struct map_entry *entry = maps_find(&w->maps, m->start);
+    const struct map_entry *end = w->maps.entries + w->maps.n;
+    uint64_t told = 0, swap = 0, entries = 0;
+    struct obs_check *c;
+    bool object = false;
+
+    if (swap_pss.why == WHY_NOT_APPLICABLE)
+        return 0;
+    if (!(c = add(out, "smaps_swap", m, "KiB in swap divided by the holders; SwapPss of smaps")))
+        return -ENOMEM;
+    for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
+        told += entry->kb.swap_pss;
+        swap += entry->kb.swap;
+        object |= entry->inode != 0;
+    }
+    c->left = swap_pss;
+    c->left.n >>= PSS_SHIFT + 10;
+    c->right = value_known((int64_t)told);
+    if (!w->maps.counted)
+        c->right = value_unknown(WHY_NO_INTERFACE);
+    else if (object || swap != swapped * (o->page_size / 1024) || !o->opt.whole_process)
+        c->right = value_na();
+    c->tolerance = entries > 1 ? (int64_t)entries - 1 : 0;
+    judge(c);
+    return 0;
+}
+
+/* Each page first touched, copied, reused or swapped in took one fault; without large folios no
+ * fewer. */
 static int check_faults(struct watched *w, struct memory *m, const struct obs_region *r,
                         struct observation *out)
 {
@@ -208,7 +243,8 @@ static int check_faults(struct watched *w, struct memory *m, const struct obs_re
     c = add(out, "write_faults", m, "pages that had to fault; faults that the actor counted");
     if (!c)
         return -ENOMEM;
-    c->left = value_add(value_add(r->q[RQ_FIRST_TOUCH], r->q[RQ_COPIED]), r->q[RQ_REUSED]);
+    c->left = value_add(value_add(r->q[RQ_FIRST_TOUCH], r->q[RQ_COPIED]),
+                        value_add(r->q[RQ_REUSED], r->q[RQ_SWAPPED_IN]));
     c->right = value_known((int64_t)(w->target->minflt + w->target->majflt));
     c->tolerance = STRAY_FAULTS;
     if (!value_is_known(r->q[RQ_HUGE]) || r->q[RQ_HUGE].n)
@@ -251,7 +287,8 @@ int checks_promises(const struct watched *w, const struct memory *m, struct prom
 }
 
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
-                  const uint64_t *states, struct value pss, struct observation *out, struct err *e)
+                  const uint64_t *states, struct value pss, struct value swap_pss,
+                  struct observation *out, struct err *e)
 {
     int rc = check_states(m, states, out, o->page_size);
 
@@ -259,6 +296,8 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
         rc = check_smaps(o, w, m, out);
     if (rc == 0)
         rc = check_map_counts(o, w, m, r, pss, out);
+    if (rc == 0)
+        rc = check_swap(o, w, m, states[PS_SWAPPED], swap_pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_no_memory(e) : 0;
@@ -273,8 +312,8 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
         return err_no_memory(e);
     for (size_t i = 0; i < w->maps.n; i++)
         if (w->entry_sums[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
-            walked += w->entry_sums[i].present * (o->page_size / 1024);
-            maybe_zero += w->entry_sums[i].maybe_zero;
+            walked += w->entry_sums[i].words.present * (o->page_size / 1024);
+            maybe_zero += w->entry_sums[i].words.maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
     c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);

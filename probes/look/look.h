@@ -117,11 +117,7 @@ struct memory {
 /* Sums over the pages of one entry. */
 struct entry_sums {
     bool walked;
-    uint64_t present; /* without the zero page */
-    uint64_t zero, swapped;
-    uint64_t file;                 /* of present: pages of the memory object */
-    uint64_t single;               /* of present: bit 56 set */
-    uint64_t maybe_zero;           /* of present: the zero page, or shared: nothing here tells */
+    struct word_sums words;
     size_t loose_first, loose_end; /* its part of watched.loose */
 };
 
@@ -206,6 +202,8 @@ struct observer {
     struct seen_object *objects;
     size_t nobjects;
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
+    bool one_cpu;            /* all processes run on the same one */
+    bool swap_in_view;       /* one of them has pages in swap */
     bool outsiders;          /* a frame in such an entry is mapped by another process too */
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
@@ -271,10 +269,12 @@ int messages_report(struct observer *o, const struct target_message *messages, s
 /* totals.c */
 int totals_fill(struct observer *o, struct observation *out, struct err *e);
 
-/* checks.c. pss: the region's bytes, each page's divided by its map count, << PSS_SHIFT. */
+/* checks.c. pss: the region's bytes, each page's divided by its map count, << PSS_SHIFT; swap_pss:
+ * those in swap, by the holders of their slots; does not apply where nothing is. */
 #define PSS_SHIFT 12 /* as in smaps (fs/proc/task_mmu.c): fractions are kept while summing */
 int checks_region(struct observer *o, struct watched *w, struct memory *m, struct obs_region *r,
-                  const uint64_t *states, struct value pss, struct observation *out, struct err *e);
+                  const uint64_t *states, struct value pss, struct value swap_pss,
+                  struct observation *out, struct err *e);
 /* The pages that the step wrote, by the promise of their state. */
 int checks_promises(const struct watched *w, const struct memory *m, struct promises *p,
                     const struct obs_region *r, struct observation *out, struct err *e);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,23 @@ static void forget_unseen(struct observer *o)
     o->nmemories = kept;
 }
 
+/* Are all processes kept on the same CPU? Then a batch of new pages is emptied before a page in it
+ * is taken for one that others hold (mm/memory.c, wp_can_reuse_anon_folio: lru_add_drain). */
+static bool on_one_cpu(const struct observer *o)
+{
+    cpu_set_t first, set;
+
+    CPU_ZERO(&first);
+    for (size_t i = 0; i < o->nwatched; i++) {
+        CPU_ZERO(&set);
+        if (sched_getaffinity(o->watched[i]->pid, sizeof set, &set) < 0 || CPU_COUNT(&set) != 1 ||
+            (i && !CPU_EQUAL(&first, &set)))
+            return false;
+        first = set;
+    }
+    return true;
+}
+
 static int begin_look(struct observer *o, const struct target *targets, size_t n, struct err *e)
 {
     int rc = 0;
@@ -278,9 +296,15 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
         o->memories[i]->seen = false;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = begin_target(o, &targets[i], e);
-    if (rc == 0)
-        forget_unseen(o);
-    return rc;
+    if (rc < 0)
+        return rc;
+    forget_unseen(o);
+    o->one_cpu = on_one_cpu(o);
+    o->swap_in_view = false;
+    for (size_t i = 0; i < o->nwatched; i++)
+        o->swap_in_view |=
+            value_is_known(o->watched[i]->now.swap_kb) && o->watched[i]->now.swap_kb.n;
+    return 0;
 }
 
 /* Faults of this step: the actor's own report, else what the kernel counted since the last look. */

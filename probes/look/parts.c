@@ -90,6 +90,10 @@ static void add_alike(struct part *part, const struct alike *a)
     struct region_facts *f = &part->sums.facts;
 
     f->states[state] += a->n;
+    if (state == PS_SWAPPED && a->own) {
+        f->swap_shared += a->own > 1 ? a->n : 0;
+        part->sums.swap_pss += a->n * ((part->f->o->page_size << PSS_SHIFT) / a->own);
+    }
     f->huge += a->rec & REC_HUGE ? a->n : 0;
     if (a->rec & REC_BACKED) {
         f->backed_any |= a->n > 0;
@@ -296,6 +300,8 @@ static void merge_facts(struct region_facts *to, const struct region_facts *from
     for (int i = 0; i < PS__COUNT; i++)
         to->states[i] += from->states[i];
     to->huge += from->huge;
+    to->either += from->either;
+    to->swap_shared += from->swap_shared;
     to->maybe_zero += from->maybe_zero;
     to->backed += from->backed;
     to->backed_none += from->backed_none;
@@ -319,6 +325,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->promises.moved += from->promises.moved;
     to->outside += from->outside;
     to->pss += from->pss;
+    to->swap_pss += from->swap_pss;
     to->object_surplus = larger(to->object_surplus, from->object_surplus);
     to->counts_missing += from->counts_missing;
 }

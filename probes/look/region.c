@@ -53,6 +53,25 @@ static struct value object_users(const struct finish *f)
     return with_inference(object->processes + object->carriers + surplus, surplus > 0);
 }
 
+/* Who holds the slots of the pages in swap: all holders are in view in a run. Elsewhere smaps tells
+ * whether there are others, of the whole mapping. */
+static void complete_swap(const struct finish *f, struct region_facts *r)
+{
+    const struct map_entry *e = f->entry;
+
+    r->maybe_cached = f->o->swap_in_view && !(f->w->pagemap_frames && f->o->caps.have[CAP_DEBT]);
+    if (!r->states[PS_SWAPPED] || (f->o->opt.whole_process && f->w->pagemap_frames))
+        return;
+    r->swap_shared = 0;
+    r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
+    if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
+        return;
+    if (e->kb.swap == e->kb.swap_pss)
+        r->why_swap = WHY_KNOWN;
+    else
+        r->swap_some = e->kb.swap == r->states[PS_SWAPPED] * (f->o->page_size / 1024);
+}
+
 /* What the pages have not told. */
 static void complete_facts(struct finish *f)
 {
@@ -76,6 +95,7 @@ static void complete_facts(struct finish *f)
     r->large_told = frames && have[CAP_DEBT]; /* debt is told for all others */
     r->inferred_mode = r->inferred_debt;
     r->why_object = object_why(f);
+    complete_swap(f, r);
     r->others = f->object && (f->object->processes > 1 || f->sums.object_surplus > 0);
     r->users = object_users(f);
 }
@@ -208,10 +228,11 @@ static bool pss_says_two(const struct finish *f)
 }
 
 /* How many lookups of each kind would the region need? Where huge pages are mapped, all are made:
- * bit 56 is then the head page's answer. */
+ * bit 56 is then the head page's answer; where swap is in use, too: a page changes its state there
+ * when another lets go of its slot. */
 static void decide_inference(struct finish *f)
 {
-    uint64_t single = 0, more = 0, huge = 0, p, end = 0;
+    uint64_t single = 0, more = 0, huge = 0, swap = 0, p, end = 0;
 
     if (f->m->now.n <= INFER_PAGES)
         return;
@@ -222,8 +243,10 @@ static void decide_inference(struct finish *f)
             single += page_is_once(state);
             more += state == PS_COW || page_is_object(state);
             huge += rec & REC_HUGE;
+            swap += state == PS_SWAPPED ||
+                    (state == PS_COW && f->m->now.word[p] & PM_EXCLUSIVE); /* see settle_states */
         }
-    if (huge || !f->w->pagemap_frames)
+    if (huge || swap || !f->w->pagemap_frames)
         return;
     f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT];
     f->infer_counts = more > INFER_PAGES && f->o->opt.whole_process;
@@ -251,6 +274,14 @@ static struct value region_pss(const struct finish *f)
     if (f->sums.counts_missing)
         return value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
     return with_inference(f->sums.pss, f->sums.facts.inferred_count);
+}
+
+static struct value region_swap_pss(const struct finish *f)
+{
+    if (!f->sums.facts.states[PS_SWAPPED])
+        return value_na();
+    return f->w->pagemap_frames ? value_known((int64_t)f->sums.swap_pss)
+                                : value_unknown(WHY_NO_FRAMES);
 }
 
 /* The entry that holds the region's start; where that has been unmapped, the first one behind it
@@ -297,5 +328,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     rc = fill_objects(&f);
     if (rc == 0)
         rc = checks_promises(w, m, &f.sums.promises, f.r, out, e);
-    return rc < 0 ? rc : checks_region(o, w, m, f.r, f.sums.facts.states, region_pss(&f), out, e);
+    return rc < 0 ? rc
+                  : checks_region(o, w, m, f.r, f.sums.facts.states, region_pss(&f),
+                                  region_swap_pss(&f), out, e);
 }

@@ -3,7 +3,8 @@
  *   bit 56 clear   the page is mapped elsewhere too. kpagecount gives the map count.
  *   bit 56 set     mapped once. Exclusive, or in debt: kpageflags bit 34 tells for small folios;
  *                  in a large folio bit 56 itself is the head page's answer, so that the map
- *                  count is asked too and exclusive against debt stays unknown.
+ *                  count is asked too and exclusive against debt stays unknown. Cow all the same
+ *                  if KSM has merged it, or the swap cache has it and another mapping its slot.
  *
  * Where the finish allows it (very large regions) map counts follow from joining the frames of the
  * run's own processes, or from PSS where it leaves one answer only. Only pages that were cow at the
@@ -82,14 +83,42 @@ static bool concluded(const struct finish *f, uint8_t rec)
            page_concluded(state_of(rec), f->w->quiet) == state_of(rec);
 }
 
+/* Does another mapping hold the slot of swap that a page in the swap cache came back from? All that
+ * can are in view in a run. */
+static enum answer slot_held(const struct finish *f, uint32_t slot)
+{
+    uint32_t origin = f->o->frames.origin[slot];
+
+    if (!origin)
+        return ANSWER_NONE;
+    if (f->o->frames.own[origin])
+        return ANSWER_YES;
+    return f->o->opt.whole_process ? ANSWER_NO : ANSWER_NONE;
+}
+
+static enum page_state state_by_flags(const struct finish *f, uint64_t page, uint64_t flags)
+{
+    bool cached = flags & KPF_SWAPCACHE, moving = cached && (flags & KPF_WRITEBACK);
+    enum answer held = cached ? slot_held(f, f->m->now.slot[page]) : ANSWER_NO;
+
+    return page_anon_state((struct anon_facts){
+        .once = ANSWER_YES,
+        .count = -1,
+        .exclusive = page_exclusive(flags),
+        .merged = flags & KPF_KSM,
+        .cached = cached,
+        .held = moving && held == ANSWER_NO ? ANSWER_NONE : held,
+        .batched = f->o->opt.whole_process && !f->o->one_cpu && !(flags & KPF_LRU)});
+}
+
 /* The frame's flags: exclusive or debt; large folios cannot be told. */
 static void take_flags(struct part *s, uint64_t page, uint64_t flags)
 {
     uint8_t *rec = &s->f->m->now.rec[page];
     bool sure = concluded(s->f, *rec);
-    uint8_t state = page_anon_state(
-        (struct anon_facts){.once = ANSWER_YES, .count = -1, .exclusive = page_exclusive(flags)});
+    uint8_t state = state_by_flags(s->f, page, flags);
 
+    s->sums.facts.either += state == PS_ANON_UNKNOWN && page_exclusive(flags) == ANSWER_NO;
     s->samples += sure;
     if (sure && state == state_of(*rec))
         s->samples_agreed++;
@@ -240,6 +269,8 @@ static void settle_states(struct part *s, uint64_t first, uint64_t end)
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(rec[p]);
 
+        if (state == PS_COW && f->m->now.word[p] & PM_EXCLUSIVE)
+            continue; /* cow though mapped once: its flags said so */
         if (state == PS_COW || state == PS_ANON_UNKNOWN)
             set_state(&rec[p], page_anon_state((struct anon_facts){
                                    .once = state == PS_COW ? ANSWER_NO : ANSWER_NONE,

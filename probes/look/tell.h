@@ -15,6 +15,7 @@ struct sums {
     struct promises promises;
     uint64_t outside;
     uint64_t pss;            /* the pages' bytes, each divided by its map count, << PSS_SHIFT */
+    uint64_t swap_pss;       /* the same of pages in swap, by the holders of their slots in view */
     int64_t object_surplus;  /* largest number of mappings from outside the run */
     uint64_t counts_missing; /* present pages whose map count is not known */
 };

@@ -108,11 +108,25 @@ static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
     return c->at < c->end && c->at->start <= addr ? c->at->categories : 0;
 }
 
-static bool is_zero_page(const struct walk *k, uint64_t word, uint64_t categories)
+/* Clears what is of no interest and marks the zero page. By the frame of the small one; by what
+ * PAGEMAP_SCAN says; and what is a file's in a mapping without one is the huge one. */
+static void mark_zero(const struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
 {
-    return pm_present(word) && !(word & PM_FILE) &&
-           ((k->w->pagemap_frames && PM_FRAME(word) == k->o->zero_frame) ||
-            (categories & SCAN_ZERO));
+    uint64_t zero_frame = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
+    uint64_t file = k->kind && !k->e->inode ? PM_FILE : 0, ps = k->o->page_size;
+
+    for (uint64_t i = 0; i < n; i++) {
+        words[i] &= ~PM_SOFT_DIRTY;
+        if (pm_present(words[i]) && (PM_FRAME(words[i]) == zero_frame || words[i] & file))
+            words[i] |= PM_ZERO;
+    }
+    for (size_t r = 0; r < k->o->nscans; r++) {
+        const struct scan_range *s = &k->o->scans[r];
+        uint64_t at = s->start > addr ? s->start : addr;
+
+        for (; (s->categories & SCAN_ZERO) && at < s->end && at < addr + n * ps; at += ps)
+            words[(at - addr) / ps] |= pm_present(words[(at - addr) / ps]) ? PM_ZERO : 0;
+    }
 }
 
 /* Object pages in somebody's page table, and object pages that a mapping can still show. */
@@ -131,70 +145,49 @@ static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, ui
     }
 }
 
-/* Sums over all pages of the entry; a plain loop, so that the compiler makes it fast. */
-static void count_words(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+static uint8_t frame_kind(const struct walk *k, uint64_t word)
 {
-    uint64_t all = 0, single = 0, file = 0, some = 0, swap = 0, zero = 0, zero_single = 0;
-    uint64_t zero_word = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
-    struct entry_sums *t = &k->w->entry_sums[k->entry];
-    struct scan_cursor scan = scan_begin(k);
-
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t word = words[i], here = word >> 63;
-
-        all += here;
-        single += here & (word >> 56);
-        file += here & (word >> 61);
-        some += here & (word >> 56 | word >> 61); /* surely not the zero page */
-        swap += (word >> 62) & ~(word >> 58) & ~here & 1;
-        zero += here & ~(word >> 61) & (PM_FRAME(word) == zero_word);
-    }
-    for (uint64_t i = 0; k->o->nscans && i < n; i++)
-        if (is_zero_page(k, words[i], categories_at(&scan, addr + i * k->o->page_size)) &&
-            PM_FRAME(words[i]) != zero_word) {
-            zero++;
-            zero_single += (words[i] & PM_EXCLUSIVE) != 0;
-        }
-    t->present += all - zero;
-    t->single += single - zero_single;
-    t->file += file;
-    t->swapped += swap;
-    t->zero += zero;
-    if (!zero_told(k->o, k->w))
-        t->maybe_zero += all - some;
+    if (!pm_present(word))
+        return FRAME_SWAP;
+    return k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
 }
 
-static uint8_t frame_file(const struct walk *k, uint64_t word)
+/* One page more is in that slot. Of a frame that came back from swap its slot there is kept: others
+ * may still hold that. */
+static void add_page(struct walk *k, uint32_t slot, uint64_t word, uint32_t swapped)
 {
-    return (word & PM_FILE) && k->file ? FRAME_FILE : 0;
+    struct frames *f = &k->o->frames;
+
+    frames_add(f, slot, frame_kind(k, word));
+    if (swapped && pm_present(word))
+        f->origin[slot] = swapped;
 }
 
-/* The slot of a present page's frame; 0 where frames are hidden. */
+/* The slot of a page's frame, or of its slot of swap; 0 where these are hidden. */
 static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
 {
     struct observer *o = k->o;
+    uint64_t number = PM_FRAME(word) | (pm_present(word) ? 0 : FRAME_NUMBER_SWAP);
 
     *slot = 0;
     if (!k->w->pagemap_frames)
         return 0;
-    *slot = frames_slot(&o->frames, PM_FRAME(word));
+    *slot = frames_slot(&o->frames, number);
     if (!*slot)
         return err_set(k->err, ENOMEM, "out of memory for %u page frames", o->frames.n);
     return 0;
 }
 
 /* A page of the process that no region covers: remembered only to be taken back. */
-static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uint64_t n)
+static int count_loose(struct walk *k, const uint64_t *words, uint64_t n)
 {
-    struct scan_cursor scan = scan_begin(k);
     struct watched *w = k->w;
 
     for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
-        uint64_t categories = k->o->nscans ? categories_at(&scan, addr + i * k->o->page_size) : 0;
         uint32_t slot;
         int rc;
 
-        if (!pm_present(words[i]) || is_zero_page(k, words[i], categories))
+        if (words[i] & PM_ZERO || !(pm_present(words[i]) || pm_swapped(words[i])))
             continue;
         rc = count_frame(k, words[i], &slot);
         if (rc < 0)
@@ -208,7 +201,7 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
             w->loose = grown;
             w->loose_cap = cap;
         }
-        frames_add(&k->o->frames, slot, k->kind | frame_file(k, words[i]));
+        add_page(k, slot, words[i], 0);
         w->loose[w->nloose++] = slot;
         w->changed = true;
     }
@@ -216,11 +209,11 @@ static int count_loose(struct walk *k, uint64_t addr, const uint64_t *words, uin
 }
 
 /* What the word alone tells; counts and flags of the frame refine it (tell.c). */
-static uint8_t first_state(const struct walk *k, uint64_t word, uint64_t categories)
+static uint8_t first_state(const struct walk *k, uint64_t word)
 {
     return page_state((struct page_facts){.present = pm_present(word),
                                           .swapped = pm_swapped(word),
-                                          .zero = is_zero_page(k, word, categories),
+                                          .zero = word & PM_ZERO,
                                           .shared = word & WORD_SHARED,
                                           .object = word & PM_FILE,
                                           .anon = anon_by_word(word, zero_told(k->o, k->w))});
@@ -232,16 +225,18 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
 {
     struct frames *frames = &k->o->frames;
     uint32_t old = m->now.slot[page], slot = 0;
-    uint8_t rec = first_state(k, word, categories);
+    uint8_t rec = first_state(k, word);
     int rc;
 
-    if (pm_present(word) && (rec & REC_STATE) != PS_ZERO) {
+    if (rec != PS_NONE && rec != PS_ZERO) {
+        uint32_t swapped = (m->now.rec[page] & REC_STATE) == PS_SWAPPED ? old : 0;
+
         rc = count_frame(k, word, &slot);
         if (rc < 0)
             return rc;
         if (slot && !m->shadow)
-            frames_add(frames, slot, k->kind | frame_file(k, word));
-        if (slot)
+            add_page(k, slot, word, swapped);
+        if (slot && rec != PS_SWAPPED)
             frames_label(frames, slot);
         if ((categories & SCAN_HUGE) || (k->e && k->e->flags & 1u << VMF_HUGETLB))
             rec |= REC_HUGE;
@@ -350,13 +345,12 @@ static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t 
     uint64_t ps = k->o->page_size, end = addr + n * ps, at = addr;
     int rc = 0;
 
-    count_words(k, addr, words, n);
+    mark_zero(k, addr, words, n);
+    words_sum(words, n, zero_told(k->o, k->w), &k->w->entry_sums[k->entry].words);
     if (k->object)
         mark_object(k, addr, words, n);
-    for (uint64_t i = 0; i < n; i++) {
-        words[i] &= ~PM_SOFT_DIRTY; /* set for holes too, and of no interest here */
+    for (uint64_t i = 0; i < n; i++)
         words[i] |= words[i] ? k->tag : 0;
-    }
     for (size_t i = first_region(k->w, addr); i < k->w->nmemories && rc == 0; i++) {
         struct memory *m = k->w->by_start[i];
         uint64_t from = m->start > addr ? m->start : addr, to = m->end < end ? m->end : end;
@@ -366,14 +360,14 @@ static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t 
         if (from >= to)
             continue;
         if (!m->shadow && from > at)
-            rc = count_loose(k, at, words + (at - addr) / ps, (from - at) / ps);
+            rc = count_loose(k, words + (at - addr) / ps, (from - at) / ps);
         if (!m->shadow)
             at = to;
         if (rc == 0)
             rc = walk_part(k, m, from, words + (from - addr) / ps, (to - from) / ps);
     }
     if (rc == 0 && at < end)
-        rc = count_loose(k, at, words + (at - addr) / ps, (end - at) / ps);
+        rc = count_loose(k, words + (at - addr) / ps, (end - at) / ps);
     return rc;
 }
 
@@ -480,13 +474,15 @@ static int make_sets(struct walk *k)
 
         while (r->n && next_pages(r, &p, &end))
             for (; p < end; p++)
-                frame_set_add(&w->region_frames, r->slot[p]);
+                if ((r->rec[p] & REC_STATE) != PS_SWAPPED)
+                    frame_set_add(&w->region_frames, r->slot[p]);
     }
     if (w->region_frames.words)
         w->region_frames.words[0] &= ~1ULL; /* slot 0 is none */
     memcpy(w->frames.words, w->region_frames.words, w->region_frames.nwords * sizeof(uint64_t));
     for (size_t i = 0; i < w->nloose; i++)
-        frame_set_add(&w->frames, w->loose[i]);
+        if (!(k->o->frames.kind[w->loose[i]] & FRAME_SWAP))
+            frame_set_add(&w->frames, w->loose[i]);
     return 0;
 }
 

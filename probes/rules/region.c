@@ -20,7 +20,7 @@ enum why region_why_anon(const struct region_facts *f)
     if (!f->sight.frames)
         return f->maybe_zero ? WHY_ZERO_UNTOLD : WHY_NO_FRAMES;
     if (f->sight.debt)
-        return WHY_LARGE_FOLIO;
+        return f->either ? WHY_KERNEL_DECIDES : WHY_LARGE_FOLIO;
     return f->sight.flags ? WHY_NO_ANON_EXCLUSIVE : WHY_NO_KPAGE;
 }
 
@@ -45,7 +45,15 @@ static bool risk_doubtful(const struct region_facts *f)
 {
     if (!f->states[PS_ANON_UNKNOWN])
         return cow_doubtful(f);
-    return f->large_told || f->large || f->maybe_zero;
+    return f->large_told || f->large || f->maybe_zero || f->either || f->maybe_cached;
+}
+
+static enum why why_risk(const struct region_facts *f)
+{
+    return region_why_anon(f) == WHY_ZERO_UNTOLD ? WHY_ZERO_UNTOLD
+           : f->either                           ? WHY_KERNEL_DECIDES
+           : f->maybe_cached                     ? WHY_SWAP_HOLDERS
+                                                 : WHY_LARGE_FOLIO;
 }
 
 /* -- quantities ------------------------------------------------------------------------- */
@@ -65,7 +73,8 @@ static struct value once(const struct region_facts *f, enum page_state s)
 {
     struct value v = with_inference(f->states[s], f->inferred_debt);
 
-    if (f->states[PS_ANON_UNKNOWN] || f->cow_summed)
+    /* Where the kernel decides, no page is exclusive. */
+    if (f->states[PS_ANON_UNKNOWN] > (s == PS_EXCLUSIVE ? f->either : 0) || f->cow_summed)
         v = (struct value){0, (uint8_t)region_why_anon(f), f->inferred_debt};
     return v;
 }
@@ -76,6 +85,8 @@ static struct value cow(const struct region_facts *f)
         return value_unknown(WHY_ZERO_UNTOLD);
     if (cow_doubtful(f))
         return value_unknown(WHY_LARGE_FOLIO);
+    if (f->either || (f->maybe_cached && f->states[PS_ANON_UNKNOWN]))
+        return value_unknown(f->either ? WHY_KERNEL_DECIDES : WHY_SWAP_HOLDERS);
     if (f->states[PS_ANON_UNKNOWN] && f->sight.frames && !f->sight.exact)
         return value_unknown(WHY_NO_PAGE_MAPCOUNT);
     return with_inference(f->states[PS_COW], f->inferred_cow);
@@ -106,13 +117,15 @@ struct value region_at_risk(const struct region_facts *f)
     const uint64_t *s = f->states;
 
     if (risk_doubtful(f))
-        return value_unknown(region_why_anon(f) == WHY_ZERO_UNTOLD ? WHY_ZERO_UNTOLD
-                                                                   : WHY_LARGE_FOLIO);
+        return value_unknown(why_risk(f));
     if (f->shared)
         return value_known(0);
+    if (s[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
+        return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
         return value_unknown(f->why_object);
-    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none, f->inferred_cow);
+    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared,
+                          f->inferred_cow);
 }
 
 /* -- share mode and references ---------------------------------------------------------- */
@@ -136,6 +149,8 @@ static struct value mode_of_private(const struct region_facts *f)
 
     if (f->states[PS_OBJECT] || f->backed_any)
         return value_known(SM_COW);
+    if (f->either || f->swap_shared || f->swap_some)
+        return value_known(SM_COW);
     if (f->states[PS_COW] || f->states[PS_DEBT])
         return with_inference(SM_COW, f->inferred_cow);
     if (f->backed_likely)
@@ -144,6 +159,8 @@ static struct value mode_of_private(const struct region_facts *f)
         return resident;
     if (f->states[PS_ANON_UNKNOWN])
         return value_unknown(region_why_anon(f));
+    if (f->states[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
+        return value_unknown(f->why_swap);
     if (resident.n || f->states[PS_SWAPPED])
         return with_inference(SM_PRIVATE, f->inferred_mode);
     return value_known(SM_EMPTY);
@@ -163,7 +180,7 @@ struct value region_anon_count(const struct region_facts *f)
     if (f->anon_missing)
         return value_unknown(region_why_no_count(f));
     /* Without frames the counts are bit 56's, which is a page's own only in small folios. */
-    if (!f->sight.frames && risk_doubtful(f))
+    if (!f->sight.frames && (cow_doubtful(f) || (f->large && f->states[PS_ANON_UNKNOWN])))
         return value_unknown(WHY_LARGE_FOLIO);
     return with_inference((uint64_t)f->anon_count, f->inferred_count);
 }

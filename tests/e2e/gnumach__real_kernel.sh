@@ -56,4 +56,30 @@ ok "a run says which kernel, which QEMU, which packages" sh -c \
      grep -q 'GNU Mach.*\"emulator_version\":\"[0-9].*\"versions\":{\"suite\"'"
 ok "frames are numbered per run, not physical addresses" equals "1" sql \
     "SELECT min(frame) = 1 AND max(frame) < 5000 FROM page_runs WHERE scenario = 'fork-write'"
+ok "no prediction of a page's state failed" equals "1|0" sql \
+    "SELECT count(*) > 50, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
+ok "no page is in debt: its next write copies, or takes no fault" equals 0 sql "SELECT count(*) FROM timeline WHERE debt > 0"
+
+# Who has ended has no port that a child could be given a right to.
+cat >family.json <<'END'
+{ "scenario": "family", "language": 1, "title": "Forks after exits", "question": "Does the family live on?",
+  "actors": ["a", "b", "c", "d", "e"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 4, "kind": "anonymous" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "A" } },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "b" } },
+  { "phase": "released", "actor": "b", "exit": {} },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "c" } },
+  { "phase": "transferred", "actor": "c", "fork": { "as": "d" } },
+  { "phase": "receiver_wrote", "actor": "d", "write": { "region": "r", "pages": { "range": [1, 2] }, "stamp": "D" } },
+  { "phase": "released", "actor": "c", "exit": {} },
+  { "phase": "transferred", "actor": "d", "fork": { "as": "e" } },
+  { "phase": "sender_wrote", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "Z" } },
+  { "phase": "released", "actor": "a", "exit": {} },
+  { "phase": "receiver_wrote", "actor": "d", "write": { "region": "r", "pages": "all", "stamp": "Y" } },
+  { "phase": "receiver_read", "actor": "e", "read": { "region": "r", "pages": { "range": [1, 2] }, "stamp": "D" } },
+  { "phase": "receiver_wrote", "actor": "e", "write": { "region": "r", "pages": "all", "stamp": "E" } } ] }
+END
+ok "who has exited does not stand in the way of a fork" cowlab run ./family.json --backend gnumach --db family.db
+ok "and its pages were what was predicted" equals "1|0" sqlite3 family.db \
+    "SELECT count(*) > 3, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
 finish

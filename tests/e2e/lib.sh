@@ -84,6 +84,23 @@ as_nobody() {
     (cd "$TMP/nobody/work" && PATH="$TMP/nobody/bin:$PATH" setpriv --reuid=65534 --regid=65534 --clear-groups "$@")
 }
 
+# Swap space of 16 MiB of the script's own, for as long as it runs; false where that may not be: no
+# root, no file system that carries a swap file (tmpfs, overlayfs).
+swap_setup() {
+    for dir in "$TMP" /var/tmp; do
+        swap_file=$dir/cowlab-swap-$$
+        trap 'swap_away; rm -rf "$TMP"' EXIT
+        dd if=/dev/zero of="$swap_file" bs=1M count=16 2>/dev/null && chmod 600 "$swap_file" &&
+            mkswap "$swap_file" >/dev/null 2>&1 && swapon "$swap_file" 2>/dev/null && return 0
+        rm -f "$swap_file"
+    done
+    return 1
+}
+swap_away() {
+    swapoff "$swap_file" 2>/dev/null
+    rm -f "$swap_file"
+}
+
 finish() {
     echo "1..$test_count"
     exit $((test_failed > 0))

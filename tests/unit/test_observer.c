@@ -144,7 +144,26 @@ static const struct script_line script[] = {
     {"a maps anonymous 8", NULL},
     {"a writes 8", ""},
     {"a advises pageout 8", "a swapped=8 resident=0 share_mode=SM_PRIVATE ref_count=0 swap_kb>=8p"},
-    {"a writes 3", "a copied=3 checked"},
+    {"a writes 3", "a swapped_in=3 copied=0 write_outcome=swapped_in checked"},
+    /* Slots of swap are shared and copied on write like frames: who reads one back has a page that
+     * the next write copies as long as another holds the slot, and keeps when nobody does. */
+    {"slots_are_shared:", "needs=debt,swap"},
+    {"a maps anonymous 8", NULL},
+    {"a writes 8", ""},
+    {"a advises pageout 8", "a share_mode=SM_PRIVATE at_risk=0 check.smaps_swap=held"},
+    {"a forks", "ab share_mode=SM_COW swapped=8 at_risk=8 check.smaps_swap=held"},
+    {"b reads 4", "b share_mode=SM_COW cow=4 debt=0 swapped=4 at_risk=8 run0.mapcount=1"},
+    {"b writes 2", "b copied=2 exclusive=2 cow=2 check.prediction=held checked"},
+    {"a writes 8", "a swapped_in=8 share_mode=SM_PRIVATE b debt=2 cow=0 swapped=4 at_risk=0"},
+    {"b writes all", "b reused=2 no_fault=2 swapped_in=4 check.prediction=held checked"},
+    /* A pipe holds a reference that shows nowhere: what is in debt is copied, and that is said. */
+    {"a_promise_can_fail:", "needs=debt"},
+    {"a maps anonymous 4", NULL},
+    {"a writes 4", ""},
+    {"a forks", ""},
+    {"b exits", "a debt=4"},
+    {"a holds 2", NULL},
+    {"a writes 4", "a copied=2 reused=2 check.prediction=differs"},
     /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
     {"hugetlb:", "needs=debt,hugetlb"},
     {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},
@@ -396,6 +415,43 @@ static uint64_t map_one_huge(struct stage *s)
         skip();
     }
     return s->caps.huge_page_size / s->page;
+}
+
+/* A huge page that was only read shows the huge zero page, of which each kernel's page table says
+ * something else: an object's page, one's own, or one that is shared. It is none of these. */
+static void test_observer__huge_zero_page(void **state)
+{
+    static const char *const hidden[] = {NULL, "frames", "kpageflags"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct stage s;
+        uint64_t at, len;
+
+        stage_begin(&s, hidden[i]);
+        stage_need(&s, CAP_THP);
+        stage_need(&s, CAP_ZERO_PAGE);
+        stage_need(&s, CAP_PAGEMAP_SCAN);
+        len = s.caps.huge_page_size;
+        at = puppet_map_huge(&s.puppets[0], len);
+        assert_true(at != 0);
+        s.regions[0] =
+            (struct target_region){.name = "r", .start = at, .len = len, .inherit = INH_COPY};
+        assert_int_equal(puppet_read(&s.puppets[0], at, s.page, 1), 0);
+        stage_look(&s, 0, 0);
+        if (stage_region(&s, 0)->q[RQ_ZERO].n == 1) {
+            print_message("# needs thp: no huge zero page to be had just now\n");
+            stage_end(&s);
+            skip();
+        }
+        must_be(&s, 0, RQ_ZERO, (int64_t)(len / s.page));
+        must_be(&s, 0, RQ_OBJECT, 0);
+        must_be(&s, 0, RQ_MAPPED, 0);
+        must_be(&s, 0, RQ_SHARE_MODE, SM_EMPTY);
+        must_be(&s, 0, RQ_AT_RISK, (int64_t)(len / s.page));
+        checks_must_hold(&s);
+        stage_end(&s);
+    }
 }
 
 /* In a huge page the kernel's word for one page is its head page's: exclusive against debt cannot
@@ -687,6 +743,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_observer__overlapping_regions),
         cmocka_unit_test(test_observer__a_vanished_process_is_named),
         cmocka_unit_test(test_observer__outside_mappings_are_seen),
+        cmocka_unit_test(test_observer__huge_zero_page),
         cmocka_unit_test(test_observer__thp),
         cmocka_unit_test(test_observer__thp_without_exact_counts),
         cmocka_unit_test(test_observer__thp_without_frames),

@@ -26,6 +26,12 @@ static void must_reach(const bool *reached, int n, const struct word *list)
 #define NO ANSWER_NO
 #define YES ANSWER_YES
 
+#define ANON(once_, count_, least_, average_, exclusive_)                                          \
+    {                                                                                              \
+        .once = once_, .count = count_, .least = least_, .average = average_,                      \
+        .exclusive = exclusive_                                                                    \
+    }
+
 static void test_rules__anonymous_page(void **state)
 {
     static const struct {
@@ -33,23 +39,40 @@ static void test_rules__anonymous_page(void **state)
         enum page_state is;
         const char *broken;
     } rows[] = {
-        {{YES, -1, false, false, YES}, PS_EXCLUSIVE, "a page of one's own counts as shared"},
-        {{YES, -1, false, false, NO}, PS_DEBT, "a child that is gone leaves no debt"},
-        {{YES, -1, false, false, NONE}, PS_ANON_UNKNOWN, "without flags debt is guessed"},
-        {{YES, 1, false, false, YES}, PS_EXCLUSIVE, "a map count of 1 spoils what flags tell"},
-        {{YES, 1, false, false, NO}, PS_DEBT, "a map count of 1 spoils what flags tell"},
-        {{YES, 2, false, false, YES}, PS_COW, "a shared page behind a folio's head is exclusive"},
-        {{NO, -1, false, false, NONE}, PS_COW, "no sharing is seen without map counts"},
-        {{NO, 2, false, false, NONE}, PS_COW, "a fork shares nothing"},
-        {{NO, 1, false, false, NONE}, PS_ANON_UNKNOWN, "the head page's answer is believed"},
-        {{NO, 1, true, false, NONE}, PS_COW, "a sharer outside the run is not counted"},
-        {{NO, 3, false, true, NONE}, PS_COW, "an average contradicts bit 56"},
-        {{NONE, 3, false, true, NONE}, PS_ANON_UNKNOWN, "an average makes each page shared"},
-        {{NONE, 3, true, false, NONE}, PS_COW, "a joined count of 3 says nothing"},
-        {{NONE, -1, false, false, NONE}, PS_ANON_UNKNOWN, "what nobody told is a word"},
-        {{NONE, 1, false, false, NONE}, PS_ANON_UNKNOWN, "mapped once is exclusive"},
-        {{NONE, 0, false, false, NONE}, PS_ZERO, "the zero page is memory of the process"},
-        {{NO, 0, false, false, NONE}, PS_ZERO, "the zero page is shared memory"},
+        {ANON(YES, -1, false, false, YES), PS_EXCLUSIVE, "a page of one's own counts as shared"},
+        {ANON(YES, -1, false, false, NO), PS_DEBT, "a child that is gone leaves no debt"},
+        {ANON(YES, -1, false, false, NONE), PS_ANON_UNKNOWN, "without flags debt is guessed"},
+        {ANON(YES, 1, false, false, YES), PS_EXCLUSIVE, "a map count of 1 spoils what flags tell"},
+        {ANON(YES, 1, false, false, NO), PS_DEBT, "a map count of 1 spoils what flags tell"},
+        {ANON(YES, 2, false, false, YES), PS_COW,
+         "a shared page behind a folio's head is exclusive"},
+        {ANON(NO, -1, false, false, NONE), PS_COW, "no sharing is seen without map counts"},
+        {ANON(NO, 2, false, false, NONE), PS_COW, "a fork shares nothing"},
+        {ANON(NO, 1, false, false, NONE), PS_ANON_UNKNOWN, "the head page's answer is believed"},
+        {ANON(NO, 1, true, false, NONE), PS_COW, "a sharer outside the run is not counted"},
+        {ANON(NO, 3, false, true, NONE), PS_COW, "an average contradicts bit 56"},
+        {ANON(NONE, 3, false, true, NONE), PS_ANON_UNKNOWN, "an average makes each page shared"},
+        {ANON(NONE, 3, true, false, NONE), PS_COW, "a joined count of 3 says nothing"},
+        {ANON(NONE, -1, false, false, NONE), PS_ANON_UNKNOWN, "what nobody told is a word"},
+        {ANON(NONE, 1, false, false, NONE), PS_ANON_UNKNOWN, "mapped once is exclusive"},
+        {ANON(NONE, 0, false, false, NONE), PS_ZERO, "the zero page is memory of the process"},
+        {ANON(NO, 0, false, false, NONE), PS_ZERO, "the zero page is shared memory"},
+        {{.once = YES, .count = -1, .exclusive = NO, .merged = true}, PS_COW, "KSM's page is kept"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true, .held = YES},
+         PS_COW,
+         "a page whose slot another holds is kept"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true, .held = NO},
+         PS_DEBT,
+         "a slot that nobody else holds is copied"},
+        {{.once = YES, .count = -1, .exclusive = NO, .cached = true},
+         PS_ANON_UNKNOWN,
+         "what becomes of a page in the swap cache is certain"},
+        {{.once = YES, .count = -1, .exclusive = YES, .cached = true},
+         PS_EXCLUSIVE,
+         "an exclusive page in the swap cache is in doubt"},
+        {{.once = YES, .count = -1, .exclusive = NO, .batched = true},
+         PS_ANON_UNKNOWN,
+         "another CPU's batch holds no page"},
     };
 
     (void)state;
@@ -169,6 +192,28 @@ static void test_rules__page_outcome(void **state)
         reached[is] = true;
     }
     must_reach(reached, PO__COUNT, NULL);
+}
+
+/* The kernel says of a huge zero page that it is a file's, or mapped once: it is neither. */
+static void test_rules__words(void **state)
+{
+    const uint64_t here = PM_PRESENT, zero = PM_PRESENT | PM_ZERO;
+    const uint64_t words[] = {
+        here | PM_EXCLUSIVE, here | PM_EXCLUSIVE, here,       here | PM_FILE,        zero,
+        zero | PM_EXCLUSIVE, zero | PM_FILE,      PM_SWAPPED, PM_SWAPPED | PM_GUARD, 0};
+    struct word_sums told = {0}, untold = {0};
+
+    (void)state;
+    words_sum(words, N(words), true, &told);
+    words_sum(words, N(words), false, &untold);
+    assert_int_equal(told.present, 4);
+    assert_int_equal(told.single, 2);
+    assert_int_equal(told.file, 1);
+    assert_int_equal(told.zero, 3);
+    assert_int_equal(told.swapped, 1);
+    assert_int_equal(told.maybe_zero, 0);
+    assert_int_equal(untold.maybe_zero, 1);
+    assert_int_equal(untold.present, 4);
 }
 
 static void test_rules__promises(void **state)
@@ -305,6 +350,18 @@ static void test_rules__share_mode(void **state)
         {{.sight = ALL, .states[PS_ZERO] = 1}, KNOWN(SM_EMPTY), "the zero page is memory"},
         {{.sight = ALL, .states[PS_EXCLUSIVE] = 1}, KNOWN(SM_PRIVATE), "one's own is not"},
         {{.sight = ALL, .states[PS_SWAPPED] = 1}, KNOWN(SM_PRIVATE), "swap is nothing"},
+        {{.sight = ALL, .states[PS_SWAPPED] = 2, .swap_shared = 1},
+         KNOWN(SM_COW),
+         "a slot of swap is not shared"},
+        {{.sight = USER, .states[PS_SWAPPED] = 2, .swap_some = true, .why_swap = WHY_SWAP_HOLDERS},
+         KNOWN(SM_COW),
+         "which slots are shared must be told"},
+        {{.sight = USER, .states[PS_SWAPPED] = 2, .why_swap = WHY_SWAP_HOLDERS},
+         UNKNOWN(WHY_SWAP_HOLDERS),
+         "a slot that nobody told of is one's own"},
+        {{.sight = ALL, .states[PS_ANON_UNKNOWN] = 1, .either = 1},
+         KNOWN(SM_COW),
+         "cow or debt is not enough"},
         {{.sight = ALL, .states[PS_EXCLUSIVE] = 1, .inferred_debt = true, .inferred_mode = true},
          INFERRED(SM_PRIVATE),
          "what is concluded is not marked"},
@@ -621,12 +678,22 @@ static void test_rules__mach(void **state)
     } pages[] = {
         {{false, true, 0, 0}, PS_NONE},   {{true, false, 0, 1}, PS_EXCLUSIVE},
         {{true, false, 0, 2}, PS_SHARED}, {{true, true, 0, 2}, PS_COW},
-        {{true, false, 1, 2}, PS_COW},    {{true, false, 1, 1}, PS_DEBT},
+        {{true, false, 1, 2}, PS_COW},    {{true, false, 1, 1}, PS_COW},
+        {{true, true, 0, 1}, PS_COW},
     };
 
     (void)state;
     for (size_t i = 0; i < N(pages); i++)
         assert_int_equal(page_state_mach(&pages[i].f), pages[i].is);
+    assert_int_equal(page_kept_promise_mach(PS_COW, false, false, false), YES);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, false, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, true), YES);
+    assert_int_equal(page_kept_promise_mach(PS_COW, false, true, true), NO);
+    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, true, true, false), YES);
+    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, false, true, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_SHARED, false, false, false), NO);
+    assert_int_equal(page_kept_promise_mach(PS_NONE, false, true, false), NONE);
     assert_int_equal(share_mode_mach(true, 0, false, 0), SM_EMPTY);
     assert_int_equal(share_mode_mach(false, 1, false, 1), SM_COW);
     assert_int_equal(share_mode_mach(false, 0, true, 1), SM_COW);
@@ -695,12 +762,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules__anonymous_page), cmocka_unit_test(test_rules__page_state),
         cmocka_unit_test(test_rules__concluded),      cmocka_unit_test(test_rules__page_outcome),
-        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__share_mode),
-        cmocka_unit_test(test_rules__reasons),        cmocka_unit_test(test_rules__at_risk),
-        cmocka_unit_test(test_rules__resident),       cmocka_unit_test(test_rules__ref_count),
-        cmocka_unit_test(test_rules__quantities),     cmocka_unit_test(test_rules__least),
-        cmocka_unit_test(test_rules__write_outcome),  cmocka_unit_test(test_rules__mach),
-        cmocka_unit_test(test_rules__mapping),        cmocka_unit_test(test_rules__inheritance),
+        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__words),
+        cmocka_unit_test(test_rules__share_mode),     cmocka_unit_test(test_rules__reasons),
+        cmocka_unit_test(test_rules__at_risk),        cmocka_unit_test(test_rules__resident),
+        cmocka_unit_test(test_rules__ref_count),      cmocka_unit_test(test_rules__quantities),
+        cmocka_unit_test(test_rules__least),          cmocka_unit_test(test_rules__write_outcome),
+        cmocka_unit_test(test_rules__mach),           cmocka_unit_test(test_rules__mapping),
+        cmocka_unit_test(test_rules__inheritance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

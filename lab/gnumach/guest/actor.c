@@ -25,7 +25,7 @@ static void write_page(const struct command *c, uint64_t i)
         return;
     if (place + sizeof(struct page_stamp) <= c->address + c->bytes)
         *(volatile struct page_stamp *)place =
-            (struct page_stamp){STAMP_MAGIC, c->step.stamp, c->stamp_base + i};
+            (struct page_stamp){STAMP_MAGIC, c->step.stamp, c->step.origin / PAGE + i};
     else
         *(volatile char *)place = (char)c->step.stamp;
 }
@@ -49,7 +49,7 @@ static void check_stamp(const struct command *c, uint64_t i, uint64_t place, str
 {
     struct page_stamp s = *(volatile struct page_stamp *)place;
     a->checked++;
-    if (s.magic == STAMP_MAGIC && s.letter == c->step.stamp && s.page == c->stamp_base + i)
+    if (s.magic == STAMP_MAGIC && s.letter == c->step.stamp && s.page == c->step.origin / PAGE + i)
         return;
     if (!a->bad++) {
         a->first_bad = i;

@@ -51,7 +51,6 @@ struct command {
     uint32_t action; /* enum action; 0: only answer */
     int32_t status;
     uint64_t address, bytes; /* of the region */
-    uint64_t stamp_base;     /* page number that the region's first page was stamped with */
     uint32_t touched, pad;   /* the region was read, written or received before */
     struct guest_step step;
     struct guest_part parts[GUEST_MAX_PARTS];

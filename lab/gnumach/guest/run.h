@@ -37,7 +37,6 @@ static inline const char *plan_text(void)
 /* A place of memory that the scenario named, in one actor. */
 struct region {
     uint64_t address, bytes; /* bytes 0: not there */
-    uint64_t stamp_base;
     uint32_t touched;
 };
 
@@ -46,7 +45,7 @@ struct region {
 struct transit {
     int from, to, slot;
     int looked_at; /* pieces are filled */
-    uint64_t address, offset_bytes, bytes, stamp_base;
+    uint64_t address, offset_bytes, bytes;
     uint32_t npieces;
     struct {
         mach_port_t name; /* of the object; held until the message is received */

@@ -52,7 +52,6 @@ static const char *on_region(struct run *r, const struct guest_step *s)
         return "the actor has no such region";
     command.body.address = g->address;
     command.body.bytes = g->bytes;
-    command.body.stamp_base = g->stamp_base;
     command.body.touched = g->touched;
     return have_done(r, s);
 }
@@ -65,7 +64,7 @@ const char *step_ACT_MAP(struct run *r, const struct guest_step *s)
     command.body.bytes = s->bytes;
     const char *problem = have_done(r, s);
     if (!problem)
-        *region_of(r, s) = (struct region){command.body.address, s->bytes, 0, 0};
+        *region_of(r, s) = (struct region){command.body.address, s->bytes, 0};
     return problem;
 }
 

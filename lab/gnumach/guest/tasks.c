@@ -33,6 +33,12 @@ kern_return_t new_port(mach_port_t *port)
     return rc;
 }
 
+/* Not born yet, or alive. The port of one that has ended died with it: there is no right to give. */
+static int can_be_sent_to(const struct actor *a)
+{
+    return a->task || a->data_receive;
+}
+
 static kern_return_t give_ports(struct run *r, uint32_t i, mach_port_t task)
 {
     struct actor *a = &r->actors[i];
@@ -45,7 +51,7 @@ static kern_return_t give_ports(struct run *r, uint32_t i, mach_port_t task)
         rc = mach_port_insert_right(task, NAME_DATA, a->data_receive, MACH_MSG_TYPE_MOVE_RECEIVE);
     a->data_receive = MACH_PORT_NULL;
     for (uint32_t j = 0; rc == KERN_SUCCESS && j < r->plan->nactors; j++)
-        if (j != i)
+        if (j != i && can_be_sent_to(&r->actors[j]))
             rc = mach_port_insert_right(task, NAME_PEER + j, r->actors[j].data,
                                         MACH_MSG_TYPE_COPY_SEND);
     return rc;

@@ -68,7 +68,6 @@ kern_return_t transit_note(struct run *r, const struct guest_step *s)
         t->address = command.body.part_address[i];
         t->offset_bytes = t->address - g->address;
         t->bytes = command.body.part_bytes[i];
-        t->stamp_base = g->stamp_base + (g->address % PAGE + t->offset_bytes) / PAGE;
         t->looked_at = p->deallocate != 0;
         if (t->looked_at)
             rc = capture(r->actors[s->actor].task, t);
@@ -132,7 +131,7 @@ const char *transit_received(struct run *r, const struct guest_step *s)
             return "another memory arrived than the one expected";
         if (d->bytes)
             r->actors[s->actor].regions[r->transits[t].slot] =
-                (struct region){d->address, d->bytes, r->transits[t].stamp_base, 1};
+                (struct region){d->address, d->bytes, 1};
         drop_pieces(&r->transits[t]);
         for (r->ntransits--; t < r->ntransits; t++)
             r->transits[t] = r->transits[t + 1];

@@ -103,6 +103,7 @@ static int add_step(struct builder *b, const struct plan *plan, const struct ste
                  : s->pages   ? s->pages * GUEST_PAGE_SIZE
                               : GUEST_REST,
         .offset_bytes = s->offset_bytes,
+        .origin = s->origin,
         .select = s->select,
         .stamp = s->has_stamp ? (unsigned char)s->stamp : 0,
         .inherit = s->inherit,

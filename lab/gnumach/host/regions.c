@@ -70,7 +70,7 @@ static enum page_state state_of(const struct reading *r, const struct seen_page 
         .viewers = (uint64_t)__builtin_popcountll(w->actors) + w->transits});
 }
 
-static int pages(struct reading *r, const struct view *v, struct obs_region *g, struct err *e)
+static int pages(struct reading *r, struct view *v, struct obs_region *g, struct err *e)
 {
     static const enum region_quantity quantity_of[PS__COUNT] = {[PS_EXCLUSIVE] = RQ_EXCLUSIVE,
                                                                 [PS_COW] = RQ_COW,
@@ -92,6 +92,7 @@ static int pages(struct reading *r, const struct view *v, struct obs_region *g, 
                                .state = (uint8_t)state,
                                .inferred = true};
 
+        v->page[i].state = (uint8_t)state;
         if (state != PS_NONE)
             g->q[quantity_of[state]].n++;
         if (g->runs_cut)
@@ -164,6 +165,33 @@ static struct outcome outcome_by_counts(const struct reading *r, const struct vi
     return o;
 }
 
+/* In the order in which the guest writes (guest/actor.c): the first page comes last where there
+ * were pages before. */
+static int predictions(const struct reading *r, const struct view *v, const struct view *before,
+                       struct obs_region *g, struct step_result *out, struct err *e)
+{
+    struct promises p = {{0}, {0}, 0, 0};
+    bool collapsed = false;
+
+    for (uint64_t n = 0; n < v->pages; n++) {
+        uint64_t i = before->resident ? (n + 1) % v->pages : n;
+        const struct seen_page *was = &before->page[i];
+        enum answer kept = page_kept_promise_mach(was->state, was->frame == v->page[i].frame,
+                                                  was->sole, collapsed);
+
+        if (!page_selected(&r->step->select, i))
+            continue;
+        p.held[was->state] += kept == ANSWER_YES;
+        p.failed[was->state] += kept == ANSWER_NO;
+        if (was->state == PS_NONE)
+            *(v->page[i].frame ? &p.held[PS_NONE] : &p.failed[PS_NONE]) += 1;
+        collapsed |= was->state == PS_COW && was->sole;
+    }
+    return observation_add_predictions(&out->obs, g->observed, g->region, g->case_name, &p) < 0
+               ? err_no_memory(e)
+               : 0;
+}
+
 /* Where a frame stayed, the task's count of faults tells whether there was one. */
 static int write_outcome(struct reading *r, const struct snap_region *at, const struct view *v,
                          struct obs_region *g, struct step_result *out, struct err *e)
@@ -174,6 +202,7 @@ static int write_outcome(struct reading *r, const struct snap_region *at, const 
     bool by_frames = !v->unsure && !before->unsure && before->pages == v->pages;
     struct outcome o;
     int64_t rest;
+    int rc;
 
     for (int q = RQ_WRITE_OUTCOME; q <= RQ_NO_FAULT; q++)
         g->q[q] = value_unknown(WHY_NOT_REPORTED);
@@ -192,8 +221,9 @@ static int write_outcome(struct reading *r, const struct snap_region *at, const 
         g->q[RQ_NO_FAULT] = value_known(o.same - rest);
         g->q[RQ_WRITE_OUTCOME] = value_known(word ? word : WO_NO_FAULT);
     }
-    if (!by_frames)
-        return 0;
+    rc = by_frames ? predictions(r, v, before, g, out, e) : 0;
+    if (!by_frames || rc < 0)
+        return rc;
     return checks_add(out,
                       &(struct two_sources){"cow_faults", g->observed, &r->slots[at->slot],
                                             o.copied, (int64_t)(is->cow_faults - was->cow_faults)},

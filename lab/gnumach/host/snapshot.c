@@ -325,7 +325,7 @@ size_t snapshot_frames(const struct snapshot *s)
 
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page)
 {
-    struct seen_page seen = {.frame = 0};
+    struct seen_page seen = {.frame = 0, .sole = true};
 
     for (uint16_t depth = 0; object && depth < CHAIN_MAX; depth++) {
         const struct snap_object *o = snapshot_object(s, object);
@@ -335,6 +335,7 @@ struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_
             return seen;
         }
         seen.unsure |= o->unlisted;
+        seen.sole &= o->refs == 1;
         if (page < o->nframes && o->frame[page]) {
             seen.frame = o->frame[page];
             seen.depth = depth;

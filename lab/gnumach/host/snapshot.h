@@ -107,6 +107,8 @@ size_t snapshot_frames(const struct snapshot *s);
 struct seen_page {
     uint32_t frame;
     uint16_t depth;  /* of the object that has it; 0 the top one */
+    uint8_t state;   /* enum page_state; snapshot_see leaves it 0 */
+    bool sole;       /* nothing but this chain refers to the objects down to that one */
     bool needs_copy; /* its entry is to be copied before a write; snapshot_see leaves it false */
     bool unsure;     /* an object on the way could not be listed */
 };

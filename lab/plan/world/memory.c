@@ -13,9 +13,10 @@ int world_ACT_MAP(struct doing *x)
                             .case_name = x->r->case_name,
                             .pages = s->pages,
                             .bytes = s->has_bytes ? s->bytes : s->pages * x->r->page_size,
+                            .reach = s->pages * x->r->page_size,
                             .kind = s->kind,
                             .protection = 3,
-                            .inherit = INH_COPY};
+                            .fate = {.shared = shared}};
     int rc;
 
     if (s->case_name)
@@ -30,6 +31,8 @@ int world_ACT_MAP(struct doing *x)
 
 static int touch(struct doing *x, bool write)
 {
+    x->s->origin = x->region->origin;
+    x->s->reach = x->region->reach;
     const struct page_select *sel = &x->s->select;
 
     if (x->region->holed)
@@ -78,7 +81,7 @@ int world_ACT_PROTECT(struct doing *x)
 
 int world_ACT_INHERIT(struct doing *x)
 {
-    x->region->inherit = x->s->inherit;
+    x->region->fate = fate_asked(x->region->fate, x->s->inherit);
     if (x->s->inherit == INH_SHARE)
         x->d->unsupported = ability_refuses(x->r->ability->no_share, (int)x->region->kind);
     return 0;
@@ -105,9 +108,6 @@ int world_ACT_MADVISE(struct doing *x)
                        x->region->name);
     if (k == MK_HUGETLB && advice == ADV_PAGEOUT)
         return fail_at(x->r, arg(x, "advice"), "explicit huge pages cannot be paged out");
-    if (advice == ADV_DONTFORK)
-        x->region->inherit = INH_NONE;
-    if (advice == ADV_WIPEONFORK)
-        x->region->inherit = INH_ZERO;
+    x->region->fate = fate_advised(x->region->fate, advice);
     return 0;
 }

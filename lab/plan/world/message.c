@@ -52,9 +52,10 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
                           .case_name = from->case_name,
                           .pages = pages,
                           .bytes = bytes,
+                          .origin = from->origin + offset,
+                          .reach = bytes,
                           .kind = MK_ORDINARY,
                           .protection = 3,
-                          .inherit = INH_COPY,
                           .family = from->family};
     struct family f = {1, false, pages, 0, pages};
     int rc = 0;

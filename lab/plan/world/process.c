@@ -9,10 +9,10 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
     struct family zero = {1, false, from->pages, 0, 0};
     int rc;
 
-    if (from->inherit == INH_NONE)
+    if (fate_inherit(from->fate) == INH_NONE)
         return 0;
     copy.locked = false;
-    if (from->inherit == INH_ZERO) {
+    if (fate_inherit(from->fate) == INH_ZERO) {
         rc = new_family(x->r, x->w, &zero, &copy.family);
         return rc < 0 ? rc : add_region(x->r, &child->regions, &copy);
     }

@@ -16,9 +16,10 @@ struct family {
 struct region {
     const char *name, *case_name;
     uint64_t pages, bytes;
+    uint64_t origin, reach; /* as in struct step */
     enum map_kind kind;
     int protection;
-    enum inherit inherit;
+    struct fork_fate fate;
     bool holed;  /* a part of it was deallocated */
     bool locked; /* by this actor: a fork leaves that out */
     size_t family;
