@@ -24,6 +24,8 @@ class Frame:
     def __init__(self, letter=None, obj=False):
         self.letter, self.object = letter, obj
         self.maps, self.exclusive, self.slot = 0, not obj, None
+        self.batched = False  # the kernel may hold a reference of its own for a while: see write
+        self.aside = False    # paged out, and not yet on disk: fault-around leaves it out
 
 
 class Slot:
@@ -130,14 +132,16 @@ class Kernel:
         first = max(0, page - at % AROUND)
         table_ends = page - at % 512 + 512
         for p in range(first, min(len(region.ptes), first + AROUND, table_ends)):
-            if region.ptes[p] is None and region.object.pages[p]:
-                self._set(region, p, region.object.pages[p])
+            there = region.object.pages[p]
+            if region.ptes[p] is None and there and not there.aside:
+                self._set(region, p, there)
         if region.ptes[page] is None:
             self._set(region, page, self._object_page(region, page))
+            region.ptes[page].aside = False
         return None
 
     def write(self, region, page, letter):
-        """Returns the outcome's word. letter None: the fault alone."""
+        """Returns the outcome's word, "either" for reused or copied. letter None: the fault alone."""
         word = self._write_shared(region, page) if region.shared else self._write_private(region, page)
         if letter:
             region.ptes[page].letter = letter
@@ -167,9 +171,11 @@ class Kernel:
             return "copied"
         if pte.exclusive:
             return "swapped_in" if back else "no_fault"
+        # Not only mappings count: MADV_FREE and mlock put pages on lists of the processor's that hold a
+        # reference until they are full (mm/swap.c, mm/mlock.c), and a page with one more is copied.
         if pte.maps == 1 and not (pte.slot and pte.slot.refs):
             pte.exclusive, pte.slot = True, None
-            return "swapped_in" if back else "reused"
+            return "swapped_in" if back else "either" if pte.batched else "reused"
         self._own(region, page, pte.letter)
         return "swapped_in" if back else "copied"
 
@@ -180,6 +186,7 @@ class Kernel:
             return
         self.paged_out.add(page)
         if frame.object:
+            frame.aside = True
             self._drop(region, page)  # written and not on disk yet: the page cache keeps it
             return
         frame.slot = frame.slot or Slot(frame)
@@ -293,6 +300,8 @@ class Kernel:
                 self.read(region, page)
             else:
                 self.write(region, page, None)
+            if isinstance(region.ptes[page], Frame):
+                region.ptes[page].batched = True
 
     def do_inherit(self, _, process, a):
         region = self._region(process, a)
@@ -309,6 +318,8 @@ class Kernel:
         for page in range(len(region.ptes)):
             if advice == "DONTNEED" or (advice == "FREE" and isinstance(region.ptes[page], Swapped)):
                 self._drop(region, page)
+            if advice == "FREE" and isinstance(region.ptes[page], Frame):
+                region.ptes[page].batched = True
             if advice == "PAGEOUT":
                 self._page_out(region, page)
         region.no_fork |= advice == "DONTFORK"

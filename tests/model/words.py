@@ -82,10 +82,12 @@ OUTCOMES = ("first_touch", "copied", "reused", "no_fault", "swapped_in")
 
 def outcome(outcomes):
     """The columns of a write: counts, and one word."""
-    counts = {w: sum(o == w for o in outcomes.values()) for w in OUTCOMES}
+    counts = {w: sum(o == w for o in outcomes.values()) for w in OUTCOMES + ("either",)}
+    either = counts.pop("either")
+    row = {w: (n, n + either if w in ("copied", "reused") else n) for w, n in counts.items()}
     some = [w for w in OUTCOMES if counts[w]]
-    row = {w: {n} for w, n in counts.items()}
-    row["write_outcome"] = {some[0] if len(some) == 1 else "mixed"}
+    words = set(some) | ({"copied", "reused"} if either else set())
+    row["write_outcome"] = {some[0]} if len(words) == 1 else {"mixed"} if len(some) > 1 else words | {"mixed"}
     return row
 
 
