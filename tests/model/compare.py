@@ -4,10 +4,11 @@ disagreement is told with its step, region, page and both values."""
 import sqlite3
 
 import kernel as k
-import words as w
+import mach
+import words
 
 ROW = ("pages", "entry_pages", "mapped", "resident", "huge", "outside", "at_risk", "share_mode", "ref_count",
-       "protection", "inheritance") + w.OUTCOMES + ("write_outcome",)
+       "protection", "inheritance") + words.OUTCOMES + ("write_outcome",)
 STATES = ("none", "zero", "exclusive", "cow", "debt", "object", "shared", "swapped")
 
 
@@ -47,7 +48,8 @@ class Comparison:
     """sees_all: as root on Linux nothing but what the kernel decides may be unknown."""
 
     def __init__(self, program, stored, sees_all):
-        self.world, self.stored, self.sees_all = k.Kernel(program.roots), stored, sees_all
+        self.world, self.stored, self.sees_all = program.world(), stored, sees_all
+        self.words = mach if isinstance(self.world, mach.Mach) else words
         self.program, self.declined, self.values, self.unknown = program, 0, 0, 0
         self.step = 0
 
@@ -91,12 +93,12 @@ class Comparison:
             for i in range(run["count"]):
                 page, word = run["first"] + i, run["state"]
                 pte = region.ptes[page]
-                may = w.state(region, pte)
+                may = self.words.state(self.world, region, page, pte)
                 if word not in may and acted and page in self.world.paged_out:
                     self.world.keep(region, page)
                     self.declined += 1
                     pte = region.ptes[page]
-                    may = w.state(region, pte)
+                    may = self.words.state(self.world, region, page, pte)
                 seen[word] += 1
                 self.values += 1
                 if word not in may and not (word == "anon?" and not self.sees_all and self.private(may)):
@@ -131,10 +133,12 @@ class Comparison:
             self.fail("unknown", f"{at}: {name} is unknown, reason: {reason}")
 
     def row(self, at, row, region, outcomes):
-        expected, _, doubt = w.words(self.world, region)
-        none = dict.fromkeys(w.OUTCOMES + ("write_outcome",), {None})
-        expected |= w.outcome(outcomes) if outcomes is not None else none
+        expected, doubt = self.words.expected(self.world, region)
+        none = dict.fromkeys(words.OUTCOMES + ("write_outcome",), {None})
+        expected |= self.words.outcome(outcomes) if outcomes is not None else none
         for name in ROW:
+            if name not in expected:
+                continue
             may, value = expected[name], row[name]
             self.values += 1
             if value is None and may != {None}:
@@ -155,14 +159,14 @@ class Comparison:
 
     def totals(self):
         row = self.stored.footprint[self.step][0]
-        for name, pages in zip(("object_only_kb", "superseded_kb"), w.objects_beside(self.world)):
+        for name, pages in zip(("object_only_kb", "superseded_kb"), words.objects_beside(self.world)):
             if row[name] != pages * 4:
                 self.fail(name, f"{name} is {row[name]}, in truth {pages * 4}")
 
     def sharing(self):
         for row in self.stored.sharing.get(self.step, []):
             a, b = (self.world.processes[row[x]] for x in ("actor_a", "actor_b"))
-            truth = w.common_frames(a, b)
+            truth = words.common_frames(a, b)
             if row["region_frames"] != truth:
                 self.fail("sharing", f"{row['actor_a']}&{row['actor_b']} share {row['region_frames']} frames, "
                           f"in truth {truth}")

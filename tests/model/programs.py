@@ -5,6 +5,7 @@ import json
 import random
 
 import kernel as k
+import mach
 
 PHASE = {"map": "mapped", "write": "sender_wrote", "read": "receiver_read", "fork": "transferred", "exit": "released",
          "unmap": "released"}
@@ -29,18 +30,23 @@ class Program:
     def __init__(self, seed, family, roots, steps):
         self.seed, self.family, self.roots, self.steps = seed, family, roots, steps
 
+    def world(self):
+        """The kernel of this family, before the first step."""
+        return mach.Mach(self.roots) if self.family == "mach" else k.Kernel(self.roots)
+
     def name(self):
         return f"{self.family}-{self.seed}"
 
     def text(self, name):
         actors = self.roots + [s["fork"]["as"] for s in self.steps if "fork" in s]
-        return json.dumps({"scenario": name, "language": 1, "title": f"Seed {self.seed}, {self.family}",
-                           "question": "Does the lab see what the model knows?", "no_twin": "a random program",
-                           "actors": actors, "steps": self.steps}, indent=1)
+        frame = json.dumps({"scenario": name, "language": 1, "title": f"Seed {self.seed}, {self.family}",
+                            "question": "Does the lab see what the model knows?", "no_twin": "a random program",
+                            "actors": actors})
+        return frame[:-1] + ', "steps": [\n  ' + ",\n  ".join(json.dumps(s) for s in self.steps) + "\n]}"
 
     def with_steps(self, steps):
         """The program with these steps, or None if one of them means nothing then."""
-        world = k.Kernel(self.roots)
+        world = self.world()
         try:
             for step in steps:
                 world.step(step)
@@ -94,7 +100,7 @@ def arguments(rng, world, family, action, name, last):
     elif action == "protect":
         value["protection"] = rng.choice(("rw-", "rw-", "r--", "---"))
     elif action == "inherit":
-        value["inheritance"] = rng.choice(("none", "share" if memory.shared else "copy"))
+        value["inheritance"] = rng.choice(("none", "copy", "share"))
     elif action == "lock":
         value["on"] = rng.random() < 0.7
     return value
@@ -103,7 +109,9 @@ def arguments(rng, world, family, action, name, last):
 def program(seed, family):
     rng = random.Random(f"{family}-{seed}")
     roots = ["a", "b"][:rng.choice((1, 1, 1, 2))]
-    world, steps, last = k.Kernel(roots), [], None
+    steps, last = [], None
+    made = Program(seed, family, roots, steps)
+    world = made.world()
     actions, weights = zip(*WEIGHTS[family].items())
     for _ in range(rng.randint(8, 30)):
         alive = [n for n, p in world.processes.items() if p.alive]
@@ -122,4 +130,4 @@ def program(seed, family):
             continue
         steps.append(step)
         last = value.get("region", last)
-    return Program(seed, family, roots, steps)
+    return made

@@ -4,7 +4,7 @@ define them. A word is a set of what may stand there: one, or more where the ker
 from kernel import ZERO, Frame, Swapped
 
 
-def state(region, pte):
+def state(_, region, __, pte):
     if pte is None:
         return {"none"}
     if pte is ZERO:
@@ -37,10 +37,10 @@ def resident_behind(region, page):
     return bool(region.object and region.object.pages[page])
 
 
-def words(kernel, region):
-    """Values of the timeline's row: name -> set; a range (low, high) is a tuple of two."""
+def expected(kernel, region):
+    """Values of the timeline's row: name -> set, or a range as a tuple of two; and whether some may be unknown."""
     ptes = region.ptes
-    states = [state(region, p) for p in ptes]
+    states = [state(kernel, region, i, p) for i, p in enumerate(ptes)]
     frames = [p for p in ptes if isinstance(p, Frame)]
     private = [f for f in frames if not f.object]
     hidden = [p for p in range(len(ptes)) if resident_behind(region, p) and ptes[p] not in frames]
@@ -63,7 +63,7 @@ def words(kernel, region):
         "ref_count": (max(maps, users), max(most, users)),
         "protection": {region.protection},
         "inheritance": {region.inheritance()},
-    }, states, doubt
+    }, doubt
 
 
 def share_mode(kernel, region, states, shares, resident):
