@@ -119,9 +119,10 @@ test: deps ## install what is missing, build, run every test
 	$(MAKE) check
 check: all $(TESTS) ## run every test, installing nothing
 	sh tests/run.sh $(B)
-soak: all $(TESTS) ## the long versions: 500 kills, every single fault (an hour)
+soak: all $(TESTS) ## the long versions: 500 kills, every single fault, random programs (an hour each)
 	KILLS=500 FAULT_STRIDE=1 TEST_DEADLINE=7200 sh tests/run.sh $(B) run__killed run__faults
 	COMPACT=1 sh tests/run.sh $(B) test_observer
+	MODEL_SECONDS=3600 TEST_DEADLINE=7200 sh tests/run.sh $(B) model__random
 bench: all ## speed, as ratios against named peers in one run
 	sh tests/bench/run.sh $(B)
 memcheck: all $(TESTS) ## the test programs under valgrind
