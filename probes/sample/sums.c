@@ -493,6 +493,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                            .flags = true,
                                            .debt = s->caps.have[CAP_DEBT]},
                                  .shared = e->shared,
+                                 .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
                                  .pages = (e->end - e->start) / s->page_size,
@@ -660,8 +661,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_COPIED], r->copied, 1);
         add_pages(&p->q[WQ_LOST], r->lost, 1);
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
-        if (r->map->prot & 2)
-            add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
+        add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
