@@ -277,9 +277,10 @@ struct sight {
 struct region_facts {
     struct sight sight;
     /* its mapping */
-    bool shared;  /* MAP_SHARED */
-    bool hugetlb; /* explicit huge pages */
-    bool object;  /* a memory object lies behind it */
+    bool shared;    /* MAP_SHARED */
+    bool read_only; /* no part of it may be written as it is */
+    bool hugetlb;   /* explicit huge pages */
+    bool object;    /* a memory object lies behind it */
     /* its pages */
     uint64_t pages;
     uint64_t states[PS__COUNT];
@@ -327,7 +328,7 @@ struct value region_mapped(const struct region_facts *f);
 struct value region_resident(const struct region_facts *f);
 /* Pages that hold something now and whose next write costs a new frame: cow, object, zero, and
  * what a private mapping would show of its object; in swap, those whose slot another mapping holds.
- * Untouched anonymous memory does not count. */
+ * Untouched anonymous memory does not count, nor does what cannot be written. */
 struct value region_at_risk(const struct region_facts *f);
 /* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. Explicit huge pages:
  * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow, in debt or in a

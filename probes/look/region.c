@@ -73,6 +73,16 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
         r->swap_some = e->kb.swap == r->states[PS_SWAPPED] * (f->o->page_size / 1024);
 }
 
+static bool read_only(const struct finish *f)
+{
+    const struct map_entry *e = f->entry, *end = f->w->maps.entries + f->w->maps.n;
+
+    for (; e && e < end && e->start < f->m->end; e++)
+        if (e->prot & 2)
+            return false;
+    return true;
+}
+
 /* What the pages have not told. */
 static void complete_facts(struct finish *f)
 {
@@ -88,6 +98,7 @@ static void complete_facts(struct finish *f)
                               .debt = have[CAP_DEBT]};
     if (f->entry) {
         r->shared = f->entry->shared;
+        r->read_only = read_only(f);
         r->hugetlb = f->entry->flags & 1u << VMF_HUGETLB;
         r->object = f->entry->inode;
     }

@@ -116,10 +116,10 @@ struct value region_at_risk(const struct region_facts *f)
 {
     const uint64_t *s = f->states;
 
+    if (f->shared || f->read_only)
+        return value_known(0);
     if (risk_doubtful(f))
         return value_unknown(why_risk(f));
-    if (f->shared)
-        return value_known(0);
     if (s[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
         return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])

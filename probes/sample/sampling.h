@@ -9,6 +9,7 @@
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
+#include "probes/kernel/segments.h"
 #include "probes/rules.h"
 #include "probes/sampler.h"
 #include <pthread.h>
@@ -135,6 +136,7 @@ struct sampler {
     bool doubt;  /* a trusted page was found changed */
     bool trusts; /* some page of this sample was not asked */
     uint64_t distinct_file;
+    struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
     struct slurp text;

@@ -432,12 +432,12 @@ struct region_sums {
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
-static void sum_region(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+static void sum_region(struct sampler *s, const struct sampled *w, const struct sample_region *r,
                        size_t *at, struct region_sums *out)
 {
+    const struct map_entry *e = r->map;
     uint64_t bytes = CHUNK_PAGES * s->page_size;
-    bool file = mapping_is_file(e, region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) ==
-                                       RK_SHARED);
+    bool file = mapping_is_file(e, r->kind == RK_SHARED);
     uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
 
     while (index <= last) {
@@ -493,6 +493,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                            .flags = true,
                                            .debt = s->caps.have[CAP_DEBT]},
                                  .shared = e->shared,
+                                 .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
                                  .pages = (e->end - e->start) / s->page_size,
@@ -522,7 +523,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     struct region_sums sums = {0};
     uint64_t found = 0;
 
-    sum_region(s, w, r->map, at, &sums);
+    sum_region(s, w, r, at, &sums);
     for (int i = PS_NONE + 1; i < PS__COUNT; i++) {
         f.states[i] = sums.tally.states[i];
         found += f.states[i];
@@ -612,8 +613,9 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
 {
     struct sample_region *r = &w->regions[i];
     const struct map_entry *e = &w->maps.entries[i];
+    uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i, s->helper);
 
-    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe)};
+    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe, data_end)};
     for (int k = 0; k < RQ__COUNT; k++)
         r->q[k] = value_na();
     r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =
@@ -660,8 +662,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_COPIED], r->copied, 1);
         add_pages(&p->q[WQ_LOST], r->lost, 1);
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
-        if (r->map->prot & 2)
-            add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
+        add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
