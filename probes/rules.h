@@ -245,6 +245,7 @@ struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
     uint64_t either; /* were anon? though everything could be seen: the kernel decides */
     uint64_t moved;  /* of those held: exclusive, and in another frame now */
+    uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
 };
 
 /* -- words of pagemap ------------------------------------------------------------------- */
@@ -297,6 +298,8 @@ struct region_facts {
     enum why why_swap;    /* WHY_KNOWN: it is told who holds their slots */
     uint64_t swap_shared; /* whose slot another mapping holds too: the next write leaves it that */
     bool swap_some;       /* that there are such is all that is told */
+    bool inferred_swap; /* that there are none is concluded: in the swap cache others may have them
+                         */
     /* map counts of its anonymous pages */
     int64_t anon_count;    /* the largest */
     uint64_t anon_missing; /* pages without one */

@@ -66,6 +66,7 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
     if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
         return;
+    r->inferred_swap = e->kb.swap == e->kb.swap_pss && f->o->nwatched > 1;
     if (e->kb.swap == e->kb.swap_pss)
         r->why_swap = WHY_KNOWN;
     else
