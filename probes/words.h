@@ -91,7 +91,8 @@
     X(WHY_KERNEL_DECIDES, 18,                                                                      \
       "whether the kernel keeps or copies the page is decided when it is written", "")             \
     X(WHY_BORROWED_MEMORY, 19,                                                                     \
-      "the process still runs in its parent's memory (vfork), until it executes a program", "")
+      "the process still runs in its parent's memory (vfork), until it executes a program", "")    \
+    X(WHY_NOT_ASKED, 21, "a sample does not ask for it", "cowlab vmmap")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {

@@ -89,6 +89,7 @@ static void complete_facts(struct finish *f)
         r->shared = f->entry->shared;
         r->hugetlb = f->entry->flags & 1u << VMF_HUGETLB;
         r->object = f->entry->inode;
+        r->writable = f->entry->prot & 2;
     }
     r->pages = f->m->now.n;
     r->large = r->huge || large_expected(f);
