@@ -114,6 +114,13 @@ struct memory {
     bool seen;       /* in this look */
 };
 
+/* Has the step written this page, as far as that is told? */
+static inline bool is_written(const struct memory *m, uint64_t page)
+{
+    return m->written &&
+           (!m->target->page_written || m->target->page_written(m->target->writer, page));
+}
+
 /* Sums over the pages of one entry. */
 struct entry_sums {
     bool walked;
@@ -161,6 +168,7 @@ struct seen_object {
     uint64_t carriers;  /* messages that carry it */
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
+    bool own;          /* it exists for the run alone: memory without a name in a file system */
     uint64_t npages;   /* room of the bit sets below; 0 if it could not be opened */
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */

@@ -607,6 +607,7 @@ void sampler_free(struct sampler *s)
     free(s->counts);
     free(s->ask);
     free(s->met_in);
+    segments_release(&s->segments);
     slurp_release(&s->text);
     close_fd(&s->count_fd);
     close_fd(&s->flags_fd);

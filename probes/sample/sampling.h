@@ -10,6 +10,7 @@
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
+#include "probes/kernel/segments.h"
 #include "probes/rules.h"
 #include "probes/sampler.h"
 #include <pthread.h>
@@ -151,6 +152,7 @@ struct sampler {
     uint64_t distinct_file;
     struct asked_object *objects; /* of this sample */
     size_t nobjects;
+    struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
     struct slurp text;

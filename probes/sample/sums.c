@@ -464,12 +464,12 @@ struct region_sums {
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
-static void sum_region(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+static void sum_region(struct sampler *s, const struct sampled *w, const struct sample_region *r,
                        size_t *at, struct region_sums *out)
 {
+    const struct map_entry *e = r->map;
     uint64_t bytes = CHUNK_PAGES * s->page_size;
-    bool file = mapping_is_file(e, region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) ==
-                                       RK_SHARED);
+    bool file = mapping_is_file(e, r->kind == RK_SHARED);
     uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
 
     while (index <= last) {
@@ -527,7 +527,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                            .flags = have[CAP_KPAGEFLAGS],
                                            .debt = have[CAP_DEBT]},
                                  .shared = e->shared,
-                                 .writable = e->prot & 2,
+                                 .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
                                  .pages = (e->end - e->start) / s->page_size,
@@ -563,7 +563,7 @@ static void ask_object(struct sampler *s, const struct sampled *w, const struct 
     uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e) || (mapped && (f->shared || !f->writable)) ||
+    if (!e->inode || mapping_is_special(e) || (mapped && (f->shared || f->read_only)) ||
         !f->states[PS_NONE])
         return;
     o = f->hugetlb ? NULL : objects_ask(s, w, e);
@@ -587,6 +587,7 @@ static void tell(struct sampler *s, const struct sampled *w, struct region_facts
 {
     const struct smaps_counters *kb = &r->map->kb;
 
+    f->inferred_swap = f->states[PS_SWAPPED] && kb->swap == kb->swap_pss;
     if (kb->swap != kb->swap_pss) {
         f->why_swap = WHY_SWAP_HOLDERS;
         f->swap_some = kb->swap == f->states[PS_SWAPPED] * (s->page_size / 1024);
@@ -616,7 +617,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     struct region_sums sums = {0};
     uint64_t found = 0;
 
-    sum_region(s, w, r->map, at, &sums);
+    sum_region(s, w, r, at, &sums);
     for (int i = PS_NONE + 1; i < PS__COUNT; i++) {
         f.states[i] = sums.tally.states[i];
         found += f.states[i];
@@ -705,8 +706,9 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
 {
     struct sample_region *r = &w->regions[i];
     const struct map_entry *e = &w->maps.entries[i];
+    uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i, s->helper);
 
-    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe)};
+    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe, data_end)};
     for (int k = 0; k < RQ__COUNT; k++)
         r->q[k] = value_na();
     r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =
