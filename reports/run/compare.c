@@ -129,15 +129,15 @@ struct phases {
     size_t n;
 };
 
-/* What the memory of both sides occupies, mapped or not. */
+/* What the memory of both sides occupies, mapped or not; unknown if a part of it is. */
 static double occupied(struct query *q)
 {
-    double distinct = query_number(q, "ool_distinct_kb");
-    double rest[] = {query_number(q, "ool_object_only_kb"), query_number(q, "ool_in_transit_kb")};
+    static const char *const rest[] = {"ool_object_only_kb", "ool_in_transit_kb"};
+    double sum = query_number(q, "ool_distinct_kb");
 
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-        distinct += isnan(rest[i]) ? 0 : rest[i];
-    return distinct;
+        sum += query_null(q, rest[i]) && !query_unknown(q, rest[i]) ? 0 : query_number(q, rest[i]);
+    return sum;
 }
 
 static int read_phases(struct doc *d, const char *fork_run, const char *ool_run, struct phases *p)
