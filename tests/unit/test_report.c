@@ -676,12 +676,30 @@ static void test_report__published_rows_follow_the_data(void **state)
     line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
     assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
     free(line);
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 measured came out the "
+                          "same by construction");
+    assert_null(strstr(line, ", not "));
+    free(line);
+    /* What is compared where the numbers are not equal, and how to measure the rest. */
+    line = line_with(text, "| same in pages | ool-options | VIRTUAL;PAGE;FREE | purgeable |");
+    assert_contains(line, "| 32768 | 32768 | linux | 8192 | 2 and 2 |");
+    free(line);
+    assert_contains(text, "| cowlab run ool-options --param memory=ordinary | 40 |");
+    assert_contains(text, "| cowlab run ool-two-large --param bytes=2147483648 | 7 |");
+    assert_contains(text,
+                    "| cowlab run ool-large --param bytes=268435456 --param deallocate=true |");
+    assert_null(strstr(text, "| cowlab run ool-options --param memory=purgeable |"));
     free(text);
     change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
               "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
     text = report(f, NULL, "r.md");
     line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
     assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
+    free(line);
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "39 of 40 measured came out the same by construction, not "
+                          "VIRTUAL;PAGEx16;NO_FREE share mode of the receiver");
     free(line);
     free(text);
 }
