@@ -245,6 +245,7 @@ struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
     uint64_t either; /* were anon? though everything could be seen: the kernel decides */
     uint64_t moved;  /* of those held: exclusive, and in another frame now */
+    uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
 };
 
 /* -- words of pagemap ------------------------------------------------------------------- */
@@ -276,9 +277,10 @@ struct sight {
 struct region_facts {
     struct sight sight;
     /* its mapping */
-    bool shared;  /* MAP_SHARED */
-    bool hugetlb; /* explicit huge pages */
-    bool object;  /* a memory object lies behind it */
+    bool shared;    /* MAP_SHARED */
+    bool read_only; /* no part of it may be written as it is */
+    bool hugetlb;   /* explicit huge pages */
+    bool object;    /* a memory object lies behind it */
     /* its pages */
     uint64_t pages;
     uint64_t states[PS__COUNT];
@@ -297,6 +299,8 @@ struct region_facts {
     enum why why_swap;    /* WHY_KNOWN: it is told who holds their slots */
     uint64_t swap_shared; /* whose slot another mapping holds too: the next write leaves it that */
     bool swap_some;       /* that there are such is all that is told */
+    bool inferred_swap; /* that there are none is concluded: in the swap cache others may have them
+                         */
     /* map counts of its anonymous pages */
     int64_t anon_count;    /* the largest */
     uint64_t anon_missing; /* pages without one */
@@ -324,7 +328,7 @@ struct value region_mapped(const struct region_facts *f);
 struct value region_resident(const struct region_facts *f);
 /* Pages that hold something now and whose next write costs a new frame: cow, object, zero, and
  * what a private mapping would show of its object; in swap, those whose slot another mapping holds.
- * Untouched anonymous memory does not count. */
+ * Untouched anonymous memory does not count, nor does what cannot be written. */
 struct value region_at_risk(const struct region_facts *f);
 /* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. Explicit huge pages:
  * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow, in debt or in a

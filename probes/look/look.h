@@ -114,6 +114,13 @@ struct memory {
     bool seen;       /* in this look */
 };
 
+/* Has the step written this page, as far as that is told? */
+static inline bool is_written(const struct memory *m, uint64_t page)
+{
+    return m->written &&
+           (!m->target->page_written || m->target->page_written(m->target->writer, page));
+}
+
 /* Sums over the pages of one entry. */
 struct entry_sums {
     bool walked;

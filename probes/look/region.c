@@ -66,10 +66,21 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
     if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
         return;
+    r->inferred_swap = e->kb.swap == e->kb.swap_pss && f->o->nwatched > 1;
     if (e->kb.swap == e->kb.swap_pss)
         r->why_swap = WHY_KNOWN;
     else
         r->swap_some = e->kb.swap == r->states[PS_SWAPPED] * (f->o->page_size / 1024);
+}
+
+static bool read_only(const struct finish *f)
+{
+    const struct map_entry *e = f->entry, *end = f->w->maps.entries + f->w->maps.n;
+
+    for (; e && e < end && e->start < f->m->end; e++)
+        if (e->prot & 2)
+            return false;
+    return true;
 }
 
 /* What the pages have not told. */
@@ -87,6 +98,7 @@ static void complete_facts(struct finish *f)
                               .debt = have[CAP_DEBT]};
     if (f->entry) {
         r->shared = f->entry->shared;
+        r->read_only = read_only(f);
         r->hugetlb = f->entry->flags & 1u << VMF_HUGETLB;
         r->object = f->entry->inode;
     }

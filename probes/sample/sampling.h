@@ -9,6 +9,7 @@
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
+#include "probes/kernel/segments.h"
 #include "probes/rules.h"
 #include "probes/sampler.h"
 #include <pthread.h>
@@ -29,6 +30,9 @@ struct tally {
     bool inferred;        /* pages that were exclusive are taken to be so still */
 };
 
+/* What the words of a chunk mean depends on the mapping that they are in. */
+enum mapping_sort { IN_PRIVATE, IN_SHARED, IN_ANONYMOUS };
+
 /* 512 neighbouring words of pagemap, the same for all processes and samples that refer to it. */
 struct page_chunk {
     atomic_uint refs;
@@ -36,8 +40,8 @@ struct page_chunk {
     uint32_t users;   /* processes that refer to it in that sample */
     uint32_t epoch;   /* of the frames that slots belong to; 0: not looked up */
     uint32_t tallied; /* sample of tally[] ... */
-    bool has_tally[2];
-    struct tally tally[2]; /* of the whole chunk, in a private and in a shared mapping */
+    bool has_tally[3];
+    struct tally tally[3]; /* of the whole chunk, by enum mapping_sort */
     uint64_t words[CHUNK_PAGES];
     uint32_t slots[CHUNK_PAGES];
     uint64_t zero[CHUNK_PAGES / 64]; /* bits: the zero page, as tallied last */
@@ -83,8 +87,10 @@ struct sampled {
     bool frames; /* pagemap_fd shows frame numbers */
     enum why why;
     char exe[256];
-    uint64_t exe_dev, exe_inode;
+    uint64_t program; /* tells its program apart, and each execution of it; 0 unknown */
     bool exec;
+    bool fresh; /* in its first sample */
+    bool own_program;
     struct maps maps;
     struct footprint fp;
     struct page_table now, before;
@@ -130,6 +136,7 @@ struct sampler {
     bool doubt;  /* a trusted page was found changed */
     bool trusts; /* some page of this sample was not asked */
     uint64_t distinct_file;
+    struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
     struct slurp text;

@@ -156,6 +156,8 @@ static void take_count(struct sampler *s, uint32_t slot, uint64_t answer)
     if (answer == KPAGE_NONE)
         return;
     s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
+    if (s->info[slot] == PS_OBJECT && !answer)
+        s->info[slot] = PS_ZERO; /* a huge one: an object's page that somebody maps is counted */
     if (s->info[slot] != PS_ANON_UNKNOWN)
         return;
     /* Counted once, though bit 56 was clear a moment ago, or in a large folio: exclusive or debt,
@@ -258,11 +260,21 @@ int sums_join(struct sampler *s)
 
 /* -- sum -------------------------------------------------------------------------------- */
 
-static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot, bool shared)
+static enum mapping_sort sort_of(const struct map_entry *e)
+{
+    return e->shared                               ? IN_SHARED
+           : e->inode || !mapping_is_own(e, false) ? IN_PRIVATE
+                                                   : IN_ANONYMOUS;
+}
+
+/* What is a file's in a mapping without one is the huge zero page. */
+static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot,
+                                enum mapping_sort sort)
 {
     return page_state((struct page_facts){.present = pm_present(word),
                                           .swapped = pm_swapped(word),
-                                          .shared = shared,
+                                          .zero = sort == IN_ANONYMOUS && (word & PM_FILE),
+                                          .shared = sort == IN_SHARED,
                                           .object = word & PM_FILE,
                                           .anon = s->info[slot] & INFO_STATE});
 }
@@ -280,10 +292,10 @@ static void note_zero(struct page_chunk *c, size_t i, bool zero)
 }
 
 static void tally_pages(const struct sampler *s, struct page_chunk *c, size_t from, size_t to,
-                        bool shared, struct tally *t)
+                        enum mapping_sort sort, struct tally *t)
 {
     for (size_t i = from; i < to; i++) {
-        enum page_state state = state_of(s, c->words[i], c->slots[i], shared);
+        enum page_state state = state_of(s, c->words[i], c->slots[i], sort);
         int32_t *most = page_is_object(state) ? &t->object_count : &t->anon_count;
 
         t->states[state]++;
@@ -305,40 +317,44 @@ static void add_tally(struct tally *sum, const struct tally *t)
         sum->object_count = t->object_count;
 }
 
-static void tally_chunk(const struct sampler *s, struct page_chunk *c, bool shared, struct tally *t)
+static void tally_chunk(const struct sampler *s, struct page_chunk *c, enum mapping_sort sort,
+                        struct tally *t)
 {
     if (c->tallied != s->number) {
         c->tallied = s->number;
-        c->has_tally[0] = c->has_tally[1] = false;
+        memset(c->has_tally, 0, sizeof c->has_tally);
     }
-    if (!c->has_tally[shared]) {
-        c->tally[shared] = (struct tally){0};
-        tally_pages(s, c, 0, CHUNK_PAGES, shared, &c->tally[shared]);
-        c->has_tally[shared] = true;
+    if (!c->has_tally[sort]) {
+        c->tally[sort] = (struct tally){0};
+        tally_pages(s, c, 0, CHUNK_PAGES, sort, &c->tally[sort]);
+        c->has_tally[sort] = true;
     }
-    add_tally(t, &c->tally[shared]);
+    add_tally(t, &c->tally[sort]);
 }
 
 /* Pages that the parent maps at the same address to the same frame. */
-static uint64_t in_common(const struct sampler *s, const struct page_chunk *c,
-                          const struct page_chunk *theirs, size_t from, size_t to)
+static uint64_t in_common(const struct page_chunk *c, const struct page_chunk *theirs, size_t from,
+                          size_t to)
 {
     uint64_t n = 0;
 
     for (size_t i = from; theirs && i < to; i++)
         n += pm_present(c->words[i]) && pm_present(theirs->words[i]) &&
-             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) &&
-             (s->info[c->slots[i]] & INFO_STATE) != PS_ZERO;
+             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) && !zero_page(c, i);
     return n;
 }
 
-static enum page_state by_word(uint64_t word)
+static enum page_state by_word(const struct page_chunk *c, size_t i)
 {
-    return word & PM_FILE ? PS_OBJECT : word & PM_EXCLUSIVE ? PS_EXCLUSIVE : PS_COW;
+    uint64_t word = c->words[i];
+
+    return zero_page(c, i)       ? PS_ZERO
+           : word & PM_FILE      ? PS_OBJECT
+           : word & PM_EXCLUSIVE ? PS_EXCLUSIVE
+                                 : PS_COW;
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. By their
- * words alone, which do not tell the zero page from a shared one: it counts as shared. */
+/* Pages that were shared, or the object's, and are a private page in another frame now. */
 static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk *old, size_t from,
                              size_t to)
 {
@@ -350,8 +366,8 @@ static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk
         uint64_t was = old->words[i], is = c->words[i];
 
         n += pm_present(was) && pm_present(is) && PM_FRAME(was) != PM_FRAME(is) &&
-             page_outcome((struct outcome_facts){.was = by_word(was),
-                                                 .is = by_word(is),
+             page_outcome((struct outcome_facts){.was = by_word(old, i),
+                                                 .is = by_word(c, i),
                                                  .same_frame = ANSWER_NO,
                                                  .had = ANSWER_NO}) == PO_COPIED;
     }
@@ -384,6 +400,21 @@ static uint64_t lost_since(const struct page_chunk *c, const struct page_chunk *
     return n;
 }
 
+/* Pages of which both have one at the same address, each in a frame of its own, and one of them is
+ * a private page: both may have been the parent's when it forked. */
+static uint64_t apart(const struct page_chunk *c, const struct page_chunk *theirs, size_t from,
+                      size_t to)
+{
+    uint64_t n = 0;
+
+    if (!theirs || c == theirs)
+        return 0;
+    for (size_t i = from; i < to; i++)
+        n += both_present(c, theirs, i) && !same_frame(c, theirs, i) &&
+             !(c->words[i] & theirs->words[i] & PM_FILE);
+    return n;
+}
+
 /* File pages count once in distinct_file, through whatever mapping they are seen. */
 static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from, size_t to)
 {
@@ -397,16 +428,16 @@ static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from
 
 struct region_sums {
     struct tally tally;
-    uint64_t parent, copied, lost;
+    uint64_t parent, copied, lost, before;
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
-static void sum_region(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+static void sum_region(struct sampler *s, const struct sampled *w, const struct sample_region *r,
                        size_t *at, struct region_sums *out)
 {
+    const struct map_entry *e = r->map;
     uint64_t bytes = CHUNK_PAGES * s->page_size;
-    bool file = mapping_is_file(e, region_kind(&w->maps, (size_t)(e - w->maps.entries), w->exe) ==
-                                       RK_SHARED);
+    bool file = mapping_is_file(e, r->kind == RK_SHARED);
     uint64_t index = e->start / bytes, last = (e->end - 1) / bytes;
 
     while (index <= last) {
@@ -421,23 +452,24 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         from = index * bytes < e->start ? (e->start - index * bytes) / s->page_size : 0;
         to = (index + 1) * bytes > e->end ? (e->end - index * bytes) / s->page_size : CHUNK_PAGES;
         if (from == 0 && to == CHUNK_PAGES)
-            tally_chunk(s, c, e->shared, &out->tally);
+            tally_chunk(s, c, sort_of(e), &out->tally);
         else
-            tally_pages(s, c, from, to, e->shared, &out->tally);
+            tally_pages(s, c, from, to, sort_of(e), &out->tally);
         theirs = w->parent ? page_table_find(&w->parent->now, index) : NULL;
         if (theirs == c && from == 0 && to == CHUNK_PAGES) {
-            const struct tally *t = &c->tally[e->shared];
+            const struct tally *t = &c->tally[sort_of(e)];
 
             out->parent +=
                 CHUNK_PAGES - t->states[PS_NONE] - t->states[PS_SWAPPED] - t->states[PS_ZERO];
         } else {
-            out->parent += in_common(s, c, theirs, from, to);
+            out->parent += in_common(c, theirs, from, to);
         }
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
             out->copied += copied_since(c, old, from, to);
             out->lost += lost_since(c, theirs, old, theirs_old, from, to);
+            out->before += w->fresh ? apart(c, theirs, from, to) : 0;
         }
         if (file)
             mark_file(s, c, from, to);
@@ -461,6 +493,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                            .flags = true,
                                            .debt = s->caps.have[CAP_DEBT]},
                                  .shared = e->shared,
+                                 .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
                                  .pages = (e->end - e->start) / s->page_size,
@@ -474,11 +507,11 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
 {
     const struct sampled *parent = w->parent;
 
-    if (!parent || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (!parent || w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
-    return value_known(w->exec || parent->exec ? 0 : (int64_t)lost);
+    return value_known((int64_t)lost);
 }
 
 /* As this sampler has always told it: large and large_told are left out, so that at_risk is known
@@ -490,7 +523,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     struct region_sums sums = {0};
     uint64_t found = 0;
 
-    sum_region(s, w, r->map, at, &sums);
+    sum_region(s, w, r, at, &sums);
     for (int i = PS_NONE + 1; i < PS__COUNT; i++) {
         f.states[i] = sums.tally.states[i];
         found += f.states[i];
@@ -514,6 +547,9 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
         r->parent_pages = value_unknown(WHY_NO_FRAMES);
     r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
+    r->lost_before = value_na();
+    if (w->fresh && w->parent && w->parent->frames && !w->own_program)
+        r->lost_before = value_inferred((int64_t)sums.before);
 }
 
 /* smaps counts a page as shared if anybody else maps it, and as anonymous if it is. Where both
@@ -552,6 +588,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     region_words(&f, r->q);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : value_na();
+    r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = w->parent
                           ? value_inferred(r->q[RQ_COW].n + r->q[RQ_OBJECT].n + r->q[RQ_SHARED].n)
@@ -576,8 +613,9 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
 {
     struct sample_region *r = &w->regions[i];
     const struct map_entry *e = &w->maps.entries[i];
+    uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i, s->helper);
 
-    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe)};
+    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe, data_end)};
     for (int k = 0; k < RQ__COUNT; k++)
         r->q[k] = value_na();
     r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =
@@ -623,8 +661,8 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_PARENT], r->parent_pages, page_kb);
         add_pages(&p->q[WQ_COPIED], r->copied, 1);
         add_pages(&p->q[WQ_LOST], r->lost, 1);
-        if (r->map->prot & 2)
-            add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
+        add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
+        add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
@@ -664,7 +702,7 @@ void sums_totals(struct sampler *s)
     bool all = s->frames;
 
     for (size_t i = 0; i < s->sample.n; i++) {
-        if (s->processes[i].why == WHY_GONE)
+        if (s->processes[i].why == WHY_GONE || s->processes[i].why == WHY_BORROWED_MEMORY)
             continue;
         all = all && s->now[i]->frames;
         risk = value_add(risk, s->processes[i].q[WQ_AT_RISK]);

@@ -912,6 +912,78 @@ static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+/* A child that shares memory goes on sharing it while later children get copies. */
+static void test_machmsg_memory__shared_with_one_child_copied_for_the_next(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    int go[2], done[2];
+    pid_t sharer, copier;
+    union message m;
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe2(go, O_CLOEXEC) | pipe2(done, O_CLOEXEC), 0);
+    memset(at, 'A', size);
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_SHARE));
+    sharer = fork();
+    if (sharer == 0) {
+        child_check(read(go[0], &byte, 1) == 1);
+        child_check(at[0] == 'P');
+        at[PAGE] = 'S';
+        child_check(write(done[1], "x", 1) == 1);
+        _exit(0);
+    }
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_COPY));
+    copier = fork();
+    if (copier == 0) {
+        at[2 * PAGE] = 'C';
+        child_check(write(done[1], "x", 1) == 1 && read(go[0], &byte, 1) == 1);
+        child_check(at[0] == 'A' && at[PAGE] == 'A');
+        /* Its copy is an object of its own, exactly as large. */
+        m = ool_message(mach_reply_port(), at, (mach_msg_size_t)size, 1, false);
+        child_check(send_message(&m) == 0 && strcmp(seen.sent.done, "shared") == 0);
+        child_check(seen.object_bytes == (off_t)size);
+        _exit(0);
+    }
+    assert_int_equal(read(done[0], &byte, 1), 1);
+    assert_int_equal(at[2 * PAGE], 'A');
+    at[0] = 'P';
+    assert_int_equal(write(go[1], "xx", 2), 2); /* the sharer answers, whichever hears first */
+    assert_int_equal(read(done[0], &byte, 1), 1);
+    assert_int_equal(at[PAGE], 'S');
+    expect_child_ok(sharer);
+    expect_child_ok(copier);
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(done[i]);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* What a child was not to have it still does not have. */
+static void test_machmsg_memory__failed_inherit_changes_nothing(void **state)
+{
+    static const vm_inherit_t to[] = {VM_INHERIT_COPY, VM_INHERIT_SHARE};
+    unsigned char *at = allocate(32 * PAGE, 0);
+    pid_t pid;
+
+    (void)state;
+    at[0] = 'A';
+    ok(vm_inherit(SELF, (vm_address_t)at, 32 * PAGE, VM_INHERIT_NONE));
+    ok(vm_deallocate(SELF, (vm_address_t)at + 31 * PAGE, PAGE));
+    for (size_t i = 0; i < 2; i++) {
+        assert_kr(vm_inherit(SELF, (vm_address_t)at, 32 * PAGE, to[i]), KERN_INVALID_ADDRESS);
+        pid = fork();
+        if (pid == 0) {
+            child_check(!is_mapped(at));
+            _exit(0);
+        }
+        expect_child_ok(pid);
+    }
+    ok(vm_deallocate(SELF, (vm_address_t)at, 31 * PAGE));
+}
+
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
@@ -955,7 +1027,9 @@ int main(void)
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__sent_by_parent_and_child),
-        memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied)};
+        memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied),
+        memory_tested(test_machmsg_memory__shared_with_one_child_copied_for_the_next),
+        memory_tested(test_machmsg_memory__failed_inherit_changes_nothing)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);
 }

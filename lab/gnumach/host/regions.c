@@ -170,7 +170,7 @@ static struct outcome outcome_by_counts(const struct reading *r, const struct vi
 static int predictions(const struct reading *r, const struct view *v, const struct view *before,
                        struct obs_region *g, struct step_result *out, struct err *e)
 {
-    struct promises p = {{0}, {0}, 0, 0};
+    struct promises p = {0};
     bool collapsed = false;
 
     for (uint64_t n = 0; n < v->pages; n++) {
