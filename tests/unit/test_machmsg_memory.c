@@ -574,6 +574,32 @@ static void test_machmsg_memory__allocate_flags(void **state)
     assert_kr(vm_allocate(SELF, &a, (vm_size_t)1 << 60, VM_FLAGS_ANYWHERE), KERN_NO_SPACE);
 }
 
+/* New memory where the layer had other memory, which the program removed or which it replaces. */
+static void test_machmsg_memory__in_the_place_of_other_memory(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+
+    (void)state;
+    for (int removed = 0; removed < 2; removed++) {
+        unsigned char *at = allocate(size, 0);
+        vm_address_t a = (vm_address_t)at;
+        mach_msg_ool_descriptor_t d;
+
+        memset(at, 'O', size);
+        if (removed)
+            assert_int_equal(munmap(at, size), 0);
+        ok(vm_allocate(SELF, &a, size, VM_FLAGS_FIXED | (removed ? 0 : VM_FLAGS_OVERWRITE)));
+        assert_int_equal(at[PAGE], 0);
+        memset(at, 'N', PAGE);
+        d = transfer(at, (mach_msg_size_t)size, 1, false);
+        assert_string_equal(seen.sent.done, "shared");
+        assert_int_equal(((char *)d.address)[0], 'N');
+        assert_int_equal(((char *)d.address)[PAGE], 0);
+        release(&d);
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+    }
+}
+
 static void test_machmsg_memory__map(void **state)
 {
     mach_vm_address_t a = 0;
@@ -1016,6 +1042,7 @@ int main(void)
         memory_tested(test_machmsg_memory__no_descriptors),
         memory_tested(test_machmsg_memory__no_address_space),
         memory_tested(test_machmsg_memory__allocate_flags),
+        memory_tested(test_machmsg_memory__in_the_place_of_other_memory),
         memory_tested(test_machmsg_memory__map),
         memory_tested(test_machmsg_memory__read_write_copy),
         memory_tested(test_machmsg_memory__copies_are_whole),
