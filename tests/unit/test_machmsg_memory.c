@@ -592,11 +592,11 @@ static void test_machmsg_memory__in_the_place_of_other_memory(void **state)
 
     (void)state;
     for (int removed = 0; removed < 2; removed++) {
-        unsigned char *at = allocate(size, 0);
+        unsigned char *old = allocate(3 * size, 0), *at = old + size;
         vm_address_t a = (vm_address_t)at;
         mach_msg_ool_descriptor_t d;
 
-        memset(at, 'O', size);
+        memset(old, 'O', 3 * size);
         if (removed)
             assert_int_equal(munmap(at, size), 0);
         ok(vm_allocate(SELF, &a, size, VM_FLAGS_FIXED | (removed ? 0 : VM_FLAGS_OVERWRITE)));
@@ -607,7 +607,8 @@ static void test_machmsg_memory__in_the_place_of_other_memory(void **state)
         assert_int_equal(((char *)d.address)[0], 'N');
         assert_int_equal(((char *)d.address)[PAGE], 0);
         release(&d);
-        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        assert_true(old[size - 1] == 'O' && old[2 * size] == 'O');
+        ok(vm_deallocate(SELF, (vm_address_t)old, 3 * size));
     }
 }
 
