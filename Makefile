@@ -81,6 +81,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACH
 	@echo "  LD  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LDLIBS) -lcmocka
 
+$(B)/tests/unit/test_machmsg_faults: $(B)/tests/faults/fail_nth.o
 $(B)/lab/machmsg/%.o $(B)/lab/linux/actor/%.o $(B)/tests/unit/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
 $(B)/gen/%.o: $(G)/%.c
 	@mkdir -p $(@D)
@@ -118,9 +119,10 @@ test: deps ## install what is missing, build, run every test
 	$(MAKE) check
 check: all $(TESTS) ## run every test, installing nothing
 	sh tests/run.sh $(B)
-soak: all $(TESTS) ## the long versions: 500 kills, every single fault (an hour)
+soak: all $(TESTS) ## the long versions: 500 kills, every single fault, random programs (an hour each)
 	KILLS=500 FAULT_STRIDE=1 TEST_DEADLINE=7200 sh tests/run.sh $(B) run__killed run__faults
 	COMPACT=1 sh tests/run.sh $(B) test_observer
+	MODEL_SECONDS=3600 TEST_DEADLINE=7200 sh tests/run.sh $(B) model__random
 bench: all ## speed, as ratios against named peers in one run
 	sh tests/bench/run.sh $(B)
 memcheck: all $(TESTS) ## the test programs under valgrind

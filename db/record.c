@@ -31,6 +31,7 @@ enum statement {
     ST_CHECK,
     ST_COST,
     ST_CAME,
+    ST_NAMED,
     ST_GONE,
     ST_EVENT,
     ST_WATCH_SAMPLE,
@@ -72,7 +73,9 @@ static const struct {
                                  "verdict, detail, left_value, right_value"},
     [ST_COST] = {"cost", "run, step, nr, probe, dur_ns, calls, bytes, faults_induced"},
     [ST_CAME] = {"watch_process",
-                 "run, first_step, actor, pid, start_ticks, parent, name, command"},
+                 "run, first_step, actor, pid, start_ticks, parent, name, command, own_program"},
+    [ST_NAMED] = {NULL, "UPDATE watch_process SET name = ?4, command = ?5 "
+                        "WHERE run = ?1 AND actor = ?3 AND ?2"},
     [ST_GONE] = {NULL, "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3"},
     [ST_EVENT] = {"watch_event", "run, step, nr, actor, kind, value, text"},
     [ST_WATCH_SAMPLE] = {"watch_sample",
@@ -497,6 +500,16 @@ static void write_came(struct writer *w, const struct store_watch_process *p)
     put_text(w, p->parent);
     put_text(w, p->name);
     put_text(w, p->command);
+    put_if(w, p->own_program >= 0, p->own_program);
+    row_end(w);
+}
+
+static void write_named(struct writer *w, const struct store_watch_process *p)
+{
+    row_begin(w, ST_NAMED);
+    put_text(w, p->actor);
+    put_text(w, p->name);
+    put_text(w, p->command);
     row_end(w);
 }
 
@@ -586,6 +599,8 @@ static void write_sample(struct writer *w, const struct step_record *r)
     static const struct store_watch_event came = {.kind = "came"};
 
     write_step(w, r);
+    for (size_t i = 0; i < r->nnamed; i++)
+        write_named(w, &r->named[i]);
     for (size_t i = 0; i < r->ncame; i++) {
         struct store_watch_event x = came;
 

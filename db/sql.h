@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Room for the prepared statements of record.c. */
-#define STORE_STATEMENTS 20
+#define STORE_STATEMENTS 21
 
 struct store {
     sqlite3 *db;

@@ -103,6 +103,7 @@ struct store_watch_process {
     const char *parent;   /* actor, or NULL */
     const char *name;
     const char *command; /* or NULL */
+    int own_program;     /* it or its parent has executed a program since the fork; -1 unknown */
 };
 
 /* kind: "gone", "fork", "exec", "cgroup", "thp", "note" ("came" is added for each new process).
@@ -146,6 +147,8 @@ struct step_record {
     struct store_watch *watch; /* samples of a watch; else NULL, and so the fields below */
     const struct store_watch_process *came;
     size_t ncame;
+    const struct store_watch_process *named; /* came before, and have another name or command now */
+    size_t nnamed;
     const struct store_watch_event *events;
     size_t nevents;
     bool watch_last; /* the last sample: every process is stored, with what its counts waited for */

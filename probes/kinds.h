@@ -32,7 +32,10 @@ enum region_kind { REGION_KINDS(WORDS_ENUM3) };
 
 extern const struct word region_kinds[]; /* label: where */
 
-/* exe: what /proc/PID/exe refers to, or "". index: of the entry in m, whose neighbours count. */
-enum region_kind region_kind(const struct maps *m, size_t index, const char *exe);
+/* exe: what /proc/PID/exe refers to, or "". index: of the entry in m, whose neighbours count.
+ * data_end: where the data segment of the file before it ends in memory; 0: no such, or not known.
+ * What reaches beyond it is no bss, or not only that. */
+enum region_kind region_kind(const struct maps *m, size_t index, const char *exe,
+                             uint64_t data_end);
 
 #endif

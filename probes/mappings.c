@@ -1,4 +1,5 @@
 #include "probes/mappings.h"
+#include "probes/kernel/segments.h"
 #include "probes/rules.h"
 
 #include <errno.h>
@@ -51,7 +52,7 @@ static int max_protection(const struct maps *m, const struct map_entry *e)
 
 static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct err *e)
 {
-    struct observer_options opt = {.whole_process = true, .max_runs = 1};
+    struct observer_options opt = {.whole_process = true, .everybody = true, .max_runs = 1};
     struct target_region *regions = calloc(m->maps.n, sizeof *regions);
     char(*names)[24] = calloc(m->maps.n, sizeof *names);
     struct target target = {.actor = "process", .pid = pid, .regions = regions};
@@ -81,8 +82,9 @@ static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct e
     return rc;
 }
 
-static int fill_list(struct mappings *m, struct err *e)
+static int fill_list(pid_t pid, struct mappings *m, struct err *e)
 {
+    struct segments segments = {0};
     size_t region = 0;
 
     m->list = calloc(m->maps.n + 1, sizeof *m->list);
@@ -90,15 +92,17 @@ static int fill_list(struct mappings *m, struct err *e)
         return err_no_memory(e);
     for (size_t i = 0; i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
+        uint64_t data_end = segments_end(&segments, pid, &m->maps, i, NULL);
 
         if (mapping_is_kernels(entry) || region >= m->obs.nregions)
             continue;
         m->list[m->n++] = (struct mapping){.entry = entry,
                                            .region = &m->obs.regions[region],
-                                           .kind = region_kind(&m->maps, i, m->exe),
+                                           .kind = region_kind(&m->maps, i, m->exe, data_end),
                                            .max_prot = max_protection(&m->maps, entry)};
         region++;
     }
+    segments_release(&segments);
     return 0;
 }
 
@@ -115,7 +119,7 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
         rc = look(pid, caps, out, e);
     if (rc == 0) {
         proc_exe(pid, out->exe, sizeof out->exe);
-        rc = fill_list(out, e);
+        rc = fill_list(pid, out, e);
     }
     if (rc < 0)
         mappings_release(out);

@@ -178,21 +178,21 @@ int observation_add_predictions(struct observation *o, const char *observed, con
     for (int i = 0; i < PS__COUNT && rc == 0; i++) {
         if (!promised[i] || !(p->held[i] + p->failed[i]))
             continue;
-        /* Only of a page in debt can a reference that shows nowhere change what happens. */
         snprintf(detail, sizeof detail,
-                 "%s pages that the write found as predicted (%s); all that it wrote%s",
+                 "%s pages that the write found as predicted (%s); all that it wrote",
                  word_text(page_states, i),
-                 promised[p->frames_only && i == PS_EXCLUSIVE ? PS_SHARED : i],
-                 i == PS_DEBT && p->failed[i]
-                     ? "; the rest was copied, the cause is not known: a pipe or a pinned page "
-                       "holds a reference that shows nowhere"
-                     : "");
+                 promised[p->frames_only && i == PS_EXCLUSIVE ? PS_SHARED : i]);
         rc = add_prediction(o, where, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
                             detail);
     }
     if (rc == 0 && p->either)
         rc = add_prediction(o, where, value_na(), p->either,
                             "written pages of which the kernel may decide either way");
+    if (rc == 0 && p->pinned)
+        rc =
+            add_prediction(o, where, value_unknown(WHY_HIDDEN_REFERENCE), p->pinned,
+                           "debt pages that were copied: something held a reference that shows "
+                           "nowhere (a pipe, a pinned page, a list of the kernel after MADV_FREE)");
     return rc;
 }
 

@@ -119,8 +119,9 @@ struct obs_sharing *observation_add_sharing(struct observation *o, const char *a
 struct obs_check *observation_add_check(struct observation *o, const char *check,
                                         const char *observed, const char *region);
 /* A check `prediction` for each state that written pages had: left, those of which the write did
- * what the state promises; right, all of which it could be told; the detail names both. One more
- * for pages of which the kernel may decide either way: left unknown, not checked. 0 or -ENOMEM. */
+ * what the state promises; right, all of which it could be told; the detail names both. Apart and
+ * not checked, without a left side: pages of which the kernel may decide either way; and pages in
+ * debt that were copied, for a cause that cannot be seen (left unknown). 0 or -ENOMEM. */
 struct promises; /* rules.h */
 int observation_add_predictions(struct observation *o, const char *observed, const char *region,
                                 const char *case_name, const struct promises *p);

@@ -137,6 +137,7 @@ struct outcome_facts {
     bool written;           /* the page's region was written; if not, a new frame of a page that
                                could have stayed where it was says nothing */
     bool zero_told;         /* the zero page is told from a shared page */
+    bool along;             /* not written: another that shared it has it in the new frame too */
 };
 
 static inline enum page_outcome page_outcome(struct outcome_facts f)
@@ -160,7 +161,7 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
     /* In another frame. Who is alone copies nothing. A copy is alone, or was forked since, which a
      * step that writes does not do; what is what it was, the kernel has moved (mm/compaction.c). */
     if (f.same_frame == ANSWER_NO && f.was == f.is && f.was != PS_ANON_UNKNOWN)
-        return f.was == PS_COW && !f.written ? PO_COPIED : PO_NOTHING;
+        return f.was == PS_COW && !f.written && !f.along ? PO_COPIED : PO_NOTHING;
     if (f.same_frame == ANSWER_NO)
         return f.was == PS_EXCLUSIVE ? PO_NOTHING : PO_COPIED;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)
@@ -245,6 +246,7 @@ struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
     uint64_t either;  /* were anon? though everything could be seen: the kernel decides */
     uint64_t moved;   /* of those held: exclusive, and in another frame now */
+    uint64_t pinned;  /* in debt, and copied: a reference was held that shows nowhere */
     bool frames_only; /* of one page it is not told whether there was a fault */
 };
 
@@ -277,9 +279,10 @@ struct sight {
 struct region_facts {
     struct sight sight;
     /* its mapping */
-    bool shared;  /* MAP_SHARED */
-    bool hugetlb; /* explicit huge pages */
-    bool object;  /* a memory object lies behind it */
+    bool shared;    /* MAP_SHARED */
+    bool read_only; /* no part of it may be written as it is */
+    bool hugetlb;   /* explicit huge pages */
+    bool object;    /* a memory object lies behind it */
     /* its pages */
     uint64_t pages;
     uint64_t states[PS__COUNT];
@@ -298,6 +301,8 @@ struct region_facts {
     enum why why_swap;    /* WHY_KNOWN: it is told who holds their slots */
     uint64_t swap_shared; /* whose slot another mapping holds too: the next write leaves it that */
     bool swap_some;       /* that there are such is all that is told */
+    bool inferred_swap; /* that there are none is concluded: in the swap cache others may have them
+                         */
     /* map counts of its anonymous pages */
     int64_t anon_count;    /* the largest */
     uint64_t anon_missing; /* pages without one */
@@ -307,7 +312,6 @@ struct region_facts {
     uint64_t backed;      /* its pages in memory that no private copy hides */
     uint64_t backed_none; /* of these: not mapped here */
     bool backed_any;      /* any of its pages in memory, hidden ones too */
-    bool backed_likely;   /* nobody has asked, and most likely some are */
     bool others;          /* another process maps it */
     struct value users;   /* processes that map it and messages that carry it; those outside the
                              run are seen by map counts: inferred */
@@ -325,7 +329,7 @@ struct value region_mapped(const struct region_facts *f);
 struct value region_resident(const struct region_facts *f);
 /* Pages that hold something now and whose next write costs a new frame: cow, object, zero, and
  * what a private mapping would show of its object; in swap, those whose slot another mapping holds.
- * Untouched anonymous memory does not count. */
+ * Untouched anonymous memory does not count, nor does what cannot be written. */
 struct value region_at_risk(const struct region_facts *f);
 /* Mach's words (osfmk/vm/vm_map.c, vm_region_top_walk) for what Linux does. Explicit huge pages:
  * SM_LARGE_PAGE. Private: SM_COW over object pages in memory or with a page cow, in debt or in a

@@ -31,7 +31,9 @@
  * frame than at the last sample, where they were shared, their object's, or the zero page (what
  * happened and was undone between is not seen); lost: pages in common with the parent at the last
  * sample of which both have one now, each in a frame of its own: one of them wrote. What either has
- * no more, it gave back: that is not lost. */
+ * no more, it gave back: that is not lost. lost_before: at first sight alone, private pages at the
+ * parent's addresses of which each has one of its own: at most so much was lost between the fork
+ * and this sample (what both allocated since then may lie at the same addresses). */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \
@@ -42,6 +44,7 @@
     X(WQ_PARENT, parent_kb, QT_KB)                                                                 \
     X(WQ_COPIED, copied, QT_PAGES)                                                                 \
     X(WQ_LOST, lost, QT_PAGES)                                                                     \
+    X(WQ_LOST_BEFORE, lost_before, QT_PAGES)                                                       \
     X(WQ_ANON_HUGE, anon_huge_kb, QT_KB)
 
 enum watch_quantity { WATCH_QUANTITIES(WORDS_COLUMN) WQ__COUNT };
@@ -66,13 +69,17 @@ struct sample_region {
     struct value q[RQ__COUNT];
     struct value parent_pages;
     struct value copied, lost; /* since the last sample */
+    struct value lost_before;
 };
 
 struct sample_process {
     pid_t pid;
     enum why why; /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
-                     it; WHY_PERMISSION: only what anybody may see */
-    bool exec;    /* it runs another program than at the last sample */
+                     it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
+                     no memory of its own yet */
+    bool exec;    /* it has executed a program since the last sample */
+    bool own_program; /* it, or its parent, has executed a program since the fork: nothing is in
+                         common because of that fork */
     struct footprint fp;
     struct value q[WQ__COUNT];
     struct sample_region *regions;

@@ -89,7 +89,11 @@
       "Linux 6.7 or later, or root")                                                               \
     X(WHY_SWAP_HOLDERS, 17, "the kernel does not tell who else holds a page in swap", "")          \
     X(WHY_KERNEL_DECIDES, 18,                                                                      \
-      "whether the kernel keeps or copies the page is decided when it is written", "")
+      "whether the kernel keeps or copies the page is decided when it is written", "")             \
+    X(WHY_BORROWED_MEMORY, 19,                                                                     \
+      "the process still runs in its parent's memory (vfork), until it executes a program", "")    \
+    X(WHY_HIDDEN_REFERENCE, 20, "something holds a reference to the page that shows nowhere", "")  \
+    X(WHY_NOT_ASKED, 21, "a sample does not ask for it", "cowlab vmmap")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {
@@ -135,7 +139,8 @@ enum quantity_type {
 /* Quantities of one process. minflt, majflt and dur_ns are those of this step;
  * minflt_total and majflt_total since the process began. The last six are a watch's: all memory
  * of the process by its page states; copied_kb: got a new frame since the row before; lost_kb:
- * ceased to be in common with its parent since then because one of them wrote. */
+ * ceased to be in common with its parent since then because one of them wrote; lost_before_kb: in
+ * its first row: at most so much had ceased to be before. */
 #define PROCESS_QUANTITIES(X)                                                                      \
     X(PQ_RSS, rss_kb, QT_KB)                                                                       \
     X(PQ_PSS, pss_kb, QT_KB)                                                                       \
@@ -155,7 +160,8 @@ enum quantity_type {
     X(PQ_DEBT, debt_kb, QT_KB)                                                                     \
     X(PQ_AT_RISK, at_risk_kb, QT_KB)                                                               \
     X(PQ_COPIED, copied_kb, QT_KB)                                                                 \
-    X(PQ_LOST, lost_kb, QT_KB)
+    X(PQ_LOST, lost_kb, QT_KB)                                                                     \
+    X(PQ_LOST_BEFORE, lost_before_kb, QT_KB)
 
 /* Totals of a step: what the system really uses. distinct counts each frame of the
  * actors once; distinct_file is the part of it that is page cache of files (not charged

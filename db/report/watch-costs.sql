@@ -3,7 +3,8 @@
 WITH cost AS (
     SELECT p.actor, max(p.step) AS step, max(p.rss_kb) AS max_rss_kb,
            max(p.shared_parent_kb) AS max_parent_kb, max(p.debt_kb) AS max_debt_kb,
-           sum(p.copied_kb) AS copied_kb, sum(p.lost_kb) AS lost_kb, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt
+           sum(p.copied_kb) AS copied_kb, sum(p.lost_kb) AS lost_kb,
+           max(p.lost_before_kb) AS lost_before_kb, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt
     FROM run r JOIN process p USING (run)
     WHERE r.run_id = :run_id
     GROUP BY p.actor
@@ -15,13 +16,25 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command, w.first_step, w.last_step,
         WHERE e.run = w.run AND e.actor = w.actor AND e.kind = 'fork') AS fork_ns,
        c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
-       coalesce(c.lost_kb, c.max_parent_kb - l.shared_parent_kb) AS lost_kb, c.copied_kb,
+       k.lost_kb, c.lost_before_kb, k.own_program,
+       -- Why nothing is known of a child's loss.
+       CASE WHEN w.parent IS NOT NULL AND k.lost_kb IS NULL AND NOT k.own_program THEN
+           coalesce((SELECT x.reason FROM unknown u JOIN reason x ON x.code = u.why
+                     WHERE u.run = w.run AND u.observed = w.actor AND u.region IS NULL
+                       AND u.quantity = 'lost_kb' ORDER BY u.step DESC LIMIT 1),
+                    CASE WHEN m.last_step <= w.first_step THEN 'the parent ended first'
+                         WHEN w.last_step = w.first_step OR r.steps = w.first_step
+                             THEN 'seen in one sample only'
+                         ELSE 'no two samples in a row saw both it and the parent' END) END AS lost_why,
+       c.copied_kb,
        round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, c.minflt,
        c.majflt, c.max_debt_kb, l.debt_kb AS last_debt_kb, l.at_risk_kb AS last_at_risk_kb,
        l.pagetable_kb AS last_pagetable_kb, round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s,
        round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s
-FROM run r
+FROM (SELECT *, (SELECT max(s.step) FROM step s WHERE s.run = run.run) AS steps FROM run) r
      JOIN watch_process w USING (run)
+     JOIN watch_kin k USING (run, actor)
+     LEFT JOIN watch_process m ON m.run = w.run AND m.actor = w.parent
      JOIN step z ON z.run = w.run AND z.step = 1
      LEFT JOIN step f ON f.run = w.run AND f.step = w.first_step
      LEFT JOIN step t ON t.run = w.run

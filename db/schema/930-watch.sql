@@ -16,6 +16,27 @@ FROM watch_sample w
      LEFT JOIN step b ON b.run = s.run AND b.step = s.step - 1
 ORDER BY r.started_at, r.run_id, s.step;
 
+-- By run key, for the views and queries that need it: what each process lost of the memory that it
+-- had in common with its parent, and whether it runs another program than it did at the fork. Where
+-- losses were not counted (no frames, an older database) but two samples saw it: what it has no more
+-- at its last row of the most it had.
+CREATE VIEW watch_kin AS
+SELECT w.run, w.actor,
+       ifnull(w.own_program, 0) OR EXISTS (SELECT 1 FROM watch_event e
+                                           WHERE e.run = w.run AND e.actor = w.actor
+                                             AND e.kind = 'exec') AS own_program,
+       CASE WHEN a.lost_kb IS NOT NULL THEN a.lost_kb
+            WHEN ifnull(w.own_program, 0) = 0
+                 AND ifnull(w.last_step, (SELECT max(s.step) FROM step s WHERE s.run = w.run))
+                     > w.first_step
+            THEN a.max_parent_kb - (SELECT l.shared_parent_kb FROM process l
+                                    WHERE l.run = w.run AND l.actor = w.actor
+                                    ORDER BY l.step DESC LIMIT 1) END AS lost_kb
+FROM watch_process w
+     LEFT JOIN (SELECT p.run, p.actor, sum(p.lost_kb) AS lost_kb,
+                       max(p.shared_parent_kb) AS max_parent_kb
+                FROM process p GROUP BY p.run, p.actor) a USING (run, actor);
+
 -- Each process once, with what it cost over its time. copied_kb: what copy-on-write was seen to
 -- cost it; lost_kb: of the memory that it had in common with its parent, what writes of either
 -- ended. Where that was not counted (no frames, an older database): what it has no more at its last
@@ -25,16 +46,17 @@ SELECT r.run_id, t.actor, t.pid, t.parent, t.command, t.first_step, t.last_step,
        (SELECT e.value FROM watch_event e
         WHERE e.run = t.run AND e.actor = t.actor AND e.kind = 'fork') AS fork_ns,
        a.max_rss_kb, a.max_uss_kb, a.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
-       coalesce(a.lost_kb, a.max_parent_kb - l.shared_parent_kb) AS lost_kb, a.copied_kb,
+       k.lost_kb, a.copied_kb,
        a.max_debt_kb,
        l.at_risk_kb AS last_at_risk_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb,
-       l.uss_kb AS last_uss_kb, l.pagetable_kb AS last_pagetable_kb
+       l.uss_kb AS last_uss_kb, l.pagetable_kb AS last_pagetable_kb, a.lost_before_kb, k.own_program
 FROM watch_process t
      JOIN run r USING (run)
+     JOIN watch_kin k USING (run, actor)
      LEFT JOIN (SELECT p.run, p.actor, max(p.step) AS step, max(p.rss_kb) AS max_rss_kb,
                        max(p.uss_kb) AS max_uss_kb, max(p.shared_parent_kb) AS max_parent_kb,
                        max(p.debt_kb) AS max_debt_kb, sum(p.copied_kb) AS copied_kb,
-                       sum(p.lost_kb) AS lost_kb
+                       max(p.lost_before_kb) AS lost_before_kb
                 FROM process p GROUP BY p.run, p.actor) a
             ON a.run = t.run AND a.actor = t.actor
      LEFT JOIN process l ON l.run = a.run AND l.step = a.step AND l.actor = a.actor

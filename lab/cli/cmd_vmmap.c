@@ -97,7 +97,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 /* -- numbers ---------------------------------------------------------------------------- */
 
-/* As vmmap prints them: at most three digits and a unit, "16K", "1.4M", "213M". */
+/* As vmmap prints them: at most three digits and a unit, "16K", "1.4M", "213M"; "213M+": at least,
+ * which is how sizes here are inferred. */
 static const char *size_text(char *buf, size_t cap, struct value kb)
 {
     static const char units[] = "KMGT";
@@ -108,7 +109,8 @@ static const char *size_text(char *buf, size_t cap, struct value kb)
         return kb.why == WHY_NOT_APPLICABLE ? "-" : "?";
     for (; n >= 1000 && unit < 3; unit++)
         n /= 1024;
-    snprintf(buf, cap, unit && n < 100 ? "%.1f%c" : "%.0f%c", n, units[unit]);
+    snprintf(buf, cap, unit && n < 100 ? "%.1f%c%s" : "%.0f%c%s", n, units[unit],
+             kb.inferred ? "+" : "");
     return buf;
 }
 
@@ -118,21 +120,34 @@ static struct value pages_kb(struct value pages)
     return pages;
 }
 
+/* In KiB. Of pages: smaps's sums, and explicit huge pages, which it leaves out of its RSS. */
 struct sizes {
-    struct value virt, resident, dirty, swapped;
+    struct value virt, resident, rss, private, shared, dirty, swapped, hugetlb;
 };
 
+/* What the pages could not tell smaps may: the object's pages that are mapped here are in memory,
+ * whatever else of it is. */
 static struct sizes sizes_of(const struct mappings *m, const struct mapping *r)
 {
     const struct smaps_counters *kb = &r->entry->kb;
+    struct sizes s = {.virt = value_known((int64_t)(r->entry->end - r->entry->start) / 1024),
+                      .resident = pages_kb(r->region->q[RQ_RESIDENT]),
+                      .swapped = pages_kb(r->region->q[RQ_SWAPPED])};
     struct value unknown = value_unknown(WHY_NO_INTERFACE);
 
-    return (struct sizes){
-        .virt = value_known((int64_t)(r->entry->end - r->entry->start) / 1024),
-        .resident = pages_kb(r->region->q[RQ_RESIDENT]),
-        .dirty = m->maps.counted ? value_known((int64_t)(kb->private_dirty + kb->shared_dirty))
-                                 : unknown,
-        .swapped = pages_kb(r->region->q[RQ_SWAPPED])};
+    s.rss = s.private = s.shared = s.dirty = s.hugetlb = unknown;
+    if (!m->maps.counted)
+        return s;
+    s.rss = value_known((int64_t)kb->rss);
+    s.hugetlb = value_known((int64_t)(kb->private_hugetlb + kb->shared_hugetlb));
+    s.private = value_known((int64_t)(kb->private_clean + kb->private_dirty + kb->private_hugetlb));
+    s.shared = value_known((int64_t)(kb->shared_clean + kb->shared_dirty + kb->shared_hugetlb));
+    s.dirty = value_known((int64_t)(kb->private_dirty + kb->shared_dirty + s.hugetlb.n));
+    if (!value_is_known(s.resident))
+        s.resident = value_inferred(s.rss.n + s.hugetlb.n);
+    if (!value_is_known(s.swapped))
+        s.swapped = value_known((int64_t)kb->swap);
+    return s;
 }
 
 static bool writable(const struct mapping *r)
@@ -161,21 +176,33 @@ static bool wanted(const struct vmmap_arguments *a, const struct mappings *m,
 
 /* -- text ------------------------------------------------------------------------------- */
 
+/* Where it is unknown, what smaps says: a page mapped elsewhere, or one mapped here. */
+static const char *refs_text(char *buf, size_t cap, struct value refs, const struct sizes *s)
+{
+    if (value_is_known(refs))
+        snprintf(buf, cap, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
+    else if (value_is_known(s->shared) && s->shared.n + s->private.n)
+        snprintf(buf, cap, "%d+", s->shared.n ? 2 : 1);
+    else
+        snprintf(buf, cap, "?");
+    return buf;
+}
+
 static void region_line(const struct mappings *m, const struct mapping *r)
 {
     struct sizes s = sizes_of(m, r);
     struct value mode = r->region->q[RQ_SHARE_MODE], refs = r->region->q[RQ_REF_COUNT];
-    char b[4][24], prot[4], max[4], count[24] = "?";
+    char b[5][24], prot[4], max[4], count[24];
 
-    if (value_is_known(refs))
-        snprintf(count, sizeof count, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
-    printf("%-15s %012llx-%012llx [%6s %6s %6s %6s] %s/%s SM=%s %4s  ",
+    printf("%-15s %012llx-%012llx [%6s %6s %6s %6s %6s] %s/%s SM=%s %4s  ",
            word_text(region_kinds, (int)r->kind), (unsigned long long)r->entry->start,
            (unsigned long long)r->entry->end, size_text(b[0], sizeof b[0], s.virt),
-           size_text(b[1], sizeof b[1], s.resident), size_text(b[2], sizeof b[2], s.dirty),
-           size_text(b[3], sizeof b[3], s.swapped), protection_text(r->entry->prot, prot),
+           size_text(b[1], sizeof b[1], s.resident), size_text(b[2], sizeof b[2], s.rss),
+           size_text(b[3], sizeof b[3], s.dirty), size_text(b[4], sizeof b[4], s.swapped),
+           protection_text(r->entry->prot, prot),
            r->max_prot < 0 ? "???" : protection_text(r->max_prot, max),
-           value_is_known(mode) ? word_label(share_modes, (int)mode.n) : "?  ", count);
+           value_is_known(mode) ? word_label(share_modes, (int)mode.n) : "?  ",
+           refs_text(count, sizeof count, refs, &s));
     escape_terminal(stdout, r->entry->name);
     printf("\n");
 }
@@ -183,8 +210,8 @@ static void region_line(const struct mappings *m, const struct mapping *r)
 static void section(const struct vmmap_arguments *a, const struct mappings *m, bool for_writable)
 {
     printf("==== %s regions for process %s\n", for_writable ? "Writable" : "Non-writable", a->pid);
-    printf("%-15s %25s [%6s %6s %6s %6s] PRT/MAX SHRMOD REFS  REGION DETAIL\n", "REGION TYPE",
-           "START - END         ", "VSIZE", "RSDNT", "DIRTY", "SWAP");
+    printf("%-15s %25s [%6s %6s %6s %6s %6s] PRT/MAX SHRMOD REFS  REGION DETAIL\n", "REGION TYPE",
+           "START - END         ", "VSIZE", "RSDNT", "RSS", "DIRTY", "SWAP");
     for (size_t i = 0; i < m->n; i++)
         if (writable(&m->list[i]) == for_writable && wanted(a, m, &m->list[i]))
             region_line(m, &m->list[i]);
@@ -198,14 +225,15 @@ struct total {
 
 static void add_sizes(struct total *t, struct sizes s)
 {
-    if (t->count++ == 0) {
-        t->sizes = s;
-        return;
-    }
+    t->count++;
     t->sizes.virt = value_add(t->sizes.virt, s.virt);
     t->sizes.resident = value_add(t->sizes.resident, s.resident);
+    t->sizes.rss = value_add(t->sizes.rss, s.rss);
+    t->sizes.private = value_add(t->sizes.private, s.private);
+    t->sizes.shared = value_add(t->sizes.shared, s.shared);
     t->sizes.dirty = value_add(t->sizes.dirty, s.dirty);
     t->sizes.swapped = value_add(t->sizes.swapped, s.swapped);
+    t->sizes.hugetlb = value_add(t->sizes.hugetlb, s.hugetlb);
 }
 
 static struct total total_of(const struct vmmap_arguments *a, const struct mappings *m, int kind)
@@ -220,12 +248,37 @@ static struct total total_of(const struct vmmap_arguments *a, const struct mappi
 
 static void total_line(const char *name, const struct total *t)
 {
-    char b[4][24];
+    const struct value of[] = {t->sizes.virt,    t->sizes.resident, t->sizes.rss,
+                               t->sizes.private, t->sizes.shared,   t->sizes.dirty,
+                               t->sizes.swapped};
+    char b[24];
 
-    printf("%-15s %8s %8s %8s %8s %7zu\n", name, size_text(b[0], sizeof b[0], t->sizes.virt),
-           size_text(b[1], sizeof b[1], t->sizes.resident),
-           size_text(b[2], sizeof b[2], t->sizes.dirty),
-           size_text(b[3], sizeof b[3], t->sizes.swapped), t->count);
+    printf("%-15s", name);
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        printf(" %8s", size_text(b, sizeof b, of[i]));
+    printf(" %7zu\n", t->count);
+}
+
+/* Why TOTAL RESIDENT is not RSS. */
+static void explain_total(const struct sizes *all)
+{
+    struct value rest = value_sub(value_sub(all->resident, all->rss), all->hugetlb);
+    char b[24];
+
+    printf(
+        "\nRESIDENT is in memory behind the regions; RSS is what of it this process maps: PRIVATE "
+        "pages, which nobody\nelse maps, and SHARED ones.");
+    if (value_is_known(all->hugetlb) && all->hugetlb.n)
+        printf(" RSS leaves out %s of explicit huge pages; PRIVATE, SHARED and DIRTY count them.",
+               size_text(b, sizeof b, all->hugetlb));
+    if (all->resident.inferred)
+        printf(" +: at least; what else of the objects is in memory cannot be seen.");
+    else if (value_is_known(rest) && rest.n > 0)
+        printf(
+            " The other %s are pages of files and shared memory that\nare in memory and not mapped "
+            "here.",
+            size_text(b, sizeof b, rest));
+    printf("\n");
 }
 
 static void summary(const struct vmmap_arguments *a, const struct mappings *m)
@@ -233,28 +286,34 @@ static void summary(const struct vmmap_arguments *a, const struct mappings *m)
     struct total all = total_of(a, m, 0);
 
     printf("==== Summary for process %s\n", a->pid);
-    printf("%-15s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT", "DIRTY", "SWAPPED",
-           "REGIONS");
+    printf("%-15s %8s %8s %8s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT", "RSS",
+           "PRIVATE", "SHARED", "DIRTY", "SWAPPED", "REGIONS");
     for (const struct word *k = region_kinds; k->text; k++) {
         struct total t = total_of(a, m, k->code);
 
         if (t.count)
             total_line(k->text, &t);
     }
-    if (all.count)
-        total_line("TOTAL", &all);
+    if (!all.count)
+        return;
+    total_line("TOTAL", &all);
+    explain_total(&all.sizes);
 }
 
-/* What the process is charged for by itself: memory of its own that is dirty or anonymous, and
- * what of it was swapped out; clean pages of files cost nothing to take away. */
+/* What the process is charged for by itself: memory of its own that is dirty or anonymous, what of
+ * it was swapped out, and its explicit huge pages, which are in no other sum of smaps; clean pages
+ * of files cost nothing to take away. */
 static struct value physical_footprint(const struct mappings *m)
 {
     struct value sum = value_known(0);
 
     if (!m->maps.counted)
         return value_unknown(WHY_NO_INTERFACE);
-    for (size_t i = 0; i < m->maps.n; i++)
-        sum.n += (int64_t)(m->maps.entries[i].kb.private_dirty + m->maps.entries[i].kb.swap);
+    for (size_t i = 0; i < m->maps.n; i++) {
+        const struct smaps_counters *kb = &m->maps.entries[i].kb;
+
+        sum.n += (int64_t)(kb->private_dirty + kb->private_hugetlb + kb->swap);
+    }
     return sum;
 }
 
@@ -266,7 +325,7 @@ static void heading(const struct vmmap_arguments *a, const struct mappings *m)
     escape_terminal(stdout, m->fp.comm);
     printf(" [%s], parent %d\nPath:                       ", a->pid, (int)m->fp.ppid);
     escape_terminal(stdout, *m->exe ? m->exe : "?");
-    printf("\nPhysical footprint:         %s (its own dirty pages, and what of them is swapped)\n"
+    printf("\nPhysical footprint:         %s (its own dirty and huge pages, and what is swapped)\n"
            "Physical footprint (peak):  %s at most (peak RSS: Linux keeps no peak of the former)\n"
            "RSS, PSS, USS:              %s, %s, %s\n\n",
            size_text(b[0], sizeof b[0], physical_footprint(m)),
@@ -289,7 +348,7 @@ static void reasons(const struct mappings *m)
         }
     for (int why = WHY_NO_FRAMES; why < WHY__COUNT; why++)
         if (seen[why])
-            printf("?: %s; to see it: %s\n", word_text(unknown_reasons, why),
+            printf("?, +: %s; to see it: %s\n", word_text(unknown_reasons, why),
                    *word_label(unknown_reasons, why) ? word_label(unknown_reasons, why) : "-");
 }
 
@@ -306,9 +365,8 @@ static void print_text(const struct vmmap_arguments *a, const struct mappings *m
     if (!a->summary)
         printf(
             "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
-            "who maps it, ~ concluded from "
-            "map counts.\nRSDNT counts what is in memory behind the region, mapped here or "
-            "not. The process ran on meanwhile.\n");
+            "who maps it, ~ of those whose mappings may be read, and by map counts; + at least, by "
+            "smaps.\nThe process ran on meanwhile.\n");
     reasons(m);
 }
 
@@ -340,7 +398,7 @@ static void put_quantity(cJSON *o, int q, struct value v)
 static cJSON *region_json(const struct mappings *m, const struct mapping *r)
 {
     struct sizes s = sizes_of(m, r);
-    cJSON *o = cJSON_CreateObject(), *unknown = NULL;
+    cJSON *o = cJSON_CreateObject(), *unknown = NULL, *inferred = NULL;
     char text[32], prot[4];
 
     cJSON_AddStringToObject(o, "type", word_text(region_kinds, (int)r->kind));
@@ -351,7 +409,11 @@ static cJSON *region_json(const struct mappings *m, const struct mapping *r)
     cJSON_AddStringToObject(o, "end", text);
     cJSON_AddBoolToObject(o, "writable", writable(r));
     put(o, "virtual_kb", s.virt);
-    put(o, "resident_kb", s.resident);
+    put(o, "resident_kb", pages_kb(r->region->q[RQ_RESIDENT]));
+    put(o, "rss_kb", s.rss);
+    put(o, "private_kb", s.private);
+    put(o, "shared_kb", s.shared);
+    put(o, "hugetlb_kb", s.hugetlb);
     put(o, "dirty_kb", s.dirty);
     put(o, "swapped_kb", s.swapped);
     if (r->max_prot >= 0)
@@ -360,6 +422,11 @@ static cJSON *region_json(const struct mappings *m, const struct mapping *r)
         struct value v = r->region->q[q];
 
         put_quantity(o, q, v);
+        if (value_is_known(v) && v.inferred) {
+            if (!inferred)
+                inferred = cJSON_AddArrayToObject(o, "inferred");
+            cJSON_AddItemToArray(inferred, cJSON_CreateString(region_quantities[q].column));
+        }
         if (value_is_known(v) || v.why == WHY_NOT_APPLICABLE)
             continue;
         if (!unknown)
@@ -408,7 +475,10 @@ int cmd_vmmap(int argc, char **argv)
         parse_option,
         "PID",
         "Prints the regions of a live process: what they are, what of them is in memory, how they "
-        "are shared and with how many.\vExit status: 2 for something that is no process number, 3 "
+        "are shared and with how many.\vRSDNT is what is in memory behind a region, RSS what of it "
+        "the process maps; where the former may not be seen, the latter is the least of it (+). "
+        "Explicit huge pages are in no RSS, but in the footprint. Exit status: 2 for something "
+        "that is no process number, 3 "
         "if the process may not be looked at, 4 if it is not there.",
         NULL,
         NULL,

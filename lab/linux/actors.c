@@ -68,6 +68,7 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* the user's too */
     if (keep_fd >= 0)
         fcntl(keep_fd, F_SETFD, 0);
     execv(argv[0], argv);

@@ -2,7 +2,8 @@
  *
  * Ordinary memory above 32 KiB is a memory object that this process maps shared, so that it can be
  * sent without a copy; small and purgeable memory is never sent without one (see message/ool.h) and
- * is plain anonymous memory. When no object can be made (no descriptors left), plain memory serves.
+ * is plain anonymous memory. When no object can be made (no descriptors left), plain memory serves,
+ * but where a forked task is to share it.
  * Does not: touch other tasks. task must be mach_task_self(). */
 #include "lab/machmsg/memory/contents.h"
 #include "lab/machmsg/memory/mem.h"
@@ -80,11 +81,17 @@ static int make(uint64_t *address, const struct wanted *w)
                       .tag = (uint8_t)((unsigned int)w->flags >> 24)};
     const bool shared = w->inherit == VM_INHERIT_SHARE;
     void *p;
-    int rc;
+    int rc = range_room();
 
-    if (native || shared || (w->size > SMALL_MAX && !purgeable))
-        if (object_create(&r.object, w->size) == 0)
+    if (rc)
+        return rc;
+    if (native || shared || (w->size > SMALL_MAX && !purgeable)) {
+        rc = object_create(&r.object, w->size);
+        if (rc == 0)
             r.kind = MEM_SHARED;
+        else if (shared)
+            return rc;
+    }
     if (r.kind == MEM_SHARED)
         p = map_wanted(*address, w, MAP_SHARED, r.object->fd);
     else
@@ -94,20 +101,21 @@ static int make(uint64_t *address, const struct wanted *w)
         p = MAP_FAILED;
         errno = EEXIST;
     }
+    if (p != MAP_FAILED && w->inherit == VM_INHERIT_NONE && madvise(p, w->size, MADV_DONTFORK)) {
+        munmap(p, w->size);
+        p = MAP_FAILED;
+        errno = ENOMEM;
+    }
     if (p == MAP_FAILED) {
         rc = -errno;
         if (r.object)
             object_unref(r.object);
         return rc;
     }
-    if (w->inherit == VM_INHERIT_NONE)
-        madvise(p, w->size, MADV_DONTFORK);
     r.start = *address = (uint64_t)p;
     r.end = r.start + w->size;
-    rc = range_add(&r);
-    if (rc)
-        munmap(p, w->size);
-    return rc;
+    range_add(&r);
+    return 0;
 }
 
 static kern_return_t allocate(vm_map_t task, uint64_t *address, const struct wanted *w)
@@ -185,10 +193,12 @@ kern_return_t mach_vm_deallocate(vm_map_t task, mach_vm_address_t address, mach_
 static int each_range(uint64_t start, uint64_t end, int (*fn)(struct range *r, unsigned int arg),
                       unsigned int arg)
 {
-    int rc;
+    int rc = range_room();
 
-    if ((rc = range_cut(start)) || (rc = range_cut(end)))
+    if (rc)
         return rc;
+    range_cut(start);
+    range_cut(end);
     for (uint64_t at = start; rc == 0 && at < end;) {
         struct range *r = range_next(at);
 
@@ -207,10 +217,10 @@ static int check_max(struct range *r, unsigned int prot)
 
 static int set_max(struct range *r, unsigned int prot)
 {
+    if (mprotect((void *)r->start, r->end - r->start, mem_to_prot(r->prot & (int)prot)))
+        return -errno;
     r->max_prot = (uint8_t)prot;
     r->prot &= (uint8_t)prot;
-    if (mprotect((void *)r->start, r->end - r->start, mem_to_prot(r->prot)))
-        return -errno;
     return 0;
 }
 
@@ -220,9 +230,10 @@ static int set_prot(struct range *r, unsigned int prot)
     return 0;
 }
 
-/* Private memory that the program got elsewhere enters the table, so that what Linux does not keep
- * of it (inheritance, maximum protection) has a place. -EFAULT: there is a hole. */
-static int adopt_foreign(uint64_t start, uint64_t end)
+/* Is all of it mapped? -EFAULT: there is a hole. adopt: private memory that the program got
+ * elsewhere enters the table, so that what Linux does not keep of it (inheritance, maximum
+ * protection) has a place. */
+static int check_mapped(uint64_t start, uint64_t end, bool adopt)
 {
     int rc = 0;
 
@@ -231,20 +242,20 @@ static int adopt_foreign(uint64_t start, uint64_t end)
         struct range r = {.kind = MEM_ANON, .inherit = VM_INHERIT_COPY, .max_prot = VM_PROT_ALL};
         struct mapping m;
 
-        if (next && next->start <= at) {
-            to = next->end;
-            continue;
-        }
         if ((rc = mem_query(at, &m)) || m.start > at)
             return rc && rc != -ENOENT ? rc : -EFAULT;
         to = m.end < end ? m.end : end;
+        if (next && next->start <= at) {
+            to = next->end < to ? next->end : to;
+            continue;
+        }
         if (next && next->start < to)
             to = next->start;
         r.start = at;
         r.end = to;
         r.prot = (uint8_t)mem_from_prot(&m);
-        if (!m.shared)
-            rc = range_add(&r);
+        if (adopt && !m.shared && (rc = range_room()) == 0)
+            range_add(&r);
     }
     return rc;
 }
@@ -263,13 +274,17 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
         return KERN_INVALID_ARGUMENT;
     mem_lock();
     if (set_maximum) {
-        rc = adopt_foreign(start, end);
+        rc = check_mapped(start, end, true);
         if (rc == 0)
             rc = each_range(start, end, set_max, (unsigned int)protection);
     } else {
         rc = each_range(start, end, check_max, (unsigned int)protection);
-        if (rc == 0 && mprotect((void *)start, end - start, mem_to_prot(protection)))
-            rc = errno == ENOMEM ? -EFAULT : -errno;
+        if (rc == 0 && mprotect((void *)start, end - start, mem_to_prot(protection))) {
+            const int why = -errno; /* -ENOMEM: a hole, or a shortage */
+
+            rc = why == -ENOMEM ? check_mapped(start, end, false) : 0;
+            rc = rc ? rc : why;
+        }
         if (rc == 0)
             rc = each_range(start, end, set_prot, (unsigned int)protection);
     }
@@ -315,7 +330,7 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
                               vm_inherit_t inheritance)
 {
     uint64_t start, end;
-    int rc = 0;
+    int rc;
 
     if (task != NAME_TASK || inheritance > VM_INHERIT_LAST_VALID)
         return KERN_INVALID_ARGUMENT;
@@ -324,13 +339,19 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
     if (!mem_pages(address, size, &start, &end))
         return KERN_INVALID_ARGUMENT;
     mem_lock();
-    if (madvise((void *)start, end - start,
-                inheritance == VM_INHERIT_NONE ? MADV_DONTFORK : MADV_DOFORK))
-        rc = errno == ENOMEM ? -EFAULT : -errno;
-    if (rc == 0 && inheritance == VM_INHERIT_SHARE)
-        rc = adopt_foreign(start, end);
+    rc = check_mapped(start, end, inheritance == VM_INHERIT_SHARE);
+    if (rc == 0)
+        rc = range_room();
+    /* What fails half-way leaves a child with less than was asked, never with memory that the table
+     * does not know that it has. */
+    if (rc == 0 && inheritance == VM_INHERIT_NONE &&
+        madvise((void *)start, end - start, MADV_DONTFORK))
+        rc = -errno;
     if (rc == 0)
         rc = each_range(start, end, set_inherit, inheritance);
+    if (rc == 0 && inheritance != VM_INHERIT_NONE &&
+        madvise((void *)start, end - start, MADV_DOFORK))
+        rc = -errno;
     mem_unlock();
     return error_of(-rc);
 }

@@ -13,11 +13,16 @@ static kern_return_t access_to(uint64_t start, uint64_t size, bool writing)
 {
     struct mapping m;
 
-    for (uint64_t at = mem_trunc(start, vm_page_size); at < start + size; at = m.end)
-        if (mem_query(at, &m) || m.start > at)
+    for (uint64_t at = mem_trunc(start, vm_page_size); at < start + size; at = m.end) {
+        int rc = mem_query(at, &m);
+
+        if (rc && rc != -ENOENT)
+            return KERN_RESOURCE_SHORTAGE;
+        if (rc || m.start > at)
             return KERN_INVALID_ADDRESS;
-        else if (writing ? !m.writable : !m.readable)
+        if (writing ? !m.writable : !m.readable)
             return KERN_PROTECTION_FAILURE;
+    }
     return KERN_SUCCESS;
 }
 

@@ -30,6 +30,12 @@ static struct value since_last(int64_t *before, struct value now)
     return d;
 }
 
+/* Was there anything to look at? Who has no memory of its own yet adds nothing to any sum. */
+static bool has_row(const struct sample_process *p)
+{
+    return p->why != WHY_GONE && p->why != WHY_BORROWED_MEMORY;
+}
+
 static int put_process(struct watch *w, const struct sample_process *p, int index,
                        struct observation *o)
 {
@@ -56,6 +62,7 @@ static int put_process(struct watch *w, const struct sample_process *p, int inde
     out->q[PQ_AT_RISK] = p->q[WQ_AT_RISK];
     out->q[PQ_COPIED] = pages_kb(p->q[WQ_COPIED]);
     out->q[PQ_LOST] = pages_kb(p->q[WQ_LOST]);
+    out->q[PQ_LOST_BEFORE] = pages_kb(p->q[WQ_LOST_BEFORE]);
     return 0;
 }
 
@@ -140,7 +147,7 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
 
     if (!c)
         return err_no_memory(w->e);
-    for (size_t i = 0; i < s->n; row += s->processes[i++].why != WHY_GONE) {
+    for (size_t i = 0; i < s->n; row += has_row(&s->processes[i++])) {
         const struct sample_process *p = &s->processes[i];
 
         if (p->why != WHY_KNOWN)
@@ -199,6 +206,7 @@ void record_release(struct record *r)
     free(r->regions);
     free(r->bins);
     free(r->came);
+    free(r->named);
     free(r->fork_ns);
 }
 
@@ -228,6 +236,16 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
     return rc;
 }
 
+/* As in struct store_watch_process. */
+static int own_program(const struct watch *w, const struct sample *s, int index)
+{
+    int at = w->position[index];
+
+    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN)
+        return -1;
+    return s->processes[at].own_program;
+}
+
 static int fill_came(struct watch *w, const struct sample *s, struct record *r)
 {
     int rc = 0;
@@ -253,9 +271,27 @@ static int fill_came(struct watch *w, const struct sample *s, struct record *r)
             .name = p->comm,
             .command = p->command,
             .pid = p->pid,
-            .start_ticks = p->start_time};
+            .start_ticks = p->start_time,
+            .own_program = own_program(w, s, (int)i)};
     }
     return rc;
+}
+
+/* Of those that came before: who calls itself something else now. */
+static int fill_named(struct watch *w, const struct sample *s, struct record *r)
+{
+    r->named = calloc(s->n + 1, sizeof *r->named);
+    if (!r->named)
+        return err_no_memory(w->e);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct tree_process *p = &w->tree->list[w->tree_index[i]];
+
+        if (s->processes[i].why != WHY_GONE && !p->fresh &&
+            tree_renamed(w->tree, (size_t)w->tree_index[i], s->processes[i].fp.comm))
+            r->named[r->nnamed++] = (struct store_watch_process){
+                .actor = p->name, .name = p->comm, .command = p->command};
+    }
+    return 0;
 }
 
 static int fill_processes(struct watch *w, const struct sample *s, struct record *r)
@@ -263,7 +299,7 @@ static int fill_processes(struct watch *w, const struct sample *s, struct record
     int rc = 0;
 
     for (size_t i = 0; i < s->n && rc == 0; i++)
-        if (s->processes[i].why != WHY_GONE) /* there was nobody to look at */
+        if (has_row(&s->processes[i]))
             rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
     return rc;
 }
@@ -289,6 +325,8 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
     rc = events_of_sample(w, s);
     if (rc == 0)
         rc = fill_came(w, s, r);
+    if (rc == 0)
+        rc = fill_named(w, s, r);
     if (rc == 0)
         rc = fill_processes(w, s, r);
     if (rc == 0)

@@ -345,6 +345,24 @@ size_t tree_alive(const struct tree *t)
     return n;
 }
 
+bool tree_renamed(struct tree *t, size_t i, const char *comm)
+{
+    struct tree_process *p = &t->list[i];
+    char *command = command_of(t, p->pid);
+
+    if (strcmp(p->comm, comm) == 0 &&
+        (!command || (p->command && strcmp(p->command, command) == 0))) {
+        free(command);
+        return false;
+    }
+    snprintf(p->comm, sizeof p->comm, "%s", comm);
+    if (command) {
+        free(p->command);
+        p->command = command;
+    }
+    return true;
+}
+
 void tree_told(struct tree *t)
 {
     for (size_t i = 0; i < t->n; i++) {

@@ -30,8 +30,8 @@ struct tree_process {
     bool gone_now; /* ended, and tree_told was not called since */
     bool fresh;    /* found, and tree_told was not called since */
     char *name;    /* comm[pid], unique */
-    char comm[32]; /* as it was when it came */
-    char *command; /* its arguments, cut; may be NULL */
+    char comm[32]; /* as it is now */
+    char *command; /* its arguments now, or the title that it gave itself, cut; may be NULL */
 };
 
 struct tree {
@@ -49,6 +49,9 @@ int tree_add(struct tree *t, pid_t pid, struct err *e);
 /* Who has ended, who has come. 0 or -ENOMEM. */
 int tree_refresh(struct tree *t, struct err *e);
 size_t tree_alive(const struct tree *t);
+/* Reads anew what a process calls itself, which changes with exec and where servers set a title.
+ * comm: what its stat says now. True: it is another name than before. */
+bool tree_renamed(struct tree *t, size_t i, const char *comm);
 /* What is fresh and who has gone was taken note of. */
 void tree_told(struct tree *t);
 /* Waits at most ms milliseconds; true: a process named by the user has ended meanwhile. */

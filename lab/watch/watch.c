@@ -111,6 +111,8 @@ static int sample_once(struct watch *w, bool last)
     step.dur_ns = s->dur_ns;
     step.came = r.came;
     step.ncame = r.ncame;
+    step.named = r.named;
+    step.nnamed = r.nnamed;
     step.events = w->events;
     step.nevents = w->nevents;
     step.regions = r.regions;

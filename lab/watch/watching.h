@@ -60,8 +60,8 @@ struct record {
     size_t nchoices;
     struct store_watch_region *regions;
     char (*bins)[BINS + 1];
-    struct store_watch_process *came;
-    size_t ncame;
+    struct store_watch_process *came, *named;
+    size_t ncame, nnamed;
     int64_t *fork_ns;
     struct store_watch_sample sample;
 };

@@ -38,7 +38,8 @@ struct frames {
     uint32_t *label;  /* by slot: F number, 0 none yet */
     uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */
     uint8_t *kind;    /* by slot: FRAME_* of its first mapping */
-    uint32_t *origin; /* by slot: the slot of swap that it was brought back from, or 0 */
+    uint32_t *origin; /* by slot: the slot of swap that it was brought back from, or 0; of a slot of
+                         swap: what was brought back from it last */
     uint32_t n, cap;  /* slots in use (slot 0 is none) */
     uint32_t labels;
     uint64_t distinct, distinct_file, distinct_own; /* frames that somebody maps */
@@ -64,7 +65,8 @@ static inline void frames_add(struct frames *f, uint32_t slot, uint8_t kind)
 {
     if (f->own[slot] == 0) {
         f->kind[slot] = kind;
-        f->origin[slot] = 0;
+        if (!(kind & FRAME_SWAP))
+            f->origin[slot] = 0;
         f->distinct += !(kind & FRAME_SWAP);
         f->distinct_file += kind & FRAME_FILE;
         f->distinct_own += (kind & FRAME_OWN) != 0;

@@ -51,6 +51,7 @@ static inline bool pm_swapped(uint64_t word)
 #define KPF_KSM (1ULL << 21)
 #define KPF_THP (1ULL << 22)
 #define KPF_ZERO_PAGE (1ULL << 24)
+#define KPF_MLOCKED (1ULL << 33)
 #define KPF_ANON_EXCLUSIVE (1ULL << 34)
 #define KPF_LARGE (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL | KPF_HUGE | KPF_THP)
 

@@ -261,7 +261,8 @@ static int check_faults(struct watched *w, struct memory *m, const struct obs_re
  * frame is not excused as moved by the kernel while there is a fault that may have copied it. */
 static void judge_faults(const struct target *t, const struct obs_region *r, struct promises *p)
 {
-    uint64_t faults = t->minflt + t->majflt, expected = p->either, quiet = p->held[PS_EXCLUSIVE];
+    uint64_t faults = t->minflt + t->majflt, expected = p->either + p->pinned,
+             quiet = p->held[PS_EXCLUSIVE];
     uint64_t excess, failed;
 
     for (int i = 0; i < PS__COUNT; i++)

@@ -4,6 +4,7 @@
  *
  *     watched_read   each process: mappings and counters                     (watched.c)
  *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
+ *     mappers_count  where asked for: who else maps them                     (mappers.c)
  *     walk           each process: pages -> frames, sums per entry, records  (walk.c)
  *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, parts.c,
  *                                                                             tell.c)
@@ -114,6 +115,13 @@ struct memory {
     bool seen;       /* in this look */
 };
 
+/* Has the step written this page, as far as that is told? */
+static inline bool is_written(const struct memory *m, uint64_t page)
+{
+    return m->written &&
+           (!m->target->page_written || m->target->page_written(m->target->writer, page));
+}
+
 /* Sums over the pages of one entry. */
 struct entry_sums {
     bool walked;
@@ -157,10 +165,13 @@ struct seen_object {
     enum why why; /* WHY_KNOWN: info and resident are there */
     uint64_t resident;
     enum why why_resident;
-    uint64_t processes; /* that map it */
+    uint64_t processes; /* targets that map it */
+    uint64_t elsewhere; /* and other processes: those whose mappings were read */
+    pid_t last_mapper;  /* of these */
     uint64_t carriers;  /* messages that carry it */
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
+    bool own;          /* it exists for the run alone: memory without a name in a file system */
     uint64_t npages;   /* room of the bit sets below; 0 if it could not be opened */
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
@@ -201,6 +212,7 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
+    bool mappers_known;      /* the mappings of every process were read */
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */
     bool swap_in_view;       /* one of them has pages in swap */
@@ -265,6 +277,9 @@ void objects_end(struct observer *o);
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode);
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
                     struct observation *out, struct err *e);
+
+/* mappers.c: who else maps the objects */
+int mappers_count(struct observer *o, struct err *e);
 
 /* totals.c */
 int totals_fill(struct observer *o, struct observation *out, struct err *e);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,8 +42,29 @@ static uint32_t number_of(struct observer *o, uint64_t dev, uint64_t inode)
     return o->next_object;
 }
 
+/* The kernel names what has no name (any more) like this in maps; a descriptor's count of links
+ * says it too. */
+static bool ends_as_deleted(const char *name)
+{
+    size_t n = strlen(name), end = strlen(" (deleted)");
+
+    return n >= end && strcmp(name + n - end, " (deleted)") == 0;
+}
+
+/* The lab's own standard input, output and error, which its actors have too. */
+static bool is_standard(uint64_t dev, uint64_t inode)
+{
+    struct stat st;
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == inode)
+            return true;
+    return false;
+}
+
+/* nameless: nothing but the run holds it, so that its memory is the run's. */
 static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
-                                      const char *name, struct err *e)
+                                      const char *name, bool nameless, struct err *e)
 {
     struct seen_object *list = realloc(o->objects, (o->nobjects + 1) * sizeof *list);
     struct seen_object *s;
@@ -57,6 +79,7 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     s = &list[o->nobjects++];
     *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
     s->shmem = is_shmem_dev(o, dev);
+    s->own = s->shmem && nameless && !is_standard(dev, inode);
     s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
     s->kind = mapping_object_kind(name, s->shmem);
     return s;
@@ -122,7 +145,8 @@ static int object_of_entry(struct observer *o, struct watched *w, const struct m
     struct seen_object *s = object_find(o, entry->dev, entry->inode);
     int fd, rc;
 
-    if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name, e)))
+    if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name,
+                               ends_as_deleted(entry->name), e)))
         return -ENOMEM;
     if (s->fd >= 0)
         return 0;
@@ -144,7 +168,7 @@ static int object_of_message(struct observer *o, const struct target_message *m,
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
     s = object_find(o, st.st_dev, st.st_ino);
-    if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", e)))
+    if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
     if (s->fd >= 0)
@@ -182,7 +206,7 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
             !S_ISREG(st.st_mode) || !is_shmem_dev(o, st.st_dev))
             continue;
         s = object_find(o, st.st_dev, st.st_ino);
-        if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", e))) {
+        if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e))) {
             rc = -ENOMEM;
             break;
         }

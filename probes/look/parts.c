@@ -26,7 +26,7 @@ static void promise(struct part *part, const struct outcome_facts *o)
         sums->moved += o->was == PS_EXCLUSIVE && o->same_frame == ANSWER_NO;
         break;
     case ANSWER_NO:
-        sums->failed[o->was]++;
+        *(o->was == PS_DEBT && o->is == PS_EXCLUSIVE ? &sums->pinned : &sums->failed[o->was]) += 1;
         break;
     case ANSWER_NONE:
         sums->either += o->was == PS_ANON_UNKNOWN && seen && f->o->caps.have[CAP_DEBT];
@@ -47,7 +47,7 @@ static void outcome(struct part *part, uint64_t p)
         .is = state_of(now->rec[p]),
         .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
         .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
-        .written = !t->page_written || t->page_written(t->writer, p),
+        .written = is_written(f->m, p),
         .zero_told = zero_told(f->o, f->w)};
 
     part->sums.outcome.of[page_outcome(facts)]++;
@@ -61,6 +61,8 @@ struct alike {
     int32_t count;
     uint16_t own;
     uint8_t rec;
+    bool shared; /* in swap, and another mapping holds the slot, or the page that came back from it
+                  */
 };
 
 static void add_counts(struct sums *s, const struct alike *a, uint64_t page_bytes)
@@ -91,7 +93,7 @@ static void add_alike(struct part *part, const struct alike *a)
 
     f->states[state] += a->n;
     if (state == PS_SWAPPED && a->own) {
-        f->swap_shared += a->own > 1 ? a->n : 0;
+        f->swap_shared += a->shared ? a->n : 0;
         part->sums.swap_pss += a->n * ((part->f->o->page_size << PSS_SHIFT) / a->own);
     }
     f->huge += a->rec & REC_HUGE ? a->n : 0;
@@ -108,6 +110,13 @@ static void add_alike(struct part *part, const struct alike *a)
     add_counts(&part->sums, a, part->f->o->page_size);
 }
 
+static bool slot_is_shared(const struct frames *f, uint32_t slot)
+{
+    uint32_t frame = f->origin[slot];
+
+    return f->own[slot] > 1 || (frame && f->own[frame] && f->origin[frame] == slot);
+}
+
 static void sum_pages(struct part *s, uint64_t first, uint64_t end)
 {
     const struct records *now = &s->f->m->now;
@@ -118,14 +127,16 @@ static void sum_pages(struct part *s, uint64_t first, uint64_t end)
         int32_t count = s->counts[p - first];
         uint8_t rec = now->rec[p] & (uint8_t)~REC_FRESH;
         bool shared = !page_is_once(state_of(rec)) && now->slot[p];
+        bool held =
+            state_of(rec) == PS_SWAPPED && shared && slot_is_shared(&s->f->o->frames, now->slot[p]);
         uint16_t mine = shared ? own[now->slot[p]] : (uint16_t)(count > 0 ? count : 0);
 
-        if (a.n && rec == a.rec && count == a.count && mine == a.own) {
+        if (a.n && rec == a.rec && count == a.count && mine == a.own && held == a.shared) {
             a.n++;
             continue;
         }
         add_alike(s, &a);
-        a = (struct alike){.n = 1, .count = count, .own = mine, .rec = rec};
+        a = (struct alike){.n = 1, .count = count, .own = mine, .rec = rec, .shared = held};
     }
     add_alike(s, &a);
 }
@@ -323,6 +334,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     }
     to->promises.either += from->promises.either;
     to->promises.moved += from->promises.moved;
+    to->promises.pinned += from->promises.pinned;
     to->outside += from->outside;
     to->pss += from->pss;
     to->swap_pss += from->swap_pss;

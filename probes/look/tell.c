@@ -96,19 +96,30 @@ static enum answer slot_held(const struct finish *f, uint32_t slot)
     return f->o->opt.whole_process ? ANSWER_NO : ANSWER_NONE;
 }
 
+/* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
+ * another CPU's; or in the one of mlock, which no write empties (mm/mlock.c): it still is locked,
+ * and by no mapping of its own. */
+static bool is_batched(const struct finish *f, uint64_t flags)
+{
+    bool locked = f->entry && f->entry->flags & 1u << VMF_LOCKED;
+
+    return f->o->opt.whole_process &&
+           ((!f->o->one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked));
+}
+
 static enum page_state state_by_flags(const struct finish *f, uint64_t page, uint64_t flags)
 {
     bool cached = flags & KPF_SWAPCACHE, moving = cached && (flags & KPF_WRITEBACK);
     enum answer held = cached ? slot_held(f, f->m->now.slot[page]) : ANSWER_NO;
 
-    return page_anon_state((struct anon_facts){
-        .once = ANSWER_YES,
-        .count = -1,
-        .exclusive = page_exclusive(flags),
-        .merged = flags & KPF_KSM,
-        .cached = cached,
-        .held = moving && held == ANSWER_NO ? ANSWER_NONE : held,
-        .batched = f->o->opt.whole_process && !f->o->one_cpu && !(flags & KPF_LRU)});
+    return page_anon_state(
+        (struct anon_facts){.once = ANSWER_YES,
+                            .count = -1,
+                            .exclusive = page_exclusive(flags),
+                            .merged = flags & KPF_KSM,
+                            .cached = cached,
+                            .held = moving && held == ANSWER_NO ? ANSWER_NONE : held,
+                            .batched = is_batched(f, flags)});
 }
 
 /* The frame's flags: exclusive or debt; large folios cannot be told. */

@@ -77,7 +77,7 @@ static void fill_objects(const struct observer *o, struct value *totals)
         const struct seen_object *s = &o->objects[i];
         bool held = s->processes || s->descriptor;
 
-        if (!s->shmem)
+        if (!s->own)
             continue;
         if (s->processes && blind)
             only_why = WHY_PERMISSION; /* what is mapped of it cannot be seen */

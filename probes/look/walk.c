@@ -159,8 +159,10 @@ static void add_page(struct walk *k, uint32_t slot, uint64_t word, uint32_t swap
     struct frames *f = &k->o->frames;
 
     frames_add(f, slot, frame_kind(k, word));
-    if (swapped && pm_present(word))
+    if (swapped && pm_present(word)) {
         f->origin[slot] = swapped;
+        f->origin[swapped] = slot;
+    }
 }
 
 /* The slot of a page's frame, or of its slot of swap; 0 where these are hidden. */
@@ -229,7 +231,8 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
     int rc;
 
     if (rec != PS_NONE && rec != PS_ZERO) {
-        uint32_t swapped = (m->now.rec[page] & REC_STATE) == PS_SWAPPED ? old : 0;
+        bool back = (m->now.rec[page] & REC_STATE) == PS_SWAPPED && !is_written(m, page);
+        uint32_t swapped = back ? old : 0; /* who wrote it has a page of its own */
 
         rc = count_frame(k, word, &slot);
         if (rc < 0)

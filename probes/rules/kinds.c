@@ -27,7 +27,7 @@ static bool is_arena(const struct maps *m, size_t i)
            (next && next->start == e->end && !next->prot && next->end == e->start + ARENA_BYTES);
 }
 
-static enum region_kind anonymous_kind(const struct maps *m, size_t i)
+static enum region_kind anonymous_kind(const struct maps *m, size_t i, uint64_t data_end)
 {
     const struct map_entry *e = &m->entries[i], *before = i ? e - 1 : NULL;
 
@@ -35,8 +35,7 @@ static enum region_kind anonymous_kind(const struct maps *m, size_t i)
         return RK_GUARD;
     if (is_arena(m, i))
         return RK_ARENA;
-    if (before && before->end == e->start && before->inode && !before->shared &&
-        (before->prot & PROT_W))
+    if (e->end <= data_end)
         return RK_BSS; /* what the file's data segment has beyond the file */
     if (before && before->end == e->start && !before->prot && !before->inode &&
         before->end - before->start <= 64 * 1024 && (e->prot & PROT_W))
@@ -59,7 +58,7 @@ static enum region_kind file_kind(const struct map_entry *e, const char *exe)
     return RK_FILE;
 }
 
-enum region_kind region_kind(const struct maps *m, size_t index, const char *exe)
+enum region_kind region_kind(const struct maps *m, size_t index, const char *exe, uint64_t data_end)
 {
     const struct map_entry *e = &m->entries[index];
 
@@ -74,5 +73,5 @@ enum region_kind region_kind(const struct maps *m, size_t index, const char *exe
     if (starts(e->name, "/memfd:") || starts(e->name, "/dev/zero") || starts(e->name, "/SYSV") ||
         starts(e->name, "/dev/shm/") || starts(e->name, "[anon_shmem"))
         return RK_SHARED;
-    return e->inode ? file_kind(e, exe) : anonymous_kind(m, index);
+    return e->inode ? file_kind(e, exe) : anonymous_kind(m, index, data_end);
 }

@@ -116,16 +116,16 @@ struct value region_at_risk(const struct region_facts *f)
 {
     const uint64_t *s = f->states;
 
+    if (f->shared || f->read_only)
+        return value_known(0);
     if (risk_doubtful(f))
         return value_unknown(why_risk(f));
-    if (f->shared)
-        return value_known(0);
     if (s[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
         return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
         return value_unknown(f->why_object);
     return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared,
-                          f->inferred_cow);
+                          f->inferred_cow || f->inferred_swap);
 }
 
 /* -- share mode and references ---------------------------------------------------------- */
@@ -153,8 +153,6 @@ static struct value mode_of_private(const struct region_facts *f)
         return value_known(SM_COW);
     if (f->states[PS_COW] || f->states[PS_DEBT])
         return with_inference(SM_COW, f->inferred_cow);
-    if (f->backed_likely)
-        return value_inferred(SM_COW);
     if (f->object && !value_is_known(resident))
         return resident;
     if (f->states[PS_ANON_UNKNOWN])
@@ -162,7 +160,7 @@ static struct value mode_of_private(const struct region_facts *f)
     if (f->states[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
         return value_unknown(f->why_swap);
     if (resident.n || f->states[PS_SWAPPED])
-        return with_inference(SM_PRIVATE, f->inferred_mode);
+        return with_inference(SM_PRIVATE, f->inferred_mode || f->inferred_swap);
     return value_known(SM_EMPTY);
 }
 

@@ -166,12 +166,15 @@ static bool wanted(const struct map_entry *e)
            (e->kb.rss || e->kb.swap || e->kb.private_hugetlb || e->kb.shared_hugetlb);
 }
 
-static bool sparse(const struct reader *r, const struct map_entry *e)
+/* Is it searched instead of read? What is large and nearly empty; and anonymous memory in which
+ * smaps counts nothing, because the zero page is in none of its counters. */
+static bool searched(const struct reader *r, const struct map_entry *e)
 {
-    uint64_t bytes = e->end - e->start;
+    uint64_t bytes = e->end - e->start, kb = e->kb.rss + e->kb.swap;
 
-    return r->s->caps.have[CAP_PAGEMAP_SCAN] && bytes > SPARSE_BYTES &&
-           (e->kb.rss + e->kb.swap) * 1024 < bytes / 16;
+    return r->s->caps.have[CAP_PAGEMAP_SCAN] && !mapping_is_special(e) &&
+           ((wanted(e) && bytes > SPARSE_BYTES && kb * 1024 < bytes / 16) ||
+            (!kb && e->prot && !e->shared && !e->inode && mapping_is_own(e, false)));
 }
 
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
@@ -187,11 +190,11 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
     while (e < stop && rc == 0) {
         uint64_t first = e->start / r.chunk_bytes, end;
 
-        if (!wanted(e)) {
+        if (!wanted(e) && !searched(&r, e)) {
             e++;
             continue;
         }
-        if (sparse(&r, e)) {
+        if (searched(&r, e)) {
             rc = pagemap_scan(w->pagemap_fd, e->start, e->end, SCAN_PRESENT | SCAN_SWAPPED,
                               SCAN_PRESENT, read_found, &r, &w->cost[SC_SCAN]);
             e++;
@@ -200,7 +203,7 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
         /* Neighbours come along in one read. */
         end = (e->end + r.chunk_bytes - 1) / r.chunk_bytes;
         for (e++; e < stop && e->start / r.chunk_bytes <= end; e++) {
-            if (sparse(&r, e))
+            if (searched(&r, e))
                 break;
             if (wanted(e))
                 end = (e->end + r.chunk_bytes - 1) / r.chunk_bytes;

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -17,9 +19,9 @@ const struct quantity watch_quantities[] = {WATCH_QUANTITIES(QUANTITY_ROW){NULL,
 
 #define MAX_THREADS 8
 
-static const char *const cost_names[SC__COUNT] = {"stat",       "status",       "smaps",
-                                                  "pagemap",    "pagemap_scan", "kpagecount",
-                                                  "kpageflags", "join",         "meminfo"};
+static const char *const cost_names[SC__COUNT] = {
+    "stat",       "status",     "smaps",  "pagemap", "pagemap_scan",
+    "kpagecount", "kpageflags", "object", "join",    "meminfo"};
 
 /* -- one process ------------------------------------------------------------------------ */
 
@@ -68,24 +70,55 @@ static void open_memory(struct sampler *s, struct sampled *w)
     w->frames = w->pagemap_fd >= 0;
 }
 
-/* Which program it runs: another one than at the last sample means that it has exec'd, and that
- * the open files belong to an address space that is gone. */
-static void note_program(struct sampler *s, struct sampled *w)
+static uint64_t mix(uint64_t h, const void *data, size_t n)
 {
-    char path[64];
+    const unsigned char *p = data;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001b3ULL; /* FNV-1a */
+    return h;
+}
+
+/* A number for what a process executes now. The kernel makes the auxiliary vector anew at each
+ * exec, with other addresses in it, of the same program too; a fork hands it on as it is. Where it
+ * may not be read the program's file is all that tells. */
+static uint64_t program_of(struct sampled *w)
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
     struct stat st = {0};
+    char path[64];
 
     snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
     if (stat(path, &st) < 0)
+        return 0;
+    h = mix(mix(h, &st.st_dev, sizeof st.st_dev), &st.st_ino, sizeof st.st_ino);
+    snprintf(path, sizeof path, "/proc/%d/auxv", (int)w->pid);
+    if (slurp_path(&w->text, path) == 0)
+        h = mix(h, w->text.text, w->text.len);
+    return h ? h : 1;
+}
+
+/* Another program than before: the open files belong to an address space that is gone. */
+static void note_program(struct sampler *s, struct sampled *w)
+{
+    uint64_t program = program_of(w);
+
+    if (!program || program == w->program)
         return;
-    if (w->exe_inode == st.st_ino && w->exe_dev == st.st_dev)
-        return;
-    w->exec |= w->exe_inode != 0;
-    w->exe_inode = st.st_ino;
-    w->exe_dev = st.st_dev;
+    w->exec |= w->program != 0;
+    w->program = program;
     proc_exe(w->pid, w->exe, sizeof w->exe);
     if (w->exec)
         open_memory(s, w);
+}
+
+/* Between vfork and exec a child has no memory of its own: what it maps is its parent's, which
+ * would be counted twice, and files opened now would show the parent's for as long as they are
+ * open. */
+static bool borrows_memory(const struct sampled *w)
+{
+    return w->parent && w->parent->pid &&
+           syscall(SYS_kcmp, w->pid, w->parent->pid, KCMP_VM, 0, 0) == 0;
 }
 
 static int read_maps(struct sampler *s, struct sampled *w)
@@ -121,7 +154,8 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
         w->frames = false;
         rc = 0;
     }
-    return rc == 0 && !has_memory(w) ? -ESRCH : rc;
+    /* Or has it executed a program while it was read? */
+    return rc == 0 && (!has_memory(w) || (w->program && program_of(w) != w->program)) ? -ESRCH : rc;
 }
 
 static void forget_memory(struct sampled *w)
@@ -183,10 +217,14 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     footprint_init(&w->fp, WHY_READ_FAILED);
     w->exec = false;
     w->why = read_counters(w);
+    if (w->why == WHY_KNOWN && borrows_memory(w))
+        w->why = WHY_BORROWED_MEMORY;
     page_table_release(&w->before);
     w->before = w->now;
     w->now = (struct page_table){0};
     w->maps.n = 0;
+    if (w->why == WHY_BORROWED_MEMORY)
+        unknown_footprint(w, w->why);
     if (w->why != WHY_KNOWN)
         return;
     rc = read_memory(s, w, words, threads);
@@ -199,6 +237,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     }
     if (slurp_counted(&w->text, w->status_fd, &w->cost[SC_STATUS]) == 0)
         footprint_from_status(&w->fp, &w->text);
+    w->own_program = w->parent && w->program && w->parent->program != w->program;
 }
 
 /* -- all processes ---------------------------------------------------------------------- */
@@ -321,6 +360,7 @@ static struct sampled *find_sampled(struct sampler *s, const struct sample_targe
     w->pid = t->pid;
     w->start_time = t->start_time;
     w->stat_fd = w->status_fd = w->smaps_fd = w->pagemap_fd = -1;
+    w->fresh = true;
     return s->known[s->nknown++] = w;
 }
 
@@ -378,11 +418,16 @@ static int fill_processes(struct sampler *s)
         struct sampled *w = s->now[i];
         struct sample_process *p = &s->processes[i];
 
-        *p = (struct sample_process){.pid = w->pid, .why = w->why, .exec = w->exec, .fp = w->fp};
+        *p = (struct sample_process){.pid = w->pid,
+                                     .why = w->why,
+                                     .exec = w->exec,
+                                     .own_program = w->own_program,
+                                     .fp = w->fp};
         for (int k = 0; k < WQ__COUNT; k++)
             p->q[k] = value_unknown(w->why);
         if (w->why == WHY_KNOWN && sums_process(s, w, p) < 0)
             return -ENOMEM;
+        w->fresh &= w->why == WHY_BORROWED_MEMORY;
     }
     return 0;
 }
@@ -415,6 +460,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         rc = fill_processes(s);
     if (rc == 0)
         sums_totals(s);
+    objects_forget(s);
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
     s->sample.dur_ns = probe_clock() - s->sample.t_ns;
@@ -553,12 +599,15 @@ void sampler_free(struct sampler *s)
     free(s->known);
     free(s->now);
     free(s->processes);
+    objects_forget(s);
+    free(s->objects);
     frames_release(&s->join);
     free(s->met);
     free(s->info);
     free(s->counts);
     free(s->ask);
     free(s->met_in);
+    segments_release(&s->segments);
     slurp_release(&s->text);
     close_fd(&s->count_fd);
     close_fd(&s->flags_fd);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TITLE_SHOWN 48
+
 #define FIGURE_COLUMN(e, column) #column,
 static const char *const figure_columns[] = {WATCH_FIGURES(FIGURE_COLUMN)};
 static const char *const process_columns[] = {WATCH_PROCESS_FIGURES(FIGURE_COLUMN)};
@@ -37,6 +39,8 @@ void watch_data_release(struct watch_data *w)
         free(a->name);
         free(a->parent);
         free(a->part);
+        free(a->title);
+        free(a->lost_why);
         free(a->told);
         for (int k = 0; k < WP__COUNT; k++)
             free(a->figure[k]);
@@ -104,6 +108,21 @@ static char *copy(const char *text, bool *bad)
     return s;
 }
 
+/* Servers write what a process is for over its arguments: "puma: cluster worker 1". That is no
+ * command: it does not begin with the program that it runs. */
+static char *title_of(const char *command, const char *name, bool *bad)
+{
+    size_t word = command ? strcspn(command, " ") : 0;
+    const char *base = command, *slash;
+
+    while (base && (slash = strchr(base, '/')) && slash < command + word)
+        base = slash + 1;
+    if (!word || !name || strncmp(base, name, strlen(name)) == 0)
+        return NULL;
+    *bad |= !(base = strndup(command, TITLE_SHOWN));
+    return (char *)base;
+}
+
 static int add_actor(struct watch_data *w, struct query *q, struct err *e)
 {
     struct watch_actor *grown = realloc(w->actors, (w->nactors + 1) * sizeof *grown), *a;
@@ -119,6 +138,9 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .max_parent = query_number(q, "max_parent_kb"),
                               .lost = query_number(q, "lost_kb"),
                               .copied = query_number(q, "copied_kb"),
+                              .lost_before = query_number(q, "lost_before_kb"),
+                              .last_parent = query_number(q, "last_parent_kb"),
+                              .own_program = query_int(q, "own_program"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),
@@ -127,6 +149,9 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
     a->actor = copy(query_text(q, "actor"), &bad);
     a->name = copy(query_text(q, "name"), &bad);
     a->parent = copy(query_text(q, "parent"), &bad);
+    a->title = title_of(query_text(q, "command"), a->name, &bad);
+    a->lost_why = copy(query_text(q, "lost_why"), &bad);
+    w->parents += a->parent && a->nr == 1;
     a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {

@@ -42,11 +42,16 @@ enum watch_process_figure { WATCH_PROCESS_FIGURES(WATCH_FIGURE_ENUM) WP__COUNT }
 struct watch_actor {
     char *actor, *name;              /* "python3[123]", "python3" */
     char *parent;                    /* actor, or NULL: not watched */
+    char *title;                     /* what it calls itself, or NULL: nothing but its command */
+    char *lost_why;                  /* why nothing is known of its loss, or NULL */
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */
     bool *told;                      /* by point: a row said so since the point before */
     double max_parent, lost, copied; /* KiB; NAN unknown */
+    double lost_before;              /* at most, before it was first seen */
+    double last_parent;              /* in common at its last sample */
+    bool own_program;                /* it has executed a program since the fork */
     double max_debt, fork_ns;
     double part_kb, parts_kb; /* lost of that part, and of all */
     int first, last;          /* samples that saw it */
@@ -65,6 +70,7 @@ struct watch_data {
     double *copied_per_s; /* KiB per second between this point and the one before */
     struct watch_actor *actors;
     size_t nactors;
+    size_t parents; /* of these, that have children among them */
 };
 
 /* Is this run a watch? 1, 0, or a negative errno. */

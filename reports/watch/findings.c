@@ -4,6 +4,7 @@
 
 #include "reports/format.h"
 #include "reports/watch/data.h"
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,8 @@ static void seen(struct doc *d, const struct watch_data *w)
                     "is concluded from counters, not measured.",
                     (int)frames);
         if (query_int(&q, "inferred"))
-            doc_say(d,
-                    " What is exclusive and what is in debt is concluded in part, not measured.");
+            doc_say(d, " Of pages that were exclusive in the sample before, one in 64 was asked "
+                       "whether it still is, and none was not.");
         doc_say(d, "\n");
     }
     doc_fail(d, query_close(&q));
@@ -72,24 +73,36 @@ static int by_lost(const void *a, const void *b)
     const struct watch_actor *x = *(const struct watch_actor *const *)a;
     const struct watch_actor *y = *(const struct watch_actor *const *)b;
 
-    if (x->lost != y->lost)
-        return x->lost < y->lost ? 1 : -1;
+    double lost = isnan(x->lost) ? -1 : x->lost, other = isnan(y->lost) ? -1 : y->lost;
+
+    if (lost != other)
+        return lost < other ? 1 : -1;
     return x < y ? -1 : x > y; /* of one array: by when they came */
+}
+
+/* Is a part of what was in common worth a sentence? NAN is not. */
+static bool is_much(double kb, double of)
+{
+    return kb >= LEAST_KB || (kb > 0 && kb >= LEAST_SHARE * of);
 }
 
 static bool is_lost(const struct watch_actor *a)
 {
-    return a->lost >= LEAST_KB || a->lost >= LEAST_SHARE * a->max_parent;
+    return !(a->own_program && !(a->lost > 0)) &&
+           (is_much(a->lost, a->max_parent) || is_much(a->lost_before, a->max_parent));
 }
 
-/* "Worker 3 (python3, pid 123)", "The child (redis-server, pid 5)" */
-static void who(struct doc *d, const struct watch_actor *a)
+/* "Worker 3 (python3, pid 123)", "Worker 1 of nginx[7] (...)" where several have workers, "The
+ * child (redis-server, pid 5)". A title that the process gave itself says more than its name. */
+static void who(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
 {
-    if (a->siblings > 1)
-        doc_say(d, "Worker %d (", (int)a->nr);
-    else
-        doc_say(d, "The child (");
-    doc_text(d, a->name);
+    doc_say(d, a->siblings > 1 ? "Worker %d" : "The child", (int)a->nr);
+    if (w->parents > 1) {
+        doc_say(d, " of ");
+        doc_text(d, a->parent);
+    }
+    doc_say(d, " (");
+    doc_text(d, a->title ? a->title : a->name);
     doc_say(d, ", pid %lld)", (long long)a->pid);
 }
 
@@ -114,50 +127,104 @@ static void writer(struct doc *d, const struct watch_data *w, const struct watch
         doc_say(d, ", its parent's %s", format_kb(theirs, parent->copied));
 }
 
-static void one_loss(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
+/* What was seen to go while it was watched. */
+static void seen_loss(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
 {
     char lost[FORMAT_MAX], most[FORMAT_MAX];
 
-    doc_say(d, "  - ");
-    who(d, a);
     doc_say(d, " lost %s of %s shared with its parent", format_kb(lost, a->lost),
             format_kb(most, a->max_parent));
-    if (a->part && a->parts_kb > 0) {
-        doc_say(d, ", %.0f %% of it in ", floor(100 * a->part_kb / a->parts_kb));
+    if (a->part && a->lost > 0) {
+        doc_say(d, ", %.0f %% of it in ", floor(100 * fmin(a->part_kb / a->lost, 1)));
         doc_text(d, a->part);
     }
     writer(d, w, a);
+    if (a->lost_before > 0)
+        doc_say(d, "; at most %s before this watch first saw it", format_kb(lost, a->lost_before));
+}
+
+/* What no sample can have seen is said with its bound: before the first, and after the last. */
+static void one_loss(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
+{
+    char before[FORMAT_MAX], lost[FORMAT_MAX], most[FORMAT_MAX];
+
+    doc_say(d, "  - ");
+    who(d, w, a);
+    if (is_much(a->lost, a->max_parent))
+        seen_loss(d, w, a);
+    else
+        doc_say(d,
+                " lost at most %s of what it shared with its parent before this watch first saw it",
+                format_kb(before, a->lost_before));
+    if (isnan(a->lost))
+        doc_say(d, "; what it lost since is unknown: %s",
+                a->lost_why ? a->lost_why : "not counted");
+    else if (!is_much(a->lost, a->max_parent))
+        doc_say(d, "; since then %s of %s", format_kb(lost, a->lost),
+                format_kb(most, a->max_parent));
+    if (a->last < INT_MAX && a->last_parent > 0)
+        doc_say(d, "; at most %s more between its last sample and its end",
+                format_kb(most, a->last_parent));
     doc_say(d, ".\n");
 }
 
-/* The children that lost little, and those of which it is not known, in a sentence each. */
-static void the_others(struct doc *d, const struct watch_data *w)
+static void kept(struct doc *d, const struct watch_data *w)
 {
-    size_t kept = 0, unknown = 0;
-    double most = 0, of = 0;
+    double most = 0, of = 0, before = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
+    size_t n = 0;
 
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
 
-        if (!c->parent || is_lost(c))
+        if (!c->parent || is_lost(c) || c->own_program || isnan(c->lost) || !(c->max_parent > 0))
             continue;
-        unknown += isnan(c->lost);
-        kept += !isnan(c->lost) && c->max_parent > 0;
-        if (c->lost >= most && c->max_parent > 0) {
+        n++;
+        before = fmax(before, isnan(c->lost_before) ? 0 : c->lost_before);
+        if (c->lost >= most) {
             most = c->lost;
             of = c->max_parent;
         }
     }
-    if (kept)
+    if (!n)
+        return;
+    doc_say(d,
+            "  - %zu child%s kept what %s shared with the parent: at most %s of %s was seen to go",
+            n, n == 1 ? "" : "ren", n == 1 ? "it" : "they", format_kb(a, most), format_kb(b, of));
+    if (before > 0)
+        doc_say(d, ", and at most %s before this watch", format_kb(a, before));
+    doc_say(d, ".\n");
+}
+
+/* A sentence for each reason why nothing is known, and one for who shares nothing by a fork. */
+static void untold(struct doc *d, const struct watch_data *w)
+{
+    size_t programs = 0;
+
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *c = &w->actors[i];
+        size_t n = 0;
+
+        programs += c->parent && c->own_program && !is_lost(c);
+        if (!c->lost_why || is_lost(c))
+            continue;
+        for (size_t k = 0; k < w->nactors; k++) {
+            const struct watch_actor *other = &w->actors[k];
+            bool same = other->lost_why && !is_lost(other) && !strcmp(other->lost_why, c->lost_why);
+
+            if (same && k < i)
+                n = w->nactors; /* said already */
+            n += same;
+        }
+        if (n <= w->nactors)
+            doc_say(d, "  - What %zu child%s lost is unknown: %s.\n", n, n == 1 ? "" : "ren",
+                    c->lost_why);
+    }
+    if (programs)
         doc_say(d,
-                "  - %zu child%s kept what %s shared with the parent: at most %s of %s was seen to "
-                "go.\n",
-                kept, kept == 1 ? "" : "ren", kept == 1 ? "it" : "they", format_kb(a, most),
-                format_kb(b, of));
-    if (unknown)
-        doc_say(d, "  - What %zu child%s lost is unknown: their page frames could not be seen.\n",
-                unknown, unknown == 1 ? "" : "ren");
+                "  - %zu child%s another program than the parent: nothing is in common by the "
+                "fork.\n",
+                programs, programs == 1 ? " runs" : "ren run");
 }
 
 static void losses(struct doc *d, const struct watch_data *w)
@@ -176,11 +243,21 @@ static void losses(struct doc *d, const struct watch_data *w)
         if (i < LISTED)
             one_loss(d, w, order[i]);
         else
-            rest += order[i]->lost;
+            rest += isnan(order[i]->lost) ? 0 : order[i]->lost;
     if (n > LISTED)
         doc_say(d, "  - and %zu more lost %s together.\n", n - LISTED, format_kb(lost, rest));
-    the_others(d, w);
+    kept(d, w);
+    untold(d, w);
     free(order);
+}
+
+/* As it is called now; its actor keeps the name that it came with. */
+static void name_of(struct doc *d, const struct watch_actor *a)
+{
+    doc_text(d, a->title ? a->title : a->name);
+    doc_text(d, "[");
+    doc_say(d, "%lld", (long long)a->pid);
+    doc_text(d, "]");
 }
 
 static void copying(struct doc *d, const struct watch_data *w)
@@ -208,7 +285,7 @@ static void copying(struct doc *d, const struct watch_data *w)
         return;
     doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s, most of it (%s) by ",
             format_kb(a, all), format_kb(b, most));
-    doc_text(d, writer->actor);
+    name_of(d, writer);
     if (rate > 0)
         doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
     doc_say(d, ".\n");
@@ -225,7 +302,7 @@ static void debts(struct doc *d, const struct watch_data *w)
     if (!most)
         return;
     doc_say(d, "  - **Debt.** ");
-    doc_text(d, most->actor);
+    name_of(d, most);
     doc_say(d,
             " held up to %s that nobody else maps any more, yet the next write to each page still "
             "takes a fault.\n",
@@ -242,7 +319,7 @@ static void at_risk(struct doc *d, const struct watch_data *w)
     while (query_row(&q)) {
         double grow = query_number(&q, "growth_kb"), room = query_number(&q, "room_kb");
 
-        if (query_int(&q, "worst") != 1 || isnan(grow) || isnan(room))
+        if (query_int(&q, "worst") != 1 || !(grow > 0) || isnan(room))
             continue;
         doc_say(d,
                 "  - **At risk.** If after %.1f s every page at risk had been written, %s of new "

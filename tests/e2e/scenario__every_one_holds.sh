@@ -47,6 +47,8 @@ done
 predictions="FROM checks WHERE name = 'prediction'"
 ok "no prediction of a page's state failed" equals 0 sqlite3 "$db" \
     "SELECT count(*) $predictions AND verdict = 'differs'"
+ok "no page was copied for a cause that does not show" equals 0 sqlite3 "$db" \
+    "SELECT count(*) $predictions AND detail LIKE 'debt pages that were copied%'"
 if [ "$(id -u)" -eq 0 ] && has_cap debt; then
     ok "each state was put to the test" equals "cow|debt|exclusive|none|object|shared" sqlite3 "$db" \
         "SELECT group_concat(state, '|') FROM (SELECT DISTINCT substr(detail, 1, instr(detail, ' ') - 1) AS state

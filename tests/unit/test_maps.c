@@ -1,10 +1,13 @@
 /* /proc/PID/maps and smaps: canned text with everything that has broken parsers before, and the
  * real files. */
 #include "probes/footprint.h"
+#include "probes/kernel/segments.h"
+#include "probes/kinds.h"
 #include "probes/maps.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +233,118 @@ static void test_maps__own_maps_and_smaps_agree(void **state)
     maps_release(&counted);
 }
 
+/* A file whose data segment begins on its second page, and what is wrong with it. */
+struct program {
+    ElfW(Ehdr) head;
+    ElfW(Phdr) data;
+};
+
+static struct program sound(size_t page)
+{
+    struct program p = {
+        .head = {.e_phoff = sizeof p.head, .e_phentsize = sizeof p.data, .e_phnum = 1},
+        .data = {.p_type = PT_LOAD,
+                 .p_flags = PF_R | PF_W,
+                 .p_offset = page + 16,
+                 .p_filesz = page / 2,
+                 .p_memsz = 2 * page}};
+
+    memcpy(p.head.e_ident, ELFMAG, SELFMAG);
+    p.head.e_ident[EI_CLASS] = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    return p;
+}
+
+/* The kind of n anonymous pages right behind the program's second page, mapped to be written. */
+static enum region_kind kind_behind(const struct program *p, size_t bytes, size_t n)
+{
+    char path[] = "/tmp/cowlab-segments-XXXXXX";
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int file = mkstemp(path), fd = open("/proc/self/maps", O_RDONLY), rw = PROT_READ | PROT_WRITE;
+    char *at = mmap(NULL, (n + 2) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct segments segments = {0};
+    struct maps m = {0};
+    enum region_kind kind;
+    const struct map_entry *entry;
+    uint64_t end = 0;
+    struct err e;
+
+    assert_int_equal(write(file, p, bytes), bytes);
+    assert_int_equal(ftruncate(file, (off_t)(2 * page)), 0);
+    assert_true(mmap(at, page, rw, MAP_PRIVATE | MAP_FIXED, file, (off_t)page) == at);
+    assert_int_equal(mprotect(at + page, n * page, rw), 0);
+    close(file); /* by its name, or through map_files */
+    assert_int_equal(maps_read_fd(&m, fd, NULL, &e), 0);
+    entry = maps_holding(&m, (uintptr_t)at + page);
+    assert_int_equal(entry->end - entry->start, n * page);
+    /* Twice: the second time from what was kept. */
+    for (int i = 0; i < 2; i++)
+        end = segments_end(&segments, getpid(), &m, (size_t)(entry - m.entries), NULL);
+    kind = region_kind(&m, (size_t)(entry - m.entries), "", end);
+    segments_release(&segments);
+    maps_release(&m);
+    munmap(at, (n + 2) * page);
+    unlink(path);
+    close(fd);
+    return kind;
+}
+
+static void test_kinds__bss_ends_where_the_program_header_says(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct program p = sound(page);
+
+    (void)state;
+    assert_int_equal(kind_behind(&p, sizeof p, 2), RK_BSS); /* 16 bytes of the second page */
+    assert_int_equal(kind_behind(&p, sizeof p, 1), RK_BSS);
+    assert_int_equal(kind_behind(&p, sizeof p, 3), RK_ANON);
+    assert_int_equal(kind_behind(&p, sizeof p, 2048), RK_ANON);
+    p.data.p_memsz = p.data.p_filesz;
+    assert_int_equal(kind_behind(&p, sizeof p, 1), RK_ANON);
+}
+
+/* Files that make no sense have no bss, and break nothing. */
+static void test_kinds__hostile_program_headers(void **state)
+{
+    static const struct {
+        const char *what;
+        size_t bytes;
+        uint64_t phoff, offset, in_file, in_memory;
+        uint16_t count, size, class, type, flags;
+    } rows[] = {
+        {.what = "cut off within its header", .bytes = 20},
+        {.what = "cut off before its program headers", .bytes = sizeof(ElfW(Ehdr)), .count = 60},
+        {.what = "no header fits the number", .count = UINT16_MAX},
+        {.what = "headers of another size", .size = 1},
+        {.what = "headers beyond any file", .phoff = UINT64_MAX},
+        {.what = "headers behind the end", .phoff = 1 << 20},
+        {.what = "another class", .class = 9},
+        {.what = "no segment that is loaded", .type = PT_NOTE},
+        {.what = "a segment that is not written", .flags = PF_R},
+        {.what = "a size that wraps round", .in_memory = UINT64_MAX},
+        {.what = "an offset that wraps round", .offset = UINT64_MAX - 100},
+        {.what = "more in the file than in memory", .in_file = 1 << 20},
+    };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct program p = sound(page);
+
+#define PUT(field, value) p.field = (value) ? (value) : p.field
+        PUT(head.e_phoff, rows[i].phoff);
+        PUT(head.e_phnum, rows[i].count);
+        PUT(head.e_phentsize, rows[i].size);
+        PUT(head.e_ident[EI_CLASS], (unsigned char)rows[i].class);
+        PUT(data.p_type, rows[i].type);
+        PUT(data.p_flags, rows[i].flags);
+        PUT(data.p_offset, rows[i].offset);
+        PUT(data.p_filesz, rows[i].in_file);
+        PUT(data.p_memsz, rows[i].in_memory);
+        if (kind_behind(&p, rows[i].bytes ? rows[i].bytes : sizeof p, 1) != RK_ANON)
+            fail_msg("%s: there is a bss", rows[i].what);
+    }
+}
+
 /* The name of a process may hold anything, parentheses and spaces too. */
 static void test_footprint__stat_with_an_ugly_name(void **state)
 {
@@ -295,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_maps__nonsense_is_an_error),
         cmocka_unit_test(test_maps__finds_by_address),
         cmocka_unit_test(test_maps__own_maps_and_smaps_agree),
+        cmocka_unit_test(test_kinds__bss_ends_where_the_program_header_says),
+        cmocka_unit_test(test_kinds__hostile_program_headers),
         cmocka_unit_test(test_footprint__stat_with_an_ugly_name),
         cmocka_unit_test(test_footprint__of_this_process),
         cmocka_unit_test(test_footprint__missing_lines_are_unknown),

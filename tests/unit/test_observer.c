@@ -156,14 +156,22 @@ static const struct script_line script[] = {
     {"b writes 2", "b copied=2 exclusive=2 cow=2 check.prediction=held checked"},
     {"a writes 8", "a swapped_in=8 share_mode=SM_PRIVATE b debt=2 cow=0 swapped=4 at_risk=0"},
     {"b writes all", "b reused=2 no_fault=2 swapped_in=4 check.prediction=held checked"},
-    /* A pipe holds a reference that shows nowhere: what is in debt is copied, and that is said. */
-    {"a_promise_can_fail:", "needs=debt"},
+    /* Who stays in swap shares the page that the other has read back. */
+    {"one_reads_back:", "needs=debt,swap"},
+    {"a maps anonymous 4", NULL},
+    {"a writes 4", ""},
+    {"a advises pageout 4", ""},
+    {"a forks", "ab share_mode=SM_COW"},
+    {"a reads 4", "a cow=4 b swapped=4 share_mode=SM_COW at_risk=4"},
+    {"a writes 4", "a copied=4 share_mode=SM_PRIVATE b share_mode=SM_PRIVATE at_risk=0 checked"},
+    /* A pipe holds a reference that shows nowhere: what is in debt is copied, and told apart. */
+    {"hidden_references:", "needs=debt"},
     {"a maps anonymous 4", NULL},
     {"a writes 4", ""},
     {"a forks", ""},
     {"b exits", "a debt=4"},
     {"a holds 2", NULL},
-    {"a writes 4", "a copied=2 reused=2 check.prediction=differs"},
+    {"a writes 4", "a copied=2 reused=2 run0.frame=5 check.prediction=held"},
     /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
     {"hugetlb:", "needs=debt,hugetlb"},
     {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},

@@ -28,6 +28,7 @@ struct fixture {
 struct moment {
     int64_t heap_kb, anonymous_kb, copied_kb;
     bool given_back;
+    int64_t server_copied_kb;
 };
 
 static void add_process(struct observation *o, const char *actor, int64_t pid, int64_t parent_kb,
@@ -69,8 +70,8 @@ static void take(struct fixture *f, const struct moment *before, const struct mo
 {
     int64_t heap_lost = m->given_back ? 0 : before->heap_kb - m->heap_kb;
     int64_t anonymous_lost = m->given_back ? 0 : before->anonymous_kb - m->anonymous_kb;
-    const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server"},
-                                               {"worker[77]", 77, 99, "server[7]", name, name}};
+    const struct store_watch_process came[] = {{"server[7]", 7, 70, NULL, "server", "server", -1},
+                                               {"worker[77]", 77, 99, "server[7]", name, name, 0}};
     struct store_watch_sample s = {.dur_ns = 5000000,
                                    .growth_kb = value_known(2048),
                                    .copied_kb = value_known(m->copied_kb),
@@ -83,7 +84,7 @@ static void take(struct fixture *f, const struct moment *before, const struct mo
     o.t_ns = (uint64_t)(f->sample + 1) * 1000000000;
     o.totals[TQ_DISTINCT] = value_known(270000);
     o.totals[TQ_MEM_AVAILABLE] = value_known(1048576);
-    add_process(&o, "server[7]", 7, -1, 0);
+    add_process(&o, "server[7]", 7, -1, m->server_copied_kb);
     add_process(&o, "worker[77]", 77, m->heap_kb + m->anonymous_kb, m->copied_kb);
     o.processes[1].q[PQ_LOST] = value_known(heap_lost + anonymous_lost);
     add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb, heap_lost);
@@ -153,8 +154,8 @@ static void assert_says(const char *text, const char *what)
         fail_msg("not said: %s\n%.3000s", what, text);
 }
 
-static const struct moment all = {200 * 1024, 40 * 1024, 0, false};
-static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024, false};
+static const struct moment all = {200 * 1024, 40 * 1024, 0, false, 0};
+static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024, false, 0};
 
 static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 {
@@ -174,7 +175,7 @@ static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 static void test_report_watch__the_sentence_changes_with_the_data(void **state)
 {
     struct fixture *f = *state;
-    const struct moment other = {200 * 1024, 10 * 1024, 0, false};
+    const struct moment other = {200 * 1024, 10 * 1024, 0, false, 0};
     char *text;
 
     record(f, "worker", &all, &other);
@@ -183,6 +184,33 @@ static void test_report_watch__the_sentence_changes_with_the_data(void **state)
                       "anonymous mappings; its own writes copied 0 KiB.");
     assert_null(strstr(text, "of it in \\[heap\\]"));
     free(text);
+}
+
+/* Whose writes it was that ended the sharing: the parent's are named where the worker's own are less
+ * than half of what it lost, and less than the parent's. */
+static void test_report_watch__a_loss_by_the_parents_writes_is_the_parents(void **state)
+{
+    static const struct {
+        int64_t own_kb, server_kb;
+        const char *says;
+    } cases[] = {
+        {0, 30 * 1024, "; its own writes copied 0 KiB, its parent's 30.0 MiB."},
+        {14 * 1024, 16 * 1024, "; its own writes copied 14.0 MiB, its parent's 16.0 MiB."},
+        {15 * 1024, 30 * 1024, "; its own writes copied 15.0 MiB."},
+        {5 * 1024, 5 * 1024, "; its own writes copied 5.00 MiB."},
+        {5 * 1024, 2 * 1024, "; its own writes copied 5.00 MiB."},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct moment then = {200 * 1024, 10 * 1024, cases[i].own_kb, false, cases[i].server_kb};
+        char *text;
+
+        record(f, "worker", &all, &then);
+        text = report(f, "r.md");
+        assert_says(text, cases[i].says);
+        free(text);
+    }
 }
 
 static void test_report_watch__nothing_lost_is_said_too(void **state)
@@ -200,7 +228,7 @@ static void test_report_watch__nothing_lost_is_said_too(void **state)
 static void test_report_watch__what_was_given_back_is_not_lost(void **state)
 {
     struct fixture *f = *state;
-    const struct moment less = {7 * 1024, 23 * 1024, 0, true};
+    const struct moment less = {7 * 1024, 23 * 1024, 0, true, 0};
     char *text;
 
     record(f, "worker", &all, &less);
@@ -236,6 +264,86 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     assert_says(text, "What 1 child lost is unknown");
     assert_null(strstr(text, "shared with its parent"));
     free(text);
+}
+
+/* What a change to the stored watch makes the report say, and no longer say (NULL: nothing). */
+static void test_report_watch__sentences(void **state)
+{
+    static const struct {
+        bool lost; /* much of it, or nothing */
+        const char *change, *said, *unsaid;
+    } rows[] = {
+        {false, "UPDATE process SET lost_before_kb = 33792 WHERE step = 1 AND actor LIKE 'w%'",
+         "The child (worker, pid 77) lost at most 33.0 MiB of what it shared with its parent "
+         "before "
+         "this watch first saw it; since then 0 KiB of 240.0 MiB.",
+         "kept what"},
+        {true, "UPDATE process SET lost_before_kb = 33792 WHERE step = 1 AND actor LIKE 'w%'",
+         "lost 210.0 MiB of 240.0 MiB shared with its parent, 91 % of it in \\[heap\\]; its own "
+         "writes copied 210.0 MiB; at most 33.0 MiB before this watch first saw it.",
+         NULL},
+        {false, "UPDATE process SET lost_before_kb = 100 WHERE step = 1 AND actor LIKE 'w%'",
+         "at most 0 KiB of 240.0 MiB was seen to go, and at most 100 KiB before this watch.", NULL},
+        {true, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
+         "; at most 30.0 MiB more between its last sample and its end.", NULL},
+        {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
+         "1 child runs another program than the parent: nothing is in common by the fork.",
+         "kept what"},
+        {false,
+         "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
+         "WHERE actor LIKE 'w%'",
+         "What 1 child lost is unknown: seen in one sample only.", "kept what"},
+        {false,
+         "UPDATE process SET lost_kb = NULL; DELETE FROM process WHERE step = 2 AND actor LIKE "
+         "'w%'; "
+         "UPDATE process SET shared_parent_kb = NULL WHERE actor LIKE 'w%'; "
+         "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
+         "What 1 child lost is unknown: the parent ended first.", "page frames"},
+        {false,
+         "UPDATE process SET lost_kb = NULL, shared_parent_kb = NULL; INSERT INTO unknown SELECT "
+         "run, "
+         "2, 99, 'worker[77]', NULL, NULL, 'lost_kb', 2 FROM run",
+         "What 1 child lost is unknown: page frame numbers need CAP_SYS_ADMIN.", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
+         "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
+        {true, "UPDATE watch_process SET command = '/usr/lib/worker --a:b' WHERE actor LIKE 'w%'",
+         "The child (worker, pid 77) lost", NULL},
+        {true,
+         "INSERT INTO watch_process (run, actor, pid, start_ticks, parent, name, first_step) "
+         "SELECT run, 'x[9]', 9, 1, 'worker[77]', 'x', 2 FROM run",
+         "The child of server\\[7\\] (worker, pid 77) lost", NULL},
+        {true,
+         "UPDATE process SET copied_kb = 10240 WHERE actor LIKE 'w%'; "
+         "UPDATE process SET copied_kb = 204800 WHERE actor LIKE 's%'",
+         "its own writes copied 20.0 MiB, its parent's 200.0 MiB.", NULL},
+        {true,
+         "UPDATE process SET copied_kb = 102400 WHERE actor LIKE 'w%'; "
+         "UPDATE process SET copied_kb = 20480 WHERE actor LIKE 's%'",
+         "its own writes copied 200.0 MiB.", "its parent's"},
+        {false, "UPDATE watch_sample SET growth_kb = 0", "240.0 MiB was seen to go",
+         "**At risk.**"},
+        {false, "UPDATE watch_sample SET inferred = 1",
+         "one in 64 was asked whether it still is, and none was not.", "concluded in part"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture *f = *state;
+        char *text;
+
+        if (i) {
+            tear_down(state);
+            set_up(state);
+            f = *state;
+        }
+        record(f, "worker", &all, rows[i].lost ? &little : &all);
+        db_exec(f->in.db, rows[i].change);
+        text = report(f, "r.md");
+        assert_says(text, rows[i].said);
+        if (rows[i].unsaid && strstr(text, rows[i].unsaid))
+            fail_msg("row %zu says: %s\n%.3000s", i, rows[i].unsaid, text);
+        free(text);
+    }
 }
 
 /* Findings about what scenarios wrote and checked say nothing about a watch. */
@@ -310,10 +418,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_report_watch__a_loss_is_named_with_its_evidence),
         T(test_report_watch__the_sentence_changes_with_the_data),
+        T(test_report_watch__a_loss_by_the_parents_writes_is_the_parents),
         T(test_report_watch__nothing_lost_is_said_too),
         T(test_report_watch__what_was_given_back_is_not_lost),
         T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
+        T(test_report_watch__sentences),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),
         T(test_report_watch__a_hostile_name_stays_in_its_place),

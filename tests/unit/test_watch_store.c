@@ -250,8 +250,8 @@ static void test_watch_store__processes_come_and_go(void **state)
 {
     struct fixture *f = *state;
     const int64_t latency = 81000;
-    const struct store_watch_process came[] = {{"a[1]", 1, 77, NULL, "a", "a --serve"},
-                                               {"b[2]", 2, 99, "a[1]", "b", NULL}};
+    const struct store_watch_process came[] = {{"a[1]", 1, 77, NULL, "a", "a --serve", -1},
+                                               {"b[2]", 2, 99, "a[1]", "b", NULL, -1}};
     const struct store_watch_event fork = {"a[1]", "fork", &latency, NULL};
     const struct store_watch_event gone = {"b[2]", "gone", NULL, "exited"};
 

@@ -36,7 +36,7 @@ static void mark_part(const struct mapping *m, uint64_t start, uint64_t end, uin
     if (r && r->object && r->object->ino == m->inode && r->end >= end &&
         m->offset + (start - m->start) == r->offset + (start - r->start)) {
         rc = mark_object(r->object, r->offset + (start - r->start), pages, map);
-        if (rc == 0 && r->kind == MEM_PRIVATE)
+        if (rc == 0 && !m->shared)
             rc = mem_present(start, pages, map);
     } else if (m->inode == 0) {
         rc = mem_present(start, pages, map);

@@ -11,7 +11,9 @@
 #include "lab/machmsg/memory/query.h"
 #include "lab/machmsg/memory/range.h"
 
-#define SMALL_MAX 32768u /* bytes: up to here out-of-line data goes through a buffer */
+/* Bytes: up to here out-of-line data goes through a buffer. As in XNU from 8020.121.3 on; in 8019
+ * less than two pages did, with pages of 16 KiB so not 32 KiB itself. */
+#define SMALL_MAX 32768u
 
 /* Guards ranges and places. */
 void mem_lock(void);
@@ -26,5 +28,7 @@ int mem_fresh(uint64_t n, uint64_t *address);
 /* Removes the pages of [address, address + size) from the address space and from the table. 0 or a
  * negative errno, -EINVAL if it wraps round. */
 int mem_release(uint64_t address, uint64_t size);
+/* Says why on standard error and aborts: for what cannot go on and has nobody to tell. */
+_Noreturn void mem_die(const char *why);
 
 #endif

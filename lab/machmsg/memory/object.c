@@ -132,3 +132,25 @@ int object_next_data(int fd, uint64_t at, uint64_t end, uint64_t *from, uint64_t
     *to = (uint64_t)hole < end ? (uint64_t)hole : end;
     return 1;
 }
+
+int object_clone(struct object **out, const struct object *o, uint64_t offset, uint64_t size)
+{
+    const uint64_t end = offset + size;
+    unsigned char bytes[16384];
+    uint64_t from, to;
+    int rc = object_create(out, size), more = 0;
+
+    for (uint64_t at = offset; rc == 0 && (more = object_next_data(o->fd, at, end, &from, &to)) > 0;
+         at = to) {
+        if (to - from > sizeof bytes)
+            to = from + sizeof bytes;
+        rc = object_read(o->fd, bytes, to - from, from);
+        if (rc == 0)
+            rc = object_write((*out)->fd, bytes, to - from, from - offset);
+        if (rc)
+            object_unref(*out);
+    }
+    if (rc == 0 && more < 0)
+        object_unref(*out);
+    return rc ? rc : more;
+}

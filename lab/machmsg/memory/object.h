@@ -20,6 +20,8 @@ struct object {
 
 /* An unsealed object of that many bytes (whole pages). 0 or a negative errno. */
 int object_create(struct object **out, uint64_t size);
+/* Another one, unsealed, with the bytes of [offset, offset + size) of o; holes stay holes. */
+int object_clone(struct object **out, const struct object *o, uint64_t offset, uint64_t size);
 /* Takes over fd. */
 int object_adopt(struct object **out, int fd, uint64_t size, bool sealed);
 struct object *object_ref(struct object *o);

@@ -42,6 +42,12 @@ int mem_from_prot(const struct mapping *m)
            (m->executable ? VM_PROT_EXECUTE : 0);
 }
 
+/* The error of a file of /proc that cannot be opened: -ENOENT is for memory that is not there. */
+static int no_proc(void)
+{
+    return errno == ENOENT ? -EIO : -errno;
+}
+
 /* The slow way, for older kernels: the mappings as text. */
 static int ask_by_text(uint64_t address, struct mapping *out)
 {
@@ -51,7 +57,7 @@ static int ask_by_text(uint64_t address, struct mapping *out)
     int rc = -ENOENT;
 
     if (!f)
-        return -errno;
+        return no_proc();
     while (rc == -ENOENT && getline(&line, &room, f) > 0) {
         unsigned long long start, end, offset, inode;
         char perm[5];
@@ -65,6 +71,8 @@ static int ask_by_text(uint64_t address, struct mapping *out)
             perm[2] == 'x', perm[3] == 's'};
         rc = 0;
     }
+    if (rc == -ENOENT && !feof(f))
+        rc = -ENOMEM; /* not read to its end */
     free(line);
     fclose(f);
     return rc;
@@ -76,7 +84,7 @@ static int ask_kernel(int maps, uint64_t address, struct mapping *out)
         .size = sizeof q, .query_flags = PROCMAP_COVERING_OR_NEXT, .query_addr = address};
 
     if (maps < 0)
-        return -errno;
+        return no_proc();
     if (ioctl(maps, PROCMAP_QUERY_IOCTL, &q))
         return errno == ENOENT ? -ENOENT : ask_by_text(address, out);
     *out = (struct mapping){q.vma_start,
@@ -196,39 +204,45 @@ static long line_kb(const char *line, const char *name)
     return strncmp(line, name, n) == 0 && line[n] == ':' ? strtol(line + n + 1, NULL, 10) : -1;
 }
 
-static bool any_locked(void)
+/* Has this process wired anything? 1, 0 or a negative errno. */
+static int any_locked(void)
 {
     FILE *f = fopen("/proc/self/status", "re");
     char *line = NULL;
     size_t room = 0;
     long kb = -1;
 
-    while (f && kb < 0 && getline(&line, &room, f) > 0)
+    if (!f)
+        return no_proc();
+    while (kb < 0 && getline(&line, &room, f) > 0)
         kb = line_kb(line, "VmLck");
     free(line);
-    if (f)
-        fclose(f);
-    return kb > 0;
+    fclose(f);
+    return kb < 0 ? -EIO : kb > 0;
 }
 
-bool mem_wired(uint64_t start, uint64_t end)
+int mem_wired(uint64_t start, uint64_t end)
 {
-    FILE *f = any_locked() ? fopen("/proc/self/smaps", "re") : NULL;
+    int rc = any_locked();
+    FILE *f = rc > 0 ? fopen("/proc/self/smaps", "re") : NULL;
     unsigned long long from = 0, to = 0, a, b;
     char *line = NULL;
     size_t room = 0;
-    bool wired = false;
 
-    while (f && !wired && getline(&line, &room, f) > 0) {
+    if (rc <= 0 || !f)
+        return rc > 0 ? no_proc() : rc;
+    rc = 0;
+    while (rc == 0 && getline(&line, &room, f) > 0) {
         if (sscanf(line, "%llx-%llx ", &a, &b) == 2) {
             from = a;
             to = b;
         } else if (from < end && to > start && line_kb(line, "Locked") > 0) {
-            wired = true;
+            rc = 1;
         }
     }
+    if (rc == 0 && !feof(f))
+        rc = -ENOMEM;
     free(line);
-    if (f)
-        fclose(f);
-    return wired;
+    fclose(f);
+    return rc;
 }

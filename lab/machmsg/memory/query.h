@@ -30,7 +30,7 @@ int mem_walk(uint64_t start, uint64_t end,
 int mem_present(uint64_t start, uint64_t pages, uint8_t *map);
 /* Has this process written to its private view [start, end) of an object? */
 int mem_modified(uint64_t start, uint64_t end, bool *modified);
-/* Is a page of it wired (mlock)? */
-bool mem_wired(uint64_t start, uint64_t end);
+/* Is a page of it wired (mlock)? 1, 0 or a negative errno. */
+int mem_wired(uint64_t start, uint64_t end);
 
 #endif

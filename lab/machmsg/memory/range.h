@@ -24,16 +24,19 @@ struct range {
     uint8_t inherit; /* VM_INHERIT_* */
     uint8_t prot, max_prot;
     uint8_t tag;             /* VM_MAKE_TAG of the program's: told, never used */
-    struct object *snapshot; /* while forking: what the child is to see instead of a kin object */
+    struct object *snapshot; /* while forking: what the child is to see instead of the object */
 };
 
 struct range *range_find(uint64_t address); /* that holds address, or NULL */
 struct range *range_next(uint64_t address); /* the first one that ends above address, or NULL */
-/* Takes over the object reference in *r. 0 or -ENOMEM (the reference is then dropped). */
-int range_add(const struct range *r);
-/* Cuts ranges so that one begins at `at`. 0 or -ENOMEM. */
-int range_cut(uint64_t at);
-/* Forgets [start, end); other parts of ranges stay. 0 or -ENOMEM. */
-int range_forget(uint64_t start, uint64_t end);
+/* Room for one change of the table, so that nothing of it can fail once memory was changed: asked
+ * for before each call of those below, or each two cuts. 0 or -ENOMEM. */
+int range_room(void);
+/* Takes over the object reference in *r. */
+void range_add(const struct range *r);
+/* Cuts ranges so that one begins at `at`. */
+void range_cut(uint64_t at);
+/* Forgets [start, end); other parts of ranges stay. Whole ranges take no room. */
+void range_forget(uint64_t start, uint64_t end);
 
 #endif

@@ -36,7 +36,8 @@ static inline mach_msg_return_t msg_receive_error(int rc)
 {
     if (rc == -EOVERFLOW)
         return MACH_RCV_BODY_ERROR | MACH_MSG_IPC_SPACE;
-    return rc == -ENOMEM ? MACH_RCV_BODY_ERROR | MACH_MSG_IPC_KERNEL : MACH_RCV_BODY_ERROR;
+    return rc == -ENOMEM || rc == -ENOBUFS ? MACH_RCV_BODY_ERROR | MACH_MSG_IPC_KERNEL
+                                           : MACH_RCV_BODY_ERROR;
 }
 
 /* --- the packet, until it is a checked message, or gone --- */

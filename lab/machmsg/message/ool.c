@@ -32,7 +32,6 @@ const char *ool_done_text(unsigned int done)
 static enum ool_why whole_object(const struct ool_source *s, struct range **out)
 {
     struct range *r = range_find(s->address);
-    bool modified;
 
     if (!r || !r->object)
         return OOL_WHY_FOREIGN;
@@ -41,24 +40,33 @@ static enum ool_why whole_object(const struct ool_source *s, struct range **out)
         return OOL_WHY_PART;
     if (r->object->kin || r->inherit == VM_INHERIT_SHARE)
         return OOL_WHY_KIN;
-    if (r->kind == MEM_PRIVATE && (mem_modified(r->start, r->end, &modified) || modified))
-        return OOL_WHY_WRITTEN;
     *out = r;
     return OOL_WHY_NONE;
 }
 
 /* Shares the source's object, having made the sender's view of it private. 0 and *object set; 0
- * and *why set: it has to be copied; or -EFAULT. */
+ * and *why set: it has to be copied; -EFAULT; or another negative errno: the kernel did not say. */
 static int share(const struct ool_source *s, struct object **object, enum ool_why *why)
 {
     struct mapping m;
     struct range *r = NULL;
+    bool modified = false;
+    int rc;
 
     *why = whole_object(s, &r);
     if (*why)
         return 0;
-    if (mem_query(s->address, &m) || m.start != s->address || m.end != s->address + s->size ||
-        m.inode != r->object->ino || m.offset != 0 || m.shared != (r->kind == MEM_SHARED)) {
+    if (r->kind == MEM_PRIVATE && (rc = mem_modified(r->start, r->end, &modified)) != 0)
+        return rc;
+    if (modified) {
+        *why = OOL_WHY_WRITTEN;
+        return 0;
+    }
+    rc = mem_query(s->address, &m);
+    if (rc && rc != -ENOENT)
+        return rc;
+    if (rc || m.start != s->address || m.end != s->address + s->size || m.inode != r->object->ino ||
+        m.offset != 0 || m.shared != (r->kind == MEM_SHARED)) {
         *why = OOL_WHY_CHANGED;
         return 0;
     }
@@ -100,7 +108,7 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
 {
     const bool native = mem_native(), small = s->size <= SMALL_MAX;
     enum ool_why why = OOL_WHY_NONE;
-    int rc;
+    int rc = 0;
 
     if (!native && !small && s->physical && !s->deallocate)
         why = OOL_WHY_PHYSICAL;
@@ -108,8 +116,10 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
         why = OOL_WHY_SMALL;
     else if (!native && any_purgeable(s))
         why = OOL_WHY_PURGEABLE;
-    else if (!native && mem_wired(s->address, s->address + s->size))
+    else if (!native && (rc = mem_wired(s->address, s->address + s->size)) > 0)
         why = OOL_WHY_WIRED;
+    if (rc < 0)
+        return rc;
     item->kind = why == OOL_WHY_NONE || why == OOL_WHY_PHYSICAL ? WIRE_OOL_MAP : WIRE_OOL_ANON;
     item->done = OOL_DONE_COPIED;
     rc = why == OOL_WHY_NONE ? share(s, object, &why) : 0;
@@ -134,7 +144,9 @@ int ool_prepare(const struct ool_source *s, struct wire_item *item, struct objec
     if (!mem_pages(s->address, s->size, &start, &end))
         return -EFAULT;
     mem_lock();
-    rc = prepare(s, item, object);
+    rc = s->deallocate ? range_room() : 0; /* for ool_commit, which must not fail */
+    if (rc == 0)
+        rc = prepare(s, item, object);
     mem_unlock();
     return rc;
 }
@@ -186,6 +198,8 @@ static int receive_map(int fd, uint64_t size, uint64_t *address)
     int rc = object_adopt(&r.object, fd, len, true);
     void *p;
 
+    if (rc == 0 && (rc = range_room()) != 0)
+        object_unref(r.object);
     if (rc)
         return rc;
     p = mem_place(len, mem_page() - 1, false, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
@@ -196,10 +210,8 @@ static int receive_map(int fd, uint64_t size, uint64_t *address)
     }
     r.start = *address = (uint64_t)p;
     r.end = r.start + len;
-    rc = range_add(&r);
-    if (rc)
-        munmap(p, len);
-    return rc;
+    range_add(&r);
+    return 0;
 }
 
 static int receive_anon(int fd, uint64_t size, uint64_t *address)

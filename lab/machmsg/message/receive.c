@@ -132,6 +132,8 @@ static mach_msg_return_t wait_packet(struct incoming *in, mach_msg_option_t opti
         n = poll(&pfd, 1, deadline_left(until));
     if ((errnum == EINTR || (n < 0 && errno == EINTR)) && (option & MACH_RCV_INTERRUPT))
         return MACH_RCV_INTERRUPTED;
+    if (n < 0 && errno != EINTR)
+        return msg_receive_error(-ENOMEM);
     return n == 0 ? MACH_RCV_TIMED_OUT : MACH_MSG_SUCCESS;
 }
 
@@ -141,7 +143,7 @@ static int accept_packet(struct incoming *in, ssize_t n, mach_msg_return_t *mr)
     bool outstanding = true;
     int rc;
 
-    if (n == -EBADMSG || n == -EOVERFLOW) {
+    if (n < 0) {
         if (n == -EOVERFLOW && (in->m.head.flags & WIRE_TOKEN))
             msg_return_slot(in->port);
         *mr = msg_receive_error((int)n);
@@ -191,7 +193,7 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
             mr = wait_packet(in, option, until, (int)-n);
             continue;
         }
-        if (n < 0 && n != -EBADMSG && n != -EOVERFLOW)
+        if (n < 0 && n != -EBADMSG && n != -EOVERFLOW && n != -ENOMEM && n != -ENOBUFS)
             return MACH_RCV_PORT_DIED;
         rc = accept_packet(in, n, &mr);
         if (rc < 0)
@@ -233,7 +235,9 @@ mach_msg_return_t msg_receive(mach_msg_header_t *msg, mach_msg_option_t option,
         if (!in.port->buf)
             in.port->buf = malloc(HEADROOM + WIRE_INLINE_MAX + 8 + TAILROOM);
         mr = in.port->buf ? receive_locked(&in, msg, option, size, &until)
-                          : MACH_RCV_BODY_ERROR | MACH_MSG_IPC_KERNEL;
+                          : msg_receive_error(-ENOMEM);
+        if (!in.port->buf)
+            deliver_nothing(&in, msg, size);
         pthread_mutex_unlock(&in.port->rcv_lock);
     } else {
         mr = MACH_RCV_TIMED_OUT;

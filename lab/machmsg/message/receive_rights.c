@@ -2,31 +2,37 @@
 #include "lab/machmsg/message/incoming.h"
 #include <stdlib.h>
 
-/* The port behind a descriptor: made of it at its first use. Under the space's lock. */
-static struct mport *port_of(struct incoming *in, uint32_t fd)
+/* The port behind a descriptor: made of it at its first use. 0, -EBADMSG or -ENOMEM. Under the
+ * space's lock. */
+static int port_of(struct incoming *in, uint32_t fd, struct mport **out)
 {
+    int rc = 0;
+
     if (!in->ports && !(in->ports = calloc(in->m.head.nfds, sizeof *in->ports)))
-        return NULL;
+        return -ENOMEM;
     if (!in->ports[fd] && in->fds[fd] >= 0) {
         int s = in->fds[fd];
 
         in->fds[fd] = -1;
-        if (mport_import(&in->ports[fd], s))
+        if ((rc = mport_import(&in->ports[fd], s)) != 0)
             in->ports[fd] = NULL;
     }
-    return in->ports[fd];
+    *out = in->ports[fd];
+    return *out || rc == -ENOMEM ? rc : -EBADMSG;
 }
 
 /* A receive right: the port gets its receiving end, and the state that came along. */
 static int adopt_receive(struct incoming *in, const struct wire_item *it, const uint64_t *words,
                          mach_port_name_t *name)
 {
-    struct mport *p = port_of(in, it->fd + 1);
     struct wire_port_state state;
     uint64_t *once = NULL;
-    int on = 1;
+    struct mport *p;
+    int on = 1, rc = port_of(in, it->fd + 1, &p);
 
-    if (!p || p->r >= 0 || !port_is_end(in->fds[it->fd]) ||
+    if (rc)
+        return rc;
+    if (p->r >= 0 || !port_is_end(in->fds[it->fd]) ||
         setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
         return -EBADMSG;
     if (it->value > 0 && !(once = malloc(it->value * sizeof *once)))
@@ -59,10 +65,10 @@ mach_port_name_t msg_adopt_right(struct incoming *in, const struct wire_item *it
         return MACH_PORT_DEAD;
     case WIRE_SEND:
     case WIRE_SEND_ONCE:
-        p = port_of(in, it->fd);
-        if (!p)
-            *rc = -EBADMSG;
-        else if (it->kind == WIRE_SEND)
+        *rc = port_of(in, it->fd, &p);
+        if (*rc)
+            break;
+        if (it->kind == WIRE_SEND)
             *rc = port_add_send(mport_ref(p), &name);
         else
             *rc = port_add_once(mport_ref(p), it->value, &name);

@@ -120,24 +120,25 @@ static bool is_memory(const struct part *p)
     return p->type != MACH_MSG_PORT_DESCRIPTOR && p->type != MACH_MSG_OOL_PORTS_DESCRIPTOR;
 }
 
-mach_msg_return_t msg_check_memory(const struct outgoing *o)
-{
-    for (size_t i = 0; i < o->parts.count; i++) {
-        const struct part *p = part_at(o, i);
-
-        if (is_memory(p) && p->source.size > 0 &&
-            mem_walk(mem_trunc(p->source.address, mem_page()),
-                     mem_round(p->source.address + p->source.size), NULL, NULL))
-            return MACH_SEND_INVALID_MEMORY;
-    }
-    return MACH_MSG_SUCCESS;
-}
-
 static mach_msg_return_t memory_error(int rc)
 {
     return rc == 0         ? MACH_MSG_SUCCESS
            : rc == -EFAULT ? MACH_SEND_INVALID_MEMORY
                            : MACH_MSG_VM_KERNEL;
+}
+
+mach_msg_return_t msg_check_memory(const struct outgoing *o)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < o->parts.count; i++) {
+        const struct part *p = part_at(o, i);
+
+        if (is_memory(p) && p->source.size > 0)
+            rc = mem_walk(mem_trunc(p->source.address, mem_page()),
+                          mem_round(p->source.address + p->source.size), NULL, NULL);
+    }
+    return memory_error(rc);
 }
 
 mach_msg_return_t msg_prepare_memory(struct outgoing *o)

@@ -6,6 +6,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* What a socket's error says of the port: dead, or a shortage. */
+static mach_msg_return_t socket_error(void)
+{
+    return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? MACH_SEND_INVALID_DEST
+                                                                      : MACH_SEND_NO_BUFFER;
+}
+
 static mach_msg_return_t wait_for(int s, short what, mach_msg_option_t option,
                                   const struct deadline *until)
 {
@@ -14,6 +21,8 @@ static mach_msg_return_t wait_for(int s, short what, mach_msg_option_t option,
 
     if (n < 0 && errno == EINTR)
         return option & MACH_SEND_INTERRUPT ? MACH_SEND_INTERRUPTED : MACH_MSG_SUCCESS;
+    if (n < 0)
+        return MACH_SEND_NO_BUFFER;
     return n == 0 ? MACH_SEND_TIMED_OUT : MACH_MSG_SUCCESS;
 }
 
@@ -45,7 +54,7 @@ mach_msg_return_t msg_take_slot(struct outgoing *o, mach_msg_option_t option,
         if (o->token)
             return MACH_MSG_SUCCESS;
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            return MACH_SEND_INVALID_DEST;
+            return n == 0 ? MACH_SEND_INVALID_DEST : socket_error();
         if (!checked)
             mr = msg_check_memory(o); /* a bad message fails at once on a full queue too */
         checked = true;
@@ -169,10 +178,8 @@ mach_msg_return_t msg_transmit(struct outgoing *o, mach_msg_option_t option,
     if ((mr = prepare_payload(o, iov + 1, 3)) || (mr = prepare_nested(o)))
         return mr;
     while (send_once(o, iov) < 0) {
-        if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
-            return MACH_SEND_INVALID_DEST;
         if (errno != EAGAIN && errno != EINTR)
-            return MACH_SEND_NO_BUFFER;
+            return socket_error();
         mr = wait_for(o->dest.port->s, POLLOUT, option, until);
         if (mr)
             return mr;

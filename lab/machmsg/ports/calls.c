@@ -69,7 +69,7 @@ kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
                               mach_msg_type_number_t *names_count, mach_port_type_array_t *types,
                               mach_msg_type_number_t *types_count)
 {
-    uint64_t at_names, at_types;
+    uint64_t at_names = 0, at_types;
     struct name_list l = {0};
     kern_return_t kr = KERN_SUCCESS;
 
@@ -80,6 +80,7 @@ kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
     space_each(count_name, &l);
     if (mem_fresh(l.count * sizeof *l.names, &at_names) ||
         mem_fresh(l.count * sizeof *l.types, &at_types)) {
+        mem_release(at_names, l.count * sizeof *l.names);
         kr = KERN_RESOURCE_SHORTAGE;
     } else {
         l = (struct name_list){(mach_port_name_t *)at_names, (mach_port_type_t *)at_types, 0};
@@ -134,18 +135,18 @@ kern_return_t mach_port_allocate(ipc_space_t task, mach_port_right_t right, mach
 static void drop_and_unlock(mach_port_name_t name, struct entry *e, uint32_t n)
 {
     const uint64_t nonce = e->type == MACH_PORT_TYPE_SEND_ONCE ? e->nonce : 0;
-    int s = -1;
+    struct mport *p = NULL;
 
     if (nonce) {
-        s = dup(e->port->s);
+        p = mport_ref(e->port);
         space_remove(name);
     } else {
         port_drop_send(name, e, n);
     }
     space_unlock();
-    if (s >= 0) {
-        port_once_destroyed(s, nonce);
-        close(s);
+    if (p) {
+        port_once_destroyed(p->s, nonce);
+        mport_drop(p);
     }
 }
 

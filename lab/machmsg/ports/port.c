@@ -1,5 +1,6 @@
 /* port: see port.h. */
 #include "lab/machmsg/ports/port.h"
+#include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/wire.h"
 #include <errno.h>
@@ -42,6 +43,18 @@ static mach_port_name_t name_of(uint32_t index, uint32_t gen)
     return index << 8 | (gen & 0x3f) << 2 | 3;
 }
 
+/* No names but those that every task has. */
+static void space_clear(void)
+{
+    memset(space.entries, 0, space.capacity * sizeof *space.entries);
+    for (uint32_t i = 1; i < FIRST_FREE; i++) {
+        space.entries[i].type = MACH_PORT_TYPE_SEND;
+        space.entries[i].urefs = 1;
+    }
+    space.count = FIRST_FREE;
+    space.free_head = 0;
+}
+
 static int space_grow(void)
 {
     uint32_t capacity = space.capacity ? 2 * space.capacity : 32;
@@ -51,14 +64,9 @@ static int space_grow(void)
         return -ENOMEM;
     memset(entries + space.capacity, 0, (capacity - space.capacity) * sizeof *entries);
     space.entries = entries;
-    if (space.capacity == 0) {
-        for (uint32_t i = 1; i < FIRST_FREE; i++) {
-            entries[i].type = MACH_PORT_TYPE_SEND;
-            entries[i].urefs = 1;
-        }
-        space.count = FIRST_FREE;
-    }
     space.capacity = capacity;
+    if (space.count == 0)
+        space_clear();
     return 0;
 }
 
@@ -131,20 +139,21 @@ static int cookie_of(int s, uint64_t *cookie)
     return getsockopt(s, SOL_SOCKET, SO_COOKIE, cookie, &len) ? -errno : 0;
 }
 
+static void mport_init(struct mport *p, uint64_t cookie, int s, int r)
+{
+    *p = (struct mport){
+        .refs = 1, .cookie = cookie, .s = s, .r = r, .qlimit = MACH_PORT_QLIMIT_DEFAULT};
+    pthread_mutex_init(&p->rcv_lock, NULL);
+    *hash_slot(cookie) = p;
+}
+
 /* One reference. Takes over s and r on success. */
 static struct mport *mport_new(uint64_t cookie, int s, int r)
 {
-    struct mport *p = calloc(1, sizeof *p);
+    struct mport *p = malloc(sizeof *p);
 
-    if (!p)
-        return NULL;
-    p->refs = 1;
-    p->cookie = cookie;
-    p->s = s;
-    p->r = r;
-    p->qlimit = MACH_PORT_QLIMIT_DEFAULT;
-    pthread_mutex_init(&p->rcv_lock, NULL);
-    *hash_slot(cookie) = p;
+    if (p)
+        mport_init(p, cookie, s, r);
     return p;
 }
 
@@ -436,12 +445,12 @@ void port_quiesce(struct mport *p)
 }
 
 /* The child's port space is empty but for a bootstrap port that was set by hand, as on Mach: a
- * child that kept the descriptors would keep dead ports alive. */
+ * child that kept the descriptors would keep dead ports alive. Takes no memory, which may be short.
+ */
 static void fork_child(void)
 {
     struct entry *e = port_bootstrap ? space_find(port_bootstrap) : NULL;
-    int kept = e && e->port ? e->port->s : -1;
-    uint64_t cookie = kept >= 0 ? e->port->cookie : 0;
+    struct mport *kept = e ? e->port : NULL;
 
     for (size_t i = 0; i < HASH_SIZE; i++) {
         struct mport *next;
@@ -451,29 +460,28 @@ static void fork_child(void)
             /* Not by count: whoever held the references is not in this process. */
             if (p->r >= 0)
                 close(p->r);
-            if (p->s != kept)
-                close(p->s);
             free(p->once);
             free(p->buf);
+            if (p == kept)
+                continue;
+            close(p->s);
             free(p);
         }
         space.hash[i] = NULL;
     }
-    free(space.entries);
-    space.entries = NULL;
-    space.count = space.capacity = space.free_head = 0;
+    if (space.capacity)
+        space_clear();
     port_bootstrap = 0;
     pthread_mutex_init(&space.lock, NULL);
-    if (kept >= 0 && space_grow() == 0) {
-        struct mport *p = mport_new(cookie, kept, -1);
-
-        if (p)
-            port_add_send(p, &port_bootstrap);
+    if (kept) {
+        mport_init(kept, kept->cookie, kept->s, -1);
+        port_add_send(kept, &port_bootstrap);
     }
 }
 
 /* After the memory's handlers: see memory/mem.c. */
 __attribute__((constructor(103))) static void register_fork(void)
 {
-    pthread_atfork(space_lock, space_unlock, fork_child);
+    if (pthread_atfork(space_lock, space_unlock, fork_child))
+        mem_die("no memory for what a fork needs");
 }

@@ -1,0 +1,116 @@
+#include "probes/kernel/segments.h"
+#include "probes/kernel/object.h"
+
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROT_W 2
+/* Programs have about a dozen headers, one or two of them of data. */
+#define HEADERS_MAX 64
+#define DATA_MAX 4
+/* More than any address space: no sum of two such numbers and an address wraps round. */
+#define SIZE_LIMIT (1ULL << 60)
+
+struct segment_file {
+    uint64_t dev, inode;
+    size_t n;
+    struct {
+        uint64_t offset, in_file, in_memory; /* bytes */
+    } data[DATA_MAX];
+};
+
+static bool is_program(const ElfW(Ehdr) * h)
+{
+    const int class = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+
+    return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == class &&
+           h->e_phentsize == sizeof(ElfW(Phdr)) && h->e_phnum <= HEADERS_MAX &&
+           h->e_phoff < SIZE_LIMIT;
+}
+
+static void take_header(struct segment_file *file, const ElfW(Phdr) * h)
+{
+    if (h->p_type != PT_LOAD || !(h->p_flags & PF_W) || file->n == DATA_MAX ||
+        h->p_offset >= SIZE_LIMIT || h->p_memsz >= SIZE_LIMIT || h->p_filesz > h->p_memsz)
+        return;
+    file->data[file->n].offset = h->p_offset;
+    file->data[file->n].in_file = h->p_filesz;
+    file->data[file->n++].in_memory = h->p_memsz;
+}
+
+static void read_headers(int fd, struct segment_file *file)
+{
+    ElfW(Phdr) headers[HEADERS_MAX];
+    ElfW(Ehdr) h;
+    struct stat st;
+    ssize_t len;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || pread(fd, &h, sizeof h, 0) != sizeof h ||
+        !is_program(&h))
+        return;
+    len = (ssize_t)(h.e_phnum * sizeof *headers);
+    if (pread(fd, headers, (size_t)len, (off_t)h.e_phoff) != len)
+        return;
+    for (int i = 0; i < h.e_phnum; i++)
+        take_header(file, &headers[i]);
+}
+
+static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e,
+                                          struct helper *helper)
+{
+    struct segment_file *file;
+    int fd;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->files[i].inode == e->inode && s->files[i].dev == e->dev)
+            return &s->files[i];
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 16;
+        struct segment_file *grown = realloc(s->files, cap * sizeof *grown);
+
+        if (!grown)
+            return NULL;
+        s->files = grown;
+        s->cap = cap;
+    }
+    file = &s->files[s->n++];
+    *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
+    fd = object_open(pid, e, helper);
+    if (fd >= 0) {
+        read_headers(fd, file);
+        close(fd);
+    }
+    return file;
+}
+
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
+                      struct helper *helper)
+{
+    const struct map_entry *e = index ? &m->entries[index - 1] : NULL;
+    const struct segment_file *file;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    /* Devices are not opened: that may do something. */
+    if (!e || m->entries[index].inode || e->end != m->entries[index].start || !e->inode ||
+        e->shared || !(e->prot & PROT_W) || strncmp(e->name, "/dev/", 5) == 0 ||
+        !(file = file_of(s, pid, e, helper)))
+        return 0;
+    for (size_t i = 0; i < file->n; i++) {
+        uint64_t at = file->data[i].offset, behind = at + file->data[i].in_file;
+        uint64_t last = e->offset + (e->end - e->start) - page; /* where its last page begins */
+
+        /* The entry has the segment's last page that the file has anything in. */
+        if (last < behind && behind <= last + page && at < behind)
+            return (e->start + (at + file->data[i].in_memory - e->offset) + page - 1) & ~(page - 1);
+    }
+    return 0;
+}
+
+void segments_release(struct segments *s)
+{
+    free(s->files);
+    *s = (struct segments){0};
+}

@@ -1,0 +1,26 @@
+/* segments: where the data segments of mapped programs and libraries end in memory, which may be
+ * behind the end of their file: the rest is the bss, anonymous memory. From the program headers.
+ *
+ * Owns: what was read, of each file once.
+ * Promises: reads the headers of ordinary files only, and no more than a fixed number of bytes; a
+ * file that makes no sense, or that may not be read, has no data segment.
+ * Lifetime: starts zeroed; segments_release. */
+#ifndef PROBES_KERNEL_SEGMENTS_H
+#define PROBES_KERNEL_SEGMENTS_H
+
+#include "probes/kernel/helper.h"
+#include "probes/maps.h"
+#include <sys/types.h>
+
+struct segments {
+    struct segment_file *files;
+    size_t n, cap;
+};
+
+/* The address behind the data segment that ends in the entry before this one; 0 if there is none,
+ * or if this entry lies over an object itself. */
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
+                      struct helper *helper);
+void segments_release(struct segments *s);
+
+#endif

@@ -1,0 +1,57 @@
+#!/bin/sh
+# The sizes of cowlab vmmap: what smaps gives is shown whoever looks, sums meet the kernel's own, and
+# the table says why they differ.
+. "$(dirname "$0")/lib.sh"
+
+nobody_setup
+sleep 300 &
+pid=$!
+setpriv --reuid=65534 --regid=65534 --clear-groups sleep 300 &
+own=$!
+huge=$own
+trap 'kill $pid $own $huge 2>/dev/null; rm -rf "$TMP"' EXIT
+until grep -q heap "/proc/$own/maps" 2>/dev/null && grep -qz sleep "/proc/$own/cmdline"; do sleep 0.01; done
+until grep -q heap "/proc/$pid/maps" 2>/dev/null && grep -qz sleep "/proc/$pid/cmdline"; do sleep 0.01; done
+holds() { [ "$(jq "$1" "$TMP/v.json")" = true ] || { jq -c . "$TMP/v.json" | head -c 4000; return 1; }; }
+nothing() { ! grep -E -- "$1" "$2"; } # PATTERN FILE
+
+ok "as root" sh -c "cowlab vmmap $pid --json >v.json && cowlab vmmap $pid --summary >v.txt"
+ok "the regions' RSS is the process's" holds '([.regions[].rss_kb] | add) == .footprint.rss_kb'
+ok "what is private is its USS" holds '([.regions[].private_kb] | add) == .footprint.uss_kb'
+ok "RSS is split in full" holds 'all(.regions[]; .rss_kb == .private_kb + .shared_kb)'
+ok "nobody maps more than there is" holds 'all(.regions[]; .resident_kb == null or .resident_kb >= .rss_kb)'
+# shellcheck disable=SC2016 # jq and awk expand it
+ok "the table says why RESIDENT is not RSS" says '^RESIDENT is .* RSS is what of it this process maps' cat v.txt
+
+if [ "$(id -u)" -eq 0 ]; then
+    ok "as nobody" sh -c "cd '$TMP/nobody/work' && setpriv --reuid=65534 --regid=65534 --clear-groups \
+        '$TMP/nobody/bin/cowlab' vmmap $own --json >'$TMP/v.json' && setpriv --reuid=65534 --regid=65534 \
+        --clear-groups '$TMP/nobody/bin/cowlab' vmmap $own >'$TMP/v.txt'"
+    ok "some of it cannot be seen" holds 'any(.regions[]; .resident_kb == null)'
+    ok "... and is shown as the least that there is" says '^TOTAL  *[0-9.]+M  *[0-9.]+M\+ ' cat v.txt
+    ok "... which the table explains" says '\+: at least; what else of the objects' cat v.txt
+    ok "no size is a question mark" nothing '\[ *[0-9][^]]*[?]|^[a-zT].* [?] ' v.txt
+    ok "sizes known to smaps are known" holds 'all(.regions[]; .rss_kb != null and .swapped_kb != null and .dirty_kb != null)'
+    ok "the least counts for --min" says ' libc|libc.so|\.so' as_nobody cowlab vmmap "$own" --min 200K
+else
+    skip "as an ordinary user" "root (to become nobody)"
+fi
+
+if has_cap hugetlb; then
+    python3 -c '
+import mmap, sys, time
+m = mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+m[0] = 1
+print(flush=True)
+time.sleep(300)' >huge.out &
+    huge=$!
+    until [ -s huge.out ]; do sleep 0.01; done
+    ok "a process with an explicit huge page" sh -c "cowlab vmmap $huge --json >v.json && cowlab vmmap $huge -s >v.txt"
+    # shellcheck disable=SC2016 # jq expands it
+    ok "the footprint counts it" holds '([.regions[] | select(.type == "huge pages") | .hugetlb_kb] | add) as $h |
+        $h > 0 and .footprint.physical_kb >= $h'
+    ok "the table too, and says so" says 'RSS leaves out [0-9.]+M of explicit huge pages' cat v.txt
+else
+    skip "explicit huge pages" hugetlb
+fi
+finish
