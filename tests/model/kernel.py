@@ -98,6 +98,7 @@ class Kernel:
     def _set(self, region, page, frame):
         self._drop(region, page)
         frame.maps += 1
+        frame.was_locked |= region.locked
         region.ptes[page] = frame
 
     def _own(self, region, page, letter):

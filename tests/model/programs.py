@@ -111,7 +111,10 @@ def arguments(rng, world, family, action, name, last):
             value["stamp"] = stamps.pop()
     elif action == "ool_send":
         first = rng.randrange(len(memory.ptes))
-        value |= {"to": rng.choice([n for n, p in world.processes.items() if p.alive]), "copy": "virtual",
+        to = [n for n, p in world.processes.items() if p.alive and n != name and region not in p.regions]
+        if not to:
+            return None
+        value |= {"to": rng.choice(to), "copy": "virtual",
                   "offset": first * 4096, "bytes": rng.randint(1, len(memory.ptes) - first) * 4096}
     elif action == "pageout":
         value["advice"] = "PAGEOUT"
@@ -128,15 +131,18 @@ def arguments(rng, world, family, action, name, last):
 
 def program(seed, family):
     rng = random.Random(f"{family}-{seed}")
-    roots = ["a", "b"][:rng.choice((1, 1, 1, 2))]
-    steps, last = [], None
+    roots = ["a", "b"][:2 if family == "mach" else rng.choice((1, 1, 1, 2))]
+    steps, last, acted = [], None, None
     made = Program(seed, family, roots, steps)
     world = made.world()
     actions, weights = zip(*WEIGHTS[family].items())
     for _ in range(rng.randint(8, 30)):
         alive = [n for n, p in world.processes.items() if p.alive]
-        name = rng.choice(alive)
+        name = acted if acted in alive and rng.random() < 0.3 else rng.choice(alive)
         action = rng.choices(actions, weights)[0] if world.processes[name].regions or steps else "map"
+        waiting = [n for n in alive if family == "mach" and world.mail.get(n)]
+        if waiting and rng.random() < 0.5:
+            name, action = rng.choice(waiting), "ool_receive"
         if action == "fork" and len(alive) > 5:
             continue
         value = arguments(rng, world, family, action, name, last)
@@ -149,5 +155,5 @@ def program(seed, family):
         except k.Illegal:
             continue
         steps.append(step)
-        last = value.get("region", last)
+        last, acted = value.get("region", last), name
     return made
