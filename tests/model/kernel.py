@@ -290,7 +290,12 @@ class Kernel:
         self._region(process, a)  # the page table moves along
 
     def do_protect(self, _, process, a):
-        self._region(process, a).protection = a["protection"]
+        region = self._region(process, a)
+        writable = region.protection[1] != "w" and a["protection"][1] == "w"
+        region.protection = a["protection"]
+        if writable and region.locked and not region.shared:  # a later write shall not fault (mm/mprotect.c)
+            for page in range(len(region.ptes)):
+                self.write(region, page, None)
 
     def do_lock(self, _, process, a):
         """mlock faults every page in, private writable memory for writing."""
