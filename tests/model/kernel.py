@@ -24,7 +24,8 @@ class Frame:
     def __init__(self, letter=None, obj=False):
         self.letter, self.object = letter, obj
         self.maps, self.exclusive, self.slot = 0, not obj, None
-        self.freed = self.was_locked = False  # the kernel may hold a reference of its own for a while: see write
+        # The kernel may hold a reference of its own for a while: see _write_private.
+        self.freed = self.was_locked = self.was_swapped = False
         self.aside = False    # paged out, and not yet on disk: fault-around leaves it out
 
 
@@ -173,11 +174,11 @@ class Kernel:
             return "copied"
         if pte.exclusive:
             return "swapped_in" if back else "no_fault"
-        # Not only mappings count: MADV_FREE and mlock put pages on lists of the processor's that hold a
+        # Not only mappings count: the swap cache holds one while the page is written out; MADV_FREE and mlock put pages on lists of the processor's that hold a
         # reference until they are full (mm/swap.c, mm/mlock.c), and a page with one more is copied.
         if pte.maps == 1 and not (pte.slot and pte.slot.refs):
             pte.exclusive, pte.slot = True, None
-            return "swapped_in" if back else "either" if pte.freed or pte.was_locked else "reused"
+            return "swapped_in" if back else "either" if pte.freed or pte.was_locked or pte.was_swapped else "reused"
         self._own(region, page, pte.letter)
         return "swapped_in" if back else "copied"
 
@@ -191,7 +192,7 @@ class Kernel:
             frame.aside = True
             self._drop(region, page)  # written and not on disk yet: the page cache keeps it
             return
-        frame.slot = frame.slot or Slot(frame)
+        frame.slot, frame.was_swapped = frame.slot or Slot(frame), True
         self._drop(region, page)
         region.ptes[page] = Swapped(frame.slot, frame.exclusive)
 
