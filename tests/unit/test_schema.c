@@ -407,6 +407,42 @@ static void test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes(voi
     assert_string_equal(db_text(f->in.db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
 }
 
+/* How many pairs a fork run is in. */
+static int64_t pairs_of(struct fixture *f, const char *fork)
+{
+    char sql[160];
+
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM fork_ool_pairs WHERE fork_run_id = '%s'", fork);
+    return db_int(f->in.db, sql);
+}
+
+/* Each condition of a pair alone keeps two runs apart; the parameters say nothing of the size. */
+static void test_schema__pairs_agree_in_bytes_pages_and_parameters(void **state)
+{
+    static const struct support_options four = {.pages = 4}, more = {.pages = 6},
+                                        fewer = {.pages = 2},
+                                        large = {.pages = 1, .page_size = 16384};
+    struct fixture *f = *state;
+    char fork[40], ool[40];
+    struct err e;
+
+    assert_int_equal(support_fork_write(f->in.store, &four, fork, &e), 0);
+    assert_int_equal(support_ool_write(f->in.store, &more, ool, &e), 0);
+    assert_int_equal(support_ool_write(f->in.store, &fewer, ool, &e), 0);
+    assert_int_equal(support_ool_write(f->in.store, &large, ool, &e), 0);
+    db_exec(f->in.db, "UPDATE run SET params = '{\"seed\": 1}'");
+    assert_int_equal(pairs_of(f, fork), 0);
+    assert_int_equal(support_ool_write(f->in.store, &four, ool, &e), 0);
+    assert_int_equal(pairs_of(f, fork), 1);
+    db_exec(f->in.db, "UPDATE run SET params = '{\"share\": 1}' WHERE scenario = 'fork-write'; "
+                      "UPDATE run SET params = '{\"share\": 2}' WHERE scenario = 'ool-write'");
+    assert_int_equal(pairs_of(f, fork), 0);
+    db_exec(f->in.db, "UPDATE run SET params = '{\"share\": 1}'");
+    assert_int_equal(pairs_of(f, fork), 1);
+    db_exec(f->in.db, "UPDATE step SET action = 'ool_send' WHERE step = 7");
+    assert_int_equal(pairs_of(f, fork), 0);
+}
+
 static void test_schema__a_copied_count_that_is_unknown_stays_unknown(void **state)
 {
     struct fixture *f = *state;
@@ -511,6 +547,32 @@ static void test_schema__published_ool_rows_in_both_memory_modes(void **state)
                                           "published WHERE memory = 'purgeable' AND quantity = "
                                           "'region_size' AND case_name = 'VIRTUAL;PAGE;NO_FREE'"),
                         "16384 4096 1");
+}
+
+/* Of a run of another size, or that moved the memory, nothing is compared; sizes agree to the
+ * tolerance. */
+static void test_schema__published_sizes_compare_with_runs_of_that_size(void **state)
+{
+    static const char compared[] =
+        "SELECT group_concat(case_name || ' ' || same, ', ') FROM published "
+        "WHERE scenario = 'ool-large' AND run_id IS NOT NULL AND "
+        "quantity = 'physical_footprint_peak_bytes' AND observed = 'sender'";
+    struct support_options twice = {.page_size = 536870912, .scenario = "ool-large"};
+    struct support_options as_published = {.page_size = 268435456, .scenario = "ool-large"};
+    struct fixture *f = *state;
+    char run[40];
+    struct err e;
+
+    assert_int_equal(support_ool_write(f->in.store, &twice, run, &e), 0);
+    assert_string_equal(db_text(f->in.db, compared), "NULL");
+    assert_int_equal(support_ool_write(f->in.store, &as_published, run, &e), 0);
+    db_exec(f->in.db, "UPDATE step SET published = '256MB' WHERE step = 8; "
+                      "UPDATE process SET peak_kb = 263400");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 1");
+    db_exec(f->in.db, "UPDATE process SET peak_kb = 260000");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 0");
+    db_exec(f->in.db, "UPDATE transfer SET deallocate = 1; UPDATE process SET peak_kb = 262144");
+    assert_string_equal(db_text(f->in.db, compared), "256MB;FREE 1");
 }
 
 static void test_schema__published_carries_every_row_of_the_source(void **state)
@@ -673,6 +735,8 @@ int main(void)
         T(test_schema__published_rows_follow_the_observations),
         T(test_schema__published_ignores_inferred_and_unknown_values),
         T(test_schema__published_ool_rows_in_both_memory_modes),
+        T(test_schema__pairs_agree_in_bytes_pages_and_parameters),
+        T(test_schema__published_sizes_compare_with_runs_of_that_size),
         T(test_schema__published_carries_every_row_of_the_source),
         T(test_schema__databases_merge_by_insert_select),
         T(test_schema__deleting_a_run_takes_its_rows_along),
