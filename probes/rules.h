@@ -137,6 +137,7 @@ struct outcome_facts {
     bool written;           /* the page's region was written; if not, a new frame of a page that
                                could have stayed where it was says nothing */
     bool zero_told;         /* the zero page is told from a shared page */
+    bool along;             /* not written: another that shared it has it in the new frame too */
 };
 
 static inline enum page_outcome page_outcome(struct outcome_facts f)
@@ -160,7 +161,7 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
     /* In another frame. Who is alone copies nothing. A copy is alone, or was forked since, which a
      * step that writes does not do; what is what it was, the kernel has moved (mm/compaction.c). */
     if (f.same_frame == ANSWER_NO && f.was == f.is && f.was != PS_ANON_UNKNOWN)
-        return f.was == PS_COW && !f.written ? PO_COPIED : PO_NOTHING;
+        return f.was == PS_COW && !f.written && !f.along ? PO_COPIED : PO_NOTHING;
     if (f.same_frame == ANSWER_NO)
         return f.was == PS_EXCLUSIVE ? PO_NOTHING : PO_COPIED;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)
@@ -243,9 +244,10 @@ static inline enum answer page_kept_promise(struct promise_facts f)
 /* The written pages of a region, by the state that they had. */
 struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
-    uint64_t either; /* were anon? though everything could be seen: the kernel decides */
-    uint64_t moved;  /* of those held: exclusive, and in another frame now */
-    uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
+    uint64_t either;  /* were anon? though everything could be seen: the kernel decides */
+    uint64_t moved;   /* of those held: exclusive, and in another frame now */
+    uint64_t pinned;  /* in debt, and copied: a reference was held that shows nowhere */
+    bool frames_only; /* of one page it is not told whether there was a fault */
 };
 
 /* -- words of pagemap ------------------------------------------------------------------- */
@@ -310,7 +312,6 @@ struct region_facts {
     uint64_t backed;      /* its pages in memory that no private copy hides */
     uint64_t backed_none; /* of these: not mapped here */
     bool backed_any;      /* any of its pages in memory, hidden ones too */
-    bool backed_likely;   /* nobody has asked, and most likely some are */
     bool others;          /* another process maps it */
     struct value users;   /* processes that map it and messages that carry it; those outside the
                              run are seen by map counts: inferred */
@@ -384,8 +385,9 @@ struct mach_page_facts {
  * vm_object_collapse). A page is therefore cow or not, and never in debt. */
 bool page_at_risk_mach(const struct mach_page_facts *f);
 enum page_state page_state_mach(const struct mach_page_facts *f);
-/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects from
- * the top one to the page's; collapsed: the same step has written such a page before this one. */
+/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects that
+ * will lie below the one that is written to, down to the page's; collapsed: the same step has
+ * copied a page of the chain before this one. */
 enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed);
 
 /* Of one entry. no_object: nothing behind it. */
