@@ -700,6 +700,23 @@ static void test_report__the_most_is_the_most(void **state)
     }
 }
 
+/* Of a long timeline rows are left out, but none that changed. */
+static void test_report__a_long_timeline_shows_what_changed(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->options, "r.md");
+
+    assert_contains(text, "that did not change since the step before left out.");
+    assert_null(strstr(text, "| SM_SHARED |"));
+    free(text);
+    change(f,
+           "UPDATE region SET share_mode = 'SM_SHARED' WHERE step >= 10 AND observed = 'receiver' "
+           "AND case_name = 'VIRTUAL;PAGE;NO_FREE'");
+    text = report(f, f->options, "r.md");
+    assert_contains(text, "| SM_SHARED |");
+    free(text);
+}
+
 /* Both halves of an out-of-line transfer count, and a part that is unknown leaves no bar. */
 static void test_report__fork_beside_its_twin(void **state)
 {
@@ -819,6 +836,7 @@ int main(void)
         T(errors_name_their_subject),
         T(fork_and_ool_side_by_side),
         T(the_most_is_the_most),
+        T(a_long_timeline_shows_what_changed),
         T(fork_beside_its_twin),
         T(published_rows_follow_the_data),
         cmocka_unit_test(test_report__numbers_carry_units),
