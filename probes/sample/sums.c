@@ -563,8 +563,8 @@ static void ask_object(struct sampler *s, const struct sampled *w, const struct 
     uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e) || (mapped && (f->shared || f->read_only)) ||
-        !f->states[PS_NONE])
+    if (!e->inode || mapping_is_special(e) ||
+        (mapped && (f->shared || f->read_only || !f->states[PS_NONE])))
         return;
     o = f->hugetlb ? NULL : objects_ask(s, w, e);
     f->why_object = f->hugetlb ? WHY_NO_INTERFACE : o ? o->why : WHY_READ_FAILED;
