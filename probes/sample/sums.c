@@ -729,6 +729,39 @@ static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
     *sum = value_add(*sum, pages);
 }
 
+/* The most that a process's mappings of an object tell of who maps it; unknown if they do not. */
+static struct value users_told(const struct sampled *w, const struct map_entry *e)
+{
+    struct value most = value_unknown(WHY_NOT_ASKED);
+
+    for (size_t i = 0; i < w->maps.n; i++) {
+        const struct map_entry *other = w->regions[i].map;
+        struct value refs = w->regions[i].q[RQ_REF_COUNT];
+
+        if (other->inode == e->inode && other->dev == e->dev && value_is_known(refs) &&
+            (!value_is_known(most) || refs.n > most.n))
+            most = value_inferred(refs.n);
+    }
+    return most;
+}
+
+/* Of a mapping that shows no page of its object: what this process's other mappings of it tell, or
+ * those of its parent, which are one more. */
+static void conclude_users(struct sampled *w)
+{
+    for (size_t i = 0; i < w->maps.n; i++) {
+        struct value *refs = &w->regions[i].q[RQ_REF_COUNT];
+        const struct map_entry *e = w->regions[i].map;
+
+        if (refs->why == WHY_NOT_ASKED)
+            *refs = users_told(w, e);
+        if (refs->why == WHY_NOT_ASKED && w->parent && w->parent->regions) {
+            *refs = users_told(w->parent, e);
+            refs->n += refs->n == 1;
+        }
+    }
+}
+
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
 {
     uint64_t page_kb = s->page_size / 1024;
@@ -755,6 +788,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
         add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
+    conclude_users(w);
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
     p->nregions = w->maps.n;
