@@ -495,20 +495,27 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     assert_true(r->q[RQ_COW].n < PAGES / 2);
 }
 
+static int object = -1; /* descriptor: by it the object can be asked without privilege */
+
 /* A private mapping of a memfd that holds n pages. */
 static volatile char *map_object(int n)
 {
-    int fd = memfd_create("test", MFD_CLOEXEC);
+    int fd = object = memfd_create("test", MFD_CLOEXEC);
     char *page = calloc(1, (size_t)page_size);
     void *memory;
 
     for (int i = 0; i < n; i++)
         assert_int_equal(write(fd, page, (size_t)page_size), page_size);
     memory = mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    close(fd);
     free(page);
     assert_ptr_not_equal(memory, MAP_FAILED);
     return memory;
+}
+
+static void unmap_object(volatile char *memory, int n)
+{
+    munmap((void *)memory, (size_t)(n * page_size));
+    close(object);
 }
 
 /* Of 300 pages in memory one is mapped and one is copied: all but the copy a write can cost. */
@@ -533,7 +540,7 @@ static void test_sampler__unmapped_pages_of_an_object_are_at_risk(void **state)
     take(f);
     assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_AT_RISK].n, 0);
     assert_true(f->sample->processes[0].q[WQ_AT_RISK].n <= all - 299 * page_size / 1024 + 64);
-    munmap((void *)memory, (size_t)(300 * page_size));
+    unmap_object(memory, 300);
 }
 
 /* By counters alone the page that is hidden by a copy is not told: then at risk is unknown. */
@@ -552,7 +559,31 @@ static void test_sampler__counters_do_not_tell_what_a_copy_hides(void **state)
     take(f);
     risk = region_at(f, 0, (void *)memory)->q[RQ_AT_RISK];
     assert_int_equal(risk.why, WHY_NO_FRAMES);
-    munmap((void *)memory, (size_t)(300 * page_size));
+    unmap_object(memory, 300);
+}
+
+/* A fork leaves a file's pages to be mapped when they are used: who maps the object is seen by the
+ * parent's. */
+static void test_sampler__an_object_of_which_nothing_is_mapped_has_users(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    struct value refs;
+
+    if (!frames())
+        skip_needs("frames");
+    (void)memory[0];
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    start(f, false);
+    take(f);
+    if (region_at(f, 1, (void *)memory)->q[RQ_MAPPED].n == 0) {
+        refs = region_at(f, 1, (void *)memory)->q[RQ_REF_COUNT];
+        assert_true(value_is_known(refs) && refs.inferred);
+        assert_int_equal(refs.n, 2);
+    }
+    assert_int_equal(region_at(f, 1, (void *)memory)->q[RQ_AT_RISK].n, 100);
+    unmap_object(memory, 100);
 }
 
 static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
@@ -570,7 +601,7 @@ static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
         memory[i * page_size] = 1;
     take(f);
     assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 100);
-    munmap((void *)memory, (size_t)(200 * page_size));
+    unmap_object(memory, 200);
 }
 
 static void test_sampler__what_was_lost_before_is_bounded(void **state)
@@ -843,6 +874,7 @@ int main(int argc, char **argv)
         T(test_sampler__counters_alone_conclude_and_say_so),
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
         T(test_sampler__counters_do_not_tell_what_a_copy_hides),
+        T(test_sampler__an_object_of_which_nothing_is_mapped_has_users),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
