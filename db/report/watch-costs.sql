@@ -9,7 +9,8 @@ WITH cost AS (
     WHERE r.run_id = :run_id
     GROUP BY p.actor
 )
-SELECT w.actor, w.pid, w.name, w.parent, w.command, w.first_step, w.last_step,
+SELECT w.actor, w.pid, w.name, w.parent, w.command,
+       substr(w.command, 1, 60) AS called, w.first_step, w.last_step,
        count(w.parent) OVER (PARTITION BY w.parent ORDER BY w.first_step, w.pid, w.actor) AS nr,
        count(w.parent) OVER (PARTITION BY w.parent) AS siblings,
        (SELECT e.value FROM watch_event e
