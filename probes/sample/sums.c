@@ -603,7 +603,9 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
 {
     const struct sampled *parent = w->parent;
 
-    if (!parent || w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (!parent)
+        return w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED) : value_na();
+    if (w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
@@ -680,7 +682,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
     tell(s, w, &f, r);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
-    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : value_na();
+    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = w->parent ? value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +

@@ -712,6 +712,17 @@ static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
     munmap(memory, len);
 }
 
+/* The child alone is watched: of whom it was forked nothing is known here. */
+static void test_sampler__a_parent_that_is_not_watched_is_the_reason(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[] = {{.pid = f->child, .parent = -1}};
+
+    start(f, false);
+    assert_int_equal(sampler_take(f->s, targets, 1, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[0].q[WQ_LOST].why, WHY_PARENT_UNWATCHED);
+}
+
 /* -- exec ------------------------------------------------------------------------------- */
 
 static int holds[2]; /* what the program writes to once it runs */
@@ -880,6 +891,7 @@ int main(int argc, char **argv)
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
+        T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
         T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),
