@@ -137,6 +137,7 @@ struct outcome_facts {
     bool written;           /* the page's region was written; if not, a new frame of a page that
                                could have stayed where it was says nothing */
     bool zero_told;         /* the zero page is told from a shared page */
+    bool along;             /* not written: another that shared it has it in the new frame too */
 };
 
 static inline enum page_outcome page_outcome(struct outcome_facts f)
@@ -160,7 +161,7 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
     /* In another frame. Who is alone copies nothing. A copy is alone, or was forked since, which a
      * step that writes does not do; what is what it was, the kernel has moved (mm/compaction.c). */
     if (f.same_frame == ANSWER_NO && f.was == f.is && f.was != PS_ANON_UNKNOWN)
-        return f.was == PS_COW && !f.written ? PO_COPIED : PO_NOTHING;
+        return f.was == PS_COW && !f.written && !f.along ? PO_COPIED : PO_NOTHING;
     if (f.same_frame == ANSWER_NO)
         return f.was == PS_EXCLUSIVE ? PO_NOTHING : PO_COPIED;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)
@@ -310,7 +311,6 @@ struct region_facts {
     uint64_t backed;      /* its pages in memory that no private copy hides */
     uint64_t backed_none; /* of these: not mapped here */
     bool backed_any;      /* any of its pages in memory, hidden ones too */
-    bool backed_likely;   /* nobody has asked, and most likely some are */
     bool others;          /* another process maps it */
     struct value users;   /* processes that map it and messages that carry it; those outside the
                              run are seen by map counts: inferred */

@@ -92,7 +92,8 @@
       "whether the kernel keeps or copies the page is decided when it is written", "")             \
     X(WHY_BORROWED_MEMORY, 19,                                                                     \
       "the process still runs in its parent's memory (vfork), until it executes a program", "")    \
-    X(WHY_HIDDEN_REFERENCE, 20, "something holds a reference to the page that shows nowhere", "")
+    X(WHY_HIDDEN_REFERENCE, 20, "something holds a reference to the page that shows nowhere", "")  \
+    X(WHY_NOT_ASKED, 21, "a sample does not ask for it", "cowlab vmmap")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {

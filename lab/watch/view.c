@@ -87,13 +87,14 @@ static void process_line(FILE *f, const struct view_sample *s, size_t i, bool wi
 {
     const struct sample_process *p = &s->sample->processes[i];
     const struct tree_process *t = &s->tree->list[s->tree_index[i]];
-    char b[7][FORMAT_MAX];
+    char b[7][FORMAT_MAX], name[64];
     int depth = 0;
 
     for (int k = t->parent; k >= 0 && depth < 6; k = s->tree->list[k].parent)
         depth++;
     fprintf(f, "%*s", depth, "");
-    escape_terminal_field(f, t->name, NAME_WIDTH - depth, 0);
+    snprintf(name, sizeof name, "%s[%d]", t->comm, (int)t->pid);
+    escape_terminal_field(f, name, NAME_WIDTH - depth, 0);
     if (p->why == WHY_GONE) {
         fprintf(f, "  has ended\n");
         return;

@@ -153,8 +153,6 @@ static struct value mode_of_private(const struct region_facts *f)
         return value_known(SM_COW);
     if (f->states[PS_COW] || f->states[PS_DEBT])
         return with_inference(SM_COW, f->inferred_cow);
-    if (f->backed_likely)
-        return value_inferred(SM_COW);
     if (f->object && !value_is_known(resident))
         return resident;
     if (f->states[PS_ANON_UNKNOWN])

@@ -19,9 +19,9 @@ const struct quantity watch_quantities[] = {WATCH_QUANTITIES(QUANTITY_ROW){NULL,
 
 #define MAX_THREADS 8
 
-static const char *const cost_names[SC__COUNT] = {"stat",       "status",       "smaps",
-                                                  "pagemap",    "pagemap_scan", "kpagecount",
-                                                  "kpageflags", "join",         "meminfo"};
+static const char *const cost_names[SC__COUNT] = {
+    "stat",       "status",     "smaps",  "pagemap", "pagemap_scan",
+    "kpagecount", "kpageflags", "object", "join",    "meminfo"};
 
 /* -- one process ------------------------------------------------------------------------ */
 
@@ -460,6 +460,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         rc = fill_processes(s);
     if (rc == 0)
         sums_totals(s);
+    objects_forget(s);
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
     s->sample.dur_ns = probe_clock() - s->sample.t_ns;
@@ -598,6 +599,8 @@ void sampler_free(struct sampler *s)
     free(s->known);
     free(s->now);
     free(s->processes);
+    objects_forget(s);
+    free(s->objects);
     frames_release(&s->join);
     free(s->met);
     free(s->info);

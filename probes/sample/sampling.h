@@ -2,6 +2,7 @@
  *
  *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
  *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
+ *     objects.c   which pages of a memory object are in memory
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
 #define PROBES_SAMPLE_SAMPLING_H
@@ -27,6 +28,8 @@ struct tally {
     uint32_t states[PS__COUNT];
     int32_t anon_count;   /* largest map count of an anonymous page */
     int32_t object_count; /* and of an object's page */
+    uint32_t large;       /* of anon?: in large folios */
+    uint32_t either;      /* of anon?: the kernel keeps or copies them as it likes */
     bool inferred;        /* pages that were exclusive are taken to be so still */
 };
 
@@ -73,6 +76,7 @@ enum sampler_cost {
     SC_SCAN,
     SC_COUNT,
     SC_FLAGS,
+    SC_OBJECT,
     SC_JOIN,
     SC_MEMINFO,
     SC__COUNT
@@ -104,7 +108,17 @@ struct sampled {
     bool failed; /* without memory */
 };
 
+/* Pages [first, first + n) of a memory object. */
+struct asked_object {
+    uint64_t dev, inode, first, n;
+    uint64_t *bits; /* in memory */
+    uint64_t count; /* of them */
+    enum why why;   /* WHY_KNOWN, or there are no bits */
+};
+
 /* What is known of a frame: state of an anonymous page in it. */
+#define INFO_LARGE 0x80   /* part of a large folio */
+#define INFO_EITHER 0x10  /* not exclusive, and the next write may find it held, or not */
 #define INFO_FILE 0x20    /* page cache of a file: counted in distinct_file */
 #define INFO_TRUSTED 0x40 /* exclusive at the last sample, not asked in this one */
 #define INFO_STATE 0x0f
@@ -136,6 +150,8 @@ struct sampler {
     bool doubt;  /* a trusted page was found changed */
     bool trusts; /* some page of this sample was not asked */
     uint64_t distinct_file;
+    struct asked_object *objects; /* of this sample */
+    size_t nobjects;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
@@ -145,6 +161,11 @@ struct sampler {
 /* pages.c: fills w->now from pagemap. words: room for READ_CHUNKS chunks. 0, -ENOMEM, or
  * another negative errno if pagemap could not be read. */
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads);
+
+/* objects.c: the object behind a mapping of w; NULL without memory. */
+const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
+                                       const struct map_entry *e);
+void objects_forget(struct sampler *s);
 
 /* sums.c */
 int sums_join(struct sampler *s);

@@ -3,13 +3,15 @@
  * 1. join: every chunk once, whoever refers to it: frames get slots, slots their number of
  *    mappings by the sampled processes.
  * 2. ask: each frame once: a page mapped once for its flags (exclusive or debt), any other for
- *    its map count. A page that was exclusive at the last sample and is in the same frame, still
- *    mapped once, is taken to be so still, marked inferred, and only one in each chunk and every
- *    64th is asked: a fork takes the mark from all pages of a process at once, so that one answer
- *    that differs tells of it; then all are asked.
+ *    its map count; and for the other of the two, where the first answer is not enough. A page that
+ * was exclusive at the last sample and is in the same frame, still mapped once, is taken to be so
+ * still, marked inferred, and only one in each chunk and every 64th is asked: a fork takes the mark
+ * from all pages of a process at once, so that one answer that differs tells of it; then all are
+ * asked.
  * 3. sum: per mapping; a chunk that lies wholly within mappings is counted once for all of them.
  *
  * Without frames the counters of smaps are all there is: see from_counters(). */
+#include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -151,39 +153,46 @@ static int ask_batch(struct sampler *s, int fd, enum sampler_cost which, const u
     return rc;
 }
 
-static void take_count(struct sampler *s, uint32_t slot, uint64_t answer)
+/* These return what is to be asked next. */
+static uint8_t take_count(struct sampler *s, uint32_t slot, uint64_t answer)
 {
+    uint8_t *info = &s->info[slot];
+
     if (answer == KPAGE_NONE)
-        return;
+        return 0;
     s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
-    if (s->info[slot] == PS_OBJECT && !answer)
-        s->info[slot] = PS_ZERO; /* a huge one: an object's page that somebody maps is counted */
-    if (s->info[slot] != PS_ANON_UNKNOWN)
-        return;
-    /* Counted once, though bit 56 was clear a moment ago, or in a large folio: exclusive or debt,
-     * not known which. */
-    s->info[slot] = page_anon_state((struct anon_facts){.count = s->counts[slot]});
+    if ((*info & INFO_STATE) != PS_ANON_UNKNOWN)
+        return 0;
+    *info = (uint8_t)((*info & INFO_LARGE) |
+                      page_anon_state((struct anon_facts){.count = s->counts[slot]}));
+    /* Counted once, though bit 56 was clear a moment ago. */
+    return answer == 1 && !(*info & INFO_LARGE) ? ASK_ONCE : 0;
 }
 
-/* Returns true if the map count has to be asked too. */
-static bool take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
+static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
 {
-    bool trusted = s->info[slot] & INFO_TRUSTED;
+    bool trusted = s->info[slot] & INFO_TRUSTED, debt = s->caps.have[CAP_DEBT];
+    enum page_state state;
 
     s->info[slot] = PS_ANON_UNKNOWN;
     if (answer == KPAGE_NONE)
-        return false;
+        return 0;
     if (answer & KPF_LARGE) {
+        s->info[slot] |= INFO_LARGE;
         s->doubt |= trusted;
-        return true;
+        return ASK_COUNT;
     }
     s->counts[slot] = 1;
-    s->info[slot] = page_anon_state((struct anon_facts){
-        .once = ANSWER_YES,
-        .count = 1,
-        .exclusive = s->caps.have[CAP_DEBT] ? page_exclusive(answer) : ANSWER_NONE});
-    s->doubt |= trusted && s->info[slot] != PS_EXCLUSIVE;
-    return false;
+    state = page_anon_state(
+        (struct anon_facts){.once = ANSWER_YES,
+                            .count = 1,
+                            .exclusive = debt ? page_exclusive(answer) : ANSWER_NONE,
+                            .merged = answer & KPF_KSM,
+                            .cached = answer & KPF_SWAPCACHE,
+                            .batched = !(answer & KPF_LRU)});
+    s->info[slot] = (uint8_t)(state | (state == PS_ANON_UNKNOWN && debt ? INFO_EITHER : 0));
+    s->doubt |= trusted && state != PS_EXCLUSIVE;
+    return 0;
 }
 
 /* Runs over the slots of this sample whose question is `question`, in batches. */
@@ -204,10 +213,8 @@ static int ask_all(struct sampler *s, uint8_t question, struct probe_cost *cost)
         ask_batch(s, flags ? s->flags_fd : s->count_fd, flags ? SC_FLAGS : SC_COUNT, slots, n,
                   frames, answers, cost);
         for (size_t i = 0; i < n; i++)
-            if (!flags)
-                take_count(s, slots[i], answers[i]);
-            else if (take_flags(s, slots[i], answers[i]))
-                s->ask[slots[i]] = ASK_COUNT;
+            s->ask[slots[i]] =
+                flags ? take_flags(s, slots[i], answers[i]) : take_count(s, slots[i], answers[i]);
     }
     free(frames);
     free(answers);
@@ -254,6 +261,8 @@ int sums_join(struct sampler *s)
     }
     if (rc == 0)
         rc = ask_all(s, ASK_COUNT, cost);
+    if (rc == 0)
+        rc = ask_all(s, ASK_ONCE, cost);
     cost[SC_JOIN].ns += probe_clock() - began - (cost[SC_FLAGS].ns + cost[SC_COUNT].ns - asked);
     return rc;
 }
@@ -300,6 +309,10 @@ static void tally_pages(const struct sampler *s, struct page_chunk *c, size_t fr
 
         t->states[state]++;
         note_zero(c, i, state == PS_ZERO);
+        if (state == PS_ANON_UNKNOWN) {
+            t->large += !!(s->info[c->slots[i]] & INFO_LARGE);
+            t->either += !!(s->info[c->slots[i]] & INFO_EITHER);
+        }
         t->inferred |= state == PS_EXCLUSIVE && (s->info[c->slots[i]] & INFO_TRUSTED);
         if (c->slots[i] && s->counts[c->slots[i]] > *most)
             *most = s->counts[c->slots[i]];
@@ -310,6 +323,8 @@ static void add_tally(struct tally *sum, const struct tally *t)
 {
     for (int i = 0; i < PS__COUNT; i++)
         sum->states[i] += t->states[i];
+    sum->large += t->large;
+    sum->either += t->either;
     sum->inferred |= t->inferred;
     if (t->anon_count > sum->anon_count)
         sum->anon_count = t->anon_count;
@@ -354,29 +369,46 @@ static enum page_state by_word(const struct page_chunk *c, size_t i)
                                  : PS_COW;
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. */
-static uint64_t copied_since(const struct page_chunk *c, const struct page_chunk *old, size_t from,
-                             size_t to)
+static bool same_frame(const struct page_chunk *a, const struct page_chunk *b, size_t i)
 {
+    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]);
+}
+
+/* Has another process that showed the same frame at the same address moved along with this one? */
+static bool moved_along(const struct sampler *s, const struct sampled *w, uint64_t index,
+                        const struct page_chunk *c, const struct page_chunk *old, size_t i)
+{
+    for (size_t k = 0; k < s->sample.n; k++) {
+        const struct sampled *x = s->now[k];
+        const struct page_chunk *before = x == w ? NULL : page_table_find(&x->before, index);
+        const struct page_chunk *now = before ? page_table_find(&x->now, index) : NULL;
+
+        if (now && pm_present(before->words[i]) && pm_present(now->words[i]) &&
+            same_frame(before, old, i) && same_frame(now, c, i))
+            return true;
+    }
+    return false;
+}
+
+/* Pages that were shared, or the object's, and are a private page in another frame now. */
+static uint64_t copied_since(const struct sampler *s, const struct sampled *w, uint64_t index,
+                             const struct page_chunk *c, size_t from, size_t to)
+{
+    const struct page_chunk *old = page_table_find(&w->before, index);
     uint64_t n = 0;
 
     if (c == old || !old)
         return 0;
     for (size_t i = from; i < to; i++) {
-        uint64_t was = old->words[i], is = c->words[i];
+        struct outcome_facts f = {
+            .was = by_word(old, i), .is = by_word(c, i), .same_frame = ANSWER_NO, .had = ANSWER_NO};
 
-        n += pm_present(was) && pm_present(is) && PM_FRAME(was) != PM_FRAME(is) &&
-             page_outcome((struct outcome_facts){.was = by_word(old, i),
-                                                 .is = by_word(c, i),
-                                                 .same_frame = ANSWER_NO,
-                                                 .had = ANSWER_NO}) == PO_COPIED;
+        if (!pm_present(old->words[i]) || !pm_present(c->words[i]) || same_frame(c, old, i))
+            continue;
+        f.along = f.was == PS_COW && f.is == PS_COW && moved_along(s, w, index, c, old, i);
+        n += page_outcome(f) == PO_COPIED;
     }
     return n;
-}
-
-static bool same_frame(const struct page_chunk *a, const struct page_chunk *b, size_t i)
-{
-    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]);
 }
 
 static bool both_present(const struct page_chunk *a, const struct page_chunk *b, size_t i)
@@ -467,7 +499,7 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
-            out->copied += copied_since(c, old, from, to);
+            out->copied += copied_since(s, w, index, c, from, to);
             out->lost += lost_since(c, theirs, old, theirs_old, from, to);
             out->before += w->fresh ? apart(c, theirs, from, to) : 0;
         }
@@ -482,24 +514,88 @@ static uint64_t pages_of_kb(const struct sampler *s, uint64_t kb)
     return kb * 1024 / s->page_size;
 }
 
-/* What is resident of an object but not mapped is not asked for, and who maps an object is seen by
- * whether any of its pages is mapped more than once. So at_risk is what is mapped at risk. */
+/* Who maps an object is seen by how often its pages here are mapped: others may map only other
+ * pages. */
 static struct region_facts facts_of(const struct sampler *s, const struct sampled *w,
                                     const struct map_entry *e)
 {
+    const bool *have = s->caps.have;
+
     return (struct region_facts){.sight = {.frames = w->frames,
-                                           .counts = true,
-                                           .exact = true,
-                                           .flags = true,
-                                           .debt = s->caps.have[CAP_DEBT]},
+                                           .counts = have[CAP_KPAGECOUNT],
+                                           .exact = have[CAP_PAGE_MAPCOUNT],
+                                           .flags = have[CAP_KPAGEFLAGS],
+                                           .debt = have[CAP_DEBT]},
                                  .shared = e->shared,
                                  .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
                                  .pages = (e->end - e->start) / s->page_size,
-                                 .backed_likely =
-                                     e->inode, /* most likely they are in the page cache */
                                  .others = e->kb.shared_clean + e->kb.shared_dirty > 0};
+}
+
+/* Pages of the object in memory behind pages that this process has, in memory or in swap. */
+static uint64_t hidden(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                       const uint64_t *bits)
+{
+    uint64_t bytes = CHUNK_PAGES * s->page_size, n = 0;
+
+    for (uint64_t index = e->start / bytes; index <= (e->end - 1) / bytes; index++) {
+        const struct page_chunk *c = page_table_find(&w->now, index);
+
+        for (uint64_t i = 0; c && i < CHUNK_PAGES; i++) {
+            uint64_t at = index * bytes + i * s->page_size;
+
+            if (at >= e->start && at < e->end &&
+                (pm_present(c->words[i]) || pm_swapped(c->words[i])))
+                n += bit_is_set(bits, (at - e->start) / s->page_size);
+        }
+    }
+    return n;
+}
+
+/* What a mapping would show of its object if it were touched. Without the page table it is told
+ * only where no private page hides any. */
+static void ask_object(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                       struct region_facts *f)
+{
+    const struct asked_object *o;
+    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+
+    f->backed = mapped;
+    if (!e->inode || mapping_is_special(e) || (mapped && (f->shared || f->read_only)) ||
+        !f->states[PS_NONE])
+        return;
+    o = f->hugetlb ? NULL : objects_ask(s, w, e);
+    f->why_object = f->hugetlb ? WHY_NO_INTERFACE : o ? o->why : WHY_READ_FAILED;
+    if (f->why_object != WHY_KNOWN)
+        return;
+    f->backed_any = o->count > 0;
+    if (w->frames)
+        f->backed_none = o->count - hidden(s, w, e, o->bits);
+    else if (!o->count || !(region_anon_pages(f) + f->states[PS_SWAPPED]))
+        f->backed_none = o->count > mapped ? o->count - mapped : 0;
+    else
+        f->why_object = WHY_NO_FRAMES;
+    f->backed += f->backed_none;
+}
+
+/* The words of facts that are complete but for the object, and for who else holds slots of swap:
+ * smaps tells whether there are any, of the whole mapping. */
+static void tell(struct sampler *s, const struct sampled *w, struct region_facts *f,
+                 struct sample_region *r)
+{
+    const struct smaps_counters *kb = &r->map->kb;
+
+    f->inferred_swap = f->states[PS_SWAPPED] && kb->swap == kb->swap_pss;
+    if (kb->swap != kb->swap_pss) {
+        f->why_swap = WHY_SWAP_HOLDERS;
+        f->swap_some = kb->swap == f->states[PS_SWAPPED] * (s->page_size / 1024);
+    }
+    ask_object(s, w, r->map, f);
+    region_words(f, r->q);
+    if (f->object && !f->backed_any) /* not asked, or nothing to tell */
+        r->q[RQ_RESIDENT] = value_na();
 }
 
 /* After an exec of either nothing is left that a write could lose. */
@@ -514,8 +610,6 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
     return value_known((int64_t)lost);
 }
 
-/* As this sampler has always told it: large and large_told are left out, so that at_risk is known
- * beside anon? pages, inferred_mode, so that a concluded SM_PRIVATE is not marked. */
 static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
                        size_t *at)
 {
@@ -529,18 +623,15 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
         found += f.states[i];
     }
     f.states[PS_NONE] = f.pages - found;
-    if (f.states[PS_ANON_UNKNOWN]) { /* pages in debt beside them do not make it SM_COW */
-        f.states[PS_ANON_UNKNOWN] += f.states[PS_EXCLUSIVE] + f.states[PS_DEBT];
-        f.states[PS_EXCLUSIVE] = f.states[PS_DEBT] = 0;
-    }
     f.sight.table = true;
-    f.inferred_debt = sums.tally.inferred && s->trusts;
+    f.large = f.large_told = sums.tally.large;
+    f.either = sums.tally.either;
+    f.inferred_debt = f.inferred_mode = sums.tally.inferred && s->trusts;
     f.anon_count = sums.tally.anon_count;
-    /* Of an object: as many as map its most mapped page. Others may map only other pages. */
     f.inferred_count = r->map->inode;
-    f.users = value_inferred(sums.tally.object_count);
-    f.backed = f.states[PS_OBJECT] + f.states[PS_SHARED];
-    region_words(&f, r->q);
+    f.users = sums.tally.object_count > 0 ? value_inferred(sums.tally.object_count)
+                                          : value_unknown(WHY_NOT_ASKED);
+    tell(s, w, &f, r);
     r->parent_pages =
         w->parent && w->parent->frames ? value_known((int64_t)sums.parent) : value_na();
     if (w->parent && !w->parent->frames)
@@ -570,29 +661,31 @@ static void split_counters(struct sampler *s, const struct smaps_counters *kb,
     f->cow_summed = anon > 0;
     f->anon_count = 1;
     f->anon_missing = f->states[PS_COW] + f->inferred_cow;
-    f->users = value_unknown(WHY_NO_FRAMES);
+    f->large = kb->thp_eligible;
 }
 
-/* large is left out here too, though smaps's sums do not tell the pages of large folios. */
 static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
 {
     struct region_facts f = facts_of(s, w, r->map);
+    uint64_t found = 0;
 
     f.states[PS_SWAPPED] = pages_of_kb(s, r->map->kb.swap);
-    f.users = value_na(); /* of a shared mapping: not told */
     if (r->map->shared)
         f.states[PS_SHARED] = pages_of_kb(s, r->map->kb.rss);
     else
         split_counters(s, &r->map->kb, &f);
-    f.backed = f.states[PS_OBJECT] + f.states[PS_SHARED];
-    region_words(&f, r->q);
+    f.users = value_unknown(WHY_NO_FRAMES);
+    for (int i = PS_NONE + 1; i < PS__COUNT; i++)
+        found += f.states[i];
+    f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
+    tell(s, w, &f, r);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : value_na();
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
-    r->parent_pages = w->parent
-                          ? value_inferred(r->q[RQ_COW].n + r->q[RQ_OBJECT].n + r->q[RQ_SHARED].n)
-                          : value_na();
+    r->parent_pages = w->parent ? value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
+                                                           f.states[PS_SHARED]))
+                                : value_na();
 }
 
 static int room_for_regions(struct sampled *w)
@@ -628,8 +721,6 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
         from_pages(s, w, r, at);
     else
         from_counters(s, w, r);
-    if (e->inode)
-        r->q[RQ_RESIDENT] = value_na(); /* for an object: not asked in a sample */
 }
 
 static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)

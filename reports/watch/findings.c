@@ -251,6 +251,15 @@ static void losses(struct doc *d, const struct watch_data *w)
     free(order);
 }
 
+/* As it is called now; its actor keeps the name that it came with. */
+static void name_of(struct doc *d, const struct watch_actor *a)
+{
+    doc_text(d, a->title ? a->title : a->name);
+    doc_text(d, "[");
+    doc_say(d, "%lld", (long long)a->pid);
+    doc_text(d, "]");
+}
+
 static void copying(struct doc *d, const struct watch_data *w)
 {
     double all = 0, rate = 0, most = 0;
@@ -276,7 +285,7 @@ static void copying(struct doc *d, const struct watch_data *w)
         return;
     doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s, most of it (%s) by ",
             format_kb(a, all), format_kb(b, most));
-    doc_text(d, writer->actor);
+    name_of(d, writer);
     if (rate > 0)
         doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
     doc_say(d, ".\n");
@@ -293,7 +302,7 @@ static void debts(struct doc *d, const struct watch_data *w)
     if (!most)
         return;
     doc_say(d, "  - **Debt.** ");
-    doc_text(d, most->actor);
+    name_of(d, most);
     doc_say(d,
             " held up to %s that nobody else maps any more, yet the next write to each page still "
             "takes a fault.\n",
