@@ -365,7 +365,7 @@ static int observe(const struct request *r, const struct caps *caps, struct view
                    struct observation *obs, struct err *e)
 {
     struct observer_options opt = {
-        .max_runs = r->max_runs, .whole_process = true, .threads = r->threads};
+        .max_runs = r->max_runs, .whole_process = true, .everybody = true, .threads = r->threads};
     struct target target = {
         .actor = "process", .pid = r->pid, .regions = v->regions, .nregions = v->n};
     struct observer *o;

@@ -49,7 +49,7 @@ static int max_protection(const struct maps *m, const struct map_entry *e)
 
 static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct err *e)
 {
-    struct observer_options opt = {.whole_process = true, .max_runs = 1};
+    struct observer_options opt = {.whole_process = true, .everybody = true, .max_runs = 1};
     struct target_region *regions = calloc(m->maps.n, sizeof *regions);
     char(*names)[24] = calloc(m->maps.n, sizeof *names);
     struct target target = {.actor = "process", .pid = pid, .regions = regions};

@@ -55,7 +55,9 @@ struct observer_options {
     const char *cgroup; /* path of the run's own memory cgroup, or NULL */
     size_t max_runs;    /* page runs kept per region; 0: the default of 4096 */
     bool whole_process; /* walk every mapping of each target (for distinct frames); default true */
-    int threads;        /* for large walks; 0: up to two */
+    bool everybody; /* find out who maps the memory objects beside the targets: reads the mappings
+                       of every process; else those outside are seen by map counts alone */
+    int threads;    /* for large walks; 0: up to two */
 };
 
 int observer_new(struct observer **out, const struct caps *caps, const struct observer_options *opt,

@@ -182,7 +182,7 @@ static const char *refs_text(char *buf, size_t cap, struct value refs, const str
     if (value_is_known(refs))
         snprintf(buf, cap, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
     else if (value_is_known(s->shared) && s->shared.n + s->private.n)
-        snprintf(buf, cap, "%d+", s->shared.n ? 2 : 1);
+        snprintf(buf, cap, "~%d", s->shared.n ? 2 : 1);
     else
         snprintf(buf, cap, "?");
     return buf;
@@ -365,8 +365,9 @@ static void print_text(const struct vmmap_arguments *a, const struct mappings *m
     if (!a->summary)
         printf(
             "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
-            "who maps it, ~ concluded from "
-            "map counts, + at least (by smaps).\nThe process ran on meanwhile.\n");
+            "who maps it; ~ of those whose mappings may be read, by map counts and smaps: at "
+            "least.\n"
+            "The process ran on meanwhile.\n");
     reasons(m);
 }
 
@@ -398,7 +399,7 @@ static void put_quantity(cJSON *o, int q, struct value v)
 static cJSON *region_json(const struct mappings *m, const struct mapping *r)
 {
     struct sizes s = sizes_of(m, r);
-    cJSON *o = cJSON_CreateObject(), *unknown = NULL;
+    cJSON *o = cJSON_CreateObject(), *unknown = NULL, *inferred = NULL;
     char text[32], prot[4];
 
     cJSON_AddStringToObject(o, "type", word_text(region_kinds, (int)r->kind));
@@ -422,6 +423,11 @@ static cJSON *region_json(const struct mappings *m, const struct mapping *r)
         struct value v = r->region->q[q];
 
         put_quantity(o, q, v);
+        if (value_is_known(v) && v.inferred) {
+            if (!inferred)
+                inferred = cJSON_AddArrayToObject(o, "inferred");
+            cJSON_AddItemToArray(inferred, cJSON_CreateString(region_quantities[q].column));
+        }
         if (value_is_known(v) || v.why == WHY_NOT_APPLICABLE)
             continue;
         if (!unknown)

@@ -4,6 +4,7 @@
  *
  *     watched_read   each process: mappings and counters                     (watched.c)
  *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
+ *     mappers_count  where asked for: who else maps them                     (mappers.c)
  *     walk           each process: pages -> frames, sums per entry, records  (walk.c)
  *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, parts.c,
  *                                                                             tell.c)
@@ -164,7 +165,9 @@ struct seen_object {
     enum why why; /* WHY_KNOWN: info and resident are there */
     uint64_t resident;
     enum why why_resident;
-    uint64_t processes; /* that map it */
+    uint64_t processes; /* targets that map it */
+    uint64_t elsewhere; /* and other processes: those whose mappings were read */
+    pid_t last_mapper;  /* of these */
     uint64_t carriers;  /* messages that carry it */
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
@@ -209,6 +212,7 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
+    bool mappers_known;      /* the mappings of every process were read */
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */
     bool swap_in_view;       /* one of them has pages in swap */
@@ -273,6 +277,9 @@ void objects_end(struct observer *o);
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode);
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
                     struct observation *out, struct err *e);
+
+/* mappers.c: who else maps the objects */
+int mappers_count(struct observer *o, struct err *e);
 
 /* totals.c */
 int totals_fill(struct observer *o, struct observation *out, struct err *e);

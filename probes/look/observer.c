@@ -288,7 +288,7 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
 
     o->samples = o->samples_agreed = 0;
     o->next_memory = 0;
-    o->outsiders = o->descriptors_unseen = false;
+    o->outsiders = o->descriptors_unseen = o->mappers_known = false;
     memset(o->cost, 0, sizeof o->cost);
     for (size_t i = 0; i < o->nwatched; i++)
         o->watched[i]->seen = false;
@@ -379,6 +379,8 @@ static int look(struct observer *o, const struct target *targets, size_t ntarget
 
     if (rc == 0)
         rc = objects_begin(o, messages, nmessages, e);
+    if (rc == 0 && o->opt.everybody)
+        rc = mappers_count(o, e);
     for (size_t i = 0; i < o->nwatched && rc == 0; i++)
         rc = walk_process(o, o->watched[i], e);
     for (size_t i = 0; i < o->nwatched && rc == 0; i++) {

@@ -43,14 +43,19 @@ static struct value with_inference(uint64_t n, bool inferred)
     return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
 }
 
+/* Whose mappings were not read is seen by map counts, if this process maps the same pages: a least.
+ */
 static struct value object_users(const struct finish *f)
 {
     const struct seen_object *object = f->object;
-    uint64_t surplus = (uint64_t)f->sums.object_surplus;
+    uint64_t surplus = (uint64_t)f->sums.object_surplus, others;
+    bool known = f->o->mappers_known;
 
     if (!object)
         return value_unknown(WHY_NO_OBJECT_ACCESS);
-    return with_inference(object->processes + object->carriers + surplus, surplus > 0);
+    others = known || object->elsewhere > surplus ? object->elsewhere : surplus;
+    return with_inference(object->processes + object->carriers + others,
+                          !known && (f->o->opt.everybody || others));
 }
 
 /* Who holds the slots of the pages in swap: all holders are in view in a run. Elsewhere smaps tells
@@ -108,7 +113,8 @@ static void complete_facts(struct finish *f)
     r->inferred_mode = r->inferred_debt;
     r->why_object = object_why(f);
     complete_swap(f, r);
-    r->others = f->object && (f->object->processes > 1 || f->sums.object_surplus > 0);
+    r->others = f->object &&
+                (f->object->processes > 1 || f->object->elsewhere || f->sums.object_surplus > 0);
     r->users = object_users(f);
 }
 
@@ -216,7 +222,7 @@ static int fill_objects(struct finish *f)
     object->number = seen->number;
     object->depth = copies ? 1 : 0;
     object->kind = seen->kind;
-    object->refs = value_known((int64_t)(seen->processes + seen->carriers));
+    object->refs = object_users(f);
     object->size =
         seen->why == WHY_KNOWN ? value_known((int64_t)seen->npages) : value_unknown(seen->why);
     object->resident = seen->why_resident == WHY_KNOWN ? value_known((int64_t)seen->resident)

@@ -15,4 +15,33 @@ ok "a process is looked at" look
 ok "some of its mappings cannot be written" holds vmmap '[.regions[] | .writable] | any and (all | not)'
 ok "what cannot be written is not at risk" holds vmmap '[.regions[] | select(.writable | not) | .at_risk == 0] | all'
 ok "cowprobe says so too" holds cowprobe '[.regions[] | select(.protection[1:2] != "w") | .at_risk == 0] | all'
+
+# Who maps a file: as many as have it in their mappings, whether any of its pages is mapped here or not.
+# A file that is mapped here without a page and by five others with one; the others are here all the time.
+map_it='import mmap, os, sys
+f = mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 65536, mmap.MAP_PRIVATE, mmap.PROT_READ)
+f[int(sys.argv[2])] if int(sys.argv[2]) >= 0 else 0
+print("mapped", flush=True)
+sys.stdin.read()'
+head -c 65536 /dev/zero >mapped.file
+mkfifo hold
+python3 -c "$map_it" mapped.file -1 <hold >mapper.out &
+here=$!
+exec 9>hold
+for i in 1 2 3 4 5; do python3 -c "$map_it" mapped.file 0 <hold 9>&- >>mappers.out & done
+until [ "$(cat mapper.out mappers.out 2>/dev/null | wc -l)" -eq 6 ]; do sleep 0.01; done
+count='[.regions[] | select(.detail // .name | endswith("/mapped.file")) | .ref_count]'
+inferred='[.regions[] | select(.detail // .name | endswith("/mapped.file")) | .inferred // [] | index("ref_count") != null]'
+# Whose mappings may not be read can map it too; so can who is not even seen.
+marked=false
+[ "$(readlink /proc/self/ns/pid)" = "pid:[4026531836]" ] || marked=true
+! cat /proc/[0-9]*/maps 2>&1 >/dev/null | grep -q denied || marked=true
+cowlab vmmap --json $here >"$TMP/vmmap.json"
+cowprobe --runs=0 $here >"$TMP/cowprobe.json"
+for of in vmmap cowprobe; do
+    ok "$of: six map the file" holds $of "$count == [6]"
+    ok "$of: at least, where not all may be read" holds $of "$inferred == [$marked]"
+done
+exec 9>&-
+wait $here
 finish
