@@ -180,7 +180,8 @@ int observation_add_predictions(struct observation *o, const char *observed, con
             continue;
         snprintf(detail, sizeof detail,
                  "%s pages that the write found as predicted (%s); all that it wrote",
-                 word_text(page_states, i), promised[i]);
+                 word_text(page_states, i),
+                 promised[p->frames_only && i == PS_EXCLUSIVE ? PS_SHARED : i]);
         rc = add_prediction(o, where, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
                             detail);
     }

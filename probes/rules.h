@@ -244,9 +244,10 @@ static inline enum answer page_kept_promise(struct promise_facts f)
 /* The written pages of a region, by the state that they had. */
 struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
-    uint64_t either; /* were anon? though everything could be seen: the kernel decides */
-    uint64_t moved;  /* of those held: exclusive, and in another frame now */
-    uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
+    uint64_t either;  /* were anon? though everything could be seen: the kernel decides */
+    uint64_t moved;   /* of those held: exclusive, and in another frame now */
+    uint64_t pinned;  /* in debt, and copied: a reference was held that shows nowhere */
+    bool frames_only; /* of one page it is not told whether there was a fault */
 };
 
 /* -- words of pagemap ------------------------------------------------------------------- */
@@ -384,8 +385,9 @@ struct mach_page_facts {
  * vm_object_collapse). A page is therefore cow or not, and never in debt. */
 bool page_at_risk_mach(const struct mach_page_facts *f);
 enum page_state page_state_mach(const struct mach_page_facts *f);
-/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects from
- * the top one to the page's; collapsed: the same step has written such a page before this one. */
+/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects that
+ * will lie below the one that is written to, down to the page's; collapsed: the same step has
+ * copied a page of the chain before this one. */
 enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed);
 
 /* Of one entry. no_object: nothing behind it. */

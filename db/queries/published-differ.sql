@@ -2,7 +2,7 @@
 .headers on
 .mode column
 SELECT scenario, case_name, memory, backend, observed, quantity,
-       ifnull(published, predicted) AS expected, measured, reason
+       ifnull(published, predicted) AS expected, measured, compare, reason
 FROM published
 WHERE same = 0
 ORDER BY scenario, backend, nr;

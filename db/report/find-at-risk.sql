@@ -1,5 +1,7 @@
 -- Pages whose next write costs a new frame, over the actors, at the end of each run.
 SELECT r.scenario, r.backend, g.step, sum(g.at_risk) AS pages,
+       EXISTS (SELECT 1 FROM unknown AS u WHERE u.run = r.run AND u.step = g.step
+               AND u.quantity = 'at_risk') AS unknown,
        sum(g.at_risk) * r.page_size / 1024 AS kb
 FROM run AS r JOIN region AS g USING (run)
 WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND r.scenario <> 'watch'

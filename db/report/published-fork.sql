@@ -20,8 +20,8 @@ seen AS (
     FROM p JOIN published_backend AS w USING (backend)
     WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, w.nr)
 SELECT t.case_name, t.observed, t.published,
-       coalesce(a.measured, 'not measured') AS measured_1, coalesce(a.same, '') AS same_1,
-       coalesce(b.measured, 'not measured') AS measured_2, coalesce(b.same, '') AS same_2,
+       coalesce(a.measured, 'not run') AS measured_1, coalesce(a.same, '') AS same_1,
+       coalesce(b.measured, 'not run') AS measured_2, coalesce(b.same, '') AS same_2,
        trim(coalesce(t.reason, '') || '; ' || coalesce((SELECT group_concat(line, '; ')
                     FROM (SELECT d.backend || ' differs: ' || d.reason AS line FROM p AS d
                           WHERE d.case_name = t.case_name AND d.same = 0

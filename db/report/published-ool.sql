@@ -23,9 +23,9 @@ seen AS (
               ELSE ' (in part unknown)' END AS measured
     FROM p JOIN published_backend AS w USING (backend)
     WHERE run_id IS NOT NULL AND step IS NOT NULL GROUP BY case_name, memory, w.nr)
-SELECT a.case_name, a.published, coalesce(la.measured, 'not measured') AS measured_purgeable,
-       o.predicted, coalesce(lo.measured, 'not measured') AS measured_ordinary,
-       coalesce(go.measured, gp.measured, 'not measured') AS measured_only,
+SELECT a.case_name, a.published, coalesce(la.measured, 'not run') AS measured_purgeable,
+       o.predicted, coalesce(lo.measured, 'not run') AS measured_ordinary,
+       coalesce(go.measured, gp.measured, 'not run') AS measured_only,
        why.text AS reason
 FROM told AS a
      JOIN (SELECT case_name, group_concat(line, '; ') AS text

@@ -182,7 +182,7 @@ static const char *refs_text(char *buf, size_t cap, struct value refs, const str
     if (value_is_known(refs))
         snprintf(buf, cap, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
     else if (value_is_known(s->shared) && s->shared.n + s->private.n)
-        snprintf(buf, cap, "~%d", s->shared.n ? 2 : 1);
+        snprintf(buf, cap, "%d+", s->shared.n ? 2 : 1);
     else
         snprintf(buf, cap, "?");
     return buf;
@@ -365,9 +365,8 @@ static void print_text(const struct vmmap_arguments *a, const struct mappings *m
     if (!a->summary)
         printf(
             "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
-            "who maps it; ~ of those whose mappings may be read, by map counts and smaps: at "
-            "least.\n"
-            "The process ran on meanwhile.\n");
+            "who maps it, ~ of those whose mappings may be read, and by map counts; + at least, by "
+            "smaps.\nThe process ran on meanwhile.\n");
     reasons(m);
 }
 

@@ -73,10 +73,12 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
     clause(c, text);
 }
 
+/* Sums over the writes that are known, and how many are not. */
 static void summed_writes(struct clauses *c, const struct history *h, size_t writes)
 {
     int64_t copied = 0, reused = 0, quiet = 0;
     size_t unknown = 0;
+    enum why why = WHY_KNOWN;
     char text[512], a[FORMAT_MAX], b[FORMAT_MAX], n[FORMAT_MAX];
 
     for (size_t i = 0; i < h->nsteps; i++) {
@@ -84,19 +86,26 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
 
         if (!r)
             continue;
+        if (!value_is_known(r->q[RQ_WRITE_OUTCOME])) {
+            unknown++;
+            why = r->q[RQ_WRITE_OUTCOME].why;
+            continue;
+        }
         copied += pages_of(r, RQ_COPIED);
         reused += pages_of(r, RQ_REUSED);
         quiet += pages_of(r, RQ_NO_FAULT);
-        unknown += !value_is_known(r->q[RQ_WRITE_OUTCOME]);
     }
-    snprintf(text, sizeof text,
-             "%zu writes to memory that was there copied %s, reused %s, and met %s "
-             "without a fault",
-             writes, format_noun(a, copied, "page"), format_noun(b, reused, "page"),
-             format_noun(n, quiet, "page"));
-    clause(c, text);
+    if (unknown < writes) {
+        snprintf(text, sizeof text,
+                 "%zu writes to memory that was there copied %s, reused %s, and met %s "
+                 "without a fault",
+                 writes - unknown, format_noun(a, copied, "page"), format_noun(b, reused, "page"),
+                 format_noun(n, quiet, "page"));
+        clause(c, text);
+    }
     if (unknown) {
-        snprintf(text, sizeof text, "the outcome of %zu of them is unknown", unknown);
+        snprintf(text, sizeof text, "%zu wrote with an unknown outcome (%s)", unknown,
+                 word_text(unknown_reasons, why));
         clause(c, text);
     }
 }
@@ -127,19 +136,27 @@ static void debt(struct clauses *c, const struct history *h)
 {
     const struct obs_region *most = NULL;
     char text[512], label[300], n[FORMAT_MAX];
+    enum why why = WHY_KNOWN;
     int step = 0;
 
     for (size_t i = 0; i < h->nsteps; i++)
         for (size_t k = 0; k < h->steps[i].obs.nregions; k++) {
             const struct obs_region *r = &h->steps[i].obs.regions[k];
 
+            if (!value_is_known(r->q[RQ_DEBT]) && r->q[RQ_DEBT].why != WHY_NOT_APPLICABLE)
+                why = r->q[RQ_DEBT].why;
             if (pages_of(r, RQ_DEBT) > (most ? pages_of(most, RQ_DEBT) : 0)) {
                 most = r;
                 step = h->steps[i].step;
             }
         }
-    if (!most)
+    if (!most) {
+        snprintf(text, sizeof text, "which pages were in debt is unknown (%s)",
+                 word_text(unknown_reasons, why));
+        if (why)
+            clause(c, text);
         return;
+    }
     snprintf(text, sizeof text,
              "after step %d %s held %s in debt: alone, but the next write faults", step,
              label_region(label, sizeof label, most),

@@ -67,6 +67,7 @@ static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
                                                 {"predicted", "predicted", DOC_TEXT},
                                                 {"backend", "backend", DOC_TEXT},
                                                 {"measured", "measured", DOC_TEXT},
+                                                {"pages", "in pages", DOC_TEXT},
                                                 {"reason", "why", DOC_TEXT},
                                                 {NULL, NULL, DOC_TEXT}};
 static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT},
@@ -78,6 +79,10 @@ static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT
                                                   {"verdict", "", DOC_TEXT},
                                                   {"reason", "why", DOC_TEXT},
                                                   {NULL, NULL, DOC_TEXT}};
+
+static const struct doc_column missing_columns[] = {{"command", "to run", DOC_TEXT},
+                                                    {"missing", "published values", DOC_COUNT},
+                                                    {NULL, NULL, DOC_TEXT}};
 
 void section_published(struct doc *d)
 {
@@ -104,19 +109,25 @@ void section_published(struct doc *d)
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
         return;
     read_titles(d, &t);
-    doc_say(d, "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
-               "KiB), beside the newest runs in this database that compare. Pages are compared as "
-               "pages. Each cell: share mode, references, resident pages.\n\n");
+    doc_say(d,
+            "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
+            "KiB), beside the newest runs in this database that compare. Lengths are compared in "
+            "pages. Each cell: share mode, references, resident pages. What was not run stands "
+            "at the end, with its command.\n\n");
     table_of(d, "db/report/published-fork.sql", fork_columns, "### Fork and write: six steps");
     table_of(
         d, "db/report/published-ool.sql", ool_columns,
         "### Out-of-line transfers: eight cases\n\nSeen from the receiver. The published "
         "programs asked for purgeable memory; what XNU's own rules predict for ordinary memory "
-        "stands beside it. Same or differs: against what was published, or for ordinary "
+        "stands beside it. On Linux the layer carries out these rules, so purgeable memory has to "
+        "come out the same; GNU Mach is a kernel of its own. Same or differs: against what was "
+        "published, or for ordinary "
         "memory (GNU Mach has no other) against the prediction.");
     table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
     table_of(d, "db/report/published-all.sql", all_columns,
              "### The other published values, and each one that differs");
+    if (any_rows(d, "db/report/published-missing.sql"))
+        table_of(d, "db/report/published-missing.sql", missing_columns, "### What was not run");
 }
 
 #define MAX_PHASES 64
@@ -129,15 +140,15 @@ struct phases {
     size_t n;
 };
 
-/* What the memory of both sides occupies, mapped or not. */
+/* What the memory of both sides occupies, mapped or not; unknown if a part of it is. */
 static double occupied(struct query *q)
 {
-    double distinct = query_number(q, "ool_distinct_kb");
-    double rest[] = {query_number(q, "ool_object_only_kb"), query_number(q, "ool_in_transit_kb")};
+    static const char *const rest[] = {"ool_object_only_kb", "ool_in_transit_kb"};
+    double sum = query_number(q, "ool_distinct_kb");
 
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-        distinct += isnan(rest[i]) ? 0 : rest[i];
-    return distinct;
+        sum += query_null(q, rest[i]) && !query_unknown(q, rest[i]) ? 0 : query_number(q, rest[i]);
+    return sum;
 }
 
 static int read_phases(struct doc *d, const char *fork_run, const char *ool_run, struct phases *p)

@@ -9,9 +9,11 @@
 
 #define LISTED 8 /* examples named in a sentence; the rest is counted */
 
+/* runs: NULL for a query about the whole database. */
 static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
 {
-    return doc_ask(d, q, sql, ":runs", runs->json);
+    return runs ? doc_ask(d, q, sql, ":runs", runs->json)
+                : doc_fail(d, query_open(q, d->db, sql, d->e)) == 0;
 }
 
 static void lead(struct doc *d, const char *what)
@@ -33,6 +35,8 @@ struct listing {
     void (*clause)(struct doc *d, struct query *q);
     const char *among, *what; /* "in", "run": "; and so in 3 more runs" */
     const char *end;
+    const char *quantity; /* that it tells: where it is unknown is told too; NULL: no such */
+    const char *nobody;   /* without a row, where nothing is unknown; NULL: nothing is said */
 };
 
 /* Returns the number of rows; without one nothing is said. */
@@ -56,15 +60,52 @@ static int say_list(struct doc *d, struct query *q, const struct listing *l)
     return n;
 }
 
-static void find_list(struct doc *d, const struct selection *runs, const char *sql,
-                      const struct listing *l)
+/* What was not found among values that are unknown is not "nothing". n: places that were found.
+ * Whether there is any. */
+static bool say_unknown(struct doc *d, const struct selection *runs, const struct listing *l, int n)
 {
     struct query q;
+    char a[FORMAT_MAX];
+    int64_t unknown;
+
+    if (!l->quantity || !begin(d, runs, &q, "db/report/find-unknown-of.sql"))
+        return false;
+    query_bind(&q, ":quantity", l->quantity);
+    unknown = query_row(&q) ? query_int(&q, "runs") : 0;
+    if (unknown) {
+        if (n == 0)
+            lead(d, l->title);
+        doc_say(d,
+                n ? " In %s some or all of it is unknown: " : "Unknown, wholly or in part, in %s: ",
+                format_noun(a, unknown, "run"));
+        doc_text(d, query_text(&q, "reasons"));
+        doc_say(d, ".");
+    }
+    doc_fail(d, query_close(&q));
+    return unknown > 0;
+}
+
+/* outcome: what the query is about, if it asks. */
+static void find_list(struct doc *d, const struct selection *runs, const char *sql,
+                      const char *outcome, const struct listing *l)
+{
+    struct query q;
+    bool unknown;
+    int n;
 
     if (!begin(d, runs, &q, sql))
         return;
-    say_list(d, &q, l);
+    if (outcome)
+        query_bind(&q, ":outcome", outcome);
+    n = say_list(d, &q, l);
     doc_fail(d, query_close(&q));
+    unknown = say_unknown(d, runs, l, n);
+    if (n == 0 && !unknown && l->nobody) {
+        lead(d, l->title);
+        doc_say(d, "%s", l->nobody);
+    }
+    if (n || unknown || l->nobody)
+        doc_say(d, "\n");
 }
 
 static void find_expectations(struct doc *d, const struct selection *runs)
@@ -131,38 +172,6 @@ static void writer(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "who"));
 }
 
-/* One sentence about the writes with an outcome: a row per run, with its writers in words. */
-static void find_writers(struct doc *d, const struct selection *runs, const char *what,
-                         const char *outcome, const char *nobody)
-{
-    struct query q;
-
-    if (!begin(d, runs, &q, "db/report/find-writers.sql"))
-        return;
-    query_bind(&q, ":outcome", outcome);
-    if (say_list(d, &q, &(struct listing){what, "", "; ", writer, "in", "run", ".\n"}) == 0) {
-        lead(d, what);
-        doc_say(d, "%s.\n", nobody);
-    }
-    doc_fail(d, query_close(&q));
-}
-
-static void find_unknown_outcomes(struct doc *d, const struct selection *runs)
-{
-    struct query q;
-    char n[FORMAT_MAX];
-
-    if (!begin(d, runs, &q, "db/report/find-unknown-outcomes.sql"))
-        return;
-    if (query_row(&q) && query_int(&q, "writes") > 0) {
-        lead(d, "Not known.");
-        doc_say(d, "What %s cost is unknown: ", format_noun(n, query_int(&q, "writes"), "write"));
-        doc_text(d, query_text(&q, "reasons"));
-        doc_say(d, ".\n");
-    }
-    doc_fail(d, query_close(&q));
-}
-
 static void debt(struct doc *d, struct query *q)
 {
     char pages[FORMAT_MAX];
@@ -172,6 +181,35 @@ static void debt(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "observed"));
     doc_say(d, " held %s in debt after step %d", format_noun(pages, query_int(q, "debt"), "page"),
             (int)query_int(q, "step"));
+}
+
+/* Each state is a promise of what the next write does, and the writes held them to it. */
+static void find_predictions(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    if (!begin(d, runs, &q, "db/report/find-predictions.sql"))
+        return;
+    if (query_row(&q)) {
+        int64_t all = query_int(&q, "pages"), failed = query_int(&q, "failed");
+        int64_t either = query_int(&q, "either");
+
+        lead(d, "States as predictions.");
+        doc_say(d, "%s of %s were written as their states had predicted",
+                format_count(a, query_int(&q, "held")), format_noun(b, all, "page"));
+        doc_say(d, failed ? "; **%s failed:** " : "; none failed", format_count(a, failed));
+        if (failed)
+            doc_text(d, query_text(&q, "places"));
+        if (either) {
+            doc_say(d,
+                    "; of %s (%.3g %%) the kernel may decide either way: ", format_count(a, either),
+                    100.0 * (double)either / (double)all);
+            doc_text(d, query_text(&q, "undecided"));
+        }
+        doc_say(d, ".\n");
+    }
+    doc_fail(d, query_close(&q));
 }
 
 static void find_isolation(struct doc *d, const struct selection *runs)
@@ -207,7 +245,8 @@ static void at_risk(struct doc *d, struct query *q)
     char pages[FORMAT_MAX], size[FORMAT_MAX];
 
     where(d, q);
-    doc_say(d, " %s (%s)", format_noun(pages, query_int(q, "pages"), "page"),
+    doc_say(d, " %s%s (%s)", query_int(q, "unknown") ? "at least " : "",
+            format_noun(pages, query_int(q, "pages"), "page"),
             format_kb(size, query_number(q, "kb")));
 }
 
@@ -252,28 +291,21 @@ static void mapped(struct doc *d, struct query *q)
             format_count(b, query_int(q, "mapped")));
 }
 
-static void find_residual(struct doc *d, const struct selection *runs)
+static void residual(struct doc *d, struct query *q)
 {
-    struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-residual.sql"))
-        return;
-    if (query_row(&q) && !query_null(&q, "steps")) {
-        lead(d, "What the system uses.");
-        doc_say(d,
-                "In %s the account of frames, objects and page tables was set against the "
-                "system's figure; what it leaves unexplained is at most %s (",
-                format_noun(a, query_int(&q, "steps"), "step"),
-                format_kb(b, fabs(query_number(&q, "residual_kb"))));
-        where(d, &q);
-        doc_say(d, ", step %d", (int)query_int(&q, "step"));
-        if (!query_null(&q, "system_tolerance_kb"))
-            doc_say(d, "; that figure is exact to %s",
-                    format_kb(a, query_number(&q, "system_tolerance_kb")));
-        doc_say(d, ").\n");
-    }
-    doc_fail(d, query_close(&q));
+    doc_say(d,
+            "In %s the account of frames, objects and page tables was set against the "
+            "system's figure; what it leaves unexplained is at most %s (",
+            format_noun(a, query_int(q, "steps"), "step"),
+            format_kb(b, fabs(query_number(q, "residual_kb"))));
+    where(d, q);
+    doc_say(d, ", step %d", (int)query_int(q, "step"));
+    if (!query_null(q, "system_tolerance_kb"))
+        doc_say(d, "; that figure is exact to %s",
+                format_kb(a, query_number(q, "system_tolerance_kb")));
+    doc_say(d, ")");
 }
 
 static void find_transfers(struct doc *d, const struct selection *runs)
@@ -310,34 +342,27 @@ static void pair(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "ool_scenario"));
 }
 
-static void find_published(struct doc *d)
+static void published(struct doc *d, struct query *q)
 {
-    struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
-    int rows = 0;
+    int64_t unknown = query_int(q, "unknown");
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/find-published.sql", d->e)))
-        return;
-    for (; query_row(&q); rows++) {
-        int64_t measured = query_int(&q, "measured"), same = query_int(&q, "same");
-
-        if (rows == 0)
-            lead(d, "Published values.");
-        doc_say(d, rows ? "; " : "");
-        doc_text(d, query_text(&q, "scenario"));
-        doc_say(d, " on ");
-        doc_text(d, query_text(&q, "backend"));
-        if (!query_null(&q, "memory")) {
-            doc_say(d, ", ");
-            doc_text(d, query_text(&q, "memory"));
-            doc_say(d, " memory");
-        }
-        doc_say(d, ": %s of %s measured came out the same", format_count(a, same),
-                format_count(b, measured));
+    where(d, q);
+    if (!query_null(q, "memory")) {
+        doc_say(d, ", ");
+        doc_text(d, query_text(q, "memory"));
+        doc_say(d, " memory");
     }
-    if (rows)
-        doc_say(d, ".\n");
-    doc_fail(d, query_close(&q));
+    doc_say(d, ": %s of %s measured came out the same%s", format_count(a, query_int(q, "same")),
+            format_count(b, query_int(q, "measured")),
+            query_int(q, "by_construction") ? " by construction" : "");
+    if (!query_null(q, "differing")) {
+        doc_say(d, ", not ");
+        doc_text(d, query_text(q, "differing"));
+    }
+    if (unknown)
+        doc_say(d, ", and %s %s not known here", format_count(a, unknown),
+                unknown == 1 ? "is" : "are");
 }
 
 /* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */
@@ -425,6 +450,35 @@ void find_unknown(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
+static const struct listing copiers = {
+    "Who copied (pages that a write gave a new frame).",
+    "",
+    "; ",
+    writer,
+    "in",
+    "run",
+    ".",
+    "copied",
+    "Nobody: no write in these runs was seen to cost a new frame."};
+static const struct listing reusers = {
+    "Who reused (pages that a write faulted on and kept).",
+    "",
+    "; ",
+    writer,
+    "in",
+    "run",
+    ".",
+    "reused",
+    "Nobody: no write in these runs was seen to take a fault and keep its frame."};
+static const struct listing swappers = {"Who brought pages back from swap by writing to them.",
+                                        "",
+                                        "; ",
+                                        writer,
+                                        "in",
+                                        "run",
+                                        ".",
+                                        NULL,
+                                        NULL};
 static const struct listing debts = {
     "Debt.",
     "In ",
@@ -432,12 +486,15 @@ static const struct listing debts = {
     debt,
     "in",
     "place",
-    ". Nobody else maps these pages any more, yet the next write to each still takes a fault.\n"};
+    ". Nobody else maps these pages any more, yet the next write to each still takes a fault.",
+    "debt",
+    NULL};
 static const struct listing risks = {
     "At risk.", "At the end of the runs the next writes can still cost new frames: ",
     "; ",       at_risk,
     "in",       "run",
-    ".\n"};
+    ".",        "at_risk",
+    NULL};
 /* Footprints count what is mapped; memory behind a region may be there all the same. */
 static const struct listing not_mapped = {
     "Resident but not mapped.",
@@ -446,29 +503,55 @@ static const struct listing not_mapped = {
     mapped,
     "in",
     "run",
-    ". The footprint of that process does not count them, yet the pages are there.\n"};
+    ". The footprint of that process does not count them, yet the pages are there.",
+    "resident",
+    NULL};
 /* The times to hand over the same bytes, a clause per pair of runs. */
-static const struct listing pairs = {
-    "Fork against out of line.", "To hand memory over took: ", "; ", pair, "for", "pair", ".\n"};
+static const struct listing pairs = {"Fork against out of line.",
+                                     "To hand memory over took: ",
+                                     "; ",
+                                     pair,
+                                     "for",
+                                     "pair",
+                                     ".",
+                                     NULL,
+                                     NULL};
+/* What the system's own figure leaves over. */
+static const struct listing residuals = {
+    "What the system uses.", "", "; ", residual, "in", "run", ".", "system_kb", NULL};
+
+/* On Linux the layer carries out XNU's rules for purgeable memory. */
+static const struct listing publications = {
+    "Published values.",
+    "",
+    "; ",
+    published,
+    "in",
+    "run",
+    ". What comes out the same by construction, because the layer carries out XNU's rules for "
+    "purgeable memory, is no evidence; what kernels do by themselves is (fork on Linux, everything "
+    "on "
+    "GNU Mach), and that the published programs ask for purgeable memory.",
+    NULL,
+    NULL};
 
 /* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
 void find_in_scenarios(struct doc *d, const struct selection *runs)
 {
     find_expectations(d, runs);
     find_failed(d, runs);
-    find_writers(d, runs, "Who copied (pages that a write gave a new frame).", "copied",
-                 "Nobody: no write in these runs was seen to cost a new frame");
-    find_writers(d, runs, "Who reused (pages that a write faulted on and kept).", "reused",
-                 "Nobody: no write in these runs was seen to take a fault and keep its frame");
-    find_unknown_outcomes(d, runs);
-    find_list(d, runs, "db/report/find-debt.sql", &debts);
-    find_list(d, runs, "db/report/find-at-risk.sql", &risks);
+    find_predictions(d, runs);
+    find_list(d, runs, "db/report/find-writers.sql", "copied", &copiers);
+    find_list(d, runs, "db/report/find-writers.sql", "reused", &reusers);
+    find_list(d, runs, "db/report/find-writers.sql", "swapped_in", &swappers);
+    find_list(d, runs, "db/report/find-debt.sql", NULL, &debts);
+    find_list(d, runs, "db/report/find-at-risk.sql", NULL, &risks);
     find_isolation(d, runs);
     find_stray(d, runs);
     find_overcount(d, runs);
-    find_list(d, runs, "db/report/find-mapped.sql", &not_mapped);
-    find_residual(d, runs);
+    find_list(d, runs, "db/report/find-mapped.sql", NULL, &not_mapped);
+    find_list(d, runs, "db/report/find-residual.sql", NULL, &residuals);
     find_transfers(d, runs);
-    find_list(d, runs, "db/report/find-pairs.sql", &pairs);
-    find_published(d);
+    find_list(d, runs, "db/report/find-pairs.sql", NULL, &pairs);
+    find_list(d, NULL, "db/report/find-published.sql", NULL, &publications);
 }

@@ -79,6 +79,47 @@ cat >family.json <<'END'
   { "phase": "receiver_read", "actor": "e", "read": { "region": "r", "pages": { "range": [1, 2] }, "stamp": "D" } },
   { "phase": "receiver_wrote", "actor": "e", "write": { "region": "r", "pages": "all", "stamp": "E" } } ] }
 END
+# A shared page that was sent while its copy was shared too: a copy object never collapses into what lies above it, so that
+# all its pages are copied. And an object that two tasks share collapses what lies below it all the same.
+cat >copies.json <<'END'
+{ "scenario": "copies", "language": 1, "title": "Copies of what is shared", "question": "What does each write copy?",
+  "actors": ["a", "b", "c"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "s", "pages": 6, "kind": "shared" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "s", "pages": "all", "stamp": "A" } },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "b" } },
+  { "phase": "in_transit", "actor": "a", "ool_send": { "region": "s", "to": "b", "copy": "virtual", "deallocate": true } },
+  { "phase": "released", "actor": "b", "unmap": { "region": "s" } },
+  { "phase": "received", "actor": "b", "ool_receive": { "region": "s" } },
+  { "phase": "receiver_wrote", "actor": "b", "write": { "region": "s", "pages": { "every": 3 }, "stamp": "B" } },
+  { "phase": "receiver_wrote", "actor": "b", "write": { "region": "s", "pages": "all", "stamp": "C" } },
+  { "phase": "mapped", "actor": "a", "map": { "region": "p", "pages": 6, "kind": "anonymous" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "p", "pages": "all", "stamp": "P" } },
+  { "phase": "in_transit", "actor": "a", "ool_send": { "region": "p", "to": "b", "copy": "virtual" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "p", "pages": "first", "stamp": "Q" } },
+  { "phase": "settled", "actor": "a", "inherit": { "region": "p", "inheritance": "share" } },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "c" } },
+  { "phase": "received", "actor": "b", "ool_receive": { "region": "p" } },
+  { "phase": "released", "actor": "b", "unmap": { "region": "p" } },
+  { "phase": "receiver_wrote", "actor": "c", "write": { "region": "p", "pages": "all", "stamp": "R" } },
+  { "phase": "receiver_read", "actor": "a", "read": { "region": "p", "pages": "all", "stamp": "R" } } ] }
+END
+ok "copies of what is shared, and sharing of what is a copy" cowlab run ./copies.json --backend gnumach --db copies.db
+ok "are predicted" equals "1|0" sqlite3 copies.db \
+    "SELECT count(*) > 5, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
+
+# More messages on their way at once than there are regions.
+cat >crowd.json <<'END'
+{ "scenario": "crowd", "language": 1, "title": "Many messages", "question": "Is all of it seen?", "actors": ["a", "b", "c"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 4, "kind": "anonymous" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "A" } },
+  { "phase": "in_transit", "actor": "a", "ool_send": { "region": "r", "to": "b", "copy": "virtual" } },
+  { "phase": "in_transit", "actor": "a", "ool_send": { "region": "r", "to": "b", "copy": "virtual", "offset": 4096 } },
+  { "phase": "in_transit", "actor": "a", "send": { "to": "c", "parts": [ { "ool": "r", "copy": "virtual" } ] } },
+  { "phase": "received", "actor": "c", "receive": {} },
+  { "phase": "receiver_read", "actor": "c", "read": { "region": "r", "pages": "all", "stamp": "A" } } ] }
+END
+ok "more messages than regions may be on their way" cowlab run ./crowd.json --backend gnumach --db crowd.db
+
 ok "who has exited does not stand in the way of a fork" cowlab run ./family.json --backend gnumach --db family.db
 ok "and its pages were what was predicted" equals "1|0" sqlite3 family.db \
     "SELECT count(*) > 3, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"

@@ -68,7 +68,8 @@ class Comparison:
                 self.sharing()
 
     def regions(self, step):
-        rows = {(r["observed"], r["region"]): r for r in self.stored.timeline.get(self.step, [])}
+        rows = {(r["observed"], r["region"]): r for r in self.stored.timeline.get(self.step, [])
+                if r["observed"] != "message"}
         mine = {(n, key): r for n, p in self.world.processes.items() for key, r in p.regions.items()}
         if set(rows) != set(mine):
             self.fail("regions", f"the lab shows regions {sorted(set(rows) - set(mine))} that are not there, "

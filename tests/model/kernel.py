@@ -161,6 +161,7 @@ class Kernel:
             self._swap_in(region, page, True)
             pte = region.ptes[page]
         if pte is None and region.object:  # a fault copies straight from the object
+            region.object.pages[page].aside = False
             self._own(region, page, region.object.pages[page].letter)
             return "copied"
         if pte is None or pte is ZERO:

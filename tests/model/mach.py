@@ -19,10 +19,20 @@ class MachObject:
 
 
 class Entry:
-    """Of an address map; inherited for sharing it is one entry of both tasks."""
+    """Of an address map, or in a message; inherited for sharing it is one entry of both tasks. first: in the object."""
 
-    def __init__(self, pages, obj=None, needs_copy=False):
-        self.pages, self.object, self.needs_copy = pages, obj, needs_copy
+    def __init__(self, pages, obj=None, first=0):
+        self.pages, self.object, self.first, self.needs_copy = pages, obj, first, obj is not None
+
+    def copy(self, first, pages):
+        """Lazily: the next writer of either makes an object of its own."""
+        self.needs_copy = self.object is not None
+        return Entry(pages, self.object, self.first + first)
+
+    def put(self, page, write):
+        """The frame for a new page, in the object that takes it."""
+        frames = self.top(write).frames
+        return frames.setdefault(page + self.first, k.Frame())
 
     def top(self, write):
         """The object that takes a new page."""
@@ -31,7 +41,7 @@ class Entry:
         return self.object
 
     def find(self, page):
-        return self.object.find(page) if self.object else None
+        return self.object.find(page + self.first) if self.object else None
 
 
 class MachRegion:
@@ -48,24 +58,31 @@ class MachRegion:
 
 
 class Mach(k.Kernel):
-    def entries(self):
-        return {id(r.entry): r.entry for p in self.processes.values() for r in p.regions.values()}.values()
+    def __init__(self, roots):
+        super().__init__(roots)
+        self.mail = {}  # receiver -> [(region, entry)]
 
-    def viewers(self, page, frame):
-        return sum(e.pages > page and e.find(page) is frame for e in self.entries())
+    def entries(self):
+        mapped = [r.entry for p in self.processes.values() for r in p.regions.values()]
+        return {id(e): e for e in mapped + [e for mail in self.mail.values() for _, e in mail]}.values()
+
+    def viewers(self, frame):
+        return sum(any(e.find(page) is frame for page in range(e.pages)) for e in self.entries())
+
+    def aliases(self, region):
+        return sum(r.entry is region.entry for p in self.processes.values() for r in p.regions.values())
 
     def write(self, region, page, letter):
         frame = region.entry.find(page)
-        others = frame and self.viewers(page, frame) > 1
-        top = region.entry.top(True)
-        if page not in top.frames:
-            top.frames[page] = k.Frame()
-        top.frames[page].letter = letter
+        others = frame and self.viewers(frame) > 1
+        region.entry.put(page, True).letter = letter
         return "copied" if others else "sole" if frame else "first_touch"
 
     def read(self, region, page):
         if not region.entry.find(page):
-            region.entry.top(False).frames[page] = k.Frame()
+            # Of what others may see too: whether they see this page hangs on how far chains have collapsed.
+            k.need(not region.entry.needs_copy)
+            region.entry.put(page, False)
 
     def do_map(self, _, process, a):
         k.need(a["region"] not in process.regions)
@@ -77,14 +94,9 @@ class Mach(k.Kernel):
         for key, r in process.regions.items():
             if r.inherit == "none":
                 continue
-            entry = r.entry
             if r.inherit == "share":
-                entry.top(entry.needs_copy)
-            elif entry.object is None:
-                entry = Entry(entry.pages)
-            else:
-                entry.needs_copy = True
-                entry = Entry(entry.pages, entry.object, True)
+                r.entry.top(r.entry.needs_copy)
+            entry = r.entry if r.inherit == "share" else r.entry.copy(0, r.entry.pages)
             copy = child.regions[key] = MachRegion(entry, r.inherit)
             copy.protection = r.protection
 
@@ -95,21 +107,31 @@ class Mach(k.Kernel):
     def do_exit(self, name, process, _):
         k.need(sum(p.alive for p in self.processes.values()) > 1)
         process.regions, process.alive = {}, False
+        self.mail.pop(name, None)
+
+    def do_ool_send(self, name, process, a):
+        region, mail = self._region(process, a), self.mail.get(a["to"], [])
+        k.need(a["to"] != name and self.processes.get(a["to"]) and self.processes[a["to"]].alive and len(mail) < 5)
+        k.need(region.protection[0] == "r" and self.aliases(region) == 1)
+        first, pages = a["offset"] // 4096, a["bytes"] // 4096
+        self.mail[a["to"]] = mail + [(a["region"], region.entry.copy(first, pages))]
+
+    def do_ool_receive(self, name, process, a):
+        k.need(self.mail.get(name) and self.mail[name][0][0] == a["region"] and a["region"] not in process.regions)
+        process.regions[a["region"]] = MachRegion(self.mail[name].pop(0)[1])
 
     def do_inherit(self, _, process, a):
         region = self._region(process, a)
-        aliases = sum(r.entry is region.entry for p in self.processes.values() for r in p.regions.values())
-        k.need(a["inheritance"] != "copy" or aliases == 1)  # a copy of what is shared: not modelled
+        k.need(a["inheritance"] != "copy" or self.aliases(region) == 1)  # a copy of what is shared: not modelled
         region.inherit = a["inheritance"]
 
 
-def state(world, region, page, frame):
+def state(world, region, _, frame):
     if not frame:
         return {"none"}
-    if world.viewers(page, frame) > 1:
+    if world.viewers(frame) > 1:
         return {"cow"}
-    aliases = sum(r.entry is region.entry for p in world.processes.values() for r in p.regions.values())
-    return {"shared" if aliases > 1 else "exclusive", "cow"}  # cow: a write copies it, though nobody else sees it
+    return {"shared" if world.aliases(region) > 1 else "exclusive", "cow"}  # cow: a write copies it, though nobody else sees it
 
 
 def expected(world, region):

@@ -8,20 +8,23 @@ import kernel as k
 import mach
 
 PHASE = {"map": "mapped", "write": "sender_wrote", "read": "receiver_read", "fork": "transferred", "exit": "released",
-         "unmap": "released"}
-# How often each action is tried, by the kind of program. swap: PAGEOUT beside forks and touches; lock: mlock; mach: what
-# a Mach kernel can do.
+         "unmap": "released", "ool_send": "in_transit", "ool_receive": "received"}
+# How often each action is tried, by the kind of program. swap: PAGEOUT beside forks and touches; lock: mlock; fate: what a
+# fork does with a region; mach: what a Mach kernel can do, whole pages sent out of line among it.
 WEIGHTS = {
     "plain": {"map": 4, "write": 10, "read": 6, "fork": 5, "exit": 2, "wait": 1, "madvise": 3, "protect": 2, "inherit": 2,
               "move": 2, "unmap": 1, "exec": 0.5, "checkpoint": 0.3},
     "swap": {"map": 3, "write": 8, "read": 6, "fork": 4, "exit": 1.5, "wait": 0.5, "pageout": 6, "madvise": 0.5, "move": 1,
              "unmap": 0.5},
     "lock": {"map": 3, "write": 8, "read": 4, "fork": 4, "exit": 2, "lock": 4, "madvise": 1, "protect": 1},
-    "mach": {"map": 4, "write": 10, "read": 6, "fork": 5, "exit": 2, "wait": 1, "protect": 1, "inherit": 2, "unmap": 1},
+    "fate": {"map": 3, "write": 4, "fork": 5, "inherit": 5, "madvise": 5, "exit": 1, "move": 1, "unmap": 1},
+    "mach": {"ool_send": 3, "ool_receive": 4, "map": 4, "write": 10, "read": 6, "fork": 5, "exit": 2, "wait": 1, "protect": 1, "inherit": 2, "unmap": 1},
 }
-KINDS = {"plain": k.KINDS, "swap": ("anonymous", "anonymous", "anonymous", "file-private"), "lock": k.KINDS,
+KINDS = {"plain": k.KINDS, "swap": ("anonymous", "anonymous", "anonymous", "file-private"), "lock": k.KINDS, "fate": ("anonymous", "anonymous", "shared", "memfd-private"),
          "mach": ("anonymous", "anonymous", "shared")}
-ADVICE = ("DONTNEED", "FREE", "DONTFORK", "WIPEONFORK", "HUGEPAGE", "NOHUGEPAGE")
+ADVICE = {"plain": ("DONTNEED", "FREE", "DONTFORK", "WIPEONFORK", "HUGEPAGE", "NOHUGEPAGE"),
+          "swap": ("DONTNEED", "DONTFORK", "WIPEONFORK"), "lock": ("FREE", "DONTFORK", "WIPEONFORK"),
+          "fate": ("DONTFORK", "WIPEONFORK")}
 
 
 class Program:
@@ -46,14 +49,15 @@ class Program:
 
     def with_steps(self, steps):
         """The program with these steps, or None if one of them means nothing then."""
-        world = self.world()
+        used = {s["actor"] for s in steps}
+        small = Program(self.seed, self.family, [r for r in self.roots if r in used] or self.roots[:1], steps)
+        world = small.world()
         try:
             for step in steps:
                 world.step(step)
         except k.Illegal:
             return None
-        used = {s["actor"] for s in steps}
-        return Program(self.seed, self.family, [r for r in self.roots if r in used] or self.roots[:1], steps)
+        return small
 
 
 def pages_of(rng, n):
@@ -81,6 +85,8 @@ def arguments(rng, world, family, action, name, last):
     if action == "wait":
         children = [n for n, p in world.processes.items() if p.parent == name and not p.alive and not p.waited]
         return {"child": rng.choice(children)} if children else None
+    if action == "ool_receive":
+        return {"region": world.mail[name][0][0]} if world.mail.get(name) else None
     if not process.regions:
         return None
     region = last if last in process.regions and rng.random() < 0.4 else rng.choice(list(process.regions))
@@ -93,10 +99,14 @@ def arguments(rng, world, family, action, name, last):
             value["stamp"] = rng.choice("ABCDEFGH")
         elif len(stamps) == 1 and None not in stamps:
             value["stamp"] = stamps.pop()
+    elif action == "ool_send":
+        first = rng.randrange(len(memory.ptes))
+        value |= {"to": rng.choice([n for n, p in world.processes.items() if p.alive]), "copy": "virtual",
+                  "offset": first * 4096, "bytes": rng.randint(1, len(memory.ptes) - first) * 4096}
     elif action == "pageout":
         value["advice"] = "PAGEOUT"
     elif action == "madvise":
-        value["advice"] = rng.choice([a for a in ADVICE if family != "swap" or a != "FREE"])
+        value["advice"] = rng.choice(ADVICE[family])
     elif action == "protect":
         value["protection"] = rng.choice(("rw-", "rw-", "r--", "---"))
     elif action == "inherit":
@@ -116,7 +126,7 @@ def program(seed, family):
     for _ in range(rng.randint(8, 30)):
         alive = [n for n, p in world.processes.items() if p.alive]
         name = rng.choice(alive)
-        action = rng.choices(actions, weights)[0] if world.processes[name].regions else "map"
+        action = rng.choices(actions, weights)[0] if world.processes[name].regions or steps else "map"
         if action == "fork" and len(alive) > 5:
             continue
         value = arguments(rng, world, family, action, name, last)

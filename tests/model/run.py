@@ -132,7 +132,7 @@ def main():
     p.add_argument("--seconds", type=float, default=float(os.environ.get("MODEL_SECONDS", 60)))
     p.add_argument("--count", type=int, default=0, help="no more programs than this, about")
     p.add_argument("--base", type=int, default=1, help="first seed")
-    p.add_argument("--families", default="plain,lock,swap", help="kinds of program (programs.py)")
+    p.add_argument("--families", default="plain,lock,fate,swap", help="kinds of program (programs.py)")
     p.add_argument("--most", type=int, default=1, help="disagreements before it stops")
     p.add_argument("--seed", help="one program: FAMILY-NUMBER")
     p.add_argument("--print", action="store_true", help="print the scenario of --seed, run nothing")

@@ -3,19 +3,20 @@
 # build/demo/report.md. A demo starts afresh each time.
 set -eu
 cd "$(dirname "$0")/../.."
-out=build/demo
+out=${DEMO:-build/demo}
+cowlab=${COWLAB:-build/cowlab}
 rm -rf "$out"
 mkdir -p "$out"
 run() {
-    build/cowlab run --db "$out/cowlab.db" "$@"
+    "$cowlab" run --db "$out/cowlab.db" "$@"
 }
 
 status=0
 run fork-write || status=$?
-for more in fork-debt fork-zero ool-write ool-options; do
-    [ -f "lab/scenarios/$more.json" ] || continue
+for more in fork-debt fork-zero ool-write "ool-options --param memory=ordinary" ool-options; do
     code=0
-    run "$more" >"$out/$more.txt" || code=$?
+    # shellcheck disable=SC2086 # a name and its settings
+    run $more >"$out/${more%% *}.txt" || code=$?
     case $code in
     0) ;;
     3) ;; # this machine cannot: it was said, with the capability
@@ -25,7 +26,7 @@ done
 if [ -f build/gnumach/guest ]; then
     run fork-write ool-write ool-options --backend gnumach >"$out/gnumach.txt" || { echo "gnumach: exit status $?" >&2; status=1; }
 fi
-build/cowlab report --db "$out/cowlab.db" -o "$out/report.md"
+"$cowlab" report --db "$out/cowlab.db" -o "$out/report.md"
 cat <<END
 
 The runs are in          $out/cowlab.db

@@ -407,6 +407,35 @@ static void test_gnumach_parse__runs_of_frames_go_up_and_down(void **state)
     snapshot_release(&s);
 }
 
+/* Objects collapse into the one above unless something else refers to them; a copy object never. */
+static void test_gnumach_parse__what_can_collapse(void **state)
+{
+    static const char *const told[] = {
+        "O 1 8 2 0 2 0 0 0", "O 2 8 1 1 3 0 0 0", "O 3 8 1 1 4 0 0 0", /* 3 is 4's copy */
+        "O 4 8 1 1 0 0 3 0", "O 5 8 1 0 6 0 0 0", "O 6 8 2 1 0 0 0 0", "P 2 0 1 10 1",
+        "P 3 1 1 11 1",      "P 4 2 1 12 1",      "P 6 0 1 13 1",
+    };
+    struct snapshot s;
+    struct record r;
+    struct err e;
+
+    (void)state;
+    snapshot_init(&s);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        assert_int_equal(parse_line(7, 0, record_line(7, 0, told[i]), &r, &e), 1);
+        assert_int_equal(snapshot_add(&s, &r, &e), 0);
+    }
+    assert_true(snapshot_see(&s, 1, 0).sole); /* the top one may have two references */
+    assert_false(snapshot_see(&s, 1, 0).alone);
+    assert_false(snapshot_see(&s, 1, 1).sole);
+    assert_false(snapshot_see(&s, 1, 2).sole);
+    assert_false(snapshot_see(&s, 3, 1).alone);
+    assert_true(snapshot_see(&s, 3, 2).sole);
+    assert_true(snapshot_see(&s, 5, 0).alone);
+    assert_false(snapshot_see(&s, 5, 0).sole);
+    snapshot_release(&s);
+}
+
 static const struct guest_step *steps_of(const void *blob)
 {
     const struct guest_plan *p = blob;
@@ -493,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_gnumach_parse__what_is_wrong_is_said),
         cmocka_unit_test(test_gnumach_parse__impossible_records_are_refused),
         cmocka_unit_test(test_gnumach_parse__runs_of_frames_go_up_and_down),
+        cmocka_unit_test(test_gnumach_parse__what_can_collapse),
         cmocka_unit_test(test_gnumach_parse__a_plan_becomes_what_the_guest_reads),
         cmocka_unit_test(test_gnumach_parse__what_mach_has_no_word_for_is_said),
         cmocka_unit_test(test_gnumach_parse__what_is_too_large_for_the_guest_is_refused),

@@ -8,6 +8,7 @@
 #include <mach/vm_map.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define PAGE vm_page_size
@@ -16,15 +17,19 @@ static struct {
     struct machmsg_transfer sent, received;
     int nsent, nreceived;
     off_t object_bytes; /* of the object that carried it */
+    off_t object_held;  /* of them in pages that exist */
 } seen;
 
 static void on_transfer(void *arg, const struct machmsg_transfer *t)
 {
+    struct stat st = {0};
+
     (void)arg;
     if (t->event == MACHMSG_SENT) {
         seen.sent = *t;
         seen.nsent++;
-        seen.object_bytes = t->fd >= 0 ? lseek(t->fd, 0, SEEK_END) : -1;
+        seen.object_bytes = t->fd >= 0 && fstat(t->fd, &st) == 0 ? st.st_size : -1;
+        seen.object_held = st.st_blocks * 512;
     } else {
         seen.received = *t;
         seen.nreceived++;
@@ -338,6 +343,12 @@ static void test_machmsg_memory__untouched_pages_stay_untouched(void **state)
     assert_int_equal(resident(d.address, 16), 1);
     assert_int_equal(((char *)d.address)[3 * PAGE], 'X');
     assert_int_equal(((char *)d.address)[4 * PAGE], 0);
+    assert_int_equal(seen.object_held, PAGE);
+    release(&d);
+    /* But of a physical copy every page is made, and none at the sender. */
+    d = transfer(at, (mach_msg_size_t)size, 0, false);
+    assert_int_equal(seen.object_held, size);
+    assert_int_equal(resident(at, 16), 1);
     release(&d);
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
     /* Shared: the receiver maps nothing until it looks. */
@@ -574,6 +585,33 @@ static void test_machmsg_memory__allocate_flags(void **state)
     assert_kr(vm_allocate(SELF, &a, (vm_size_t)1 << 60, VM_FLAGS_ANYWHERE), KERN_NO_SPACE);
 }
 
+/* New memory where the layer had other memory, which the program removed or which it replaces. */
+static void test_machmsg_memory__in_the_place_of_other_memory(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+
+    (void)state;
+    for (int removed = 0; removed < 2; removed++) {
+        unsigned char *old = allocate(3 * size, 0), *at = old + size;
+        vm_address_t a = (vm_address_t)at;
+        mach_msg_ool_descriptor_t d;
+
+        memset(old, 'O', 3 * size);
+        if (removed)
+            assert_int_equal(munmap(at, size), 0);
+        ok(vm_allocate(SELF, &a, size, VM_FLAGS_FIXED | (removed ? 0 : VM_FLAGS_OVERWRITE)));
+        assert_int_equal(at[PAGE], 0);
+        memset(at, 'N', PAGE);
+        d = transfer(at, (mach_msg_size_t)size, 1, false);
+        assert_string_equal(seen.sent.done, "shared");
+        assert_int_equal(((char *)d.address)[0], 'N');
+        assert_int_equal(((char *)d.address)[PAGE], 0);
+        release(&d);
+        assert_true(old[size - 1] == 'O' && old[2 * size] == 'O');
+        ok(vm_deallocate(SELF, (vm_address_t)old, 3 * size));
+    }
+}
+
 static void test_machmsg_memory__map(void **state)
 {
     mach_vm_address_t a = 0;
@@ -686,6 +724,8 @@ static void test_machmsg_memory__bad_addresses(void **state)
     assert_kr(vm_inherit(SELF, (vm_address_t)a, PAGE, 7), KERN_INVALID_ARGUMENT);
     assert_kr(vm_protect(SELF, (vm_address_t)a, PAGE, FALSE, 0x40), KERN_INVALID_ARGUMENT);
     assert_kr(vm_deallocate(SELF, UINTPTR_MAX - 5, 100), KERN_INVALID_ARGUMENT);
+    assert_kr(vm_protect(SELF, UINTPTR_MAX - 5, 100, FALSE, VM_PROT_READ), KERN_INVALID_ARGUMENT);
+    assert_kr(vm_inherit(SELF, UINTPTR_MAX - 5, 100, VM_INHERIT_NONE), KERN_INVALID_ARGUMENT);
     ok(vm_deallocate(SELF, (vm_address_t)a, PAGE));
 }
 
@@ -756,6 +796,19 @@ static void test_machmsg_memory__inheritance_changes(void **state)
                 check_fork_of(at, pages * PAGE, turns[i]);
             ok(vm_deallocate(SELF, (vm_address_t)at, pages * PAGE));
         }
+}
+
+/* A part of memory that an earlier fork made private is shared, and then copied again. */
+static void test_machmsg_memory__a_part_is_inherited(void **state)
+{
+    static const vm_inherit_t turns[] = {VM_INHERIT_SHARE, VM_INHERIT_COPY, VM_INHERIT_NONE};
+    unsigned char *at = allocate(32 * PAGE, 0);
+
+    (void)state;
+    check_fork_of(at, 32 * PAGE, VM_INHERIT_COPY);
+    for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)
+        check_fork_of(at + 8 * PAGE, 16 * PAGE, turns[i]);
+    ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
 }
 
 /* Memory that the program got elsewhere can be shared with a child too. */
@@ -1016,12 +1069,14 @@ int main(void)
         memory_tested(test_machmsg_memory__no_descriptors),
         memory_tested(test_machmsg_memory__no_address_space),
         memory_tested(test_machmsg_memory__allocate_flags),
+        memory_tested(test_machmsg_memory__in_the_place_of_other_memory),
         memory_tested(test_machmsg_memory__map),
         memory_tested(test_machmsg_memory__read_write_copy),
         memory_tested(test_machmsg_memory__copies_are_whole),
         memory_tested(test_machmsg_memory__bad_addresses),
         memory_tested(test_machmsg_memory__fork_and_inheritance),
         memory_tested(test_machmsg_memory__inheritance_changes),
+        memory_tested(test_machmsg_memory__a_part_is_inherited),
         memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
         memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),

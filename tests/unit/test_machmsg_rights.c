@@ -113,7 +113,8 @@ static void test_machmsg_rights__of_this_task_only(void **state)
 /* What the list, the attributes and the task's ports say. */
 static void test_machmsg_rights__what_is_told(void **state)
 {
-    mach_port_t p = new_port_with_sends(1), got, others;
+    mach_port_t p = new_port_with_sends(1), got, others, once;
+    mach_msg_type_name_t as;
     mach_port_name_t *names;
     mach_port_type_t *types;
     mach_port_limits_t limits;
@@ -148,6 +149,19 @@ static void test_machmsg_rights__what_is_told(void **state)
     for (unsigned int how = MACH_MSG_TYPE_MOVE_RECEIVE; how <= MACH_MSG_TYPE_MOVE_SEND_ONCE; how++)
         assert_kr(mach_port_insert_right(SELF, p, p, how), KERN_NOT_SUPPORTED);
     assert_kr(mach_port_insert_right(SELF, p, p, MACH_MSG_TYPE_MAKE_SEND_ONCE), KERN_NAME_EXISTS);
+    count = MACH_PORT_LIMITS_INFO_COUNT;
+    ok(mach_port_get_attributes(SELF, p, MACH_PORT_LIMITS_INFO, (mach_port_info_t)&limits, &count));
+    assert_int_equal(limits.mpl_qlimit, MACH_PORT_QLIMIT_DEFAULT);
+    ok(mach_port_extract_right(SELF, p, MACH_MSG_TYPE_COPY_SEND, &got, &as));
+    assert_int_equal(got, p);
+    assert_int_equal(as, MACH_MSG_TYPE_PORT_SEND);
+    assert_int_equal(refs(p, MACH_PORT_RIGHT_SEND), 2);
+    assert_kr(mach_port_extract_right(SELF, p, 3, &got, &as), KERN_INVALID_VALUE);
+    once = new_once(p);
+    assert_kr(mach_port_extract_right(SELF, once, MACH_MSG_TYPE_MAKE_SEND, &got, &as),
+              KERN_INVALID_RIGHT);
+    ok(mach_port_destroy(SELF, once));
+    assert_kr(task_get_special_port(MACH_PORT_NULL, TASK_HOST_PORT, &got), KERN_INVALID_ARGUMENT);
     ok(task_get_special_port(SELF, TASK_HOST_PORT, &got));
     assert_int_equal(got, mach_host_self());
     /* A bootstrap port whose receiver is gone is dead, and not the name server's. */
@@ -591,7 +605,7 @@ static void test_machmsg_rights__rights_in_any_order(void **state)
 
     (void)state;
     for (int i = 0; i < 12; i++)
-        all[i] = p[i * i % 5 % 3];
+        all[i] = p[i % 5 % 3];
     m = array_message(to, all, 12, MACH_MSG_TYPE_MAKE_SEND);
     ok(send_message(&m));
     ok(receive(&m, to));
@@ -599,6 +613,21 @@ static void test_machmsg_rights__rights_in_any_order(void **state)
     mach_msg_destroy(&m.h);
     for (int i = 0; i < 3; i++)
         ok(mach_port_destroy(SELF, p[i]));
+    ok(mach_port_destroy(SELF, to));
+}
+
+/* A send-once right whose port has died arrives dead. */
+static void test_machmsg_rights__dead_send_once(void **state)
+{
+    mach_port_t to = new_port(), p = new_port(), once = new_once(p);
+    union message m = port_message(to, once, MACH_MSG_TYPE_MOVE_SEND_ONCE);
+
+    (void)state;
+    ok(mach_port_destroy(SELF, p));
+    ok(send_message(&m));
+    assert_int_equal(type_of(once), 0);
+    ok(receive(&m, to));
+    assert_int_equal(m.port.d.name, MACH_PORT_DEAD);
     ok(mach_port_destroy(SELF, to));
 }
 
@@ -765,6 +794,7 @@ int main(void)
         leak_tested(test_machmsg_rights__queue_dies_with_the_port),
         leak_tested(test_machmsg_rights__many_rights_in_one_array),
         leak_tested(test_machmsg_rights__rights_in_any_order),
+        leak_tested(test_machmsg_rights__dead_send_once),
         leak_tested(test_machmsg_rights__references_have_a_limit),
         leak_tested(test_machmsg_rights__same_right_many_times),
         leak_tested(test_machmsg_rights__special_ports),

@@ -197,7 +197,7 @@ static void test_queries__published_differences_with_their_reason(void **state)
             "'fork-write'");
     expect_line(
         state, "published-differ",
-        "fork-write|settle||gnumach|parent|ref_count|1|2|the child's shadow still refers to "
+        "fork-write|settle||gnumach|parent|ref_count|1|2|exact|the child's shadow still refers to "
         "the parent's object: GNU Mach has not collapsed the chain");
 }
 

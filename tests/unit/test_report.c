@@ -327,6 +327,96 @@ static void test_report__unknown_is_never_zero(void **state)
     free(screen);
 }
 
+/* What was not found among unknown values is not "nobody", and a sum over some is "at least". */
+static void test_report__unknown_is_never_nobody(void **state)
+{
+    static const char *const unknown[] = {"- **Who reused ", "- **Debt.** ",
+                                          "- **What the system uses.** "};
+    struct fixture *f = *state;
+    char *text, *line;
+
+    text = report(f, f->nobody, "r.md");
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        line = line_with(text, unknown[i]);
+        assert_contains(line, "Unknown, wholly or in part, in 1 run: ");
+        assert_null(strstr(line, "Nobody"));
+        free(line);
+    }
+    line = line_with(text, "**Answer from this run.**");
+    assert_contains(line, "which pages were in debt is unknown (this kernel");
+    free(line);
+    free(text);
+
+    change(f, "UPDATE region SET copied = 2 WHERE step = 4 AND observed = 'child' AND run = "
+              "(SELECT run FROM run WHERE scenario = 'fork-nobody')");
+    change(f, "UPDATE region SET at_risk = 2 WHERE step = 7 AND observed = 'child' AND run = "
+              "(SELECT run FROM run WHERE scenario = 'fork-nobody')");
+    change(f, "INSERT INTO unknown (run, step, nr, observed, region, quantity, why) SELECT run, 7, "
+              "999, 'parent', 'r', 'at_risk', 5 FROM run WHERE scenario = 'fork-nobody'");
+    text = report(f, f->nobody, "r.md");
+    line = line_with(text, "- **Who copied ");
+    assert_contains(line, "child 2 (step 4). In 1 run some or all of it is unknown: page frame");
+    free(line);
+    line = line_with(text, "- **At risk.**");
+    assert_contains(line, "at least 2 pages (8 KiB). In 1 run some or all of it is unknown: ");
+    free(line);
+    free(text);
+}
+
+/* More writes than are told one by one: the sums are over those that are known. */
+static void test_report__sums_leave_unknown_writes_out(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    change(f, "UPDATE step SET action = 'write', actor = 'parent', region = 'r' WHERE run = "
+              "(SELECT run FROM run WHERE scenario = 'fork-write')");
+    change(f,
+           "UPDATE region SET write_outcome = 'copied', copied = 2, first_touch = 0, reused = 0, "
+           "no_fault = 0 WHERE observed = 'parent'");
+    change(f, "UPDATE region SET write_outcome = NULL, copied = NULL, reused = NULL "
+              "WHERE observed = 'parent' AND step > 5");
+    change(f, "INSERT INTO unknown (run, step, nr, observed, region, quantity, why) "
+              "SELECT run, step, 999, 'parent', 'r', 'write_outcome', 2 FROM region JOIN run USING "
+              "(run) WHERE scenario = 'fork-write' AND observed = 'parent' AND step > 5");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "**Answer from this run.**");
+    assert_contains(line, "5 writes to memory that was there copied 10 pages, reused 0 pages");
+    assert_contains(line, "; 2 wrote with an unknown outcome (page frame numbers need");
+    free(line);
+    free(text);
+}
+
+static void test_report__predictions_are_a_finding(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->fork, "r.md"), *line;
+
+    assert_null(strstr(text, "States as predictions"));
+    free(text);
+    change(f, "UPDATE cross_check SET name = 'prediction', observed = 'child', region = 'r', "
+              "left_value = 8, right_value = 8, verdict = 'held', "
+              "detail = 'cow pages that the write found as predicted (copied); all that it wrote' "
+              "WHERE step = 4 AND nr = 0");
+    change(f, "UPDATE cross_check SET name = 'prediction', left_value = NULL, right_value = 2, "
+              "verdict = 'not checked' WHERE step = 6 AND nr = 0");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **States as predictions.**");
+    assert_contains(line, "8 of 10 pages were written as their states had predicted; none failed; "
+                          "of 2 (20 %) the kernel may decide either way: fork-write on linux 2.");
+    free(line);
+    free(text);
+    change(f,
+           "UPDATE cross_check SET left_value = 5, verdict = 'differs' WHERE step = 4 AND nr = 0");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **States as predictions.**");
+    assert_contains(line, "5 of 10 pages were");
+    assert_contains(line, "**3 failed:** fork-write on linux, step 4, child.r: 3 of 8 cow pages "
+                          "were not copied; of 2 (20 %)");
+    free(line);
+    free(text);
+}
+
 /* Columns of a table row: separators that are not escaped. */
 static int separators(const char *line, size_t len)
 {
@@ -586,12 +676,30 @@ static void test_report__published_rows_follow_the_data(void **state)
     line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
     assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
     free(line);
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 measured came out the "
+                          "same by construction");
+    assert_null(strstr(line, ", not "));
+    free(line);
+    /* What is compared where the numbers are not equal, and how to measure the rest. */
+    line = line_with(text, "| same in pages | ool-options | VIRTUAL;PAGE;FREE | purgeable |");
+    assert_contains(line, "| 32768 | 32768 | linux | 8192 | 2 and 2 |");
+    free(line);
+    assert_contains(text, "| cowlab run ool-options --param memory=ordinary | 40 |");
+    assert_contains(text, "| cowlab run ool-two-large --param bytes=2147483648 | 7 |");
+    assert_contains(text,
+                    "| cowlab run ool-large --param bytes=268435456 --param deallocate=true |");
+    assert_null(strstr(text, "| cowlab run ool-options --param memory=purgeable |"));
     free(text);
     change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
               "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
     text = report(f, NULL, "r.md");
     line = line_with(text, "| VIRTUAL;PAGEx16;NO_FREE | SM_PRIVATE, 1, 1 |");
     assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
+    free(line);
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "39 of 40 measured came out the same by construction, not "
+                          "VIRTUAL;PAGEx16;NO_FREE share mode of the receiver");
     free(line);
     free(text);
 }
@@ -639,6 +747,9 @@ int main(void)
         T(strips_follow_the_data),
         T(failed_expectations_come_first),
         T(unknown_is_never_zero),
+        T(unknown_is_never_nobody),
+        T(sums_leave_unknown_writes_out),
+        T(predictions_are_a_finding),
         T(markdown_stays_markdown),
         T(hostile_pictures_are_xml),
         T(terminal_is_not_steered),

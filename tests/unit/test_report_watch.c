@@ -28,6 +28,7 @@ struct fixture {
 struct moment {
     int64_t heap_kb, anonymous_kb, copied_kb;
     bool given_back;
+    int64_t server_copied_kb;
 };
 
 static void add_process(struct observation *o, const char *actor, int64_t pid, int64_t parent_kb,
@@ -83,7 +84,7 @@ static void take(struct fixture *f, const struct moment *before, const struct mo
     o.t_ns = (uint64_t)(f->sample + 1) * 1000000000;
     o.totals[TQ_DISTINCT] = value_known(270000);
     o.totals[TQ_MEM_AVAILABLE] = value_known(1048576);
-    add_process(&o, "server[7]", 7, -1, 0);
+    add_process(&o, "server[7]", 7, -1, m->server_copied_kb);
     add_process(&o, "worker[77]", 77, m->heap_kb + m->anonymous_kb, m->copied_kb);
     o.processes[1].q[PQ_LOST] = value_known(heap_lost + anonymous_lost);
     add_region(&o, &regions[0], "[heap]", "1000000", RK_HEAP, 0x1000000, m->heap_kb, heap_lost);
@@ -153,8 +154,8 @@ static void assert_says(const char *text, const char *what)
         fail_msg("not said: %s\n%.3000s", what, text);
 }
 
-static const struct moment all = {200 * 1024, 40 * 1024, 0, false};
-static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024, false};
+static const struct moment all = {200 * 1024, 40 * 1024, 0, false, 0};
+static const struct moment little = {7 * 1024, 23 * 1024, 210 * 1024, false, 0};
 
 static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 {
@@ -174,7 +175,7 @@ static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
 static void test_report_watch__the_sentence_changes_with_the_data(void **state)
 {
     struct fixture *f = *state;
-    const struct moment other = {200 * 1024, 10 * 1024, 0, false};
+    const struct moment other = {200 * 1024, 10 * 1024, 0, false, 0};
     char *text;
 
     record(f, "worker", &all, &other);
@@ -183,6 +184,38 @@ static void test_report_watch__the_sentence_changes_with_the_data(void **state)
                       "anonymous mappings; its own writes copied 0 KiB.");
     assert_null(strstr(text, "of it in \\[heap\\]"));
     free(text);
+}
+
+/* Whose writes it was that ended the sharing: the parent's are named where the worker's own are
+ * less than half of what it lost, and less than the parent's. */
+static void test_report_watch__a_loss_by_the_parents_writes_is_the_parents(void **state)
+{
+    static const struct {
+        int64_t own_kb, server_kb;
+        const char *says;
+    } cases[] = {
+        {0, 30 * 1024, "; its own writes copied 0 KiB, its parent's 30.0 MiB."},
+        {14 * 1024, 16 * 1024, "; its own writes copied 14.0 MiB, its parent's 16.0 MiB."},
+        {15 * 1024, 30 * 1024, "; its own writes copied 15.0 MiB."},
+        {5 * 1024, 5 * 1024, "; its own writes copied 5.00 MiB."},
+        {5 * 1024, 2 * 1024, "; its own writes copied 5.00 MiB."},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct moment then = {200 * 1024, 10 * 1024, cases[i].own_kb, false, cases[i].server_kb};
+        struct fixture *f;
+        char *text;
+
+        if (i) {
+            tear_down(state);
+            set_up(state);
+        }
+        f = *state;
+        record(f, "worker", &all, &then);
+        text = report(f, "r.md");
+        assert_says(text, cases[i].says);
+        free(text);
+    }
 }
 
 static void test_report_watch__nothing_lost_is_said_too(void **state)
@@ -200,7 +233,7 @@ static void test_report_watch__nothing_lost_is_said_too(void **state)
 static void test_report_watch__what_was_given_back_is_not_lost(void **state)
 {
     struct fixture *f = *state;
-    const struct moment less = {7 * 1024, 23 * 1024, 0, true};
+    const struct moment less = {7 * 1024, 23 * 1024, 0, true, 0};
     char *text;
 
     record(f, "worker", &all, &less);
@@ -390,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_report_watch__a_loss_is_named_with_its_evidence),
         T(test_report_watch__the_sentence_changes_with_the_data),
+        T(test_report_watch__a_loss_by_the_parents_writes_is_the_parents),
         T(test_report_watch__nothing_lost_is_said_too),
         T(test_report_watch__what_was_given_back_is_not_lost),
         T(test_report_watch__an_older_database_tells_by_the_difference),

@@ -407,6 +407,20 @@ static void test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes(voi
     assert_string_equal(db_text(f->in.db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
 }
 
+/* More bytes are as little a pair as fewer, however new the run. */
+static void test_schema__fork_vs_ool_pairs_no_other_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options more = {.pages = 3}, most = {.pages = 5};
+    char run[40];
+    struct err e;
+
+    assert_int_equal(support_ool_write(f->in.store, &more, run, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT ool_run_id FROM fork_ool_pairs"), f->ool_run);
+    assert_int_equal(support_fork_write(f->in.store, &most, run, &e), 0);
+    assert_string_equal(db_text(f->in.db, "SELECT fork_run_id FROM fork_ool_pairs"), f->fork_run);
+}
+
 static void test_schema__a_copied_count_that_is_unknown_stays_unknown(void **state)
 {
     struct fixture *f = *state;
@@ -668,6 +682,7 @@ int main(void)
         T(test_schema__a_sum_with_an_unknown_part_is_unknown),
         T(test_schema__fork_and_ool_line_up_phase_by_phase),
         T(test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes),
+        T(test_schema__fork_vs_ool_pairs_no_other_bytes),
         T(test_schema__a_copied_count_that_is_unknown_stays_unknown),
         T(test_schema__a_descriptor_is_one_row_sent_and_received),
         T(test_schema__published_rows_follow_the_observations),

@@ -45,9 +45,12 @@ static void keep_to_oneself(void)
 static const char *begin_run(struct run *r)
 {
     const struct guest_run *g = r->plan;
+    const struct guest_step *s = plan_steps() + g->first_step;
     size_t table = g->nslots * sizeof(struct region);
     r->actors = allocate(g->nactors * sizeof *r->actors);
-    r->transits_max = g->nslots + 1;
+    r->transits_max = 1;
+    for (uint32_t i = 0; i < g->nsteps; i++) /* all may be on their way at once */
+        r->transits_max += s[i].nparts + (s[i].action == ACT_OOL_SEND);
     r->transits = allocate(r->transits_max * sizeof *r->transits);
     if (!r->actors || !r->transits)
         return "out of memory";

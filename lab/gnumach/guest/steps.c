@@ -70,9 +70,11 @@ const char *step_ACT_MAP(struct run *r, const struct guest_step *s)
 
 const char *step_ACT_WRITE(struct run *r, const struct guest_step *s)
 {
+    uint64_t address = region_of(r, s)->address;
     const char *problem = on_region(r, s);
-    if (!problem)
-        region_of(r, s)->touched = 1;
+    for (uint32_t i = 0; i < r->plan->nactors && !problem; i++) /* it may be theirs too */
+        if (r->actors[i].regions[s->slot].address == address)
+            r->actors[i].regions[s->slot].touched = 1;
     return problem;
 }
 

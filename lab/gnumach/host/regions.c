@@ -165,27 +165,37 @@ static struct outcome outcome_by_counts(const struct reading *r, const struct vi
     return o;
 }
 
+static bool same_chain(const struct seen_page *a, const struct seen_page *b)
+{
+    return a->top == b->top && a->needs_copy == b->needs_copy;
+}
+
 /* In the order in which the guest writes (guest/actor.c): the first page comes last where there
  * were pages before. */
-static int predictions(const struct reading *r, const struct view *v, const struct view *before,
+static int predictions(const struct reading *r, const struct view *v, struct view *before,
                        struct obs_region *g, struct step_result *out, struct err *e)
 {
-    struct promises p = {0};
-    bool collapsed = false;
+    struct promises p = {.frames_only = true};
+    struct seen_page *first = before->page; /* in the chain of the page in hand */
 
     for (uint64_t n = 0; n < v->pages; n++) {
         uint64_t i = before->resident ? (n + 1) % v->pages : n;
         const struct seen_page *was = &before->page[i];
-        enum answer kept = page_kept_promise_mach(was->state, was->frame == v->page[i].frame,
-                                                  was->sole, collapsed);
+        bool sole = was->sole && (was->alone || !was->needs_copy);
+        enum answer kept;
 
         if (!page_selected(&r->step->select, i))
             continue;
+        if (!same_chain(first, was))
+            for (first = before->page; !same_chain(first, was);)
+                first++;
+        kept = page_kept_promise_mach(was->state, was->frame == v->page[i].frame, sole,
+                                      first->collapsed);
         p.held[was->state] += kept == ANSWER_YES;
         p.failed[was->state] += kept == ANSWER_NO;
         if (was->state == PS_NONE)
             *(v->page[i].frame ? &p.held[PS_NONE] : &p.failed[PS_NONE]) += 1;
-        collapsed |= was->state == PS_COW && was->sole;
+        first->collapsed |= was->state == PS_COW;
     }
     return observation_add_predictions(&out->obs, g->observed, g->region, g->case_name, &p) < 0
                ? err_no_memory(e)
@@ -196,7 +206,7 @@ static int predictions(const struct reading *r, const struct view *v, const stru
 static int write_outcome(struct reading *r, const struct snap_region *at, const struct view *v,
                          struct obs_region *g, struct step_result *out, struct err *e)
 {
-    const struct view *before = last_view(r, at->actor, at->slot);
+    struct view *before = last_view(r, at->actor, at->slot);
     const struct snap_task *was = &r->task[at->actor].counts;
     const struct snap_task *is = snapshot_task(r->snap, at->actor);
     bool by_frames = !v->unsure && !before->unsure && before->pages == v->pages;

@@ -323,9 +323,19 @@ size_t snapshot_frames(const struct snapshot *s)
     return frames;
 }
 
+/* Into the object above it, when a page was copied up (vm/vm_object.c, vm_object_collapse): not
+ * while something else refers to it, nor a copy object, which takes what the object below it had.
+ */
+static bool can_collapse(const struct snapshot *s, const struct snap_object *o)
+{
+    const struct snap_object *below = snapshot_object(s, o->shadow);
+
+    return o->refs == 1 && !(below && below->copy == o->id);
+}
+
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page)
 {
-    struct seen_page seen = {.frame = 0, .sole = true};
+    struct seen_page seen = {.top = object, .alone = true, .sole = true};
 
     for (uint16_t depth = 0; object && depth < CHAIN_MAX; depth++) {
         const struct snap_object *o = snapshot_object(s, object);
@@ -335,7 +345,7 @@ struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_
             return seen;
         }
         seen.unsure |= o->unlisted;
-        seen.sole &= o->refs == 1;
+        *(depth ? &seen.sole : &seen.alone) &= can_collapse(s, o);
         if (page < o->nframes && o->frame[page]) {
             seen.frame = o->frame[page];
             seen.depth = depth;

@@ -105,12 +105,16 @@ size_t snapshot_frames(const struct snapshot *s);
 /* The page that an entry or a message shows at a page of an object: which object of the chain has
  * it, how deep, and its frame (0: none has it). */
 struct seen_page {
+    uint64_t top; /* the object that the entry shows */
     uint32_t frame;
-    uint16_t depth;  /* of the object that has it; 0 the top one */
-    uint8_t state;   /* enum page_state; snapshot_see leaves it 0 */
-    bool sole;       /* nothing but this chain refers to the objects down to that one */
-    bool needs_copy; /* its entry is to be copied before a write; snapshot_see leaves it false */
-    bool unsure;     /* an object on the way could not be listed */
+    uint16_t depth; /* of the object that has it; 0 the top one */
+    bool alone;     /* the top one can collapse into one above it: nothing else refers to it */
+    bool sole;      /* so can those below, down to the one that has it */
+    bool unsure;    /* an object on the way could not be listed */
+    /* snapshot_see leaves these 0 */
+    bool needs_copy; /* its entry is to be copied before a write */
+    bool collapsed;  /* of the first page in this chain: the step has copied a page up */
+    uint8_t state;   /* enum page_state */
 };
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page);
 

@@ -315,6 +315,8 @@ int actor_ACT_UNMAP(struct actor *a)
         return actor_mach_unmap(a);
     cost_begin(&m);
     if (a->in.kind == MK_MALLOC) {
+        /* free writes its list into it */
+        mprotect(region(a), a->in.len, PROT_READ | PROT_WRITE);
         free(region(a));
         return finish(a, &m, 0, "");
     }
