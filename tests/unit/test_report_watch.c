@@ -186,8 +186,8 @@ static void test_report_watch__the_sentence_changes_with_the_data(void **state)
     free(text);
 }
 
-/* Whose writes it was that ended the sharing: the parent's are named where the worker's own are less
- * than half of what it lost, and less than the parent's. */
+/* Whose writes it was that ended the sharing: the parent's are named where the worker's own are
+ * less than half of what it lost, and less than the parent's. */
 static void test_report_watch__a_loss_by_the_parents_writes_is_the_parents(void **state)
 {
     static const struct {
@@ -204,8 +204,12 @@ static void test_report_watch__a_loss_by_the_parents_writes_is_the_parents(void 
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct moment then = {200 * 1024, 10 * 1024, cases[i].own_kb, false, cases[i].server_kb};
+        struct store_watch_options every = {.pace = 1};
+        struct err e;
         char *text;
 
+        store_watch_free(f->watch);
+        assert_int_equal(store_watch_new(&f->watch, &every, &e), 0);
         record(f, "worker", &all, &then);
         text = report(f, "r.md");
         assert_says(text, cases[i].says);
