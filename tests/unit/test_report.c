@@ -203,7 +203,7 @@ static void test_report__sentences_follow_the_data(void **state)
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "n step 4 child reused 3 pages");
     free(line);
-    assert_null(strstr(text, "back from swap"));
+    assert_null(strstr(text, "- **Who brought"));
     free(text);
 
     change(f, "UPDATE region SET swapped_in = 2 WHERE step = 4 AND observed = 'child'");

@@ -407,40 +407,56 @@ static void test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes(voi
     assert_string_equal(db_text(f->in.db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
 }
 
-/* How many pairs a fork run is in. */
-static int64_t pairs_of(struct fixture *f, const char *fork)
+/* A newer run takes its place in the pair if it is alike in all that makes a pair, and only then.
+ */
+static void test_schema__fork_vs_ool_pairs_what_is_alike(void **state)
 {
-    char sql[160];
-
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM fork_ool_pairs WHERE fork_run_id = '%s'", fork);
-    return db_int(f->in.db, sql);
-}
-
-/* Each condition of a pair alone keeps two runs apart; the parameters say nothing of the size. */
-static void test_schema__pairs_agree_in_bytes_pages_and_parameters(void **state)
-{
-    static const struct support_options four = {.pages = 4};
-    static const struct support_options unlike[] = {
-        {.pages = 6}, {.pages = 2}, {.pages = 1, .page_size = 16384}};
+#define OF_IT " WHERE run = (SELECT run FROM newer)"
+    static const struct {
+        const char *what, *sql;
+        bool fork, pairs;
+    } cases[] = {
+        {"the same again", "SELECT 1", false, true},
+        {"a fork again", "SELECT 1", true, true},
+        {"another twin", "UPDATE run SET scenario = 'ool-other'" OF_IT, false, true},
+        {"no twin", "UPDATE run SET scenario = 'ool-other', twin = NULL" OF_IT, false, false},
+        {"more bytes", "UPDATE region SET pages = 3" OF_IT, false, false},
+        {"fewer bytes", "UPDATE region SET pages = 1" OF_IT, false, false},
+        {"a fork of more bytes", "UPDATE region SET pages = 3" OF_IT, true, false},
+        {"pages of another size",
+         "UPDATE region SET pages = 1" OF_IT "; UPDATE run SET page_size = 8192" OF_IT, false,
+         false},
+        {"another backend", "UPDATE run SET backend = 'gnumach'" OF_IT, false, false},
+        {"another value", "UPDATE run SET params = '{\"rounds\": 2}'" OF_IT, false, false},
+        {"not complete", "UPDATE run SET status = 'failed'" OF_IT, false, false},
+        {"nothing sent", "UPDATE step SET action = 'checkpoint'" OF_IT, false, false},
+        {"a fork that sends too", "UPDATE step SET action = 'ool_send'" OF_IT " AND step = 1", true,
+         false},
+        {"no fork", "UPDATE step SET action = 'checkpoint'" OF_IT, true, false},
+    };
     struct fixture *f = *state;
-    char fork[40], ool[40];
-    struct err e;
 
-    assert_int_equal(support_fork_write(f->in.store, &four, fork, &e), 0);
-    for (size_t i = 0; i < sizeof unlike / sizeof *unlike; i++) {
-        assert_int_equal(support_ool_write(f->in.store, &unlike[i], ool, &e), 0);
-        db_exec(f->in.db, "UPDATE run SET params = '{}'");
-        assert_int_equal(pairs_of(f, fork), 0);
+    db_exec(f->in.db, "UPDATE run SET started_at = '2026-01-01T00:00:00Z'");
+    db_exec(f->in.db,
+            "CREATE TEMP VIEW newer AS SELECT * FROM run ORDER BY started_at DESC LIMIT 1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char run[40];
+        struct err e;
+        int rc = cases[i].fork ? support_fork_write(f->in.store, NULL, run, &e)
+                               : support_ool_write(f->in.store, NULL, run, &e);
+        const char *fork = cases[i].fork && cases[i].pairs ? run : f->fork_run;
+        const char *ool = !cases[i].fork && cases[i].pairs ? run : f->ool_run;
+
+        assert_int_equal(rc, 0);
+        db_exec(f->in.db, "UPDATE run SET params = '{\"rounds\": 1}'; UPDATE region SET pages = 2; "
+                          "UPDATE run SET params = '{\"rounds\": 1, \"more\": 1}'" OF_IT);
+        db_exec(f->in.db, cases[i].sql);
+        if (strcmp(db_text(f->in.db, "SELECT fork_run_id FROM fork_ool_pairs"), fork) != 0 ||
+            strcmp(db_text(f->in.db, "SELECT ool_run_id FROM fork_ool_pairs"), ool) != 0)
+            fail_msg("%s: %s", cases[i].what, cases[i].pairs ? "no pair" : "a pair");
+        db_exec(f->in.db, "DELETE FROM run" OF_IT);
     }
-    assert_int_equal(support_ool_write(f->in.store, &four, ool, &e), 0);
-    assert_int_equal(pairs_of(f, fork), 1);
-    db_exec(f->in.db, "UPDATE run SET params = '{\"share\": 1}' WHERE scenario = 'fork-write'; "
-                      "UPDATE run SET params = '{\"share\": 2}' WHERE scenario = 'ool-write'");
-    assert_int_equal(pairs_of(f, fork), 0);
-    db_exec(f->in.db, "UPDATE run SET params = '{\"share\": 1}'");
-    assert_int_equal(pairs_of(f, fork), 1);
-    db_exec(f->in.db, "UPDATE step SET action = 'ool_send' WHERE step = 7");
-    assert_int_equal(pairs_of(f, fork), 0);
+#undef OF_IT
 }
 
 static void test_schema__a_copied_count_that_is_unknown_stays_unknown(void **state)
@@ -732,12 +748,12 @@ int main(void)
         T(test_schema__a_sum_with_an_unknown_part_is_unknown),
         T(test_schema__fork_and_ool_line_up_phase_by_phase),
         T(test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes),
+        T(test_schema__fork_vs_ool_pairs_what_is_alike),
         T(test_schema__a_copied_count_that_is_unknown_stays_unknown),
         T(test_schema__a_descriptor_is_one_row_sent_and_received),
         T(test_schema__published_rows_follow_the_observations),
         T(test_schema__published_ignores_inferred_and_unknown_values),
         T(test_schema__published_ool_rows_in_both_memory_modes),
-        T(test_schema__pairs_agree_in_bytes_pages_and_parameters),
         T(test_schema__published_sizes_compare_with_runs_of_that_size),
         T(test_schema__published_carries_every_row_of_the_source),
         T(test_schema__databases_merge_by_insert_select),
