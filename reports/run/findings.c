@@ -196,7 +196,7 @@ static void find_predictions(struct doc *d, const struct selection *runs)
         int64_t either = query_int(&q, "either");
 
         lead(d, "States as predictions.");
-        doc_say(d, "%s of %s were written as their states had predicted",
+        doc_say(d, "%s of the %s that could be compared were written as their states had predicted",
                 format_count(a, query_int(&q, "held")), format_noun(b, all, "page"));
         doc_say(d, failed ? "; **%s failed:** " : "; none failed", format_count(a, failed));
         if (failed)

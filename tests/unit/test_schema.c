@@ -565,6 +565,34 @@ static void test_schema__published_ool_rows_in_both_memory_modes(void **state)
                         "16384 4096 1");
 }
 
+/* Of a run of another size, or that moved the memory, nothing is compared; sizes agree to the
+ * tolerance. */
+static void test_schema__published_sizes_compare_with_runs_of_that_size(void **state)
+{
+    static const char compared[] =
+        "SELECT group_concat(case_name || ' ' || same, ', ') FROM published "
+        "WHERE scenario = 'ool-large' AND run_id IS NOT NULL AND "
+        "quantity = 'physical_footprint_peak_bytes' AND observed = 'sender'";
+    struct support_options twice = {.page_size = 536870912, .scenario = "ool-large"};
+    struct support_options as_published = {.page_size = 268435456, .scenario = "ool-large"};
+    struct fixture *f = *state;
+    char run[40];
+    struct err e;
+
+    assert_int_equal(support_ool_write(f->in.store, &twice, run, &e), 0);
+    db_exec(f->in.db, "UPDATE step SET published = '256MB' WHERE step = 8; "
+                      "UPDATE process SET peak_kb = 263400");
+    assert_string_equal(db_text(f->in.db, compared), "NULL");
+    assert_int_equal(support_ool_write(f->in.store, &as_published, run, &e), 0);
+    db_exec(f->in.db, "UPDATE step SET published = '256MB' WHERE step = 8; "
+                      "UPDATE process SET peak_kb = 263400");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 1");
+    db_exec(f->in.db, "UPDATE process SET peak_kb = 260000");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 0");
+    db_exec(f->in.db, "UPDATE transfer SET deallocate = 1; UPDATE process SET peak_kb = 262144");
+    assert_string_equal(db_text(f->in.db, compared), "256MB;FREE 1");
+}
+
 static void test_schema__published_carries_every_row_of_the_source(void **state)
 {
     static const struct {
@@ -726,6 +754,7 @@ int main(void)
         T(test_schema__published_rows_follow_the_observations),
         T(test_schema__published_ignores_inferred_and_unknown_values),
         T(test_schema__published_ool_rows_in_both_memory_modes),
+        T(test_schema__published_sizes_compare_with_runs_of_that_size),
         T(test_schema__published_carries_every_row_of_the_source),
         T(test_schema__databases_merge_by_insert_select),
         T(test_schema__deleting_a_run_takes_its_rows_along),
