@@ -44,4 +44,22 @@ for of in vmmap cowprobe; do
 done
 exec 9>&-
 wait $here
+
+# Map counts count mappings: who maps a page twice is one process all the same.
+python3 -c "$map_it" mapped.file 0 <hold >mapper.out &
+here=$!
+exec 9>hold
+python3 -c 'import mmap, os, sys
+f = [mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 65536, mmap.MAP_PRIVATE, mmap.PROT_READ) for i in range(3)]
+[m[0] for m in f]
+print("mapped", flush=True)
+sys.stdin.read()' mapped.file <hold 9>&- >mappers.out &
+until [ "$(cat mapper.out mappers.out 2>/dev/null | wc -l)" -eq 2 ]; do sleep 0.01; done
+cowlab vmmap --json $here >"$TMP/vmmap.json"
+cowprobe --runs=0 $here >"$TMP/cowprobe.json"
+for of in vmmap cowprobe; do
+    ok "$of: two map the file, one of them three times" holds $of "$count == [2]"
+done
+exec 9>&-
+wait $here
 finish
