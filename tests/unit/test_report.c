@@ -203,6 +203,14 @@ static void test_report__sentences_follow_the_data(void **state)
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "n step 4 child reused 3 pages");
     free(line);
+    assert_null(strstr(text, "back from swap"));
+    free(text);
+
+    change(f, "UPDATE region SET swapped_in = 2 WHERE step = 4 AND observed = 'child'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Who brought pages back from swap ");
+    assert_contains(line, "fork-write on linux: child 2 (step 4).");
+    free(line);
     free(text);
 }
 
