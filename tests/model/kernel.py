@@ -24,7 +24,7 @@ class Frame:
     def __init__(self, letter=None, obj=False):
         self.letter, self.object = letter, obj
         self.maps, self.exclusive, self.slot = 0, not obj, None
-        self.batched = False  # the kernel may hold a reference of its own for a while: see write
+        self.freed = self.was_locked = False  # the kernel may hold a reference of its own for a while: see write
         self.aside = False    # paged out, and not yet on disk: fault-around leaves it out
 
 
@@ -176,7 +176,7 @@ class Kernel:
         # reference until they are full (mm/swap.c, mm/mlock.c), and a page with one more is copied.
         if pte.maps == 1 and not (pte.slot and pte.slot.refs):
             pte.exclusive, pte.slot = True, None
-            return "swapped_in" if back else "either" if pte.batched else "reused"
+            return "swapped_in" if back else "either" if pte.freed or pte.was_locked else "reused"
         self._own(region, page, pte.letter)
         return "swapped_in" if back else "copied"
 
@@ -302,7 +302,7 @@ class Kernel:
             else:
                 self.write(region, page, None)
             if isinstance(region.ptes[page], Frame):
-                region.ptes[page].batched = True
+                region.ptes[page].was_locked = True
 
     def do_inherit(self, _, process, a):
         region = self._region(process, a)
@@ -320,7 +320,7 @@ class Kernel:
             if advice == "DONTNEED" or (advice == "FREE" and isinstance(region.ptes[page], Swapped)):
                 self._drop(region, page)
             if advice == "FREE" and isinstance(region.ptes[page], Frame):
-                region.ptes[page].batched = True
+                region.ptes[page].freed = True
             if advice == "PAGEOUT":
                 self._page_out(region, page)
         region.no_fork |= advice == "DONTFORK"

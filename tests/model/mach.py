@@ -23,6 +23,7 @@ class Entry:
 
     def __init__(self, pages, obj=None, first=0):
         self.pages, self.object, self.first, self.needs_copy = pages, obj, first, obj is not None
+        self.was_shared = False  # then it is copied in other ways: not modelled
 
     def copy(self, first, pages):
         """Lazily: the next writer of either makes an object of its own."""
@@ -96,6 +97,7 @@ class Mach(k.Kernel):
                 continue
             if r.inherit == "share":
                 r.entry.top(r.entry.needs_copy)
+                r.entry.was_shared = True
             entry = r.entry if r.inherit == "share" else r.entry.copy(0, r.entry.pages)
             copy = child.regions[key] = MachRegion(entry, r.inherit)
             copy.protection = r.protection
@@ -112,7 +114,7 @@ class Mach(k.Kernel):
     def do_ool_send(self, name, process, a):
         region, mail = self._region(process, a), self.mail.get(a["to"], [])
         k.need(a["to"] != name and self.processes.get(a["to"]) and self.processes[a["to"]].alive and len(mail) < 5)
-        k.need(region.protection[0] == "r" and self.aliases(region) == 1)
+        k.need(region.protection[0] == "r" and not region.entry.was_shared)
         first, pages = a["offset"] // 4096, a["bytes"] // 4096
         self.mail[a["to"]] = mail + [(a["region"], region.entry.copy(first, pages))]
 
@@ -122,7 +124,7 @@ class Mach(k.Kernel):
 
     def do_inherit(self, _, process, a):
         region = self._region(process, a)
-        k.need(a["inheritance"] != "copy" or self.aliases(region) == 1)  # a copy of what is shared: not modelled
+        k.need(a["inheritance"] != "copy" or not region.entry.was_shared)
         region.inherit = a["inheritance"]
 
 

@@ -72,6 +72,14 @@ def pages_of(rng, n):
     return {"range": [first, rng.randint(1, n - first)]}
 
 
+def alike(rng, memory):
+    """A stretch of pages that carry one letter: the read checks it."""
+    n, first = len(memory.ptes), rng.randrange(len(memory.ptes))
+    carried = [k.letter(memory, page) for page in range(n)]
+    end = next((page for page in range(first, n) if carried[page] != carried[first]), n)
+    return [first, end - first]
+
+
 def arguments(rng, world, family, action, name, last):
     """The step's value, or None where there is nothing to do it with. last: the region of the step before, likely again."""
     process = world.processes[name]
@@ -94,6 +102,8 @@ def arguments(rng, world, family, action, name, last):
     value = {"region": region}
     if action in ("write", "read"):
         value["pages"] = pages_of(rng, len(memory.ptes))
+        if action == "read" and rng.random() < 0.6:
+            value["pages"] = {"range": alike(rng, memory)}
         stamps = k.letters(memory, value["pages"])
         if action == "write":
             value["stamp"] = rng.choice("ABCDEFGH")

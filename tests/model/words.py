@@ -21,8 +21,8 @@ def state(_, region, __, pte):
         return {"cow"}
     if pte.slot and pte.slot.refs:
         return {"cow", "anon?"}  # in the swap cache, and another process holds the slot: a write copies
-    if pte.slot:
-        return {"debt", "anon?"}  # in the swap cache
+    if pte.slot or (pte.was_locked and not region.locked):
+        return {"debt", "anon?"}  # in the swap cache, or the kernel may not be done with unlocking it
     return {"debt"}
 
 
@@ -45,7 +45,8 @@ def expected(kernel, region):
     private = [f for f in frames if not f.object]
     hidden = [p for p in range(len(ptes)) if resident_behind(region, p) and ptes[p] not in frames]
     shares = [p for p in ptes if slot_shared(p)]
-    risk = 0 if region.shared else sum(s in ({"cow"}, {"object"}, {"zero"}) for s in states) + sum(
+    unwritten = region.shared or region.protection[1] != "w"  # no write of its own copies anything
+    risk = 0 if unwritten else sum(s in ({"cow"}, {"object"}, {"zero"}) for s in states) + sum(
         resident_behind(region, p) and ptes[p] is None for p in range(len(ptes)))
     maps = max([f.maps for f in private], default=0)
     most = max([maps] + [p.slot.refs + p.slot.frame.maps for p in shares])
@@ -58,7 +59,7 @@ def expected(kernel, region):
         "resident": {len(frames) + len(hidden)},
         "huge": {0},
         "outside": {0},
-        "at_risk": (risk, risk + (0 if region.shared else len(shares)) + sum(len(s) > 1 for s in states)),
+        "at_risk": (risk, risk + (0 if unwritten else len(shares) + sum(len(s) > 1 for s in states))),
         "share_mode": {share_mode(kernel, region, states, shares, bool(frames or hidden))},
         "ref_count": (max(maps, users), max(most, users)),
         "protection": {region.protection},
