@@ -201,7 +201,10 @@ int filter_process(struct store_watch *w, int step, const char *actor, struct va
         return -1;
     for (int i = 0; i < PQ__COUNT; i++) {
         if (is_counted(i)) {
-            q[i] = value_add(x->q[i], q[i]);
+            if (value_is_known(q[i]) || x->q[i].n == 0) /* what was counted stays counted */
+                q[i] = value_add(x->q[i], q[i]);
+            else
+                q[i] = x->q[i];
             if (value_is_known(q[i]) && q[i].n > 0)
                 most = max_move(most, (i == PQ_COPIED || i == PQ_LOST) && q[i].n >= w->grain_kb
                                           ? MOVED

@@ -6,44 +6,49 @@
 #ifndef PROBES_CAPS_H
 #define PROBES_CAPS_H
 
+#include "probes/err.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* X(ENUM, "name", "what it unlocks", "how to get it") */
 #define CAPABILITIES(X)                                                                            \
     X(CAP_PAGEMAP, "pagemap", "page states (present, swapped, exclusive) of one's own processes",  \
-      "mount /proc")                                                                               \
+      "/proc mounted, on a kernel with CONFIG_PROC_PAGE_MONITOR")                                  \
     X(CAP_FRAMES, "frames", "page frames: which pages are really the same memory",                 \
-      "root, or cap_sys_admin on cowprobe")                                                        \
+      "root with cap_sys_admin, or cap_sys_admin on cowprobe")                                     \
     X(CAP_KPAGECOUNT, "kpagecount", "map counts per frame",                                        \
-      "root, or cap_sys_admin and cap_dac_read_search on cowprobe")                                \
+      "root with cap_sys_admin, or cap_sys_admin and cap_dac_read_search on cowprobe")             \
     X(CAP_KPAGEFLAGS, "kpageflags", "flags per frame: zero page, huge page, anon-exclusive",       \
-      "root, or cap_sys_admin and cap_dac_read_search on cowprobe")                                \
+      "root with cap_sys_admin, or cap_sys_admin and cap_dac_read_search on cowprobe")             \
     X(CAP_DEBT, "debt", "exclusive pages told from pages that a former fork left write-protected", \
-      "Linux 5.19 or later, and kpageflags")                                                       \
+      "what kpageflags takes, on Linux 5.19 or later")                                             \
     X(CAP_PAGE_MAPCOUNT, "page_mapcount", "exact map counts in large folios",                      \
-      "a kernel without CONFIG_NO_PAGE_MAPCOUNT")                                                  \
+      "what kpagecount takes, on a kernel without CONFIG_NO_PAGE_MAPCOUNT")                        \
     X(CAP_PAGEMAP_SCAN, "pagemap_scan", "zero pages told without privilege, fast scans",           \
       "Linux 6.7 or later")                                                                        \
     X(CAP_ZERO_PAGE, "zero_page", "untouched memory that is only read shows the shared zero page", \
       "a kernel that maps it (some for virtual machines give each reader a page of its own)")      \
     X(CAP_PROCMAP_QUERY, "procmap_query", "mappings looked up one by one", "Linux 6.11 or later")  \
     X(CAP_SMAPS, "smaps", "the kernel's own sums per mapping: the cross-check of the page walk",   \
-      "CONFIG_PROC_PAGE_MONITOR")                                                                  \
+      "a kernel with CONFIG_PROC_PAGE_MONITOR")                                                    \
     X(CAP_SMAPS_ROLLUP, "smaps_rollup", "RSS, PSS and USS of a process in one read",               \
       "Linux 4.14 or later")                                                                       \
     X(CAP_CACHESTAT, "cachestat", "residency of a memory object without mapping it",               \
       "Linux 6.5 or later")                                                                        \
     X(CAP_CGROUP, "cgroup", "the run's own memory use as the system counts it",                    \
-      "root, or a delegated cgroup (systemd-run --user --scope -p Delegate=yes)")                  \
-    X(CAP_SWAP, "swap", "pages can be swapped out", "swapon")                                      \
+      "root, or a cgroup of one's own to start in: systemd-run --user --scope -p Delegate=yes "    \
+      "COMMAND, or root makes one, chowns it (-R) and moves the shell there")                      \
+    X(CAP_SWAP, "swap", "pages can be swapped out",                                                \
+      "as root: dd if=/dev/zero of=FILE bs=1M count=64; chmod 600 FILE; mkswap FILE; swapon FILE") \
     X(CAP_THP, "thp", "transparent huge pages",                                                    \
-      "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")                                \
-    X(CAP_HUGETLB, "hugetlb", "explicit huge pages", "echo 8 > /proc/sys/vm/nr_hugepages")         \
+      "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")                       \
+    X(CAP_HUGETLB, "hugetlb", "explicit huge pages",                                               \
+      "as root: echo 8 > /proc/sys/vm/nr_hugepages")                                               \
     X(CAP_SOFT_DIRTY, "soft_dirty", "pages written since a mark (not used by the lab)",            \
-      "CONFIG_MEM_SOFT_DIRTY")                                                                     \
+      "a kernel with CONFIG_MEM_SOFT_DIRTY")                                                       \
     X(CAP_USERFAULTFD, "userfaultfd", "write tracking of one's own memory (not used by the lab)",  \
-      "CONFIG_USERFAULTFD")
+      "a kernel with CONFIG_USERFAULTFD")
 
 #define CAPS_ENUM(e, name, unlocks, how) e,
 enum cap { CAPABILITIES(CAPS_ENUM) CAP__COUNT };
@@ -57,6 +62,7 @@ extern const struct cap_row cap_rows[]; /* indexed by enum cap; ends with name N
  * via_helper: frames and kpage files are read through the privileged cowprobe helper. */
 struct caps {
     bool have[CAP__COUNT];
+    bool hidden[CAP__COUNT]; /* missing because this user may not see whether the kernel has it */
     char reason[CAP__COUNT][96];
     bool via_helper;
     int cgroup_version;                 /* 0 none, 1, 2: where the memory controller is */
@@ -65,6 +71,8 @@ struct caps {
 };
 
 void caps_probe(struct caps *c);
+/* Process pid may not be looked at: -EACCES, with what it takes. */
+int caps_refuse(pid_t pid, struct err *e);
 /* Index of a capability by name, or -1. */
 int cap_index(const char *name);
 

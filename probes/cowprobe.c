@@ -127,18 +127,18 @@ static int collect(struct views *v, const struct request *r, struct err *e)
 
 static int read_views(struct views *v, const struct request *r, struct err *e)
 {
-    int fd = proc_open(r->pid, "maps"), rc;
+    int fd = proc_open(r->pid, "maps"), rc = fd;
 
-    if (fd < 0)
-        return fd == -ENOENT || fd == -ESRCH
-                   ? err_set(e, ESRCH, "there is no process %d", (int)r->pid)
-                   : err_sys(e, fd, "cannot look at process %d", (int)r->pid);
-    rc = maps_read_fd(&v->maps, fd, NULL, e);
-    close(fd);
+    if (fd >= 0) {
+        rc = maps_read_fd(&v->maps, fd, NULL, e);
+        close(fd);
+    }
+    if (fd == -ENOENT || fd == -ESRCH)
+        return err_set(e, ESRCH, "there is no process %d", (int)r->pid);
     if (rc == -EACCES || rc == -EPERM)
-        return err_set(e, EACCES, "cannot look at process %d: permission denied", (int)r->pid);
+        return caps_refuse(r->pid, e);
     if (rc < 0)
-        return rc;
+        return fd < 0 ? err_sys(e, fd, "cannot look at process %d", (int)r->pid) : rc;
     if (!v->maps.n)
         return err_set(e, ESRCH, "process %d has no memory (a zombie or a kernel thread)",
                        (int)r->pid);

@@ -12,10 +12,7 @@ static int refuse(int rc, pid_t pid, struct err *e)
     if (rc == -ENOENT || rc == -ESRCH)
         return err_set(e, ESRCH, "there is no process %d", (int)pid);
     if (rc == -EACCES || rc == -EPERM)
-        return err_set(e, EACCES,
-                       "cannot look at the memory of process %d: permission denied; it takes the "
-                       "process's own user, or root (capability cap_sys_ptrace)",
-                       (int)pid);
+        return caps_refuse(pid, e);
     return err_sys(e, rc, "cannot read '/proc/%d/smaps'", (int)pid);
 }
 

@@ -1,4 +1,4 @@
--- Who still carries debt: pages mapped here alone that fault once more because of an earlier sharer? (latest complete runs)
+-- Who still carries debt: pages mapped here alone that fault once more because of an earlier sharer? An empty figure is unknown. (latest complete runs)
 .headers on
 .mode column
 SELECT t.scenario, t.backend, t.step, t.phase, t.observed, t.region, t.debt AS debt_pages,
@@ -13,4 +13,6 @@ FROM timeline t
      JOIN latest_runs USING (run_id)
      JOIN footprint_vs_system f ON f.run_id = t.run_id AND f.step = t.step
 WHERE t.debt > 0
+   OR (t.debt IS NULL AND (t.run_id, t.step, t.observed, t.region, 'debt') IN
+                          (SELECT run_id, step, observed, region, quantity FROM unknowns))
 ORDER BY t.scenario, t.backend, t.step, t.observed;

@@ -1,8 +1,10 @@
--- Memory that belongs to a message and to no process, step by step (latest complete runs)
+-- Memory that belongs to a message and to no process, step by step; an empty figure is unknown (latest complete runs)
 .headers on
 .mode column
 SELECT f.scenario, f.backend, f.step, f.phase, f.in_transit_kb, f.object_only_kb, f.superseded_kb,
        f.sum_rss_kb, f.system_kb
 FROM footprint_vs_system f JOIN latest_runs USING (run_id)
 WHERE f.in_transit_kb > 0 OR f.object_only_kb > 0
+   OR (f.run_id, f.step) IN (SELECT run_id, step FROM unknowns
+                             WHERE quantity IN ('in_transit_kb', 'object_only_kb'))
 ORDER BY f.scenario, f.backend, f.step;

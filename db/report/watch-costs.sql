@@ -9,7 +9,8 @@ WITH cost AS (
     WHERE r.run_id = :run_id
     GROUP BY p.actor
 )
-SELECT w.actor, w.pid, w.name, w.parent, w.command, w.first_step, w.last_step,
+SELECT w.actor, w.pid, w.name, w.parent, w.command,
+       substr(w.command, 1, 60) AS called, w.first_step, w.last_step,
        count(w.parent) OVER (PARTITION BY w.parent ORDER BY w.first_step, w.pid, w.actor) AS nr,
        count(w.parent) OVER (PARTITION BY w.parent) AS siblings,
        (SELECT e.value FROM watch_event e
@@ -17,12 +18,13 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command, w.first_step, w.last_step,
        c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
        k.lost_kb, c.lost_before_kb, k.own_program,
-       -- Why nothing is known of a child's loss.
-       CASE WHEN w.parent IS NOT NULL AND k.lost_kb IS NULL AND NOT k.own_program THEN
+       -- Why nothing is known of a child's loss. Of who has no parent here it is known only if said so.
+       CASE WHEN k.lost_kb IS NULL AND NOT k.own_program THEN
            coalesce((SELECT x.reason FROM unknown u JOIN reason x ON x.code = u.why
                      WHERE u.run = w.run AND u.observed = w.actor AND u.region IS NULL
                        AND u.quantity = 'lost_kb' ORDER BY u.step DESC LIMIT 1),
-                    CASE WHEN m.last_step <= w.first_step THEN 'the parent ended first'
+                    CASE WHEN w.parent IS NULL THEN NULL
+                         WHEN m.last_step <= w.first_step THEN 'the parent ended first'
                          WHEN w.last_step = w.first_step OR r.steps = w.first_step
                              THEN 'seen in one sample only'
                          ELSE 'no two samples in a row saw both it and the parent' END) END AS lost_why,

@@ -75,6 +75,7 @@ static void print_json(const struct caps *c)
 
         cJSON_AddStringToObject(row, "name", cap_rows[i].name);
         cJSON_AddBoolToObject(row, "have", c->have[i]);
+        cJSON_AddBoolToObject(row, "hidden", c->hidden[i]);
         cJSON_AddStringToObject(row, "unlocks", cap_rows[i].unlocks);
         cJSON_AddStringToObject(row, "how", cap_rows[i].how);
         if (!c->have[i])
@@ -91,7 +92,7 @@ static void print_json(const struct caps *c)
 
 static void print_missing(const struct caps *c, int i)
 {
-    printf("  %-14s no    %s\n", cap_rows[i].name, cap_rows[i].unlocks);
+    printf("  %-14s %-5s %s\n", cap_rows[i].name, c->hidden[i] ? "?" : "no", cap_rows[i].unlocks);
     printf("  %-14s       here: %s; to get it: %s\n", "", c->reason[i], cap_rows[i].how);
 }
 
@@ -129,7 +130,7 @@ static void print_text(const struct caps *c)
         if (!c->have[i])
             print_missing(c, i);
     print_backends();
-    if (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS])
+    if (geteuid() && (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS]))
         print_setcap();
 }
 

@@ -1,5 +1,6 @@
 #include "lab/watch/tree.h"
 
+#include "probes/caps.h"
 #include "probes/footprint.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -174,10 +175,7 @@ static int may_look(struct tree *t, pid_t pid, struct err *e)
     }
     (void)t;
     if (rc == -EACCES || rc == -EPERM)
-        return err_set(e, EACCES,
-                       "cannot look at the memory of process %d: permission denied; it takes the "
-                       "process's own user, or root (capability cap_sys_ptrace)",
-                       (int)pid);
+        return caps_refuse(pid, e);
     return rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d any more", (int)pid) : 0;
 }
 

@@ -39,7 +39,7 @@ int cap_index(const char *name)
 
 static void missing(struct caps *c, enum cap cap, const char *reason)
 {
-    c->have[cap] = false;
+    c->have[cap] = c->hidden[cap] = false;
     snprintf(c->reason[cap], sizeof c->reason[cap], "%s", reason);
 }
 
@@ -49,6 +49,7 @@ static void decide(struct caps *c, enum cap cap, int code)
     char text[96];
 
     c->have[cap] = code == 0;
+    c->hidden[cap] = false;
     c->reason[cap][0] = '\0';
     if (code == ENOMSG)
         missing(c, cap, "the kernel's answer to the self-test was not as expected");
@@ -60,14 +61,24 @@ static void decide(struct caps *c, enum cap cap, int code)
         missing(c, cap, strerror_r(code, text, sizeof text));
 }
 
+/* Of what takes the page files to try. */
+static void decide_by_files(struct caps *c, enum cap cap, int code)
+{
+    decide(c, cap, code);
+    if (code != EPERM)
+        return;
+    missing(c, cap, "not visible to you without frames, kpagecount and kpageflags");
+    c->hidden[cap] = true;
+}
+
 static void take_selftest(struct caps *c, const struct selftest *t)
 {
     decide(c, CAP_PAGEMAP, t->pagemap);
     decide(c, CAP_FRAMES, t->frames);
     decide(c, CAP_KPAGECOUNT, t->kpagecount);
     decide(c, CAP_KPAGEFLAGS, t->kpageflags);
-    decide(c, CAP_DEBT, t->debt);
-    decide(c, CAP_PAGE_MAPCOUNT, t->page_mapcount);
+    decide_by_files(c, CAP_DEBT, t->debt);
+    decide_by_files(c, CAP_PAGE_MAPCOUNT, t->page_mapcount);
     decide(c, CAP_SOFT_DIRTY, t->soft_dirty);
     decide(c, CAP_ZERO_PAGE, t->zero_page);
     if (t->zero_page == ENODATA)
@@ -285,4 +296,11 @@ void caps_probe(struct caps *c)
     probe_cgroup(c);
     probe_swap(c);
     apply_disable(c);
+}
+
+int caps_refuse(pid_t pid, struct err *e)
+{
+    return err_set(e, EACCES, "cannot look at process %d: permission denied; it takes %s", (int)pid,
+                   geteuid() ? "the process's own user, or root"
+                             : "root with cap_sys_ptrace, which this one lacks (of a container?)");
 }

@@ -159,7 +159,9 @@ static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t 
     page[0] = 4;
     if (entry_of(f, page, page_size, &dirty))
         return ENOMSG;
-    return !(clean & PM_SOFT_DIRTY) && (dirty & PM_SOFT_DIRTY) ? 0 : ENOMSG;
+    if (!(dirty & PM_SOFT_DIRTY))
+        return ENOTTY; /* a kernel that has the bit sets it at every write */
+    return clean & PM_SOFT_DIRTY ? ENOMSG : 0;
 }
 
 /* A page that was only read: bit 56 set says that it is this process's own, and no zero page. */

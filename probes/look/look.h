@@ -2,9 +2,9 @@
  *
  * One look:
  *
+ *     mappers_read   where asked for: who else maps what                     (mappers.c)
  *     watched_read   each process: mappings and counters                     (watched.c)
  *     objects_begin  memory objects: who maps them, what is resident         (objects.c)
- *     mappers_count  where asked for: who else maps them                     (mappers.c)
  *     walk           each process: pages -> frames, sums per entry, records  (walk.c)
  *     region_finish  each region: map counts, debt, outcomes, quantities     (region.c, parts.c,
  *                                                                             tell.c)
@@ -167,7 +167,6 @@ struct seen_object {
     enum why why_resident;
     uint64_t processes; /* targets that map it */
     uint64_t elsewhere; /* and other processes: those whose mappings were read */
-    pid_t last_mapper;  /* of these */
     uint64_t carriers;  /* messages that carry it */
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
@@ -177,6 +176,12 @@ struct seen_object {
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;
     int fd; /* open during the look, or -1 */
+};
+
+/* Another process maps the object. */
+struct mapper {
+    uint64_t dev, inode;
+    pid_t pid;
 };
 
 struct object_number {
@@ -212,6 +217,8 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
+    struct mapper *mappers; /* sorted; of this look, where it was asked for everybody */
+    size_t nmappers, mappers_cap;
     bool mappers_known;      /* the mappings of every process were read */
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */
@@ -278,8 +285,9 @@ struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
                     struct observation *out, struct err *e);
 
-/* mappers.c: who else maps the objects */
-int mappers_count(struct observer *o, struct err *e);
+/* mappers.c: who but the targets maps what, and how many of them this object */
+int mappers_read(struct observer *o, const struct target *targets, size_t n, struct err *e);
+uint64_t mappers_of(const struct observer *o, uint64_t dev, uint64_t inode);
 
 /* totals.c */
 int totals_fill(struct observer *o, struct observation *out, struct err *e);

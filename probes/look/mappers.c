@@ -1,5 +1,6 @@
 /* mappers: who maps the look's memory objects that is no target: the mappings of every process that
- * may be read, once. */
+ * may be read, once. Before anything else of the look, which compares what the targets' own files
+ * say with each other: what comes between them parts them. */
 #include "probes/look/look.h"
 
 #include <dirent.h>
@@ -21,29 +22,38 @@ static bool shows_all_processes(void)
     return strcmp(name, ALL_PROCESSES) == 0;
 }
 
-static bool is_watched(const struct observer *o, pid_t pid)
+static int compare(const void *left, const void *right)
 {
-    for (size_t i = 0; i < o->nwatched; i++)
-        if (o->watched[i]->seen && o->watched[i]->pid == pid)
-            return true;
-    return false;
+    const struct mapper *a = left, *b = right;
+
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
+    if (a->dev != b->dev)
+        return a->dev < b->dev ? -1 : 1;
+    return (a->pid > b->pid) - (a->pid < b->pid);
 }
 
-/* Each object once, however many entries the process has of it. */
-static void count_mapper(struct observer *o, const struct maps *m, pid_t pid)
+/* Neighbours are mostly of one object. */
+static int add_mapper(struct observer *o, const struct map_entry *e, pid_t pid)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        struct seen_object *s =
-            m->entries[i].inode ? object_find(o, m->entries[i].dev, m->entries[i].inode) : NULL;
+    struct mapper *last = o->nmappers ? &o->mappers[o->nmappers - 1] : NULL;
 
-        if (s && s->last_mapper != pid) {
-            s->last_mapper = pid;
-            s->elsewhere++;
-        }
+    if (!e->inode || (last && last->inode == e->inode && last->dev == e->dev && last->pid == pid))
+        return 0;
+    if (o->nmappers == o->mappers_cap) {
+        size_t cap = o->mappers_cap ? 2 * o->mappers_cap : 1024;
+        struct mapper *grown = realloc(o->mappers, cap * sizeof *grown);
+
+        if (!grown)
+            return -ENOMEM;
+        o->mappers = grown;
+        o->mappers_cap = cap;
     }
+    o->mappers[o->nmappers++] = (struct mapper){e->dev, e->inode, pid};
+    return 0;
 }
 
-/* 1: counted, or gone meanwhile; 0: it may not be read. */
+/* 1: noted, or gone meanwhile; 0: it may not be read. */
 static int read_mapper(struct observer *o, pid_t pid, struct maps *m, struct err *e)
 {
     int fd = proc_open(pid, "maps"), rc = fd;
@@ -52,14 +62,22 @@ static int read_mapper(struct observer *o, pid_t pid, struct maps *m, struct err
         rc = maps_read_fd(m, fd, &o->cost[COST_OBJECT], e);
         close(fd);
     }
-    if (rc == 0)
-        count_mapper(o, m, pid);
+    for (size_t i = 0; rc == 0 && i < m->n; i++)
+        rc = add_mapper(o, &m->entries[i], pid);
     if (is_exhausted(rc))
         return err_sys(e, rc, "cannot read the mappings of process %d", (int)pid);
     return rc == 0 || rc == -ENOENT || rc == -ESRCH;
 }
 
-int mappers_count(struct observer *o, struct err *e)
+static bool is_target(const struct target *targets, size_t n, pid_t pid)
+{
+    for (size_t i = 0; i < n; i++)
+        if (targets[i].pid == pid)
+            return true;
+    return false;
+}
+
+int mappers_read(struct observer *o, const struct target *targets, size_t n, struct err *e)
 {
     DIR *dir = opendir("/proc");
     struct maps m = {0};
@@ -69,12 +87,13 @@ int mappers_count(struct observer *o, struct err *e)
 
     if (!dir)
         return err_sys(e, -errno, "cannot list the processes");
+    o->nmappers = 0;
     o->mappers_known = shows_all_processes();
     while (rc >= 0 && (d = readdir(dir))) {
         pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
 
         first |= pid == 1;
-        if (pid <= 0 || is_watched(o, pid))
+        if (pid <= 0 || is_target(targets, n, pid))
             continue;
         rc = read_mapper(o, pid, &m, e);
         o->mappers_known &= rc > 0;
@@ -82,5 +101,27 @@ int mappers_count(struct observer *o, struct err *e)
     o->mappers_known &= first;
     maps_release(&m);
     closedir(dir);
+    if (o->nmappers)
+        qsort(o->mappers, o->nmappers, sizeof *o->mappers, compare);
     return rc < 0 ? rc : 0;
+}
+
+uint64_t mappers_of(const struct observer *o, uint64_t dev, uint64_t inode)
+{
+    struct mapper key = {dev, inode, 0}; /* before every process */
+    size_t low = 0, high = o->nmappers;
+    uint64_t count = 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare(&o->mappers[middle], &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low;
+         i < o->nmappers && o->mappers[i].inode == inode && o->mappers[i].dev == dev; i++)
+        count += i == low || o->mappers[i].pid != o->mappers[i - 1].pid;
+    return count;
 }

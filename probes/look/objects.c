@@ -82,6 +82,7 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     s->own = s->shmem && nameless && !is_standard(dev, inode);
     s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
     s->kind = mapping_object_kind(name, s->shmem);
+    s->elsewhere = mappers_of(o, dev, inode);
     return s;
 }
 

@@ -158,6 +158,7 @@ void observer_free(struct observer *o)
     free(o->watched);
     free(o->memories);
     free(o->numbers);
+    free(o->mappers);
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);
@@ -288,12 +289,14 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
 
     o->samples = o->samples_agreed = 0;
     o->next_memory = 0;
-    o->outsiders = o->descriptors_unseen = o->mappers_known = false;
+    o->outsiders = o->descriptors_unseen = false;
     memset(o->cost, 0, sizeof o->cost);
     for (size_t i = 0; i < o->nwatched; i++)
         o->watched[i]->seen = false;
     for (size_t i = 0; i < o->nmemories; i++)
         o->memories[i]->seen = false;
+    if (o->opt.everybody)
+        rc = mappers_read(o, targets, n, e);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = begin_target(o, &targets[i], e);
     if (rc < 0)
@@ -379,8 +382,6 @@ static int look(struct observer *o, const struct target *targets, size_t ntarget
 
     if (rc == 0)
         rc = objects_begin(o, messages, nmessages, e);
-    if (rc == 0 && o->opt.everybody)
-        rc = mappers_count(o, e);
     for (size_t i = 0; i < o->nwatched && rc == 0; i++)
         rc = walk_process(o, o->watched[i], e);
     for (size_t i = 0; i < o->nwatched && rc == 0; i++) {

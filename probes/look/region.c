@@ -43,8 +43,9 @@ static struct value with_inference(uint64_t n, bool inferred)
     return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
 }
 
-/* Whose mappings were not read is seen by map counts, if this process maps the same pages: a least.
- */
+/* Whose mappings were not read is seen by map counts, if this process maps the same pages. They
+ * count mappings, of which a process may have several: of a live process, where not all are in
+ * view, they only say that there is somebody. */
 static struct value object_users(const struct finish *f)
 {
     const struct seen_object *object = f->object;
@@ -53,7 +54,9 @@ static struct value object_users(const struct finish *f)
 
     if (!object)
         return value_unknown(WHY_NO_OBJECT_ACCESS);
-    others = known || object->elsewhere > surplus ? object->elsewhere : surplus;
+    others = f->o->opt.everybody ? object->elsewhere : surplus;
+    if (!known && !others)
+        others = surplus > 0;
     return with_inference(object->processes + object->carriers + others,
                           !known && (f->o->opt.everybody || others));
 }

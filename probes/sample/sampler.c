@@ -82,26 +82,26 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 /* A number for what a process executes now. The kernel makes the auxiliary vector anew at each
  * exec, with other addresses in it, of the same program too; a fork hands it on as it is. Where it
  * may not be read the program's file is all that tells. */
-static uint64_t program_of(struct sampled *w)
+static uint64_t program_of(pid_t pid, struct slurp *text)
 {
     uint64_t h = 0xcbf29ce484222325ULL;
     struct stat st = {0};
     char path[64];
 
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)w->pid);
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
     if (stat(path, &st) < 0)
         return 0;
     h = mix(mix(h, &st.st_dev, sizeof st.st_dev), &st.st_ino, sizeof st.st_ino);
-    snprintf(path, sizeof path, "/proc/%d/auxv", (int)w->pid);
-    if (slurp_path(&w->text, path) == 0)
-        h = mix(h, w->text.text, w->text.len);
+    snprintf(path, sizeof path, "/proc/%d/auxv", (int)pid);
+    if (slurp_path(text, path) == 0)
+        h = mix(h, text->text, text->len);
     return h ? h : 1;
 }
 
 /* Another program than before: the open files belong to an address space that is gone. */
 static void note_program(struct sampler *s, struct sampled *w)
 {
-    uint64_t program = program_of(w);
+    uint64_t program = program_of(w->pid, &w->text);
 
     if (!program || program == w->program)
         return;
@@ -155,7 +155,9 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
         rc = 0;
     }
     /* Or has it executed a program while it was read? */
-    return rc == 0 && (!has_memory(w) || (w->program && program_of(w) != w->program)) ? -ESRCH : rc;
+    return rc == 0 && (!has_memory(w) || (w->program && program_of(w->pid, &w->text) != w->program))
+               ? -ESRCH
+               : rc;
 }
 
 static void forget_memory(struct sampled *w)
@@ -237,6 +239,8 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     }
     if (slurp_counted(&w->text, w->status_fd, &w->cost[SC_STATUS]) == 0)
         footprint_from_status(&w->fp, &w->text);
+    w->parent_unwatched =
+        !w->parent && w->program && program_of(w->fp.ppid, &w->text) == w->program;
     w->own_program = w->parent && w->program && w->parent->program != w->program;
 }
 

@@ -95,6 +95,7 @@ struct sampled {
     bool exec;
     bool fresh; /* in its first sample */
     bool own_program;
+    bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
     struct footprint fp;
     struct page_table now, before;

@@ -563,8 +563,8 @@ static void ask_object(struct sampler *s, const struct sampled *w, const struct 
     uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e) || (mapped && (f->shared || f->read_only)) ||
-        !f->states[PS_NONE])
+    if (!e->inode || mapping_is_special(e) ||
+        (mapped && (f->shared || f->read_only || !f->states[PS_NONE])))
         return;
     o = f->hugetlb ? NULL : objects_ask(s, w, e);
     f->why_object = f->hugetlb ? WHY_NO_INTERFACE : o ? o->why : WHY_READ_FAILED;
@@ -603,7 +603,9 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
 {
     const struct sampled *parent = w->parent;
 
-    if (!parent || w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (!parent)
+        return w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED) : value_na();
+    if (w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
@@ -680,7 +682,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
     tell(s, w, &f, r);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
-    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : value_na();
+    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = w->parent ? value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
@@ -729,6 +731,39 @@ static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
     *sum = value_add(*sum, pages);
 }
 
+/* The most that a process's mappings of an object tell of who maps it; unknown if they do not. */
+static struct value users_told(const struct sampled *w, const struct map_entry *e)
+{
+    struct value most = value_unknown(WHY_NOT_ASKED);
+
+    for (size_t i = 0; i < w->maps.n; i++) {
+        const struct map_entry *other = w->regions[i].map;
+        struct value refs = w->regions[i].q[RQ_REF_COUNT];
+
+        if (other->inode == e->inode && other->dev == e->dev && value_is_known(refs) &&
+            (!value_is_known(most) || refs.n > most.n))
+            most = value_inferred(refs.n);
+    }
+    return most;
+}
+
+/* Of a mapping that shows no page of its object: what this process's other mappings of it tell, or
+ * those of its parent, which are one more. */
+static void conclude_users(struct sampled *w)
+{
+    for (size_t i = 0; i < w->maps.n; i++) {
+        struct value *refs = &w->regions[i].q[RQ_REF_COUNT];
+        const struct map_entry *e = w->regions[i].map;
+
+        if (refs->why == WHY_NOT_ASKED)
+            *refs = users_told(w, e);
+        if (refs->why == WHY_NOT_ASKED && w->parent && w->parent->regions) {
+            *refs = users_told(w->parent, e);
+            refs->n += refs->n == 1;
+        }
+    }
+}
+
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
 {
     uint64_t page_kb = s->page_size / 1024;
@@ -755,6 +790,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
         add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
+    conclude_users(w);
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
     p->nregions = w->maps.n;

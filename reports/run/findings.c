@@ -29,15 +29,22 @@ static void where(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "backend"));
 }
 
-/* A sentence with a clause per row, for the first LISTED of them. */
+/* A sentence with a clause per row of the query, for the first LISTED of them. */
 struct listing {
-    const char *title, *first, *next; /* before the first clause, before each other */
+    const char *sql, *title;
+    const char *first, *next; /* before the first clause: "", before each other: "; " */
     void (*clause)(struct doc *d, struct query *q);
-    const char *among, *what; /* "in", "run": "; and so in 3 more runs" */
-    const char *end;
+    const char *what;     /* a row is one: "run" */
+    const char *outcome;  /* that the query asks for */
+    const char *end;      /* another sentence */
     const char *quantity; /* that it tells: where it is unknown is told too; NULL: no such */
     const char *nobody;   /* without a row, where nothing is unknown; NULL: nothing is said */
 };
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+    return text ? text : otherwise;
+}
 
 /* Returns the number of rows; without one nothing is said. */
 static int say_list(struct doc *d, struct query *q, const struct listing *l)
@@ -49,14 +56,14 @@ static int say_list(struct doc *d, struct query *q, const struct listing *l)
             lead(d, l->title);
         if (n >= LISTED)
             continue;
-        doc_say(d, "%s", n ? l->next : l->first);
+        doc_say(d, "%s", n ? text_or(l->next, "; ") : text_or(l->first, ""));
         l->clause(d, q);
     }
     if (n > LISTED)
-        doc_say(d, "; and so %s %d more %s%s", l->among, n - LISTED, l->what,
+        doc_say(d, "; and so in %d more %s%s", n - LISTED, text_or(l->what, "run"),
                 n - LISTED == 1 ? "" : "s");
     if (n > 0)
-        doc_say(d, "%s", l->end);
+        doc_say(d, ".%s", text_or(l->end, ""));
     return n;
 }
 
@@ -85,18 +92,16 @@ static bool say_unknown(struct doc *d, const struct selection *runs, const struc
     return unknown > 0;
 }
 
-/* outcome: what the query is about, if it asks. */
-static void find_list(struct doc *d, const struct selection *runs, const char *sql,
-                      const char *outcome, const struct listing *l)
+static void find_list(struct doc *d, const struct selection *runs, const struct listing *l)
 {
     struct query q;
     bool unknown;
     int n;
 
-    if (!begin(d, runs, &q, sql))
+    if (!begin(d, runs, &q, l->sql))
         return;
-    if (outcome)
-        query_bind(&q, ":outcome", outcome);
+    if (l->outcome)
+        query_bind(&q, ":outcome", l->outcome);
     n = say_list(d, &q, l);
     doc_fail(d, query_close(&q));
     unknown = say_unknown(d, runs, l, n);
@@ -196,7 +201,7 @@ static void find_predictions(struct doc *d, const struct selection *runs)
         int64_t either = query_int(&q, "either");
 
         lead(d, "States as predictions.");
-        doc_say(d, "%s of %s were written as their states had predicted",
+        doc_say(d, "%s of the %s that could be compared were written as their states had predicted",
                 format_count(a, query_int(&q, "held")), format_noun(b, all, "page"));
         doc_say(d, failed ? "; **%s failed:** " : "; none failed", format_count(a, failed));
         if (failed)
@@ -308,26 +313,14 @@ static void residual(struct doc *d, struct query *q)
     doc_say(d, ")");
 }
 
-static void find_transfers(struct doc *d, const struct selection *runs)
+static void transfers(struct doc *d, struct query *q)
 {
-    struct query q;
     char n[FORMAT_MAX];
-    int rows = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-transfers.sql"))
-        return;
-    for (; query_row(&q); rows++) {
-        if (rows == 0)
-            lead(d, "Transfers.");
-        doc_say(d, rows ? "; %s asked " : "%s asked ",
-                format_noun(n, query_int(&q, "transfers"), "descriptor"));
-        doc_text(d, query_text(&q, "asked"));
-        doc_say(d, ": ");
-        doc_text(d, query_text(&q, "outcomes"));
-    }
-    if (rows)
-        doc_say(d, ".\n");
-    doc_fail(d, query_close(&q));
+    doc_say(d, "%s asked ", format_noun(n, query_int(q, "transfers"), "descriptor"));
+    doc_text(d, query_text(q, "asked"));
+    doc_say(d, ": ");
+    doc_text(d, query_text(q, "outcomes"));
 }
 
 static void pair(struct doc *d, struct query *q)
@@ -366,37 +359,24 @@ static void published(struct doc *d, struct query *q)
 }
 
 /* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */
-static void find_stray(struct doc *d, const struct selection *runs)
+static void stray(struct doc *d, struct query *q)
 {
-    struct query q;
+    int64_t tried = query_int(q, "tried"), showed = query_int(q, "showed");
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    int n = 0;
 
-    if (!begin(d, runs, &q, "db/report/find-stray.sql"))
+    doc_text(d, query_text(q, "backend"));
+    if (showed == 0) {
+        doc_say(d, " zeros alone lay beside the bytes of %s that did not fill whole pages",
+                format_noun(a, tried, "range"));
         return;
-    for (; query_row(&q); n++) {
-        int64_t tried = query_int(&q, "tried"), showed = query_int(&q, "showed");
-
-        if (n == 0)
-            lead(d, "Bytes beside what was sent.");
-        doc_say(d, n ? "; on " : "On ");
-        doc_text(d, query_text(&q, "backend"));
-        if (showed == 0) {
-            doc_say(d, " zeros alone lay beside the bytes of %s that did not fill whole pages",
-                    format_noun(a, tried, "range"));
-            continue;
-        }
-        doc_say(d,
-                " **%s of %s that did not fill whole pages brought along bytes that nobody sent** "
-                "(%s): whole pages travelled, with what the sender had there, which the manual of "
-                "Mach calls a possible security problem: ",
-                format_count(a, showed), format_noun(b, tried, "range"),
-                format_noun(c, query_int(&q, "bytes"), "byte"));
-        doc_text(d, query_text(&q, "places"));
     }
-    if (n)
-        doc_say(d, ".\n");
-    doc_fail(d, query_close(&q));
+    doc_say(d,
+            " **%s of %s that did not fill whole pages brought along bytes that nobody sent** "
+            "(%s): whole pages travelled, with what the sender had there, which the manual of "
+            "Mach calls a possible security problem: ",
+            format_count(a, showed), format_noun(b, tried, "range"),
+            format_noun(c, query_int(q, "bytes"), "byte"));
+    doc_text(d, query_text(q, "places"));
 }
 
 void find_checks(struct doc *d, const struct selection *runs)
@@ -451,89 +431,76 @@ void find_unknown(struct doc *d, const struct selection *runs)
 }
 
 static const struct listing copiers = {
-    "Who copied (pages that a write gave a new frame).",
-    "",
-    "; ",
-    writer,
-    "in",
-    "run",
-    ".",
-    "copied",
-    "Nobody: no write in these runs was seen to cost a new frame."};
+    .sql = "db/report/find-writers.sql",
+    .title = "Who copied (pages that a write gave a new frame).",
+    .clause = writer,
+    .outcome = "copied",
+    .quantity = "copied",
+    .nobody = "Nobody: no write in these runs was seen to cost a new frame."};
 static const struct listing reusers = {
-    "Who reused (pages that a write faulted on and kept).",
-    "",
-    "; ",
-    writer,
-    "in",
-    "run",
-    ".",
-    "reused",
-    "Nobody: no write in these runs was seen to take a fault and keep its frame."};
-static const struct listing swappers = {"Who brought pages back from swap by writing to them.",
-                                        "",
-                                        "; ",
-                                        writer,
-                                        "in",
-                                        "run",
-                                        ".",
-                                        NULL,
-                                        NULL};
+    .sql = "db/report/find-writers.sql",
+    .title = "Who reused (pages that a write faulted on and kept).",
+    .clause = writer,
+    .outcome = "reused",
+    .quantity = "reused",
+    .nobody = "Nobody: no write in these runs was seen to take a fault and keep its frame."};
+static const struct listing swappers = {.sql = "db/report/find-writers.sql",
+                                        .title =
+                                            "Who brought pages back from swap by writing to them.",
+                                        .clause = writer,
+                                        .outcome = "swapped_in"};
 static const struct listing debts = {
-    "Debt.",
-    "In ",
-    "; in ",
-    debt,
-    "in",
-    "place",
-    ". Nobody else maps these pages any more, yet the next write to each still takes a fault.",
-    "debt",
-    NULL};
+    .sql = "db/report/find-debt.sql",
+    .title = "Debt.",
+    .first = "In ",
+    .next = "; in ",
+    .clause = debt,
+    .what = "place",
+    .end =
+        " Nobody else maps these pages any more, yet the next write to each still takes a fault.",
+    .quantity = "debt"};
 static const struct listing risks = {
-    "At risk.", "At the end of the runs the next writes can still cost new frames: ",
-    "; ",       at_risk,
-    "in",       "run",
-    ".",        "at_risk",
-    NULL};
+    .sql = "db/report/find-at-risk.sql",
+    .title = "At risk.",
+    .first = "At the end of the runs the next writes can still cost new frames: ",
+    .clause = at_risk,
+    .quantity = "at_risk"};
 /* Footprints count what is mapped; memory behind a region may be there all the same. */
 static const struct listing not_mapped = {
-    "Resident but not mapped.",
-    "",
-    "; ",
-    mapped,
-    "in",
-    "run",
-    ". The footprint of that process does not count them, yet the pages are there.",
-    "resident",
-    NULL};
+    .sql = "db/report/find-mapped.sql",
+    .title = "Resident but not mapped.",
+    .clause = mapped,
+    .end = " The footprint of that process does not count them, yet the pages are there.",
+    .quantity = "resident"};
 /* The times to hand over the same bytes, a clause per pair of runs. */
-static const struct listing pairs = {"Fork against out of line.",
-                                     "To hand memory over took: ",
-                                     "; ",
-                                     pair,
-                                     "for",
-                                     "pair",
-                                     ".",
-                                     NULL,
-                                     NULL};
+static const struct listing pairs = {.sql = "db/report/find-pairs.sql",
+                                     .title = "Fork against out of line.",
+                                     .first = "To hand memory over took: ",
+                                     .clause = pair,
+                                     .what = "pair"};
 /* What the system's own figure leaves over. */
-static const struct listing residuals = {
-    "What the system uses.", "", "; ", residual, "in", "run", ".", "system_kb", NULL};
-
+static const struct listing residuals = {.sql = "db/report/find-residual.sql",
+                                         .title = "What the system uses.",
+                                         .clause = residual,
+                                         .quantity = "system_kb"};
+static const struct listing strays = {.sql = "db/report/find-stray.sql",
+                                      .title = "Bytes beside what was sent.",
+                                      .first = "On ",
+                                      .next = "; on ",
+                                      .clause = stray,
+                                      .what = "backend"};
+static const struct listing transferred = {.sql = "db/report/find-transfers.sql",
+                                           .title = "Transfers.",
+                                           .clause = transfers,
+                                           .what = "kind"};
 /* On Linux the layer carries out XNU's rules for purgeable memory. */
 static const struct listing publications = {
-    "Published values.",
-    "",
-    "; ",
-    published,
-    "in",
-    "run",
-    ". What comes out the same by construction, because the layer carries out XNU's rules for "
-    "purgeable memory, is no evidence; what kernels do by themselves is (fork on Linux, everything "
-    "on "
-    "GNU Mach), and that the published programs ask for purgeable memory.",
-    NULL,
-    NULL};
+    .sql = "db/report/find-published.sql",
+    .title = "Published values.",
+    .clause = published,
+    .end = " What comes out the same by construction, because the layer carries out XNU's rules "
+           "for purgeable memory, is no evidence; what kernels do by themselves is (fork on Linux, "
+           "everything on GNU Mach), and that the published programs ask for purgeable memory."};
 
 /* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
 void find_in_scenarios(struct doc *d, const struct selection *runs)
@@ -541,17 +508,17 @@ void find_in_scenarios(struct doc *d, const struct selection *runs)
     find_expectations(d, runs);
     find_failed(d, runs);
     find_predictions(d, runs);
-    find_list(d, runs, "db/report/find-writers.sql", "copied", &copiers);
-    find_list(d, runs, "db/report/find-writers.sql", "reused", &reusers);
-    find_list(d, runs, "db/report/find-writers.sql", "swapped_in", &swappers);
-    find_list(d, runs, "db/report/find-debt.sql", NULL, &debts);
-    find_list(d, runs, "db/report/find-at-risk.sql", NULL, &risks);
+    find_list(d, runs, &copiers);
+    find_list(d, runs, &reusers);
+    find_list(d, runs, &swappers);
+    find_list(d, runs, &debts);
+    find_list(d, runs, &risks);
     find_isolation(d, runs);
-    find_stray(d, runs);
+    find_list(d, runs, &strays);
     find_overcount(d, runs);
-    find_list(d, runs, "db/report/find-mapped.sql", NULL, &not_mapped);
-    find_list(d, runs, "db/report/find-residual.sql", NULL, &residuals);
-    find_transfers(d, runs);
-    find_list(d, runs, "db/report/find-pairs.sql", NULL, &pairs);
-    find_list(d, NULL, "db/report/find-published.sql", NULL, &publications);
+    find_list(d, runs, &not_mapped);
+    find_list(d, runs, &residuals);
+    find_list(d, runs, &transferred);
+    find_list(d, runs, &pairs);
+    find_list(d, NULL, &publications);
 }

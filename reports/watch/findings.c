@@ -114,6 +114,14 @@ static const struct watch_actor *parent_of(const struct watch_data *w, const str
     return NULL;
 }
 
+/* What a child lost after its parent had ended is not counted: there is nothing to compare with. */
+static bool outlived(const struct watch_data *w, const struct watch_actor *a)
+{
+    const struct watch_actor *parent = parent_of(w, a);
+
+    return parent && parent->last < a->last;
+}
+
 /* Memory is no longer in common because this process wrote to it, or because the parent did. */
 static void writer(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
 {
@@ -162,7 +170,9 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
     else if (!is_much(a->lost, a->max_parent))
         doc_say(d, "; since then %s of %s", format_kb(lost, a->lost),
                 format_kb(most, a->max_parent));
-    if (a->last < INT_MAX && a->last_parent > 0)
+    if (outlived(w, a))
+        doc_say(d, "; its parent ended before it: what it lost since is unknown");
+    else if (a->last < INT_MAX && a->last_parent > 0)
         doc_say(d, "; at most %s more between its last sample and its end",
                 format_kb(most, a->last_parent));
     doc_say(d, ".\n");
@@ -172,7 +182,7 @@ static void kept(struct doc *d, const struct watch_data *w)
 {
     double most = 0, of = 0, before = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
-    size_t n = 0;
+    size_t n = 0, alone = 0;
 
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
@@ -180,6 +190,7 @@ static void kept(struct doc *d, const struct watch_data *w)
         if (!c->parent || is_lost(c) || c->own_program || isnan(c->lost) || !(c->max_parent > 0))
             continue;
         n++;
+        alone += outlived(w, c);
         before = fmax(before, isnan(c->lost_before) ? 0 : c->lost_before);
         if (c->lost >= most) {
             most = c->lost;
@@ -193,6 +204,8 @@ static void kept(struct doc *d, const struct watch_data *w)
             n, n == 1 ? "" : "ren", n == 1 ? "it" : "they", format_kb(a, most), format_kb(b, of));
     if (before > 0)
         doc_say(d, ", and at most %s before this watch", format_kb(a, before));
+    if (alone)
+        doc_say(d, "; what %zu of them lost after the parent had ended is unknown", alone);
     doc_say(d, ".\n");
 }
 

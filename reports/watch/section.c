@@ -48,10 +48,12 @@ static void sharing(struct doc *d, const struct watch_data *w)
 static void costs(struct doc *d, const struct watch_data *w)
 {
     static const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
+                                                {"called", "command, or title", DOC_TEXT},
                                                 {"parent", "parent", DOC_TEXT},
                                                 {"max_rss_kb", "largest RSS", DOC_KB},
                                                 {"max_parent_kb", "shared with parent", DOC_KB},
                                                 {"lost_kb", "lost of it", DOC_KB},
+                                                {"lost_before_kb", "before, at most", DOC_KB},
                                                 {"copied_kb", "copied", DOC_KB},
                                                 {"copied_kb_per_s", "a second", DOC_KB},
                                                 {"minflt", "minor faults", DOC_COUNT},

@@ -105,6 +105,9 @@ if [ "$(id -u)" = 0 ]; then
 ALTER TABLE run DROP COLUMN ability;
 ALTER TABLE process DROP COLUMN lost_kb;
 ALTER TABLE watch_region DROP COLUMN lost;
+ALTER TABLE region DROP COLUMN swapped_in;
+ALTER TABLE process DROP COLUMN lost_before_kb;
+ALTER TABLE watch_process DROP COLUMN own_program;
 DROP TABLE published_backend;
 DELETE FROM content;
 PRAGMA user_version = 3;

@@ -29,7 +29,7 @@ ok "and said so" says 'no process 4194303' cowlab vmmap 4194303
 ok "a bad filter: bad usage" exits 2 cowlab vmmap $sleeper --share nonsense
 nobody_setup
 ok "a forbidden process: the machine's refusal" exits 3 as_nobody cowlab vmmap 1
-ok "and the capability is named" says 'cap_sys_ptrace' as_nobody cowlab vmmap 1
+ok "and what it takes is named" says "takes the process's own user, or root" as_nobody cowlab vmmap 1
 
 # -- watch: ends and errors.
 ok "time over" exits 0 cowlab watch $sleeper --for 500ms --every 100ms --db w.db

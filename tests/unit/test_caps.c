@@ -26,12 +26,17 @@ static void test_caps__what_is_missing_has_a_reason(void **state)
     caps_probe(&c);
     for (int i = 0; i < CAP__COUNT; i++) {
         assert_int_equal(c.have[i], c.reason[i][0] == '\0');
+        assert_false(c.have[i] && c.hidden[i]);
         if (!c.have[i])
             print_message("# %s: %s\n", cap_rows[i].name, c.reason[i]);
     }
     assert_int_equal(c.page_size, sysconf(_SC_PAGESIZE));
     assert_int_equal(strncmp(c.kernel, "Linux ", 6), 0);
     assert_true(c.have[CAP_PAGEMAP]);
+    /* Without the page files nothing can be said of what only they show. */
+    assert_int_equal(c.hidden[CAP_DEBT],
+                     !c.have[CAP_FRAMES] || !c.have[CAP_KPAGECOUNT] || !c.have[CAP_KPAGEFLAGS]);
+    assert_int_equal(c.hidden[CAP_PAGE_MAPCOUNT], c.hidden[CAP_DEBT]);
     if (geteuid() == 0) {
         assert_false(c.via_helper);
         assert_int_equal(c.cgroup_version != 0, c.have[CAP_CGROUP]);

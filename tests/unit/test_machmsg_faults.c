@@ -254,17 +254,20 @@ static void make_ranges(unsigned char *at[NRANGES])
     union message m;
     pid_t pid;
 
-    for (int i = 0; i < NRANGES; i++) {
-        at[i] = allocate(RANGE_PAGES(i) * PAGE, 0);
-        memset(at[i], 'A', RANGE_PAGES(i) * PAGE);
-    }
-    ok(vm_protect(SELF, (vm_address_t)at[SPLIT] + 4 * PAGE, PAGE, FALSE, VM_PROT_READ));
+    at[KIN] = allocate(16 * PAGE, 0);
     ok(vm_inherit(SELF, (vm_address_t)at[KIN], 16 * PAGE, VM_INHERIT_SHARE));
-    pid = fork();
+    pid = fork(); /* before the others are there: a fork would make them private */
     if (pid == 0)
         _exit(0);
     expect_child_ok(pid);
     ok(vm_inherit(SELF, (vm_address_t)at[KIN], 16 * PAGE, VM_INHERIT_COPY));
+    for (int i = 0; i < NRANGES; i++) {
+        if (i != KIN)
+            at[i] = allocate(RANGE_PAGES(i) * PAGE, 0);
+        memset(at[i], 'A', RANGE_PAGES(i) * PAGE);
+    }
+    /* By the program itself: to the layer it is one range still. */
+    assert_int_equal(mprotect(at[SPLIT] + 4 * PAGE, PAGE, PROT_READ), 0);
     ok(vm_inherit(SELF, (vm_address_t)at[SHARED], 16 * PAGE, VM_INHERIT_SHARE));
     ok(vm_inherit(SELF, (vm_address_t)at[NONE], 16 * PAGE, VM_INHERIT_NONE));
     m = ool_message(p, at[RECEIVED], (mach_msg_size_t)(16 * PAGE), MACH_MSG_VIRTUAL_COPY, true);

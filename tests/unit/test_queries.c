@@ -164,6 +164,8 @@ static void test_queries__who_copied_what(void **state)
 static void test_queries__debt_and_what_became_of_it(void **state)
 {
     expect_line(state, "debt", "fork-write-many|linux|5|settled|parent|r|300|1200|2|6: reused");
+    /* Unprivileged: not left out as if there were none. */
+    expect_line(state, "debt", "fork-zero|linux|3|transferred|parent|r|||2|");
 }
 
 static void test_queries__what_killing_would_free(void **state)

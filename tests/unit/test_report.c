@@ -203,6 +203,14 @@ static void test_report__sentences_follow_the_data(void **state)
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "n step 4 child reused 3 pages");
     free(line);
+    assert_null(strstr(text, "- **Who brought"));
+    free(text);
+
+    change(f, "UPDATE region SET swapped_in = 2 WHERE step = 4 AND observed = 'child'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Who brought pages back from swap ");
+    assert_contains(line, "fork-write on linux: child 2 (step 4).");
+    free(line);
     free(text);
 }
 
@@ -402,7 +410,8 @@ static void test_report__predictions_are_a_finding(void **state)
               "verdict = 'not checked' WHERE step = 6 AND nr = 0");
     text = report(f, f->fork, "r.md");
     line = line_with(text, "- **States as predictions.**");
-    assert_contains(line, "8 of 10 pages were written as their states had predicted; none failed; "
+    assert_contains(line, "8 of the 10 pages that could be compared were written as their states "
+                          "had predicted; none failed; "
                           "of 2 (20 %) the kernel may decide either way: fork-write on linux 2.");
     free(line);
     free(text);
@@ -410,7 +419,7 @@ static void test_report__predictions_are_a_finding(void **state)
            "UPDATE cross_check SET left_value = 5, verdict = 'differs' WHERE step = 4 AND nr = 0");
     text = report(f, f->fork, "r.md");
     line = line_with(text, "- **States as predictions.**");
-    assert_contains(line, "5 of 10 pages were");
+    assert_contains(line, "5 of the 10 pages that");
     assert_contains(line, "**3 failed:** fork-write on linux, step 4, child.r: 3 of 8 cow pages "
                           "were not copied; of 2 (20 %)");
     free(line);
@@ -668,6 +677,81 @@ static void test_report__fork_and_ool_side_by_side(void **state)
     free(text);
 }
 
+/* Each of these sentences names the place where the figure is largest, wherever that is. */
+static void test_report__the_most_is_the_most(void **state)
+{
+    static const struct {
+        const char *sql, *sentence, *says;
+    } cases[] = {
+        {"UPDATE region SET debt = step - 3, exclusive = 6 - step WHERE debt = 3", "- **Debt.**",
+         "parent.r held 2 pages in debt after step 5"},
+        {NULL, "**Answer from this run.**", "after step 5 parent.r held 2 pages in debt"},
+        {"UPDATE process SET rss_kb = rss_kb * 9 WHERE step = 5",
+         "- **What the processes seem to use.**", "in fork-write on linux, step 5:"},
+        {NULL, "**Answer from this run.**", "of distinct frames (step 5)"},
+        {"UPDATE step SET system_kb = system_kb - 5130 WHERE step = 4",
+         "- **What the system uses.**", "MiB (fork-write on linux, step 4"},
+        {"UPDATE region SET mapped = 2 - (step = 6) WHERE observed = 'parent' AND step > 4",
+         "- **Resident but not mapped.**", "step 6: parent.r 3 in memory, 1 mapped"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text, *line;
+
+        if (cases[i].sql)
+            change(f, cases[i].sql);
+        text = report(f, f->fork, "r.md");
+        line = line_with(text, cases[i].sentence);
+        assert_contains(line, cases[i].says);
+        free(line);
+        free(text);
+    }
+}
+
+/* Of a long timeline rows are left out, but none that changed. */
+static void test_report__a_long_timeline_shows_what_changed(void **state)
+{
+    struct fixture *f = *state;
+    char *text = report(f, f->options, "r.md");
+
+    assert_contains(text, "that did not change since the step before left out.");
+    assert_null(strstr(text, "| SM_SHARED |"));
+    free(text);
+    change(f,
+           "UPDATE region SET share_mode = 'SM_SHARED' WHERE step >= 10 AND observed = 'receiver' "
+           "AND case_name = 'VIRTUAL;PAGE;NO_FREE'");
+    text = report(f, f->options, "r.md");
+    assert_contains(text, "| SM_SHARED |");
+    free(text);
+}
+
+/* Both halves of an out-of-line transfer count, and a part that is unknown leaves no bar. */
+static void test_report__fork_beside_its_twin(void **state)
+{
+    static const char picture[] = "r.assets/fork-write-and-ool-write-linux-memory.svg";
+    struct fixture *f = *state;
+    char *text, *line, *before;
+
+    change(f, "UPDATE step SET dur_ns = CASE phase WHEN 'transferred' THEN 1000000 ELSE 250000 END "
+              "WHERE phase IN ('transferred', 'in_transit', 'received')");
+    free(report(f, NULL, "r.md"));
+    before = slurp(scratch_path(f->in.dir, picture), NULL);
+    assert_null(strstr(before, ">unknown<"));
+    change(f, "UPDATE step SET in_transit_kb = NULL WHERE phase = 'in_transit'");
+    change(f, "INSERT INTO unknown (run, step, nr, quantity, why) SELECT run, step, 999, "
+              "'in_transit_kb', 15 FROM step WHERE phase = 'in_transit'");
+    text = report(f, NULL, "r.md");
+    line = line_with(strstr(text, "### fork-write and ool-write on linux"), "Handing the memory");
+    assert_contains(line, "1.00 ms by fork and 500.0 µs out of line (2.0 times as long by fork)");
+    free(line);
+    free(text);
+    text = slurp(scratch_path(f->in.dir, picture), NULL);
+    assert_contains(text, ">unknown<");
+    free(text);
+    free(before);
+}
+
 static void test_report__published_rows_follow_the_data(void **state)
 {
     struct fixture *f = *state;
@@ -760,6 +844,9 @@ int main(void)
         T(default_is_the_latest_complete_run),
         T(errors_name_their_subject),
         T(fork_and_ool_side_by_side),
+        T(the_most_is_the_most),
+        T(a_long_timeline_shows_what_changed),
+        T(fork_beside_its_twin),
         T(published_rows_follow_the_data),
         cmocka_unit_test(test_report__numbers_carry_units),
         cmocka_unit_test(test_report__text_is_cut_by_characters),

@@ -291,6 +291,15 @@ static void test_report_watch__sentences(void **state)
          "at most 0 KiB of 240.0 MiB was seen to go, and at most 100 KiB before this watch.", NULL},
         {true, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
          "; at most 30.0 MiB more between its last sample and its end.", NULL},
+        {false,
+         "UPDATE process SET lost_kb = NULL, shared_parent_kb = NULL; UPDATE watch_process SET "
+         "parent = NULL; INSERT INTO unknown SELECT run, 1, 99, 'worker[77]', NULL, NULL, "
+         "'lost_kb', 22 FROM run",
+         "What 1 child lost is unknown: the parent is not watched.", NULL},
+        {true, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
+         "; its parent ended before it: what it lost since is unknown.", NULL},
+        {false, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
+         "; what 1 of them lost after the parent had ended is unknown.", NULL},
         {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
          "1 child runs another program than the parent: nothing is in common by the fork.",
          "kept what"},

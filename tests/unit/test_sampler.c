@@ -1,10 +1,13 @@
 /* The sampler on real forks: what is shared, copied, lost; what no frames leave. */
+#include "probes/kernel/pagemap.h"
 #include "probes/sampler.h"
 #include "tests/support/puppet.h"
 #include "tests/support/skip.h"
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <linux/kcmp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -61,11 +64,39 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
     return real(fd, to, n, at);
 }
 
+/* What pagemap says of some pages can be another thing than the kernel's: of those from page on,
+ * n of them. An even page and its neighbour change places, as if the kernel had moved both; or all
+ * show one frame. */
+static struct {
+    uint64_t page, n;
+    pid_t pid; /* of this process alone; 0: of all */
+    uint64_t word;
+} lie;
+
+static void lie_about(int fd, uint64_t *words, uint64_t first, uint64_t n)
+{
+    char link[64], file[64] = "", mine[64];
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (!lie.n || readlink(link, file, sizeof file - 1) < 0 || !strstr(file, "/pagemap"))
+        return;
+    snprintf(mine, sizeof mine, "/proc/%d/pagemap", (int)lie.pid);
+    for (uint64_t p = lie.page; (!lie.pid || strcmp(mine, file) == 0) && p < lie.page + lie.n; p++)
+        if (p >= first && p < first + n && lie.word) {
+            words[p - first] = lie.word;
+        } else if (p >= first && p + 1 < first + n && p % 2 == 0) {
+            uint64_t word = words[p - first];
+
+            words[p - first] = words[p + 1 - first];
+            words[p + 1 - first] = word;
+        }
+}
+
 /* As the readers of pagemap and the kpage files call it. */
 long syscall(long number, ...)
 {
     static long (*real)(long, ...);
-    long a[6];
+    long a[6], rc;
     va_list ap;
 
     if (!real)
@@ -76,7 +107,10 @@ long syscall(long number, ...)
     va_end(ap);
     if (number == SYS_pread64)
         before_read((int)a[0]);
-    return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    rc = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (number == SYS_pread64 && rc > 0)
+        lie_about((int)a[0], (uint64_t *)(uintptr_t)a[1], (uint64_t)a[3] / 8, (uint64_t)rc / 8);
+    return rc;
 }
 
 struct fixture {
@@ -175,16 +209,21 @@ static void take(struct fixture *f)
     assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
 }
 
-static const struct sample_region *region_of(struct fixture *f, int process)
+static const struct sample_region *region_at(struct fixture *f, int process, const void *memory)
 {
     const struct sample_process *p = &f->sample->processes[process];
 
     for (size_t i = 0; i < p->nregions; i++)
-        if (p->regions[i].map->start <= (uintptr_t)f->memory &&
-            p->regions[i].map->end > (uintptr_t)f->memory)
+        if (p->regions[i].map->start <= (uintptr_t)memory &&
+            p->regions[i].map->end > (uintptr_t)memory)
             return &p->regions[i];
     fail_msg("no mapping of the test's memory");
     return NULL;
+}
+
+static const struct sample_region *region_of(struct fixture *f, int process)
+{
+    return region_at(f, process, f->memory);
 }
 
 /* By the words that the frames were taken from. */
@@ -456,6 +495,354 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     assert_true(r->q[RQ_COW].n < PAGES / 2);
 }
 
+static int object = -1; /* descriptor: by it the object can be asked without privilege */
+
+/* A private mapping of a memfd that holds n pages. */
+static volatile char *map_object(int n)
+{
+    int fd = object = memfd_create("test", MFD_CLOEXEC);
+    char *page = calloc(1, (size_t)page_size);
+    void *memory;
+
+    for (int i = 0; i < n; i++)
+        assert_int_equal(write(fd, page, (size_t)page_size), page_size);
+    memory = mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    free(page);
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    return memory;
+}
+
+static void unmap_object(volatile char *memory, int n)
+{
+    munmap((void *)memory, (size_t)(n * page_size));
+    close(object);
+}
+
+/* Of 300 pages in memory one is mapped and one is copied: all but the copy a write can cost. */
+static void test_sampler__unmapped_pages_of_an_object_are_at_risk(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(300);
+    int64_t all;
+
+    if (!frames())
+        skip_needs("frames");
+    (void)memory[0];
+    memory[page_size] = 1;
+    start(f, false);
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_AT_RISK].n, 299);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_RESIDENT].n, 300);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_SHARE_MODE].n, SM_COW);
+    all = f->sample->processes[0].q[WQ_AT_RISK].n;
+    /* What may not be written cannot be copied. */
+    mprotect((void *)memory, (size_t)(300 * page_size), PROT_READ);
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_AT_RISK].n, 0);
+    assert_true(f->sample->processes[0].q[WQ_AT_RISK].n <= all - 299 * page_size / 1024 + 64);
+    unmap_object(memory, 300);
+}
+
+/* By counters alone the page that is hidden by a copy is not told: then at risk is unknown. */
+static void test_sampler__counters_do_not_tell_what_a_copy_hides(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(300);
+    struct value risk;
+
+    (void)memory[0];
+    start(f, true);
+    take(f);
+    risk = region_at(f, 0, (void *)memory)->q[RQ_AT_RISK];
+    assert_true(value_is_known(risk) && risk.n == 300);
+    memory[page_size] = 1;
+    take(f);
+    risk = region_at(f, 0, (void *)memory)->q[RQ_AT_RISK];
+    assert_int_equal(risk.why, WHY_NO_FRAMES);
+    unmap_object(memory, 300);
+}
+
+/* A fork leaves a file's pages to be mapped when they are used: who maps the object is seen by the
+ * parent's. */
+static void test_sampler__an_object_of_which_nothing_is_mapped_has_users(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    struct value refs;
+
+    if (!frames())
+        skip_needs("frames");
+    (void)memory[0];
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    start(f, false);
+    take(f);
+    if (region_at(f, 1, (void *)memory)->q[RQ_MAPPED].n == 0) {
+        refs = region_at(f, 1, (void *)memory)->q[RQ_REF_COUNT];
+        assert_true(value_is_known(refs) && refs.inferred);
+        assert_int_equal(refs.n, 2);
+    }
+    assert_int_equal(region_at(f, 1, (void *)memory)->q[RQ_AT_RISK].n, 100);
+    unmap_object(memory, 100);
+}
+
+static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(200);
+
+    if (!frames())
+        skip_needs("frames");
+    for (int i = 0; i < 200; i++)
+        (void)memory[i * page_size]; /* mapped here alone: the child has nothing of it */
+    start(f, false);
+    take(f);
+    for (int i = 0; i < 100; i++)
+        memory[i * page_size] = 1;
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 100);
+    unmap_object(memory, 200);
+}
+
+static void test_sampler__what_was_lost_before_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    tell(f, 500);
+    start(f, false);
+    take(f);
+    assert_in_range(region_of(f, 1)->lost_before.n, 500, PAGES);
+    assert_in_range(f->sample->processes[1].q[WQ_LOST_BEFORE].n, 500, PAGES);
+    take(f);
+    assert_false(value_is_known(region_of(f, 1)->lost_before));
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+}
+
+/* Pages that the kernel moves to other frames it moves for all that map them. */
+static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    lie.page = ((uintptr_t)f->memory / (uint64_t)page_size + 1) & ~1ULL;
+    lie.n = 200;
+    take(f);
+    lie.n = 0;
+    assert_int_equal(region_of(f, 0)->copied.n, 0);
+    assert_int_equal(region_of(f, 1)->copied.n, 0);
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+    take(f); /* they are as they were before */
+    assert_int_equal(region_of(f, 1)->copied.n, 0);
+    /* Of one of them alone it is no move: what is shared, in other frames, was copied. */
+    lie.n = 200;
+    lie.pid = f->child;
+    take(f);
+    lie.n = 0;
+    lie.pid = 0;
+    assert_int_equal(region_of(f, 1)->copied.n, 200);
+}
+
+/* A frame that nobody counts as mapped, as the zero page is. */
+static uint64_t frame_of_nobody(void)
+{
+    FILE *counts = fopen("/proc/kpagecount", "r");
+    uint64_t count = 1, frame = 0;
+
+    assert_non_null(counts);
+    assert_int_equal(fseek(counts, 8, SEEK_SET), 0);
+    while (count && fread(&count, sizeof count, 1, counts) == 1)
+        frame++;
+    fclose(counts);
+    assert_int_equal(count, 0);
+    return frame;
+}
+
+/* By invented words, because not every kernel gives readers the zero page. */
+static void test_sampler__a_write_over_the_zero_page_copies_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct sample_region *r;
+    int64_t risk;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    risk = region_of(f, 1)->q[RQ_AT_RISK].n;
+    lie.word = PM_PRESENT | frame_of_nobody();
+    lie.page = (uintptr_t)f->memory / (uint64_t)page_size;
+    lie.n = 100;
+    lie.pid = f->child;
+    take(f);
+    lie.n = lie.word = 0;
+    lie.pid = 0;
+    r = region_of(f, 1);
+    assert_int_equal(r->q[RQ_ZERO].n, 100);
+    assert_int_equal(r->q[RQ_AT_RISK].n, risk); /* the next write costs a frame all the same */
+    tell(f, 100);
+    take(f);
+    assert_int_equal(region_of(f, 1)->q[RQ_ZERO].n, 0);
+    assert_int_equal(region_of(f, 1)->copied.n, 0);
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+}
+
+static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 8 << 20;
+    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const struct sample_region *r;
+
+    if (!frames())
+        skip_needs("frames");
+    madvise(memory, len, MADV_HUGEPAGE);
+    memset(memory, 1, len);
+    start(f, false);
+    take(f);
+    r = region_at(f, 0, memory);
+    if (r->q[RQ_HUGE].n == 0)
+        skip_needs("thp");
+    assert_int_equal(r->q[RQ_AT_RISK].why, WHY_LARGE_FOLIO);
+    assert_int_equal(f->sample->processes[0].q[WQ_AT_RISK].why, WHY_LARGE_FOLIO);
+    munmap(memory, len);
+}
+
+/* The child alone is watched: of whom it was forked nothing is known here. */
+static void test_sampler__a_parent_that_is_not_watched_is_the_reason(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[] = {{.pid = f->child, .parent = -1}};
+
+    start(f, false);
+    assert_int_equal(sampler_take(f->s, targets, 1, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[0].q[WQ_LOST].why, WHY_PARENT_UNWATCHED);
+}
+
+/* -- exec ------------------------------------------------------------------------------- */
+
+static int holds[2]; /* what the program writes to once it runs */
+
+/* This program anew, which then waits to be killed. */
+static void exec_holder(void)
+{
+    char fd[16];
+
+    snprintf(fd, sizeof fd, "%d", holds[1]);
+    execl("/proc/self/exe", "test_sampler", "hold", fd, (char *)NULL);
+    _exit(1);
+}
+
+static int hold(const char *fd)
+{
+    if (write(atoi(fd), "x", 1) == 1)
+        for (;;)
+            pause();
+    return 1;
+}
+
+static void wait_for_holder(void)
+{
+    char byte;
+
+    assert_int_equal(read(holds[0], &byte, 1), 1);
+}
+
+static void replace_child(struct fixture *f, pid_t pid)
+{
+    kill(f->child, SIGKILL);
+    waitpid(f->child, NULL, 0);
+    f->child = pid;
+}
+
+static void test_sampler__exec_of_the_same_program_is_no_loss(void **state)
+{
+    struct fixture *f = *state;
+    int go[2];
+    char byte = 1;
+    pid_t pid;
+
+    if (!frames())
+        skip_needs("frames");
+    assert_int_equal(pipe(holds) + pipe(go), 0);
+    pid = fork();
+    if (pid == 0) {
+        memset(f->memory, 2, (size_t)(400 * page_size));
+        assert_int_equal(write(holds[1], &byte, 1), 1);
+        assert_int_equal(read(go[0], &byte, 1), 1);
+        exec_holder();
+    }
+    replace_child(f, pid);
+    wait_for_holder();
+    start(f, false);
+    take(f);
+    assert_false(f->sample->processes[1].own_program);
+    assert_int_equal(write(go[1], &byte, 1), 1);
+    wait_for_holder();
+    take(f);
+    assert_true(f->sample->processes[1].exec);
+    assert_true(f->sample->processes[1].own_program);
+    assert_false(value_is_known(f->sample->processes[1].q[WQ_LOST]));
+    assert_int_not_equal(f->sample->processes[1].q[WQ_LOST].why, WHY_NO_FRAMES);
+    take(f);
+    assert_false(f->sample->processes[1].exec);
+    assert_true(f->sample->processes[1].own_program);
+    for (int i = 0; i < 2; i++) {
+        close(holds[i]);
+        close(go[i]);
+    }
+}
+
+static int go_read;
+
+static int borrow(void *arg)
+{
+    char byte;
+
+    (void)arg;
+    if (read(go_read, &byte, 1) == 1)
+        exec_holder();
+    return 1;
+}
+
+/* As between vfork and exec, which stops the parent; this one goes on. */
+static void test_sampler__memory_of_the_parent_is_not_the_childs(void **state)
+{
+    struct fixture *f = *state;
+    char *stack = malloc(65536);
+    int go[2];
+    pid_t pid;
+
+    if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0, 0) != 0)
+        skip_needs("kcmp");
+    assert_int_equal(pipe(holds) + pipe(go), 0);
+    go_read = go[0];
+    pid = clone(borrow, stack + 65536, CLONE_VM | SIGCHLD, NULL);
+    assert_true(pid > 0);
+    replace_child(f, pid);
+    start(f, false);
+    take(f);
+    assert_int_equal(f->sample->processes[1].why, WHY_BORROWED_MEMORY);
+    assert_false(value_is_known(f->sample->processes[1].fp.rss_kb));
+    assert_int_equal(write(go[1], "x", 1), 1);
+    wait_for_holder();
+    take(f);
+    assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+    assert_true(f->sample->processes[1].own_program);
+    /* Its own memory by now, which is smaller by all that the test has filled. */
+    assert_true(f->sample->processes[1].fp.rss_kb.n <
+                f->sample->processes[0].fp.rss_kb.n - PAGES / 2 * page_size / 1024);
+    free(stack);
+    for (int i = 0; i < 2; i++) {
+        close(holds[i]);
+        close(go[i]);
+    }
+}
+
 static void test_sampler__a_process_that_goes_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -482,7 +869,7 @@ static void test_sampler__another_start_time_is_another_process(void **state)
     assert_int_equal(f->sample->processes[0].why, WHY_GONE);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -496,10 +883,23 @@ int main(void)
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),
         T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
+        T(test_sampler__counters_do_not_tell_what_a_copy_hides),
+        T(test_sampler__an_object_of_which_nothing_is_mapped_has_users),
+        T(test_sampler__writes_to_an_objects_pages_copy_them),
+        T(test_sampler__what_was_lost_before_is_bounded),
+        T(test_sampler__a_shared_page_that_moves_is_not_copied),
+        T(test_sampler__a_write_over_the_zero_page_copies_nothing),
+        T(test_sampler__large_folios_leave_at_risk_in_doubt),
+        T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
+        T(test_sampler__exec_of_the_same_program_is_no_loss),
+        T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),
         T(test_sampler__another_start_time_is_another_process),
     };
 
+    if (argc == 3 && strcmp(argv[1], "hold") == 0)
+        return hold(argv[2]);
     caps_probe(&caps);
     return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
 }

@@ -407,18 +407,56 @@ static void test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes(voi
     assert_string_equal(db_text(f->in.db, "SELECT DISTINCT ool_run_id FROM fork_vs_ool"), ool);
 }
 
-/* More bytes are as little a pair as fewer, however new the run. */
-static void test_schema__fork_vs_ool_pairs_no_other_bytes(void **state)
+/* A newer run takes its place in the pair if it is alike in all that makes a pair, and only then.
+ */
+static void test_schema__fork_vs_ool_pairs_what_is_alike(void **state)
 {
+#define OF_IT " WHERE run = (SELECT run FROM newer)"
+    static const struct {
+        const char *what, *sql;
+        bool fork, pairs;
+    } cases[] = {
+        {"the same again", "SELECT 1", false, true},
+        {"a fork again", "SELECT 1", true, true},
+        {"another twin", "UPDATE run SET scenario = 'ool-other'" OF_IT, false, true},
+        {"no twin", "UPDATE run SET scenario = 'ool-other', twin = NULL" OF_IT, false, false},
+        {"more bytes", "UPDATE region SET pages = 3" OF_IT, false, false},
+        {"fewer bytes", "UPDATE region SET pages = 1" OF_IT, false, false},
+        {"a fork of more bytes", "UPDATE region SET pages = 3" OF_IT, true, false},
+        {"pages of another size",
+         "UPDATE region SET pages = 1" OF_IT "; UPDATE run SET page_size = 8192" OF_IT, false,
+         false},
+        {"another backend", "UPDATE run SET backend = 'gnumach'" OF_IT, false, false},
+        {"another value", "UPDATE run SET params = '{\"rounds\": 2}'" OF_IT, false, false},
+        {"not complete", "UPDATE run SET status = 'failed'" OF_IT, false, false},
+        {"nothing sent", "UPDATE step SET action = 'checkpoint'" OF_IT, false, false},
+        {"a fork that sends too", "UPDATE step SET action = 'ool_send'" OF_IT " AND step = 1", true,
+         false},
+        {"no fork", "UPDATE step SET action = 'checkpoint'" OF_IT, true, false},
+    };
     struct fixture *f = *state;
-    struct support_options more = {.pages = 3}, most = {.pages = 5};
-    char run[40];
-    struct err e;
 
-    assert_int_equal(support_ool_write(f->in.store, &more, run, &e), 0);
-    assert_string_equal(db_text(f->in.db, "SELECT ool_run_id FROM fork_ool_pairs"), f->ool_run);
-    assert_int_equal(support_fork_write(f->in.store, &most, run, &e), 0);
-    assert_string_equal(db_text(f->in.db, "SELECT fork_run_id FROM fork_ool_pairs"), f->fork_run);
+    db_exec(f->in.db, "UPDATE run SET started_at = '2026-01-01T00:00:00Z'");
+    db_exec(f->in.db,
+            "CREATE TEMP VIEW newer AS SELECT * FROM run ORDER BY started_at DESC LIMIT 1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char run[40];
+        struct err e;
+        int rc = cases[i].fork ? support_fork_write(f->in.store, NULL, run, &e)
+                               : support_ool_write(f->in.store, NULL, run, &e);
+        const char *fork = cases[i].fork && cases[i].pairs ? run : f->fork_run;
+        const char *ool = !cases[i].fork && cases[i].pairs ? run : f->ool_run;
+
+        assert_int_equal(rc, 0);
+        db_exec(f->in.db, "UPDATE run SET params = '{\"rounds\": 1}'; UPDATE region SET pages = 2; "
+                          "UPDATE run SET params = '{\"rounds\": 1, \"more\": 1}'" OF_IT);
+        db_exec(f->in.db, cases[i].sql);
+        if (strcmp(db_text(f->in.db, "SELECT fork_run_id FROM fork_ool_pairs"), fork) != 0 ||
+            strcmp(db_text(f->in.db, "SELECT ool_run_id FROM fork_ool_pairs"), ool) != 0)
+            fail_msg("%s: %s", cases[i].what, cases[i].pairs ? "no pair" : "a pair");
+        db_exec(f->in.db, "DELETE FROM run" OF_IT);
+    }
+#undef OF_IT
 }
 
 static void test_schema__a_copied_count_that_is_unknown_stays_unknown(void **state)
@@ -525,6 +563,34 @@ static void test_schema__published_ool_rows_in_both_memory_modes(void **state)
                                           "published WHERE memory = 'purgeable' AND quantity = "
                                           "'region_size' AND case_name = 'VIRTUAL;PAGE;NO_FREE'"),
                         "16384 4096 1");
+}
+
+/* Of a run of another size, or that moved the memory, nothing is compared; sizes agree to the
+ * tolerance. */
+static void test_schema__published_sizes_compare_with_runs_of_that_size(void **state)
+{
+    static const char compared[] =
+        "SELECT group_concat(case_name || ' ' || same, ', ') FROM published "
+        "WHERE scenario = 'ool-large' AND run_id IS NOT NULL AND "
+        "quantity = 'physical_footprint_peak_bytes' AND observed = 'sender'";
+    struct support_options twice = {.page_size = 536870912, .scenario = "ool-large"};
+    struct support_options as_published = {.page_size = 268435456, .scenario = "ool-large"};
+    struct fixture *f = *state;
+    char run[40];
+    struct err e;
+
+    assert_int_equal(support_ool_write(f->in.store, &twice, run, &e), 0);
+    db_exec(f->in.db, "UPDATE step SET published = '256MB' WHERE step = 8; "
+                      "UPDATE process SET peak_kb = 263400");
+    assert_string_equal(db_text(f->in.db, compared), "NULL");
+    assert_int_equal(support_ool_write(f->in.store, &as_published, run, &e), 0);
+    db_exec(f->in.db, "UPDATE step SET published = '256MB' WHERE step = 8; "
+                      "UPDATE process SET peak_kb = 263400");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 1");
+    db_exec(f->in.db, "UPDATE process SET peak_kb = 260000");
+    assert_string_equal(db_text(f->in.db, compared), "256MB 0");
+    db_exec(f->in.db, "UPDATE transfer SET deallocate = 1; UPDATE process SET peak_kb = 262144");
+    assert_string_equal(db_text(f->in.db, compared), "256MB;FREE 1");
 }
 
 static void test_schema__published_carries_every_row_of_the_source(void **state)
@@ -682,12 +748,13 @@ int main(void)
         T(test_schema__a_sum_with_an_unknown_part_is_unknown),
         T(test_schema__fork_and_ool_line_up_phase_by_phase),
         T(test_schema__fork_vs_ool_takes_the_latest_pair_of_the_same_bytes),
-        T(test_schema__fork_vs_ool_pairs_no_other_bytes),
+        T(test_schema__fork_vs_ool_pairs_what_is_alike),
         T(test_schema__a_copied_count_that_is_unknown_stays_unknown),
         T(test_schema__a_descriptor_is_one_row_sent_and_received),
         T(test_schema__published_rows_follow_the_observations),
         T(test_schema__published_ignores_inferred_and_unknown_values),
         T(test_schema__published_ool_rows_in_both_memory_modes),
+        T(test_schema__published_sizes_compare_with_runs_of_that_size),
         T(test_schema__published_carries_every_row_of_the_source),
         T(test_schema__databases_merge_by_insert_select),
         T(test_schema__deleting_a_run_takes_its_rows_along),

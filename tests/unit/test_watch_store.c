@@ -165,6 +165,22 @@ static void test_watch_store__counts_are_those_since_the_row_before(void **state
                         "1:16:3 5:64:12 9:64:12");
 }
 
+/* What waits for a row is not lost because the next sample could not count. */
+static void test_watch_store__what_was_counted_stays_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct obs_process *p = add_process(f, "a[1]", 1000);
+
+    sample(f);
+    p->q[PQ_LOST] = value_known(16);
+    sample(f);
+    p->q[PQ_LOST] = value_unknown(WHY_NO_FRAMES);
+    sample(f);
+    p->q[PQ_RSS] = value_known(2000);
+    sample(f);
+    assert_int_equal(db_int(f->in.db, "SELECT sum(lost_kb) FROM process"), 16);
+}
+
 static void test_watch_store__an_unknown_count_does_not_fill_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -373,6 +389,7 @@ int main(void)
         T(test_watch_store__a_large_figure_needs_a_large_move),
         T(test_watch_store__steady_moves_are_paced_jumps_are_not),
         T(test_watch_store__counts_are_those_since_the_row_before),
+        T(test_watch_store__what_was_counted_stays_counted),
         T(test_watch_store__an_unknown_count_does_not_fill_the_file),
         T(test_watch_store__small_changes_are_stored_once_a_minute),
         T(test_watch_store__regions_and_sharing_when_they_moved),

@@ -70,7 +70,9 @@ int machine_find(struct machine_parts *parts, struct err *e)
                        "gnumach needs QEMU: no qemu-system-x86_64 here (Debian: qemu-system-x86)");
     if (!find_folder(parts))
         return err_set(e, ENOTSUP,
-                       "gnumach needs the GNU Mach image and the guest: run 'make deps-gnumach'");
+                       "gnumach needs the GNU Mach image and the guest: run 'make deps-gnumach' in "
+                       "cowlab's source folder (for an installed cowlab name that folder's "
+                       "build/gnumach in $COWLAB_GNUMACH, or 'make install' again)");
     return 0;
 }
 
