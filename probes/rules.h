@@ -166,9 +166,10 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
         return f.was == PS_EXCLUSIVE ? PO_NOTHING : PO_COPIED;
     if (f.same_frame == ANSWER_YES && f.was == PS_ANON_UNKNOWN && f.is == PS_ANON_UNKNOWN)
         return PO_DOUBT;
+    /* anon? of a page in no large folio: it was cow or in debt, as its next write would show. */
     if (f.same_frame == ANSWER_YES)
-        return f.is == PS_EXCLUSIVE && (f.was == PS_DEBT || f.was == PS_COW) ? PO_REUSED
-                                                                             : PO_NOTHING;
+        return f.is == PS_EXCLUSIVE && f.was != PS_EXCLUSIVE && page_is_anon(f.was) ? PO_REUSED
+                                                                                    : PO_NOTHING;
     if (f.was == PS_OBJECT && f.is != PS_OBJECT)
         return PO_COPIED;
     if (f.was == PS_COW && f.is != PS_COW && f.is != PS_OBJECT)

@@ -184,6 +184,9 @@ static void test_rules__page_outcome(void **state)
         {{PS_COW, PS_EXCLUSIVE, YES, NO, true, true, false},
          PO_REUSED,
          "the last sharer pays a copy"},
+        {{PS_ANON_UNKNOWN, PS_EXCLUSIVE, YES, NO, true, true, false},
+         PO_REUSED,
+         "kept without a fault"},
         {{PS_DEBT, PS_EXCLUSIVE, YES, NO, true, true, false},
          PO_REUSED,
          "paying a debt shows nothing"},
@@ -800,6 +803,7 @@ static void test_rules__inheritance(void **state)
         {true, 0, INH_ZERO, INH_SHARE},
         {true, 1u << VMF_DONTCOPY, INH_SHARE, INH_NONE},
         {false, 1u << VMF_WIPEONFORK, INH_COPY, INH_ZERO},
+        {false, 1u << VMF_WIPEONFORK | 1u << VMF_DONTCOPY, INH_COPY, INH_NONE},
     };
 
     (void)state;
