@@ -24,7 +24,8 @@
     X(PS_NONE, 0, "none", "not in the page table")                                                 \
     X(PS_ZERO, 1, "zero", "the shared zero page")                                                  \
     X(PS_EXCLUSIVE, 2, "exclusive", "anonymous, this process's alone")                             \
-    X(PS_COW, 3, "cow", "anonymous, mapped elsewhere too")                                         \
+    X(PS_COW, 3, "cow",                                                                            \
+      "anonymous, mapped elsewhere too (or held in swap): the next write copies")                  \
     X(PS_DEBT, 4, "debt", "mapped here alone, still write-protected from an earlier fork")         \
     X(PS_OBJECT, 5, "object", "a private mapping showing its memory object's page")                \
     X(PS_SHARED, 6, "shared", "a page of a shared mapping")                                        \
