@@ -46,6 +46,8 @@ class Entry:
 
 
 class MachRegion:
+    locked = False  # not in this model
+
     def __init__(self, entry, inherit="copy"):
         self.entry, self.inherit, self.protection, self.start = entry, inherit, "rw-", 0
         self.object, self.shared = None, False
