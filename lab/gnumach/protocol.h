@@ -88,7 +88,7 @@ struct guest_step {
     uint64_t offset_bytes;
     struct page_select select;
     uint64_t origin; /* write, read: struct step's */
-    uint32_t stamp; /* the letter, 0: none */
+    uint32_t stamp;  /* the letter, 0: none */
     uint32_t inherit, protection, deallocate;
     int32_t status, timeout_ms; /* timeout: -1 none */
     int32_t message_id;

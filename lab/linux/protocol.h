@@ -33,8 +33,8 @@ struct actor_request {
     uint64_t sent_start, sent_len; /* read: of a received region, the bytes that were sent; or 0 */
     struct page_select select;
     uint64_t origin, reach; /* read, write: struct step's */
-    uint32_t letter; /* stamp; 0: write without a letter, read without a check */
-    uint32_t kind;   /* enum map_kind */
+    uint32_t letter;        /* stamp; 0: write without a letter, read without a check */
+    uint32_t kind;          /* enum map_kind */
     uint32_t inherit, advice;
     int32_t protection;
     int32_t status; /* exit */

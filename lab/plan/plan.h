@@ -86,7 +86,8 @@ struct step {
     struct page_select select; /* write, read */
     bool has_stamp;            /* write, read */
     char stamp;                /* one letter */
-    uint64_t origin;      /* write, read: where the region's first byte lay in the region that was
+    uint64_t
+        origin;           /* write, read: where the region's first byte lay in the region that was
                              mapped:      pages carry the number that they have there (struct page_stamp) */
     uint64_t reach;       /* ... and how many bytes from there on may carry stamps */
     char *as;             /* fork: the child's actor name */
@@ -123,8 +124,8 @@ struct plan_param {
     int64_t number;
 };
 
-/* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out wins
- * over wiping it, in whatever order they were set; copy or share takes both back. */
+/* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out
+ * wins over wiping it, in whatever order they were set; copy or share takes both back. */
 struct fork_fate {
     bool left_out, wiped, shared;
 };

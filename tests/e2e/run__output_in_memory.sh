@@ -16,6 +16,7 @@ cp "$shm/log" "$shm/gone"
 exec 7<>"$shm/gone"
 rm "$shm/gone"
 
+# shellcheck disable=SC2016 # the inner shell expands
 ok "standard output and error in a tmpfs: the expectations hold" \
     sh -c 'cowlab run ool-write-many --db named.db >>"$1" 2>&1' sh "$shm/log"
 ok "and the totals are the run's alone" held named.db

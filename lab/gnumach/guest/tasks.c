@@ -33,7 +33,8 @@ kern_return_t new_port(mach_port_t *port)
     return rc;
 }
 
-/* Not born yet, or alive. The port of one that has ended died with it: there is no right to give. */
+/* Not born yet, or alive. The port of one that has ended died with it: there is no right to give.
+ */
 static int can_be_sent_to(const struct actor *a)
 {
     return a->task || a->data_receive;
