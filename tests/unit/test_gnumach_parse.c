@@ -270,6 +270,41 @@ static char *record_line(uint64_t nonce, unsigned sequence, const char *payload)
     return line;
 }
 
+static enum check_verdict prediction_after(const struct replay *p, size_t step)
+{
+    const struct observation *o = &p->results[step - 1].obs;
+
+    for (size_t i = 0; i < o->nchecks; i++)
+        if (strcmp(o->checks[i].check, "prediction") == 0)
+            return o->checks[i].verdict;
+    fail_msg("no prediction after step %zu", step);
+    return CHECK_NOT_CHECKED;
+}
+
+/* The child's page is cow, and its write copies. Had the page stayed in its frame, the prediction
+ * would have failed. */
+static void test_gnumach_parse__a_frame_that_stayed_fails_the_prediction(void **state)
+{
+    static const char was[] = "P 18446744071578851872 0 1 7fc8 1";
+    struct replay p;
+    struct err e;
+    size_t len;
+    char *console = data_file("fork-write.console", &len), *at;
+    uint64_t nonce = recorded_nonce(console);
+
+    (void)state;
+    at = strstr(console, was);
+    assert_non_null(at);
+    while (at[-1] != '\n')
+        at--;
+    memcpy(at, record_line(nonce, 79, "P 18446744071578851872 0 1 7fc6 1"), strcspn(at, "\r\n"));
+    assert_int_equal(replay(&p, console, nonce, &e), 0);
+    assert_int_equal(prediction_after(&p, 2), CHECK_HELD);
+    assert_int_equal(prediction_after(&p, 4), CHECK_DIFFERS);
+    replay_free(&p);
+    free(console);
+}
+
 static void test_gnumach_parse__a_record_is_taken_apart(void **state)
 {
     struct record r;
@@ -517,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_gnumach_parse__every_check_of_the_recorded_session_held),
         cmocka_unit_test(test_gnumach_parse__no_flipped_byte_passes),
         cmocka_unit_test(test_gnumach_parse__a_console_cut_anywhere_never_looks_complete),
+        cmocka_unit_test(test_gnumach_parse__a_frame_that_stayed_fails_the_prediction),
         cmocka_unit_test(test_gnumach_parse__a_record_is_taken_apart),
         cmocka_unit_test(test_gnumach_parse__chatter_is_no_record),
         cmocka_unit_test(test_gnumach_parse__what_is_wrong_is_said),

@@ -72,11 +72,9 @@ static enum page_state state_of(const struct reading *r, const struct seen_page 
 
 static int pages(struct reading *r, struct view *v, struct obs_region *g, struct err *e)
 {
-    static const enum region_quantity quantity_of[PS__COUNT] = {[PS_EXCLUSIVE] = RQ_EXCLUSIVE,
-                                                                [PS_COW] = RQ_COW,
-                                                                [PS_DEBT] = RQ_DEBT,
-                                                                [PS_SHARED] = RQ_SHARED};
-    static const enum region_quantity never[] = {RQ_ZERO, RQ_OBJECT, RQ_SWAPPED, RQ_HUGE};
+    static const enum region_quantity quantity_of[PS__COUNT] = {
+        [PS_EXCLUSIVE] = RQ_EXCLUSIVE, [PS_COW] = RQ_COW, [PS_SHARED] = RQ_SHARED};
+    static const enum region_quantity never[] = {RQ_ZERO, RQ_DEBT, RQ_OBJECT, RQ_SWAPPED, RQ_HUGE};
 
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         g->q[never[i]] = value_inferred(0); /* Mach has none, or the guest no pager */
