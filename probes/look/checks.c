@@ -72,6 +72,13 @@ static struct value walked_kb(uint64_t kb, uint64_t maybe_zero)
     return maybe_zero ? value_unknown(WHY_ZERO_UNTOLD) : value_known((int64_t)kb);
 }
 
+/* Do others, who are not looked at, come and go in the mapping while it is read twice? Map counts
+ * of one moment then say nothing of those of another. */
+static bool others_come(const struct observer *o, const struct map_entry *entry)
+{
+    return o->opt.everybody && entry && entry->inode;
+}
+
 /* The entries that hold the region, summed on both sides. */
 static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
                        struct observation *out)
@@ -81,7 +88,7 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     const struct map_entry *end = w->maps.entries + w->maps.n;
     uint64_t walked = 0, maybe_zero = 0, once = 0, smaps = 0, smaps_once = 0,
              unit = o->page_size / 1024;
-    bool large = false, hugetlb = false;
+    bool large = false, hugetlb = false, others = others_come(o, entry);
 
     for (; entry && entry < end && entry->start < m->end; entry++) {
         const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
@@ -105,10 +112,10 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
                            "KiB mapped once by pagemap; Private_Clean + Private_Dirty of smaps")))
         return -ENOMEM;
     private_kb->left = value_known((int64_t)once);
-    private_kb->right = !w->maps.counted ? value_unknown(WHY_NO_INTERFACE)
-                        : large          ? value_unknown(WHY_LARGE_FOLIO)
-                        : hugetlb        ? value_na()
-                                         : value_known((int64_t)smaps_once);
+    private_kb->right = !w->maps.counted    ? value_unknown(WHY_NO_INTERFACE)
+                        : large             ? value_unknown(WHY_LARGE_FOLIO)
+                        : hugetlb || others ? value_na()
+                                            : value_known((int64_t)smaps_once);
     judge(private_kb);
     return 0;
 }
@@ -189,7 +196,7 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     /* Explicit huge pages are not in Pss; and the rest of the entry must be known, with nobody
      * outside the run who maps it. */
     if ((value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE) ||
-        w->shadows ||
+        w->shadows || others_come(o, maps_find(&w->maps, m->start)) ||
         (present > (uint64_t)r->q[RQ_MAPPED].n &&
          (!w->pagemap_frames || rest.alone != once - mapped_once(m))))
         c->right = value_na();
@@ -223,7 +230,7 @@ static int check_swap(const struct observer *o, const struct watched *w, const s
     c->right = value_known((int64_t)told);
     if (!w->maps.counted)
         c->right = value_unknown(WHY_NO_INTERFACE);
-    else if (object || swap != swapped * (o->page_size / 1024) || !o->opt.whole_process)
+    else if (object || swap != swapped * (o->page_size / 1024) || !all_in_view(o))
         c->right = value_na();
     c->tolerance = entries > 1 ? (int64_t)entries - 1 : 0;
     judge(c);

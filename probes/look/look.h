@@ -233,6 +233,13 @@ struct observer {
     struct slurp text;
 };
 
+/* Can nobody but the processes of the look have what is theirs? In a run: its actors were started
+ * by exec. Who looks at programs that were there before cannot know. */
+static inline bool all_in_view(const struct observer *o)
+{
+    return o->opt.whole_process && !o->opt.everybody;
+}
+
 /* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
 static inline bool zero_told(const struct observer *o, const struct watched *w)
 {

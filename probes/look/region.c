@@ -68,13 +68,13 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     const struct map_entry *e = f->entry;
 
     r->maybe_cached = f->o->swap_in_view && !(f->w->pagemap_frames && f->o->caps.have[CAP_DEBT]);
-    if (!r->states[PS_SWAPPED] || (f->o->opt.whole_process && f->w->pagemap_frames))
+    if (!r->states[PS_SWAPPED] || (all_in_view(f->o) && f->w->pagemap_frames))
         return;
     r->swap_shared = 0;
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
     if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
         return;
-    r->inferred_swap = e->kb.swap == e->kb.swap_pss && f->o->nwatched > 1;
+    r->inferred_swap = e->kb.swap == e->kb.swap_pss && (!all_in_view(f->o) || f->o->nwatched > 1);
     if (e->kb.swap == e->kb.swap_pss)
         r->why_swap = WHY_KNOWN;
     else

@@ -93,7 +93,7 @@ static enum answer slot_held(const struct finish *f, uint32_t slot)
         return ANSWER_NONE;
     if (f->o->frames.own[origin])
         return ANSWER_YES;
-    return f->o->opt.whole_process ? ANSWER_NO : ANSWER_NONE;
+    return all_in_view(f->o) ? ANSWER_NO : ANSWER_NONE;
 }
 
 /* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
@@ -103,7 +103,7 @@ static bool is_batched(const struct finish *f, uint64_t flags)
 {
     bool locked = f->entry && f->entry->flags & 1u << VMF_LOCKED;
 
-    return f->o->opt.whole_process &&
+    return all_in_view(f->o) &&
            ((!f->o->one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked));
 }
 
