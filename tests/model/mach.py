@@ -19,16 +19,21 @@ class MachObject:
 
 
 class Entry:
-    """Of an address map, or in a message; inherited for sharing it is one entry of both tasks. first: in the object."""
+    """A run of pages with one object; first: in the object."""
 
     def __init__(self, pages, obj=None, first=0):
         self.pages, self.object, self.first, self.needs_copy = pages, obj, first, obj is not None
-        self.was_shared = False  # then it is copied in other ways: not modelled
 
-    def copy(self, first, pages):
+    def copy(self):
         """Lazily: the next writer of either makes an object of its own."""
         self.needs_copy = self.object is not None
-        return Entry(pages, self.object, self.first + first)
+        return Entry(self.pages, self.object, self.first)
+
+    def clip(self, pages):
+        """Cuts this entry behind that many pages; the rest."""
+        rest = Entry(self.pages - pages, self.object, self.first + pages)
+        self.pages, rest.needs_copy = pages, self.needs_copy
+        return rest
 
     def put(self, page, write):
         """The frame for a new page, in the object that takes it."""
@@ -44,17 +49,54 @@ class Entry:
     def find(self, page):
         return self.object.find(page + self.first) if self.object else None
 
+    def frames(self):
+        return [self.find(page) for page in range(self.pages)]
+
+
+class Range:
+    """Entries in a row: of an address map, or in a message. Inherited for sharing it is one range of both tasks."""
+
+    def __init__(self, entries):
+        self.entries = entries
+        self.was_shared = False  # then it is copied in other ways: not modelled
+
+    def at(self, page):
+        """The entry that holds this page, and which page of the entry it is."""
+        for entry in self.entries:
+            if page < entry.pages:
+                return entry, page
+            page -= entry.pages
+
+    def clip(self, page):
+        """Sees to it that an entry begins at this page; its place among the entries."""
+        for place, entry in enumerate(self.entries):
+            if not page:
+                return place
+            if page < entry.pages:
+                self.entries.insert(place + 1, entry.clip(page))
+                return place + 1
+            page -= entry.pages
+        return len(self.entries)
+
+    def copy(self, first, pages):
+        """Only the entries copied, cut to what was asked for, need a copy at the next write (vm_map_copyin)."""
+        start = self.clip(first)
+        return Range([e.copy() for e in self.entries[start:self.clip(first + pages)]])
+
+    def frames(self):
+        return [f for e in self.entries for f in e.frames()]
+
 
 class MachRegion:
     locked = False  # not in this model
 
-    def __init__(self, entry, inherit="copy"):
-        self.entry, self.inherit, self.protection, self.start = entry, inherit, "rw-", 0
+    def __init__(self, memory, inherit="copy"):
+        self.memory, self.inherit, self.protection, self.start = memory, inherit, "rw-", 0
         self.object, self.shared = None, False
 
     @property
     def ptes(self):
-        return [self.entry.find(page) for page in range(self.entry.pages)]
+        return self.memory.frames()
 
     def inheritance(self):
         return self.inherit
@@ -66,30 +108,33 @@ class Mach(k.Kernel):
         self.mail = {}  # receiver -> [(region, entry)]
 
     def entries(self):
-        mapped = [r.entry for p in self.processes.values() for r in p.regions.values()]
-        return {id(e): e for e in mapped + [e for mail in self.mail.values() for _, e in mail]}.values()
+        mapped = [r.memory for p in self.processes.values() for r in p.regions.values()]
+        memory = mapped + [m for mail in self.mail.values() for _, m in mail]
+        return {id(e): e for m in memory for e in m.entries}.values()
 
     def viewers(self, frame):
-        return sum(any(e.find(page) is frame for page in range(e.pages)) for e in self.entries())
+        return sum(any(f is frame for f in e.frames()) for e in self.entries())
 
     def aliases(self, region):
-        return sum(r.entry is region.entry for p in self.processes.values() for r in p.regions.values())
+        return sum(r.memory is region.memory for p in self.processes.values() for r in p.regions.values())
 
     def write(self, region, page, letter):
-        frame = region.entry.find(page)
+        entry, page = region.memory.at(page)
+        frame = entry.find(page)
         others = frame and self.viewers(frame) > 1
-        region.entry.put(page, True).letter = letter
+        entry.put(page, True).letter = letter
         return "copied" if others else "sole" if frame else "first_touch"
 
     def read(self, region, page):
-        if not region.entry.find(page):
+        entry, page = region.memory.at(page)
+        if not entry.find(page):
             # Of what others may see too: whether they see this page hangs on how far chains have collapsed.
-            k.need(not region.entry.needs_copy)
-            region.entry.put(page, False)
+            k.need(not entry.needs_copy)
+            entry.put(page, False)
 
     def do_map(self, _, process, a):
         k.need(a["region"] not in process.regions)
-        process.regions[a["region"]] = MachRegion(Entry(a["pages"]), "share" if a["kind"] == "shared" else "copy")
+        process.regions[a["region"]] = MachRegion(Range([Entry(a["pages"])]), "share" if a["kind"] == "shared" else "copy")
 
     def do_fork(self, name, process, a):
         k.need(a["as"] not in self.processes)
@@ -98,10 +143,11 @@ class Mach(k.Kernel):
             if r.inherit == "none":
                 continue
             if r.inherit == "share":
-                r.entry.top(r.entry.needs_copy)
-                r.entry.was_shared = True
-            entry = r.entry if r.inherit == "share" else r.entry.copy(0, r.entry.pages)
-            copy = child.regions[key] = MachRegion(entry, r.inherit)
+                for entry in r.memory.entries:
+                    entry.top(entry.needs_copy)
+                r.memory.was_shared = True
+            memory = r.memory if r.inherit == "share" else r.memory.copy(0, len(r.ptes))
+            copy = child.regions[key] = MachRegion(memory, r.inherit)
             copy.protection = r.protection
 
     def do_unmap(self, _, process, a):
@@ -116,9 +162,9 @@ class Mach(k.Kernel):
     def do_ool_send(self, name, process, a):
         region, mail = self._region(process, a), self.mail.get(a["to"], [])
         k.need(a["to"] != name and self.processes.get(a["to"]) and self.processes[a["to"]].alive and len(mail) < 5)
-        k.need(region.protection[0] == "r" and not region.entry.was_shared)
+        k.need(region.protection[0] == "r" and not region.memory.was_shared)
         first, pages = a["offset"] // 4096, a["bytes"] // 4096
-        self.mail[a["to"]] = mail + [(a["region"], region.entry.copy(first, pages))]
+        self.mail[a["to"]] = mail + [(a["region"], region.memory.copy(first, pages))]
 
     def do_ool_receive(self, name, process, a):
         k.need(self.mail.get(name) and self.mail[name][0][0] == a["region"] and a["region"] not in process.regions)
@@ -126,7 +172,7 @@ class Mach(k.Kernel):
 
     def do_inherit(self, _, process, a):
         region = self._region(process, a)
-        k.need(a["inheritance"] != "copy" or not region.entry.was_shared)
+        k.need(a["inheritance"] != "copy" or not region.memory.was_shared)
         region.inherit = a["inheritance"]
 
 
@@ -139,10 +185,10 @@ def state(world, region, _, frame):
 
 
 def expected(world, region):
-    frames = [f for f in region.ptes if f]
-    may = {"pages": {region.entry.pages}, "resident": {len(frames)}, "protection": {region.protection},
+    ptes = region.ptes
+    may = {"pages": {len(ptes)}, "resident": {len(ptes) - ptes.count(None)}, "protection": {region.protection},
            "inheritance": {region.inherit}}
-    if region.entry.object is None:
+    if not any(e.object for e in region.memory.entries):
         may["share_mode"] = {"SM_EMPTY"}
     return may, False
 
