@@ -605,6 +605,7 @@ static void write_sample(struct writer *w, const struct step_record *r)
         struct store_watch_event x = came;
 
         x.actor = r->came[i].actor;
+        x.text = r->came[i].command; /* as it was then */
         write_came(w, &r->came[i]);
         write_event(w, r->nevents + i, &x);
     }

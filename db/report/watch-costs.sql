@@ -17,7 +17,7 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command,
         WHERE e.run = w.run AND e.actor = w.actor AND e.kind = 'fork') AS fork_ns,
        c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb,
-       k.lost_kb, c.lost_before_kb, k.own_program,
+       k.lost_kb, c.lost_before_kb, k.own_program, k.exec_step,
        -- Why nothing is known of a child's loss. Of who has no parent here it is known only if said so.
        CASE WHEN k.lost_kb IS NULL AND NOT k.own_program THEN
            coalesce((SELECT x.reason FROM unknown u JOIN reason x ON x.code = u.why

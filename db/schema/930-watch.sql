@@ -17,25 +17,31 @@ FROM watch_sample w
 ORDER BY r.started_at, r.run_id, s.step;
 
 -- By run key, for the views and queries that need it: what each process lost of the memory that it
--- had in common with its parent, and whether it runs another program than it did at the fork. Where
--- losses were not counted (no frames, an older database) but two samples saw it: what it has no more
--- at its last row of the most it had.
+-- had in common with its parent, and whether either has executed a program since the fork, which
+-- ends that. Where losses were not counted (no frames, an older database) but two samples before
+-- that saw it: what it had no more at the last of them of the most it had.
 CREATE VIEW watch_kin AS
-SELECT w.run, w.actor,
-       ifnull(w.own_program, 0) OR EXISTS (SELECT 1 FROM watch_event e
-                                           WHERE e.run = w.run AND e.actor = w.actor
-                                             AND e.kind = 'exec') AS own_program,
-       CASE WHEN a.lost_kb IS NOT NULL THEN a.lost_kb
-            WHEN ifnull(w.own_program, 0) = 0
-                 AND ifnull(w.last_step, (SELECT max(s.step) FROM step s WHERE s.run = w.run))
-                     > w.first_step
-            THEN a.max_parent_kb - (SELECT l.shared_parent_kb FROM process l
-                                    WHERE l.run = w.run AND l.actor = w.actor
-                                    ORDER BY l.step DESC LIMIT 1) END AS lost_kb
-FROM watch_process w
-     LEFT JOIN (SELECT p.run, p.actor, sum(p.lost_kb) AS lost_kb,
-                       max(p.shared_parent_kb) AS max_parent_kb
-                FROM process p GROUP BY p.run, p.actor) a USING (run, actor);
+WITH life AS (
+    SELECT w.run, w.actor, w.first_step, ifnull(w.own_program, 0) AS own_program,
+           ifnull(w.last_step, (SELECT max(s.step) FROM step s WHERE s.run = w.run)) AS last_step,
+           (SELECT min(e.step) FROM watch_event e
+            WHERE e.run = w.run AND e.kind = 'exec'
+              AND (e.actor = w.actor OR (e.actor = w.parent AND e.step > w.first_step)))
+               AS exec_step
+    FROM watch_process w
+)
+SELECT l.run, l.actor, l.own_program OR l.exec_step IS NOT NULL AS own_program, l.exec_step,
+       CASE WHEN count(p.lost_kb) THEN sum(p.lost_kb)
+            WHEN NOT l.own_program
+                 AND min(l.last_step, ifnull(l.exec_step - 1, l.last_step)) > l.first_step
+            THEN max(p.shared_parent_kb)
+                 - (SELECT x.shared_parent_kb FROM process x
+                    WHERE x.run = l.run AND x.actor = l.actor
+                      AND x.step < ifnull(l.exec_step, x.step + 1)
+                    ORDER BY x.step DESC LIMIT 1) END AS lost_kb
+FROM life l
+     LEFT JOIN process p USING (run, actor)
+GROUP BY l.run, l.actor;
 
 -- Each process once, with what it cost over its time. copied_kb: what copy-on-write was seen to
 -- cost it; lost_kb: of the memory that it had in common with its parent, what writes of either
@@ -80,12 +86,14 @@ ORDER BY r.started_at, r.run_id, s.step, g.nr;
 CREATE VIEW watch_lost AS
 SELECT r.run_id, m.actor, m.part, m.kind, m.region, m.range_start, m.range_end,
        m.most * r.page_size / 1024 AS most_kb, m.last * r.page_size / 1024 AS last_kb,
-       coalesce(m.lost, m.most - m.last) * r.page_size / 1024 AS lost_kb, m.bins, m.share_mode
+       coalesce(m.lost, m.most - m.had) * r.page_size / 1024 AS lost_kb, m.bins, m.share_mode
 FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start, g.range_end,
              w.bins, g.share_mode,
              max(w.parent_pages) OVER (PARTITION BY g.run, g.observed, g.range_start) AS most,
              sum(w.lost) OVER (PARTITION BY g.run, g.observed, g.range_start) AS lost,
              CASE w.gone WHEN 1 THEN 0 ELSE w.parent_pages END AS last,
+             first_value(w.parent_pages) OVER (PARTITION BY g.run, g.observed, g.range_start
+                                               ORDER BY w.gone, g.step DESC) AS had,
              row_number() OVER (PARTITION BY g.run, g.observed, g.range_start
                                 ORDER BY g.step DESC) AS age
       FROM watch_region w JOIN region g USING (run, step, nr)) m

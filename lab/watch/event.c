@@ -36,7 +36,7 @@ int events_of_sample(struct watch *w, const struct sample *s)
         const struct tree_process *p = &w->tree->list[w->tree_index[i]];
 
         if (s->processes[i].exec)
-            rc = event_add(w, p->name, "exec", NULL, NULL);
+            rc = event_add(w, p->name, "exec", NULL, p->command);
         if (s->processes[i].why == WHY_PERMISSION && p->fresh && rc == 0)
             rc = event_add(w, p->name, "note", NULL, "its memory may not be looked at");
     }

@@ -153,6 +153,7 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
             if (fresh)
                 k->n++; /* with pages of zero, should its row have to wait */
             was->used = true;
+            was->counted |= value_is_known(r->lost);
             was->process = (uint32_t)tree_index[i];
             was->start = r->map->start;
             was->seen = k->sample;
@@ -195,7 +196,7 @@ static int gather_gone(struct keep *k, const struct sample *s, const int *tree_i
                                   .end = was->end,
                                   .kind = was->kind,
                                   .copied = value_na(),
-                                  .lost = was->pages[5] >= 0 ? value_known(was->lost) : value_na(),
+                                  .lost = was->counted ? value_known(was->lost) : value_na(),
                                   .change = was->pages[0]};
     }
     return 0;

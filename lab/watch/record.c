@@ -322,11 +322,11 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
         changed |= w->tree->list[i].fresh || w->tree->list[i].gone_now;
     r->obs.t_ns = s->t_ns;
     memcpy(r->obs.totals, s->totals, sizeof r->obs.totals);
-    rc = events_of_sample(w, s);
+    rc = fill_named(w, s, r); /* first: an exec tells the name it brought */
+    if (rc == 0)
+        rc = events_of_sample(w, s);
     if (rc == 0)
         rc = fill_came(w, s, r);
-    if (rc == 0)
-        rc = fill_named(w, s, r);
     if (rc == 0)
         rc = fill_processes(w, s, r);
     if (rc == 0)

@@ -598,7 +598,13 @@ static void tell(struct sampler *s, const struct sampled *w, struct region_facts
         r->q[RQ_RESIDENT] = value_na();
 }
 
-/* After an exec of either nothing is left that a write could lose. */
+/* After an exec of either nothing is in common because of the fork. */
+static struct value parent_pages(const struct sampled *w, struct value found)
+{
+    return !w->parent ? value_na() : w->own_program ? value_known(0) : found;
+}
+
+/* Nor is anything left that a write could lose. */
 static struct value lost_pages(const struct sampled *w, uint64_t lost)
 {
     const struct sampled *parent = w->parent;
@@ -635,9 +641,8 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
                                           : value_unknown(WHY_NOT_ASKED);
     tell(s, w, &f, r);
     r->parent_pages =
-        w->parent && w->parent->frames ? value_known((int64_t)sums.parent) : value_na();
-    if (w->parent && !w->parent->frames)
-        r->parent_pages = value_unknown(WHY_NO_FRAMES);
+        parent_pages(w, w->parent && w->parent->frames ? value_known((int64_t)sums.parent)
+                                                       : value_unknown(WHY_NO_FRAMES));
     r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
@@ -685,9 +690,9 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
-    r->parent_pages = w->parent ? value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
-                                                           f.states[PS_SHARED]))
-                                : value_na();
+    r->parent_pages =
+        parent_pages(w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
+                                                 f.states[PS_SHARED])));
 }
 
 static int room_for_regions(struct sampled *w)

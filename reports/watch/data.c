@@ -141,6 +141,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .lost_before = query_number(q, "lost_before_kb"),
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
+                              .executed = !query_null(q, "exec_step"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),

@@ -170,7 +170,9 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
     else if (!is_much(a->lost, a->max_parent))
         doc_say(d, "; since then %s of %s", format_kb(lost, a->lost),
                 format_kb(most, a->max_parent));
-    if (outlived(w, a))
+    if (a->executed)
+        doc_say(d, "; a program that was executed then ended what was left in common");
+    else if (outlived(w, a))
         doc_say(d, "; its parent ended before it: what it lost since is unknown");
     else if (a->last < INT_MAX && a->last_parent > 0)
         doc_say(d, "; at most %s more between its last sample and its end",
@@ -209,16 +211,50 @@ static void kept(struct doc *d, const struct watch_data *w)
     doc_say(d, ".\n");
 }
 
-/* A sentence for each reason why nothing is known, and one for who shares nothing by a fork. */
+/* Who shares nothing by the fork: since before it was seen, or since a sample that saw it happen.
+ */
+static void programs(struct doc *d, const struct watch_data *w)
+{
+    double most = 0, lost = NAN;
+    size_t before = 0, since = 0;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *c = &w->actors[i];
+
+        if (!c->parent || !c->own_program || is_lost(c))
+            continue;
+        before += !c->executed;
+        since += c->executed;
+        if (c->executed) {
+            most = fmax(most, c->max_parent);
+            lost = fmax(lost, c->lost);
+        }
+    }
+    if (before)
+        doc_say(d,
+                "  - %zu child%s another program than the parent: nothing is in common by the "
+                "fork.\n",
+                before, before == 1 ? " runs" : "ren run");
+    if (!since)
+        return;
+    doc_say(d,
+            "  - %zu child%s executed a program while watched, or the parent did: until then "
+            "at most %s was in common",
+            since, since == 1 ? "" : "ren", format_kb(a, most));
+    if (isnan(lost))
+        doc_say(d, "; what of it was lost before is unknown.\n");
+    else
+        doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
+}
+
+/* A sentence for each reason why nothing is known. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
-    size_t programs = 0;
-
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
         size_t n = 0;
 
-        programs += c->parent && c->own_program && !is_lost(c);
         if (!c->lost_why || is_lost(c))
             continue;
         for (size_t k = 0; k < w->nactors; k++) {
@@ -233,11 +269,6 @@ static void untold(struct doc *d, const struct watch_data *w)
             doc_say(d, "  - What %zu child%s lost is unknown: %s.\n", n, n == 1 ? "" : "ren",
                     c->lost_why);
     }
-    if (programs)
-        doc_say(d,
-                "  - %zu child%s another program than the parent: nothing is in common by the "
-                "fork.\n",
-                programs, programs == 1 ? " runs" : "ren run");
 }
 
 static void losses(struct doc *d, const struct watch_data *w)
@@ -261,6 +292,7 @@ static void losses(struct doc *d, const struct watch_data *w)
         doc_say(d, "  - and %zu more lost %s together.\n", n - LISTED, format_kb(lost, rest));
     kept(d, w);
     untold(d, w);
+    programs(d, w);
     free(order);
 }
 

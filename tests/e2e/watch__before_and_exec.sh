@@ -72,6 +72,51 @@ pkill -KILL -P $server
 kill -KILL $server
 wait 2>/dev/null
 
+# A program executed while it is watched, by a child that wrote 4 of 32 MiB: what it had until then is no loss.
+cat >later.py <<'END'
+import os, sys, time
+data = [bytearray(4096) for _ in range(8192)]
+for b in data: b[0] = 1
+def soon(name):
+    while not os.path.exists(sys.argv[1] + name): time.sleep(0.02)
+if os.fork() == 0:
+    soon(".write")
+    for b in data[:1024]: b[1] = 2
+    soon(".exec"); os.execv("/bin/sleep", ["sleep", "1"])
+open(sys.argv[1] + ".ready", "w").close()
+os.wait()
+END
+executes() { # NAME OPTION...: each is told after two more samples
+    name=$1
+    shift
+    /usr/bin/python3 later.py "$name" &
+    server=$!
+    ready "$name.ready" || return 1
+    cowlab watch --children "$server" --every 100ms --for 60s --db "$name.db" "$@" >"$name.out" 2>&1 &
+    for what in none write exec; do
+        touch "$name.$what"
+        seen=$(sql "$name.db" "SELECT count(*) FROM step" 2>/dev/null)
+        for _ in $(seq 100); do
+            now=$(sql "$name.db" "SELECT count(*) FROM step" 2>/dev/null)
+            [ "${now:-0}" -ge $((${seen:-0} + 3)) ] && break
+            sleep 0.1
+        done
+    done
+    wait
+    cowlab report --db "$name.db" -o "$name.md" >>"$name.out" 2>&1
+}
+for how in frames counters; do
+    ok "an execution while watched, by $how" executes "$how" $([ $how = frames ] || echo --no-frames)
+    ok "what was lost is what was written before, by $how" equals 1 sql $how.db \
+        "SELECT lost_kb BETWEEN 3500 AND 6000 AND max_parent_kb > 32768 AND own_program FROM watch_costs WHERE parent IS NOT NULL"
+    ok "and so says the report, by $how" \
+        says 'lost [345]\.[0-9]* MiB of 3.*% of it in \\\[heap\\\].*; a program that was executed then ended what was left' cat $how.md
+    ok "who comes is shown by its name of then, who executes by the new one, by $how" equals "later.py sleep" sql $how.db \
+        "SELECT group_concat(iif(text LIKE '%later.py%', 'later.py', substr(text, 1, 5)), ' ') FROM (
+         SELECT e.text FROM watch_events e JOIN watch_processes USING (run_id, actor)
+         WHERE parent IS NOT NULL AND kind IN ('came', 'exec') ORDER BY e.step)"
+done
+
 # A title of its own, given after the first sample; and the name is the present one.
 # shellcheck disable=SC2016 # perl's
 perl -e 'if (!fork) { sleep 1; $0 = "puma: cluster worker 1: shop"; sleep 60 } sleep 60' &

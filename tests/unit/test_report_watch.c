@@ -271,6 +271,9 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     free(text);
 }
 
+#define EXECUTES(actor, step)                                                                      \
+    "INSERT INTO watch_event SELECT run, " step ", 99, '" actor "', 'exec', NULL, NULL FROM run"
+
 /* What a change to the stored watch makes the report say, and no longer say (NULL: nothing). */
 static void test_report_watch__sentences(void **state)
 {
@@ -303,6 +306,18 @@ static void test_report_watch__sentences(void **state)
         {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
          "1 child runs another program than the parent: nothing is in common by the fork.",
          "kept what"},
+        {false, EXECUTES("worker[77]", "2"),
+         "1 child executed a program while watched, or the parent did: until then at most 240.0 "
+         "MiB was in common, of which at most 0 KiB was seen to be lost before.",
+         "another program"},
+        {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
+         "kept what"},
+        {false, EXECUTES("server[7]", "1"), "1 child kept what", "executed"},
+        {true, EXECUTES("worker[77]", "2"),
+         "copied 210.0 MiB; a program that was executed then ended what was left in common.",
+         "while watched"},
+        {false, "UPDATE process SET lost_kb = NULL; " EXECUTES("worker[77]", "2"),
+         "240.0 MiB was in common; what of it was lost before is unknown.", "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
