@@ -2,6 +2,7 @@
 #include "lab/cli/cli.h"
 #include "lab/run/machine.h"
 #include "probes/mappings.h"
+#include "probes/rules.h"
 #include "reports/escape.h"
 #include <argp.h>
 #include <cjson/cJSON.h>
@@ -300,19 +301,33 @@ static void summary(const struct vmmap_arguments *a, const struct mappings *m)
     explain_total(&all.sizes);
 }
 
-/* What the process is charged for by itself: memory of its own that is dirty or anonymous, what of
- * it was swapped out, and its explicit huge pages, which are in no other sum of smaps; clean pages
- * of files cost nothing to take away. */
+/* What of a mapping's memory is this process's alone. Of a file's that is what was written to a
+ * private mapping: the file's own pages, dirty or not, are the page cache's. */
+static int64_t own_kb(const struct mapping *r)
+{
+    const struct smaps_counters *kb = &r->entry->kb;
+    struct value cow = pages_kb(r->region->q[RQ_COW]);
+    int64_t anonymous = (int64_t)kb->anonymous, dirty = (int64_t)kb->private_dirty;
+
+    if (!r->entry->inode || strcmp(mapping_object_kind(r->entry->name, true), "file") != 0)
+        return (int64_t)kb->private_clean + dirty;
+    if (value_is_known(cow))
+        return anonymous > cow.n ? anonymous - cow.n : 0;
+    return dirty < anonymous ? dirty : anonymous;
+}
+
+/* What the process is charged for by itself: memory of its own, what was swapped out, and its
+ * explicit huge pages, which are in no other sum of smaps. */
 static struct value physical_footprint(const struct mappings *m)
 {
     struct value sum = value_known(0);
 
     if (!m->maps.counted)
         return value_unknown(WHY_NO_INTERFACE);
-    for (size_t i = 0; i < m->maps.n; i++) {
-        const struct smaps_counters *kb = &m->maps.entries[i].kb;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct smaps_counters *kb = &m->list[i].entry->kb;
 
-        sum.n += (int64_t)(kb->private_dirty + kb->private_hugetlb + kb->swap);
+        sum.n += own_kb(&m->list[i]) + (int64_t)(kb->private_hugetlb + kb->swap);
     }
     return sum;
 }
@@ -325,7 +340,7 @@ static void heading(const struct vmmap_arguments *a, const struct mappings *m)
     escape_terminal(stdout, m->fp.comm);
     printf(" [%s], parent %d\nPath:                       ", a->pid, (int)m->fp.ppid);
     escape_terminal(stdout, *m->exe ? m->exe : "?");
-    printf("\nPhysical footprint:         %s (its own dirty and huge pages, and what is swapped)\n"
+    printf("\nPhysical footprint:         %s (memory of its own, huge pages, and what is swapped)\n"
            "Physical footprint (peak):  %s at most (peak RSS: Linux keeps no peak of the former)\n"
            "RSS, PSS, USS:              %s, %s, %s\n\n",
            size_text(b[0], sizeof b[0], physical_footprint(m)),
