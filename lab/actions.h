@@ -28,8 +28,8 @@
     X(ACT_WAIT, 7, "wait", NONE, SILENT,                                                           \
       "reaps a child that has exited; with `status` it must be that one", WAIT_FIELDS)             \
     X(ACT_UNMAP, 8, "unmap", OLD, SILENT, "unmaps the region", REGION_FIELDS)                      \
-    X(ACT_MOVE, 9, "move", OLD, SILENT, "moves the region to another address (`mremap`)",          \
-      REGION_FIELDS)                                                                               \
+    X(ACT_MOVE, 9, "move", OLD, SILENT,                                                            \
+      "moves the region to another address (`mremap`); not memory of `malloc`", REGION_FIELDS)     \
     X(ACT_PROTECT, 10, "protect", OLD, SILENT,                                                     \
       "changes the region's protection to `\"r--\"`, `\"rw-\"`, `\"---\"`, ...", PROTECT_FIELDS)   \
     X(ACT_LOCK, 11, "lock", OLD, SILENT,                                                           \

@@ -69,7 +69,9 @@ int world_ACT_UNMAP(struct doing *x)
 
 int world_ACT_MOVE(struct doing *x)
 {
-    (void)x;
+    if (x->region->kind == MK_MALLOC)
+        return fail_at(x->r, arg(x, "region"), "region '%s' is malloc's own: it cannot be moved",
+                       x->region->name);
     return 0;
 }
 
