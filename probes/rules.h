@@ -133,7 +133,8 @@ enum page_outcome {
 struct outcome_facts {
     enum page_state was, is;
     enum answer same_frame; /* ANSWER_NONE: the frames are not seen */
-    enum answer had;        /* its memory object had the page in memory before */
+    enum answer had;        /* its memory object had the page in memory before; of a page in swap:
+                               it was the object's */
     bool written;           /* the page's region was written; if not, a new frame of a page that
                                could have stayed where it was says nothing */
     bool zero_told;         /* the zero page is told from a shared page */
@@ -154,6 +155,9 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
         return PO_COPIED; /* private mapping: the object's page was copied straight away */
     if (f.was == PS_NONE || f.was == PS_ZERO)
         return f.is != PS_OBJECT ? PO_FIRST_TOUCH : PO_NOTHING;
+    if (f.was == PS_SWAPPED && f.had == ANSWER_YES && f.is != PS_SHARED)
+        return f.is == PS_OBJECT ? PO_NOTHING
+                                 : PO_COPIED; /* read back into the object, and copied */
     if (f.was == PS_SWAPPED)
         return PO_SWAPPED_IN;
     if (f.same_frame == ANSWER_NO && !f.written && !(was_shared && page_is_anon(f.is)))
@@ -201,7 +205,7 @@ static inline enum write_outcome page_promise(enum page_state s, enum answer had
     case PS_ZERO:
         return WO_FIRST_TOUCH;
     case PS_SWAPPED:
-        return WO_SWAPPED_IN;
+        return had == ANSWER_YES && !shared ? WO_COPIED : WO_SWAPPED_IN;
     default:
         return 0;
     }
@@ -309,13 +313,14 @@ struct region_facts {
     uint64_t anon_missing; /* pages without one */
     bool inferred_count;
     /* the memory object behind it */
-    enum why why_object;  /* WHY_KNOWN: which of its pages are in memory is told */
-    uint64_t backed;      /* its pages in memory that no private copy hides */
-    uint64_t backed_none; /* of these: not mapped here */
-    bool backed_any;      /* any of its pages in memory, hidden ones too */
-    bool others;          /* another process maps it */
-    struct value users;   /* processes that map it and messages that carry it; those outside the
-                             run are seen by map counts: inferred */
+    enum why why_object;     /* WHY_KNOWN: which of its pages are in memory is told */
+    uint64_t backed;         /* its pages in memory that no private copy hides */
+    uint64_t backed_none;    /* of these: not mapped here */
+    bool backed_any;         /* any of its pages in memory, hidden ones too */
+    uint64_t object_swapped; /* of the pages in swap: its */
+    bool others;             /* another process maps it */
+    struct value users;      /* processes that map it and messages that carry it; those outside the
+                                run are seen by map counts: inferred */
 };
 
 uint64_t region_anon_pages(const struct region_facts *f);

@@ -108,15 +108,16 @@ static void set_range(uint64_t *bits, uint64_t from, uint64_t to)
 struct question {
     int fd;
     uint64_t page_size, first, n;
-    uint64_t *bits, count, calls;
+    uint64_t *bits, *swapped, count, calls;
+    bool shmem;
 };
 
-/* For shared memory data is what has pages (swapped ones too). -E2BIG: too many extents. */
-static int by_seeking(struct question *q)
+/* For shared memory data is what has pages (swapped ones too). -E2BIG: more extents than that. */
+static int by_seeking(struct question *q, uint64_t most)
 {
     off_t at = (off_t)(q->first * q->page_size), end = at + (off_t)(q->n * q->page_size);
 
-    for (int extents = 0; at < end; extents++) {
+    for (uint64_t extents = 0; at < end; extents++) {
         off_t data = lseek(q->fd, at, SEEK_DATA), hole;
         uint64_t from, to;
 
@@ -125,7 +126,7 @@ static int by_seeking(struct question *q)
             return errno == ENXIO ? 0 : -errno; /* ENXIO: no data from here on */
         if (data >= end)
             return 0;
-        if (extents == SEEK_EXTENTS)
+        if (extents == most)
             return -E2BIG;
         hole = lseek(q->fd, data, SEEK_HOLE);
         q->calls++;
@@ -153,46 +154,20 @@ static bool mincore_tells(int fd)
            faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 }
 
-/* How many of the pages are in memory, in one call (Linux 6.5); enough where that is all or none.
- * Swapped pages of shared memory do not count. */
-static int by_cachestat(struct question *q)
-{
-    struct {
-        uint64_t start, len;
-    } range = {q->first * q->page_size, q->n * q->page_size};
-    struct {
-        uint64_t cached, dirty, writeback, evicted, recently_evicted;
-    } told = {0, 0, 0, 0, 0};
-
-    q->calls++;
-    if (!mincore_tells(q->fd))
-        return -EACCES;
-    if (syscall(SYS_cachestat, q->fd, &range, &told, 0) < 0)
-        return -errno;
-    if (told.cached != 0 && told.cached != q->n)
-        return -E2BIG;
-    q->count = told.cached;
-    if (told.cached)
-        set_range(q->bits, 0, q->n);
-    return 0;
-}
-
 /* A mapping of one's own that is never touched: no page table entry is made. From a read-only
  * descriptor it does not stand in the way of sealing the object against writing. */
-static int by_mincore(struct question *q)
+static int by_mincore(struct question *q, uint64_t from, uint64_t to)
 {
     static const unsigned char resident = 1;
     unsigned char told[WINDOW];
 
-    if (!mincore_tells(q->fd))
-        return -EACCES;
-    for (uint64_t done = 0, n; done < q->n; done += n) {
+    for (uint64_t n; from < to; from += n) {
         void *window;
         int rc;
 
-        n = q->n - done < WINDOW ? q->n - done : WINDOW;
+        n = to - from < WINDOW ? to - from : WINDOW;
         window = mmap(NULL, n * q->page_size, PROT_READ, MAP_SHARED, q->fd,
-                      (off_t)((q->first + done) * q->page_size));
+                      (off_t)((q->first + from) * q->page_size));
         if (window == MAP_FAILED)
             return -errno;
         rc = mincore(window, n * q->page_size, told) < 0 ? -errno : 0;
@@ -203,22 +178,88 @@ static int by_mincore(struct question *q)
         for (uint64_t i = 0; i < n; i++)
             if (told[i] & resident) {
                 q->count++;
-                set_range(q->bits, done + i, done + i + 1);
+                set_range(q->bits, from + i, from + i + 1);
             }
     }
     return 0;
 }
 
+/* How many of the pages are in memory, in one call (Linux 6.5, mm/filemap.c); enough where that is
+ * all or none. What was evicted from shared memory is in swap; which pages, mincore cannot tell of
+ * those that the swap cache has: ever smaller parts are asked for. */
+static int by_cachestat(struct question *q, uint64_t from, uint64_t to)
+{
+    struct {
+        uint64_t start, len;
+    } range = {(q->first + from) * q->page_size, (to - from) * q->page_size};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } told = {0, 0, 0, 0, 0};
+    uint64_t middle = from + (to - from) / 2;
+    int rc;
+
+    q->calls++;
+    if (syscall(SYS_cachestat, q->fd, &range, &told, 0) < 0)
+        return -errno;
+    told.evicted = q->shmem ? told.evicted : 0;
+    if (told.cached + told.evicted == 0)
+        return 0;
+    if (told.cached == to - from) {
+        set_range(q->bits, from, to);
+        q->count += to - from;
+    } else if (told.evicted == to - from) {
+        set_range(q->swapped, from, to);
+    } else if (!told.evicted) {
+        return by_mincore(q, from, to);
+    } else if (to - from > 1) {
+        rc = by_cachestat(q, from, middle);
+        return rc < 0 ? rc : by_cachestat(q, middle, to);
+    }
+    return 0;
+}
+
+/* Of shared memory, data that is not in memory is in swap. */
+static int without_cachestat(struct question *q)
+{
+    struct question data = *q;
+    int rc = by_mincore(q, 0, q->n);
+
+    if (rc < 0 || !q->shmem || !q->swapped || !q->bits)
+        return rc;
+    data.bits = q->swapped;
+    rc = by_seeking(&data, UINT64_MAX);
+    q->calls += data.calls;
+    for (uint64_t i = 0; i < (q->n + 63) / 64; i++)
+        q->swapped[i] &= ~q->bits[i];
+    return rc;
+}
+
+static int by_asking(struct question *q)
+{
+    int rc;
+
+    if (!mincore_tells(q->fd))
+        return -EACCES;
+    rc = by_cachestat(q, 0, q->n);
+    return rc == -ENOSYS || rc == -EPERM || rc == -EOPNOTSUPP ? without_cachestat(q) : rc;
+}
+
+static void clear_bits(uint64_t *bits, uint64_t n)
+{
+    if (bits)
+        memset(bits, 0, (n + 63) / 64 * 8);
+}
+
 int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
-                     uint64_t n, bool swap, uint64_t *bits, uint64_t *count,
+                     uint64_t n, bool swap, uint64_t *bits, uint64_t *swapped, uint64_t *count,
                      struct probe_cost *cost)
 {
     uint64_t began = cost ? probe_clock() : 0, pages = (info->bytes + page_size - 1) / page_size;
-    struct question q = {fd, page_size, first, n, bits, 0, 0};
+    struct question q = {fd, page_size, first, n, bits, swapped, 0, 0, info->shmem};
     int rc = 0;
 
-    if (bits)
-        memset(bits, 0, (n + 63) / 64 * 8);
+    clear_bits(bits, n);
+    clear_bits(swapped, n);
     if (first >= pages)
         q.n = 0;
     else if (n > pages - first)
@@ -227,13 +268,11 @@ int object_residency(int fd, const struct object_info *info, uint64_t page_size,
         set_range(bits, 0, q.n);
         q.count = q.n;
     } else if (q.n && !(info->shmem && info->resident_hint == 0)) {
-        rc = info->shmem && !swap ? by_seeking(&q) : -E2BIG;
+        rc = info->shmem && !swap ? by_seeking(&q, SEEK_EXTENTS) : -E2BIG;
         if (rc == -E2BIG) {
             q.count = 0;
-            if (bits)
-                memset(bits, 0, (n + 63) / 64 * 8);
-            rc = by_cachestat(&q);
-            rc = rc < 0 ? by_mincore(&q) : rc;
+            clear_bits(bits, n);
+            rc = by_asking(&q);
         }
     }
     *count = q.count;

@@ -33,11 +33,12 @@ int object_reopen(int fd);
 int object_stat(int fd, uint64_t page_size, struct object_info *out);
 
 /* Which of the pages [first, first + n) are resident: counts them, and sets their bits (bit 0 is
- * page first) in bits, which has room for n and is zeroed here; bits may be NULL. swap: this
- * machine swaps, so that allocated is not resident. 0, or -EACCES where the kernel would not say,
- * or another negative errno. */
+ * page first) in bits, and those of pages of shared memory that are in swap in swapped; both have
+ * room for n and are zeroed here, and may be NULL. swap: this machine swaps, so that allocated is
+ * not resident. A page in the swap cache alone counts as in swap, before Linux 6.5 as resident.
+ * 0, or -EACCES where the kernel would not say, or another negative errno. */
 int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
-                     uint64_t n, bool swap, uint64_t *bits, uint64_t *count,
+                     uint64_t n, bool swap, uint64_t *bits, uint64_t *swapped, uint64_t *count,
                      struct probe_cost *cost);
 
 static inline bool bit_is_set(const uint64_t *bits, uint64_t i)

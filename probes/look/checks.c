@@ -205,32 +205,37 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     return 0;
 }
 
-/* Who holds slots of swap is joined from the processes in view; SwapPss counts all holders. Nothing
- * to compare where other pages of the mapping are in swap, or an object's own. */
+/* Who holds slots of swap is joined from the processes in view; SwapPss counts all holders, but not
+ * of an object's pages: there all that is in swap is compared. Nothing to compare where other pages
+ * of the mapping are in swap. */
 static int check_swap(const struct observer *o, const struct watched *w, const struct memory *m,
                       uint64_t swapped, struct value swap_pss, struct observation *out)
 {
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t told = 0, swap = 0, entries = 0;
+    uint64_t told = 0, swap = 0, entries = 0, in_swap = swapped * (o->page_size / 1024);
+    bool object = false, whole = true;
     struct obs_check *c;
-    bool object = false;
 
-    if (swap_pss.why == WHY_NOT_APPLICABLE)
-        return 0;
-    if (!(c = add(out, "smaps_swap", m, "KiB in swap divided by the holders; SwapPss of smaps")))
-        return -ENOMEM;
     for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
         told += entry->kb.swap_pss;
         swap += entry->kb.swap;
         object |= entry->inode != 0;
+        whole &= entry->start >= m->start && entry->end <= m->end;
     }
-    c->left = swap_pss;
+    if (!swapped && !(swap && whole))
+        return 0;
+    c = add(out, "smaps_swap", m,
+            object ? "KiB in swap; Swap of smaps"
+                   : "KiB in swap divided by the holders; SwapPss of smaps");
+    if (!c)
+        return -ENOMEM;
+    c->left = object ? value_known((int64_t)(in_swap << (PSS_SHIFT + 10))) : swap_pss;
     c->left.n >>= PSS_SHIFT + 10;
-    c->right = value_known((int64_t)told);
+    c->right = value_known((int64_t)(object ? swap : told));
     if (!w->maps.counted)
         c->right = value_unknown(WHY_NO_INTERFACE);
-    else if (object || swap != swapped * (o->page_size / 1024) || !all_in_view(o))
+    else if (object ? !whole || !o->caps.have[CAP_CACHESTAT] : swap != in_swap || !all_in_view(o))
         c->right = value_na();
     c->tolerance = entries > 1 ? (int64_t)entries - 1 : 0;
     judge(c);

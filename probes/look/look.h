@@ -46,12 +46,13 @@
 #define COST_ENUM(e, name) e,
 enum cost_index { PROBE_COSTS(COST_ENUM) COST__COUNT };
 
-/* What is remembered of one page, a byte beside its pagemap word and its frame's slot. */
+/* What is remembered of one page, beside its pagemap word and its frame's slot. */
 #define REC_STATE 0x0f  /* enum page_state */
 #define REC_HUGE 0x10   /* mapped by one huge entry */
 #define REC_FRESH 0x20  /* changed since the last look in a way that asks for the frame's flags */
 #define REC_BACKED 0x40 /* the memory object behind has this page in memory */
 #define REC_INFERRED 0x80
+#define REC_OBJECT 0x100 /* in swap: the memory object behind has this page there */
 
 /* Kept in bits of the remembered pagemap words that the kernel does not use, so that a page whose
  * mapping became another kind does not look unchanged. */
@@ -64,7 +65,7 @@ struct records {
     uint64_t *touched; /* a bit per block that is not all zero: reserved terabytes of which little
                          is used cost little; not in a copy */
     uint32_t *slot;
-    uint8_t *rec;
+    uint16_t *rec;
 };
 
 /* Pages compared with the last look at once, and the grain of records.touched. */
@@ -109,7 +110,7 @@ struct memory {
     struct records
         before;      /* slot and rec of the last look, if the region was written in this one */
     bool valid;      /* now.word is that of the last look */
-    bool backed;     /* some record has REC_BACKED */
+    bool backed;     /* some record has REC_BACKED or REC_OBJECT */
     bool shadow;     /* overlaps a region before it, which counts the pages */
     uint64_t walked; /* pages before this one are done in this look */
     bool seen;       /* in this look */
@@ -175,7 +176,8 @@ struct seen_object {
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;
-    int fd; /* open during the look, or -1 */
+    uint64_t *swapped_bits; /* in swap */
+    int fd;                 /* open during the look, or -1 */
 };
 
 /* Another process maps the object. */

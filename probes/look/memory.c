@@ -16,7 +16,7 @@ static void records_release(struct records *r)
     bulk_free(r->word, (r->n + 1) * sizeof *r->word);
     bulk_free(r->touched, touched_bytes(r->n));
     bulk_free(r->slot, (r->n + 1) * sizeof *r->slot);
-    bulk_free(r->rec, r->n + 1);
+    bulk_free(r->rec, (r->n + 1) * sizeof *r->rec);
     *r = (struct records){0};
 }
 
@@ -28,7 +28,7 @@ static int records_new(struct records *r, uint64_t n, bool words)
     r->word = words ? bulk_alloc((n + 1) * sizeof *r->word) : NULL;
     r->touched = words ? bulk_alloc(touched_bytes(n)) : NULL;
     r->slot = bulk_alloc((n + 1) * sizeof *r->slot);
-    r->rec = bulk_alloc(n + 1);
+    r->rec = bulk_alloc((n + 1) * sizeof *r->rec);
     if ((words && (!r->word || !r->touched)) || !r->slot || !r->rec) {
         records_release(r);
         return -ENOMEM;
@@ -114,7 +114,7 @@ static int keep_before(struct memory *m)
     if ((!m->before.slot || m->before.n != m->now.n) && records_new(&m->before, m->now.n, false))
         return -ENOMEM;
     memcpy(m->before.slot, m->now.slot, m->now.n * sizeof *m->now.slot);
-    memcpy(m->before.rec, m->now.rec, m->now.n);
+    memcpy(m->before.rec, m->now.rec, m->now.n * sizeof *m->now.rec);
     return 0;
 }
 
@@ -154,7 +154,7 @@ void memory_recount(struct observer *o, struct memory *m, bool shadow)
     while (m->now.n && next_pages(&m->now, &first, &end)) {
         memset(m->now.word + first, 0, (end - first) * sizeof *m->now.word);
         memset(m->now.slot + first, 0, (end - first) * sizeof *m->now.slot);
-        memset(m->now.rec + first, 0, end - first);
+        memset(m->now.rec + first, 0, (end - first) * sizeof *m->now.rec);
     }
     if (m->now.n)
         memset(m->now.touched, 0, touched_bytes(m->now.n));

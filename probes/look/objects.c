@@ -110,7 +110,8 @@ static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *
     s->mapped = calloc(words, 8);
     s->visible = calloc(words, 8);
     s->resident_bits = calloc(words, 8);
-    if (!s->mapped || !s->visible || !s->resident_bits)
+    s->swapped_bits = calloc(words, 8);
+    if (!s->mapped || !s->visible || !s->resident_bits || !s->swapped_bits)
         return err_set(e, ENOMEM, "out of memory for an object of %llu pages",
                        (unsigned long long)s->npages);
     return 0;
@@ -126,7 +127,7 @@ static void measure(struct observer *o, struct seen_object *s, uint64_t first, u
         return;
     }
     rc = object_residency(s->fd, &s->info, o->page_size, first, n, o->caps.have[CAP_SWAP],
-                          s->resident_bits, &count, &o->cost[COST_OBJECT]);
+                          s->resident_bits, s->swapped_bits, &count, &o->cost[COST_OBJECT]);
     s->resident = count;
     s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_NO_OBJECT_ACCESS : WHY_READ_FAILED;
 }
@@ -278,6 +279,7 @@ void objects_end(struct observer *o)
         free(s->mapped);
         free(s->visible);
         free(s->resident_bits);
+        free(s->swapped_bits);
     }
     free(o->objects);
     o->objects = NULL;
@@ -290,9 +292,12 @@ static struct region_facts facts_of_message(const struct seen_object *s, uint64_
 {
     struct region_facts f = {.object = true, .pages = pages, .why_object = s->why_resident};
 
-    for (uint64_t i = 0; s->why_resident == WHY_KNOWN && i < pages && i < s->npages; i++)
+    for (uint64_t i = 0; s->why_resident == WHY_KNOWN && i < pages && i < s->npages; i++) {
         f.backed += bit_is_set(s->resident_bits, i);
+        f.object_swapped += bit_is_set(s->swapped_bits, i);
+    }
     f.backed_any = f.backed > 0;
+    f.states[PS_SWAPPED] = f.object_swapped;
     f.users = value_known((int64_t)(s->processes + s->carriers));
     return f;
 }

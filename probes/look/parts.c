@@ -34,21 +34,29 @@ static void promise(struct part *part, const struct outcome_facts *o)
     }
 }
 
+static enum answer had_page(const struct finish *f, uint16_t was)
+{
+    if (state_of(was) == PS_SWAPPED)
+        return answer_of(was & REC_OBJECT);
+    if (f->entry && f->entry->inode && object_why(f) != WHY_KNOWN)
+        return ANSWER_NONE;
+    return answer_of(was & REC_BACKED);
+}
+
 /* before -> now of one page that the step may have written. */
 static void outcome(struct part *part, uint64_t p)
 {
     const struct finish *f = part->f;
     const struct target_region *t = f->m->target;
     const struct records *before = &f->m->before, *now = &f->m->now;
-    bool untold = f->entry && f->entry->inode && object_why(f) != WHY_KNOWN;
     bool frames = before->slot[p] && now->slot[p];
-    struct outcome_facts facts = {
-        .was = state_of(before->rec[p]),
-        .is = state_of(now->rec[p]),
-        .same_frame = frames ? answer_of(before->slot[p] == now->slot[p]) : ANSWER_NONE,
-        .had = untold ? ANSWER_NONE : answer_of(before->rec[p] & REC_BACKED),
-        .written = is_written(f->m, p),
-        .zero_told = zero_told(f->o, f->w)};
+    struct outcome_facts facts = {.was = state_of(before->rec[p]),
+                                  .is = state_of(now->rec[p]),
+                                  .same_frame = frames ? answer_of(before->slot[p] == now->slot[p])
+                                                       : ANSWER_NONE,
+                                  .had = had_page(f, before->rec[p]),
+                                  .written = is_written(f->m, p),
+                                  .zero_told = zero_told(f->o, f->w)};
 
     part->sums.outcome.of[page_outcome(facts)]++;
     if (t->page_written && facts.written)
@@ -60,7 +68,7 @@ struct alike {
     uint64_t n;
     int32_t count;
     uint16_t own;
-    uint8_t rec;
+    uint16_t rec;
     bool shared; /* in swap, and another mapping holds the slot, or the page that came back from it
                   */
 };
@@ -97,6 +105,7 @@ static void add_alike(struct part *part, const struct alike *a)
         part->sums.swap_pss += a->n * ((part->f->o->page_size << PSS_SHIFT) / a->own);
     }
     f->huge += a->rec & REC_HUGE ? a->n : 0;
+    f->object_swapped += a->rec & REC_OBJECT ? a->n : 0;
     if (a->rec & REC_BACKED) {
         f->backed_any |= a->n > 0;
         f->backed_none += state == PS_NONE ? a->n : 0;
@@ -125,7 +134,7 @@ static void sum_pages(struct part *s, uint64_t first, uint64_t end)
 
     for (uint64_t p = first; p < end; p++) {
         int32_t count = s->counts[p - first];
-        uint8_t rec = now->rec[p] & (uint8_t)~REC_FRESH;
+        uint16_t rec = now->rec[p] & (uint16_t)~REC_FRESH;
         bool shared = !page_is_once(state_of(rec)) && now->slot[p];
         bool held =
             state_of(rec) == PS_SWAPPED && shared && slot_is_shared(&s->f->o->frames, now->slot[p]);
@@ -173,7 +182,7 @@ static bool joins_marks(const struct page_run *run, uint64_t page, bool inferred
 /* One page into the runs: the usual case, that it continues the last one, is the short way. */
 static inline int add_to_runs(struct part *s, uint64_t p, int32_t count)
 {
-    uint8_t rec = s->f->m->now.rec[p];
+    uint16_t rec = s->f->m->now.rec[p];
     uint32_t slot = s->f->m->now.slot[p];
     uint64_t frame = slot ? s->f->o->frames.label[slot] : 0;
     struct page_run *run = &s->run;
@@ -313,6 +322,7 @@ static void merge_facts(struct region_facts *to, const struct region_facts *from
     to->huge += from->huge;
     to->either += from->either;
     to->swap_shared += from->swap_shared;
+    to->object_swapped += from->object_swapped;
     to->maybe_zero += from->maybe_zero;
     to->backed += from->backed;
     to->backed_none += from->backed_none;

@@ -8,17 +8,43 @@
 
 #define INFER_PAGES (128 * 1024)
 
-/* Marks the pages whose memory object has them in memory, entry by entry. */
+/* What the memory object has of a page. In swap is what is not mapped and in swap there. */
+static void mark_page(struct finish *f, uint64_t page, bool resident, bool swapped)
+{
+    uint16_t *rec = &f->m->now.rec[page];
+
+    if (!resident && !swapped)
+        return;
+    bit_set(f->m->now.touched, page / BLOCK_PAGES);
+    if (resident)
+        *rec |= REC_BACKED;
+    else if (state_of(*rec) == PS_NONE)
+        *rec |= REC_OBJECT | PS_SWAPPED;
+}
+
+static void unmark_pages(struct finish *f)
+{
+    uint64_t first, last = 0;
+
+    while (f->m->backed && next_pages(&f->m->now, &first, &last))
+        for (; first < last; first++) {
+            uint16_t *rec = &f->m->now.rec[first];
+
+            if (*rec & REC_OBJECT && state_of(*rec) == PS_SWAPPED)
+                set_state(rec, PS_NONE);
+            *rec &= (uint16_t) ~(REC_BACKED | REC_OBJECT);
+        }
+    f->m->backed = false;
+}
+
+/* Marks the pages that their memory object has in memory or in swap, entry by entry. */
 static void mark_backed(struct finish *f)
 {
     const struct map_entry *e = maps_find(&f->w->maps, f->m->start);
     const struct map_entry *end = f->w->maps.entries + f->w->maps.n;
-    uint64_t ps = f->o->page_size, first, last = 0;
+    uint64_t ps = f->o->page_size;
 
-    while (f->m->backed && next_pages(&f->m->now, &first, &last))
-        for (; first < last; first++)
-            f->m->now.rec[first] &= (uint8_t)~REC_BACKED;
-    f->m->backed = false;
+    unmark_pages(f);
     for (; e && e < end && e->start < f->m->end; e++) {
         struct seen_object *s = e->inode ? object_find(f->o, e->dev, e->inode) : NULL;
         uint64_t from = e->start > f->m->start ? e->start : f->m->start;
@@ -30,10 +56,9 @@ static void mark_backed(struct finish *f)
         for (uint64_t at = from; at < to; at += ps) {
             uint64_t page = (at - e->start + e->offset) / ps;
 
-            if (page < s->npages && bit_is_set(s->resident_bits, page)) {
-                f->m->now.rec[(at - f->m->start) / ps] |= REC_BACKED;
-                bit_set(f->m->now.touched, (at - f->m->start) / ps / BLOCK_PAGES);
-            }
+            if (page < s->npages)
+                mark_page(f, (at - f->m->start) / ps, bit_is_set(s->resident_bits, page),
+                          bit_is_set(s->swapped_bits, page));
         }
     }
 }
@@ -66,19 +91,21 @@ static struct value object_users(const struct finish *f)
 static void complete_swap(const struct finish *f, struct region_facts *r)
 {
     const struct map_entry *e = f->entry;
+    uint64_t own = r->states[PS_SWAPPED] - r->object_swapped;
+    uint64_t swap = e ? e->kb.swap - r->object_swapped * (f->o->page_size / 1024) : 0;
 
     r->maybe_cached = f->o->swap_in_view && !(f->w->pagemap_frames && f->o->caps.have[CAP_DEBT]);
-    if (!r->states[PS_SWAPPED] || (all_in_view(f->o) && f->w->pagemap_frames))
+    if (!own || (all_in_view(f->o) && f->w->pagemap_frames))
         return;
     r->swap_shared = 0;
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
     if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
         return;
-    r->inferred_swap = e->kb.swap == e->kb.swap_pss && (!all_in_view(f->o) || f->o->nwatched > 1);
-    if (e->kb.swap == e->kb.swap_pss)
+    r->inferred_swap = swap == e->kb.swap_pss && (!all_in_view(f->o) || f->o->nwatched > 1);
+    if (swap == e->kb.swap_pss)
         r->why_swap = WHY_KNOWN;
     else
-        r->swap_some = e->kb.swap == r->states[PS_SWAPPED] * (f->o->page_size / 1024);
+        r->swap_some = swap == own * (f->o->page_size / 1024);
 }
 
 static bool read_only(const struct finish *f)
@@ -259,7 +286,7 @@ static void decide_inference(struct finish *f)
         return;
     while (next_pages(&f->m->now, &p, &end))
         for (; p < end; p++) {
-            uint8_t rec = f->m->now.rec[p], state = state_of(rec);
+            uint16_t rec = f->m->now.rec[p], state = state_of(rec);
 
             single += page_is_once(state);
             more += state == PS_COW || page_is_object(state);

@@ -77,7 +77,7 @@ static int ask(struct part *s, int fd, bool counts, size_t n)
 
 /* Can what a page mapped once was at the last look, or that its frame is new, stand in for its
  * flags? A page in debt can have been paid for only by a fault. */
-static bool concluded(const struct finish *f, uint8_t rec)
+static bool concluded(const struct finish *f, uint16_t rec)
 {
     return f->infer_debt && !(rec & REC_FRESH) &&
            page_concluded(state_of(rec), f->w->quiet) == state_of(rec);
@@ -125,7 +125,7 @@ static enum page_state state_by_flags(const struct finish *f, uint64_t page, uin
 /* The frame's flags: exclusive or debt; large folios cannot be told. */
 static void take_flags(struct part *s, uint64_t page, uint64_t flags)
 {
-    uint8_t *rec = &s->f->m->now.rec[page];
+    uint16_t *rec = &s->f->m->now.rec[page];
     bool sure = concluded(s->f, *rec);
     uint8_t state = state_by_flags(s->f, page, flags);
 
@@ -135,13 +135,13 @@ static void take_flags(struct part *s, uint64_t page, uint64_t flags)
         s->samples_agreed++;
     else if (sure)
         s->rc = -EAGAIN; /* somebody forked unseen: ask for all */
-    *rec = (uint8_t)((*rec & ~(REC_STATE | REC_FRESH | REC_INFERRED)) | state);
+    *rec = (uint16_t)((*rec & ~(REC_STATE | REC_FRESH | REC_INFERRED)) | state);
 }
 
 static int tell_debt(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
-    uint8_t *rec = f->m->now.rec;
+    uint16_t *rec = f->m->now.rec;
     size_t n = 0;
     int rc;
 
@@ -162,7 +162,7 @@ static int tell_debt(struct part *s, uint64_t first, uint64_t end)
 /* Without flags exclusive, in debt and bit 56 of a large folio's head look the same. */
 static void doubt_debt(struct part *s, uint64_t first, uint64_t end)
 {
-    uint8_t *rec = s->f->m->now.rec;
+    uint16_t *rec = s->f->m->now.rec;
 
     for (uint64_t p = first; p < end; p++)
         if (page_is_once(state_of(rec[p])))
@@ -224,7 +224,7 @@ static int tell_counts(struct part *s, uint64_t first, uint64_t end)
         *count = count_of_state[state];
         if (*count >= 0 || !now->slot[p])
             continue;
-        now->rec[p] &= (uint8_t) ~(REC_INFERRED | REC_FRESH);
+        now->rec[p] &= (uint16_t) ~(REC_INFERRED | REC_FRESH);
         if (f->infer_counts) {
             *count = joined_count(f, state, now->slot[p]);
             if (*count >= 0 && !sampled(p)) {
@@ -274,7 +274,7 @@ static void join_counts(struct part *s, uint64_t first, uint64_t end)
 static void settle_states(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
-    uint8_t *rec = f->m->now.rec;
+    uint16_t *rec = f->m->now.rec;
     bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
 
     for (uint64_t p = first; p < end; p++) {
@@ -320,7 +320,7 @@ static void begin_states(struct part *s, uint64_t first, uint64_t end)
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(now->rec[p]);
 
-        now->rec[p] &= (uint8_t)~REC_INFERRED;
+        now->rec[p] &= (uint16_t)~REC_INFERRED;
         if (page_is_anon(state))
             set_state(&now->rec[p], state_by_word(s->f, p));
     }

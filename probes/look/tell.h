@@ -53,14 +53,14 @@ struct part {
     int32_t *counts;
 };
 
-static inline uint8_t state_of(uint8_t rec)
+static inline uint8_t state_of(uint16_t rec)
 {
     return rec & REC_STATE;
 }
 
-static inline void set_state(uint8_t *rec, uint8_t state)
+static inline void set_state(uint16_t *rec, uint8_t state)
 {
-    *rec = (uint8_t)((*rec & ~REC_STATE) | state);
+    *rec = (uint16_t)((*rec & ~REC_STATE) | state);
 }
 
 /* May pages be in large folios? Then bit 56 is the head page's answer, and a write can copy a page

@@ -227,7 +227,7 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
 {
     struct frames *frames = &k->o->frames;
     uint32_t old = m->now.slot[page], slot = 0;
-    uint8_t rec = first_state(k, word);
+    uint16_t rec = first_state(k, word);
     int rc;
 
     if (rec != PS_NONE && rec != PS_ZERO) {

@@ -124,7 +124,8 @@ struct value region_at_risk(const struct region_facts *f)
         return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
         return value_unknown(f->why_object);
-    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared,
+    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared +
+                              f->object_swapped,
                           f->inferred_cow || f->inferred_swap);
 }
 
@@ -147,7 +148,7 @@ static struct value mode_of_private(const struct region_facts *f)
 {
     struct value resident = region_resident(f);
 
-    if (f->states[PS_OBJECT] || f->backed_any)
+    if (f->states[PS_OBJECT] || f->backed_any || f->object_swapped)
         return value_known(SM_COW);
     if (f->either || f->swap_shared || f->swap_some)
         return value_known(SM_COW);

@@ -26,7 +26,7 @@ static enum why ask(struct sampler *s, const struct sampled *w, const struct map
     rc = object_stat(fd, s->page_size, &info);
     if (rc == 0)
         rc = object_residency(fd, &info, s->page_size, o->first, o->n, s->caps.have[CAP_SWAP],
-                              o->bits, &o->count, &s->now[0]->cost[SC_OBJECT]);
+                              o->bits, NULL, &o->count, &s->now[0]->cost[SC_OBJECT]);
     close(fd);
     return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_NO_OBJECT_ACCESS : WHY_READ_FAILED;
 }

@@ -27,6 +27,7 @@ class Frame:
         # The kernel may hold a reference of its own for a while: see _write_private.
         self.freed = self.was_locked = self.was_swapped = False
         self.aside = False    # paged out, and not yet on disk: fault-around leaves it out
+        self.in_swap = False  # a page of shared memory
 
 
 class Slot:
@@ -110,6 +111,7 @@ class Kernel:
         pages = region.object.pages
         if pages[page] is None:
             pages[page] = Frame(None, True)
+        pages[page].in_swap = False
         return pages[page]
 
     def _swap_in(self, region, page, write):
@@ -135,7 +137,7 @@ class Kernel:
         table_ends = page - at % 512 + 512
         for p in range(first, min(len(region.ptes), first + AROUND, table_ends)):
             there = region.object.pages[p]
-            if region.ptes[p] is None and there and not there.aside:
+            if region.ptes[p] is None and there and not there.aside and not there.in_swap:
                 self._set(region, p, there)
         if region.ptes[page] is None:
             self._set(region, page, self._object_page(region, page))
@@ -152,9 +154,10 @@ class Kernel:
     def _write_shared(self, region, page):
         if region.ptes[page]:
             return "no_fault"
-        had = region.object.pages[page] is not None
+        had = region.object.pages[page]
+        word = "swapped_in" if had and had.in_swap else "reused" if had else "first_touch"
         self._set(region, page, self._object_page(region, page))
-        return "reused" if had else "first_touch"
+        return word
 
     def _write_private(self, region, page):
         pte = region.ptes[page]
@@ -163,7 +166,7 @@ class Kernel:
             self._swap_in(region, page, True)
             pte = region.ptes[page]
         if pte is None and region.object:  # a fault copies straight from the object
-            region.object.pages[page].aside = False
+            self._object_page(region, page).aside = False
             self._own(region, page, region.object.pages[page].letter)
             return "copied"
         if pte is None or pte is ZERO:
@@ -189,8 +192,9 @@ class Kernel:
             return
         self.paged_out.add(page)
         if frame.object:
-            frame.aside = True
-            self._drop(region, page)  # written and not on disk yet: the page cache keeps it
+            frame.in_swap = region.kind != "file-private"
+            frame.aside = not frame.in_swap  # written and not on disk yet: the page cache keeps it
+            self._drop(region, page)
             return
         frame.slot, frame.was_swapped = frame.slot or Slot(frame), True
         self._drop(region, page)
@@ -322,7 +326,6 @@ class Kernel:
         region, advice = self._region(process, a), a["advice"]
         need(advice not in ("FREE", "WIPEONFORK") or region.kind == "anonymous")
         need(advice not in ("FREE", "DONTNEED", "PAGEOUT") or not region.locked)
-        need(advice != "PAGEOUT" or region.kind in ("anonymous", "file-private"))
         for page in range(len(region.ptes)):
             if advice == "DONTNEED" or (advice == "FREE" and isinstance(region.ptes[page], Swapped)):
                 self._drop(region, page)
@@ -342,7 +345,7 @@ class Kernel:
         frame = pte.slot.frame if isinstance(pte, Swapped) else region.object.pages[page]
         was = pte.exclusive if isinstance(pte, Swapped) else False
         self._set(region, page, frame)
-        frame.exclusive = was
+        frame.exclusive, frame.in_swap = was, False
 
     def over(self, obj):
         """The regions that map an object, one in each process that does."""

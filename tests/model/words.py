@@ -4,9 +4,15 @@ define them. A word is a set of what may stand there: one, or more where the ker
 from kernel import ZERO, Frame, Swapped
 
 
-def state(_, region, __, pte):
+def in_swap_behind(region, page):
+    """Not mapped here, and in swap as a page of the memory object."""
+    there = region.object.pages[page] if region.object and region.ptes[page] is None else None
+    return bool(there and there.in_swap)
+
+
+def state(_, region, page, pte):
     if pte is None:
-        return {"none"}
+        return {"swapped"} if in_swap_behind(region, page) else {"none"}
     if pte is ZERO:
         return {"zero"}
     if isinstance(pte, Swapped):
@@ -34,7 +40,8 @@ def slot_shared(pte):
 
 
 def resident_behind(region, page):
-    return bool(region.object and region.object.pages[page])
+    there = region.object and region.object.pages[page]
+    return bool(there and not there.in_swap)
 
 
 def expected(kernel, region):
@@ -47,7 +54,7 @@ def expected(kernel, region):
     shares = [p for p in ptes if slot_shared(p)]
     unwritten = region.shared or region.protection[1] != "w"  # no write of its own copies anything
     risk = 0 if unwritten else sum(s in ({"cow"}, {"object"}, {"zero"}) for s in states) + sum(
-        resident_behind(region, p) and ptes[p] is None for p in range(len(ptes)))
+        (resident_behind(region, p) and ptes[p] is None) or in_swap_behind(region, p) for p in range(len(ptes)))
     maps = max([f.maps for f in private], default=0)
     most = max([maps] + [p.slot.refs + p.slot.frame.maps for p in shares])
     users = len(kernel.over(region.object)) if region.object else 0
@@ -72,7 +79,7 @@ def share_mode(kernel, region, states, shares, resident):
     swapped = {"swapped"} in states
     if region.shared:
         return "SM_SHARED" if len(kernel.over(region.object)) > 1 else "SM_PRIVATE" if resident or swapped else "SM_EMPTY"
-    backed = any(resident_behind(region, p) for p in range(len(region.ptes)))
+    backed = any(resident_behind(region, p) or in_swap_behind(region, p) for p in range(len(region.ptes)))
     if backed or shares or any(s & {"cow", "debt", "object"} for s in states):
         return "SM_COW"
     return "SM_PRIVATE" if resident or swapped else "SM_EMPTY"
@@ -104,7 +111,7 @@ def objects_beside(kernel):
     for obj in kernel.objects:
         over = kernel.over(obj)
         for page, frame in enumerate(obj.pages if over or obj.held else []):
-            if frame and not frame.maps:
+            if frame and not frame.maps and not frame.in_swap:
                 only += 1
                 hidden += all(r.ptes[page] is not None for r in over)
     return only, hidden

@@ -164,6 +164,23 @@ static const struct script_line script[] = {
     {"a forks", "ab share_mode=SM_COW"},
     {"a reads 4", "a cow=4 b swapped=4 share_mode=SM_COW at_risk=4"},
     {"a writes 4", "a copied=4 share_mode=SM_PRIVATE b share_mode=SM_PRIVATE at_risk=0 checked"},
+    /* What is in swap of shared memory is the object's: whoever touches it brings it back for all,
+       and who maps it privately copies it then. */
+    {"shared_in_swap:", "needs=debt,swap,cachestat kinds=" SHARED},
+    {"a maps KIND 8", NULL},
+    {"a writes 8", ""},
+    {"a advises pageout 8", "a swapped=8 none=0 resident=0 share_mode=SM_PRIVATE at_risk=0 "
+                            "check.smaps_swap=held"},
+    {"a forks", "ab share_mode=SM_SHARED swapped=8 at_risk=0"},
+    {"b writes 3", "b swapped_in=3 first_touch=0 shared=3 check.prediction=held a none=3 checked"},
+    {"a writes 4", "a reused=3 swapped_in=1 check.prediction=held checked"},
+    {"private_view_of_swap:", "needs=debt,swap,cachestat"},
+    {"a maps memfd_private 6", NULL},
+    {"a reads 6", ""},
+    {"a advises pageout 6", "a swapped=6 none=0 resident=0 share_mode=SM_COW at_risk=6"},
+    {"a forks", "ab swapped=6 share_mode=SM_COW at_risk=6 check.smaps_swap=held"},
+    {"b writes 2",
+     "b copied=2 exclusive=2 first_touch=0 check.prediction=held a at_risk=6 checked"},
     /* A pipe holds a reference that shows nowhere: what is in debt is copied, and told apart. */
     {"hidden_references:", "needs=debt"},
     {"a maps anonymous 4", NULL},

@@ -210,17 +210,20 @@ static void test_object__residency_fills_no_hole(void **state)
     assert_true(info.shmem);
     for (int swap = 0; swap < 2; swap++) { /* true: by mincore, not by seeking */
         assert_int_equal(
-            object_residency(fd, &info, caps.page_size, 0, pages, swap, bits, &count, NULL), 0);
+            object_residency(fd, &info, caps.page_size, 0, pages, swap, bits, NULL, &count, NULL),
+            0);
         assert_int_equal(count, 667);
         for (uint64_t i = 0; i < pages; i++)
             assert_int_equal(bit_is_set(bits, i), i % 3 == 0);
         assert_int_equal(
-            object_residency(fd, &info, caps.page_size, 300, 30, swap, bits, &count, NULL), 0);
+            object_residency(fd, &info, caps.page_size, 300, 30, swap, bits, NULL, &count, NULL),
+            0);
         assert_int_equal(count, 10);
         assert_true(bit_is_set(bits, 0) && !bit_is_set(bits, 1));
         /* Beyond the end there is nothing. */
         assert_int_equal(
-            object_residency(fd, &info, caps.page_size, pages, 5, swap, bits, &count, NULL), 0);
+            object_residency(fd, &info, caps.page_size, pages, 5, swap, bits, NULL, &count, NULL),
+            0);
         assert_int_equal(count, 0);
     }
     fstat(fd, &st);
@@ -244,17 +247,19 @@ static void test_object__files(void **state)
     again = object_reopen(fd);
     assert_int_equal(object_stat(again, caps.page_size, &info), 0);
     assert_int_equal(
-        object_residency(again, &info, caps.page_size, 0, 100, false, bits, &count, NULL), 0);
+        object_residency(again, &info, caps.page_size, 0, 100, false, bits, NULL, &count, NULL), 0);
     assert_int_equal(count, 20);
     assert_true(bit_is_set(bits, 19) && !bit_is_set(bits, 20));
     assert_int_equal(
-        object_residency(again, &info, caps.page_size, 15, 100, false, bits, &count, NULL), 0);
+        object_residency(again, &info, caps.page_size, 15, 100, false, bits, NULL, &count, NULL),
+        0);
     assert_int_equal(count, 5);
     if (!info.shmem) {
         fsync(fd);
         assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
         assert_int_equal(
-            object_residency(again, &info, caps.page_size, 0, 20, false, bits, &count, NULL), 0);
+            object_residency(again, &info, caps.page_size, 0, 20, false, bits, NULL, &count, NULL),
+            0);
         assert_true(count < 20);
     }
     free(page);
@@ -276,8 +281,8 @@ static void test_object__a_reopened_descriptor_lets_it_be_sealed(void **state)
     assert_true(again >= 0);
     assert_int_equal(fcntl(again, F_GETFL) & O_ACCMODE, O_RDONLY);
     assert_int_equal(object_stat(again, caps.page_size, &info), 0);
-    assert_int_equal(object_residency(again, &info, caps.page_size, 0, 4, true, NULL, &count, NULL),
-                     0);
+    assert_int_equal(
+        object_residency(again, &info, caps.page_size, 0, 4, true, NULL, NULL, &count, NULL), 0);
     assert_int_equal(count, 1);
     assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), 0);
     close(again);
