@@ -189,10 +189,13 @@ int observation_add_predictions(struct observation *o, const char *observed, con
         rc = add_prediction(o, where, value_na(), p->either,
                             "written pages of which the kernel may decide either way");
     if (rc == 0 && p->pinned)
-        rc =
-            add_prediction(o, where, value_unknown(WHY_HIDDEN_REFERENCE), p->pinned,
-                           "debt pages that were copied: something held a reference that shows "
-                           "nowhere (a pipe, a pinned page, a list of the kernel after MADV_FREE)");
+        rc = add_prediction(o, where, value_unknown(WHY_HIDDEN_REFERENCE), p->pinned,
+                            "debt pages that were copied: something held a reference that shows "
+                            "nowhere (a pipe, a pinned page)");
+    if (rc == 0 && p->untold)
+        rc = add_prediction(o, where, value_unknown(WHY_NO_FRAMES), p->untold,
+                            "untold pages that were written: what they were, or became, could not "
+                            "be seen");
     return rc;
 }
 

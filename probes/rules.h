@@ -34,6 +34,7 @@ struct anon_facts {
     int32_t count;         /* map count; -1: not told */
     bool least;            /* the count is a least (joined from the run's own mappings) */
     bool average;          /* the count may be an average over the folio */
+    bool no_zero;          /* known not to be the shared zero page */
     enum answer exclusive; /* the kernel's mark: the next write need not check for sharers */
     /* Of a page mapped once without that mark (mm/memory.c, wp_can_reuse_anon_folio): */
     bool merged;      /* by KSM: a write copies it whoever maps it */
@@ -46,8 +47,10 @@ static inline enum page_state page_anon_state(struct anon_facts f)
 {
     bool no_count = f.count < 0 || (f.least && f.count == 1) || (f.average && f.count > 1);
 
+    if (!no_count && f.count == 0) /* mapped by nobody: the zero page, or gone meanwhile */
+        return f.no_zero ? PS_ANON_UNKNOWN : PS_ZERO;
     if (!no_count && f.count != 1)
-        return f.count ? PS_COW : PS_ZERO; /* present, and mapped by nobody: the zero page */
+        return PS_COW;
     if (no_count && f.once != ANSWER_YES)
         return f.once == ANSWER_NO ? PS_COW : PS_ANON_UNKNOWN;
     if (f.once == ANSWER_NO) /* and counted once: bit 56 was the answer of a folio's head page */
@@ -59,10 +62,11 @@ static inline enum page_state page_anon_state(struct anon_facts f)
     return f.batched || (f.cached && f.held == ANSWER_NONE) ? PS_ANON_UNKNOWN : PS_DEBT;
 }
 
-/* That mark by the frame's kpageflags: in a large folio it is the head page's. */
+/* That mark by the frame's kpageflags: in a large folio it is the head page's, and a frame that is
+ * no anonymous page's any more was given back meanwhile. */
 static inline enum answer page_exclusive(uint64_t flags)
 {
-    if (flags == KPAGE_NONE || (flags & KPF_LARGE))
+    if (flags == KPAGE_NONE || (flags & KPF_LARGE) || !(flags & KPF_ANON))
         return ANSWER_NONE;
     return answer_of(flags & KPF_ANON_EXCLUSIVE);
 }
@@ -122,6 +126,7 @@ enum page_outcome {
     PO_COPIED,
     PO_COPIED_LIKELY, /* concluded without frames */
     PO_SWAPPED_IN,
+    PO_AWAY, /* written, and in swap again: nobody knows what it was */
     PO_REUSED,
     PO_DOUBT,       /* reused, no fault, or not written */
     PO_DOUBT_COPY,  /* that, or copied */
@@ -145,6 +150,8 @@ static inline enum page_outcome page_outcome(struct outcome_facts f)
 {
     bool was_shared = f.was == PS_OBJECT || f.was == PS_COW;
 
+    if (f.is == PS_SWAPPED && f.written)
+        return PO_AWAY;
     if (!page_is_mapped(f.is))
         return PO_NOTHING;
     if (f.was == PS_NONE && f.had == ANSWER_NONE)
@@ -224,6 +231,8 @@ static inline enum answer page_kept_promise(struct promise_facts f)
 {
     bool mapped = page_is_mapped(f.is);
 
+    if (f.is == PS_SWAPPED) /* paged out before the look */
+        return ANSWER_NONE;
     switch (page_promise(f.was, f.had, f.shared)) {
     case WO_NO_FAULT:
         return f.same_frame == ANSWER_NO && f.was == PS_EXCLUSIVE && f.is == PS_EXCLUSIVE
@@ -252,6 +261,7 @@ struct promises {
     uint64_t either;  /* were anon? though everything could be seen: the kernel decides */
     uint64_t moved;   /* of those held: exclusive, and in another frame now */
     uint64_t pinned;  /* in debt, and copied: a reference was held that shows nowhere */
+    uint64_t untold;  /* what their states promised, or what became of them, could not be seen */
     bool frames_only; /* of one page it is not told whether there was a fault */
 };
 
@@ -293,6 +303,7 @@ struct region_facts {
     uint64_t states[PS__COUNT];
     uint64_t either;     /* of anon?: cow or in debt, as the kernel decides at the next write */
     bool maybe_cached;   /* anon? pages may be in the swap cache, and cow: flags would tell */
+    bool maybe_listed;   /* or held by a list of the kernel's, and copied: flags would tell */
     uint64_t huge;       /* mapped by a huge entry */
     uint64_t maybe_zero; /* of anon?: the zero page, or shared */
     bool large;          /* some may be in large folios, where bit 56 is the head page's answer and
@@ -302,6 +313,7 @@ struct region_facts {
     bool inferred_cow;   /* how many are cow is concluded */
     bool inferred_debt;  /* which of the pages mapped once are in debt is concluded */
     bool inferred_mode;  /* and so is that none is */
+    bool inferred_risk;  /* and that those in debt are in no batch */
     /* its pages in swap */
     enum why why_swap;    /* WHY_KNOWN: it is told who holds their slots */
     uint64_t swap_shared; /* whose slot another mapping holds too: the next write leaves it that */

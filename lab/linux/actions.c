@@ -193,8 +193,10 @@ int linux_ACT_MADVISE(struct doing *d, struct err *e)
 {
     int rc = linux_call(d, NULL, e);
 
-    if (rc == 0)
+    if (rc == 0) {
         d->region->fate = fate_advised(d->region->fate, d->step->advice);
+        d->region->freed |= d->step->advice == ADV_FREE;
+    }
     return rc;
 }
 

@@ -120,6 +120,7 @@ static struct target_region *fill_regions(const struct held_regions *h, const st
             .start = h->list[i].start,
             .len = h->list[i].len,
             .inherit = fate_inherit(h->list[i].fate),
+            .freed = h->list[i].freed,
             .written = h->list[i].written,
             .written_pages = h->list[i].written ? h->list[i].written_pages : 0,
             .page_written = h->list[i].written ? step_wrote : NULL,

@@ -11,6 +11,7 @@
 /* Programs have about a dozen headers, one or two of them of data. */
 #define HEADERS_MAX 64
 #define DATA_MAX 4
+#define PIECES_MAX 64 /* of what a data segment has beyond its file */
 /* More than any address space: no sum of two such numbers and an address wraps round. */
 #define SIZE_LIMIT (1ULL << 60)
 
@@ -89,13 +90,15 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
 uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
                       struct helper *helper)
 {
-    const struct map_entry *e = index ? &m->entries[index - 1] : NULL;
+    const struct map_entry *e = &m->entries[index];
     const struct segment_file *file;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
 
+    /* What mprotect and madvise have cut it into lies in between. */
+    for (int i = 0; i < PIECES_MAX && !e->inode && e > m->entries && e[-1].end == e->start; i++)
+        e--;
     /* Devices are not opened: that may do something. */
-    if (!e || m->entries[index].inode || e->end != m->entries[index].start || !e->inode ||
-        e->shared || !(e->prot & PROT_W) || strncmp(e->name, "/dev/", 5) == 0 ||
+    if (e == &m->entries[index] || !e->inode || e->shared || strncmp(e->name, "/dev/", 5) == 0 ||
         !(file = file_of(s, pid, e, helper)))
         return 0;
     for (size_t i = 0; i < file->n; i++) {
@@ -103,10 +106,12 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
         uint64_t last = e->offset + (e->end - e->start) - page; /* where its last page begins */
 
         /* The entry has the segment's last page that the file has anything in. */
-        if (last < behind && behind <= last + page && at < behind)
-            return (e->start + (at + file->data[i].in_memory - e->offset) + page - 1) & ~(page - 1);
+        uint64_t to = e->start + (at + file->data[i].in_memory - e->offset) + page - 1;
+
+        if (last < behind && behind <= last + page && at < behind && to > end)
+            end = to;
     }
-    return 0;
+    return end & ~(page - 1);
 }
 
 void segments_release(struct segments *s)

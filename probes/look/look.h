@@ -225,6 +225,7 @@ struct observer {
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */
     bool swap_in_view;       /* one of them has pages in swap */
+    bool locked_in_view;     /* one of them has, or had, locked memory */
     bool outsiders;          /* a frame in such an entry is mapped by another process too */
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;

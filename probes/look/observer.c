@@ -304,9 +304,13 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
     forget_unseen(o);
     o->one_cpu = on_one_cpu(o);
     o->swap_in_view = false;
-    for (size_t i = 0; i < o->nwatched; i++)
-        o->swap_in_view |=
-            value_is_known(o->watched[i]->now.swap_kb) && o->watched[i]->now.swap_kb.n;
+    for (size_t i = 0; i < o->nwatched; i++) {
+        const struct watched *w = o->watched[i];
+
+        o->swap_in_view |= value_is_known(w->now.swap_kb) && w->now.swap_kb.n;
+        for (size_t k = 0; k < w->maps.n; k++)
+            o->locked_in_view |= w->maps.entries[k].flags >> VMF_LOCKED & 1;
+    }
     return 0;
 }
 

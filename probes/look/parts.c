@@ -29,7 +29,8 @@ static void promise(struct part *part, const struct outcome_facts *o)
         *(o->was == PS_DEBT && o->is == PS_EXCLUSIVE ? &sums->pinned : &sums->failed[o->was]) += 1;
         break;
     case ANSWER_NONE:
-        sums->either += o->was == PS_ANON_UNKNOWN && seen && f->o->caps.have[CAP_DEBT];
+        *(o->was == PS_ANON_UNKNOWN && seen && f->o->caps.have[CAP_DEBT] ? &sums->either
+                                                                         : &sums->untold) += 1;
         break;
     }
 }
@@ -345,6 +346,7 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->promises.either += from->promises.either;
     to->promises.moved += from->promises.moved;
     to->promises.pinned += from->promises.pinned;
+    to->promises.untold += from->promises.untold;
     to->outside += from->outside;
     to->pss += from->pss;
     to->swap_pss += from->swap_pss;

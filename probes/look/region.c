@@ -94,16 +94,20 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     uint64_t own = r->states[PS_SWAPPED] - r->object_swapped;
     uint64_t swap = e ? e->kb.swap - r->object_swapped * (f->o->page_size / 1024) : 0;
 
-    r->maybe_cached = f->o->swap_in_view && !(f->w->pagemap_frames && f->o->caps.have[CAP_DEBT]);
+    r->maybe_cached = f->o->swap_in_view && !r->large_told;
+    r->inferred_cow = !all_in_view(f->o) && !r->large_told && f->o->caps.have[CAP_SWAP] &&
+                      r->states[PS_ANON_UNKNOWN]; /* others may hold slots of its pages */
     if (!own || (all_in_view(f->o) && f->w->pagemap_frames))
         return;
     r->swap_shared = 0;
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
     if (!f->w->maps.counted || !e || e->start > f->m->start || e->end < f->m->end)
         return;
-    r->inferred_swap = swap == e->kb.swap_pss && (!all_in_view(f->o) || f->o->nwatched > 1);
-    if (swap == e->kb.swap_pss)
+    r->inferred_swap = swap == e->kb.swap_pss && !all_in_view(f->o);
+    if (swap == e->kb.swap_pss && (!all_in_view(f->o) || f->o->nwatched == 1))
         r->why_swap = WHY_KNOWN;
+    else if (swap == e->kb.swap_pss)
+        return; /* SwapPss does not count whoever has read its pages back */
     else
         r->swap_some = swap == own * (f->o->page_size / 1024);
 }
@@ -140,8 +144,9 @@ static void complete_facts(struct finish *f)
     r->pages = f->m->now.n;
     r->large = r->huge || large_expected(f);
     r->large_told = frames && have[CAP_DEBT]; /* debt is told for all others */
-    r->inferred_mode = r->inferred_debt;
+    r->inferred_mode = r->inferred_risk = r->inferred_debt;
     r->why_object = object_why(f);
+    r->maybe_listed = maybe_listed(f) && !r->large_told;
     complete_swap(f, r);
     r->others = f->object &&
                 (f->object->processes > 1 || f->object->elsewhere || f->sums.object_surplus > 0);
@@ -296,7 +301,7 @@ static void decide_inference(struct finish *f)
         }
     if (huge || swap || !f->w->pagemap_frames)
         return;
-    f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT];
+    f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT] && !maybe_listed(f);
     f->infer_counts = more > INFER_PAGES && f->o->opt.whole_process;
     f->pss_says_two = f->infer_counts && pss_says_two(f);
 }

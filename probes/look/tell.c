@@ -97,14 +97,16 @@ static enum answer slot_held(const struct finish *f, uint32_t slot)
 }
 
 /* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
- * another CPU's; or in the one of mlock, which no write empties (mm/mlock.c): it still is locked,
- * and by no mapping of its own. */
+ * another CPU's; in the one of mlock, which no write empties (mm/mlock.c): it still is locked, and
+ * by no mapping of its own; or in the one of MADV_FREE (mm/swap.c, folio_mark_lazyfree), behind
+ * which it would not be swap's any more. */
 static bool is_batched(const struct finish *f, uint64_t flags)
 {
     bool locked = f->entry && f->entry->flags & 1u << VMF_LOCKED;
 
     return all_in_view(f->o) &&
-           ((!f->o->one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked));
+           ((!f->o->one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked) ||
+            (f->m->target->freed && flags & KPF_SWAPBACKED));
 }
 
 static enum page_state state_by_flags(const struct finish *f, uint64_t page, uint64_t flags)
@@ -286,6 +288,7 @@ static void settle_states(struct part *s, uint64_t first, uint64_t end)
             set_state(&rec[p], page_anon_state((struct anon_facts){
                                    .once = state == PS_COW ? ANSWER_NO : ANSWER_NONE,
                                    .count = s->counts[p - first],
+                                   .no_zero = zero_told(f->o, f->w),
                                    .least = rec[p] & REC_INFERRED,
                                    .average = !precise}));
     }

@@ -46,8 +46,10 @@ void region_outcome(const struct outcome_sums *s, struct value *q)
     bool inferred = s->of[PO_COPIED_LIKELY] > 0;
     enum write_outcome word;
 
-    if (s->why_before != WHY_KNOWN || s->of[PO_UNTOLD]) {
-        all_unknown(q, s->why_before != WHY_KNOWN ? s->why_before : s->why_object);
+    if (s->why_before != WHY_KNOWN || s->of[PO_UNTOLD] || s->of[PO_AWAY]) {
+        all_unknown(q, s->why_before != WHY_KNOWN ? s->why_before
+                       : s->of[PO_UNTOLD]         ? s->why_object
+                                                  : WHY_PAGED_OUT);
         return;
     }
     q[RQ_FIRST_TOUCH] = value_known((int64_t)first);

@@ -45,7 +45,8 @@ static bool risk_doubtful(const struct region_facts *f)
 {
     if (!f->states[PS_ANON_UNKNOWN])
         return cow_doubtful(f);
-    return f->large_told || f->large || f->maybe_zero || f->either || f->maybe_cached;
+    return f->large_told || f->large || f->maybe_zero || f->either || f->maybe_cached ||
+           f->maybe_listed;
 }
 
 static enum why why_risk(const struct region_facts *f)
@@ -53,6 +54,7 @@ static enum why why_risk(const struct region_facts *f)
     return region_why_anon(f) == WHY_ZERO_UNTOLD ? WHY_ZERO_UNTOLD
            : f->either                           ? WHY_KERNEL_DECIDES
            : f->maybe_cached                     ? WHY_SWAP_HOLDERS
+           : f->maybe_listed                     ? region_why_anon(f)
                                                  : WHY_LARGE_FOLIO;
 }
 
@@ -85,8 +87,8 @@ static struct value cow(const struct region_facts *f)
         return value_unknown(WHY_ZERO_UNTOLD);
     if (cow_doubtful(f))
         return value_unknown(WHY_LARGE_FOLIO);
-    if (f->either || (f->maybe_cached && f->states[PS_ANON_UNKNOWN]))
-        return value_unknown(f->either ? WHY_KERNEL_DECIDES : WHY_SWAP_HOLDERS);
+    if (f->either || ((f->maybe_cached || f->maybe_listed) && f->states[PS_ANON_UNKNOWN]))
+        return value_unknown(why_risk(f));
     if (f->states[PS_ANON_UNKNOWN] && f->sight.frames && !f->sight.exact)
         return value_unknown(WHY_NO_PAGE_MAPCOUNT);
     return with_inference(f->states[PS_COW], f->inferred_cow);
@@ -126,7 +128,8 @@ struct value region_at_risk(const struct region_facts *f)
         return value_unknown(f->why_object);
     return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared +
                               f->object_swapped,
-                          f->inferred_cow || f->inferred_swap);
+                          f->inferred_cow || f->inferred_swap || f->inferred_risk ||
+                              s[PS_ANON_UNKNOWN]); /* exclusive, or in debt and in no batch */
 }
 
 /* -- share mode and references ---------------------------------------------------------- */

@@ -51,6 +51,7 @@ int puppet_write(struct puppet *p, uint64_t addr, uint64_t len, uint64_t stride)
 int puppet_read(struct puppet *p, uint64_t addr, uint64_t len, uint64_t stride);
 int puppet_unmap(struct puppet *p, uint64_t addr, uint64_t len);
 int puppet_protect(struct puppet *p, uint64_t addr, uint64_t len, int prot);
+#define PUPPET_LOCK 1000 /* as an advice: mlock */
 int puppet_advise(struct puppet *p, uint64_t addr, uint64_t len, int advice);
 uint64_t puppet_move(struct puppet *p, uint64_t addr, uint64_t len);
 /* At most 16 pages stay in the frames they are in, whatever the kernel would move. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,6 +31,8 @@ static const struct word advices[] = {{MADV_DONTFORK, "dontfork", NULL},
                                       {MADV_DOFORK, "dofork", NULL},
                                       {MADV_WIPEONFORK, "wipeonfork", NULL},
                                       {MADV_PAGEOUT, "pageout", NULL},
+                                      {MADV_FREE, "free", NULL},
+                                      {PUPPET_LOCK, "lock", NULL},
                                       {0, NULL, NULL}};
 
 static int code_of(const struct word *list, const char *text)
@@ -54,6 +57,25 @@ static int64_t pages_of(const struct stage *s, const char *text, const char **en
     return (int64_t)((text[0] == 'a' ? s->regions[0].len : s->caps.huge_page_size) / s->page);
 }
 
+/* A page that is on its way to swap may be kept or copied, whoever holds its slot. On a machine
+ * that never is done with writing: five seconds. */
+static void wait_for_writeback(void)
+{
+    char line[128];
+    long left = 1;
+
+    for (int i = 0; i < 500 && left; i++) {
+        FILE *f = fopen("/proc/vmstat", "r");
+
+        while (f && fgets(line, sizeof line, f) && sscanf(line, "nr_writeback %ld", &left) != 1)
+            ;
+        if (f)
+            fclose(f);
+        if (left)
+            usleep(10000);
+    }
+}
+
 /* One step of puppet i. Returns the pages it wrote. */
 static uint64_t act(struct stage *s, size_t i, const char *verb, const char *one, const char *two)
 {
@@ -74,9 +96,12 @@ static uint64_t act(struct stage *s, size_t i, const char *verb, const char *one
         stage_exit(s, i);
     else if (strcmp(verb, "unmaps") == 0)
         rc = puppet_unmap(&s->puppets[i], at + (uint64_t)n * s->page, (uint64_t)m * s->page);
-    else if (strcmp(verb, "advises") == 0)
+    else if (strcmp(verb, "advises") == 0) {
         rc = puppet_advise(&s->puppets[i], at, (uint64_t)m * s->page, code_of(advices, one));
-    else if (strcmp(verb, "holds") == 0)
+        s->regions[i].freed |= strcmp(one, "free") == 0;
+        if (strcmp(one, "pageout") == 0)
+            wait_for_writeback();
+    } else if (strcmp(verb, "holds") == 0)
         rc = puppet_hold(&s->puppets[i], at, (uint64_t)n * s->page);
     else if (strcmp(verb, "moves") == 0)
         s->regions[i].start = puppet_move(&s->puppets[i], at, s->regions[i].len);

@@ -57,6 +57,7 @@ static void test_rules__anonymous_page(void **state)
         {ANON(NONE, 1, false, false, NONE), PS_ANON_UNKNOWN, "mapped once is exclusive"},
         {ANON(NONE, 0, false, false, NONE), PS_ZERO, "the zero page is memory of the process"},
         {ANON(NO, 0, false, false, NONE), PS_ZERO, "the zero page is shared memory"},
+        {{.once = NONE, .count = 0, .no_zero = true}, PS_ANON_UNKNOWN, "given back, and zero"},
         {{.once = YES, .count = -1, .exclusive = NO, .merged = true}, PS_COW, "KSM's page is kept"},
         {{.once = YES, .count = -1, .exclusive = NO, .cached = true, .held = YES},
          PS_COW,
@@ -109,9 +110,10 @@ static void test_rules__page_state(void **state)
         reached[is] = true;
     }
     must_reach(reached, PS__COUNT, page_states);
-    assert_int_equal(page_exclusive(KPF_ANON_EXCLUSIVE), ANSWER_YES);
+    assert_int_equal(page_exclusive(KPF_ANON | KPF_ANON_EXCLUSIVE), ANSWER_YES);
     assert_int_equal(page_exclusive(KPF_ANON), ANSWER_NO);
-    assert_int_equal(page_exclusive(KPF_ANON_EXCLUSIVE | KPF_THP), ANSWER_NONE);
+    assert_int_equal(page_exclusive(KPF_ANON | KPF_ANON_EXCLUSIVE | KPF_THP), ANSWER_NONE);
+    assert_int_equal(page_exclusive(0), ANSWER_NONE); /* given back meanwhile */
     assert_int_equal(page_exclusive(KPAGE_NONE), ANSWER_NONE);
 }
 
@@ -143,7 +145,8 @@ static void test_rules__page_outcome(void **state)
         const char *broken;
     } rows[] = {
         {{PS_NONE, PS_NONE, NONE, NO, true, true, false}, PO_NOTHING, "a hole was written"},
-        {{PS_COW, PS_SWAPPED, NONE, NO, true, true, false}, PO_NOTHING, "swapping out is a copy"},
+        {{PS_COW, PS_SWAPPED, NONE, NO, true, true, false}, PO_AWAY, "paged out, and no fault"},
+        {{PS_COW, PS_SWAPPED, NONE, NO, false, true, false}, PO_NOTHING, "swapping out is a copy"},
         {{PS_NONE, PS_ZERO, NONE, NO, true, true, false}, PO_NOTHING, "reading is a first touch"},
         {{PS_NONE, PS_EXCLUSIVE, NONE, NO, true, true, false},
          PO_FIRST_TOUCH,
@@ -226,6 +229,13 @@ static void test_rules__page_outcome(void **state)
         {{PS_COW, PS_OBJECT, NO, NO, false, true, false}, PO_NOTHING, "mapped anew is a copy"},
         {{PS_COW, PS_OBJECT, NONE, NO, true, true, false}, PO_NOTHING, "mapped anew is a copy"},
         {{PS_DEBT, PS_EXCLUSIVE, NO, NO, false, true, false}, PO_NOTHING, "a sample knows of debt"},
+        {{PS_SWAPPED, PS_EXCLUSIVE, NONE, YES, true, true, false},
+         PO_COPIED,
+         "the object's page in swap became the writer's"},
+        {{PS_SWAPPED, PS_SHARED, NONE, YES, true, true, false},
+         PO_SWAPPED_IN,
+         "shared memory is copied from swap"},
+        {{PS_SWAPPED, PS_OBJECT, NONE, YES, true, true, false}, PO_NOTHING, "a read is a write"},
     };
     bool reached[PO__COUNT] = {false};
 
@@ -280,6 +290,8 @@ static void test_rules__promises(void **state)
                     {PS_NONE, NONE, false, 0},
                     {PS_ZERO, NO, false, WO_FIRST_TOUCH},
                     {PS_SWAPPED, NO, false, WO_SWAPPED_IN},
+                    {PS_SWAPPED, YES, true, WO_SWAPPED_IN},
+                    {PS_SWAPPED, YES, false, WO_COPIED},
                     {PS_SHARED, YES, true, WO_NO_FAULT},
                     {PS_ANON_UNKNOWN, NO, false, 0}};
     static const struct {
@@ -310,6 +322,9 @@ static void test_rules__promises(void **state)
         {{PS_NONE, PS_EXCLUSIVE, NONE, NONE, false}, NONE, "an object nobody saw"},
         {{PS_ZERO, PS_EXCLUSIVE, NO, NO, false}, YES, "the zero page was written"},
         {{PS_SWAPPED, PS_EXCLUSIVE, NONE, NO, false}, YES, "swap is lost"},
+        {{PS_SWAPPED, PS_EXCLUSIVE, NONE, YES, false}, YES, "the object's in swap is not copied"},
+        {{PS_EXCLUSIVE, PS_SWAPPED, NO, NO, false}, NONE, "paged out before the look, and judged"},
+        {{PS_SWAPPED, PS_OBJECT, NONE, YES, false}, NO, "the object was written"},
         {{PS_ANON_UNKNOWN, PS_EXCLUSIVE, YES, NO, false}, NONE, "a guess is a promise"},
     };
 
@@ -396,6 +411,9 @@ static void test_rules__share_mode(void **state)
         {{.sight = ALL, .states[PS_ZERO] = 1}, KNOWN(SM_EMPTY), "the zero page is memory"},
         {{.sight = ALL, .states[PS_EXCLUSIVE] = 1}, KNOWN(SM_PRIVATE), "one's own is not"},
         {{.sight = ALL, .states[PS_SWAPPED] = 1}, KNOWN(SM_PRIVATE), "swap is nothing"},
+        {{.sight = ALL, .object = true, .states[PS_SWAPPED] = 1, .object_swapped = 1},
+         KNOWN(SM_COW),
+         "an object in swap is private"},
         {{.sight = ALL, .states[PS_SWAPPED] = 2, .swap_shared = 1},
          KNOWN(SM_COW),
          "a slot of swap is not shared"},
@@ -487,7 +505,15 @@ static void test_rules__at_risk(void **state)
         {{.sight = ALL, .states[PS_ANON_UNKNOWN] = 1, .large_told = true},
          UNKNOWN(WHY_LARGE_FOLIO),
          "a write into a large folio copies nothing"},
-        {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1}, KNOWN(0), "mapped once is not enough"},
+        {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1}, INFERRED(0), "batches are seen"},
+        {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .maybe_listed = true},
+         UNKNOWN(WHY_NO_FRAMES),
+         "what was locked or freed is kept"},
+        {{.sight = USER, .states[PS_COW] = 1, .maybe_listed = true}, KNOWN(1), "of no such page"},
+        {{.sight = ALL, .states[PS_DEBT] = 1, .inferred_risk = true}, INFERRED(0), "asked"},
+        {{.sight = ALL, .object = true, .states[PS_SWAPPED] = 4, .object_swapped = 3},
+         KNOWN(3),
+         "an object's pages in swap are nobody's"},
         {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .maybe_zero = 1},
          UNKNOWN(WHY_ZERO_UNTOLD),
          "the zero page is free"},
