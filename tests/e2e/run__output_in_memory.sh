@@ -26,4 +26,9 @@ ok "and the totals are the run's alone" held gone.db
 ok "another descriptor that was open: the expectations hold" \
     sh -c 'cowlab run ool-write-many --db other.db'
 ok "and the totals are the run's alone" held other.db
+mkdir "$shm/bin"
+cp "$BUILD"/cowlab "$BUILD"/cowlab-actor "$BUILD"/cowlab-nameserver "$shm/bin/"
+ok "programs that lie in a tmpfs: the expectations hold" \
+    sh -c 'PATH=$1:$PATH cowlab run ool-write-many --db programs.db' sh "$shm/bin"
+ok "and the totals are the run's alone" held programs.db
 finish

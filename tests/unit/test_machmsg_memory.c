@@ -965,6 +965,51 @@ static void test_machmsg_memory__shared_by_inheritance_is_copied(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+/* Who shares memory with a child goes on sharing it when later children are to get copies: what it
+ * sends must not change with what that child writes. */
+static void test_machmsg_memory__shared_with_a_child_is_copied_when_sent(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    vm_region_basic_info_data_64_t basic = {0};
+    mach_vm_address_t address = (mach_vm_address_t)at;
+    mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
+    mach_vm_size_t told;
+    mach_msg_ool_descriptor_t d;
+    int go[2], done[2];
+    pid_t sharer;
+    char byte;
+
+    (void)state;
+    assert_int_equal(pipe2(go, O_CLOEXEC) | pipe2(done, O_CLOEXEC), 0);
+    memset(at, 'A', size);
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_SHARE));
+    sharer = fork();
+    if (sharer == 0) {
+        child_check(read(go[0], &byte, 1) == 1);
+        at[0] = 'S';
+        child_check(write(done[1], "x", 1) == 1);
+        _exit(0);
+    }
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_COPY));
+    ok(mach_vm_region(SELF, &address, &told, VM_REGION_BASIC_INFO_64, (vm_region_info_t)&basic,
+                      &count, NULL));
+    assert_true(basic.shared);
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why, "memory shared with a forked task: copied once");
+    assert_int_equal(write(go[1], "x", 1), 1);
+    assert_int_equal(read(done[0], &byte, 1), 1);
+    assert_int_equal(((char *)d.address)[0], 'A');
+    assert_int_equal(at[0], 'S');
+    expect_child_ok(sharer);
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(done[i]);
+    }
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
 /* A child that shares memory goes on sharing it while later children get copies. */
 static void test_machmsg_memory__shared_with_one_child_copied_for_the_next(void **state)
 {
@@ -1083,6 +1128,7 @@ int main(void)
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__sent_by_parent_and_child),
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied),
+        memory_tested(test_machmsg_memory__shared_with_a_child_is_copied_when_sent),
         memory_tested(test_machmsg_memory__shared_with_one_child_copied_for_the_next),
         memory_tested(test_machmsg_memory__failed_inherit_changes_nothing)};
 

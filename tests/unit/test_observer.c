@@ -335,6 +335,13 @@ static void test_observer__split_and_merged_entries(void **state)
     must_be(&s, 0, RQ_PAGES, 3);
     assert_true(stage_value(&s, 0, RQ_ENTRY_PAGES).n >= 9);
     checks_must_hold(&s);
+    /* A region of which a part may be written is at risk, wherever that part lies. */
+    at = stage_map(&s, PUPPET_MEMFD_PRIVATE, 9);
+    stage_look(&s, 0, 0);
+    must_be(&s, 0, RQ_AT_RISK, 9);
+    assert_int_equal(puppet_protect(&s.puppets[0], at, 3 * s.page, PROT_READ), 0);
+    stage_look(&s, 0, 0);
+    must_be(&s, 0, RQ_AT_RISK, 9);
     stage_end(&s);
 }
 

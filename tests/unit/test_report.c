@@ -774,6 +774,7 @@ static void test_report__published_rows_follow_the_data(void **state)
     assert_contains(text,
                     "| cowlab run ool-large --param bytes=268435456 --param deallocate=true |");
     assert_null(strstr(text, "| cowlab run ool-options --param memory=purgeable |"));
+    assert_contains(text, "| not run | ool-options |");
     free(text);
     change(f, "UPDATE region SET share_mode = 'SM_SHARED' WHERE observed = 'receiver' "
               "AND case_name = 'VIRTUAL;PAGEx16;NO_FREE'");
@@ -784,6 +785,15 @@ static void test_report__published_rows_follow_the_data(void **state)
     line = line_with(text, "- **Published values.**");
     assert_contains(line, "39 of 40 measured came out the same by construction, not "
                           "VIRTUAL;PAGEx16;NO_FREE share mode of the receiver");
+    free(line);
+    free(text);
+    /* Ordinary memory the layer treats by no rule of XNU's. */
+    change(f, "UPDATE run SET params = json_set(params, '$.memory', 'ordinary') "
+              "WHERE scenario = 'ool-options'");
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ool-options on linux, ordinary memory: ");
+    assert_null(strstr(line, "measured came out the same by construction"));
     free(line);
     free(text);
 }

@@ -50,6 +50,8 @@ static void test_rules__anonymous_page(void **state)
         {ANON(NO, 2, false, false, NONE), PS_COW, "a fork shares nothing"},
         {ANON(NO, 1, false, false, NONE), PS_ANON_UNKNOWN, "the head page's answer is believed"},
         {ANON(NO, 1, true, false, NONE), PS_COW, "a sharer outside the run is not counted"},
+        {ANON(NO, 1, false, true, NONE), PS_ANON_UNKNOWN, "an average of 1 is doubted"},
+        {ANON(NO, 1, false, false, YES), PS_ANON_UNKNOWN, "the head page's answer is believed"},
         {ANON(NO, 3, false, true, NONE), PS_COW, "an average contradicts bit 56"},
         {ANON(NONE, 3, false, true, NONE), PS_ANON_UNKNOWN, "an average makes each page shared"},
         {ANON(NONE, 3, true, false, NONE), PS_COW, "a joined count of 3 says nothing"},
@@ -236,6 +238,27 @@ static void test_rules__page_outcome(void **state)
          PO_SWAPPED_IN,
          "shared memory is copied from swap"},
         {{PS_SWAPPED, PS_OBJECT, NONE, YES, true, true, false}, PO_NOTHING, "a read is a write"},
+        {{PS_ANON_UNKNOWN, PS_ANON_UNKNOWN, NONE, NO, true, true, false},
+         PO_DOUBT_COPY,
+         "without frames no copy is made"},
+        {{PS_ANON_UNKNOWN, PS_ANON_UNKNOWN, NONE, NO, true, false, false},
+         PO_DOUBT_FIRST,
+         "without frames no zero page"},
+        {{PS_OBJECT, PS_OBJECT, NONE, YES, true, true, false}, PO_NOTHING, "read, and copied"},
+        {{PS_DEBT, PS_DEBT, YES, NO, true, true, false}, PO_NOTHING, "not written, and paid"},
+        {{PS_COW, PS_COW, YES, NO, true, true, false}, PO_NOTHING, "not written, and paid"},
+        {{PS_COW, PS_ANON_UNKNOWN, YES, NO, true, true, false},
+         PO_NOTHING,
+         "doubt of a frame kept"},
+        {{PS_SHARED, PS_EXCLUSIVE, YES, YES, true, true, false}, PO_NOTHING, "a debt on a file"},
+        {{PS_DEBT, PS_EXCLUSIVE, YES, NO, false, true, false}, PO_REUSED, "written by nobody"},
+        {{PS_COW, PS_EXCLUSIVE, NO, NONE, true, true, false}, PO_COPIED, "the object decides"},
+        {{PS_EXCLUSIVE, PS_EXCLUSIVE, YES, YES, true, true, false},
+         PO_NOTHING,
+         "hidden, and copied"},
+        {{PS_SHARED, PS_SHARED, YES, YES, true, true, false},
+         PO_NOTHING,
+         "mapped, and mapped anew"},
     };
     bool reached[PO__COUNT] = {false};
 
@@ -326,6 +349,9 @@ static void test_rules__promises(void **state)
         {{PS_EXCLUSIVE, PS_SWAPPED, NO, NO, false}, NONE, "paged out before the look, and judged"},
         {{PS_SWAPPED, PS_OBJECT, NONE, YES, false}, NO, "the object was written"},
         {{PS_ANON_UNKNOWN, PS_EXCLUSIVE, YES, NO, false}, NONE, "a guess is a promise"},
+        {{PS_EXCLUSIVE, PS_EXCLUSIVE, NONE, NO, false}, NONE, "unseen, and kept"},
+        {{PS_SHARED, PS_EXCLUSIVE, NO, YES, true}, NO, "a shared page was copied"},
+        {{PS_NONE, PS_OBJECT, NONE, NO, false}, NO, "the object was written"},
     };
 
     (void)state;
@@ -414,6 +440,12 @@ static void test_rules__share_mode(void **state)
         {{.sight = ALL, .object = true, .states[PS_SWAPPED] = 1, .object_swapped = 1},
          KNOWN(SM_COW),
          "an object in swap is private"},
+        {{.sight = ALL, .states[PS_SWAPPED] = 1, .inferred_swap = true},
+         INFERRED(SM_PRIVATE),
+         "what is concluded is not marked"},
+        {{.sight = ALL, .states[PS_EXCLUSIVE] = 1, .why_swap = WHY_SWAP_HOLDERS},
+         KNOWN(SM_PRIVATE),
+         "swap that is not there is in doubt"},
         {{.sight = ALL, .states[PS_SWAPPED] = 2, .swap_shared = 1},
          KNOWN(SM_COW),
          "a slot of swap is not shared"},
@@ -519,6 +551,33 @@ static void test_rules__at_risk(void **state)
          "the zero page is free"},
         {{.sight = USER, .states[PS_COW] = 1, .large = true}, UNKNOWN(WHY_LARGE_FOLIO), "head"},
         {{.states[PS_COW] = 1, .inferred_cow = true}, INFERRED(1), "a split is certain"},
+        {{.sight = ALL, .states[PS_SWAPPED] = 2, .swap_shared = 1},
+         KNOWN(1),
+         "a slot held is free"},
+        {{.sight = USER, .states[PS_SWAPPED] = 2, .why_swap = WHY_SWAP_HOLDERS},
+         UNKNOWN(WHY_SWAP_HOLDERS),
+         "a slot that nobody told of is free"},
+        {{.sight = USER, .states[PS_COW] = 2, .why_swap = WHY_SWAP_HOLDERS},
+         KNOWN(2),
+         "swap that is not there is in doubt"},
+        {{.sight = ALL, .states[PS_SWAPPED] = 2, .inferred_swap = true}, INFERRED(0), "certain"},
+        {{.sight = ALL, .states[PS_ANON_UNKNOWN] = 1, .either = 1},
+         UNKNOWN(WHY_KERNEL_DECIDES),
+         "the kernel decides, and never copies"},
+        {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .maybe_cached = true},
+         UNKNOWN(WHY_SWAP_HOLDERS),
+         "the swap cache copies nothing"},
+        {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .large = true},
+         UNKNOWN(WHY_LARGE_FOLIO),
+         "a large folio copies nothing"},
+        {{.sight = USER, .large = true, .states[PS_ZERO] = 1}, KNOWN(1), "doubt of no page"},
+        {{.sight = ALL, .large = true, .states[PS_COW] = 1}, KNOWN(1), "map counts say nothing"},
+        {{.sight = USER, .states[PS_NONE] = 1, .why_object = WHY_NO_OBJECT_ACCESS},
+         KNOWN(0),
+         "new memory waits for an object"},
+        {{.sight = ALL, .shared = true, .object = true, .backed_none = 1},
+         KNOWN(0),
+         "shared: copied"},
     };
 
     (void)state;
@@ -573,6 +632,10 @@ static void test_rules__ref_count(void **state)
          UNKNOWN(WHY_LARGE_FOLIO),
          "the head page's answer is every page's"},
         {{.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .anon_count = 1}, KNOWN(1), "bit 56"},
+        {{.sight = USER, .states[PS_COW] = 1, .anon_count = 2, .large = true},
+         UNKNOWN(WHY_LARGE_FOLIO),
+         "the head page's answer is every page's"},
+        {{.sight = ALL, .states[PS_COW] = 1, .anon_count = 2, .large = true}, KNOWN(2), "counted"},
         {{.sight = ALL, .object = true, .users = KNOWN(2)}, KNOWN(2), "an unseen object has none"},
         {{.sight = ALL, .object = true, .users = INFERRED(4)}, INFERRED(4), "outsiders certain"},
         {{.sight = ALL, .object = true, .users = KNOWN(1), .states[PS_COW] = 1, .anon_count = 2},
@@ -627,6 +690,21 @@ static void test_rules__quantities(void **state)
     must_be(q, RQ_ZERO, value_unknown(WHY_ZERO_UNTOLD));
     must_be(q, RQ_COW, value_unknown(WHY_ZERO_UNTOLD));
     must_be(q, RQ_MAPPED, value_unknown(WHY_ZERO_UNTOLD));
+    must_be(q, RQ_NONE, value_known(0));
+    f = (struct region_facts){.sight = ALL, .states[PS_ANON_UNKNOWN] = 1, .either = 1};
+    region_words(&f, q);
+    must_be(q, RQ_EXCLUSIVE, value_known(0));
+    must_be(q, RQ_DEBT, value_unknown(WHY_KERNEL_DECIDES));
+    must_be(q, RQ_COW, value_unknown(WHY_KERNEL_DECIDES));
+    f = (struct region_facts){.sight = USER, .states[PS_ANON_UNKNOWN] = 1, .maybe_cached = true};
+    region_words(&f, q);
+    must_be(q, RQ_COW, value_unknown(WHY_SWAP_HOLDERS));
+    f = (struct region_facts){.sight = USER, .states[PS_COW] = 1, .maybe_cached = true};
+    region_words(&f, q);
+    must_be(q, RQ_COW, value_known(1));
+    f = (struct region_facts){.sight = USER, .states[PS_ANON_UNKNOWN] = 1};
+    region_words(&f, q);
+    must_be(q, RQ_COW, value_known(0));
     f = (struct region_facts){.states[PS_COW] = 1, .cow_summed = true};
     region_words(&f, q);
     must_be(q, RQ_NONE, value_unknown(WHY_NO_FRAMES));
@@ -718,6 +796,16 @@ static void test_rules__write_outcome(void **state)
          UNKNOWN(WHY_NO_FRAMES),
          UNKNOWN(WHY_NO_FRAMES),
          "doubt says no copy"},
+        {{.pages = 4, .of[PO_DOUBT_FIRST] = 1, .why_doubt = WHY_NO_FRAMES},
+         UNKNOWN(WHY_NO_FRAMES),
+         UNKNOWN(WHY_NO_FRAMES),
+         UNKNOWN(WHY_NO_FRAMES),
+         "doubt says no first touch"},
+        {{.pages = 4, .of = {[PO_COPIED] = 3, [PO_COPIED_LIKELY] = 1}},
+         INFERRED(WO_COPIED),
+         INFERRED(4),
+         KNOWN(0),
+         "what is concluded is taken away"},
         {{.pages = 4,
           .written = 1,
           .of = {[PO_COPIED] = 1, [PO_DOUBT] = 3},
@@ -736,6 +824,10 @@ static void test_rules__write_outcome(void **state)
         const struct value *got[] = {&q[RQ_WRITE_OUTCOME], &q[RQ_COPIED], &q[RQ_NO_FAULT]};
 
         region_outcome(&rows[i].s, q);
+        assert_int_equal(value_is_known(q[RQ_SWAPPED_IN]),
+                         !rows[i].s.why_before && !rows[i].s.of[PO_UNTOLD]);
+        assert_int_equal(q[RQ_FIRST_TOUCH].why == WHY_ZERO_UNTOLD,
+                         rows[i].s.of[PO_DOUBT_FIRST] > 0);
         for (size_t k = 0; k < N(want); k++)
             if (got[k]->n != want[k]->n || got[k]->why != want[k]->why ||
                 got[k]->inferred != want[k]->inferred)
@@ -745,6 +837,13 @@ static void test_rules__write_outcome(void **state)
     }
     must_reach(words, WO_SWAPPED_IN + 1, write_outcomes);
     assert_int_equal(outcome_word(0, 0, 0, 0, 0), 0);
+    for (int a = 0; a < 5; a++)
+        for (int b = 0; b < 5; b++) {
+            const int64_t n[5] = {a == 0 || b == 0, a == 1 || b == 1, a == 2 || b == 2,
+                                  a == 3 || b == 3, a == 4 || b == 4};
+
+            assert_true((outcome_word(n[0], n[1], n[2], n[3], n[4]) == WO_MIXED) == (a != b));
+        }
 }
 
 /* -- GNU Mach --------------------------------------------------------------------------- */
@@ -769,6 +868,8 @@ static void test_rules__mach(void **state)
     assert_int_equal(page_kept_promise_mach(PS_COW, true, true, false), NO);
     assert_int_equal(page_kept_promise_mach(PS_COW, true, true, true), YES);
     assert_int_equal(page_kept_promise_mach(PS_COW, false, true, true), NO);
+    assert_int_equal(page_kept_promise_mach(PS_COW, false, false, true), YES);
+    assert_false(page_at_risk_mach(&(struct mach_page_facts){.needs_copy = true}));
     assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, true, true, false), YES);
     assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, false, true, false), NO);
     assert_int_equal(page_kept_promise_mach(PS_SHARED, false, false, false), NO);
@@ -797,6 +898,7 @@ static void test_rules__mapping(void **state)
         {{.name = "[vvar_vclock]"}, false, true, false, false},
         {{.name = "[vdso]"}, false, false, false, false}, /* readable, but the kernel's */
         {{.name = "[vsyscall]", .start = 0xffffffffff600000}, false, true, false, false},
+        {{.name = "", .start = 0xffffffffff601000}, false, true, false, true},
         {{.name = "/dev/mem", .inode = 7, .flags = 1u << VMF_PFNMAP}, false, true, true, false},
         {{.name = "/dev/mem", .inode = 7, .flags = 1u << VMF_IO}, false, true, true, false},
     };
@@ -810,6 +912,9 @@ static void test_rules__mapping(void **state)
     assert_string_equal(mapping_object_kind("/memfd:a (deleted)", true), "memfd");
     assert_string_equal(mapping_object_kind("/SYSV00000000 (deleted)", true), "shmem");
     assert_string_equal(mapping_object_kind("/dev/shm/a", true), "file");
+    assert_string_equal(mapping_object_kind("/dev/zero (deleted)", true), "shmem");
+    assert_string_equal(mapping_object_kind("[anon_shmem:a]", true), "shmem");
+    assert_string_equal(mapping_object_kind("/dev/zero", false), "file");
     assert_string_equal(mapping_object_kind("/memfd:a", false), "file");
 }
 

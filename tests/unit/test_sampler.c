@@ -614,6 +614,7 @@ static void test_sampler__what_was_lost_before_is_bounded(void **state)
     start(f, false);
     take(f);
     assert_in_range(region_of(f, 1)->lost_before.n, 500, PAGES);
+    assert_true(region_of(f, 1)->lost_before.inferred); /* at most */
     assert_in_range(f->sample->processes[1].q[WQ_LOST_BEFORE].n, 500, PAGES);
     take(f);
     assert_false(value_is_known(region_of(f, 1)->lost_before));
@@ -689,6 +690,81 @@ static void test_sampler__a_write_over_the_zero_page_copies_nothing(void **state
     assert_int_equal(region_of(f, 1)->q[RQ_ZERO].n, 0);
     assert_int_equal(region_of(f, 1)->copied.n, 0);
     assert_int_equal(region_of(f, 1)->lost.n, 0);
+}
+
+/* Memory by itself, with reserved memory around it: nothing of its neighbours is read with it. */
+static char *map_apart(size_t bytes, size_t align)
+{
+    size_t around = 32 << 20;
+    char *all = mmap(NULL, bytes + 2 * around, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *at = (char *)(((uintptr_t)all + around + align - 1) & ~(align - 1));
+
+    assert_ptr_not_equal(all, MAP_FAILED);
+    assert_int_equal(mprotect(at, bytes, PROT_READ | PROT_WRITE), 0);
+    return at;
+}
+
+/* smaps counts no zero page: a mapping of nothing else is read all the same. */
+static void test_sampler__a_mapping_of_zero_pages_is_read(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_apart((size_t)(64 * page_size), 2 << 20);
+    const struct sample_region *r;
+
+    if (!frames())
+        skip_needs("frames");
+    madvise((void *)memory, (size_t)(64 * page_size), MADV_NOHUGEPAGE);
+    for (int i = 0; i < 64; i++)
+        (void)memory[i * page_size];
+    start(f, false);
+    take(f);
+    r = region_at(f, 0, (void *)memory);
+    assert_int_equal(r->q[RQ_NONE].n, 0);
+    if (r->q[RQ_MAPPED].n)
+        skip_needs("a kernel that gives readers the zero page");
+    assert_int_equal(r->q[RQ_ZERO].n, 64);
+    assert_int_equal(r->q[RQ_AT_RISK].n, 64);
+    assert_int_equal(r->parent_pages.n, 0);
+}
+
+/* What a parent and its child both only read they have not in common: it is nobody's. */
+static void test_sampler__zero_pages_are_not_in_common(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_apart((size_t)(64 * page_size), 2 << 20);
+
+    if (!frames())
+        skip_needs("frames");
+    madvise((void *)memory, (size_t)(64 * page_size), MADV_NOHUGEPAGE);
+    memory[0] = 1;
+    for (int i = 1; i < 64; i++)
+        (void)memory[i * page_size];
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    memory[0] = 2; /* the two page tables are not alike */
+    start(f, false);
+    take(f);
+    if (region_at(f, 1, (void *)memory)->q[RQ_MAPPED].n > 1)
+        skip_needs("a kernel that gives readers the zero page");
+    assert_int_equal(region_at(f, 1, (void *)memory)->q[RQ_ZERO].n, 63);
+    assert_int_equal(region_at(f, 1, (void *)memory)->parent_pages.n, 0);
+}
+
+/* The kernel says of the huge zero page that it is a file's. */
+static void test_sampler__the_huge_zero_page_is_the_zero_page(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_apart(2 << 20, 2 << 20);
+
+    if (!frames())
+        skip_needs("frames");
+    madvise((void *)memory, 2 << 20, MADV_HUGEPAGE);
+    for (int i = 0; i < 512; i++)
+        (void)memory[i * page_size];
+    start(f, false);
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_NONE].n, 0);
+    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_OBJECT].n, 0);
 }
 
 static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
@@ -828,11 +904,13 @@ static void test_sampler__memory_of_the_parent_is_not_the_childs(void **state)
     take(f);
     assert_int_equal(f->sample->processes[1].why, WHY_BORROWED_MEMORY);
     assert_false(value_is_known(f->sample->processes[1].fp.rss_kb));
+    assert_true(value_is_known(f->sample->growth_kb) || !frames());
     assert_int_equal(write(go[1], "x", 1), 1);
     wait_for_holder();
     take(f);
     assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
     assert_true(f->sample->processes[1].own_program);
+    assert_false(value_is_known(f->sample->processes[1].q[WQ_LOST_BEFORE]));
     /* Its own memory by now, which is smaller by all that the test has filled. */
     assert_true(f->sample->processes[1].fp.rss_kb.n <
                 f->sample->processes[0].fp.rss_kb.n - PAGES / 2 * page_size / 1024);
@@ -890,6 +968,9 @@ int main(int argc, char **argv)
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
+        T(test_sampler__a_mapping_of_zero_pages_is_read),
+        T(test_sampler__zero_pages_are_not_in_common),
+        T(test_sampler__the_huge_zero_page_is_the_zero_page),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
