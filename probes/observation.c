@@ -193,7 +193,7 @@ int observation_add_predictions(struct observation *o, const char *observed, con
                             "debt pages that were copied: something held a reference that shows "
                             "nowhere (a pipe, a pinned page)");
     if (rc == 0 && p->untold)
-        rc = add_prediction(o, where, value_unknown(WHY_NO_FRAMES), p->untold,
+        rc = add_prediction(o, where, value_unknown(p->why_untold), p->untold,
                             "untold pages that were written: what they were, or became, could not "
                             "be seen");
     return rc;

@@ -258,10 +258,11 @@ static inline enum answer page_kept_promise(struct promise_facts f)
 /* The written pages of a region, by the state that they had. */
 struct promises {
     uint64_t held[PS__COUNT], failed[PS__COUNT];
-    uint64_t either;  /* were anon? though everything could be seen: the kernel decides */
-    uint64_t moved;   /* of those held: exclusive, and in another frame now */
-    uint64_t pinned;  /* in debt, and copied: a reference was held that shows nowhere */
-    uint64_t untold;  /* what their states promised, or what became of them, could not be seen */
+    uint64_t either; /* were anon? though everything could be seen: the kernel decides */
+    uint64_t moved;  /* of those held: exclusive, and in another frame now */
+    uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
+    uint64_t untold; /* what their states promised, or what became of them, could not be seen */
+    enum why why_untold;
     bool frames_only; /* of one page it is not told whether there was a fault */
 };
 
@@ -419,6 +420,8 @@ enum share_mode share_mode_mach_join(enum share_mode first, enum share_mode next
 bool mapping_is_kernels(const struct map_entry *e);
 /* That, device memory, or the kernel's own pages: nothing of the process is in it. */
 bool mapping_is_special(const struct map_entry *e);
+/* Other processes, or this one, may find its pages in a memory object: a name alone makes none. */
+bool mapping_has_object(const struct map_entry *e);
 /* Page cache of a file. shmem: its device is that of shared memory, or its name says so. */
 bool mapping_is_file(const struct map_entry *e, bool shmem);
 /* Memory that only processes account for: no file, not the kernel's. */

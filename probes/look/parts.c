@@ -29,8 +29,14 @@ static void promise(struct part *part, const struct outcome_facts *o)
         *(o->was == PS_DEBT && o->is == PS_EXCLUSIVE ? &sums->pinned : &sums->failed[o->was]) += 1;
         break;
     case ANSWER_NONE:
-        *(o->was == PS_ANON_UNKNOWN && seen && f->o->caps.have[CAP_DEBT] ? &sums->either
-                                                                         : &sums->untold) += 1;
+        if (o->was == PS_ANON_UNKNOWN && o->is != PS_SWAPPED && seen && f->o->caps.have[CAP_DEBT]) {
+            sums->either++;
+            break;
+        }
+        sums->untold++;
+        sums->why_untold = o->is == PS_SWAPPED     ? WHY_PAGED_OUT
+                           : o->had == ANSWER_NONE ? object_why(f)
+                                                   : WHY_NO_FRAMES;
         break;
     }
 }
@@ -39,7 +45,7 @@ static enum answer had_page(const struct finish *f, uint16_t was)
 {
     if (state_of(was) == PS_SWAPPED)
         return answer_of(was & REC_OBJECT);
-    if (f->entry && f->entry->inode && object_why(f) != WHY_KNOWN)
+    if (f->entry && mapping_has_object(f->entry) && object_why(f) != WHY_KNOWN)
         return ANSWER_NONE;
     return answer_of(was & REC_BACKED);
 }
@@ -347,6 +353,8 @@ static void merge_sums(struct sums *to, const struct sums *from)
     to->promises.moved += from->promises.moved;
     to->promises.pinned += from->promises.pinned;
     to->promises.untold += from->promises.untold;
+    if (from->promises.untold)
+        to->promises.why_untold = from->promises.why_untold;
     to->outside += from->outside;
     to->pss += from->pss;
     to->swap_pss += from->swap_pss;

@@ -139,7 +139,7 @@ static void complete_facts(struct finish *f)
         r->shared = f->entry->shared;
         r->read_only = read_only(f);
         r->hugetlb = f->entry->flags & 1u << VMF_HUGETLB;
-        r->object = f->entry->inode;
+        r->object = mapping_has_object(f->entry);
     }
     r->pages = f->m->now.n;
     r->large = r->huge || large_expected(f);
@@ -356,7 +356,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     if (!f.r)
         return err_no_memory(e);
     f.entry = first_entry(w, m);
-    if (f.entry && f.entry->inode)
+    if (f.entry && mapping_has_object(f.entry))
         f.object = object_find(o, f.entry->dev, f.entry->inode);
     fill_entry(&f);
     if (w->pagemap_fd < 0) {

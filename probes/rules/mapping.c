@@ -20,6 +20,12 @@ bool mapping_is_special(const struct map_entry *e)
            starts(e->name, "[vvar") || strcmp(e->name, "[vsyscall]") == 0;
 }
 
+/* mm/hugetlb.c, hugetlb_no_page: of a private mapping each page is the mapping's own. */
+bool mapping_has_object(const struct map_entry *e)
+{
+    return e->inode && (e->shared || !starts(e->name, "/anon_hugepage"));
+}
+
 bool mapping_is_file(const struct map_entry *e, bool shmem)
 {
     return e->inode && !shmem;

@@ -690,9 +690,8 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
-    r->parent_pages =
-        parent_pages(w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
-                                                 f.states[PS_SHARED])));
+    r->parent_pages = parent_pages(
+        w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] + f.states[PS_SHARED])));
 }
 
 static int room_for_regions(struct sampled *w)

@@ -96,6 +96,14 @@ swap_setup() {
     done
     return 1
 }
+# Explicit huge pages of the test's own, where none are reserved and it may; the test's EXIT trap calls huge_away.
+huge_setup() {
+    huge_before=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null)
+    [ "$huge_before" != 0 ] || echo 8 2>/dev/null >/proc/sys/vm/nr_hugepages || true
+}
+huge_away() {
+    [ "$huge_before" != 0 ] || echo 0 2>/dev/null >/proc/sys/vm/nr_hugepages || true
+}
 swap_away() {
     swapoff "$swap_file" 2>/dev/null
     rm -f "$swap_file"

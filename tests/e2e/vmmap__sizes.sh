@@ -9,7 +9,9 @@ pid=$!
 setpriv --reuid=65534 --regid=65534 --clear-groups sleep 300 &
 own=$!
 huge=$own
-trap 'kill $pid $own $huge 2>/dev/null; rm -rf "$TMP"' EXIT
+files=$own
+huge_before=
+trap 'kill $pid $own $huge $files 2>/dev/null; huge_away; rm -rf "$TMP"' EXIT
 until grep -q heap "/proc/$own/maps" 2>/dev/null && grep -qz sleep "/proc/$own/cmdline"; do sleep 0.01; done
 until grep -q heap "/proc/$pid/maps" 2>/dev/null && grep -qz sleep "/proc/$pid/cmdline"; do sleep 0.01; done
 holds() { [ "$(jq "$1" "$TMP/v.json")" = true ] || { jq -c . "$TMP/v.json" | head -c 4000; return 1; }; }
@@ -53,7 +55,6 @@ for at in range(0, size, 4096):
 print(flush=True)
 time.sleep(300)' >files.out &
     files=$!
-    trap 'kill $pid $own $huge $files 2>/dev/null; rm -rf "$TMP"' EXIT
     until [ -s files.out ]; do sleep 0.01; done
     ok "a process that maps dirty files" sh -c "cowlab vmmap $files --json >v.json"
     ok "the footprint leaves them out, not what was written to a private mapping" \
@@ -67,6 +68,7 @@ else
     skip "dirty files" python3
 fi
 
+huge_setup
 if has_cap hugetlb; then
     python3 -c '
 import mmap, sys, time
@@ -80,6 +82,9 @@ time.sleep(300)' >huge.out &
     # shellcheck disable=SC2016 # jq expands it
     ok "the footprint counts it" holds '([.regions[] | select(.type == "huge pages") | .hugetlb_kb] | add) as $h |
         $h > 0 and .footprint.physical_kb >= $h'
+    # shellcheck disable=SC2016 # the inner shell expands
+    ok "the observer's own test with huge pages" sh -c '"$1" 2>&1 | tee "$2" | grep -qx "ok [0-9]* - test_observer__hugetlb" ||
+        { cat "$2"; exit 1; }' - "$BUILD/tests/unit/test_observer" "$TMP/observer"
     ok "the table too, and says so" says 'RSS leaves out [0-9.]+M of explicit huge pages' cat v.txt
 else
     skip "explicit huge pages" hugetlb

@@ -205,8 +205,9 @@ static const struct script_line script[] = {
     {"a writes 4", "a copied=2 reused=2 run0.frame=5 check.prediction=held"},
     /* Huge pages of explicit kind: from /proc/sys/vm/nr_hugepages, if there are any. */
     {"hugetlb:", "needs=debt,hugetlb"},
-    {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE"},
-    {"a writes 1", "a share_mode=SM_LARGE_PAGE mapped=huge huge=huge checked"},
+    {"a maps hugetlb huge", "a share_mode=SM_LARGE_PAGE at_risk=0"},
+    {"a writes all", "a share_mode=SM_LARGE_PAGE mapped=huge huge=huge first_touch=huge "
+                     "check.prediction=held checked"},
     /* As an ordinary user sees it: flags of pages, no frames. cow stays known, exclusive does not.
      */
     {"without_frames:", "hidden=frames"},
