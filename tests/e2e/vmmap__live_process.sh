@@ -34,6 +34,8 @@ if [ "$(id -u)" -eq 0 ]; then
     until grep -q heap "/proc/$whose/maps" 2>/dev/null && grep -qz sleep "/proc/$whose/cmdline"; do sleep 0.01; done
     ok "to an ordinary user too" answers_agree as_nobody
     ok "who is not told all" holds vmmap '[.regions[].unknown] | any'
+    ok "the system's files are opened, and not told: others own them" holds vmmap \
+        '[.regions[].unknown.resident | strings] | unique == ["what of a file that others own is in memory is not told"]'
 else
     skip "the same answers to an ordinary user" "root (to become nobody)"
 fi
