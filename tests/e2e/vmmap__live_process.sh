@@ -13,6 +13,8 @@ holds() { # FILE EXPRESSION
 
 ok "a process is looked at" look
 ok "some of its mappings cannot be written" holds vmmap '[.regions[] | .writable] | any and (all | not)'
+ok "the kernel's own pages have no references to count" holds vmmap '[.regions[] | select(.detail == "[vdso]") | .mapped > 0 and has("ref_count") == false] == [true]'
+ok "... in the table too" says ' -  \[vdso\]$' cowlab vmmap "$pid"
 ok "what cannot be written is not at risk" holds vmmap '[.regions[] | select(.writable | not) | .at_risk == 0] | all'
 ok "cowprobe says so too" holds cowprobe '[.regions[] | select(.protection[1:2] != "w") | .at_risk == 0] | all'
 # Quantity by quantity, with what is unknown and why; but who else maps a library changes meanwhile.
