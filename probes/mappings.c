@@ -113,6 +113,7 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
 {
     int rc;
 
+    pid = threads_living(pid);
     *out = (struct mappings){0};
     observation_init(&out->obs);
     rc = footprint_read(pid, &out->fp, e);

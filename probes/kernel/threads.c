@@ -1,4 +1,5 @@
 #include "probes/kernel/threads.h"
+#include "probes/footprint.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -52,6 +53,37 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
     }
     closedir(dir);
     cost->ns += probe_clock() - began;
+}
+
+static bool first_has_ended(pid_t pid)
+{
+    struct slurp text = {0};
+    struct footprint f = {0};
+    char path[64];
+    bool ended;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    ended = slurp_path(&text, path) == 0 && footprint_from_stat(&f, &text) == 0 && f.state == 'Z' &&
+            f.threads > 1;
+    slurp_release(&text);
+    return ended;
+}
+
+pid_t threads_living(pid_t pid)
+{
+    char path[64];
+    struct dirent *d;
+    pid_t found = pid;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    if (!first_has_ended(pid) || !(dir = opendir(path)))
+        return pid;
+    while (found == pid && (d = readdir(dir)))
+        if (atoi(d->d_name) > 0)
+            found = atoi(d->d_name);
+    closedir(dir);
+    return found;
 }
 
 void threads_release(struct threads *t)

@@ -88,4 +88,22 @@ for of in vmmap cowprobe; do
 done
 exec 9>&-
 wait $here
+
+# The first thread has ended, another goes on: the memory is there, and is seen through that one.
+python3 -c 'import ctypes, mmap, os, sys, threading
+m = mmap.mmap(-1, 64 * 4096, mmap.MAP_PRIVATE)
+for i in range(64): m[i * 4096] = 1
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()
+print("mapped", flush=True)
+ctypes.CDLL(None).pthread_exit(None)' <hold >mapper.out &
+here=$!
+exec 9>hold
+until grep -q "^State:.*Z" /proc/$here/status; do sleep 0.01; done
+cowlab vmmap --json $here >"$TMP/vmmap.json"
+cowprobe --runs=0 $here >"$TMP/cowprobe.json"
+for of in vmmap cowprobe; do
+    ok "$of: its first thread has ended" holds $of ".pid == $here and any(.regions[]; .pages >= 64 and .mapped >= 64)"
+done
+exec 9>&-
+wait $here
 finish
