@@ -229,8 +229,10 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
                     fork > ool ? "by fork" : "out of line");
         }
         if (!query_null(&q, "fork_copied") && !query_null(&q, "ool_copied"))
-            doc_say(d, "Over all phases %s copied after the fork, %s out of line. ",
+            doc_say(d, "Over all phases %s%s copied after the fork, %s%s out of line. ",
+                    query_int(&q, "fork_inferred") ? "~" : "",
                     format_noun(a, query_int(&q, "fork_copied"), "page"),
+                    query_int(&q, "ool_inferred") ? "~" : "",
                     format_noun(b, query_int(&q, "ool_copied"), "page"));
         if (!query_null(&q, "fork_minflt") && !query_null(&q, "ool_minflt"))
             doc_say(d, "The steps took %s with fork and %s out of line.",

@@ -21,6 +21,12 @@ static void lead(struct doc *d, const char *what)
     doc_say(d, "- **%s** ", what);
 }
 
+/* "~" before what was concluded, as the query says. */
+static const char *mark(struct query *q, const char *column)
+{
+    return query_int(q, column) ? "~" : "";
+}
+
 /* "fork-write on linux" */
 static void where(struct doc *d, struct query *q)
 {
@@ -184,8 +190,8 @@ static void debt(struct doc *d, struct query *q)
     where(d, q);
     doc_say(d, ", ");
     doc_text(d, query_text(q, "observed"));
-    doc_say(d, " held %s in debt after step %d", format_noun(pages, query_int(q, "debt"), "page"),
-            (int)query_int(q, "step"));
+    doc_say(d, " held %s%s in debt after step %d", mark(q, "inferred"),
+            format_noun(pages, query_int(q, "debt"), "page"), (int)query_int(q, "step"));
 }
 
 /* Each state is a promise of what the next write does, and the writes held them to it. */
@@ -250,7 +256,7 @@ static void at_risk(struct doc *d, struct query *q)
     char pages[FORMAT_MAX], size[FORMAT_MAX];
 
     where(d, q);
-    doc_say(d, " %s%s (%s)", query_int(q, "unknown") ? "at least " : "",
+    doc_say(d, " %s%s%s (%s)", query_int(q, "unknown") ? "at least " : "", mark(q, "inferred"),
             format_noun(pages, query_int(q, "pages"), "page"),
             format_kb(size, query_number(q, "kb")));
 }
@@ -292,7 +298,8 @@ static void mapped(struct doc *d, struct query *q)
     where(d, q);
     doc_say(d, ", step %d: ", (int)query_int(q, "step"));
     doc_text(d, query_text(q, "observed"));
-    doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(q, "resident")),
+    doc_say(d, " %s%s in memory, %s%s mapped", mark(q, "resident_inferred"),
+            format_count(a, query_int(q, "resident")), mark(q, "mapped_inferred"),
             format_count(b, query_int(q, "mapped")));
 }
 

@@ -390,8 +390,64 @@ static void test_report__sums_leave_unknown_writes_out(void **state)
     text = report(f, f->fork, "r.md");
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "5 writes to memory that was there copied 10 pages, reused 0 pages");
-    assert_contains(line, "; 2 wrote with an unknown outcome (page frame numbers need");
+    assert_contains(line, "; 2 wrote with an outcome that is unknown, wholly or in part (page "
+                          "frame numbers need");
     free(line);
+    free(text);
+}
+
+/* What is known of a write is said beside what is not. */
+static void test_report__a_part_of_an_outcome_is_told(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    change(f, "UPDATE region SET write_outcome = NULL, copied = NULL, reused = NULL, "
+              "no_fault = NULL, swapped_in = 2 WHERE step = 6 AND observed = 'parent'");
+    change(f, "INSERT INTO unknown (run, step, nr, observed, region, quantity, why) "
+              "SELECT run, step, 990 + key, 'parent', 'r', value, 2 FROM region JOIN run USING "
+              "(run), json_each('[\"write_outcome\", \"copied\", \"reused\", \"no_fault\"]') "
+              "WHERE scenario = 'fork-write' AND observed = 'parent' AND step = 6");
+    text = terminal(f, f->fork, false);
+    assert_contains(text, "wrote: 2 swapped_in rest ?\n");
+    free(text);
+    text = report(f, f->fork, "r.md");
+    assert_contains(text, "| 2 swapped_in, rest unknown |");
+    assert_contains(text, "in step 6 parent brought back 2 pages from swap, and what it did to the "
+                          "others is unknown (page frame");
+    free(text);
+}
+
+/* A value that was concluded carries its mark wherever it is told. */
+static void test_report__what_was_concluded_is_marked(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    text = report(f, f->fork, "r.md");
+    assert_contains(text,
+                    "measured in it, or concluded from what was (marked ~, or said beside it)");
+    line = line_with(text, "| 4 | receiver_wrote");
+    assert_null(strchr(line, '~'));
+    free(line);
+    free(text);
+    change(f, "UPDATE region SET inferred = 'share_mode ref_count cow debt copied at_risk'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Who copied");
+    assert_contains(line, "fork-write on linux: child \\~3 (step 4)");
+    free(line);
+    line = line_with(text, "- **Debt.**");
+    assert_contains(line, " held ~3 pages in debt");
+    free(line);
+    line = line_with(text, "| 3 | transferred");
+    assert_contains(line, " | ~SM_COW | ~2 | 3 | 3 | 3 | 3 | ~3 cow | - |");
+    free(line);
+    assert_contains(text, "In step 4 child copied \\~3 pages");
+    assert_contains(text, " held \\~3 pages in debt: alone");
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text, " ~SM_COW       ~2        3/3/3  ~3 cow\n");
+    assert_contains(text, "wrote: ~3 copied\n");
     free(text);
 }
 
@@ -833,6 +889,8 @@ int main(void)
         T(unknown_is_never_zero),
         T(unknown_is_never_nobody),
         T(sums_leave_unknown_writes_out),
+        T(a_part_of_an_outcome_is_told),
+        T(what_was_concluded_is_marked),
         T(predictions_are_a_finding),
         T(markdown_stays_markdown),
         T(hostile_pictures_are_xml),
