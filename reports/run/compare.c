@@ -80,6 +80,15 @@ static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT
                                                   {"reason", "why", DOC_TEXT},
                                                   {NULL, NULL, DOC_TEXT}};
 
+static const struct doc_column count_columns[] = {{"scenario", "scenario", DOC_TEXT},
+                                                  {"backend", "backend", DOC_TEXT},
+                                                  {"memory", "memory", DOC_TEXT},
+                                                  {"quantity", "quantity", DOC_TEXT},
+                                                  {"published", "values", DOC_COUNT},
+                                                  {"same", "same", DOC_COUNT},
+                                                  {"differing", "differ", DOC_COUNT},
+                                                  {"unknown", "not known here", DOC_COUNT},
+                                                  {NULL, NULL, DOC_TEXT}};
 static const struct doc_column missing_columns[] = {{"command", "to run", DOC_TEXT},
                                                     {"missing", "published values", DOC_COUNT},
                                                     {NULL, NULL, DOC_TEXT}};
@@ -114,6 +123,7 @@ void section_published(struct doc *d)
             "KiB), beside the newest runs in this database that compare. Lengths are compared in "
             "pages. Each cell: share mode, references, resident pages. What was not run stands "
             "at the end, with its command.\n\n");
+    table_of(d, "db/report/published-counts.sql", count_columns, "### How they came out");
     table_of(d, "db/report/published-fork.sql", fork_columns, "### Fork and write: six steps");
     table_of(
         d, "db/report/published-ool.sql", ool_columns,

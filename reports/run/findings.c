@@ -353,16 +353,19 @@ static void published(struct doc *d, struct query *q)
         doc_text(d, query_text(q, "memory"));
         doc_say(d, " memory");
     }
-    doc_say(d, ": %s of %s measured came out the same%s", format_count(a, query_int(q, "same")),
-            format_count(b, query_int(q, "measured")),
+    doc_say(d, ": %s of %s came out the same%s", format_count(a, query_int(q, "same")),
+            format_count(b, query_int(q, "total")),
             query_int(q, "by_construction") ? " by construction" : "");
     if (!query_null(q, "differing")) {
         doc_say(d, ", not ");
         doc_text(d, query_text(q, "differing"));
     }
-    if (unknown)
-        doc_say(d, ", and %s %s not known here", format_count(a, unknown),
+    if (unknown) {
+        doc_say(d, ", and %s %s not known here (", format_count(a, unknown),
                 unknown == 1 ? "is" : "are");
+        doc_text(d, query_text(q, "missing"));
+        doc_say(d, ")");
+    }
 }
 
 /* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */

@@ -817,7 +817,7 @@ static void test_report__published_rows_follow_the_data(void **state)
     assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
     free(line);
     line = line_with(text, "- **Published values.**");
-    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 measured came out the "
+    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 came out the "
                           "same by construction");
     assert_null(strstr(line, ", not "));
     free(line);
@@ -838,9 +838,22 @@ static void test_report__published_rows_follow_the_data(void **state)
     assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
     free(line);
     line = line_with(text, "- **Published values.**");
-    assert_contains(line, "39 of 40 measured came out the same by construction, not "
+    assert_contains(line, "39 of 40 came out the same by construction, not "
                           "VIRTUAL;PAGEx16;NO_FREE share mode of the receiver");
     free(line);
+    free(text);
+    /* What is not known is none of what came out the same, and says what it is of. */
+    change(f, "UPDATE region SET share_mode = NULL WHERE observed = 'receiver' "
+              "AND case_name LIKE 'VIRTUAL;PAGE%'");
+    change(f, "UPDATE region SET ref_count = NULL WHERE observed = 'receiver' "
+              "AND case_name = 'VIRTUAL;PAGE;FREE'");
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ool-options on linux, purgeable memory: 35 of 40 came out the same by "
+                          "construction, and 5 are not known here (4 share modes, 1 reference "
+                          "count)");
+    free(line);
+    assert_contains(text, "\n| ool-options | linux | purgeable | share_mode | 8 | 4 | 0 | 4 |\n");
     free(text);
 }
 
