@@ -123,7 +123,6 @@ void section_published(struct doc *d)
             "KiB), beside the newest runs in this database that compare. Lengths are compared in "
             "pages. Each cell: share mode, references, resident pages. What was not run stands "
             "at the end, with its command.\n\n");
-    table_of(d, "db/report/published-counts.sql", count_columns, "### How they came out");
     table_of(d, "db/report/published-fork.sql", fork_columns, "### Fork and write: six steps");
     table_of(
         d, "db/report/published-ool.sql", ool_columns,
@@ -136,6 +135,8 @@ void section_published(struct doc *d)
     table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
     table_of(d, "db/report/published-all.sql", all_columns,
              "### The other published values, and each one that differs");
+    table_of(d, "db/report/published-counts.sql", count_columns,
+             "### How they came out, by quantity");
     if (any_rows(d, "db/report/published-missing.sql"))
         table_of(d, "db/report/published-missing.sql", missing_columns, "### What was not run");
 }

@@ -274,14 +274,15 @@ static void find_overcount(struct doc *d, const struct selection *runs)
         double real = query_number(&q, frames ? "distinct_kb" : "sum_pss_kb");
 
         lead(d, "What the processes seem to use.");
-        doc_say(d, "The sum of RSS is furthest from the truth in ");
+        doc_say(d, frames ? "The sum of RSS is furthest from the truth in "
+                          : "The sum of RSS exceeds the sum of PSS most in ");
         where(d, &q);
         doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(&q, "step"),
                 format_kb(rss, sum), (int)query_int(&q, "actors"));
         doc_say(d,
                 frames ? "which occupy %s of distinct frames (%.2f times as much)"
-                       : "whose proportional sets sum up to %s (%.2f times as much; distinct "
-                         "frames are unknown)",
+                       : "whose PSS is %s in sum (%.2f times as much; what they occupy is unknown: "
+                         "PSS leaves their part of each page to processes outside the run, too)",
                 format_kb(own, real), sum / real);
         if (!query_null(&q, "system_kb"))
             doc_say(d, "; the system's own figure there is %s",

@@ -325,6 +325,9 @@ static void test_report__unknown_is_never_zero(void **state)
     assert_contains(text, "| unknown |");
     assert_contains(text, "page frame numbers need CAP_SYS_ADMIN");
     assert_contains(text, "run as root");
+    /* PSS is not what they occupy. */
+    assert_contains(text, "The sum of RSS exceeds the sum of PSS most in fork-nobody on linux");
+    assert_contains(text, "times as much; what they occupy is unknown");
     assert_contains(screen, "wrote: ?");
     assert_contains(screen, "1 not checked");
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(row, "copied")));
@@ -425,8 +428,8 @@ static void test_report__what_was_concluded_is_marked(void **state)
     char *text, *line;
 
     text = report(f, f->fork, "r.md");
-    assert_contains(text,
-                    "measured in it, or concluded from what was (marked ~, or said beside it)");
+    assert_contains(text, "Every result below was measured in it, or concluded from what was "
+                          "(marked ~, or said beside it)");
     line = line_with(text, "| 4 | receiver_wrote");
     assert_null(strchr(line, '~'));
     free(line);
