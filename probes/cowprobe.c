@@ -6,6 +6,7 @@
 #include "probes/caps.h"
 #include "probes/footprint.h"
 #include "probes/kernel/helper.h"
+#include "probes/kernel/threads.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include "probes/rules.h"
@@ -25,7 +26,7 @@
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_FAILED = 4 };
 
 struct request {
-    pid_t pid;
+    pid_t pid, look_at;  /* by which number its memory is seen */
     uint64_t start, end; /* end 0: the whole process */
     size_t max_runs;
     bool compact;
@@ -127,7 +128,7 @@ static int collect(struct views *v, const struct request *r, struct err *e)
 
 static int read_views(struct views *v, const struct request *r, struct err *e)
 {
-    int fd = proc_open(r->pid, "maps"), rc = fd;
+    int fd = proc_open(r->look_at, "maps"), rc = fd;
 
     if (fd >= 0) {
         rc = maps_read_fd(&v->maps, fd, NULL, e);
@@ -367,7 +368,7 @@ static int observe(const struct request *r, const struct caps *caps, struct view
     struct observer_options opt = {
         .max_runs = r->max_runs, .whole_process = true, .everybody = true, .threads = r->threads};
     struct target target = {
-        .actor = "process", .pid = r->pid, .regions = v->regions, .nregions = v->n};
+        .actor = "process", .pid = r->look_at, .regions = v->regions, .nregions = v->n};
     struct observer *o;
     int rc = observer_new(&o, caps, &opt, e);
 
@@ -388,7 +389,7 @@ static int probe(const struct request *r, struct err *e)
 
     observation_init(&obs);
     if (rc == 0)
-        rc = footprint_read(r->pid, &f, e);
+        rc = footprint_read(r->look_at, &f, e);
     if (rc == 0) {
         caps_probe(&caps);
         rc = observe(r, &caps, &v, &obs, e);
@@ -479,6 +480,7 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     if (!parse_number(argv[optind], 1, 1L << 30, &n))
         return complain("bad process number", argv[optind]);
     r->pid = (pid_t)n;
+    r->look_at = threads_living(r->pid);
     if (argc - optind == 2 && !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), r))
         return complain("bad range", argv[optind + 1]);
     return -1;

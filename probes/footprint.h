@@ -21,7 +21,8 @@ struct footprint {
                                                        the identity of a process */
     uint64_t stime; /* stat: clock ticks in the kernel since the process began */
     pid_t ppid;
-    char state; /* stat: R, S, T, Z, ... */
+    int threads; /* stat */
+    char state;  /* stat: R, S, T, Z, ... */
     char comm[32];
 };
 

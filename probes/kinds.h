@@ -28,14 +28,18 @@
     X(RK_KERNEL, 16, "kernel", "kernel pages")                                                     \
     X(RK_GUARD, 17, "guard", "guards")
 
+struct threads;
+
 enum region_kind { REGION_KINDS(WORDS_ENUM3) };
 
 extern const struct word region_kinds[]; /* label: where */
 
 /* exe: what /proc/PID/exe refers to, or "". index: of the entry in m, whose neighbours count.
+ * threads: with one there are no stacks and no arenas of threads; with several a thread's stack is
+ * what holds a stack pointer. An arena goes by its shape alone.
  * data_end: where the data segment of the file before it ends in memory; 0: no such, or not known.
  * What reaches beyond it is no bss, or not only that. */
 enum region_kind region_kind(const struct maps *m, size_t index, const char *exe,
-                             uint64_t data_end);
+                             const struct threads *threads, uint64_t data_end);
 
 #endif

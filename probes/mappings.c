@@ -1,5 +1,6 @@
 #include "probes/mappings.h"
 #include "probes/kernel/segments.h"
+#include "probes/kernel/threads.h"
 #include "probes/rules.h"
 
 #include <errno.h>
@@ -82,24 +83,29 @@ static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct e
 static int fill_list(pid_t pid, struct mappings *m, struct err *e)
 {
     struct segments segments = {0};
+    struct threads threads = {0};
+    struct probe_cost ignored = {0};
     size_t region = 0;
 
     m->list = calloc(m->maps.n + 1, sizeof *m->list);
     if (!m->list)
         return err_no_memory(e);
+    threads_read(&threads, pid, m->fp.threads, &ignored);
     for (size_t i = 0; i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
         uint64_t data_end = segments_end(&segments, pid, &m->maps, i, NULL);
 
         if (mapping_is_kernels(entry) || region >= m->obs.nregions)
             continue;
-        m->list[m->n++] = (struct mapping){.entry = entry,
-                                           .region = &m->obs.regions[region],
-                                           .kind = region_kind(&m->maps, i, m->exe, data_end),
-                                           .max_prot = max_protection(&m->maps, entry)};
+        m->list[m->n++] =
+            (struct mapping){.entry = entry,
+                             .region = &m->obs.regions[region],
+                             .kind = region_kind(&m->maps, i, m->exe, &threads, data_end),
+                             .max_prot = max_protection(&m->maps, entry)};
         region++;
     }
     segments_release(&segments);
+    threads_release(&threads);
     return 0;
 }
 
@@ -107,6 +113,7 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
 {
     int rc;
 
+    pid = threads_living(pid);
     *out = (struct mappings){0};
     observation_init(&out->obs);
     rc = footprint_read(pid, &out->fp, e);

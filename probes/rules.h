@@ -359,7 +359,8 @@ struct value region_share_mode(const struct region_facts *f);
 /* The largest map count of the private copies. */
 struct value region_anon_count(const struct region_facts *f);
 /* Anonymous memory: that. Over a memory object: its users, however much of it is still seen; or the
- * map count of the private copies where that is larger (a process wrote, then forked). */
+ * map count of the private copies where that is larger (a process wrote, then forked). Does not
+ * apply to pages that the kernel maps into every process without an object ([vdso]). */
 struct value region_ref_count(const struct region_facts *f);
 
 /* All of these, and the pages by their states, into q[RQ__COUNT]: RQ_SHARE_MODE, RQ_REF_COUNT,

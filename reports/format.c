@@ -91,3 +91,19 @@ char *format_tick(char *buf, enum unit unit, double n)
         memmove(dot, end, strlen(end) + 1);
     return buf;
 }
+
+const char *format_mark(struct value v)
+{
+    return v.inferred ? "~" : "";
+}
+
+char *format_value(char *buf, struct value v, const char *unknown)
+{
+    char n[FORMAT_MAX];
+
+    if (value_is_known(v))
+        snprintf(buf, FORMAT_MAX, "%s%.40s", format_mark(v), format_count(n, v.n));
+    else
+        snprintf(buf, FORMAT_MAX, "%s", v.why == WHY_NOT_APPLICABLE ? "-" : unknown);
+    return buf;
+}

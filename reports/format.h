@@ -2,6 +2,7 @@
 #ifndef REPORTS_FORMAT_H
 #define REPORTS_FORMAT_H
 
+#include "probes/value.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,9 @@ char *format_unit(char *buf, enum unit unit, double n);
 char *format_tick(char *buf, enum unit unit, double n);
 /* "1 page", "16 pages": the plural is the singular with s. */
 char *format_noun(char *buf, int64_t n, const char *singular);
+/* Before a value that was concluded, not measured: "~"; else "". */
+const char *format_mark(struct value v);
+/* A count with its mark; "-" where it does not apply, else what stands for unknown. */
+char *format_value(char *buf, struct value v, const char *unknown);
 
 #endif

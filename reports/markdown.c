@@ -110,9 +110,10 @@ static void introduction(struct doc *d, const struct selection *runs)
 {
     doc_say(d,
             "# cowlab report\n\n"
-            "%zu run%s. Every number below was measured in %s, or is said to be unknown; the "
-            "same database gives this report again, byte for byte. Behind each table is the "
-            "query that made it: FILE stands for the database.\n\n",
+            "%zu run%s. Every result below was measured in %s, or concluded from what was (marked "
+            "~, or said beside it), or is said to be unknown; the same database gives this report "
+            "again, byte for byte. Behind each table is the query that made it: FILE stands for "
+            "the database.\n\n",
             runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
     left_out(d, runs);
 }

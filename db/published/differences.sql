@@ -40,7 +40,7 @@ VALUES
     (18, 'linux', 'ool-two-large', '%', 'physical_footprint%', NULL,
      'compared with the resident set of the process: pages are counted where they are mapped'),
     (19, 'linux', 'ool-two-large', '%', '%', NULL,
-     'what the receiver did not write is still shared copy-on-write, unless the sender rewrote it'),
+     'ordinary memory is sent as shared objects here, which both sides still lie over whoever wrote, where the published program sent purgeable memory'),
     (20, 'gnumach', 'ool-large', '%', 'share_mode', NULL,
      'GNU Mach has no purgeable memory, so nothing was copied when sending: what the sender rewrote went into an object of its own, and the receiver is left with the one that was sent, alone but still marked to copy'),
     (21, 'gnumach', 'ool-large', '%', 'physical_footprint%', NULL,

@@ -1,5 +1,6 @@
 -- Pages whose next write costs a new frame, over the actors, at the end of each run.
 SELECT r.scenario, r.backend, g.step, sum(g.at_risk) AS pages,
+       max(instr(' ' || g.inferred || ' ', ' at_risk ')) > 0 AS inferred,
        EXISTS (SELECT 1 FROM unknown AS u WHERE u.run = r.run AND u.step = g.step
                AND u.quantity = 'at_risk') AS unknown,
        sum(g.at_risk) * r.page_size / 1024 AS kb

@@ -177,11 +177,14 @@ static bool wanted(const struct vmmap_arguments *a, const struct mappings *m,
 
 /* -- text ------------------------------------------------------------------------------- */
 
-/* Where it is unknown, what smaps says: a page mapped elsewhere, or one mapped here. */
+/* "-": nobody's to count. Where it is unknown, what smaps says: a page mapped elsewhere, or one
+ * mapped here. */
 static const char *refs_text(char *buf, size_t cap, struct value refs, const struct sizes *s)
 {
     if (value_is_known(refs))
         snprintf(buf, cap, "%s%lld", refs.inferred ? "~" : "", (long long)refs.n);
+    else if (refs.why == WHY_NOT_APPLICABLE)
+        snprintf(buf, cap, "-");
     else if (value_is_known(s->shared) && s->shared.n + s->private.n)
         snprintf(buf, cap, "%d+", s->shared.n ? 2 : 1);
     else

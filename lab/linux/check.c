@@ -1,6 +1,7 @@
 /* Can this machine carry a plan out? */
 #include "lab/linux/run.h"
 #include "lab/run/machine.h"
+#include "lab/run/paths.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -47,7 +48,10 @@ static int check_memory(const struct plan *plan, struct err *e)
 
 int linux_check(const struct plan *plan, struct err *e)
 {
-    int rc = check_capabilities(plan, e);
+    char actor[4096];
+    int rc = find_program("cowlab-actor", "COWLAB_ACTOR", actor, sizeof actor, e);
 
+    if (rc == 0)
+        rc = check_capabilities(plan, e);
     return rc < 0 ? rc : check_memory(plan, e);
 }

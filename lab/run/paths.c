@@ -31,6 +31,7 @@ int find_program(const char *name, const char *env, char *path, size_t size, str
             return 0;
     }
     return err_set(e, ENOENT,
-                   "cannot find the program '%s' beside '%s' or in '%s/../libexec/cowlab'", name,
-                   dir, dir);
+                   "cannot find the program '%s' in '%s', where 'make' puts it, or in "
+                   "'%s/../libexec/cowlab', where 'make install' does; or name it in $%s",
+                   name, dir, dir, env);
 }

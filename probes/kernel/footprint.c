@@ -78,7 +78,7 @@ int footprint_from_stat(struct footprint *f, const struct slurp *text)
 {
     const char *open = strchr(text->text, '('), *rest = stat_after_name(text->text);
     unsigned long long minflt, majflt, stime, start;
-    int ppid;
+    int ppid, threads;
 
     if (!open || !rest || rest <= open)
         return -EPROTO;
@@ -86,10 +86,11 @@ int footprint_from_stat(struct footprint *f, const struct slurp *text)
     /* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime
      * cstime priority nice num_threads itrealvalue starttime (proc(5)) */
     if (sscanf(rest,
-               " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %llu %*d %*d %*d %*d %*d %*d %llu",
-               &f->state, &ppid, &minflt, &majflt, &stime, &start) != 6)
+               " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %llu %*d %*d %*d %*d %d %*d %llu",
+               &f->state, &ppid, &minflt, &majflt, &stime, &threads, &start) != 7)
         return -EPROTO;
     f->ppid = ppid;
+    f->threads = threads;
     f->minflt = value_known((int64_t)minflt);
     f->majflt = value_known((int64_t)majflt);
     f->stime = stime;

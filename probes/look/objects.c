@@ -129,7 +129,7 @@ static void measure(struct observer *o, struct seen_object *s, uint64_t first, u
     rc = object_residency(s->fd, &s->info, o->page_size, first, n, o->caps.have[CAP_SWAP],
                           s->resident_bits, s->swapped_bits, &count, &o->cost[COST_OBJECT]);
     s->resident = count;
-    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_NO_OBJECT_ACCESS : WHY_READ_FAILED;
+    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
 }
 
 /* The whole object where that is cheap. A large file: not, and nobody asks. */

@@ -1,13 +1,16 @@
 #include "probes/kinds.h"
+#include "probes/kernel/threads.h"
 
 #include <string.h>
 
 #define KIND_ROW(e, code, text, label) {code, text, label},
 const struct word region_kinds[] = {REGION_KINDS(KIND_ROW){0, NULL, NULL}};
 
-/* glibc gives every arena but the first a reservation of this size at a multiple of it, of which
- * the used part is readable and the rest is not (malloc/arena.c, HEAP_MAX_SIZE). */
+/* glibc gives every arena but the first, which are those of threads, a reservation of this size at
+ * a multiple of it, of which the used part is readable and the rest is not (malloc/arena.c,
+ * HEAP_MAX_SIZE). */
 #define ARENA_BYTES (64ULL << 20)
+#define PROT_R 1
 #define PROT_W 2
 #define PROT_X 4
 
@@ -21,26 +24,38 @@ static bool is_arena(const struct maps *m, size_t i)
     const struct map_entry *e = &m->entries[i];
     const struct map_entry *next = i + 1 < m->n ? e + 1 : NULL;
 
-    if (e->start % ARENA_BYTES || e->end - e->start > ARENA_BYTES)
-        return false;
-    return e->end - e->start == ARENA_BYTES ||
-           (next && next->start == e->end && !next->prot && next->end == e->start + ARENA_BYTES);
+    return e->start % ARENA_BYTES == 0 && e->prot == (PROT_R | PROT_W) && next &&
+           next->start == e->end && !next->prot && !next->inode &&
+           next->end == e->start + ARENA_BYTES;
 }
 
-static enum region_kind anonymous_kind(const struct maps *m, size_t i, uint64_t data_end)
+/* Some thread's stack pointer is in it, and a guard before it: memory in which a program makes
+ * stacks of its own has none. */
+static bool is_stack(const struct maps *m, size_t i, const struct threads *t)
 {
     const struct map_entry *e = &m->entries[i], *before = i ? e - 1 : NULL;
 
+    if (!before || before->end != e->start || before->prot || before->inode ||
+        before->end - before->start > 64 * 1024)
+        return false;
+    for (size_t k = 0; k < t->nstacks; k++)
+        if (t->stacks[k] >= e->start && t->stacks[k] < e->end)
+            return true;
+    return false;
+}
+
+static enum region_kind anonymous_kind(const struct maps *m, size_t i, const struct threads *t,
+                                       uint64_t data_end)
+{
+    const struct map_entry *e = &m->entries[i];
+
     if (!e->prot)
         return RK_GUARD;
-    if (is_arena(m, i))
-        return RK_ARENA;
     if (e->end <= data_end)
         return RK_BSS; /* what the file's data segment has beyond the file */
-    if (before && before->end == e->start && !before->prot && !before->inode &&
-        before->end - before->start <= 64 * 1024 && (e->prot & PROT_W))
-        return RK_THREAD_STACK; /* behind its guard */
-    return RK_ANON;
+    if (t->n > 1 && is_stack(m, i, t))
+        return RK_THREAD_STACK;
+    return t->n > 1 && is_arena(m, i) ? RK_ARENA : RK_ANON;
 }
 
 static enum region_kind file_kind(const struct map_entry *e, const char *exe)
@@ -58,7 +73,8 @@ static enum region_kind file_kind(const struct map_entry *e, const char *exe)
     return RK_FILE;
 }
 
-enum region_kind region_kind(const struct maps *m, size_t index, const char *exe, uint64_t data_end)
+enum region_kind region_kind(const struct maps *m, size_t index, const char *exe,
+                             const struct threads *threads, uint64_t data_end)
 {
     const struct map_entry *e = &m->entries[index];
 
@@ -73,5 +89,5 @@ enum region_kind region_kind(const struct maps *m, size_t index, const char *exe
     if (starts(e->name, "/memfd:") || starts(e->name, "/dev/zero") || starts(e->name, "/SYSV") ||
         starts(e->name, "/dev/shm/") || starts(e->name, "[anon_shmem"))
         return RK_SHARED;
-    return e->inode ? file_kind(e, exe) : anonymous_kind(m, index, data_end);
+    return e->inode ? file_kind(e, exe) : anonymous_kind(m, index, threads, data_end);
 }

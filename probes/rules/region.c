@@ -191,8 +191,8 @@ struct value region_ref_count(const struct region_facts *f)
 {
     struct value anon = region_anon_count(f);
 
-    if (!f->object)
-        return anon;
+    if (!f->object) /* pages that are no anonymous ones are the kernel's own then */
+        return f->states[PS_OBJECT] + f->states[PS_SHARED] ? value_na() : anon;
     if (!value_is_known(f->users))
         return f->users;
     return value_is_known(anon) && anon.n > f->users.n ? anon : f->users;

@@ -28,7 +28,7 @@ static enum why ask(struct sampler *s, const struct sampled *w, const struct map
         rc = object_residency(fd, &info, s->page_size, o->first, o->n, s->caps.have[CAP_SWAP],
                               o->bits, NULL, &o->count, &s->now[0]->cost[SC_OBJECT]);
     close(fd);
-    return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_NO_OBJECT_ACCESS : WHY_READ_FAILED;
+    return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
 }
 
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,

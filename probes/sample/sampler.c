@@ -45,6 +45,7 @@ static void sampled_free(struct sampled *w)
     close_fd(&w->stat_fd);
     close_fd(&w->status_fd);
     maps_release(&w->maps);
+    threads_release(&w->threads);
     page_table_release(&w->now);
     page_table_release(&w->before);
     frame_set_release(&w->set);
@@ -236,6 +237,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
         unknown_footprint(w, w->why);
     } else {
         footprint_from_maps(&w->fp, &w->maps);
+        threads_read(&w->threads, w->pid, w->fp.threads, &w->cost[SC_STATUS]);
     }
     if (slurp_counted(&w->text, w->status_fd, &w->cost[SC_STATUS]) == 0)
         footprint_from_status(&w->fp, &w->text);

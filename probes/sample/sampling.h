@@ -11,6 +11,7 @@
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
 #include "probes/kernel/segments.h"
+#include "probes/kernel/threads.h"
 #include "probes/rules.h"
 #include "probes/sampler.h"
 #include <pthread.h>
@@ -97,6 +98,7 @@ struct sampled {
     bool own_program;
     bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
+    struct threads threads;
     struct footprint fp;
     struct page_table now, before;
     struct frame_set set; /* its frames, made when asked for */

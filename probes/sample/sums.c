@@ -714,7 +714,8 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
     const struct map_entry *e = &w->maps.entries[i];
     uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i, s->helper);
 
-    *r = (struct sample_region){.map = e, .kind = region_kind(&w->maps, i, w->exe, data_end)};
+    *r = (struct sample_region){.map = e,
+                                .kind = region_kind(&w->maps, i, w->exe, &w->threads, data_end)};
     for (int k = 0; k < RQ__COUNT; k++)
         r->q[k] = value_na();
     r->q[RQ_PAGES] = r->q[RQ_ENTRY_PAGES] =

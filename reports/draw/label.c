@@ -25,15 +25,23 @@ char *label_short(char *buf, size_t cap, const struct obs_region *r, size_t widt
     return buf;
 }
 
+char *label_share_mode(char *buf, size_t cap, const struct obs_region *r, const char *unknown)
+{
+    struct value mode = r->q[RQ_SHARE_MODE];
+
+    if (value_is_known(mode))
+        snprintf(buf, cap, "%s%s", format_mark(mode), word_text(share_modes, (int)mode.n));
+    else
+        snprintf(buf, cap, "%s", mode.why == WHY_NOT_APPLICABLE ? "-" : unknown);
+    return buf;
+}
+
 char *label_mode(char *buf, size_t cap, const struct obs_region *r)
 {
-    struct value mode = r->q[RQ_SHARE_MODE], refs = r->q[RQ_REF_COUNT];
-    char n[FORMAT_MAX] = "?";
+    struct value refs = r->q[RQ_REF_COUNT];
+    char mode[40], n[FORMAT_MAX];
 
-    if (value_is_known(refs))
-        format_count(n, refs.n);
-    snprintf(buf, cap, "%s, %s %s",
-             value_is_known(mode) ? word_text(share_modes, (int)mode.n) : "?", n,
-             value_is_known(refs) && refs.n == 1 ? "ref" : "refs");
+    snprintf(buf, cap, "%s, %s %s", label_share_mode(mode, sizeof mode, r, "?"),
+             format_value(n, refs, "?"), value_is_known(refs) && refs.n == 1 ? "ref" : "refs");
     return buf;
 }

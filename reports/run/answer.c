@@ -59,24 +59,24 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
     size_t at = (size_t)snprintf(text, sizeof text, "in step %d %.80s", s->step, s->actor);
     int said = 0;
 
-    if (!value_is_known(r->q[RQ_WRITE_OUTCOME])) {
-        snprintf(text + at, sizeof text - at, " wrote, with an unknown outcome (%s)",
-                 word_text(unknown_reasons, r->q[RQ_WRITE_OUTCOME].why));
-        clause(c, text);
-        return;
-    }
     for (size_t i = 0; i < sizeof parts / sizeof *parts && at < sizeof text; i++)
         if (pages_of(r, parts[i].q))
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s%s", said++ ? "," : "",
-                                   parts[i].did, format_noun(n, pages_of(r, parts[i].q), "page"),
-                                   parts[i].how);
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s%s%s", said++ ? "," : "",
+                                   parts[i].did, format_mark(r->q[parts[i].q]),
+                                   format_noun(n, pages_of(r, parts[i].q), "page"), parts[i].how);
+    if (!value_is_known(r->q[RQ_WRITE_OUTCOME]) && at < sizeof text)
+        snprintf(text + at, sizeof text - at, "%s (%s)",
+                 said ? ", and what it did to the others is unknown"
+                      : " wrote, with an unknown outcome",
+                 word_text(unknown_reasons, r->q[RQ_WRITE_OUTCOME].why));
     clause(c, text);
 }
 
 /* Sums over the writes that are known, and how many are not. */
 static void summed_writes(struct clauses *c, const struct history *h, size_t writes)
 {
-    int64_t copied = 0, reused = 0, quiet = 0;
+    static const enum region_quantity of[] = {RQ_COPIED, RQ_REUSED, RQ_NO_FAULT};
+    struct value sums[] = {value_known(0), value_known(0), value_known(0)};
     size_t unknown = 0;
     enum why why = WHY_KNOWN;
     char text[512], a[FORMAT_MAX], b[FORMAT_MAX], n[FORMAT_MAX];
@@ -91,20 +91,22 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
             why = r->q[RQ_WRITE_OUTCOME].why;
             continue;
         }
-        copied += pages_of(r, RQ_COPIED);
-        reused += pages_of(r, RQ_REUSED);
-        quiet += pages_of(r, RQ_NO_FAULT);
+        for (int k = 0; k < 3; k++)
+            if (value_is_known(r->q[of[k]]))
+                sums[k] = value_add(sums[k], r->q[of[k]]);
     }
     if (unknown < writes) {
         snprintf(text, sizeof text,
-                 "%zu writes to memory that was there copied %s, reused %s, and met %s "
+                 "%zu writes to memory that was there copied %s%s, reused %s%s, and met %s%s "
                  "without a fault",
-                 writes - unknown, format_noun(a, copied, "page"), format_noun(b, reused, "page"),
-                 format_noun(n, quiet, "page"));
+                 writes - unknown, format_mark(sums[0]), format_noun(a, sums[0].n, "page"),
+                 format_mark(sums[1]), format_noun(b, sums[1].n, "page"), format_mark(sums[2]),
+                 format_noun(n, sums[2].n, "page"));
         clause(c, text);
     }
     if (unknown) {
-        snprintf(text, sizeof text, "%zu wrote with an unknown outcome (%s)", unknown,
+        snprintf(text, sizeof text,
+                 "%zu wrote with an outcome that is unknown, wholly or in part (%s)", unknown,
                  word_text(unknown_reasons, why));
         clause(c, text);
     }
@@ -158,8 +160,8 @@ static void debt(struct clauses *c, const struct history *h)
         return;
     }
     snprintf(text, sizeof text,
-             "after step %d %s held %s in debt: alone, but the next write faults", step,
-             label_region(label, sizeof label, most),
+             "after step %d %s held %s%s in debt: alone, but the next write faults", step,
+             label_region(label, sizeof label, most), format_mark(most->q[RQ_DEBT]),
              format_noun(n, pages_of(most, RQ_DEBT), "page"));
     clause(c, text);
 }

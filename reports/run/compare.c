@@ -80,6 +80,15 @@ static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT
                                                   {"reason", "why", DOC_TEXT},
                                                   {NULL, NULL, DOC_TEXT}};
 
+static const struct doc_column count_columns[] = {{"scenario", "scenario", DOC_TEXT},
+                                                  {"backend", "backend", DOC_TEXT},
+                                                  {"memory", "memory", DOC_TEXT},
+                                                  {"quantity", "quantity", DOC_TEXT},
+                                                  {"published", "values", DOC_COUNT},
+                                                  {"same", "same", DOC_COUNT},
+                                                  {"differing", "differ", DOC_COUNT},
+                                                  {"unknown", "not known here", DOC_COUNT},
+                                                  {NULL, NULL, DOC_TEXT}};
 static const struct doc_column missing_columns[] = {{"command", "to run", DOC_TEXT},
                                                     {"missing", "published values", DOC_COUNT},
                                                     {NULL, NULL, DOC_TEXT}};
@@ -126,6 +135,8 @@ void section_published(struct doc *d)
     table_of(d, "db/report/published-large.sql", large_columns, "### Large transfers");
     table_of(d, "db/report/published-all.sql", all_columns,
              "### The other published values, and each one that differs");
+    table_of(d, "db/report/published-counts.sql", count_columns,
+             "### How they came out, by quantity");
     if (any_rows(d, "db/report/published-missing.sql"))
         table_of(d, "db/report/published-missing.sql", missing_columns, "### What was not run");
 }
@@ -229,8 +240,10 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
                     fork > ool ? "by fork" : "out of line");
         }
         if (!query_null(&q, "fork_copied") && !query_null(&q, "ool_copied"))
-            doc_say(d, "Over all phases %s copied after the fork, %s out of line. ",
+            doc_say(d, "Over all phases %s%s copied after the fork, %s%s out of line. ",
+                    query_int(&q, "fork_inferred") ? "~" : "",
                     format_noun(a, query_int(&q, "fork_copied"), "page"),
+                    query_int(&q, "ool_inferred") ? "~" : "",
                     format_noun(b, query_int(&q, "ool_copied"), "page"));
         if (!query_null(&q, "fork_minflt") && !query_null(&q, "ool_minflt"))
             doc_say(d, "The steps took %s with fork and %s out of line.",

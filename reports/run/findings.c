@@ -21,6 +21,12 @@ static void lead(struct doc *d, const char *what)
     doc_say(d, "- **%s** ", what);
 }
 
+/* "~" before what was concluded, as the query says. */
+static const char *mark(struct query *q, const char *column)
+{
+    return query_int(q, column) ? "~" : "";
+}
+
 /* "fork-write on linux" */
 static void where(struct doc *d, struct query *q)
 {
@@ -184,8 +190,8 @@ static void debt(struct doc *d, struct query *q)
     where(d, q);
     doc_say(d, ", ");
     doc_text(d, query_text(q, "observed"));
-    doc_say(d, " held %s in debt after step %d", format_noun(pages, query_int(q, "debt"), "page"),
-            (int)query_int(q, "step"));
+    doc_say(d, " held %s%s in debt after step %d", mark(q, "inferred"),
+            format_noun(pages, query_int(q, "debt"), "page"), (int)query_int(q, "step"));
 }
 
 /* Each state is a promise of what the next write does, and the writes held them to it. */
@@ -250,7 +256,7 @@ static void at_risk(struct doc *d, struct query *q)
     char pages[FORMAT_MAX], size[FORMAT_MAX];
 
     where(d, q);
-    doc_say(d, " %s%s (%s)", query_int(q, "unknown") ? "at least " : "",
+    doc_say(d, " %s%s%s (%s)", query_int(q, "unknown") ? "at least " : "", mark(q, "inferred"),
             format_noun(pages, query_int(q, "pages"), "page"),
             format_kb(size, query_number(q, "kb")));
 }
@@ -268,14 +274,15 @@ static void find_overcount(struct doc *d, const struct selection *runs)
         double real = query_number(&q, frames ? "distinct_kb" : "sum_pss_kb");
 
         lead(d, "What the processes seem to use.");
-        doc_say(d, "The sum of RSS is furthest from the truth in ");
+        doc_say(d, frames ? "The sum of RSS is furthest from the truth in "
+                          : "The sum of RSS exceeds the sum of PSS most in ");
         where(d, &q);
         doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(&q, "step"),
                 format_kb(rss, sum), (int)query_int(&q, "actors"));
         doc_say(d,
                 frames ? "which occupy %s of distinct frames (%.2f times as much)"
-                       : "whose proportional sets sum up to %s (%.2f times as much; distinct "
-                         "frames are unknown)",
+                       : "whose PSS is %s in sum (%.2f times as much; what they occupy is unknown: "
+                         "PSS leaves their part of each page to processes outside the run, too)",
                 format_kb(own, real), sum / real);
         if (!query_null(&q, "system_kb"))
             doc_say(d, "; the system's own figure there is %s",
@@ -292,7 +299,8 @@ static void mapped(struct doc *d, struct query *q)
     where(d, q);
     doc_say(d, ", step %d: ", (int)query_int(q, "step"));
     doc_text(d, query_text(q, "observed"));
-    doc_say(d, " %s in memory, %s mapped", format_count(a, query_int(q, "resident")),
+    doc_say(d, " %s%s in memory, %s%s mapped", mark(q, "resident_inferred"),
+            format_count(a, query_int(q, "resident")), mark(q, "mapped_inferred"),
             format_count(b, query_int(q, "mapped")));
 }
 
@@ -346,16 +354,19 @@ static void published(struct doc *d, struct query *q)
         doc_text(d, query_text(q, "memory"));
         doc_say(d, " memory");
     }
-    doc_say(d, ": %s of %s measured came out the same%s", format_count(a, query_int(q, "same")),
-            format_count(b, query_int(q, "measured")),
+    doc_say(d, ": %s of %s came out the same%s", format_count(a, query_int(q, "same")),
+            format_count(b, query_int(q, "total")),
             query_int(q, "by_construction") ? " by construction" : "");
     if (!query_null(q, "differing")) {
         doc_say(d, ", not ");
         doc_text(d, query_text(q, "differing"));
     }
-    if (unknown)
-        doc_say(d, ", and %s %s not known here", format_count(a, unknown),
+    if (unknown) {
+        doc_say(d, ", and %s %s not known here (", format_count(a, unknown),
                 unknown == 1 ? "is" : "are");
+        doc_text(d, query_text(q, "missing"));
+        doc_say(d, ")");
+    }
 }
 
 /* A message carries bytes, but memory changes hands in pages: what was beside the bytes? */

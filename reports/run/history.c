@@ -47,10 +47,28 @@ static struct value read_value(struct query *q, int column, enum quantity_type t
     return value_known(words ? word_code(words, text) : protection_code(text));
 }
 
+/* Is it one of the words? */
+static bool names(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    while (words && *words) {
+        if (strncmp(words, word, len) == 0 && (words[len] == ' ' || words[len] == '\0'))
+            return true;
+        words += strcspn(words, " ");
+        words += *words == ' ';
+    }
+    return false;
+}
+
 static void read_values(struct query *q, const struct quantity *list, struct value *out)
 {
-    for (int i = 0; list[i].column; i++)
+    const char *inferred = query_text(q, "inferred");
+
+    for (int i = 0; list[i].column; i++) {
         out[i] = read_value(q, query_find(q, list[i].column), list[i].type);
+        out[i].inferred = value_is_known(out[i]) && names(inferred, list[i].column);
+    }
 }
 
 static int begin(struct loader *l, const char *sql)

@@ -55,10 +55,7 @@ static void heading(struct doc *d, const struct history *h)
 
 static const char *value_text(char *buf, struct value v)
 {
-    if (!value_is_known(v))
-        return v.why == WHY_NOT_APPLICABLE ? "-" : "unknown";
-    format_count(buf, v.n);
-    return v.inferred ? strcat(buf, " (inferred)") : buf;
+    return format_value(buf, v, "unknown");
 }
 
 /* "16 exclusive, 2 debt" out of a range of quantities. */
@@ -69,7 +66,7 @@ static void counts_cell(struct doc *d, const struct obs_region *r, int from, int
 
     for (int q = from; q <= to; q++) {
         if (value_is_known(r->q[q]) && r->q[q].n > 0)
-            doc_say(d, "%s%s %s", told++ ? ", " : " ", format_count(n, r->q[q].n),
+            doc_say(d, "%s%s %s", told++ ? ", " : " ", value_text(n, r->q[q]),
                     region_quantities[q].column);
         unknown += !value_is_known(r->q[q]) && r->q[q].why != WHY_NOT_APPLICABLE;
     }
@@ -84,8 +81,8 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
                          int first)
 {
     const struct obs_process *p = observation_find_process(&s->obs, r->observed);
-    struct value none = value_na(), mode = r->q[RQ_SHARE_MODE];
-    char did[512], label[512], b[6][FORMAT_MAX + 16];
+    struct value none = value_na();
+    char did[512], label[512], mode[40], b[6][FORMAT_MAX];
 
     doc_say(d, "| ");
     if (first) {
@@ -97,10 +94,9 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
     doc_say(d, " | ");
     doc_text(d, label_region(label, sizeof label, r));
     doc_say(d, " | %s | %s | %s | %s | %s | %s |",
-            value_is_known(mode) ? word_text(share_modes, (int)mode.n) : value_text(b[0], mode),
-            value_text(b[1], r->q[RQ_REF_COUNT]), value_text(b[2], r->q[RQ_RESIDENT]),
-            value_text(b[3], r->q[RQ_MAPPED]), value_text(b[4], r->q[RQ_PAGES]),
-            value_text(b[5], r->q[RQ_ENTRY_PAGES]));
+            label_share_mode(mode, sizeof mode, r, "unknown"), value_text(b[1], r->q[RQ_REF_COUNT]),
+            value_text(b[2], r->q[RQ_RESIDENT]), value_text(b[3], r->q[RQ_MAPPED]),
+            value_text(b[4], r->q[RQ_PAGES]), value_text(b[5], r->q[RQ_ENTRY_PAGES]));
     counts_cell(d, r, RQ_NONE, RQ_SWAPPED);
     if (r->q[RQ_WRITE_OUTCOME].why == WHY_NOT_APPLICABLE)
         doc_say(d, " - |");

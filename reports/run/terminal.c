@@ -123,43 +123,34 @@ static void step_line(const struct screen *s, const struct history_step *st)
 
 static const char *number(char *buf, struct value v)
 {
-    if (value_is_known(v))
-        return format_count(buf, v.n);
-    return strcpy(buf, v.why == WHY_NOT_APPLICABLE ? "-" : "?");
+    return format_value(buf, v, "?");
 }
 
-/* "16 exclusive" for each state that has pages; "?" where the kernel does not tell. */
-static void states(const struct screen *s, const struct obs_region *r)
+/* "16 exclusive" for each of these quantities that has pages; "?" where the kernel does not tell.
+ */
+static void counts(struct flow *f, const struct obs_region *r, int from, int to)
 {
-    struct flow f = {s->out, STATES_AT, STATES_AT, false};
     int told = 0, unknown = 0;
 
-    for (int q = RQ_NONE; q <= RQ_SWAPPED; q++) {
+    for (int q = from; q <= to; q++) {
         char n[FORMAT_MAX], word[FORMAT_MAX + 24];
 
         if (value_is_known(r->q[q]) && r->q[q].n > 0) {
-            snprintf(word, sizeof word, "%s %s", format_count(n, r->q[q].n),
-                     region_quantities[q].column);
-            flow_word(&f, word);
+            snprintf(word, sizeof word, "%s %s", number(n, r->q[q]), region_quantities[q].column);
+            flow_word(f, word);
             told++;
         }
         unknown += !value_is_known(r->q[q]) && r->q[q].why != WHY_NOT_APPLICABLE;
     }
     if (unknown)
-        flow_word(&f, told ? "rest ?" : "?");
+        flow_word(f, told ? "rest ?" : "?");
 }
 
-static void outcome_words(struct flow *f, const struct obs_region *r)
+static void states(const struct screen *s, const struct obs_region *r)
 {
-    for (int q = RQ_FIRST_TOUCH; q <= RQ_SWAPPED_IN; q++) {
-        char n[FORMAT_MAX], word[FORMAT_MAX + 24];
+    struct flow f = {s->out, STATES_AT, STATES_AT, false};
 
-        if (!value_is_known(r->q[q]) || r->q[q].n == 0)
-            continue;
-        snprintf(word, sizeof word, "%s %s", format_count(n, r->q[q].n),
-                 region_quantities[q].column);
-        flow_word(f, word);
-    }
+    counts(&f, r, RQ_NONE, RQ_SWAPPED);
 }
 
 /* Second line of a region: its pages as letters, and what a write did. */
@@ -178,10 +169,7 @@ static void region_pages(const struct screen *s, const struct obs_region *r)
                                        row.pages > MAX_STRIP ? BINNED_STRIP : MAX_STRIP, s->colour);
     if (wrote) {
         flow_word(&f, row.pages >= 2 ? "  wrote:" : "wrote:");
-        if (value_is_known(r->q[RQ_WRITE_OUTCOME]))
-            outcome_words(&f, r);
-        else
-            flow_word(&f, "?");
+        counts(&f, r, RQ_FIRST_TOUCH, RQ_SWAPPED_IN);
     }
     fputc('\n', s->out);
 }
@@ -189,12 +177,9 @@ static void region_pages(const struct screen *s, const struct obs_region *r)
 static void region_lines(const struct screen *s, const struct obs_region *r, const char *step_case)
 {
     char label[512], mode[32], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], pages[3 * FORMAT_MAX];
-    struct value m = r->q[RQ_SHARE_MODE];
 
     label_region(label, sizeof label, r);
-    snprintf(mode, sizeof mode, "%s",
-             value_is_known(m) ? word_text(share_modes, (int)m.n)
-                               : (m.why == WHY_NOT_APPLICABLE ? "-" : "?"));
+    label_share_mode(mode, sizeof mode, r, "?");
     if (r->case_name && step_case && strcmp(r->case_name, step_case) == 0)
         label_short(label, sizeof label, r, LABEL - 1); /* the step's line names the case */
     indent(s->out, INDENT);

@@ -79,7 +79,7 @@ void section_glossary(struct doc *d)
          "page tables: what this account does not explain."},
         {"unknown",
          "The machine did not give the value; never shown as 0. A dash: does not apply."},
-        {"inferred", "Concluded from other values, not the kernel's word."},
+        {"~", "Inferred: concluded from other values, not the kernel's word."},
     };
 
     doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");

@@ -163,14 +163,21 @@ static bool listed(const char *list, const char *column)
     return false;
 }
 
+static bool named_in(struct query *q, const char *list, const char *column)
+{
+    const char *keys = query_find(q, list) < 0 ? NULL : query_text(q, list);
+
+    return keys && listed(keys, column);
+}
+
 bool query_unknown(struct query *q, const char *column)
 {
-    const char *keys;
+    return query_null(q, column) && named_in(q, "unknown_keys", column);
+}
 
-    if (!query_null(q, column) || query_find(q, "unknown_keys") < 0)
-        return false;
-    keys = query_text(q, "unknown_keys");
-    return listed(keys ? keys : "", column);
+bool query_inferred(struct query *q, const char *column)
+{
+    return named_in(q, "inferred_keys", column);
 }
 
 char *query_expanded(const struct query *q)

@@ -44,6 +44,8 @@ double query_number(struct query *q, const char *column);    /* NAN for NULL */
 /* Is this NULL an unknown value? The query's column unknown_keys names those (with commas); without
  * it, or not named there: the value does not apply. */
 bool query_unknown(struct query *q, const char *column);
+/* Was the value concluded, not measured? The same by the column inferred_keys. */
+bool query_inferred(struct query *q, const char *column);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 

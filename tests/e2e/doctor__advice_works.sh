@@ -5,6 +5,13 @@
 row() { jq -r --arg c "$2" '.capabilities[] | select(.name == $c) | '"$3" "$1"; } # FILE NAME EXPRESSION
 ok "the doctor" sh -c "cowlab doctor --json >root.json"
 ok "no self-test ends in doubt" equals "" jq -r '.capabilities[].reason // "" | select(test("not as expected"))' root.json
+ok "scenarios run on linux" says "^  linux +yes" cowlab doctor
+mkdir alone
+cp "$BUILD/cowlab" alone/
+ok "not without the program that plays the actors" says "^  linux +no .*'cowlab-actor' in .*'make install' does" alone/cowlab doctor
+ok "... nor where it cannot be executed" says "^  linux +no .*Permission denied" env COWLAB_ACTOR=/dev/null alone/cowlab doctor
+ok "... as a run finds too" exits 4 alone/cowlab run fork-write --db t.db
+ok "where it is otherwise can be said" says "^  linux +yes" env COWLAB_ACTOR="$BUILD/cowlab-actor" alone/cowlab doctor
 [ "$(id -u)" -eq 0 ] || { skip "what each user sees" "root (to become nobody)"; finish; }
 nobody_setup
 sleep 300 &

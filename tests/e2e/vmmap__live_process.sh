@@ -13,6 +13,8 @@ holds() { # FILE EXPRESSION
 
 ok "a process is looked at" look
 ok "some of its mappings cannot be written" holds vmmap '[.regions[] | .writable] | any and (all | not)'
+ok "the kernel's own pages have no references to count" holds vmmap '[.regions[] | select(.detail == "[vdso]") | .mapped > 0 and has("ref_count") == false] == [true]'
+ok "... in the table too" says ' -  \[vdso\]$' cowlab vmmap "$pid"
 ok "what cannot be written is not at risk" holds vmmap '[.regions[] | select(.writable | not) | .at_risk == 0] | all'
 ok "cowprobe says so too" holds cowprobe '[.regions[] | select(.protection[1:2] != "w") | .at_risk == 0] | all'
 # Quantity by quantity, with what is unknown and why; but who else maps a library changes meanwhile.
@@ -34,6 +36,8 @@ if [ "$(id -u)" -eq 0 ]; then
     until grep -q heap "/proc/$whose/maps" 2>/dev/null && grep -qz sleep "/proc/$whose/cmdline"; do sleep 0.01; done
     ok "to an ordinary user too" answers_agree as_nobody
     ok "who is not told all" holds vmmap '[.regions[].unknown] | any'
+    ok "the system's files are opened, and not told: others own them" holds vmmap \
+        '[.regions[].unknown.resident | strings] | unique == ["what of a file that others own is in memory is not told"]'
 else
     skip "the same answers to an ordinary user" "root (to become nobody)"
 fi
@@ -81,6 +85,24 @@ cowlab vmmap --json $here >"$TMP/vmmap.json"
 cowprobe --runs=0 $here >"$TMP/cowprobe.json"
 for of in vmmap cowprobe; do
     ok "$of: two map the file, one of them three times" holds $of "$count == [2]"
+done
+exec 9>&-
+wait $here
+
+# The first thread has ended, another goes on: the memory is there, and is seen through that one.
+python3 -c 'import ctypes, mmap, os, sys, threading
+m = mmap.mmap(-1, 64 * 4096, mmap.MAP_PRIVATE)
+for i in range(64): m[i * 4096] = 1
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()
+print("mapped", flush=True)
+ctypes.CDLL(None).pthread_exit(None)' <hold >mapper.out &
+here=$!
+exec 9>hold
+until grep -q "^State:.*Z" /proc/$here/status; do sleep 0.01; done
+cowlab vmmap --json $here >"$TMP/vmmap.json"
+cowprobe --runs=0 $here >"$TMP/cowprobe.json"
+for of in vmmap cowprobe; do
+    ok "$of: its first thread has ended" holds $of ".pid == $here and any(.regions[]; .pages >= 64 and .mapped >= 64)"
 done
 exec 9>&-
 wait $here

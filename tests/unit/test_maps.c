@@ -2,12 +2,14 @@
  * real files. */
 #include "probes/footprint.h"
 #include "probes/kernel/segments.h"
+#include "probes/kernel/threads.h"
 #include "probes/kinds.h"
 #include "probes/maps.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -279,7 +281,7 @@ static enum region_kind kind_behind(const struct program *p, size_t bytes, size_
     /* Twice: the second time from what was kept. */
     for (int i = 0; i < 2; i++)
         end = segments_end(&segments, getpid(), &m, (size_t)(entry - m.entries), NULL);
-    kind = region_kind(&m, (size_t)(entry - m.entries), "", end);
+    kind = region_kind(&m, (size_t)(entry - m.entries), "", &(struct threads){.n = 1}, end);
     segments_release(&segments);
     maps_release(&m);
     munmap(at, (n + 2) * page);
@@ -346,6 +348,101 @@ static void test_kinds__hostile_program_headers(void **state)
 }
 
 /* The name of a process may hold anything, parentheses and spaces too. */
+/* Shapes alone make no stack and no arena: who has one thread has neither of threads, and a stack
+ * is where a stack pointer is. */
+static void test_kinds__threads_decide_what_a_stack_is(void **state)
+{
+    static const char guard[] = "600000000000-600000010000 ---p 00000000 00:00 0\n",
+                      rest[] = "600000010000-600004000000 ---p 00000000 00:00 0\n";
+    static const struct {
+        const char *what, *before, *entry, *after;
+        int threads;
+        uint64_t stack;
+        enum region_kind kind;
+    } rows[] = {
+        {"behind a guard, one thread", guard, "600000010000-600002010000 rw-p 0 00:00 0\n", "", 1,
+         0x600000020000, RK_ANON},
+        {"no stack pointer", guard, "600000010000-600002010000 rw-p 0 00:00 0\n", "", 2, 0,
+         RK_ANON},
+        {"one elsewhere", guard, "600000010000-600002010000 rw-p 0 00:00 0\n", "", 2,
+         0x600002010000, RK_ANON},
+        {"a thread's", guard, "600000010000-600002010000 rw-p 0 00:00 0\n", "", 2, 0x600000010000,
+         RK_THREAD_STACK},
+        {"stacks that a program makes itself", "", "600000010000-600002010000 rw-p 0 00:00 0\n", "",
+         2, 0x600000020000, RK_ANON},
+        {"64 MiB, one thread", "", "600000000000-600004000000 rw-p 0 00:00 0\n", "", 1, 0, RK_ANON},
+        {"64 MiB", "", "600000000000-600004000000 rw-p 0 00:00 0\n", "", 2, 0, RK_ANON},
+        {"head and rest, one thread", "", "600000000000-600000010000 rw-p 0 00:00 0\n", rest, 1, 0,
+         RK_ANON},
+        {"head and rest", "", "600000000000-600000010000 rw-p 0 00:00 0\n", rest, 2, 0, RK_ARENA},
+        {"read only", "", "600000000000-600000010000 r--p 0 00:00 0\n", rest, 2, 0, RK_ANON},
+        {"a gap", "", "600000000000-60000000f000 rw-p 0 00:00 0\n", rest, 2, 0, RK_ANON},
+        {"another size", "", "600000000000-600000010000 rw-p 0 00:00 0\n",
+         "600000010000-600003fff000 ---p 0 00:00 0\n", 2, 0, RK_ANON},
+        {"not at a multiple", "", "600000001000-600000010000 rw-p 0 00:00 0\n", rest, 2, 0,
+         RK_ANON},
+    };
+    struct maps m = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t stack = rows[i].stack;
+        struct threads t = {.n = rows[i].threads, .stacks = &stack, .nstacks = stack != 0};
+        char text[256];
+        struct err e;
+
+        snprintf(text, sizeof text, "%s%s%s", rows[i].before, rows[i].entry, rows[i].after);
+        assert_int_equal(parse(&m, text, &e), 0);
+        if (region_kind(&m, *rows[i].before != '\0', "", &t, 0) != rows[i].kind)
+            fail_msg("%s", rows[i].what);
+    }
+    maps_release(&m);
+}
+
+static void *block(void *fd)
+{
+    char byte;
+
+    return read(*(int *)fd, &byte, 1) == 1 ? fd : NULL;
+}
+
+/* A thread that waits shows its stack pointer to whoever may see it. */
+static void test_threads__stack_of_one_that_waits(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 64 * page;
+    char *at = mmap(NULL, size + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct probe_cost cost = {0};
+    struct threads t = {0};
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool found = false;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(mprotect(at + page, size, PROT_READ | PROT_WRITE), 0);
+    pthread_attr_init(&attr);
+    assert_int_equal(pthread_attr_setstack(&attr, at + page, size), 0);
+    assert_int_equal(pthread_create(&thread, &attr, block, &fds[0]), 0);
+    for (int waited = 0; !found && waited < 5000; waited++) {
+        usleep(1000);
+        threads_read(&t, getpid(), 2, &cost);
+        for (size_t i = 0; i < t.nstacks; i++)
+            found |=
+                t.stacks[i] >= (uintptr_t)at + page && t.stacks[i] < (uintptr_t)at + page + size;
+    }
+    assert_true(found && cost.calls);
+    threads_read(&t, getpid(), 1, &cost);
+    assert_int_equal(t.nstacks, 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+    threads_release(&t);
+    munmap(at, size + page);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void test_footprint__stat_with_an_ugly_name(void **state)
 {
     char text[] = "71 (a) R (b c) S 42 71 71 0 -1 4194560 123 0 7 0 0 0 0 0 20 0 1 0 5555 2396160 "
@@ -412,6 +509,8 @@ int main(void)
         cmocka_unit_test(test_maps__own_maps_and_smaps_agree),
         cmocka_unit_test(test_kinds__bss_ends_where_the_program_header_says),
         cmocka_unit_test(test_kinds__hostile_program_headers),
+        cmocka_unit_test(test_kinds__threads_decide_what_a_stack_is),
+        cmocka_unit_test(test_threads__stack_of_one_that_waits),
         cmocka_unit_test(test_footprint__stat_with_an_ugly_name),
         cmocka_unit_test(test_footprint__of_this_process),
         cmocka_unit_test(test_footprint__missing_lines_are_unknown),

@@ -325,6 +325,9 @@ static void test_report__unknown_is_never_zero(void **state)
     assert_contains(text, "| unknown |");
     assert_contains(text, "page frame numbers need CAP_SYS_ADMIN");
     assert_contains(text, "run as root");
+    /* PSS is not what they occupy. */
+    assert_contains(text, "The sum of RSS exceeds the sum of PSS most in fork-nobody on linux");
+    assert_contains(text, "times as much; what they occupy is unknown");
     assert_contains(screen, "wrote: ?");
     assert_contains(screen, "1 not checked");
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(row, "copied")));
@@ -390,8 +393,64 @@ static void test_report__sums_leave_unknown_writes_out(void **state)
     text = report(f, f->fork, "r.md");
     line = line_with(text, "**Answer from this run.**");
     assert_contains(line, "5 writes to memory that was there copied 10 pages, reused 0 pages");
-    assert_contains(line, "; 2 wrote with an unknown outcome (page frame numbers need");
+    assert_contains(line, "; 2 wrote with an outcome that is unknown, wholly or in part (page "
+                          "frame numbers need");
     free(line);
+    free(text);
+}
+
+/* What is known of a write is said beside what is not. */
+static void test_report__a_part_of_an_outcome_is_told(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    change(f, "UPDATE region SET write_outcome = NULL, copied = NULL, reused = NULL, "
+              "no_fault = NULL, swapped_in = 2 WHERE step = 6 AND observed = 'parent'");
+    change(f, "INSERT INTO unknown (run, step, nr, observed, region, quantity, why) "
+              "SELECT run, step, 990 + key, 'parent', 'r', value, 2 FROM region JOIN run USING "
+              "(run), json_each('[\"write_outcome\", \"copied\", \"reused\", \"no_fault\"]') "
+              "WHERE scenario = 'fork-write' AND observed = 'parent' AND step = 6");
+    text = terminal(f, f->fork, false);
+    assert_contains(text, "wrote: 2 swapped_in rest ?\n");
+    free(text);
+    text = report(f, f->fork, "r.md");
+    assert_contains(text, "| 2 swapped_in, rest unknown |");
+    assert_contains(text, "in step 6 parent brought back 2 pages from swap, and what it did to the "
+                          "others is unknown (page frame");
+    free(text);
+}
+
+/* A value that was concluded carries its mark wherever it is told. */
+static void test_report__what_was_concluded_is_marked(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *line;
+
+    text = report(f, f->fork, "r.md");
+    assert_contains(text, "Every result below was measured in it, or concluded from what was "
+                          "(marked ~, or said beside it)");
+    line = line_with(text, "| 4 | receiver_wrote");
+    assert_null(strchr(line, '~'));
+    free(line);
+    free(text);
+    change(f, "UPDATE region SET inferred = 'share_mode ref_count cow debt copied at_risk'");
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "- **Who copied");
+    assert_contains(line, "fork-write on linux: child \\~3 (step 4)");
+    free(line);
+    line = line_with(text, "- **Debt.**");
+    assert_contains(line, " held ~3 pages in debt");
+    free(line);
+    line = line_with(text, "| 3 | transferred");
+    assert_contains(line, " | ~SM_COW | ~2 | 3 | 3 | 3 | 3 | ~3 cow | - |");
+    free(line);
+    assert_contains(text, "In step 4 child copied \\~3 pages");
+    assert_contains(text, " held \\~3 pages in debt: alone");
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text, " ~SM_COW       ~2        3/3/3  ~3 cow\n");
+    assert_contains(text, "wrote: ~3 copied\n");
     free(text);
 }
 
@@ -761,7 +820,7 @@ static void test_report__published_rows_follow_the_data(void **state)
     assert_contains(line, "| SM_PRIVATE, 1, 1 (same) |");
     free(line);
     line = line_with(text, "- **Published values.**");
-    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 measured came out the "
+    assert_contains(line, "ool-options on linux, purgeable memory: 40 of 40 came out the "
                           "same by construction");
     assert_null(strstr(line, ", not "));
     free(line);
@@ -783,9 +842,22 @@ static void test_report__published_rows_follow_the_data(void **state)
     assert_contains(line, "| SM_SHARED, 1, 1 (differs) |");
     free(line);
     line = line_with(text, "- **Published values.**");
-    assert_contains(line, "39 of 40 measured came out the same by construction, not "
+    assert_contains(line, "39 of 40 came out the same by construction, not "
                           "VIRTUAL;PAGEx16;NO_FREE share mode of the receiver");
     free(line);
+    free(text);
+    /* What is not known is none of what came out the same, and says what it is of. */
+    change(f, "UPDATE region SET share_mode = NULL WHERE observed = 'receiver' "
+              "AND case_name LIKE 'VIRTUAL;PAGE%'");
+    change(f, "UPDATE region SET ref_count = NULL WHERE observed = 'receiver' "
+              "AND case_name = 'VIRTUAL;PAGE;FREE'");
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ool-options on linux, purgeable memory: 35 of 40 came out the same by "
+                          "construction, and 5 are not known here (4 share modes, 1 reference "
+                          "count)");
+    free(line);
+    assert_contains(text, "\n| ool-options | linux | purgeable | share_mode | 8 | 4 | 0 | 4 |\n");
     free(text);
     /* Ordinary memory the layer treats by no rule of XNU's. */
     change(f, "UPDATE run SET params = json_set(params, '$.memory', 'ordinary') "
@@ -793,7 +865,7 @@ static void test_report__published_rows_follow_the_data(void **state)
     text = report(f, NULL, "r.md");
     line = line_with(text, "- **Published values.**");
     assert_contains(line, "ool-options on linux, ordinary memory: ");
-    assert_null(strstr(line, "measured came out the same by construction"));
+    assert_null(strstr(line, "came out the same by construction"));
     free(line);
     free(text);
 }
@@ -843,6 +915,8 @@ int main(void)
         T(unknown_is_never_zero),
         T(unknown_is_never_nobody),
         T(sums_leave_unknown_writes_out),
+        T(a_part_of_an_outcome_is_told),
+        T(what_was_concluded_is_marked),
         T(predictions_are_a_finding),
         T(markdown_stays_markdown),
         T(hostile_pictures_are_xml),

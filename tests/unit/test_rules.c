@@ -644,6 +644,9 @@ static void test_rules__ref_count(void **state)
         {{.sight = ALL, .object = true, .users = UNKNOWN(WHY_NO_OBJECT_ACCESS)},
          UNKNOWN(WHY_NO_OBJECT_ACCESS),
          "an object that is not tracked has no users"},
+        {{.sight = ALL, .states[PS_OBJECT] = 1},
+         UNKNOWN(WHY_NOT_APPLICABLE),
+         "the kernel's own pages are mapped by nobody"},
     };
 
     (void)state;

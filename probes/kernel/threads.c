@@ -1,0 +1,94 @@
+#include "probes/kernel/threads.h"
+#include "probes/footprint.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "NUMBER ARGUMENTS... SP PC", or "-1 SP PC" outside of a call; "running" says nothing. */
+static uint64_t stack_pointer(const char *text)
+{
+    const char *pc = strrchr(text, ' '), *sp = pc;
+
+    while (sp && sp > text && sp[-1] != ' ')
+        sp--;
+    return sp && sp > text ? strtoull(sp, NULL, 16) : 0;
+}
+
+static void add(struct threads *t, uint64_t stack)
+{
+    if (t->nstacks == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 16;
+        uint64_t *grown = realloc(t->stacks, cap * sizeof *grown);
+
+        if (!grown)
+            return; /* one stack less that is known */
+        t->stacks = grown;
+        t->cap = cap;
+    }
+    t->stacks[t->nstacks++] = stack;
+}
+
+void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
+{
+    uint64_t began = probe_clock(), stack;
+    char path[64];
+    struct dirent *d;
+    DIR *dir;
+
+    t->n = n;
+    t->nstacks = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    if (n < 2 || !(dir = opendir(path)))
+        return;
+    while ((d = readdir(dir))) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/syscall", (int)pid, d->d_name);
+        if (d->d_name[0] == '.' || slurp_path(&t->text, path) < 0)
+            continue;
+        cost->calls += t->text.calls;
+        cost->bytes += t->text.len;
+        if ((stack = stack_pointer(t->text.text)))
+            add(t, stack);
+    }
+    closedir(dir);
+    cost->ns += probe_clock() - began;
+}
+
+static bool first_has_ended(pid_t pid)
+{
+    struct slurp text = {0};
+    struct footprint f = {0};
+    char path[64];
+    bool ended;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    ended = slurp_path(&text, path) == 0 && footprint_from_stat(&f, &text) == 0 && f.state == 'Z' &&
+            f.threads > 1;
+    slurp_release(&text);
+    return ended;
+}
+
+pid_t threads_living(pid_t pid)
+{
+    char path[64];
+    struct dirent *d;
+    pid_t found = pid;
+    DIR *dir;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    if (!first_has_ended(pid) || !(dir = opendir(path)))
+        return pid;
+    while (found == pid && (d = readdir(dir)))
+        if (atoi(d->d_name) > 0)
+            found = atoi(d->d_name);
+    closedir(dir);
+    return found;
+}
+
+void threads_release(struct threads *t)
+{
+    free(t->stacks);
+    slurp_release(&t->text);
+    *t = (struct threads){0};
+}
