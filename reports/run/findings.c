@@ -363,8 +363,9 @@ static void published(struct doc *d, struct query *q)
         doc_text(d, query_text(q, "memory"));
         doc_say(d, " memory");
     }
-    doc_say(d, ": %s of %s measured came out the same%s", format_count(a, query_int(q, "same")),
+    doc_say(d, ": %s of %s measured came out %s%s", format_count(a, query_int(q, "same")),
             format_count(b, query_int(q, "measured")),
+            query_int(q, "predicted") ? "as predicted (nothing is published of it)" : "the same",
             query_int(q, "by_construction") ? " by construction" : "");
     if (!query_null(q, "differing")) {
         doc_say(d, ", not ");

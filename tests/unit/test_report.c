@@ -817,6 +817,23 @@ static void test_report__published_rows_follow_the_data(void **state)
     free(text);
 }
 
+/* Of ordinary memory nothing is published: what agrees there agrees with a prediction. */
+static void test_report__agreement_with_a_prediction_is_called_that(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options ordinary = {.memory = "ordinary"};
+    char run[40], *text, *line;
+
+    assert_int_equal(support_ool_options(f->in.store, &ordinary, run, &f->e), 0);
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ordinary memory: 40 of 40 measured came out as predicted (nothing is "
+                          "published of it)");
+    assert_contains(line, "purgeable memory: 40 of 40 measured came out the same by construction");
+    free(line);
+    free(text);
+}
+
 static void test_report__numbers_carry_units(void **state)
 {
     char buf[FORMAT_MAX];
@@ -877,6 +894,7 @@ int main(void)
         T(a_long_timeline_shows_what_changed),
         T(fork_beside_its_twin),
         T(published_rows_follow_the_data),
+        T(agreement_with_a_prediction_is_called_that),
         cmocka_unit_test(test_report__numbers_carry_units),
         cmocka_unit_test(test_report__text_is_cut_by_characters),
     };
