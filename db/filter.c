@@ -5,8 +5,9 @@
  * A figure moved if it changed by the grain and by 1/256 of what it was, or became known or
  * unknown. A row is stored if a figure moved and `pace` samples have passed since the row before;
  * at once if one moved by 1/16 or became another word; and after `refresh` samples if anything
- * changed at all. So a day of a busy tree stays small, and how far off a stored figure can be is
- * known. Totals are not its business: they are stored with every sample. */
+ * changed at all. Counts are per sample: their sums wait for the row. So a day of a busy tree stays
+ * small, and how far off a stored figure can be is known. Totals are not its business: they are
+ * stored with every sample. */
 #include "db/filter.h"
 
 #include <errno.h>
@@ -17,11 +18,18 @@
 #define RELATIVE 256
 #define AT_ONCE 16
 
+/* A process as it was seen last; of its counts the sums that wait for a row. */
+struct seen {
+    struct filter_row row;
+    bool listed; /* among those of this sample or the one before */
+};
+
 struct entry {
     char *key;
-    int step;        /* of the row stored last */
-    size_t n;        /* values */
-    struct value *q; /* as stored last; for counts: the sum that waits */
+    int step;          /* of the row stored last */
+    size_t n;          /* values */
+    struct value *q;   /* as stored last; counts: as the sample before had them */
+    struct seen *seen; /* of a process */
 };
 
 struct store_watch {
@@ -30,6 +38,8 @@ struct store_watch {
     bool all;              /* of this sample every row is stored */
     struct entry *entries; /* open addressing; key NULL: free */
     size_t size, used;     /* size is a power of two */
+    struct seen **seen;    /* that are listed */
+    size_t nseen;
 };
 
 int store_watch_new(struct store_watch **out, const struct store_watch_options *opt, struct err *e)
@@ -50,10 +60,15 @@ void filter_forget(struct store_watch *w)
     for (size_t i = 0; i < w->size; i++) {
         free(w->entries[i].key);
         free(w->entries[i].q);
+        if (w->entries[i].seen)
+            free(w->entries[i].seen->row.p.actor);
+        free(w->entries[i].seen);
     }
     free(w->entries);
+    free(w->seen);
     w->entries = NULL;
-    w->size = w->used = 0;
+    w->seen = NULL;
+    w->size = w->used = w->nseen = 0;
 }
 
 void store_watch_free(struct store_watch *w)
@@ -190,36 +205,138 @@ static bool is_trigger(int q)
     return q != PQ_DUR && q != PQ_MINFLT_TOTAL && q != PQ_MAJFLT_TOTAL;
 }
 
-/* Counts are per sample: they wait in the entry until a row is stored, and go in as their sum. */
-int filter_process(struct store_watch *w, int step, const char *actor, struct value q[PQ__COUNT])
+/* -- processes ---------------------------------------------------------------------------- */
+
+static bool is_unknown(struct value v)
+{
+    return v.why != WHY_KNOWN && v.why != WHY_NOT_APPLICABLE;
+}
+
+static void nothing_waits(struct value q[PQ__COUNT])
+{
+    for (int i = 0; i < PQ__COUNT; i++)
+        if (is_counted(i))
+            q[i] = value_na();
+}
+
+static bool take_waiting(struct filter_row *seen, struct filter_row *out)
+{
+    bool waits = false;
+
+    for (int i = 0; i < PQ__COUNT; i++)
+        waits |= is_counted(i) &&
+                 (is_unknown(seen->p.q[i]) || (value_is_known(seen->p.q[i]) && seen->p.q[i].n > 0));
+    if (waits) {
+        *out = *seen;
+        nothing_waits(seen->p.q);
+    }
+    return waits;
+}
+
+/* The entry of a process, made if need be. */
+static struct entry *find_process(struct store_watch *w, const char *actor)
 {
     struct entry *x = find(w, 'p', (const char *const[4]){actor}, PQ__COUNT);
-    enum move most = SAME;
-    bool store;
+    struct seen *seen = x && !x->seen ? calloc(1, sizeof *seen) : NULL;
 
-    if (!x)
+    if (!seen)
+        return x && x->seen ? x : NULL;
+    seen->row.p.actor = strdup(actor);
+    if (!seen->row.p.actor) {
+        free(seen);
+        return NULL;
+    }
+    nothing_waits(seen->row.p.q);
+    x->seen = seen;
+    return x;
+}
+
+static bool list(struct store_watch *w, struct seen *seen)
+{
+    struct seen **grown;
+
+    if (seen->listed)
+        return true;
+    grown = realloc(w->seen, (w->nseen + 1) * sizeof(struct seen *));
+    if (!grown)
+        return false;
+    w->seen = grown;
+    w->seen[w->nseen++] = seen;
+    return seen->listed = true;
+}
+
+/* Has a count become known or unknown, or unknown for another reason? */
+static bool turned(struct value old, struct value now)
+{
+    return old.why != now.why && (is_unknown(old) || is_unknown(now));
+}
+
+bool filter_before(struct store_watch *w, const struct obs_process *now, struct filter_row *out)
+{
+    struct entry *x = find_process(w, now->actor);
+
+    for (int i = 0; x && i < PQ__COUNT; i++)
+        if (is_counted(i) && turned(x->q[i], now->q[i]))
+            return take_waiting(&x->seen->row, out);
+    return false;
+}
+
+bool filter_left(struct store_watch *w, int step, struct filter_row *out)
+{
+    for (size_t i = w->nseen; i-- > 0;) {
+        struct seen *seen = w->seen[i];
+
+        if (seen->row.step == step)
+            continue;
+        w->seen[i] = w->seen[--w->nseen];
+        seen->listed = false;
+        if (take_waiting(&seen->row, out))
+            return true;
+    }
+    return false;
+}
+
+/* Adds a count to what waits. What does not apply adds nothing. */
+static enum move add_count(const struct store_watch *w, int i, struct value *sum, struct value now)
+{
+    if (sum->why == WHY_NOT_APPLICABLE)
+        *sum = now;
+    else if (now.why != WHY_NOT_APPLICABLE)
+        *sum = value_add(*sum, now);
+    if (!value_is_known(*sum) || sum->n == 0)
+        return SAME;
+    return (i == PQ_COPIED || i == PQ_LOST) && sum->n >= w->grain_kb ? MOVED : CHANGED;
+}
+
+int filter_process(struct store_watch *w, int step, size_t nr, struct obs_process *p)
+{
+    struct entry *x = find_process(w, p->actor);
+    enum move most = SAME;
+
+    if (!x || !list(w, x->seen))
         return -1;
     for (int i = 0; i < PQ__COUNT; i++) {
+        struct value now = p->q[i];
+
         if (is_counted(i)) {
-            if (value_is_known(q[i]) || x->q[i].n == 0) /* what was counted stays counted */
-                q[i] = value_add(x->q[i], q[i]);
-            else
-                q[i] = x->q[i];
-            if (value_is_known(q[i]) && q[i].n > 0)
-                most = max_move(most, (i == PQ_COPIED || i == PQ_LOST) && q[i].n >= w->grain_kb
-                                          ? MOVED
-                                          : CHANGED);
+            p->q[i] = x->seen->row.p.q[i];
+            most = max_move(most, add_count(w, i, &p->q[i], now));
+            most = max_move(most, turned(x->q[i], now) ? JUMPED : SAME);
+            x->q[i] = now;
         } else if (is_trigger(i)) {
-            most = max_move(most, moved(x->q[i], q[i], w->grain_kb));
+            most = max_move(most, moved(x->q[i], now, w->grain_kb));
         }
     }
-    store = is_due(w, x, step, most);
+    x->seen->row = (struct filter_row){step, nr, {x->seen->row.p.actor, p->pid, p->acting, {{0}}}};
+    memcpy(x->seen->row.p.q, p->q, sizeof p->q);
+    if (!is_due(w, x, step, most))
+        return 0;
     for (int i = 0; i < PQ__COUNT; i++)
-        if (store || is_counted(i))
-            x->q[i] = store && is_counted(i) ? value_known(0) : q[i];
-    if (store)
-        x->step = step;
-    return store;
+        if (!is_counted(i))
+            x->q[i] = p->q[i];
+    nothing_waits(x->seen->row.p.q);
+    x->step = step;
+    return 1;
 }
 
 static int filter_values(struct store_watch *w, int step, struct entry *x, const struct value *q,

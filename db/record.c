@@ -312,10 +312,8 @@ static void write_step(struct writer *w, const struct step_record *r)
     note_unknowns(w, &the_step, total_quantities, r->obs->totals);
 }
 
-static void write_process(struct writer *w, size_t nr, const struct obs_process *p)
+static void put_process(struct writer *w, size_t nr, const struct obs_process *p)
 {
-    struct whose of = {p->actor, NULL, NULL};
-
     row_begin_nr(w, ST_PROCESS, nr);
     put_text(w, p->actor);
     put_if(w, p->pid > 0, p->pid);
@@ -323,6 +321,13 @@ static void write_process(struct writer *w, size_t nr, const struct obs_process 
     put_text(w, inferred_names(w, process_quantities, p->q));
     put_values(w, process_quantities, p->q);
     row_end(w);
+}
+
+static void write_process(struct writer *w, size_t nr, const struct obs_process *p)
+{
+    struct whose of = {p->actor, NULL, NULL};
+
+    put_process(w, nr, p);
     note_unknowns(w, &of, process_quantities, p->q);
 }
 
@@ -560,17 +565,38 @@ static void write_watch_region(struct writer *w, size_t nr, const struct store_w
     row_end(w);
 }
 
+/* A row of a sample before. Why it lacks a value was said when it first did. */
+static void write_before(struct writer *w, const struct filter_row *before)
+{
+    int step = w->step;
+
+    w->step = before->step;
+    put_process(w, before->nr, &before->p);
+    w->step = step;
+}
+
+static void write_processes(struct writer *w, const struct observation *o)
+{
+    struct filter_row before;
+
+    for (size_t i = 0; i < o->nprocesses; i++) {
+        struct obs_process p = o->processes[i];
+
+        if (filter_before(w->watch, &p, &before))
+            write_before(w, &before);
+        if (wanted(w, filter_process(w->watch, w->step, i, &p)))
+            write_process(w, i, &p);
+    }
+    while (filter_left(w->watch, w->step, &before))
+        write_before(w, &before);
+}
+
 /* The sample's rows that moved. nr is the row's place among all, stored or not. */
 static void write_moved(struct writer *w, const struct step_record *s)
 {
     const struct observation *o = s->obs;
 
-    for (size_t i = 0; i < o->nprocesses; i++) {
-        struct obs_process p = o->processes[i];
-
-        if (wanted(w, filter_process(w->watch, w->step, p.actor, p.q)))
-            write_process(w, i, &p);
-    }
+    write_processes(w, o);
     for (size_t i = 0; i < o->nregions; i++) {
         struct obs_region r = o->regions[i];
 

@@ -1,6 +1,4 @@
 -- How many expectations held, failed, or could not be checked.
-SELECT count(*) FILTER (WHERE result = 'held') AS held,
-       count(*) FILTER (WHERE result = 'failed') AS failed,
-       count(*) FILTER (WHERE result = 'not checked') AS not_checked
-FROM expectation JOIN run USING (run)
+SELECT total(held) AS held, total(failed) AS failed, total(not_checked) AS not_checked
+FROM runs
 WHERE run_id IN (SELECT value FROM json_each(:runs));

@@ -1,23 +1,22 @@
 -- Pages that were written, by what their states predicted: in how many it held and failed, and where;
--- of which the kernel may decide either way.
-WITH told AS (
-    SELECT r.scenario, r.backend, r.run_id, c.*,
-           c.step || ', ' || coalesce(c.observed || coalesce('.' || c.region, ''), 'all') || ': '
-           || printf('%,d of %,d %s pages were not %s', c.right_value - c.left_value, c.right_value,
-                     substr(c.detail, 1, instr(c.detail, ' ') - 1),
-                     substr(c.detail, instr(c.detail, '(') + 1,
-                            instr(c.detail, ')') - instr(c.detail, '(') - 1))
-           || iif(c.detail LIKE '%cause is not known%', ' (the cause is not known)', '') AS place
-    FROM run AS r JOIN cross_check AS c USING (run)
-    WHERE r.run_id IN (SELECT value FROM json_each(:runs)) AND c.name = 'prediction')
-SELECT sum(right_value) AS pages, total(left_value) AS held,
-       total(right_value - left_value) AS failed,
-       total(right_value) FILTER (WHERE left_value IS NULL) AS either,
-       (SELECT group_concat(scenario || ' on ' || backend || ', step ' || place, '; ')
-        FROM (SELECT * FROM told WHERE right_value > left_value
-              ORDER BY scenario, backend, run_id, step, nr)) AS places,
-       (SELECT group_concat(scenario || ' on ' || backend || ' ' || printf('%,d', n), ', ')
-        FROM (SELECT scenario, backend, sum(right_value) AS n FROM told WHERE left_value IS NULL
-              GROUP BY scenario, backend ORDER BY n DESC, scenario, backend)) AS undecided
+-- of which nothing was predicted, and why.
+WITH told AS (SELECT * FROM predictions WHERE run_id IN (SELECT value FROM json_each(:runs))),
+place AS (
+    SELECT scenario || ' on ' || backend AS run, sum(either) AS either, sum(hidden) AS hidden,
+           sum(untold) AS untold
+    FROM told GROUP BY scenario, backend ORDER BY sum(pages) DESC, scenario, backend)
+SELECT sum(pages) AS pages, sum(held) AS held, sum(failed) AS failed, sum(either) AS either,
+       sum(hidden) AS hidden, sum(untold) AS untold,
+       (SELECT group_concat(printf('%s on %s, step %d, %s: %,d of %,d %s pages were not %s', scenario,
+                                   backend, step, coalesce(observed || coalesce('.' || region, ''), 'all'),
+                                   failed, pages, state, promise), '; ')
+        FROM (SELECT * FROM told WHERE failed > 0 ORDER BY scenario, backend, run_id, step))
+           AS failed_where,
+       (SELECT group_concat(printf('%s %,d', run, either), ', ') FROM place WHERE either > 0)
+           AS either_where,
+       (SELECT group_concat(printf('%s %,d', run, hidden), ', ') FROM place WHERE hidden > 0)
+           AS hidden_where,
+       (SELECT group_concat(printf('%s %,d', run, untold), ', ') FROM place WHERE untold > 0)
+           AS untold_where
 FROM told
 HAVING count(*) > 0;

@@ -1,4 +1,5 @@
 -- How many published values came out the same, which did not, and which are not known here.
+-- predicted: nothing was published of these; they are compared with what XNU's own rules predict.
 -- by_construction: the layer carries out XNU's rules for purgeable memory, so it has to.
 WITH p AS MATERIALIZED (
     SELECT *, CASE same WHEN 0 THEN row_number() OVER (PARTITION BY run_id, memory, same ORDER BY nr)
@@ -15,7 +16,7 @@ unknown AS (
     FROM p LEFT JOIN noun USING (quantity) WHERE same IS NULL
     GROUP BY scenario, backend, memory, quantity ORDER BY count(*) DESC, min(nr))
 SELECT p.scenario, p.backend, p.memory, count(*) AS total, total(p.same) AS same,
-       count(*) - count(p.same) AS unknown,
+       count(*) - count(p.same) AS unknown, count(p.published) = 0 AS predicted,
        (SELECT group_concat(n, ', ') FROM unknown AS u
         WHERE u.scenario = p.scenario AND u.backend = p.backend AND u.memory IS p.memory) AS missing,
        max(w.purgeable AND json_extract(r.params, '$.memory') IS 'purgeable') AS by_construction,

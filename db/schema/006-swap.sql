@@ -12,7 +12,8 @@ UPDATE region SET write_outcome = outcome_before WHERE outcome_before IS NOT NUL
 ALTER TABLE region DROP COLUMN outcome_before;
 
 -- Where states are concluded (GNU Mach), a page that nobody else sees and that the next write copies
--- all the same was called debt. It is cow.
+-- all the same was called debt. It is cow. Expectations and checks of such runs stay: they are what the
+-- run concluded, in the words of its own scenario, whose text is kept with it (run.source).
 UPDATE region SET cow = cow + debt, debt = 0
 WHERE debt > 0 AND run IN (SELECT run FROM run
                            WHERE json_extract(ability, '$.page_states') = 'concluded');

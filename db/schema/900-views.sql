@@ -137,6 +137,24 @@ FROM cross_check c
      JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step, c.nr;
 
+-- What the writes did with the pages, against what their states had promised: the check `prediction`,
+-- whose rows without a left value count the pages of which nothing was promised; the detail's first
+-- word says why (probes/observation.c).
+CREATE VIEW predictions AS
+SELECT run_id, scenario, backend, step, phase, observed, region, case_name,
+       iif(kind = 'told', substr(detail, 1, instr(detail, ' ') - 1), NULL) AS state,
+       iif(kind = 'told', substr(detail, instr(detail, '(') + 1,
+                                 instr(detail, ')') - instr(detail, '(') - 1), NULL) AS promise,
+       right_value AS pages,
+       iif(kind = 'told', left_value, 0) AS held,
+       iif(kind = 'told', right_value - left_value, 0) AS failed,
+       iif(kind = 'either', right_value, 0) AS either,
+       iif(kind = 'hidden', right_value, 0) AS hidden,
+       iif(kind = 'untold', right_value, 0) AS untold
+FROM (SELECT *, CASE WHEN left_value IS NOT NULL THEN 'told' WHEN detail LIKE 'debt %' THEN 'hidden'
+                     WHEN detail LIKE 'untold %' THEN 'untold' ELSE 'either' END AS kind
+      FROM checks WHERE name = 'prediction');
+
 CREATE VIEW probe_cost AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, c.probe, c.dur_ns, c.calls, c.bytes,
        c.faults_induced

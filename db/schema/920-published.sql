@@ -82,3 +82,25 @@ FROM (SELECT *, CASE compare
                 ELSE abs(measured - claimed) <= tolerance END AS same
       FROM seen) x
 ORDER BY nr, backend;
+
+-- The three values that tell how memory is shared, of each published place, as one text: share mode,
+-- references, resident pages. A ? is unknown.
+CREATE VIEW published_places AS
+SELECT scenario, case_name, memory, observed, backend, min(nr) AS nr,
+       max(published) FILTER (WHERE quantity = 'share_mode') || ', '
+       || max(published) FILTER (WHERE quantity = 'ref_count') || ', '
+       || max(published) FILTER (WHERE quantity = 'resident') AS published,
+       max(predicted) FILTER (WHERE quantity = 'share_mode') || ', '
+       || max(predicted) FILTER (WHERE quantity = 'ref_count') || ', '
+       || max(predicted) FILTER (WHERE quantity = 'resident') AS predicted,
+       CASE WHEN max(step) IS NOT NULL THEN
+           coalesce(max(measured) FILTER (WHERE quantity = 'share_mode'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'ref_count'), '?') || ', '
+           || coalesce(max(measured) FILTER (WHERE quantity = 'resident'), '?') END AS measured,
+       CASE WHEN max(step) IS NULL THEN NULL WHEN min(same) = 0 THEN 'differs'
+            WHEN count(same) = count(*) THEN 'same' ELSE 'in part unknown' END AS verdict,
+       max(reason) FILTER (WHERE quantity = 'share_mode' AND same IS NOT 0) AS reason
+FROM published
+WHERE quantity IN ('share_mode', 'ref_count', 'resident')
+GROUP BY scenario, case_name, memory, observed, backend
+ORDER BY min(nr), backend;

@@ -194,6 +194,20 @@ static void debt(struct doc *d, struct query *q)
             format_noun(pages, query_int(q, "debt"), "page"), (int)query_int(q, "step"));
 }
 
+/* Pages of which the states predicted nothing, and where; said only if there are any. */
+static void not_predicted(struct doc *d, struct query *q, const char *column, const char *places,
+                          const char *why)
+{
+    int64_t n = query_int(q, column);
+    char a[FORMAT_MAX];
+
+    if (n == 0)
+        return;
+    doc_say(d, "; of %s more (%.3g %% of all) %s: ", format_count(a, n),
+            100.0 * (double)n / query_number(q, "pages"), why);
+    doc_text(d, query_text(q, places));
+}
+
 /* Each state is a promise of what the next write does, and the writes held them to it. */
 static void find_predictions(struct doc *d, const struct selection *runs)
 {
@@ -203,21 +217,24 @@ static void find_predictions(struct doc *d, const struct selection *runs)
     if (!begin(d, runs, &q, "db/report/find-predictions.sql"))
         return;
     if (query_row(&q)) {
-        int64_t all = query_int(&q, "pages"), failed = query_int(&q, "failed");
-        int64_t either = query_int(&q, "either");
+        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
 
         lead(d, "States as predictions.");
-        doc_say(d, "%s of the %s that could be compared were written as their states had predicted",
-                format_count(a, query_int(&q, "held")), format_noun(b, all, "page"));
-        doc_say(d, failed ? "; **%s failed:** " : "; none failed", format_count(a, failed));
-        if (failed)
-            doc_text(d, query_text(&q, "places"));
-        if (either) {
-            doc_say(d,
-                    "; of %s (%.3g %%) the kernel may decide either way: ", format_count(a, either),
-                    100.0 * (double)either / (double)all);
-            doc_text(d, query_text(&q, "undecided"));
-        }
+        if (held + failed)
+            doc_say(
+                d, "%s of the %s that could be compared were written as their states had predicted",
+                format_count(a, held), format_noun(b, held + failed, "page"));
+        else
+            doc_say(d, "No page that was written could be compared with what its state predicted");
+        if (failed) {
+            doc_say(d, "; **%s failed:** ", format_count(a, failed));
+            doc_text(d, query_text(&q, "failed_where"));
+        } else if (held)
+            doc_say(d, "; none failed");
+        not_predicted(d, &q, "either", "either_where", "the kernel may decide either way");
+        not_predicted(d, &q, "hidden", "hidden_where",
+                      "the write copied what was in debt, for a cause that does not show");
+        not_predicted(d, &q, "untold", "untold_where", "it could not be told");
         doc_say(d, ".\n");
     }
     doc_fail(d, query_close(&q));
@@ -354,8 +371,9 @@ static void published(struct doc *d, struct query *q)
         doc_text(d, query_text(q, "memory"));
         doc_say(d, " memory");
     }
-    doc_say(d, ": %s of %s came out the same%s", format_count(a, query_int(q, "same")),
+    doc_say(d, ": %s of %s came out %s%s", format_count(a, query_int(q, "same")),
             format_count(b, query_int(q, "total")),
+            query_int(q, "predicted") ? "as predicted (nothing is published of it)" : "the same",
             query_int(q, "by_construction") ? " by construction" : "");
     if (!query_null(q, "differing")) {
         doc_say(d, ", not ");

@@ -117,6 +117,24 @@ for how in frames counters; do
          WHERE parent IS NOT NULL AND kind IN ('came', 'exec') ORDER BY e.step)"
 done
 
+# A watch without an end stores at most every fifth sample of a process that moves steadily: who goes in between
+# leaves what it has copied since.
+cat >leaves.py <<'END'
+import os, time
+data = bytearray(b"x" * (48 << 20))
+if os.fork() == 0:
+    for i in range(38):
+        time.sleep(0.05)
+        for at in range(i << 20, (i + 1) << 20, 4096): data[at] = 2
+    time.sleep(0.11); os._exit(0)
+os.wait(); time.sleep(0.5)
+END
+/usr/bin/python3 leaves.py &
+ok "a child that goes is watched to its end" cowlab watch --children $! --every 100ms --db leaves.db
+ok "what the processes copied is what the samples tell" equals "1|0" sql leaves.db \
+    "SELECT sum(copied_kb) > 16384, sum(copied_kb) - (SELECT sum(copied_kb) FROM process) FROM watch_samples"
+wait
+
 # A title of its own, given after the first sample; and the name is the present one.
 # shellcheck disable=SC2016 # perl's
 perl -e 'if (!fork) { sleep 1; $0 = "puma: cluster worker 1: shop"; sleep 60 } sleep 60' &

@@ -454,35 +454,64 @@ static void test_report__what_was_concluded_is_marked(void **state)
     free(text);
 }
 
+static void expect_predictions(struct fixture *f, const char *said)
+{
+    char *text = report(f, f->fork, "r.md");
+    char *line = line_with(text, "- **States as predictions.**");
+
+    assert_contains(line, said);
+    free(line);
+    free(text);
+}
+
+/* The row of a step is one of the check; held -1: without a left value. */
+static void make_prediction(struct fixture *f, int step, int held, int all, const char *detail)
+{
+    char *sql = sqlite3_mprintf("UPDATE cross_check SET name = 'prediction', observed = 'child', "
+                                "region = 'r', left_value = nullif(%d, -1), right_value = %d, "
+                                "verdict = 'not checked', detail = %Q WHERE step = %d AND nr = 0",
+                                held, all, detail, step);
+
+    change(f, sql);
+    sqlite3_free(sql);
+}
+
+static void expect_counts(struct fixture *f, const char *said)
+{
+    char *text = terminal(f, f->fork, false);
+
+    assert_contains(text, said);
+    free(text);
+}
+
 static void test_report__predictions_are_a_finding(void **state)
 {
+    static const char cow[] = "cow pages that the write found as predicted (copied); all that it "
+                              "wrote";
     struct fixture *f = *state;
-    char *text = report(f, f->fork, "r.md"), *line;
+    char *text = report(f, f->fork, "r.md");
 
     assert_null(strstr(text, "States as predictions"));
     free(text);
-    change(f, "UPDATE cross_check SET name = 'prediction', observed = 'child', region = 'r', "
-              "left_value = 8, right_value = 8, verdict = 'held', "
-              "detail = 'cow pages that the write found as predicted (copied); all that it wrote' "
-              "WHERE step = 4 AND nr = 0");
-    change(f, "UPDATE cross_check SET name = 'prediction', left_value = NULL, right_value = 2, "
-              "verdict = 'not checked' WHERE step = 6 AND nr = 0");
-    text = report(f, f->fork, "r.md");
-    line = line_with(text, "- **States as predictions.**");
-    assert_contains(line, "8 of the 10 pages that could be compared were written as their states "
-                          "had predicted; none failed; "
-                          "of 2 (20 %) the kernel may decide either way: fork-write on linux 2.");
-    free(line);
-    free(text);
-    change(f,
-           "UPDATE cross_check SET left_value = 5, verdict = 'differs' WHERE step = 4 AND nr = 0");
-    text = report(f, f->fork, "r.md");
-    line = line_with(text, "- **States as predictions.**");
-    assert_contains(line, "5 of the 10 pages that");
-    assert_contains(line, "**3 failed:** fork-write on linux, step 4, child.r: 3 of 8 cow pages "
-                          "were not copied; of 2 (20 %)");
-    free(line);
-    free(text);
+    make_prediction(f, 4, -1, 8, "untold pages that were written: frames are not visible");
+    expect_predictions(f, "** No page that was written could be compared with what its state "
+                          "predicted; of 8 more (100 % of all) it could not be told: fork-write "
+                          "on linux 8.");
+    expect_counts(f, "predicted: 0 held, 0 failed, 0 either way, 8 not told\n");
+    make_prediction(f, 4, 8, 8, cow);
+    make_prediction(f, 6, -1, 2, "written pages of which the kernel may decide either way");
+    expect_predictions(f, "8 of the 8 pages that could be compared were written as their states "
+                          "had predicted; none failed; of 2 more (20 % of all) the kernel may "
+                          "decide either way: fork-write on linux 2.");
+    expect_counts(f, "predicted: 8 held, 0 failed, 2 either way (20.0 %)\n");
+    make_prediction(f, 6, -1, 2, "debt pages that were copied: something held a reference");
+    expect_predictions(f, "none failed; of 2 more (20 % of all) the write copied what was in "
+                          "debt, for a cause that does not show: fork-write on linux 2.");
+    expect_counts(f, "8 held, 0 failed, 0 either way, 2 copied for a cause that does not show\n");
+    make_prediction(f, 4, 5, 8, cow);
+    expect_predictions(f, "5 of the 8 pages that could be compared");
+    expect_predictions(f, "**3 failed:** fork-write on linux, step 4, child.r: 3 of 8 cow pages "
+                          "were not copied; of 2 more (20 % of all)");
 }
 
 /* Columns of a table row: separators that are not escaped. */
@@ -870,6 +899,23 @@ static void test_report__published_rows_follow_the_data(void **state)
     free(text);
 }
 
+/* Of ordinary memory nothing is published: what agrees there agrees with a prediction. */
+static void test_report__agreement_with_a_prediction_is_called_that(void **state)
+{
+    struct fixture *f = *state;
+    struct support_options ordinary = {.memory = "ordinary"};
+    char run[40], *text, *line;
+
+    assert_int_equal(support_ool_options(f->in.store, &ordinary, run, &f->e), 0);
+    text = report(f, NULL, "r.md");
+    line = line_with(text, "- **Published values.**");
+    assert_contains(line, "ordinary memory: 40 of 40 came out as predicted (nothing is "
+                          "published of it)");
+    assert_contains(line, "purgeable memory: 40 of 40 came out the same by construction");
+    free(line);
+    free(text);
+}
+
 static void test_report__numbers_carry_units(void **state)
 {
     char buf[FORMAT_MAX];
@@ -932,6 +978,7 @@ int main(void)
         T(a_long_timeline_shows_what_changed),
         T(fork_beside_its_twin),
         T(published_rows_follow_the_data),
+        T(agreement_with_a_prediction_is_called_that),
         cmocka_unit_test(test_report__numbers_carry_units),
         cmocka_unit_test(test_report__text_is_cut_by_characters),
     };

@@ -697,13 +697,18 @@ static void put_old_database(const char *path, int version)
         db_exec(db, t->text);
         assert_int_equal(db_int(db, "PRAGMA user_version"), number);
     }
-    db_exec(db, "INSERT INTO run (run, run_id, scenario, backend, params, page_size, status, "
-                "started_at) VALUES (1, '20260101-000000-0000000000000001', 'old', 'linux', '{}', "
-                "4096, 'complete', '2026-01-01T00:00:00Z'); "
-                "INSERT INTO step (run, step, phase, action, start_ns, dur_ns, t_ns) "
-                "VALUES (1, 1, 'settled', 'write', 1, 1, 1); "
-                "INSERT INTO region (run, step, nr, observed, region, runs_cut, write_outcome) "
-                "VALUES (1, 1, 0, 'a', 'r', 0, 'mixed')");
+    db_exec(db,
+            "INSERT INTO run (run, run_id, scenario, backend, params, page_size, status, "
+            "started_at) VALUES (1, '20260101-000000-0000000000000001', 'old', 'gnumach', '{}', "
+            "4096, 'complete', '2026-01-01T00:00:00Z'); "
+            "INSERT INTO step (run, step, phase, action, start_ns, dur_ns, t_ns) "
+            "VALUES (1, 1, 'settled', 'write', 1, 1, 1); "
+            "INSERT INTO region (run, step, nr, observed, region, runs_cut, write_outcome, cow, "
+            "debt) VALUES (1, 1, 0, 'a', 'r', 0, 'mixed', 1, 2); "
+            "INSERT INTO expectation (run, step, nr, observed, key, expected, measured, result) "
+            "VALUES (1, 1, 0, 'a.r', 'debt', '2', '2', 'held')");
+    if (version >= 4)
+        db_exec(db, "UPDATE run SET ability = '{\"page_states\":\"concluded\"}'");
     sqlite3_close(db);
 }
 
@@ -721,8 +726,15 @@ static void test_schema__every_older_version_is_brought_up_to_date(void **state)
             s = open_or_fail(path, mode);
             assert_int_equal(db_int(store_handle(s), "PRAGMA user_version"), newest);
             assert_string_equal(db_text(store_handle(s), "SELECT scenario FROM runs"), "old");
-            assert_string_equal(db_text(store_handle(s), "SELECT write_outcome FROM timeline"),
-                                "mixed");
+            assert_string_equal(db_text(store_handle(s),
+                                        "SELECT write_outcome || iif(swapped_in IS NULL, '', '?') "
+                                        "|| ' ' || cow || ' ' || debt FROM timeline"),
+                                version < 6 ? "mixed 3 0" : "mixed 1 2");
+            /* What the run concluded stays as it did, in the words of its scenario. */
+            assert_string_equal(db_text(store_handle(s), "SELECT key || ' ' || expected || ' ' || "
+                                                         "measured || ' ' || result "
+                                                         "FROM expectations"),
+                                "debt 2 2 held");
             store_close(s);
             assert_int_equal(remove(path), 0);
             free(path);

@@ -87,6 +87,14 @@ static void sample(struct fixture *f)
     assert_int_equal(take(f, NULL, 0, NULL, 0), 0);
 }
 
+static void use_default_pace(struct fixture *f)
+{
+    struct err e;
+
+    store_watch_free(f->watch);
+    assert_int_equal(store_watch_new(&f->watch, NULL, &e), 0);
+}
+
 static void test_watch_store__totals_always_rows_when_they_moved(void **state)
 {
     struct fixture *f = *state;
@@ -126,14 +134,6 @@ static void test_watch_store__a_large_figure_needs_a_large_move(void **state)
     assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint"), 2);
 }
 
-static void use_default_pace(struct fixture *f)
-{
-    struct err e;
-
-    store_watch_free(f->watch);
-    assert_int_equal(store_watch_new(&f->watch, NULL, &e), 0);
-}
-
 static void test_watch_store__steady_moves_are_paced_jumps_are_not(void **state)
 {
     struct fixture *f = *state;
@@ -165,20 +165,53 @@ static void test_watch_store__counts_are_those_since_the_row_before(void **state
                         "1:16:3 5:64:12 9:64:12");
 }
 
-/* What waits for a row is not lost because the next sample could not count. */
+/* Known counts and unknown ones are never one row: each is as it was. */
 static void test_watch_store__what_was_counted_stays_counted(void **state)
 {
     struct fixture *f = *state;
     struct obs_process *p = add_process(f, "a[1]", 1000);
+    const struct value copied[] = {value_known(0),
+                                   value_known(16),
+                                   value_known(8),
+                                   value_unknown(WHY_NO_FRAMES),
+                                   value_unknown(WHY_NO_FRAMES),
+                                   value_known(40960),
+                                   value_known(0)};
 
+    use_default_pace(f);
+    p->q[PQ_MINFLT] = value_na();
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
+        p->q[PQ_COPIED] = copied[i];
+        p->q[PQ_RSS].n++;
+        sample(f);
+    }
+    assert_string_equal(db_text(f->in.db,
+                                "SELECT group_concat(step || ':' || ifnull(copied_kb, '?') || ':' "
+                                "|| rss_kb, ' ') FROM footprint"),
+                        "1:0:1001 3:24:1003 4:?:1004 5:?:1005 6:40960:1006");
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(step) FROM unknowns"), "4");
+}
+
+/* What a process copied in its last samples, too little and too late for a row of its own. */
+static void test_watch_store__who_goes_leaves_what_was_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct obs_process *b;
+
+    use_default_pace(f);
+    add_process(f, "a[1]", 1000);
+    b = add_process(f, "b[2]", 1000);
+    b->q[PQ_COPIED] = value_known(1024);
+    for (int i = 0; i < 9; i++)
+        sample(f);
+    f->o.nprocesses = 1;
     sample(f);
-    p->q[PQ_LOST] = value_known(16);
     sample(f);
-    p->q[PQ_LOST] = value_unknown(WHY_NO_FRAMES);
-    sample(f);
-    p->q[PQ_RSS] = value_known(2000);
-    sample(f);
-    assert_int_equal(db_int(f->in.db, "SELECT sum(lost_kb) FROM process"), 16);
+    f->o.nprocesses = 2;
+    assert_string_equal(db_text(f->in.db, "SELECT group_concat(step || ':' || copied_kb || ':' || "
+                                          "minflt, ' ') FROM footprint WHERE actor = 'b[2]'"),
+                        "1:1024:3 6:5120:15 9:3072:9");
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM footprint WHERE actor = 'a[1]'"), 1);
 }
 
 static void test_watch_store__an_unknown_count_does_not_fill_the_file(void **state)
@@ -390,6 +423,7 @@ int main(void)
         T(test_watch_store__steady_moves_are_paced_jumps_are_not),
         T(test_watch_store__counts_are_those_since_the_row_before),
         T(test_watch_store__what_was_counted_stays_counted),
+        T(test_watch_store__who_goes_leaves_what_was_counted),
         T(test_watch_store__an_unknown_count_does_not_fill_the_file),
         T(test_watch_store__small_changes_are_stored_once_a_minute),
         T(test_watch_store__regions_and_sharing_when_they_moved),
