@@ -1,5 +1,6 @@
 /* Everything an actor does to regions with plain Linux calls. */
 #include "lab/linux/actor/actor.h"
+#include "lab/machmsg/trace.h"
 #include "probes/slurp.h"
 #include "probes/words.h"
 
@@ -334,15 +335,16 @@ int actor_ACT_MOVE(struct actor *a)
     size_t huge = a->in.huge_size;
     void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
     struct cost_meter m;
-    void *p;
+    int rc;
 
     if (!at)
         return -1;
     cost_begin(&m);
-    p = mremap(region(a), a->in.len, a->in.len, MREMAP_MAYMOVE | MREMAP_FIXED, at);
-    a->out.start = (uintptr_t)p;
+    rc = machmsg_move(a->in.start, (uintptr_t)at, a->in.len);
+    errno = -rc;
+    a->out.start = (uintptr_t)at;
     a->out.len = a->in.len;
-    return finish(a, &m, p == MAP_FAILED ? -1 : 0, "cannot move the region");
+    return finish(a, &m, rc, "cannot move the region");
 }
 
 int actor_ACT_PROTECT(struct actor *a)
