@@ -45,6 +45,12 @@ for first in N C W D; do
 done
 ok "wiped, left out, and taken back" follows anonymous copy SM_COW W N C
 
+# Memory that the message layer gave, which maps some of it anew for a fork.
+for kind in ordinary purgeable; do
+    ok "$kind, left out by advice" follows $kind none gone D
+    ok "$kind, left out by advice and taken back" follows $kind copy SM_COW D C
+done
+
 # Moved, and then forked: the parent does not see what the child writes. Moved, and then sent: what it was.
 moved() { # KIND: the rule under which it is sent
     cat >moved.json <<END

@@ -972,6 +972,86 @@ static void test_machmsg_memory__moved_purgeable_memory_is_purgeable(void **stat
     ok(vm_deallocate(SELF, (vm_address_t)to, size));
 }
 
+static long locked_kb(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    long kb = -1;
+
+    while (kb < 0 && fgets(line, sizeof line, f))
+        (void)!sscanf(line, "VmLck: %ld", &kb);
+    fclose(f);
+    return kb;
+}
+
+/* A lock is the mapping's: where the layer would map it anew, the memory stays as it is, and a
+ * child gets a copy, as it gets one of what is shared with another. */
+static void test_machmsg_memory__wired_memory_stays_wired(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+    long locked;
+
+    (void)state;
+    if (syscall(SYS_mlock, at, size)) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("a higher RLIMIT_MEMLOCK");
+        return;
+    }
+    locked = locked_kb();
+    check_fork_of(at, size, VM_INHERIT_COPY);
+    assert_int_equal(locked_kb(), locked);
+    setenv("COWLAB_MACH_POLICY", "native", 1);
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why,
+                        "wired memory: copied page by page, untouched pages skipped");
+    assert_int_equal(locked_kb(), locked);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Private memory, wired, that is then to be shared. */
+static void test_machmsg_memory__wired_memory_is_wired_when_shared(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, VM_FLAGS_PURGABLE);
+    long locked;
+
+    (void)state;
+    at[0] = 'L';
+    if (syscall(SYS_mlock, at, size)) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("a higher RLIMIT_MEMLOCK");
+        return;
+    }
+    locked = locked_kb();
+    check_fork_of(at, size, VM_INHERIT_SHARE);
+    assert_int_equal(locked_kb(), locked);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* What a child is not to have it does not have after a send either, which maps the object anew. */
+static void test_machmsg_memory__sent_memory_is_kept_from_a_child(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_NONE));
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_check(!is_mapped(at));
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
 /* After a fork parent and child have views of one object; both can send it on without a copy. */
 static void test_machmsg_memory__sent_by_parent_and_child(void **state)
 {
@@ -1157,6 +1237,9 @@ int main(void)
         memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
         memory_tested(test_machmsg_memory__moved_by_the_layer),
         memory_tested(test_machmsg_memory__moved_purgeable_memory_is_purgeable),
+        memory_tested(test_machmsg_memory__wired_memory_stays_wired),
+        memory_tested(test_machmsg_memory__wired_memory_is_wired_when_shared),
+        memory_tested(test_machmsg_memory__sent_memory_is_kept_from_a_child),
         memory_tested(test_machmsg_memory__sent_by_parent_and_child),
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied),
         memory_tested(test_machmsg_memory__shared_with_one_child_copied_for_the_next),

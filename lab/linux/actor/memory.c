@@ -408,6 +408,10 @@ int actor_ACT_MADVISE(struct actor *a)
 {
     struct cost_meter m;
 
+    if (a->in.advice == ADV_DONTFORK && is_mach_kind(a->in.kind)) {
+        a->in.inherit = INH_NONE; /* the layer maps such memory anew: it has to know */
+        return actor_mach_inherit(a);
+    }
     cost_begin(&m);
     return finish(a, &m, madvise(region(a), a->in.len, advice_constant(a->in.advice)),
                   "the kernel refuses the advice");
