@@ -302,7 +302,7 @@ static int make_shared(struct range *r)
 
     if (rc)
         return rc;
-    rc = range_remap(r, r->start, r->end, mem_to_prot(r->prot), o, 0,
+    rc = range_remap(VM_INHERIT_SHARE, r->start, r->end, mem_to_prot(r->prot), o, 0,
                      wired ? MAP_SHARED | MAP_LOCKED : MAP_SHARED);
     if (rc) {
         object_unref(o);

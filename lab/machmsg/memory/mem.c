@@ -128,8 +128,8 @@ static int each_shared(part_fn *fn)
 static int remap(const struct range *r, const struct mapping *part, const struct object *o,
                  uint64_t offset, int flags)
 {
-    return range_remap(r, part->start, part->end, mem_to_prot(mem_from_prot(part)), o, offset,
-                       flags);
+    return range_remap(r->inherit, part->start, part->end, mem_to_prot(mem_from_prot(part)), o,
+                       offset, flags);
 }
 
 static void make_private(struct range *r, const struct mapping *part)
@@ -218,8 +218,9 @@ static void fork_child(void)
     pthread_mutex_init(&lock, NULL);
     copied = each_shared(give_copy) == 0;
     if (!copied)
-        dprintf(STDERR_FILENO, "libmachmsg: fork: a shortage: memory that was moved by mremap alone "
-                               "could not be looked for: this child may share it\n");
+        dprintf(STDERR_FILENO,
+                "libmachmsg: fork: a shortage: memory that was moved by mremap alone "
+                "could not be looked for: this child may share it\n");
     for (uint64_t at = 0; (r = range_next(at));) {
         at = r->end;
         if (r->inherit == VM_INHERIT_NONE)

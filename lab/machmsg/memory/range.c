@@ -1,7 +1,6 @@
 /* range: see range.h. */
 #include "lab/machmsg/memory/range.h"
 #include <errno.h>
-#include <mach/mach_types.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -143,12 +142,12 @@ bool range_shown(const struct range *r, const struct mapping *m, struct mapping 
     return true;
 }
 
-int range_remap(const struct range *r, uint64_t start, uint64_t end, int prot,
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
                 const struct object *o, uint64_t offset, int flags)
 {
     if (mmap((void *)start, end - start, prot, flags | MAP_FIXED, o->fd, (off_t)offset) ==
             MAP_FAILED ||
-        (r->inherit == VM_INHERIT_NONE && madvise((void *)start, end - start, MADV_DONTFORK)))
+        (inherit == VM_INHERIT_NONE && madvise((void *)start, end - start, MADV_DONTFORK)))
         return -errno;
     return 0;
 }

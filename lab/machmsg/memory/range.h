@@ -14,6 +14,7 @@
 
 #include "lab/machmsg/memory/object.h"
 #include "lab/machmsg/memory/query.h"
+#include <mach/mach_types.h>
 
 enum mem_kind { MEM_ANON = 1, MEM_SHARED, MEM_PRIVATE };
 
@@ -49,10 +50,10 @@ bool range_shows(const struct range *r, const struct mapping *m, uint64_t at);
 /* Does the mapping show a part of the range's object that the range has, wherever? Then that part
  * of the mapping. */
 bool range_shown(const struct range *r, const struct mapping *m, struct mapping *part);
-/* Maps o, from offset on, over [start, end) of the range, and keeps from a child what the old
- * mapping kept from it. A lock goes with the old one, but for MAP_LOCKED in the flags. 0 or a
- * negative errno. */
-int range_remap(const struct range *r, uint64_t start, uint64_t end, int prot,
+/* Maps o, from offset on, over [start, end), and keeps it from a child where inherit says so: that
+ * goes with the old mapping. So does a lock, but for MAP_LOCKED in the flags. 0 or a negative
+ * errno. */
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
                 const struct object *o, uint64_t offset, int flags);
 
 #endif

@@ -73,7 +73,7 @@ static int share(const struct ool_source *s, struct object **object, enum ool_wh
     if (!m.readable)
         return -EFAULT;
     if (r->kind == MEM_SHARED) {
-        if (range_remap(r, r->start, r->end, mem_to_prot(mem_from_prot(&m)), r->object, 0,
+        if (range_remap(r->inherit, r->start, r->end, mem_to_prot(mem_from_prot(&m)), r->object, 0,
                         MAP_PRIVATE)) {
             *why = OOL_WHY_NO_ROOM;
             return 0;
