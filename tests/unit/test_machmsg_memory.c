@@ -526,6 +526,26 @@ static void test_machmsg_memory__no_descriptors(void **state)
     ok(mach_port_destroy(SELF, p));
 }
 
+/* Without descriptors the kernel cannot be asked: that is not the end of the address space. */
+static void test_machmsg_memory__regions_without_descriptors(void **state)
+{
+    vm_region_basic_info_data_64_t info;
+    mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
+    mach_vm_address_t at = (mach_vm_address_t)&info;
+    mach_vm_size_t size;
+    struct rlimit old;
+    kern_return_t kr;
+
+    (void)state;
+    if (under_valgrind())
+        skip();
+    old = lower(RLIMIT_NOFILE, 3);
+    kr = mach_vm_region(SELF, &at, &size, VM_REGION_BASIC_INFO_64, (vm_region_info_t)&info, &count,
+                        NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_kr(kr, KERN_RESOURCE_SHORTAGE);
+}
+
 /* No room for what arrives: the message comes without it, and says so. */
 static void test_machmsg_memory__no_address_space(void **state)
 {
@@ -1220,6 +1240,7 @@ int main(void)
         memory_tested(test_machmsg_memory__object_that_cannot_be_sealed),
         memory_tested(test_machmsg_memory__wired_memory_is_copied),
         memory_tested(test_machmsg_memory__no_descriptors),
+        memory_tested(test_machmsg_memory__regions_without_descriptors),
         memory_tested(test_machmsg_memory__no_address_space),
         memory_tested(test_machmsg_memory__allocate_flags),
         memory_tested(test_machmsg_memory__in_the_place_of_other_memory),
