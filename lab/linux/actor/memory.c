@@ -204,7 +204,8 @@ touch_page(struct actor *a, volatile char *base, uint64_t page)
     a->out.touched++;
     if (place + sizeof stamp > a->in.reach || place % ps + sizeof stamp > ps) {
         if (a->in.op == ACT_WRITE)
-            base[page * ps] = (char)a->in.letter;
+            stamp_page(base, page * ps, page * ps + ps < a->in.reach ? page * ps + ps : a->in.reach,
+                       a->in.origin, (unsigned int)ps, a->in.letter);
         else
             (void)base[page * ps];
     } else if (a->in.op == ACT_WRITE) {
