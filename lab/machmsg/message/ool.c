@@ -144,7 +144,7 @@ int ool_prepare(const struct ool_source *s, struct wire_item *item, struct objec
     if (!mem_pages(s->address, s->size, &start, &end))
         return -EFAULT;
     mem_lock();
-    rc = s->deallocate ? range_room() : 0; /* for ool_commit, which must not fail */
+    rc = s->deallocate ? range_room() : 0; /* for ool_commit, which cannot say what is short */
     if (rc == 0)
         rc = prepare(s, item, object);
     mem_unlock();
