@@ -191,4 +191,27 @@ struct page_stamp {
 };
 #define STAMP_MAGIC 0xc0313b57u
 
+/* Writes what falls into [from, to), all in one page, of the stamps of a region whose first byte
+ * lay at origin in the region that was mapped: a page that was sent from within has its stamp
+ * further on, and two may share it. Where none falls the page's first byte stands for the write: it
+ * is no stamp's. Nothing of a sanitizer's, whose faults would be counted as the write's. */
+__attribute__((no_sanitize_address, no_sanitize_undefined)) static inline void
+stamp_page(volatile char *base, unsigned long long from, unsigned long long to,
+           unsigned long long origin, unsigned int page_size, unsigned int letter)
+{
+    int any = 0;
+
+    for (unsigned long long at = from, in; at < to; at += page_size - in) {
+        struct page_stamp stamp = {STAMP_MAGIC, letter, (origin + at) / page_size};
+
+        in = (origin + at) % page_size;
+        for (unsigned long long i = in; i < sizeof stamp && at + (i - in) < to; i++) {
+            base[at + (i - in)] = ((const char *)&stamp)[i];
+            any = 1;
+        }
+    }
+    if (!any)
+        base[from] = (char)letter;
+}
+
 #endif

@@ -31,15 +31,20 @@ struct region {
     struct observed seen;
 };
 
-/* The mapping at or above the address. KERN_INVALID_ADDRESS: there is none. */
+/* The mapping at or above the address. KERN_INVALID_ADDRESS: there is none, which is not that the
+ * kernel could not be asked. */
 static kern_return_t find_region(vm_map_t task, uint64_t address, bool observe, struct region *out)
 {
     const struct range *r;
+    int rc;
 
     if (task != NAME_TASK)
         return KERN_INVALID_ARGUMENT;
     *out = (struct region){.max_prot = VM_PROT_ALL};
-    if (mem_query(address, &out->m) || out->m.start >> 63)
+    rc = mem_query(address, &out->m);
+    if (rc && rc != -ENOENT)
+        return KERN_RESOURCE_SHORTAGE;
+    if (rc || out->m.start >> 63)
         return KERN_INVALID_ADDRESS;
     out->prot = mem_from_prot(&out->m);
     out->inherit = mapping_inherit(out->m.shared, 0, INHERIT_UNTOLD); /* numbers are Mach's */

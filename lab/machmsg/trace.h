@@ -2,7 +2,8 @@
  *
  * The descriptor that arrives says what the sender asked for, whatever was done. A program that
  * wants to know registers a function; it is called once per descriptor of every message that was
- * sent or received, by the thread that did it, after it succeeded. Not part of Mach. */
+ * sent or received, by the thread that did it, after it succeeded. Beside it what else is not part
+ * of Mach: moving memory, and the policy's name. */
 #ifndef MACHMSG_TRACE_H
 #define MACHMSG_TRACE_H
 
@@ -36,6 +37,11 @@ typedef void machmsg_trace_fn(void *arg, const struct machmsg_transfer *t);
 
 /* fn NULL: no more. The function must not send or receive. */
 void machmsg_trace(machmsg_trace_fn *fn, void *arg);
+
+/* Moves memory as mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) does, so that it
+ * stays the layer's: a plain mremap leaves the layer with the address that it gave. 0 or a negative
+ * errno. */
+int machmsg_move(uint64_t from, uint64_t to, uint64_t size);
 
 /* "xnu" (the default) or "native" (COWLAB_MACH_POLICY=native). */
 const char *machmsg_policy(void);

@@ -297,13 +297,14 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
 static int make_shared(struct range *r)
 {
     struct object *o;
-    int rc = object_snapshot(&o, r);
+    int wired = mem_wired(r->start, r->end);
+    int rc = wired < 0 ? wired : object_snapshot(&o, r);
 
     if (rc)
         return rc;
-    if (mmap((void *)r->start, r->end - r->start, mem_to_prot(r->prot), MAP_SHARED | MAP_FIXED,
-             o->fd, 0) == MAP_FAILED) {
-        rc = -errno;
+    rc = range_remap(VM_INHERIT_SHARE, r->start, r->end, mem_to_prot(r->prot), o, 0,
+                     wired ? MAP_SHARED | MAP_LOCKED : MAP_SHARED);
+    if (rc) {
         object_unref(o);
         return rc;
     }

@@ -13,13 +13,13 @@ advise() { # of one letter: the step
     esac
 }
 
-# follows INHERITANCE MODE LETTERS...: what the parent's region says, the child's share mode, or "gone"
+# follows KIND INHERITANCE MODE LETTERS...: what the parent's region says, the child's share mode, or "gone"
 follows() {
-    inheritance=$1 mode=$2
-    shift 2
+    kind=$1 inheritance=$2 mode=$3
+    shift 3
     {
         echo '{ "scenario": "fate", "language": 1, "title": "t", "question": "q?", "actors": ["a", "b"], "steps": [
-  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 2, "kind": "anonymous" } },
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 16, "kind": "'"$kind"'" } },
   { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all" } },'
         for letter; do
             echo "  { \"phase\": \"settled\", \"actor\": \"a\", $(advise "$letter") },"
@@ -40,8 +40,40 @@ for first in N C W D; do
         *C) fate="copy SM_COW" ;;
         esac
         # shellcheck disable=SC2086 # two words
-        ok "$first then $second: $fate" follows $fate "$first" "$second"
+        ok "$first then $second: $fate" follows anonymous $fate "$first" "$second"
     done
 done
-ok "wiped, left out, and taken back" follows copy SM_COW W N C
+ok "wiped, left out, and taken back" follows anonymous copy SM_COW W N C
+
+# Memory that the message layer gave, which maps some of it anew for a fork.
+for kind in ordinary purgeable; do
+    ok "$kind, left out by advice" follows $kind none gone D
+    ok "$kind, left out by advice and taken back" follows $kind copy SM_COW D C
+done
+
+# Moved, and then forked: the parent does not see what the child writes. Moved, and then sent: what it was.
+moved() { # KIND: the rule under which it is sent
+    cat >moved.json <<END
+{ "scenario": "moved", "language": 1, "title": "t", "question": "q?", "actors": ["a", "b", "c"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 16, "kind": "$1" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "A" } },
+  { "phase": "settled", "actor": "a", "move": { "region": "r" } },
+  { "phase": "in_transit", "actor": "a", "ool_send": { "region": "r", "to": "c", "copy": "virtual" } },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "b" } },
+  { "phase": "receiver_wrote", "actor": "b", "write": { "region": "r", "pages": "all", "stamp": "B" } },
+  { "phase": "settled", "actor": "a", "read": { "region": "r", "pages": "all", "stamp": "A" } } ] }
+END
+    sed "$2" moved.json >now.json
+    rm -f moved.db
+    cowlab run ./now.json --db moved.db
+}
+for kind in ordinary purgeable; do
+    ok "$kind, moved and forked" moved $kind /ool_send/d
+    ok "$kind, moved and sent" moved $kind /fork/,/receiver/d
+    case $kind in
+    ordinary) why="exactly one whole object: shared copy-on-write" ;;
+    *) why="purgeable memory: copied page by page, untouched pages skipped" ;;
+    esac
+    ok "... as what it was" equals "$why" sqlite3 moved.db "SELECT why FROM transfers WHERE state = 'in_transit'"
+done
 finish

@@ -22,6 +22,25 @@ scenario() {
 END
 }
 
+# Stamps that lie across two pages at b, which writes all of them, and are whole again at c. The
+# two offsets are one page together.
+across() { # OFFSET OFFSET
+    cat <<END
+{ "scenario": "across", "language": 1, "title": "Across", "question": "Do the contents arrive?",
+  "actors": ["a", "b", "c"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 16, "kind": "ordinary" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "A" } },
+  { "phase": "transferred", "actor": "a", "ool_send": { "region": "r", "to": "b", "copy": "virtual", "offset": $1, "bytes": 60000 } },
+  { "phase": "transferred", "actor": "b", "ool_receive": { "region": "r" } },
+  { "phase": "receiver_read", "actor": "b", "read": { "region": "r", "pages": "all" } },
+  { "phase": "receiver_wrote", "actor": "b", "write": { "region": "r", "pages": "all", "stamp": "B" } },
+  { "phase": "receiver_read", "actor": "b", "read": { "region": "r", "pages": "all", "stamp": "B" } },
+  { "phase": "transferred", "actor": "b", "ool_send": { "region": "r", "to": "c", "copy": "virtual", "offset": $2, "bytes": 40000 } },
+  { "phase": "transferred", "actor": "c", "ool_receive": { "region": "r" } },
+  { "phase": "settled", "actor": "c", "read": { "region": "r", "pages": "all", "stamp": "B" } } ] }
+END
+}
+
 backends=linux
 [ ! -e "$TOP/build/gnumach/guest" ] || backends="linux gnumach"
 for backend in $backends; do
@@ -30,6 +49,11 @@ for backend in $backends; do
         # shellcheck disable=SC2086 # offset, bytes and kind
         scenario $part G >part.json
         ok "$backend: bytes from an offset ($part)" cowlab run ./part.json --backend "$backend" --db "$TMP/t.db"
+    done
+    for offsets in "8 4088" "4088 8" "4085 11" "1 4095"; do
+        # shellcheck disable=SC2086 # two offsets
+        across $offsets >across.json
+        ok "$backend: stamps across two pages ($offsets)" cowlab run ./across.json --backend "$backend" --db "$TMP/t.db"
     done
     scenario 12288 16384 ordinary X >part.json
     ok "$backend: another letter is seen" exits 1 cowlab run ./part.json --backend "$backend" --db "$TMP/wrong.db"

@@ -242,13 +242,24 @@ static size_t wrong_bytes(const unsigned char *at, size_t n)
 
 /* --- fork --- */
 
-enum { SMALL, WHOLE, SPLIT, KIN, SHARED, NONE, RECEIVED, NRANGES };
+enum { SMALL, WHOLE, SPLIT, MOVED, KIN, SHARED, NONE, RECEIVED, NRANGES };
 #define RANGE_PAGES(i) ((i) == SMALL ? 2 : 16)
-static const char *const range_names[] = {"small",  "whole", "split",   "kin",
-                                          "shared", "none",  "received"};
+static const char *const range_names[] = {"small", "whole",  "split", "moved",
+                                          "kin",   "shared", "none",  "received"};
+static unsigned char *moved_from;
+
+/* By the program itself, to where it was not. No single fault keeps a fork from finding it. */
+static unsigned char *move_away(unsigned char *at, vm_size_t size)
+{
+    void *to = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    moved_from = at;
+    assert_true(mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+    return to;
+}
 
 /* One memory of each kind that a fork treats in its own way, every page an A. */
-static void make_ranges(unsigned char *at[NRANGES])
+static void make_ranges(unsigned char *at[NRANGES], bool move)
 {
     mach_port_t p = new_port();
     union message m;
@@ -266,6 +277,8 @@ static void make_ranges(unsigned char *at[NRANGES])
             at[i] = allocate(RANGE_PAGES(i) * PAGE, 0);
         memset(at[i], 'A', RANGE_PAGES(i) * PAGE);
     }
+    if (move)
+        at[MOVED] = move_away(at[MOVED], 16 * PAGE);
     /* By the program itself: to the layer it is one range still. */
     assert_int_equal(mprotect(at[SPLIT] + 4 * PAGE, PAGE, PROT_READ), 0);
     ok(vm_inherit(SELF, (vm_address_t)at[SHARED], 16 * PAGE, VM_INHERIT_SHARE));
@@ -372,7 +385,8 @@ static bool fork_once(struct fault *f, void *arg)
         *child_fell = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pid;
 
-    make_ranges(at);
+    moved_from = NULL;
+    make_ranges(at, f->kind);
     assert_int_equal(pipe2(to_child, O_CLOEXEC) | pipe2(to_parent, O_CLOEXEC), 0);
     said = memfd_create("said", MFD_CLOEXEC);
     was_said = divert(said);
@@ -419,6 +433,8 @@ static bool fork_once(struct fault *f, void *arg)
     munmap(child_fell, PAGE);
     for (int i = 0; i < NRANGES; i++)
         ok(vm_deallocate(SELF, (vm_address_t)at[i], RANGE_PAGES(i) * PAGE));
+    if (moved_from)
+        ok(vm_deallocate(SELF, (vm_address_t)moved_from, 16 * PAGE));
     expect_same(f);
     return fell;
 }

@@ -526,6 +526,26 @@ static void test_machmsg_memory__no_descriptors(void **state)
     ok(mach_port_destroy(SELF, p));
 }
 
+/* Without descriptors the kernel cannot be asked: that is not the end of the address space. */
+static void test_machmsg_memory__regions_without_descriptors(void **state)
+{
+    vm_region_basic_info_data_64_t info;
+    mach_msg_type_number_t count = VM_REGION_BASIC_INFO_COUNT_64;
+    mach_vm_address_t at = (mach_vm_address_t)&info;
+    mach_vm_size_t size;
+    struct rlimit old;
+    kern_return_t kr;
+
+    (void)state;
+    if (under_valgrind())
+        skip();
+    old = lower(RLIMIT_NOFILE, 3);
+    kr = mach_vm_region(SELF, &at, &size, VM_REGION_BASIC_INFO_64, (vm_region_info_t)&info, &count,
+                        NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_kr(kr, KERN_RESOURCE_SHORTAGE);
+}
+
 /* No room for what arrives: the message comes without it, and says so. */
 static void test_machmsg_memory__no_address_space(void **state)
 {
@@ -899,6 +919,159 @@ static void test_machmsg_memory__fork_leaves_what_the_program_changed(void **sta
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+/* Memory that moved is no less isolated by a fork: the program may have moved it without a word, as
+ * a whole or in part, or have it twice. */
+static void test_machmsg_memory__fork_finds_what_the_program_moved(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *to, *twice;
+    pid_t pid;
+
+    (void)state;
+    memset(at, 'A', size);
+    to = mremap(at + 8 * PAGE, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                allocate(8 * PAGE, VM_FLAGS_PURGABLE));
+    twice = mremap(at, 0, size, MREMAP_MAYMOVE);
+    assert_true(to != MAP_FAILED && twice != MAP_FAILED);
+    pid = fork();
+    if (pid == 0) {
+        child_check(at[0] == 'A' && to[0] == 'A' && twice[9 * PAGE] == 'A');
+        memset(at, 'C', PAGE);
+        memset(to, 'C', PAGE);
+        memset(twice, 'C', size);
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_true(at[0] == 'A' && at[31 * PAGE] == 'A' && to[0] == 'A');
+    assert_true(twice[0] == 'A' && twice[9 * PAGE] == 'A');
+    ok(vm_deallocate(SELF, (vm_address_t)twice, size));
+    ok(vm_deallocate(SELF, (vm_address_t)to, 8 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Told of a move, the layer goes on as before: sharing a whole object, taking it back, and all that
+ * was asked for each of its parts. */
+static void test_machmsg_memory__moved_by_the_layer(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *to = allocate(size + 8 * PAGE, 0) + 4 * PAGE;
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    fill(at, size, 3);
+    assert_int_equal(machmsg_move((uint64_t)at, (uint64_t)to + 1, size), -EINVAL);
+    assert_true(is_mapped(at));
+    assert_int_equal(machmsg_move((uint64_t)at, (uint64_t)to, size), 0);
+    assert_false(is_mapped(at));
+    d = transfer(to, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    assert_memory_equal(d.address, to, size);
+    release(&d);
+    check_fork_of(to, size, VM_INHERIT_COPY);
+    ok(vm_inherit(SELF, (vm_address_t)to + 4 * PAGE, 4 * PAGE, VM_INHERIT_NONE));
+    assert_int_equal(machmsg_move((uint64_t)to, (uint64_t)at, 6 * PAGE), 0);
+    check_fork_of(to + 8 * PAGE, 24 * PAGE, VM_INHERIT_SHARE);
+    check_fork_of(at, 4 * PAGE, VM_INHERIT_COPY);
+    check_fork_of(to + 6 * PAGE, 2 * PAGE, VM_INHERIT_NONE);
+    ok(vm_deallocate(SELF, (vm_address_t)at, 6 * PAGE));
+    ok(vm_deallocate(SELF, (vm_address_t)to - 4 * PAGE, size + 8 * PAGE));
+}
+
+static void test_machmsg_memory__moved_purgeable_memory_is_purgeable(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, VM_FLAGS_PURGABLE), *to = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    assert_int_equal(machmsg_move((uint64_t)at, (uint64_t)to, size), 0);
+    d = transfer(to, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why,
+                        "purgeable memory: copied page by page, untouched pages skipped");
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)to, size));
+}
+
+static long locked_kb(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    long kb = -1;
+
+    while (kb < 0 && fgets(line, sizeof line, f))
+        (void)!sscanf(line, "VmLck: %ld", &kb);
+    fclose(f);
+    return kb;
+}
+
+/* A lock is the mapping's: where the layer would map it anew, the memory stays as it is, and a
+ * child gets a copy, as it gets one of what is shared with another. */
+static void test_machmsg_memory__wired_memory_stays_wired(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+    long locked;
+
+    (void)state;
+    if (syscall(SYS_mlock, at, size)) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("a higher RLIMIT_MEMLOCK");
+        return;
+    }
+    locked = locked_kb();
+    check_fork_of(at, size, VM_INHERIT_COPY);
+    assert_int_equal(locked_kb(), locked);
+    setenv("COWLAB_MACH_POLICY", "native", 1);
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.why,
+                        "wired memory: copied page by page, untouched pages skipped");
+    assert_int_equal(locked_kb(), locked);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* Private memory, wired, that is then to be shared. */
+static void test_machmsg_memory__wired_memory_is_wired_when_shared(void **state)
+{
+    const vm_size_t size = 16 * PAGE;
+    unsigned char *at = allocate(size, VM_FLAGS_PURGABLE);
+    long locked;
+
+    (void)state;
+    at[0] = 'L';
+    if (syscall(SYS_mlock, at, size)) {
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        skip_needs("a higher RLIMIT_MEMLOCK");
+        return;
+    }
+    locked = locked_kb();
+    check_fork_of(at, size, VM_INHERIT_SHARE);
+    assert_int_equal(locked_kb(), locked);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+/* What a child is not to have it does not have after a send either, which maps the object anew. */
+static void test_machmsg_memory__sent_memory_is_kept_from_a_child(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0);
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_NONE));
+    d = transfer(at, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    pid_t pid = fork();
+    if (pid == 0) {
+        child_check(!is_mapped(at));
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    release(&d);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
 /* After a fork parent and child have views of one object; both can send it on without a copy. */
 static void test_machmsg_memory__sent_by_parent_and_child(void **state)
 {
@@ -1112,6 +1285,7 @@ int main(void)
         memory_tested(test_machmsg_memory__object_that_cannot_be_sealed),
         memory_tested(test_machmsg_memory__wired_memory_is_copied),
         memory_tested(test_machmsg_memory__no_descriptors),
+        memory_tested(test_machmsg_memory__regions_without_descriptors),
         memory_tested(test_machmsg_memory__no_address_space),
         memory_tested(test_machmsg_memory__allocate_flags),
         memory_tested(test_machmsg_memory__in_the_place_of_other_memory),
@@ -1126,6 +1300,12 @@ int main(void)
         memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
+        memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
+        memory_tested(test_machmsg_memory__moved_by_the_layer),
+        memory_tested(test_machmsg_memory__moved_purgeable_memory_is_purgeable),
+        memory_tested(test_machmsg_memory__wired_memory_stays_wired),
+        memory_tested(test_machmsg_memory__wired_memory_is_wired_when_shared),
+        memory_tested(test_machmsg_memory__sent_memory_is_kept_from_a_child),
         memory_tested(test_machmsg_memory__sent_by_parent_and_child),
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied),
         memory_tested(test_machmsg_memory__shared_with_a_child_is_copied_when_sent),

@@ -1,8 +1,10 @@
 /* Sending and receiving: layouts, every error with its own code, sizes, trailers, timeouts. */
 #include "tests/support/machmsg_fixture.h"
+
 #include <mach/vm_map.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 static void test_machmsg_messages__layouts(void **state)
@@ -333,6 +335,31 @@ static void test_machmsg_messages__trailers(void **state)
     ok(mach_port_destroy(SELF, p));
 }
 
+/* A receive that cannot wait (poll needs a limit of descriptors above 0) leaves a header without
+ * rights, not what was in the buffer. */
+static void test_machmsg_messages__waiting_that_fails_leaves_no_rights(void **state)
+{
+    mach_port_t p = new_port();
+    struct rlimit old, none;
+    mach_msg_return_t mr;
+    union message m;
+
+    (void)state;
+    memset(&m, 0x55, sizeof m);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    mr = mach_msg(&m.h, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof m, p, 20, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    if (mr != MACH_RCV_TIMED_OUT) { /* a tool may have descriptors, and a limit, of its own */
+        assert_int_equal(m.h.msgh_bits, 0);
+        assert_int_equal(m.h.msgh_remote_port, MACH_PORT_NULL);
+        assert_int_equal(m.h.msgh_local_port, p);
+    }
+    ok(mach_port_destroy(SELF, p));
+}
+
 static void test_machmsg_messages__receive_errors(void **state)
 {
     mach_port_t p = new_port();
@@ -624,6 +651,7 @@ static void test_machmsg_messages__error_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        leak_tested(test_machmsg_messages__waiting_that_fails_leaves_no_rights),
         leak_tested(test_machmsg_messages__layouts),
         leak_tested(test_machmsg_messages__send_sizes),
         leak_tested(test_machmsg_messages__header_errors),

@@ -20,14 +20,11 @@ static uint64_t page_count(uint64_t address, uint64_t bytes)
 
 static void write_page(const struct command *c, uint64_t i)
 {
-    uint64_t place = page_place(c->address, i);
-    if (!page_selected(&c->step.select, i))
-        return;
-    if (place + sizeof(struct page_stamp) <= c->address + c->bytes)
-        *(volatile struct page_stamp *)place =
-            (struct page_stamp){STAMP_MAGIC, c->step.stamp, c->step.origin / PAGE + i};
-    else
-        *(volatile char *)place = (char)c->step.stamp;
+    uint64_t from = page_place(c->address, i) - c->address;
+    uint64_t to = page_place(c->address, i + 1) - c->address;
+    if (page_selected(&c->step.select, i))
+        stamp_page((volatile char *)c->address, from, to < c->bytes ? to : c->bytes, c->step.origin,
+                   PAGE, c->step.stamp);
 }
 
 /* In page order, but where pages are there already, the first one last: after every copy the kernel

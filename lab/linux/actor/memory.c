@@ -1,5 +1,6 @@
 /* Everything an actor does to regions with plain Linux calls. */
 #include "lab/linux/actor/actor.h"
+#include "lab/machmsg/trace.h"
 #include "probes/slurp.h"
 #include "probes/words.h"
 
@@ -203,7 +204,8 @@ touch_page(struct actor *a, volatile char *base, uint64_t page)
     a->out.touched++;
     if (place + sizeof stamp > a->in.reach || place % ps + sizeof stamp > ps) {
         if (a->in.op == ACT_WRITE)
-            base[page * ps] = (char)a->in.letter;
+            stamp_page(base, page * ps, page * ps + ps < a->in.reach ? page * ps + ps : a->in.reach,
+                       a->in.origin, (unsigned int)ps, a->in.letter);
         else
             (void)base[page * ps];
     } else if (a->in.op == ACT_WRITE) {
@@ -334,15 +336,16 @@ int actor_ACT_MOVE(struct actor *a)
     size_t huge = a->in.huge_size;
     void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
     struct cost_meter m;
-    void *p;
+    int rc;
 
     if (!at)
         return -1;
     cost_begin(&m);
-    p = mremap(region(a), a->in.len, a->in.len, MREMAP_MAYMOVE | MREMAP_FIXED, at);
-    a->out.start = (uintptr_t)p;
+    rc = machmsg_move(a->in.start, (uintptr_t)at, a->in.len);
+    errno = -rc;
+    a->out.start = (uintptr_t)at;
     a->out.len = a->in.len;
-    return finish(a, &m, p == MAP_FAILED ? -1 : 0, "cannot move the region");
+    return finish(a, &m, rc, "cannot move the region");
 }
 
 int actor_ACT_PROTECT(struct actor *a)
@@ -406,6 +409,10 @@ int actor_ACT_MADVISE(struct actor *a)
 {
     struct cost_meter m;
 
+    if (a->in.advice == ADV_DONTFORK && is_mach_kind(a->in.kind)) {
+        a->in.inherit = INH_NONE; /* the layer maps such memory anew: it has to know */
+        return actor_mach_inherit(a);
+    }
     cost_begin(&m);
     return finish(a, &m, madvise(region(a), a->in.len, advice_constant(a->in.advice)),
                   "the kernel refuses the advice");

@@ -33,8 +33,7 @@ static void mark_part(const struct mapping *m, uint64_t start, uint64_t end, uin
     const uint64_t pages = (end - start) / mem_page();
     int rc;
 
-    if (r && r->object && r->object->ino == m->inode && r->end >= end &&
-        m->offset + (start - m->start) == r->offset + (start - r->start)) {
+    if (r && r->end >= end && range_shows(r, m, start)) {
         rc = mark_object(r->object, r->offset + (start - r->start), pages, map);
         if (rc == 0 && !m->shared)
             rc = mem_present(start, pages, map);

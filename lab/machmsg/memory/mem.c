@@ -1,6 +1,7 @@
 /* mem: see mem.h. */
 #include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/memory/place.h"
+#include "lab/machmsg/trace.h"
 #include <errno.h>
 #include <mach/mach_types.h>
 #include <pthread.h>
@@ -71,46 +72,93 @@ void mem_die(const char *why)
     abort();
 }
 
-/* Maps o, from offset on, where the range still maps its object shared, each part with the
- * protection that it has. What the program has put there since is not touched. 0 or a negative
- * errno. */
-static int remap(const struct range *r, const struct object *o, uint64_t offset, int flags)
+int machmsg_move(uint64_t from, uint64_t to, uint64_t size)
 {
-    for (uint64_t at = r->start, to; at < r->end; at = to) {
-        struct mapping m;
-        int rc = mem_query(at, &m);
+    int rc;
 
-        if (rc || m.start >= r->end)
-            return rc == -ENOENT ? 0 : rc;
-        to = m.end < r->end ? m.end : r->end;
-        if (at < m.start)
-            at = m.start;
-        if (m.inode != r->object->ino || !m.shared ||
-            m.offset + (at - m.start) != r->offset + (at - r->start))
-            continue;
-        if (mmap((void *)at, to - at, mem_to_prot(mem_from_prot(&m)), flags | MAP_FIXED, o->fd,
-                 (off_t)(offset + (at - r->start))) == MAP_FAILED)
-            return -errno;
+    size = mem_round(size);
+    mem_lock();
+    rc = range_room();
+    if (rc == 0) {
+        range_cut(from);
+        range_cut(from + size);
+        rc = range_room();
     }
-    return 0;
+    if (rc == 0 &&
+        mremap((void *)from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)to) == MAP_FAILED)
+        rc = -errno;
+    if (rc == 0) {
+        range_forget(to, to + size);
+        range_move(from, to, size);
+        mem_unplaced(from, from + size);
+    }
+    mem_unlock();
+    return rc;
+}
+
+/* A child is to have a copy of it, and would share it. */
+static bool would_share(const struct range *r)
+{
+    return r->kind == MEM_SHARED && r->inherit == VM_INHERIT_COPY;
+}
+
+typedef void part_fn(struct range *r, const struct mapping *part);
+
+static void each_part(void *arg, const struct mapping *m)
+{
+    part_fn *const *fn = arg;
+    struct mapping part;
+
+    for (struct range *r = m->shared ? range_next(0) : NULL; r; r = range_next(r->end))
+        if (would_share(r) && range_shown(r, m, &part))
+            (*fn)(r, &part);
+}
+
+/* Calls fn for all memory that a child would share, wherever it is: the table does not know where a
+ * program moved it. What the program has put in its place is not touched. */
+static int each_shared(part_fn *fn)
+{
+    struct range *r = range_next(0);
+
+    while (r && !would_share(r))
+        r = range_next(r->end);
+    return r ? mem_each(each_part, &fn) : 0;
+}
+
+static int remap(const struct range *r, const struct mapping *part, const struct object *o,
+                 uint64_t offset, int flags)
+{
+    return range_remap(r->inherit, part->start, part->end, mem_to_prot(mem_from_prot(part)), o,
+                       offset, flags);
+}
+
+static void make_private(struct range *r, const struct mapping *part)
+{
+    r->stays |= r->object->kin || part->locked ||
+                (!r->stays && remap(r, part, r->object, part->offset, MAP_PRIVATE));
 }
 
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
  * child then copy what they write, and the object stays as it was at the fork. Where that cannot be
- * (an earlier fork's child shares the object; a shortage) the parent goes on with the object, and
- * the child gets a copy. */
+ * (an earlier fork's child shares the object; memory that is wired would lose its lock; a shortage)
+ * the parent goes on with the object, and the child gets a copy. */
 static void fork_prepare(void)
 {
+    int rc;
+
     mem_lock();
-    for (struct range *r = range_next(0); r; r = range_next(r->end)) {
-        if (r->kind != MEM_SHARED || r->inherit == VM_INHERIT_NONE)
-            continue;
-        if (r->inherit == VM_INHERIT_SHARE)
+    for (struct range *r = range_next(0); r; r = range_next(r->end))
+        if (r->kind == MEM_SHARED && r->inherit == VM_INHERIT_SHARE)
             r->object->kin = true;
-        else if (!r->object->kin && remap(r, r->object, r->offset, MAP_PRIVATE) == 0)
+    rc = each_shared(make_private);
+    for (struct range *r = range_next(0); r; r = range_next(r->end)) {
+        if (!would_share(r))
+            continue;
+        if (rc == 0 && !r->stays)
             r->kind = MEM_PRIVATE;
         else if (object_clone(&r->snapshot, r->object, r->offset, r->end - r->start))
             r->snapshot = NULL;
+        r->stays = false;
     }
 }
 
@@ -128,37 +176,57 @@ static void fork_parent(void)
     mem_unlock();
 }
 
-/* In the child, of what is mapped shared and is not to be: its copy, which is the child's alone;
- * or, where there is none, nothing. A fork cannot fail here, and memory that both write would be
- * worse. */
-static void leave_parent(struct range *r)
+/* A fork cannot fail here, and memory that both write would be worse. */
+static void take_from_child(uint64_t start, uint64_t end)
 {
-    if (r->snapshot && remap(r, r->snapshot, 0, MAP_SHARED) == 0) {
+    dprintf(STDERR_FILENO, "libmachmsg: fork: a shortage: this child has no memory at %#lx-%#lx\n",
+            (unsigned long)start, (unsigned long)end);
+    if (munmap((void *)start, end - start))
+        mem_die("fork: and it cannot be taken from it");
+}
+
+/* In the child, of what is mapped shared and is not to be: its copy, which is the child's alone;
+ * or, where there is none, nothing. */
+static void give_copy(struct range *r, const struct mapping *part)
+{
+    if (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0)
+        return;
+    drop_snapshot(r);
+    if (part->start < r->start || part->end > r->end) /* else it goes with the range */
+        take_from_child(part->start, part->end);
+}
+
+static void leave_parent(struct range *r, bool copied)
+{
+    if (copied && r->snapshot) {
         object_unref(r->object);
         r->object = r->snapshot;
         r->offset = 0;
         r->snapshot = NULL;
         return;
     }
-    dprintf(STDERR_FILENO, "libmachmsg: fork: a shortage: this child has no memory at %#lx-%#lx\n",
-            (unsigned long)r->start, (unsigned long)r->end);
-    if (munmap((void *)r->start, r->end - r->start))
-        mem_die("fork: and it cannot be taken from it");
     drop_snapshot(r);
+    take_from_child(r->start, r->end);
     range_forget(r->start, r->end);
 }
 
 static void fork_child(void)
 {
     struct range *r;
+    bool copied;
 
     pthread_mutex_init(&lock, NULL);
+    copied = each_shared(give_copy) == 0;
+    if (!copied)
+        dprintf(STDERR_FILENO,
+                "libmachmsg: fork: a shortage: memory that was moved by mremap alone "
+                "could not be looked for: this child may share it\n");
     for (uint64_t at = 0; (r = range_next(at));) {
         at = r->end;
         if (r->inherit == VM_INHERIT_NONE)
             range_forget(r->start, r->end);
-        else if (r->inherit == VM_INHERIT_COPY && r->kind == MEM_SHARED)
-            leave_parent(r);
+        else if (would_share(r))
+            leave_parent(r, copied);
     }
 }
 

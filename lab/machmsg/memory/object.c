@@ -28,7 +28,8 @@ int object_adopt(struct object **out, int fd, uint64_t size, bool sealed)
         close(fd);
         return rc;
     }
-    *o = (struct object){.refs = 1, .fd = fd, .size = size, .ino = st.st_ino, .sealed = sealed};
+    *o = (struct object){
+        .refs = 1, .fd = fd, .size = size, .dev = st.st_dev, .ino = st.st_ino, .sealed = sealed};
     *out = o;
     return 0;
 }

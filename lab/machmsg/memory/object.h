@@ -13,6 +13,7 @@ struct object {
     int refs;
     int fd;
     uint64_t size; /* bytes, whole pages */
+    dev_t dev;
     ino_t ino;
     bool sealed;
     bool kin; /* a forked task maps it shared too (inherit share): it can't become immutable */

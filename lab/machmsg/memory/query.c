@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* linux/fs.h of Linux 6.11; older headers do not have it. */
@@ -48,34 +49,68 @@ static int no_proc(void)
     return errno == ENOENT ? -EIO : -errno;
 }
 
-/* The slow way, for older kernels: the mappings as text. */
-static int ask_by_text(uint64_t address, struct mapping *out)
+/* Calls fn with the lines of a file of /proc until it returns false. 0 or a negative errno. */
+static int each_line(const char *path, bool (*fn)(void *arg, const char *line), void *arg)
 {
-    FILE *f = fopen("/proc/self/maps", "re");
+    FILE *f = fopen(path, "re");
     char *line = NULL;
     size_t room = 0;
-    int rc = -ENOENT;
+    bool more = true;
+    int rc;
 
     if (!f)
         return no_proc();
-    while (rc == -ENOENT && getline(&line, &room, f) > 0) {
-        unsigned long long start, end, offset, inode;
-        char perm[5];
-
-        if (sscanf(line, "%llx-%llx %4s %llx %*s %llu", &start, &end, perm, &offset, &inode) != 5)
-            continue;
-        if (end <= address)
-            continue;
-        *out = (struct mapping){
-            start,          end,           offset, (ino_t)inode, perm[0] == 'r', perm[1] == 'w',
-            perm[2] == 'x', perm[3] == 's'};
-        rc = 0;
-    }
-    if (rc == -ENOENT && !feof(f))
-        rc = -ENOMEM; /* not read to its end */
+    while (more && getline(&line, &room, f) > 0)
+        more = fn(arg, line);
+    rc = more && !feof(f) ? -ENOMEM : 0; /* not read to its end */
     free(line);
     fclose(f);
     return rc;
+}
+
+static bool parse_mapping(const char *line, struct mapping *m)
+{
+    unsigned long long start, end, offset, inode;
+    unsigned int major, minor;
+    char perm[5];
+
+    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu", &start, &end, perm, &offset, &major, &minor,
+               &inode) != 7)
+        return false;
+    *m = (struct mapping){.start = start,
+                          .end = end,
+                          .offset = offset,
+                          .dev = makedev(major, minor),
+                          .inode = (ino_t)inode,
+                          .readable = perm[0] == 'r',
+                          .writable = perm[1] == 'w',
+                          .executable = perm[2] == 'x',
+                          .shared = perm[3] == 's'};
+    return true;
+}
+
+struct search {
+    uint64_t address;
+    struct mapping *out;
+    int rc;
+};
+
+static bool find_mapping(void *arg, const char *line)
+{
+    struct search *s = arg;
+
+    if (parse_mapping(line, s->out) && s->out->end > s->address)
+        s->rc = 0;
+    return s->rc != 0;
+}
+
+/* The slow way, for older kernels: the mappings as text. */
+static int ask_by_text(uint64_t address, struct mapping *out)
+{
+    struct search s = {address, out, -ENOENT};
+    int rc = each_line("/proc/self/maps", find_mapping, &s);
+
+    return rc ? rc : s.rc;
 }
 
 static int ask_kernel(int maps, uint64_t address, struct mapping *out)
@@ -87,14 +122,15 @@ static int ask_kernel(int maps, uint64_t address, struct mapping *out)
         return no_proc();
     if (ioctl(maps, PROCMAP_QUERY_IOCTL, &q))
         return errno == ENOENT ? -ENOENT : ask_by_text(address, out);
-    *out = (struct mapping){q.vma_start,
-                            q.vma_end,
-                            q.vma_offset,
-                            (ino_t)q.inode,
-                            q.vma_flags & PROCMAP_READABLE,
-                            q.vma_flags & PROCMAP_WRITABLE,
-                            q.vma_flags & PROCMAP_EXECUTABLE,
-                            q.vma_flags & PROCMAP_SHARED};
+    *out = (struct mapping){.start = q.vma_start,
+                            .end = q.vma_end,
+                            .offset = q.vma_offset,
+                            .dev = makedev(q.dev_major, q.dev_minor),
+                            .inode = (ino_t)q.inode,
+                            .readable = q.vma_flags & PROCMAP_READABLE,
+                            .writable = q.vma_flags & PROCMAP_WRITABLE,
+                            .executable = q.vma_flags & PROCMAP_EXECUTABLE,
+                            .shared = q.vma_flags & PROCMAP_SHARED};
     return 0;
 }
 
@@ -196,53 +232,72 @@ int mem_modified(uint64_t start, uint64_t end, bool *modified)
     return each_pagemap(start, (end - start) / mem_page(), find_modified, modified);
 }
 
-/* Value of "Name:   123 kB" at the start of a line of a /proc file's stream, or -1. */
-static long line_kb(const char *line, const char *name)
+static bool find_locked(void *arg, const char *line)
 {
-    size_t n = strlen(name);
-
-    return strncmp(line, name, n) == 0 && line[n] == ':' ? strtol(line + n + 1, NULL, 10) : -1;
+    return sscanf(line, "VmLck: %ld", (long *)arg) != 1;
 }
 
 /* Has this process wired anything? 1, 0 or a negative errno. */
 static int any_locked(void)
 {
-    FILE *f = fopen("/proc/self/status", "re");
-    char *line = NULL;
-    size_t room = 0;
     long kb = -1;
+    int rc = each_line("/proc/self/status", find_locked, &kb);
 
-    if (!f)
-        return no_proc();
-    while (kb < 0 && getline(&line, &room, f) > 0)
-        kb = line_kb(line, "VmLck");
-    free(line);
-    fclose(f);
-    return kb < 0 ? -EIO : kb > 0;
+    return rc ? rc : kb < 0 ? -EIO : kb > 0;
+}
+
+struct each {
+    void (*fn)(void *arg, const struct mapping *m);
+    void *arg;
+    struct mapping m;
+};
+
+static bool next_mapping(void *arg, const char *line)
+{
+    struct each *e = arg;
+    struct mapping next;
+
+    if (strncmp(line, "VmFlags:", 8) == 0)
+        e->m.locked = strstr(line, " lo") != NULL;
+    if (!parse_mapping(line, &next))
+        return true;
+    if (e->m.end)
+        e->fn(e->arg, &e->m);
+    e->m = next;
+    return true;
+}
+
+/* What is wired is told by the long text only, which takes a look at every page. */
+int mem_each(void (*fn)(void *arg, const struct mapping *m), void *arg)
+{
+    struct each e = {.fn = fn, .arg = arg};
+    int rc = any_locked();
+
+    if (rc >= 0)
+        rc = each_line(rc ? "/proc/self/smaps" : "/proc/self/maps", next_mapping, &e);
+    if (rc == 0 && e.m.end)
+        fn(arg, &e.m);
+    return rc;
+}
+
+struct wired {
+    uint64_t start, end;
+    bool found;
+};
+
+static void find_wired(void *arg, const struct mapping *m)
+{
+    struct wired *w = arg;
+
+    w->found |= m->locked && m->start < w->end && m->end > w->start;
 }
 
 int mem_wired(uint64_t start, uint64_t end)
 {
+    struct wired w = {.start = start, .end = end};
     int rc = any_locked();
-    FILE *f = rc > 0 ? fopen("/proc/self/smaps", "re") : NULL;
-    unsigned long long from = 0, to = 0, a, b;
-    char *line = NULL;
-    size_t room = 0;
 
-    if (rc <= 0 || !f)
-        return rc > 0 ? no_proc() : rc;
-    rc = 0;
-    while (rc == 0 && getline(&line, &room, f) > 0) {
-        if (sscanf(line, "%llx-%llx ", &a, &b) == 2) {
-            from = a;
-            to = b;
-        } else if (from < end && to > start && line_kb(line, "Locked") > 0) {
-            rc = 1;
-        }
-    }
-    if (rc == 0 && !feof(f))
-        rc = -ENOMEM;
-    free(line);
-    fclose(f);
-    return rc;
+    if (rc > 0)
+        rc = mem_each(find_wired, &w);
+    return rc ? rc : w.found;
 }

@@ -10,8 +10,10 @@
 /* The kernel's mapping that holds an address, or the next one above it. */
 struct mapping {
     uint64_t start, end, offset;
+    dev_t dev;
     ino_t inode; /* 0: anonymous */
     bool readable, writable, executable, shared;
+    bool locked; /* mem_each alone tells */
 };
 
 /* Its protection in VM_PROT_* bits; and VM_PROT_* bits as mmap's. */
@@ -24,6 +26,9 @@ int mem_query(uint64_t address, struct mapping *out);
  * is not mapped or not readable. */
 int mem_walk(uint64_t start, uint64_t end,
              void (*fn)(void *arg, const struct mapping *m, uint64_t from, uint64_t to), void *arg);
+
+/* Calls fn for every mapping of this process, which fn may replace. */
+int mem_each(void (*fn)(void *arg, const struct mapping *m), void *arg);
 
 /* 1 in map[i] for each page of [start, start + n pages) that is mapped or swapped out; the others
  * stay. 0 or a negative errno. */

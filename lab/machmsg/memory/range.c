@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static struct {
     struct range *at; /* sorted by start, never overlapping */
@@ -98,4 +99,55 @@ void range_forget(uint64_t start, uint64_t end)
             object_unref(ranges.at[i].object);
     memmove(&ranges.at[first], &ranges.at[i], (ranges.count - i) * sizeof ranges.at[0]);
     ranges.count -= i - first;
+}
+
+void range_move(uint64_t from, uint64_t to, uint64_t size)
+{
+    struct range *r, moved;
+
+    while ((r = range_next(from)) && r->start < from + size) {
+        moved = *r;
+        moved.start += to - from;
+        moved.end += to - from;
+        if (moved.object)
+            object_ref(moved.object);
+        range_forget(r->start, r->end);
+        range_add(&moved);
+    }
+}
+
+static bool is_of(const struct mapping *m, const struct object *o)
+{
+    return o && m->inode == o->ino && m->dev == o->dev;
+}
+
+bool range_shows(const struct range *r, const struct mapping *m, uint64_t at)
+{
+    return is_of(m, r->object) && m->offset + (at - m->start) == r->offset + (at - r->start);
+}
+
+bool range_shown(const struct range *r, const struct mapping *m, struct mapping *part)
+{
+    const uint64_t end = r->offset + (r->end - r->start), last = m->offset + (m->end - m->start);
+
+    if (!is_of(m, r->object) || r->offset >= last || end <= m->offset)
+        return false;
+    *part = *m;
+    if (r->offset > m->offset) {
+        part->start += r->offset - m->offset;
+        part->offset = r->offset;
+    }
+    if (end < last)
+        part->end -= last - end;
+    return true;
+}
+
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
+                const struct object *o, uint64_t offset, int flags)
+{
+    if (mmap((void *)start, end - start, prot, flags | MAP_FIXED, o->fd, (off_t)offset) ==
+            MAP_FAILED ||
+        (inherit == VM_INHERIT_NONE && madvise((void *)start, end - start, MADV_DONTFORK)))
+        return -errno;
+    return 0;
 }

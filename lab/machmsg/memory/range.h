@@ -7,11 +7,14 @@
  *     ANON      no object: small and purgeable memory
  *
  * All of it under mem_lock (mem.h). A range that the program changed behind the layer's back
- * (munmap, mremap, mprotect) is noticed by asking the kernel before it is shared. */
+ * (munmap, mremap, mprotect) is noticed by asking the kernel before it is shared, and found where
+ * it is by a fork. */
 #ifndef MACHMSG_MEMORY_RANGE_H
 #define MACHMSG_MEMORY_RANGE_H
 
 #include "lab/machmsg/memory/object.h"
+#include "lab/machmsg/memory/query.h"
+#include <mach/mach_types.h>
 
 enum mem_kind { MEM_ANON = 1, MEM_SHARED, MEM_PRIVATE };
 
@@ -25,6 +28,7 @@ struct range {
     uint8_t prot, max_prot;
     uint8_t tag;             /* VM_MAKE_TAG of the program's: told, never used */
     struct object *snapshot; /* while forking: what the child is to see instead of the object */
+    bool stays;              /* while forking: the parent goes on with the object */
 };
 
 struct range *range_find(uint64_t address); /* that holds address, or NULL */
@@ -38,5 +42,18 @@ void range_add(const struct range *r);
 void range_cut(uint64_t at);
 /* Forgets [start, end); other parts of ranges stay. Whole ranges take no room. */
 void range_forget(uint64_t start, uint64_t end);
+/* What is in [from, from + size) is at `to` now, where nothing was. After cuts at both ends. */
+void range_move(uint64_t from, uint64_t to, uint64_t size);
+
+/* Does the mapping show at `at` what the range has there? */
+bool range_shows(const struct range *r, const struct mapping *m, uint64_t at);
+/* Does the mapping show a part of the range's object that the range has, wherever? Then that part
+ * of the mapping. */
+bool range_shown(const struct range *r, const struct mapping *m, struct mapping *part);
+/* Maps o, from offset on, over [start, end), and keeps it from a child where inherit says so: that
+ * goes with the old mapping. So does a lock, but for MAP_LOCKED in the flags. 0 or a negative
+ * errno. */
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
+                const struct object *o, uint64_t offset, int flags);
 
 #endif

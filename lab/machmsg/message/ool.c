@@ -65,16 +65,16 @@ static int share(const struct ool_source *s, struct object **object, enum ool_wh
     rc = mem_query(s->address, &m);
     if (rc && rc != -ENOENT)
         return rc;
-    if (rc || m.start != s->address || m.end != s->address + s->size || m.inode != r->object->ino ||
-        m.offset != 0 || m.shared != (r->kind == MEM_SHARED)) {
+    if (rc || m.start != s->address || m.end != s->address + s->size ||
+        !range_shows(r, &m, s->address) || m.shared != (r->kind == MEM_SHARED)) {
         *why = OOL_WHY_CHANGED;
         return 0;
     }
     if (!m.readable)
         return -EFAULT;
     if (r->kind == MEM_SHARED) {
-        if (mmap((void *)r->start, s->size, mem_to_prot(mem_from_prot(&m)), MAP_PRIVATE | MAP_FIXED,
-                 r->object->fd, 0) == MAP_FAILED) {
+        if (range_remap(r->inherit, r->start, r->end, mem_to_prot(mem_from_prot(&m)), r->object, 0,
+                        MAP_PRIVATE)) {
             *why = OOL_WHY_NO_ROOM;
             return 0;
         }
@@ -116,7 +116,7 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
         why = OOL_WHY_SMALL;
     else if (!native && any_purgeable(s))
         why = OOL_WHY_PURGEABLE;
-    else if (!native && (rc = mem_wired(s->address, s->address + s->size)) > 0)
+    else if ((rc = mem_wired(s->address, s->address + s->size)) > 0)
         why = OOL_WHY_WIRED;
     if (rc < 0)
         return rc;
@@ -144,7 +144,7 @@ int ool_prepare(const struct ool_source *s, struct wire_item *item, struct objec
     if (!mem_pages(s->address, s->size, &start, &end))
         return -EFAULT;
     mem_lock();
-    rc = s->deallocate ? range_room() : 0; /* for ool_commit, which must not fail */
+    rc = s->deallocate ? range_room() : 0; /* for ool_commit, which cannot say what is short */
     if (rc == 0)
         rc = prepare(s, item, object);
     mem_unlock();

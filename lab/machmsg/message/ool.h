@@ -54,7 +54,8 @@ struct ool_source {
  * (one reference; NULL if there is none). 0; -EFAULT: the range is not readable memory; another
  * negative errno: a shortage. */
 int ool_prepare(const struct ool_source *s, struct wire_item *item, struct object **object);
-/* The message is on its way: the source goes if it was given away. */
+/* The message is on its way: the source goes if it was given away. It stays where that would cut a
+ * mapping in two at the kernel's limit of mappings. */
 void ool_commit(const struct ool_source *s);
 /* Turns what arrived into memory of this process. Takes over fd. 0 and the address; -EBADMSG: not
  * an object that may be used; -ENOMEM. */

@@ -191,6 +191,8 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
             return MACH_RCV_PORT_DIED;
         if (n == -EAGAIN || n == -EINTR) {
             mr = wait_packet(in, option, until, (int)-n);
+            if (mr == msg_receive_error(-ENOMEM))
+                deliver_nothing(in, user, room);
             continue;
         }
         if (n < 0 && n != -EBADMSG && n != -EOVERFLOW && n != -ENOMEM && n != -ENOBUFS)
