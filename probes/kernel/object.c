@@ -45,11 +45,37 @@ static int open_by_descriptor(pid_t pid, uint64_t dev, uint64_t inode)
     return fd;
 }
 
+/* An ordinary file by its name: only if that still is the same one. */
+static int open_by_name(const struct map_entry *entry)
+{
+    struct stat st;
+    int fd = -ENOENT;
+
+    if (entry->name[0] == '/' && stat(entry->name, &st) == 0 && st.st_dev == entry->dev &&
+        st.st_ino == entry->inode)
+        fd = open(entry->name, OPEN_FLAGS);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode)) {
+        close(fd);
+        return -ENOENT;
+    }
+    return fd >= 0 ? fd : fd == -1 ? -errno : fd;
+}
+
+/* To open a device may do something. Shared memory without a name is called "/dev/zero (deleted)".
+ */
+static bool is_device(const char *name)
+{
+    return strncmp(name, "/dev/", 5) == 0 && strncmp(name, "/dev/shm/", 9) != 0 &&
+           strncmp(name, "/dev/zero (", 11) != 0;
+}
+
 int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper)
 {
     char path[96];
     int fd, rc;
 
+    if (is_device(entry->name))
+        return -EACCES;
     snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
              (unsigned long long)entry->start, (unsigned long long)entry->end);
     fd = open(path, OPEN_FLAGS);
@@ -60,17 +86,10 @@ int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper)
         if (fd >= 0)
             return fd;
     }
-    rc = open_by_descriptor(pid, entry->dev, entry->inode);
-    if (rc == -ENOENT && entry->name[0] == '/') {
-        struct stat st;
-
-        /* An ordinary file by its name: only if that still is the same one. */
-        fd = open(entry->name, OPEN_FLAGS);
-        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == entry->dev && st.st_ino == entry->inode)
-            return fd;
-        if (fd >= 0)
-            close(fd);
-    }
+    fd = open_by_name(entry);
+    if (fd >= 0)
+        return fd;
+    rc = open_by_descriptor(pid, entry->dev, entry->inode); /* last: it may have thousands */
     return rc == -ENOENT ? -EACCES : rc;
 }
 

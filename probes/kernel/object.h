@@ -24,8 +24,9 @@ struct object_info {
     bool hugetlb;
 };
 
-/* Opens the object behind a mapping of pid: through map_files (root, or the helper), else through
- * a descriptor that the process still holds. Returns a descriptor or a negative errno. */
+/* Opens the object behind a mapping of pid: through map_files (root, or the helper), else by its
+ * name or through a descriptor that the process still holds; never a device. Returns a descriptor
+ * or a negative errno. */
 int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper);
 /* A descriptor of one's own of the object that fd refers to, with an offset of its own. */
 int object_reopen(int fd);

@@ -77,13 +77,13 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
         s->files = grown;
         s->cap = cap;
     }
+    fd = object_open(pid, e, helper); /* another process may be able to, if this is not */
+    if (fd < 0)
+        return NULL;
     file = &s->files[s->n++];
     *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
-    fd = object_open(pid, e, helper);
-    if (fd >= 0) {
-        read_headers(fd, file);
-        close(fd);
-    }
+    read_headers(fd, file);
+    close(fd);
     return file;
 }
 
@@ -97,9 +97,7 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
     /* What mprotect and madvise have cut it into lies in between. */
     for (int i = 0; i < PIECES_MAX && !e->inode && e > m->entries && e[-1].end == e->start; i++)
         e--;
-    /* Devices are not opened: that may do something. */
-    if (e == &m->entries[index] || !e->inode || e->shared || strncmp(e->name, "/dev/", 5) == 0 ||
-        !(file = file_of(s, pid, e, helper)))
+    if (e == &m->entries[index] || !e->inode || e->shared || !(file = file_of(s, pid, e, helper)))
         return 0;
     for (size_t i = 0; i < file->n; i++) {
         uint64_t at = file->data[i].offset, behind = at + file->data[i].in_file;

@@ -20,10 +20,12 @@ bool mapping_is_special(const struct map_entry *e)
            starts(e->name, "[vvar") || strcmp(e->name, "[vsyscall]") == 0;
 }
 
-/* mm/hugetlb.c, hugetlb_no_page: of a private mapping each page is the mapping's own. */
+/* Of a private mapping of these each page is the mapping's own (mm/hugetlb.c, hugetlb_no_page;
+ * drivers/char/mem.c, mmap_zero). */
 bool mapping_has_object(const struct map_entry *e)
 {
-    return e->inode && (e->shared || !starts(e->name, "/anon_hugepage"));
+    return e->inode &&
+           (e->shared || !(starts(e->name, "/anon_hugepage") || strcmp(e->name, "/dev/zero") == 0));
 }
 
 bool mapping_is_file(const struct map_entry *e, bool shmem)
