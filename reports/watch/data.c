@@ -153,6 +153,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
     a->title = title_of(query_text(q, "command"), a->name, &bad);
     a->lost_why = copy(query_text(q, "lost_why"), &bad);
     w->parents += a->parent && a->nr == 1;
+    w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {

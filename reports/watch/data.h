@@ -70,7 +70,8 @@ struct watch_data {
     double *copied_per_s; /* KiB per second between this point and the one before */
     struct watch_actor *actors;
     size_t nactors;
-    size_t parents; /* of these, that have children among them */
+    size_t parents;      /* of these, that have children among them */
+    bool parent_at_most; /* without frames: what is in common with a parent is an upper bound */
 };
 
 /* Is this run a watch? 1, 0, or a negative errno. */

@@ -35,7 +35,7 @@ static void seen(struct doc *d, const struct watch_data *w)
         if (frames < samples)
             doc_say(d,
                     " Page frames were read in %d of them; without, what is shared with the parent "
-                    "is concluded from counters, not measured.",
+                    "is concluded from counters, at most so much: what siblings map counts too.",
                     (int)frames);
         if (query_int(&q, "inferred"))
             doc_say(d, " Of pages that were exclusive in the sample before, one in 64 was asked "
@@ -248,11 +248,13 @@ static void programs(struct doc *d, const struct watch_data *w)
         doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
 }
 
-/* A sentence for each reason why nothing is known. */
+/* A sentence for each reason why nothing is known, with what there was to lose. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
+        char kb[FORMAT_MAX];
+        double most = 0;
         size_t n = 0;
 
         if (!c->lost_why || is_lost(c))
@@ -264,10 +266,15 @@ static void untold(struct doc *d, const struct watch_data *w)
             if (same && k < i)
                 n = w->nactors; /* said already */
             n += same;
+            most = same ? fmax(most, other->max_parent) : most;
         }
-        if (n <= w->nactors)
-            doc_say(d, "  - What %zu child%s lost is unknown: %s.\n", n, n == 1 ? "" : "ren",
-                    c->lost_why);
+        if (n > w->nactors)
+            continue;
+        doc_say(d, "  - What %zu child%s lost is unknown: %s", n, n == 1 ? "" : "ren", c->lost_why);
+        if (most > 0)
+            doc_say(d, "; at most %s%s was in common with the parent", format_kb(kb, most),
+                    n == 1 ? "" : " of each");
+        doc_say(d, ".\n");
     }
 }
 

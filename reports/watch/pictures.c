@@ -83,7 +83,9 @@ static void process_lines(struct doc *d, const struct watch_data *w,
 
 void watch_picture_sharing(struct doc *d, const struct watch_data *w)
 {
-    process_lines(d, w, WP_PARENT, "sharing", "In common with the parent");
+    process_lines(d, w, WP_PARENT, "sharing",
+                  w->parent_at_most ? "In common with the parent, at most"
+                                    : "In common with the parent");
     process_lines(d, w, WP_EXCLUSIVE, "exclusive",
                   "Exclusive: anonymous memory of a process alone");
     process_lines(d, w, WP_DEBT, "debt", "In debt: alone here, but the next write still faults");

@@ -47,11 +47,12 @@ static void sharing(struct doc *d, const struct watch_data *w)
 
 static void costs(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
+    const char *shared = w->parent_at_most ? "shared with parent, at most" : "shared with parent";
+    const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
                                                 {"called", "command, or title", DOC_TEXT},
                                                 {"parent", "parent", DOC_TEXT},
                                                 {"max_rss_kb", "largest RSS", DOC_KB},
-                                                {"max_parent_kb", "shared with parent", DOC_KB},
+                                                {"max_parent_kb", shared, DOC_KB},
                                                 {"lost_kb", "lost of it", DOC_KB},
                                                 {"lost_before_kb", "before, at most", DOC_KB},
                                                 {"copied_kb", "copied", DOC_KB},
@@ -67,6 +68,18 @@ static void costs(struct doc *d, const struct watch_data *w)
     watch_picture_copied(d, w);
     if (table(d, w, "db/report/watch-costs.sql", columns) == 0)
         doc_say(d, "No process was seen.\n\n");
+}
+
+/* Of whom no mapping is listed because nobody knows, not because nothing was lost. */
+static void not_known(struct doc *d, const struct watch_data *w)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->nactors; i++)
+        n += w->actors[i].lost_why != NULL;
+    if (n)
+        doc_say(d, "What %zu process%s lost is unknown: the findings say why.\n\n", n,
+                n == 1 ? "" : "es");
 }
 
 static void lost(struct doc *d, const struct watch_data *w)
@@ -86,10 +99,11 @@ static void lost(struct doc *d, const struct watch_data *w)
     if (table(d, w, "db/report/watch-lost-parts.sql", parts) == 0) {
         doc_say(d,
                 "No mapping was seen to lose anything that it had in common with the parent.\n\n");
-        return;
+    } else {
+        watch_picture_addresses(d, w);
+        table(d, w, "db/report/watch-lost-mappings.sql", mappings);
     }
-    watch_picture_addresses(d, w);
-    table(d, w, "db/report/watch-lost-mappings.sql", mappings);
+    not_known(d, w);
 }
 
 static void matrix(struct doc *d, const struct watch_data *w)

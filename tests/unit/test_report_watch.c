@@ -321,7 +321,8 @@ static void test_report_watch__sentences(void **state)
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
-         "What 1 child lost is unknown: seen in one sample only.", "kept what"},
+         "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common with "
+         "the parent.", "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; DELETE FROM process WHERE step = 2 AND actor LIKE "
          "'w%'; "
@@ -333,6 +334,19 @@ static void test_report_watch__sentences(void **state)
          "run, "
          "2, 99, 'worker[77]', NULL, NULL, 'lost_kb', 2 FROM run",
          "What 1 child lost is unknown: page frame numbers need CAP_SYS_ADMIN.", NULL},
+        {true,
+         "UPDATE process SET lost_kb = NULL; UPDATE watch_region SET lost = NULL; INSERT INTO "
+         "unknown SELECT run, 1, 99, 'worker[77]', NULL, NULL, 'lost_kb', 2 FROM run",
+         "What 1 process lost is unknown: the findings say why.", "210.0 MiB of 240.0 MiB"},
+        {true,
+         "UPDATE process SET lost_kb = NULL, inferred = 'pss_kb shared_parent_kb' WHERE actor "
+         "LIKE 'w%'; UPDATE watch_region SET lost = NULL",
+         "What 1 child lost is unknown: what is in common was concluded from counters",
+         "% of it in"},
+        {true,
+         "UPDATE process SET inferred = 'shared_parent_kb'", "| shared with parent, at most |",
+         "| shared with parent |"},
+        {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |", "parent, at most |"},
         {true,
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
