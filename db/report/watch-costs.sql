@@ -10,6 +10,10 @@ WITH cost AS (
     WHERE r.run_id = :run_id
     GROUP BY p.actor
 ),
+paired AS (
+    SELECT h.actor_a AS actor FROM run r JOIN shared_frames h USING (run) WHERE r.run_id = :run_id
+    UNION SELECT h.actor_b FROM run r JOIN shared_frames h USING (run) WHERE r.run_id = :run_id
+),
 untold AS (
     SELECT u.observed AS actor,
            group_concat(DISTINCT CASE u.quantity WHEN 'debt_kb' THEN 'max_debt_kb'
@@ -42,7 +46,8 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command,
        round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, c.minflt,
        c.majflt, c.max_debt_kb, l.debt_kb AS last_debt_kb, l.at_risk_kb AS last_at_risk_kb,
        l.pagetable_kb AS last_pagetable_kb, round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s,
-       round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys
+       round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys,
+       w.actor IN (SELECT p.actor FROM paired p) AS paired
 FROM (SELECT *, (SELECT max(s.step) FROM step s WHERE s.run = run.run) AS steps FROM run) r
      JOIN watch_process w USING (run)
      JOIN watch_kin k USING (run, actor)

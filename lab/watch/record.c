@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 /* Sharing between all pairs is stored for this many processes at most: with the first sample and
- * the last, when the set of processes changed, and once a minute; but never more than this many
- * rows a second on average, whatever comes and goes. */
+ * the last, once the set of processes or a program changed, and once a minute; but never more than
+ * this many rows a second on average, whatever comes and goes: what is stored decides when the
+ * next may be, so that children of who was alone are stored at once. */
 #define MATRIX_PROCESSES 64
 #define MATRIX_ROWS_PER_S 4
 #define MATRIX_LATEST_NS 60000000000ULL
@@ -98,17 +99,19 @@ static const char *put_bins(struct watch *w, const struct keep_choice *c, char *
     return text;
 }
 
-static int put_matrix(struct watch *w, const struct sample *s, bool changed, bool last,
-                      struct observation *o)
+static int put_matrix(struct watch *w, const struct sample *s, bool last, struct observation *o)
 {
     size_t n = s->n < MATRIX_PROCESSES ? s->n : MATRIX_PROCESSES;
-    uint64_t age = s->t_ns - w->matrix_ns;
-    uint64_t soonest = n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
-    bool due = age >= soonest && (changed || age >= MATRIX_LATEST_NS);
+    bool wanted = w->matrix_pending || s->t_ns >= w->matrix_ns + MATRIX_LATEST_NS;
 
-    if (w->step > 1 && !last && !due)
+    if (!last && !(wanted && s->t_ns >= w->matrix_soonest_ns))
         return 0;
     w->matrix_ns = s->t_ns;
+    w->matrix_soonest_ns =
+        s->t_ns + n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
+    w->matrix_pending = false;
+    for (size_t i = 0; i < n; i++)
+        w->matrix_pending |= s->processes[i].why == WHY_BORROWED_MEMORY; /* it will share */
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++) {
             struct obs_sharing *out;
@@ -314,12 +317,13 @@ static bool inferred(const struct sample *s)
 
 int record_fill(struct watch *w, const struct sample *s, bool last, struct record *r)
 {
-    bool changed = w->step == 1;
     int rc;
 
     observation_init(&r->obs);
     for (size_t i = 0; i < w->tree->n; i++)
-        changed |= w->tree->list[i].fresh || w->tree->list[i].gone_now;
+        w->matrix_pending |= w->tree->list[i].fresh || w->tree->list[i].gone_now;
+    for (size_t i = 0; i < s->n; i++)
+        w->matrix_pending |= s->processes[i].exec;
     r->obs.t_ns = s->t_ns;
     memcpy(r->obs.totals, s->totals, sizeof r->obs.totals);
     rc = fill_named(w, s, r); /* first: an exec tells the name it brought */
@@ -332,7 +336,7 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
     if (rc == 0)
         rc = fill_regions(w, s, last, r);
     if (rc == 0)
-        rc = put_matrix(w, s, changed, last, &r->obs);
+        rc = put_matrix(w, s, last, &r->obs);
     if (rc == 0)
         rc = put_costs(w, s, &r->obs);
     if (rc == 0)

@@ -41,7 +41,8 @@ struct watch {
     bool checked_cgroup;
     struct counters *before; /* by tree index */
     size_t before_cap;
-    uint64_t matrix_ns;
+    uint64_t matrix_ns, matrix_soonest_ns; /* when it was stored last, and may be again */
+    bool matrix_pending;                   /* something changed since */
     char thp[16];
     struct slurp text;
     struct store_watch_event *events;

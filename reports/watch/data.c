@@ -142,6 +142,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
                               .executed = !query_null(q, "exec_step"),
+                              .paired = query_int(q, "paired"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),

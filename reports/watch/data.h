@@ -52,6 +52,7 @@ struct watch_actor {
     double lost_before;              /* at most, before it was first seen */
     double last_parent;              /* in common at its last sample */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
+    bool paired;                     /* it is stored with whom it shares */
     double max_debt, fork_ns;
     double part_kb, parts_kb; /* lost of that part, and of all */
     int first, last;          /* samples that saw it */

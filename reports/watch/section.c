@@ -113,11 +113,21 @@ static void matrix(struct doc *d, const struct watch_data *w)
                                                 {"shared_kb", "in common", DOC_KB},
                                                 {"step", "as of sample", DOC_COUNT},
                                                 {NULL, NULL, DOC_TEXT}};
+    size_t untold = 0;
 
+    for (size_t i = 0; i < w->nactors; i++)
+        untold += !w->actors[i].paired;
     doc_say(d, "#### Who shares with whom\n\n");
     watch_picture_matrix(d, w);
-    if (table(d, w, "db/report/watch-matrix.sql", columns) == 0)
-        doc_say(d, "No frames were seen to be in common.\n\n");
+    table(d, w, "db/report/watch-matrix.sql", columns);
+    if (w->nactors < 2)
+        doc_say(d, "Nobody else was watched that could share with it.\n\n");
+    else if (untold)
+        doc_say(d,
+                "What %zu of %zu processes had in common with others is not stored. That is done "
+                "with the first sample and the last, once processes came or went, and once a "
+                "minute, but for some pairs a second only.\n\n",
+                untold, w->nactors);
 }
 
 static void risk(struct doc *d, const struct watch_data *w)
