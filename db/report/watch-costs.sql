@@ -38,9 +38,9 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command,
        CASE WHEN k.lost_kb IS NULL AND NOT k.own_program THEN
            coalesce(k.lost_why,
                     CASE WHEN w.parent IS NULL THEN NULL
-                         WHEN m.last_step <= w.first_step THEN 'the parent ended first'
-                         WHEN w.last_step = w.first_step OR r.steps = w.first_step
+                         WHEN ifnull(w.last_step, r.steps) = w.first_step
                              THEN 'seen in one sample only'
+                         WHEN m.last_step <= w.first_step THEN 'the parent ended first'
                          ELSE 'no two samples in a row saw both it and the parent' END) END AS lost_why,
        c.copied_kb,
        round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, c.minflt,
