@@ -122,6 +122,25 @@ static bool outlived(const struct watch_data *w, const struct watch_actor *a)
     return parent && parent->last < a->last;
 }
 
+/* What it had in common when it was seen last, nobody saw it lose; 0: it did not end, or what became
+ * of it then is unknown, or nothing. */
+static double left_at_end(const struct watch_data *w, const struct watch_actor *a)
+{
+    bool told = a->last < INT_MAX && !a->executed && !outlived(w, a);
+
+    return told && a->last_parent > 0 ? a->last_parent : 0;
+}
+
+static void until_end(struct doc *d, const char *joint, double kb, size_t n)
+{
+    char text[FORMAT_MAX];
+
+    if (kb > 0)
+        doc_say(d, "%s at most %s more%s between %s last sample and %s end", joint,
+                format_kb(text, kb), n == 1 ? "" : " each", n == 1 ? "its" : "their",
+                n == 1 ? "its" : "their");
+}
+
 /* Memory is no longer in common because this process wrote to it, or because the parent did. */
 static void writer(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
 {
@@ -174,15 +193,13 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
         doc_say(d, "; a program that was executed then ended what was left in common");
     else if (outlived(w, a))
         doc_say(d, "; its parent ended before it: what it lost since is unknown");
-    else if (a->last < INT_MAX && a->last_parent > 0)
-        doc_say(d, "; at most %s more between its last sample and its end",
-                format_kb(most, a->last_parent));
+    until_end(d, ";", left_at_end(w, a), 1);
     doc_say(d, ".\n");
 }
 
 static void kept(struct doc *d, const struct watch_data *w)
 {
-    double most = 0, of = 0, before = 0;
+    double most = 0, of = 0, before = 0, after = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     size_t n = 0, alone = 0;
 
@@ -194,6 +211,7 @@ static void kept(struct doc *d, const struct watch_data *w)
         n++;
         alone += outlived(w, c);
         before = fmax(before, isnan(c->lost_before) ? 0 : c->lost_before);
+        after = fmax(after, left_at_end(w, c));
         if (c->lost >= most) {
             most = c->lost;
             of = c->max_parent;
@@ -206,6 +224,7 @@ static void kept(struct doc *d, const struct watch_data *w)
             n, n == 1 ? "" : "ren", n == 1 ? "it" : "they", format_kb(a, most), format_kb(b, of));
     if (before > 0)
         doc_say(d, ", and at most %s before this watch", format_kb(a, before));
+    until_end(d, ", and", after, n);
     if (alone)
         doc_say(d, "; what %zu of them lost after the parent had ended is unknown", alone);
     doc_say(d, ".\n");
@@ -282,7 +301,7 @@ static void losses(struct doc *d, const struct watch_data *w)
 {
     const struct watch_actor **order = calloc(w->nactors + 1, sizeof(*order));
     char lost[FORMAT_MAX];
-    double rest = 0;
+    double rest = 0, after = 0;
     size_t n = 0;
 
     for (size_t i = 0; order && i < w->nactors; i++)
@@ -291,12 +310,17 @@ static void losses(struct doc *d, const struct watch_data *w)
     if (n)
         qsort(order, n, sizeof(*order), by_lost);
     for (size_t i = 0; i < n; i++)
-        if (i < LISTED)
+        if (i < LISTED) {
             one_loss(d, w, order[i]);
-        else
+        } else {
             rest += isnan(order[i]->lost) ? 0 : order[i]->lost;
-    if (n > LISTED)
-        doc_say(d, "  - and %zu more lost %s together.\n", n - LISTED, format_kb(lost, rest));
+            after = fmax(after, left_at_end(w, order[i]));
+        }
+    if (n > LISTED) {
+        doc_say(d, "  - and %zu more lost %s together", n - LISTED, format_kb(lost, rest));
+        until_end(d, ";", after, n - LISTED);
+        doc_say(d, ".\n");
+    }
     kept(d, w);
     untold(d, w);
     programs(d, w);

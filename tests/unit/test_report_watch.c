@@ -294,6 +294,9 @@ static void test_report_watch__sentences(void **state)
          "at most 0 KiB of 240.0 MiB was seen to go, and at most 100 KiB before this watch.", NULL},
         {true, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
          "; at most 30.0 MiB more between its last sample and its end.", NULL},
+        {false, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
+         "was seen to go, and at most 240.0 MiB more between its last sample and its end.", NULL},
+        {false, "SELECT 1", "240.0 MiB was seen to go.", "its end"},
         {false,
          "UPDATE process SET lost_kb = NULL, shared_parent_kb = NULL; UPDATE watch_process SET "
          "parent = NULL; INSERT INTO unknown SELECT run, 1, 99, 'worker[77]', NULL, NULL, "
@@ -323,6 +326,9 @@ static void test_report_watch__sentences(void **state)
          "WHERE actor LIKE 'w%'",
          "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common with "
          "the parent.", "kept what"},
+        {false,
+         "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
+         "What 1 child lost is unknown: seen in one sample only;", "unknown: the parent"},
         {false,
          "UPDATE process SET lost_kb = NULL; DELETE FROM process WHERE step = 2 AND actor LIKE "
          "'w%'; "
