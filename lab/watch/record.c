@@ -140,7 +140,7 @@ static int put_costs(struct watch *w, const struct sample *s, struct observation
 }
 
 /* The kernel's sum against the pages that were found, of all processes: apart by what they did
- * between the two readings. */
+ * between the two readings. The kernel leaves explicit huge pages out of RSS. */
 static int put_check(struct watch *w, const struct sample *s, struct observation *o)
 {
     struct value left = value_known(0), right = value_known(0), faults = value_known(0);
@@ -160,7 +160,8 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
         left = value_add(left, p->fp.rss_kb);
         faults = value_add(faults, o->processes[row].q[PQ_MINFLT]);
         for (size_t j = 0; j < p->nregions; j++)
-            right = value_add(right, value_known(p->regions[j].q[RQ_MAPPED].n * page_kb));
+            if (!(p->regions[j].map->flags & 1u << VMF_HUGETLB))
+                right = value_add(right, value_known(p->regions[j].q[RQ_MAPPED].n * page_kb));
     }
     c->left = left;
     c->right = right;
