@@ -283,6 +283,17 @@ static int load_run(struct watch_data *w, sqlite3 *db, struct err *e)
     return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
 }
 
+static int load_huge(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    int rc = query_ask(&q, db, "db/report/watch-sums.sql", ":run_id", w->run_id, e);
+
+    if (rc)
+        return rc;
+    w->huge = query_row(&q) && query_int(&q, "huge");
+    return query_close(&q);
+}
+
 /* So that an axis does not count tens of thousands of seconds. */
 static void scale_time(struct watch_data *w)
 {
@@ -306,6 +317,8 @@ int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err
     if (rc == 0)
         rc = load_samples(w, db, e);
     if (rc == 0)
+        rc = load_huge(w, db, e);
+    if (rc == 0)
         rc = load_actors(w, db, e);
     if (rc == 0)
         rc = load_processes(w, db, e);
@@ -325,14 +338,20 @@ double watch_headroom(const struct watch_data *w, size_t point)
     return isnan(group) ? machine : isnan(machine) ? group : fmin(machine, group);
 }
 
+double watch_used(const struct watch_data *w, size_t point)
+{
+    double frames = w->figure[WF_DISTINCT][point];
+
+    return w->huge || isnan(frames) ? w->figure[WF_PSS][point] : frames;
+}
+
 size_t watch_worst_point(const struct watch_data *w)
 {
     size_t worst = 0;
     double most = -1;
 
     for (size_t i = 0; i < w->n; i++) {
-        double truth = w->figure[WF_DISTINCT][i];
-        double over = w->figure[WF_RSS][i] - (isnan(truth) ? w->figure[WF_PSS][i] : truth);
+        double over = w->figure[WF_RSS][i] - watch_used(w, i);
 
         if (over > most) {
             most = over;

@@ -72,6 +72,7 @@ struct watch_data {
     struct watch_actor *actors;
     size_t nactors;
     size_t parents;      /* of these, that have children among them */
+    bool huge;           /* explicit huge pages: in the distinct frames, in no RSS or PSS */
     bool parent_at_most; /* without frames: what is in common with a parent is an upper bound */
 };
 
@@ -82,7 +83,10 @@ void watch_data_release(struct watch_data *w);
 
 /* Least of what the machine has available and what the cgroup's limit leaves; NAN: unknown. */
 double watch_headroom(const struct watch_data *w, size_t point);
-/* The point at which the sum of RSS is furthest above the distinct frames (or the sum of PSS). */
+/* What the sum of RSS is to be compared with: the distinct frames, or without frames, or where RSS
+ * leaves something out of them, the sum of PSS; NAN: unknown. */
+double watch_used(const struct watch_data *w, size_t point);
+/* The point at which the sum of RSS is furthest above that. */
 size_t watch_worst_point(const struct watch_data *w);
 
 #endif

@@ -50,22 +50,21 @@ static void overcount(struct doc *d, const struct watch_data *w)
 {
     size_t i = watch_worst_point(w);
     double rss, real;
-    bool frames;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (w->n == 0 || isnan(w->figure[WF_RSS][i]))
+    if (w->n == 0)
         return;
     rss = w->figure[WF_RSS][i];
-    frames = !isnan(w->figure[WF_DISTINCT][i]);
-    real = frames ? w->figure[WF_DISTINCT][i] : w->figure[WF_PSS][i];
-    if (isnan(real) || real <= 0)
+    real = watch_used(w, i);
+    if (isnan(rss) || isnan(real) || real <= 0 || rss <= real)
         return;
     doc_say(d,
             "  - **What they seem to use.** After %.1f s (sample %d) their RSS summed up to %s, "
-            "which %s %s: %.2f times as much as there is.\n",
+            "which %s %s: %.2f times as much as there is%s.\n",
             w->t_s[i], w->step[i], format_kb(a, rss),
-            frames ? "occupied distinct frames of" : "by their PSS was", format_kb(b, real),
-            rss / real);
+            real == w->figure[WF_DISTINCT][i] ? "occupied distinct frames of" : "by their PSS was",
+            format_kb(b, real), rss / real,
+            w->huge ? ", explicit huge pages apart, which neither counts" : "");
 }
 
 static int by_lost(const void *a, const void *b)

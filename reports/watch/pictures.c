@@ -333,7 +333,7 @@ void watch_picture_waterfall(struct doc *d, const struct watch_data *w)
     size_t n = 0;
     FILE *f;
 
-    if (w->n == 0)
+    if (w->n == 0 || w->huge) /* what is counted more than once is then not their difference */
         return;
     rss = w->figure[WF_RSS][i];
     distinct = w->figure[WF_DISTINCT][i];

@@ -361,6 +361,11 @@ static void test_report_watch__sentences(void **state)
          "| server\\[7\\] | worker\\[77\\] | unknown | 1 |", "is not stored"},
         {true, "DELETE FROM watch_process WHERE actor LIKE 'w%'",
          "Nobody else was watched that could share with it.", "is not stored"},
+        {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times", NULL},
+        {true, "UPDATE step SET distinct_kb = 524288", "Copy-on-write", "What they seem to use.**"},
+        {true, "UPDATE watch_region SET kind = 'huge pages'; UPDATE region SET mapped = 512",
+         "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit huge pages "
+         "apart", "waterfall.svg"},
         {true,
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
