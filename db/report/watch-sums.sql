@@ -16,7 +16,7 @@ SELECT step, t_s || ' s' AS after,
        substr(iif(first = 1, ', first', '') || iif(worst = 1, ', furthest apart', '')
               || iif(last = 1, ', last', ''), 3) AS which,
        processes, sum_rss_kb, sum_pss_kb, distinct_kb, sum_uss_kb, pagetable_kb, system_kb, huge,
-       'sum_rss_kb,sum_pss_kb,distinct_kb,sum_uss_kb,pagetable_kb,system_kb' AS unknown_keys
+       'sum_rss_kb,sum_pss_kb,distinct_kb,sum_uss_kb,pagetable_kb' AS unknown_keys
 FROM s
 WHERE first = 1 OR worst = 1 OR last = 1
 ORDER BY step;

@@ -362,6 +362,7 @@ static void test_report_watch__sentences(void **state)
         {true, "DELETE FROM watch_process WHERE actor LIKE 'w%'",
          "Nobody else was watched that could share with it.", "is not stored"},
         {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times", NULL},
+        {true, "SELECT 1", "| 2.00 MiB | unknown | - |", "| unknown | unknown |"},
         {true, "UPDATE step SET distinct_kb = 524288", "Copy-on-write", "What they seem to use.**"},
         {true, "UPDATE watch_region SET kind = 'huge pages'; UPDATE region SET mapped = 512",
          "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit huge pages "
