@@ -38,6 +38,7 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command,
        CASE WHEN k.lost_kb IS NULL AND NOT k.own_program THEN
            coalesce(k.lost_why,
                     CASE WHEN w.parent IS NULL THEN NULL
+                         WHEN c.actor IS NULL THEN 'it was never seen with memory of its own'
                          WHEN ifnull(w.last_step, r.steps) = w.first_step
                              THEN 'seen in one sample only'
                          WHEN m.last_step <= w.first_step THEN 'the parent ended first'

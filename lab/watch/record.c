@@ -31,12 +31,6 @@ static struct value since_last(int64_t *before, struct value now)
     return d;
 }
 
-/* Was there anything to look at? Who has no memory of its own yet adds nothing to any sum. */
-static bool has_row(const struct sample_process *p)
-{
-    return p->why != WHY_GONE && p->why != WHY_BORROWED_MEMORY;
-}
-
 static int put_process(struct watch *w, const struct sample_process *p, int index,
                        struct observation *o)
 {
@@ -150,7 +144,7 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
 
     if (!c)
         return err_no_memory(w->e);
-    for (size_t i = 0; i < s->n; row += has_row(&s->processes[i++])) {
+    for (size_t i = 0; i < s->n; row += view_has_memory(&s->processes[i++])) {
         const struct sample_process *p = &s->processes[i];
 
         if (p->why != WHY_KNOWN)
@@ -240,13 +234,15 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
     return rc;
 }
 
-/* As in struct store_watch_process. */
-static int own_program(const struct watch *w, const struct sample *s, int index)
+/* As in struct store_watch_process: with the first sample that tells; -1 in those after it. */
+static int own_program(struct watch *w, const struct sample *s, int index)
 {
     int at = w->position[index];
 
-    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN)
+    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN ||
+        w->before[index].program_told)
         return -1;
+    w->before[index].program_told = true;
     return s->processes[at].own_program;
 }
 
@@ -281,7 +277,8 @@ static int fill_came(struct watch *w, const struct sample *s, struct record *r)
     return rc;
 }
 
-/* Of those that came before: who calls itself something else now. */
+/* Of those that came before: who calls itself something else now, and of whom it is known only now
+ * whose program it runs. */
 static int fill_named(struct watch *w, const struct sample *s, struct record *r)
 {
     r->named = calloc(s->n + 1, sizeof *r->named);
@@ -289,11 +286,14 @@ static int fill_named(struct watch *w, const struct sample *s, struct record *r)
         return err_no_memory(w->e);
     for (size_t i = 0; i < s->n; i++) {
         const struct tree_process *p = &w->tree->list[w->tree_index[i]];
+        int own;
 
-        if (s->processes[i].why != WHY_GONE && !p->fresh &&
-            tree_renamed(w->tree, (size_t)w->tree_index[i], s->processes[i].fp.comm))
+        if (s->processes[i].why == WHY_GONE || p->fresh)
+            continue;
+        own = own_program(w, s, w->tree_index[i]);
+        if (tree_renamed(w->tree, (size_t)w->tree_index[i], s->processes[i].fp.comm) || own >= 0)
             r->named[r->nnamed++] = (struct store_watch_process){
-                .actor = p->name, .name = p->comm, .command = p->command};
+                .actor = p->name, .name = p->comm, .command = p->command, .own_program = own};
     }
     return 0;
 }
@@ -303,7 +303,7 @@ static int fill_processes(struct watch *w, const struct sample *s, struct record
     int rc = 0;
 
     for (size_t i = 0; i < s->n && rc == 0; i++)
-        if (has_row(&s->processes[i]))
+        if (view_has_memory(&s->processes[i]))
             rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
     return rc;
 }

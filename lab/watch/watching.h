@@ -20,6 +20,7 @@
 struct counters {
     uint64_t stime;         /* clock ticks; UINT64_MAX unknown */
     int64_t minflt, majflt; /* -1 unknown */
+    bool program_told;      /* whether it runs another program than at the fork is stored */
 };
 
 struct watch {

@@ -156,6 +156,10 @@ END
     ok "its parent's memory is counted once" equals 1 sql vfork.db "SELECT max(sum_rss_kb) < 50000 FROM watch_samples"
     ok "and not kept for its own" equals 1 sql vfork.db \
         "SELECT max(rss_kb) < 20000 FROM footprint WHERE actor = (SELECT actor FROM watch_processes WHERE parent IS NOT NULL)"
+    ok "the program that it executes is another one" equals 1 sql vfork.db \
+        "SELECT own_program AND lost_kb IS NULL FROM watch_costs WHERE parent IS NOT NULL"
+    ok "and so says the report" says '1 child runs another program than the parent' cat vfork.md
+    ok "what is stored is shown" equals 0 sh -c 'grep -c "?" vfork.out || :'
     pkill -KILL -P $server
     kill -KILL $server
     wait 2>/dev/null
