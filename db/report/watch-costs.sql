@@ -25,7 +25,7 @@ untold AS (
     GROUP BY u.observed
 )
 SELECT *, iif(lost_why IS NULL, '', 'lost_kb,') || ifnull(keys, '') AS unknown_keys FROM (
-SELECT w.actor, w.pid, w.name, w.parent, w.command,
+SELECT w.actor, w.pid, w.name, w.parent, w.command, m.command AS parent_command,
        substr(w.command, 1, 60) AS called, w.first_step, w.last_step,
        count(w.parent) OVER (PARTITION BY w.parent ORDER BY w.first_step, w.pid, w.actor) AS nr,
        count(w.parent) OVER (PARTITION BY w.parent) AS siblings,

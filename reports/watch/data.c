@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TITLE_SHOWN 48
+#define COMM_MAX 15
 
 #define FIGURE_COLUMN(e, column) #column,
 static const char *const figure_columns[] = {WATCH_FIGURES(FIGURE_COLUMN)};
@@ -108,19 +109,29 @@ static char *copy(const char *text, bool *bad)
     return s;
 }
 
-/* Servers write what a process is for over its arguments: "puma: cluster worker 1". That is no
- * command: it does not begin with the program that it runs. */
-static char *title_of(const char *command, const char *name, bool *bad)
+/* The kernel cuts a program's name to 15 bytes. */
+static bool names(const char *name, const char *word, size_t n)
+{
+    size_t len = strlen(name);
+
+    return (len == n || (len == COMM_MAX && n > len)) && strncmp(word, name, len) == 0;
+}
+
+/* Servers write what a process is for over its arguments: "puma: cluster worker 1", "nginx: worker
+ * process". That is no command: it does not begin with the program that it runs. What a child only
+ * has from its parent says nothing of it; its name does, which it may have given itself. */
+static char *title_of(const char *command, const char *name, const char *parents, bool *bad)
 {
     size_t word = command ? strcspn(command, " ") : 0;
-    const char *base = command, *slash;
+    char *title;
 
-    while (base && (slash = strchr(base, '/')) && slash < command + word)
-        base = slash + 1;
-    if (!word || !name || strncmp(base, name, strlen(name)) == 0)
+    if (!word || !name || (parents && strcmp(command, parents) == 0))
         return NULL;
-    *bad |= !(base = strndup(command, TITLE_SHOWN));
-    return (char *)base;
+    if (command[word - 1] != ':' && (memchr(command, '/', word) || names(name, command, word)))
+        return NULL;
+    title = strndup(command, TITLE_SHOWN);
+    *bad |= !title;
+    return title;
 }
 
 static int add_actor(struct watch_data *w, struct query *q, struct err *e)
@@ -151,7 +162,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
     a->actor = copy(query_text(q, "actor"), &bad);
     a->name = copy(query_text(q, "name"), &bad);
     a->parent = copy(query_text(q, "parent"), &bad);
-    a->title = title_of(query_text(q, "command"), a->name, &bad);
+    a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
     a->lost_why = copy(query_text(q, "lost_why"), &bad);
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;

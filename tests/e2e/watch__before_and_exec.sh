@@ -132,6 +132,28 @@ pkill -KILL -P $server
 kill -KILL $server
 wait 2>/dev/null
 
+# Who names itself is called so; who writes a title over its arguments by that, whatever it begins with.
+cat >names.py <<'END'
+import ctypes, os, time
+data = [bytearray(4096) for _ in range(2048)]
+for b in data: b[0] = 1
+libc = ctypes.CDLL(None)
+for i in range(2):
+    if os.fork() == 0:
+        libc.prctl(15, b"py-worker-%d" % i)
+        time.sleep(1)
+        for b in data: b[1] = 2
+        time.sleep(60)
+time.sleep(60)
+END
+/usr/bin/python3 names.py &
+server=$!
+ok "workers that name themselves are watched" watched names "$server"
+ok "they are called so" says 'Worker 2 \(py-worker-1, pid' cat names.md
+pkill -KILL -P $server
+kill -KILL $server
+wait 2>/dev/null
+
 if command -v gcc >/dev/null; then
     cat >vfork.c <<'END'
 #include <stdlib.h>

@@ -370,6 +370,34 @@ static void test_report_watch__sentences(void **state)
         {true,
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
+        {true,
+         "UPDATE watch_process SET command = 'postgres: checkpointer', name = 'postgres' WHERE actor LIKE "
+         "'w%'",
+         "The child (postgres: checkpointer, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'worker: process 3 [GET /]', name = 'worker' WHERE actor LIKE "
+         "'w%'",
+         "The child (worker: process 3 \\[GET /\\], pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = '/opt/a/zoo: worker 3', name = 'zoo' WHERE actor LIKE "
+         "'w%'",
+         "The child (/opt/a/zoo: worker 3, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'unicorn worker[1]', name = 'ruby' WHERE actor LIKE "
+         "'w%'",
+         "The child (unicorn worker\\[1\\], pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'averyveryverylongname --on', name = 'averyveryverylo' WHERE actor LIKE "
+         "'w%'",
+         "The child (averyveryverylo, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'python3 d.py', name = 'py-worker-0' WHERE actor LIKE "
+         "'w%'; UPDATE watch_process SET command = 'python3 d.py' WHERE actor LIKE 's%'",
+         "The child (py-worker-0, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = '/usr/bin/python3 ./d.py', name = 'd.py' WHERE actor LIKE "
+         "'w%'",
+         "The child (d.py, pid 77) lost", NULL},
         {true, "UPDATE watch_process SET command = '/usr/lib/worker --a:b' WHERE actor LIKE 'w%'",
          "The child (worker, pid 77) lost", NULL},
         {true,
