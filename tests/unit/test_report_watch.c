@@ -368,6 +368,13 @@ static void test_report_watch__sentences(void **state)
          "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit huge pages "
          "apart", "waterfall.svg"},
         {true,
+         "CREATE TEMP TABLE x AS SELECT * FROM region WHERE step = 2 AND region = '[heap]'; "
+         "CREATE TEMP TABLE y AS SELECT w.* FROM watch_region w JOIN x USING (run, step, nr); "
+         "UPDATE x SET nr = 9, range_start = range_start + 8192; "
+         "UPDATE y SET nr = 9, parent_pages = 40000, lost = 0; "
+         "INSERT INTO region SELECT * FROM x; INSERT INTO watch_region SELECT * FROM y",
+         "\\[heap\\] | 200.0 MiB | 163.2 MiB | 193.0 MiB |", "356."},
+        {true,
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
         {true,
