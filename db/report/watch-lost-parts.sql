@@ -2,17 +2,14 @@
 -- process that lost most first. The sum is the process's own; changes too small for a row of their
 -- mapping are what is left of it. A mapping that was split or moved is in common once: most is the
 -- most that the part's mappings had at one time, and no more than the process had.
-WITH row AS (
-    SELECT g.observed AS actor, g.range_start, g.step,
-           ifnull(iif(w.gone, 0, w.parent_pages), 0) * r.page_size / 1024 AS kb,
-           first_value(w.part) OVER (PARTITION BY g.observed, g.range_start ORDER BY g.step DESC) AS part
+WITH moved AS (
+    SELECT g.observed AS actor, g.step, last_value(w.part) OVER m AS part,
+           (iif(w.gone, 0, ifnull(w.parent_pages, 0))
+            - lag(iif(w.gone, 0, ifnull(w.parent_pages, 0)), 1, 0) OVER m) * r.page_size / 1024 AS kb
     FROM run r JOIN watch_region w USING (run) JOIN region g USING (run, step, nr)
     WHERE r.run_id = :run_id
-),
-moved AS (
-    SELECT actor, part, step,
-           kb - lag(kb, 1, 0) OVER (PARTITION BY actor, range_start ORDER BY step) AS kb
-    FROM row
+    WINDOW m AS (PARTITION BY g.observed, g.range_start ORDER BY g.step
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ),
 at AS (
     SELECT actor, part, sum(kb) OVER (PARTITION BY actor, part ORDER BY step) AS kb FROM moved
@@ -33,7 +30,7 @@ sums AS MATERIALIZED (
 rest AS (
     SELECT k.actor, 'small changes' AS part, NULL AS most_kb, NULL AS last_kb,
            k.lost_kb - ifnull((SELECT sum(s.lost_kb) FROM sums s WHERE s.actor = k.actor), 0) AS lost_kb
-    FROM run r JOIN watch_kin k USING (run) WHERE r.run_id = :run_id
+    FROM run r JOIN watch_kin k USING (run) WHERE r.run_id = :run_id AND k.counted
 )
 SELECT actor, part, most_kb, last_kb, lost_kb,
        sum(lost_kb) OVER (PARTITION BY actor) AS actor_lost_kb

@@ -52,6 +52,7 @@ SELECT l.run, l.actor, l.own_program OR l.exec_step IS NOT NULL AS own_program, 
                               WHERE x.run = l.run AND x.actor = l.actor
                                 AND x.step < ifnull(l.exec_step, x.step + 1)
                               ORDER BY x.step DESC LIMIT 1) END AS lost_kb,
+       t.lost_kb IS NOT NULL AS counted,
        CASE WHEN t.lost_kb IS NULL
             THEN coalesce(u.reason, iif(t.inferred, 'what is in common was concluded from counters',
                                         NULL)) END AS lost_why
@@ -97,12 +98,14 @@ FROM watch_region w
 ORDER BY r.started_at, r.run_id, s.step, g.nr;
 
 -- Where a process lost memory that it had in common with its parent: per mapping the most it had,
--- what its last row says, and what was lost to writes (as in watch_costs).
+-- what its last row says, and what was lost to writes (as in watch_kin).
 CREATE VIEW watch_lost AS
 SELECT r.run_id, m.actor, m.part, m.kind, m.region, m.range_start, m.range_end,
        m.most * r.page_size / 1024 AS most_kb, m.last * r.page_size / 1024 AS last_kb,
        CASE WHEN m.lost IS NOT NULL THEN m.lost
-            WHEN k.lost_why IS NULL THEN m.most - m.had END * r.page_size / 1024 AS lost_kb,
+            WHEN k.counted THEN 0
+            WHEN k.lost_kb IS NOT NULL AND k.exec_step IS NULL THEN m.most - m.had
+       END * r.page_size / 1024 AS lost_kb,
        m.bins, m.share_mode
 FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start, g.range_end,
              w.bins, g.share_mode,

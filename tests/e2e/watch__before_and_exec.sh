@@ -121,6 +121,27 @@ ok "counters tell no loss" equals 1 sql counters.db \
 ok "and the report says so" \
     says '1 child executed a program while watched.*until then at most 3.* MiB was in common; what of it was lost before is unknown' cat counters.md
 
+# The parent executes a program while it is watched: the child that it left keeps nothing in common, and lost nothing.
+cat >leaves.py <<'END'
+import os, time
+data = [bytearray(4096) for _ in range(8192)]
+for b in data: b[0] = 1
+if os.fork() == 0: time.sleep(60)
+time.sleep(0.9)
+os.execv("/usr/bin/python3", ["python3", "-c", "import time; time.sleep(60)"])
+END
+/usr/bin/python3 leaves.py &
+server=$!
+ok "a parent that executes a program is watched" watched leaves "$server"
+ok "its child lost nothing by that" equals "1|1|1" sql leaves.db "SELECT own_program, lost_kb < 512,
+    (SELECT total(lost_kb) < 512 FROM watch_lost l WHERE l.actor = c.actor) FROM watch_costs c WHERE parent IS NOT NULL"
+ok "the report says when sharing ended" \
+    says '1 child executed a program while watched, or the parent did: until then at most 3[0-9]\.[0-9] MiB was in common, of which at most [0-9]+ KiB' cat leaves.md
+ok "and that nothing was kept" equals 0 sh -c 'grep -c "kept what" leaves.md || :'
+pkill -KILL -P $server
+kill -KILL $server
+wait 2>/dev/null
+
 # A title of its own, given after the first sample; and the name is the present one.
 # shellcheck disable=SC2016 # perl's
 perl -e 'if (!fork) { sleep 1; $0 = "puma: cluster worker 1: shop"; sleep 60 } sleep 60' &

@@ -315,6 +315,10 @@ static void test_report_watch__sentences(void **state)
          "another program"},
         {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
          "kept what"},
+        {false,
+         "UPDATE watch_region SET lost = NULL; UPDATE watch_region SET parent_pages = 0 WHERE step "
+         "= 2; " EXECUTES("server[7]", "2"),
+         "No mapping was seen to lose anything", "| 200.0 MiB |"},
         {false, EXECUTES("server[7]", "1"), "1 child kept what", "executed"},
         {true, EXECUTES("worker[77]", "2"),
          "copied 210.0 MiB; a program that was executed then ended what was left in common.",
