@@ -22,7 +22,7 @@ struct kept {
     int64_t pages[6];     /* mapped, exclusive, cow, debt, shared, parent; -1 unknown */
     int64_t copied, lost; /* since its last row */
     uint32_t seen;        /* sample */
-    bool used, counted; /* whether lost was */
+    bool used, counted;   /* whether lost was */
     enum region_kind kind;
 };
 

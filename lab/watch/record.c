@@ -101,8 +101,7 @@ static int put_matrix(struct watch *w, const struct sample *s, bool last, struct
     if (!last && !(wanted && s->t_ns >= w->matrix_soonest_ns))
         return 0;
     w->matrix_ns = s->t_ns;
-    w->matrix_soonest_ns =
-        s->t_ns + n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
+    w->matrix_soonest_ns = s->t_ns + n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
     w->matrix_pending = false;
     for (size_t i = 0; i < n; i++)
         w->matrix_pending |= s->processes[i].why == WHY_BORROWED_MEMORY; /* it will share */

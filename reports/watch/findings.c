@@ -121,8 +121,8 @@ static bool outlived(const struct watch_data *w, const struct watch_actor *a)
     return parent && parent->last < a->last;
 }
 
-/* What it had in common when it was seen last, nobody saw it lose; 0: it did not end, or what became
- * of it then is unknown, or nothing. */
+/* What it had in common when it was seen last, nobody saw it lose; 0: it did not end, or what
+ * became of it then is unknown, or nothing. */
 static double left_at_end(const struct watch_data *w, const struct watch_actor *a)
 {
     bool told = a->last < INT_MAX && !a->executed && !outlived(w, a);

@@ -49,20 +49,20 @@ static void costs(struct doc *d, const struct watch_data *w)
 {
     const char *shared = w->parent_at_most ? "shared with parent, at most" : "shared with parent";
     const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
-                                                {"called", "command, or title", DOC_TEXT},
-                                                {"parent", "parent", DOC_TEXT},
-                                                {"max_rss_kb", "largest RSS", DOC_KB},
-                                                {"max_parent_kb", shared, DOC_KB},
-                                                {"lost_kb", "lost of it", DOC_KB},
-                                                {"lost_before_kb", "before, at most", DOC_KB},
-                                                {"copied_kb", "copied", DOC_KB},
-                                                {"copied_kb_per_s", "a second", DOC_KB},
-                                                {"minflt", "minor faults", DOC_COUNT},
-                                                {"majflt", "major faults", DOC_COUNT},
-                                                {"max_debt_kb", "most in debt", DOC_KB},
-                                                {"last_at_risk_kb", "at risk at last", DOC_KB},
-                                                {"fork_ns", "fork, at most", DOC_NS},
-                                                {NULL, NULL, DOC_TEXT}};
+                                         {"called", "command, or title", DOC_TEXT},
+                                         {"parent", "parent", DOC_TEXT},
+                                         {"max_rss_kb", "largest RSS", DOC_KB},
+                                         {"max_parent_kb", shared, DOC_KB},
+                                         {"lost_kb", "lost of it", DOC_KB},
+                                         {"lost_before_kb", "before, at most", DOC_KB},
+                                         {"copied_kb", "copied", DOC_KB},
+                                         {"copied_kb_per_s", "a second", DOC_KB},
+                                         {"minflt", "minor faults", DOC_COUNT},
+                                         {"majflt", "major faults", DOC_COUNT},
+                                         {"max_debt_kb", "most in debt", DOC_KB},
+                                         {"last_at_risk_kb", "at risk at last", DOC_KB},
+                                         {"fork_ns", "fork, at most", DOC_NS},
+                                         {NULL, NULL, DOC_TEXT}};
 
     doc_say(d, "#### What copy-on-write cost each process\n\n");
     watch_picture_copied(d, w);

@@ -328,10 +328,11 @@ static void test_report_watch__sentences(void **state)
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
-         "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common with "
-         "the parent.", "kept what"},
-        {false,
-         "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
+         "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common "
+         "with "
+         "the parent.",
+         "kept what"},
+        {false, "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
          "What 1 child lost is unknown: seen in one sample only;", "unknown: the parent"},
         {false,
          "UPDATE process SET lost_kb = NULL; DELETE FROM process WHERE step = 2 AND actor LIKE "
@@ -353,10 +354,10 @@ static void test_report_watch__sentences(void **state)
          "LIKE 'w%'; UPDATE watch_region SET lost = NULL",
          "What 1 child lost is unknown: what is in common was concluded from counters",
          "% of it in"},
-        {true,
-         "UPDATE process SET inferred = 'shared_parent_kb'", "| shared with parent, at most |",
-         "| shared with parent |"},
-        {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |", "parent, at most |"},
+        {true, "UPDATE process SET inferred = 'shared_parent_kb'",
+         "| shared with parent, at most |", "| shared with parent |"},
+        {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
+         "parent, at most |"},
         {true, "SELECT 1", "What 2 of 2 processes had in common with others is not stored.",
          "No frames were seen to be in common"},
         {true,
@@ -365,12 +366,15 @@ static void test_report_watch__sentences(void **state)
          "| server\\[7\\] | worker\\[77\\] | unknown | 1 |", "is not stored"},
         {true, "DELETE FROM watch_process WHERE actor LIKE 'w%'",
          "Nobody else was watched that could share with it.", "is not stored"},
-        {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times", NULL},
+        {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times",
+         NULL},
         {true, "SELECT 1", "| 2.00 MiB | unknown | - |", "| unknown | unknown |"},
         {true, "UPDATE step SET distinct_kb = 524288", "Copy-on-write", "What they seem to use.**"},
         {true, "UPDATE watch_region SET kind = 'huge pages'; UPDATE region SET mapped = 512",
-         "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit huge pages "
-         "apart", "waterfall.svg"},
+         "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit "
+         "huge pages "
+         "apart",
+         "waterfall.svg"},
         {true,
          "CREATE TEMP TABLE x AS SELECT * FROM region WHERE step = 2 AND region = '[heap]'; "
          "CREATE TEMP TABLE y AS SELECT w.* FROM watch_region w JOIN x USING (run, step, nr); "
@@ -382,11 +386,13 @@ static void test_report_watch__sentences(void **state)
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
         {true,
-         "UPDATE watch_process SET command = 'postgres: checkpointer', name = 'postgres' WHERE actor LIKE "
+         "UPDATE watch_process SET command = 'postgres: checkpointer', name = 'postgres' WHERE "
+         "actor LIKE "
          "'w%'",
          "The child (postgres: checkpointer, pid 77) lost", NULL},
         {true,
-         "UPDATE watch_process SET command = 'worker: process 3 [GET /]', name = 'worker' WHERE actor LIKE "
+         "UPDATE watch_process SET command = 'worker: process 3 [GET /]', name = 'worker' WHERE "
+         "actor LIKE "
          "'w%'",
          "The child (worker: process 3 \\[GET /\\], pid 77) lost", NULL},
         {true,
@@ -398,7 +404,8 @@ static void test_report_watch__sentences(void **state)
          "'w%'",
          "The child (unicorn worker\\[1\\], pid 77) lost", NULL},
         {true,
-         "UPDATE watch_process SET command = 'averyveryverylongname --on', name = 'averyveryverylo' WHERE actor LIKE "
+         "UPDATE watch_process SET command = 'averyveryverylongname --on', name = "
+         "'averyveryverylo' WHERE actor LIKE "
          "'w%'",
          "The child (averyveryverylo, pid 77) lost", NULL},
         {true,
@@ -406,7 +413,8 @@ static void test_report_watch__sentences(void **state)
          "'w%'; UPDATE watch_process SET command = 'python3 d.py' WHERE actor LIKE 's%'",
          "The child (py-worker-0, pid 77) lost", NULL},
         {true,
-         "UPDATE watch_process SET command = '/usr/bin/python3 ./d.py', name = 'd.py' WHERE actor LIKE "
+         "UPDATE watch_process SET command = '/usr/bin/python3 ./d.py', name = 'd.py' WHERE actor "
+         "LIKE "
          "'w%'",
          "The child (d.py, pid 77) lost", NULL},
         {true, "UPDATE watch_process SET command = '/usr/lib/worker --a:b' WHERE actor LIKE 'w%'",
