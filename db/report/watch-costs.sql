@@ -34,12 +34,12 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command, m.command AS parent_command,
        c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb, c.parent_at_most,
        k.lost_kb, c.lost_before_kb, k.own_program, k.exec_step,
-       -- Why nothing is known of a child's loss. Of who has no parent here it is known only if said so.
-       CASE WHEN k.lost_kb IS NULL AND NOT k.own_program THEN
+       -- Why nothing is known of a child's loss, before any exec. Of who has no parent here it is known only if said so.
+       CASE WHEN k.lost_kb IS NULL AND (NOT k.own_program OR k.exec_step) THEN
            coalesce(k.lost_why,
                     CASE WHEN w.parent IS NULL THEN NULL
                          WHEN c.actor IS NULL THEN 'it was never seen with memory of its own'
-                         WHEN ifnull(w.last_step, r.steps) = w.first_step
+                         WHEN coalesce(k.exec_step - 1, w.last_step, r.steps) <= w.first_step
                              THEN 'seen in one sample only'
                          WHEN m.last_step <= w.first_step THEN 'the parent ended first'
                          ELSE 'no two samples in a row saw both it and the parent' END) END AS lost_why,

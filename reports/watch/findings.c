@@ -235,6 +235,7 @@ static void programs(struct doc *d, const struct watch_data *w)
 {
     double most = 0, lost = NAN;
     size_t before = 0, since = 0;
+    const char *why = NULL;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
     for (size_t i = 0; i < w->nactors; i++) {
@@ -247,6 +248,7 @@ static void programs(struct doc *d, const struct watch_data *w)
         if (c->executed) {
             most = fmax(most, c->max_parent);
             lost = fmax(lost, c->lost);
+            why = c->lost_why ? c->lost_why : why;
         }
     }
     if (before)
@@ -261,9 +263,14 @@ static void programs(struct doc *d, const struct watch_data *w)
             "at most %s was in common",
             since, since == 1 ? "" : "ren", format_kb(a, most));
     if (isnan(lost))
-        doc_say(d, "; what of it was lost before is unknown.\n");
+        doc_say(d, "; what of it was lost before is unknown: %s.\n", why ? why : "not counted");
     else
         doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
+}
+
+static bool is_untold(const struct watch_actor *a)
+{
+    return a->lost_why && !a->own_program && !is_lost(a);
 }
 
 /* A sentence for each reason why nothing is known, with what there was to lose. */
@@ -275,11 +282,11 @@ static void untold(struct doc *d, const struct watch_data *w)
         double most = 0;
         size_t n = 0;
 
-        if (!c->lost_why || is_lost(c))
+        if (!is_untold(c))
             continue;
         for (size_t k = 0; k < w->nactors; k++) {
             const struct watch_actor *other = &w->actors[k];
-            bool same = other->lost_why && !is_lost(other) && !strcmp(other->lost_why, c->lost_why);
+            bool same = is_untold(other) && !strcmp(other->lost_why, c->lost_why);
 
             if (same && k < i)
                 n = w->nactors; /* said already */

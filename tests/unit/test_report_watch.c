@@ -324,7 +324,8 @@ static void test_report_watch__sentences(void **state)
          "copied 210.0 MiB; a program that was executed then ended what was left in common.",
          "while watched"},
         {false, "UPDATE process SET lost_kb = NULL; " EXECUTES("worker[77]", "2"),
-         "240.0 MiB was in common; what of it was lost before is unknown.", "kept what"},
+         "240.0 MiB was in common; what of it was lost before is unknown: seen in one sample only.",
+         "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
