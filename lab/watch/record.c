@@ -6,10 +6,11 @@
 
 /* Sharing between all pairs is stored for this many processes at most: with the first sample and
  * the last, once the set of processes or a program changed, and once a minute; but never more than
- * this many rows a second on average, whatever comes and goes: what is stored decides when the
- * next may be, so that children of who was alone are stored at once. */
+ * this many rows a second on average, whatever comes and goes. Who comes is stored at once while
+ * the rows of the last minutes, in which as many might have been stored, are fewer. */
 #define MATRIX_PROCESSES 64
-#define MATRIX_ROWS_PER_S 4
+#define MATRIX_ROW_NS 250000000ULL
+#define MATRIX_SAVED_NS (MATRIX_ROW_NS * MATRIX_PROCESSES * (MATRIX_PROCESSES - 1) / 2)
 #define MATRIX_LATEST_NS 60000000000ULL
 
 static struct value pages_kb(struct value pages)
@@ -101,7 +102,6 @@ static int put_matrix(struct watch *w, const struct sample *s, bool last, struct
     if (!last && !(wanted && s->t_ns >= w->matrix_soonest_ns))
         return 0;
     w->matrix_ns = s->t_ns;
-    w->matrix_soonest_ns = s->t_ns + n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
     w->matrix_pending = false;
     for (size_t i = 0; i < n; i++)
         w->matrix_pending |= s->processes[i].why == WHY_BORROWED_MEMORY; /* it will share */
@@ -117,6 +117,9 @@ static int put_matrix(struct watch *w, const struct sample *s, bool last, struct
                 return err_no_memory(w->e);
             out->frames = sampler_common(w->sampler, i, j);
         }
+    if (s->t_ns > w->matrix_soonest_ns + MATRIX_SAVED_NS)
+        w->matrix_soonest_ns = s->t_ns - MATRIX_SAVED_NS;
+    w->matrix_soonest_ns += o->nsharing * MATRIX_ROW_NS;
     return 0;
 }
 

@@ -126,7 +126,7 @@ static void matrix(struct doc *d, const struct watch_data *w)
         doc_say(d,
                 "What %zu of %zu processes had in common with others is not stored. That is done "
                 "with the first sample and the last, once processes came or went, and once a "
-                "minute, but for some pairs a second only.\n\n",
+                "minute, as long as that is no more than some pairs a second.\n\n",
                 untold, w->nactors);
 }
 
