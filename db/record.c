@@ -74,7 +74,8 @@ static const struct {
     [ST_COST] = {"cost", "run, step, nr, probe, dur_ns, calls, bytes, faults_induced"},
     [ST_CAME] = {"watch_process",
                  "run, first_step, actor, pid, start_ticks, parent, name, command, own_program"},
-    [ST_NAMED] = {NULL, "UPDATE watch_process SET name = ?4, command = ?5 "
+    [ST_NAMED] = {NULL, "UPDATE watch_process SET name = ?4, command = ?5, "
+                        "own_program = ifnull(own_program, ?6) "
                         "WHERE run = ?1 AND actor = ?3 AND ?2"},
     [ST_GONE] = {NULL, "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3"},
     [ST_EVENT] = {"watch_event", "run, step, nr, actor, kind, value, text"},
@@ -515,6 +516,7 @@ static void write_named(struct writer *w, const struct store_watch_process *p)
     put_text(w, p->actor);
     put_text(w, p->name);
     put_text(w, p->command);
+    put_if(w, p->own_program >= 0, p->own_program);
     row_end(w);
 }
 

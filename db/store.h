@@ -147,7 +147,8 @@ struct step_record {
     struct store_watch *watch; /* samples of a watch; else NULL, and so the fields below */
     const struct store_watch_process *came;
     size_t ncame;
-    const struct store_watch_process *named; /* came before, and have another name or command now */
+    const struct store_watch_process *named; /* came before, and have another name or command now,
+                                                or their program is known since now */
     size_t nnamed;
     const struct store_watch_event *events;
     size_t nevents;

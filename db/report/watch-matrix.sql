@@ -6,6 +6,6 @@ WITH pair AS (
     FROM run r JOIN shared_frames h USING (run)
     WHERE r.run_id = :run_id
 )
-SELECT actor_a, actor_b, shared_kb, step FROM pair WHERE age = 1
+SELECT actor_a, actor_b, shared_kb, step, 'shared_kb' AS unknown_keys FROM pair WHERE age = 1
 ORDER BY shared_kb DESC, actor_a, actor_b
 LIMIT 60;

@@ -18,8 +18,10 @@ ORDER BY r.started_at, r.run_id, s.step;
 
 -- By run key, for the views and queries that need it: what each process lost of the memory that it
 -- had in common with its parent, and whether either has executed a program since the fork, which
--- ends that. Where losses were not counted (no frames, an older database) but two samples before
--- that saw it: what it had no more at the last of them of the most it had.
+-- ends that. lost_why: why losses were not counted. Without frames what is in common is an upper
+-- bound, which others that map the same keep up and an unmap takes down: its difference tells
+-- nothing. Only where frames told it, in a database of before that counts no losses, and two samples
+-- before an exec saw it: what it had no more at the last of them of the most it had.
 CREATE VIEW watch_kin AS
 WITH life AS (
     SELECT w.run, w.actor, w.first_step, ifnull(w.own_program, 0) AS own_program,
@@ -29,24 +31,38 @@ WITH life AS (
               AND (e.actor = w.actor OR (e.actor = w.parent AND e.step > w.first_step)))
                AS exec_step
     FROM watch_process w
+),
+uncounted AS (
+    SELECT u.run, u.observed AS actor, x.reason, max(u.step)
+    FROM unknown u JOIN reason x ON x.code = u.why
+    WHERE u.quantity = 'lost_kb' AND u.region IS NULL
+    GROUP BY u.run, u.observed
+),
+told AS (
+    SELECT p.run, p.actor, sum(p.lost_kb) AS lost_kb, max(p.shared_parent_kb) AS most_kb,
+           max(instr(ifnull(p.inferred, ''), 'shared_parent_kb')) > 0 AS inferred
+    FROM process p
+    GROUP BY p.run, p.actor
 )
 SELECT l.run, l.actor, l.own_program OR l.exec_step IS NOT NULL AS own_program, l.exec_step,
-       CASE WHEN count(p.lost_kb) THEN sum(p.lost_kb)
-            WHEN NOT l.own_program
+       CASE WHEN t.lost_kb IS NOT NULL THEN t.lost_kb
+            WHEN u.reason IS NULL AND NOT t.inferred AND NOT l.own_program
                  AND min(l.last_step, ifnull(l.exec_step - 1, l.last_step)) > l.first_step
-            THEN max(p.shared_parent_kb)
-                 - (SELECT x.shared_parent_kb FROM process x
-                    WHERE x.run = l.run AND x.actor = l.actor
-                      AND x.step < ifnull(l.exec_step, x.step + 1)
-                    ORDER BY x.step DESC LIMIT 1) END AS lost_kb
+            THEN t.most_kb - (SELECT x.shared_parent_kb FROM process x
+                              WHERE x.run = l.run AND x.actor = l.actor
+                                AND x.step < ifnull(l.exec_step, x.step + 1)
+                              ORDER BY x.step DESC LIMIT 1) END AS lost_kb,
+       t.lost_kb IS NOT NULL AS counted,
+       CASE WHEN t.lost_kb IS NULL
+            THEN coalesce(u.reason, iif(t.inferred, 'what is in common was concluded from counters',
+                                        NULL)) END AS lost_why
 FROM life l
-     LEFT JOIN process p USING (run, actor)
-GROUP BY l.run, l.actor;
+     LEFT JOIN told t USING (run, actor)
+     LEFT JOIN uncounted u USING (run, actor);
 
 -- Each process once, with what it cost over its time. copied_kb: what copy-on-write was seen to
 -- cost it; lost_kb: of the memory that it had in common with its parent, what writes of either
--- ended. Where that was not counted (no frames, an older database): what it has no more at its last
--- row of the most it had.
+-- ended (watch_kin). The figures of what is in common are at most so much without frames.
 CREATE VIEW watch_costs AS
 SELECT r.run_id, t.actor, t.pid, t.parent, t.command, t.first_step, t.last_step,
        (SELECT e.value FROM watch_event e
@@ -82,11 +98,15 @@ FROM watch_region w
 ORDER BY r.started_at, r.run_id, s.step, g.nr;
 
 -- Where a process lost memory that it had in common with its parent: per mapping the most it had,
--- what its last row says, and what was lost to writes (as in watch_costs).
+-- what its last row says, and what was lost to writes (as in watch_kin).
 CREATE VIEW watch_lost AS
 SELECT r.run_id, m.actor, m.part, m.kind, m.region, m.range_start, m.range_end,
        m.most * r.page_size / 1024 AS most_kb, m.last * r.page_size / 1024 AS last_kb,
-       coalesce(m.lost, m.most - m.had) * r.page_size / 1024 AS lost_kb, m.bins, m.share_mode
+       CASE WHEN m.lost IS NOT NULL THEN m.lost
+            WHEN k.counted THEN 0
+            WHEN k.lost_kb IS NOT NULL AND k.exec_step IS NULL THEN m.most - m.had
+       END * r.page_size / 1024 AS lost_kb,
+       m.bins, m.share_mode
 FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start, g.range_end,
              w.bins, g.share_mode,
              max(w.parent_pages) OVER (PARTITION BY g.run, g.observed, g.range_start) AS most,
@@ -98,5 +118,6 @@ FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start
                                 ORDER BY g.step DESC) AS age
       FROM watch_region w JOIN region g USING (run, step, nr)) m
      JOIN run r USING (run)
+     LEFT JOIN watch_kin k USING (run, actor)
 WHERE m.age = 1 AND m.most > 0
 ORDER BY r.started_at, r.run_id, m.actor, m.range_start;

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 /* Sharing between all pairs is stored for this many processes at most: with the first sample and
- * the last, when the set of processes changed, and once a minute; but never more than this many
- * rows a second on average, whatever comes and goes. */
+ * the last, once the set of processes or a program changed, and once a minute; but never more than
+ * this many rows a second on average, whatever comes and goes. Who comes is stored at once while
+ * the rows of the last minutes, in which as many might have been stored, are fewer. */
 #define MATRIX_PROCESSES 64
-#define MATRIX_ROWS_PER_S 4
+#define MATRIX_ROW_NS 250000000ULL
+#define MATRIX_SAVED_NS (MATRIX_ROW_NS * MATRIX_PROCESSES * (MATRIX_PROCESSES - 1) / 2)
 #define MATRIX_LATEST_NS 60000000000ULL
 
 static struct value pages_kb(struct value pages)
@@ -28,12 +30,6 @@ static struct value since_last(int64_t *before, struct value now)
         d = value_known(now.n - *before);
     *before = now.n;
     return d;
-}
-
-/* Was there anything to look at? Who has no memory of its own yet adds nothing to any sum. */
-static bool has_row(const struct sample_process *p)
-{
-    return p->why != WHY_GONE && p->why != WHY_BORROWED_MEMORY;
 }
 
 static int put_process(struct watch *w, const struct sample_process *p, int index,
@@ -98,17 +94,17 @@ static const char *put_bins(struct watch *w, const struct keep_choice *c, char *
     return text;
 }
 
-static int put_matrix(struct watch *w, const struct sample *s, bool changed, bool last,
-                      struct observation *o)
+static int put_matrix(struct watch *w, const struct sample *s, bool last, struct observation *o)
 {
     size_t n = s->n < MATRIX_PROCESSES ? s->n : MATRIX_PROCESSES;
-    uint64_t age = s->t_ns - w->matrix_ns;
-    uint64_t soonest = n * (n ? n - 1 : 0) / 2 * (1000000000ULL / MATRIX_ROWS_PER_S);
-    bool due = age >= soonest && (changed || age >= MATRIX_LATEST_NS);
+    bool wanted = w->matrix_pending || s->t_ns >= w->matrix_ns + MATRIX_LATEST_NS;
 
-    if (w->step > 1 && !last && !due)
+    if (!last && !(wanted && s->t_ns >= w->matrix_soonest_ns))
         return 0;
     w->matrix_ns = s->t_ns;
+    w->matrix_pending = false;
+    for (size_t i = 0; i < n; i++)
+        w->matrix_pending |= s->processes[i].why == WHY_BORROWED_MEMORY; /* it will share */
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++) {
             struct obs_sharing *out;
@@ -121,6 +117,9 @@ static int put_matrix(struct watch *w, const struct sample *s, bool changed, boo
                 return err_no_memory(w->e);
             out->frames = sampler_common(w->sampler, i, j);
         }
+    if (s->t_ns > w->matrix_soonest_ns + MATRIX_SAVED_NS)
+        w->matrix_soonest_ns = s->t_ns - MATRIX_SAVED_NS;
+    w->matrix_soonest_ns += o->nsharing * MATRIX_ROW_NS;
     return 0;
 }
 
@@ -137,7 +136,7 @@ static int put_costs(struct watch *w, const struct sample *s, struct observation
 }
 
 /* The kernel's sum against the pages that were found, of all processes: apart by what they did
- * between the two readings. */
+ * between the two readings. The kernel leaves explicit huge pages out of RSS. */
 static int put_check(struct watch *w, const struct sample *s, struct observation *o)
 {
     struct value left = value_known(0), right = value_known(0), faults = value_known(0);
@@ -147,7 +146,7 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
 
     if (!c)
         return err_no_memory(w->e);
-    for (size_t i = 0; i < s->n; row += has_row(&s->processes[i++])) {
+    for (size_t i = 0; i < s->n; row += view_has_memory(&s->processes[i++])) {
         const struct sample_process *p = &s->processes[i];
 
         if (p->why != WHY_KNOWN)
@@ -157,7 +156,8 @@ static int put_check(struct watch *w, const struct sample *s, struct observation
         left = value_add(left, p->fp.rss_kb);
         faults = value_add(faults, o->processes[row].q[PQ_MINFLT]);
         for (size_t j = 0; j < p->nregions; j++)
-            right = value_add(right, value_known(p->regions[j].q[RQ_MAPPED].n * page_kb));
+            if (!(p->regions[j].map->flags & 1u << VMF_HUGETLB))
+                right = value_add(right, value_known(p->regions[j].q[RQ_MAPPED].n * page_kb));
     }
     c->left = left;
     c->right = right;
@@ -236,13 +236,15 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
     return rc;
 }
 
-/* As in struct store_watch_process. */
-static int own_program(const struct watch *w, const struct sample *s, int index)
+/* As in struct store_watch_process: with the first sample that tells; -1 in those after it. */
+static int own_program(struct watch *w, const struct sample *s, int index)
 {
     int at = w->position[index];
 
-    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN)
+    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN ||
+        w->before[index].program_told)
         return -1;
+    w->before[index].program_told = true;
     return s->processes[at].own_program;
 }
 
@@ -277,7 +279,8 @@ static int fill_came(struct watch *w, const struct sample *s, struct record *r)
     return rc;
 }
 
-/* Of those that came before: who calls itself something else now. */
+/* Of those that came before: who calls itself something else now, and of whom it is known only now
+ * whose program it runs. */
 static int fill_named(struct watch *w, const struct sample *s, struct record *r)
 {
     r->named = calloc(s->n + 1, sizeof *r->named);
@@ -285,11 +288,14 @@ static int fill_named(struct watch *w, const struct sample *s, struct record *r)
         return err_no_memory(w->e);
     for (size_t i = 0; i < s->n; i++) {
         const struct tree_process *p = &w->tree->list[w->tree_index[i]];
+        int own;
 
-        if (s->processes[i].why != WHY_GONE && !p->fresh &&
-            tree_renamed(w->tree, (size_t)w->tree_index[i], s->processes[i].fp.comm))
+        if (s->processes[i].why == WHY_GONE || p->fresh)
+            continue;
+        own = own_program(w, s, w->tree_index[i]);
+        if (tree_renamed(w->tree, (size_t)w->tree_index[i], s->processes[i].fp.comm) || own >= 0)
             r->named[r->nnamed++] = (struct store_watch_process){
-                .actor = p->name, .name = p->comm, .command = p->command};
+                .actor = p->name, .name = p->comm, .command = p->command, .own_program = own};
     }
     return 0;
 }
@@ -299,7 +305,7 @@ static int fill_processes(struct watch *w, const struct sample *s, struct record
     int rc = 0;
 
     for (size_t i = 0; i < s->n && rc == 0; i++)
-        if (has_row(&s->processes[i]))
+        if (view_has_memory(&s->processes[i]))
             rc = put_process(w, &s->processes[i], w->tree_index[i], &r->obs);
     return rc;
 }
@@ -314,12 +320,13 @@ static bool inferred(const struct sample *s)
 
 int record_fill(struct watch *w, const struct sample *s, bool last, struct record *r)
 {
-    bool changed = w->step == 1;
     int rc;
 
     observation_init(&r->obs);
     for (size_t i = 0; i < w->tree->n; i++)
-        changed |= w->tree->list[i].fresh || w->tree->list[i].gone_now;
+        w->matrix_pending |= w->tree->list[i].fresh || w->tree->list[i].gone_now;
+    for (size_t i = 0; i < s->n; i++)
+        w->matrix_pending |= s->processes[i].exec;
     r->obs.t_ns = s->t_ns;
     memcpy(r->obs.totals, s->totals, sizeof r->obs.totals);
     rc = fill_named(w, s, r); /* first: an exec tells the name it brought */
@@ -332,7 +339,7 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
     if (rc == 0)
         rc = fill_regions(w, s, last, r);
     if (rc == 0)
-        rc = put_matrix(w, s, changed, last, &r->obs);
+        rc = put_matrix(w, s, last, &r->obs);
     if (rc == 0)
         rc = put_costs(w, s, &r->obs);
     if (rc == 0)

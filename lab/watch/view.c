@@ -58,7 +58,7 @@ static struct value sum_of(const struct sample *s, size_t offset)
     struct value sum = value_known(0);
 
     for (size_t i = 0; i < s->n; i++)
-        if (s->processes[i].why != WHY_GONE)
+        if (view_has_memory(&s->processes[i]))
             sum = value_add(sum, *(const struct value *)((const char *)&s->processes[i] + offset));
     return sum;
 }
@@ -95,8 +95,8 @@ static void process_line(FILE *f, const struct view_sample *s, size_t i, bool wi
     fprintf(f, "%*s", depth, "");
     snprintf(name, sizeof name, "%s[%d]", t->comm, (int)t->pid);
     escape_terminal_field(f, name, NAME_WIDTH - depth, 0);
-    if (p->why == WHY_GONE) {
-        fprintf(f, "  has ended\n");
+    if (!view_has_memory(p)) {
+        fprintf(f, "  %s\n", p->why == WHY_GONE ? "has ended" : "runs in its parent's memory");
         return;
     }
     fprintf(f, " %10s %10s", kb(b[0], p->fp.rss_kb), kb(b[1], p->fp.pss_kb));

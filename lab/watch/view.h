@@ -21,6 +21,13 @@ struct watch_view {
     uint64_t shown;    /* samples */
 };
 
+/* Was there anything to look at? Who has no memory of its own yet, or none any more, adds nothing
+ * to any sum, shown or stored. */
+static inline bool view_has_memory(const struct sample_process *p)
+{
+    return p->why != WHY_GONE && p->why != WHY_BORROWED_MEMORY;
+}
+
 /* One sample to show. */
 struct view_sample {
     const struct sample *sample;

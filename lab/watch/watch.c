@@ -37,7 +37,7 @@ static int room(struct watch *w)
             return err_no_memory(w->e);
         w->before = grown;
         while (w->before_cap < cap)
-            w->before[w->before_cap++] = (struct counters){UINT64_MAX, -1, -1};
+            w->before[w->before_cap++] = (struct counters){UINT64_MAX, -1, -1, false};
     }
     return 0;
 }

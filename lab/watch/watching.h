@@ -20,6 +20,7 @@
 struct counters {
     uint64_t stime;         /* clock ticks; UINT64_MAX unknown */
     int64_t minflt, majflt; /* -1 unknown */
+    bool program_told;      /* whether it runs another program than at the fork is stored */
 };
 
 struct watch {
@@ -41,7 +42,8 @@ struct watch {
     bool checked_cgroup;
     struct counters *before; /* by tree index */
     size_t before_cap;
-    uint64_t matrix_ns;
+    uint64_t matrix_ns, matrix_soonest_ns; /* when it was stored last, and may be again */
+    bool matrix_pending;                   /* something changed since */
     char thp[16];
     struct slurp text;
     struct store_watch_event *events;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TITLE_SHOWN 48
+#define COMM_MAX 15
 
 #define FIGURE_COLUMN(e, column) #column,
 static const char *const figure_columns[] = {WATCH_FIGURES(FIGURE_COLUMN)};
@@ -108,19 +109,29 @@ static char *copy(const char *text, bool *bad)
     return s;
 }
 
-/* Servers write what a process is for over its arguments: "puma: cluster worker 1". That is no
- * command: it does not begin with the program that it runs. */
-static char *title_of(const char *command, const char *name, bool *bad)
+/* The kernel cuts a program's name to 15 bytes. */
+static bool names(const char *name, const char *word, size_t n)
+{
+    size_t len = strlen(name);
+
+    return (len == n || (len == COMM_MAX && n > len)) && strncmp(word, name, len) == 0;
+}
+
+/* Servers write what a process is for over its arguments: "puma: cluster worker 1", "nginx: worker
+ * process". That is no command: it does not begin with the program that it runs. What a child only
+ * has from its parent says nothing of it; its name does, which it may have given itself. */
+static char *title_of(const char *command, const char *name, const char *parents, bool *bad)
 {
     size_t word = command ? strcspn(command, " ") : 0;
-    const char *base = command, *slash;
+    char *title;
 
-    while (base && (slash = strchr(base, '/')) && slash < command + word)
-        base = slash + 1;
-    if (!word || !name || strncmp(base, name, strlen(name)) == 0)
+    if (!word || !name || (parents && strcmp(command, parents) == 0))
         return NULL;
-    *bad |= !(base = strndup(command, TITLE_SHOWN));
-    return (char *)base;
+    if (command[word - 1] != ':' && (memchr(command, '/', word) || names(name, command, word)))
+        return NULL;
+    title = strndup(command, TITLE_SHOWN);
+    *bad |= !title;
+    return title;
 }
 
 static int add_actor(struct watch_data *w, struct query *q, struct err *e)
@@ -142,6 +153,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
                               .executed = !query_null(q, "exec_step"),
+                              .paired = query_int(q, "paired"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),
@@ -150,9 +162,10 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
     a->actor = copy(query_text(q, "actor"), &bad);
     a->name = copy(query_text(q, "name"), &bad);
     a->parent = copy(query_text(q, "parent"), &bad);
-    a->title = title_of(query_text(q, "command"), a->name, &bad);
+    a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
     a->lost_why = copy(query_text(q, "lost_why"), &bad);
     w->parents += a->parent && a->nr == 1;
+    w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {
@@ -281,6 +294,17 @@ static int load_run(struct watch_data *w, sqlite3 *db, struct err *e)
     return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
 }
 
+static int load_huge(struct watch_data *w, sqlite3 *db, struct err *e)
+{
+    struct query q;
+    int rc = query_ask(&q, db, "db/report/watch-sums.sql", ":run_id", w->run_id, e);
+
+    if (rc)
+        return rc;
+    w->huge = query_row(&q) && query_int(&q, "huge");
+    return query_close(&q);
+}
+
 /* So that an axis does not count tens of thousands of seconds. */
 static void scale_time(struct watch_data *w)
 {
@@ -304,6 +328,8 @@ int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err
     if (rc == 0)
         rc = load_samples(w, db, e);
     if (rc == 0)
+        rc = load_huge(w, db, e);
+    if (rc == 0)
         rc = load_actors(w, db, e);
     if (rc == 0)
         rc = load_processes(w, db, e);
@@ -323,14 +349,20 @@ double watch_headroom(const struct watch_data *w, size_t point)
     return isnan(group) ? machine : isnan(machine) ? group : fmin(machine, group);
 }
 
+double watch_used(const struct watch_data *w, size_t point)
+{
+    double frames = w->figure[WF_DISTINCT][point];
+
+    return w->huge || isnan(frames) ? w->figure[WF_PSS][point] : frames;
+}
+
 size_t watch_worst_point(const struct watch_data *w)
 {
     size_t worst = 0;
     double most = -1;
 
     for (size_t i = 0; i < w->n; i++) {
-        double truth = w->figure[WF_DISTINCT][i];
-        double over = w->figure[WF_RSS][i] - (isnan(truth) ? w->figure[WF_PSS][i] : truth);
+        double over = w->figure[WF_RSS][i] - watch_used(w, i);
 
         if (over > most) {
             most = over;

@@ -52,6 +52,7 @@ struct watch_actor {
     double lost_before;              /* at most, before it was first seen */
     double last_parent;              /* in common at its last sample */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
+    bool paired;                     /* it is stored with whom it shares */
     double max_debt, fork_ns;
     double part_kb, parts_kb; /* lost of that part, and of all */
     int first, last;          /* samples that saw it */
@@ -70,7 +71,9 @@ struct watch_data {
     double *copied_per_s; /* KiB per second between this point and the one before */
     struct watch_actor *actors;
     size_t nactors;
-    size_t parents; /* of these, that have children among them */
+    size_t parents;      /* of these, that have children among them */
+    bool huge;           /* explicit huge pages: in the distinct frames, in no RSS or PSS */
+    bool parent_at_most; /* without frames: what is in common with a parent is an upper bound */
 };
 
 /* Is this run a watch? 1, 0, or a negative errno. */
@@ -80,7 +83,10 @@ void watch_data_release(struct watch_data *w);
 
 /* Least of what the machine has available and what the cgroup's limit leaves; NAN: unknown. */
 double watch_headroom(const struct watch_data *w, size_t point);
-/* The point at which the sum of RSS is furthest above the distinct frames (or the sum of PSS). */
+/* What the sum of RSS is to be compared with: the distinct frames, or without frames, or where RSS
+ * leaves something out of them, the sum of PSS; NAN: unknown. */
+double watch_used(const struct watch_data *w, size_t point);
+/* The point at which the sum of RSS is furthest above that. */
 size_t watch_worst_point(const struct watch_data *w);
 
 #endif

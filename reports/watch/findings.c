@@ -35,7 +35,7 @@ static void seen(struct doc *d, const struct watch_data *w)
         if (frames < samples)
             doc_say(d,
                     " Page frames were read in %d of them; without, what is shared with the parent "
-                    "is concluded from counters, not measured.",
+                    "is concluded from counters, at most so much: what siblings map counts too.",
                     (int)frames);
         if (query_int(&q, "inferred"))
             doc_say(d, " Of pages that were exclusive in the sample before, one in 64 was asked "
@@ -50,22 +50,21 @@ static void overcount(struct doc *d, const struct watch_data *w)
 {
     size_t i = watch_worst_point(w);
     double rss, real;
-    bool frames;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (w->n == 0 || isnan(w->figure[WF_RSS][i]))
+    if (w->n == 0)
         return;
     rss = w->figure[WF_RSS][i];
-    frames = !isnan(w->figure[WF_DISTINCT][i]);
-    real = frames ? w->figure[WF_DISTINCT][i] : w->figure[WF_PSS][i];
-    if (isnan(real) || real <= 0)
+    real = watch_used(w, i);
+    if (isnan(rss) || isnan(real) || real <= 0 || rss <= real)
         return;
     doc_say(d,
             "  - **What they seem to use.** After %.1f s (sample %d) their RSS summed up to %s, "
-            "which %s %s: %.2f times as much as there is.\n",
+            "which %s %s: %.2f times as much as there is%s.\n",
             w->t_s[i], w->step[i], format_kb(a, rss),
-            frames ? "occupied distinct frames of" : "by their PSS was", format_kb(b, real),
-            rss / real);
+            real == w->figure[WF_DISTINCT][i] ? "occupied distinct frames of" : "by their PSS was",
+            format_kb(b, real), rss / real,
+            w->huge ? ", explicit huge pages apart, which neither counts" : "");
 }
 
 static int by_lost(const void *a, const void *b)
@@ -122,6 +121,25 @@ static bool outlived(const struct watch_data *w, const struct watch_actor *a)
     return parent && parent->last < a->last;
 }
 
+/* What it had in common when it was seen last, nobody saw it lose; 0: it did not end, or what
+ * became of it then is unknown, or nothing. */
+static double left_at_end(const struct watch_data *w, const struct watch_actor *a)
+{
+    bool told = a->last < INT_MAX && !a->executed && !outlived(w, a);
+
+    return told && a->last_parent > 0 ? a->last_parent : 0;
+}
+
+static void until_end(struct doc *d, const char *joint, double kb, size_t n)
+{
+    char text[FORMAT_MAX];
+
+    if (kb > 0)
+        doc_say(d, "%s at most %s more%s between %s last sample and %s end", joint,
+                format_kb(text, kb), n == 1 ? "" : " each", n == 1 ? "its" : "their",
+                n == 1 ? "its" : "their");
+}
+
 /* Memory is no longer in common because this process wrote to it, or because the parent did. */
 static void writer(struct doc *d, const struct watch_data *w, const struct watch_actor *a)
 {
@@ -174,15 +192,13 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
         doc_say(d, "; a program that was executed then ended what was left in common");
     else if (outlived(w, a))
         doc_say(d, "; its parent ended before it: what it lost since is unknown");
-    else if (a->last < INT_MAX && a->last_parent > 0)
-        doc_say(d, "; at most %s more between its last sample and its end",
-                format_kb(most, a->last_parent));
+    until_end(d, ";", left_at_end(w, a), 1);
     doc_say(d, ".\n");
 }
 
 static void kept(struct doc *d, const struct watch_data *w)
 {
-    double most = 0, of = 0, before = 0;
+    double most = 0, of = 0, before = 0, after = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
     size_t n = 0, alone = 0;
 
@@ -194,6 +210,7 @@ static void kept(struct doc *d, const struct watch_data *w)
         n++;
         alone += outlived(w, c);
         before = fmax(before, isnan(c->lost_before) ? 0 : c->lost_before);
+        after = fmax(after, left_at_end(w, c));
         if (c->lost >= most) {
             most = c->lost;
             of = c->max_parent;
@@ -206,6 +223,7 @@ static void kept(struct doc *d, const struct watch_data *w)
             n, n == 1 ? "" : "ren", n == 1 ? "it" : "they", format_kb(a, most), format_kb(b, of));
     if (before > 0)
         doc_say(d, ", and at most %s before this watch", format_kb(a, before));
+    until_end(d, ", and", after, n);
     if (alone)
         doc_say(d, "; what %zu of them lost after the parent had ended is unknown", alone);
     doc_say(d, ".\n");
@@ -217,6 +235,7 @@ static void programs(struct doc *d, const struct watch_data *w)
 {
     double most = 0, lost = NAN;
     size_t before = 0, since = 0;
+    const char *why = NULL;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
     for (size_t i = 0; i < w->nactors; i++) {
@@ -229,6 +248,7 @@ static void programs(struct doc *d, const struct watch_data *w)
         if (c->executed) {
             most = fmax(most, c->max_parent);
             lost = fmax(lost, c->lost);
+            why = c->lost_why ? c->lost_why : why;
         }
     }
     if (before)
@@ -243,31 +263,43 @@ static void programs(struct doc *d, const struct watch_data *w)
             "at most %s was in common",
             since, since == 1 ? "" : "ren", format_kb(a, most));
     if (isnan(lost))
-        doc_say(d, "; what of it was lost before is unknown.\n");
+        doc_say(d, "; what of it was lost before is unknown: %s.\n", why ? why : "not counted");
     else
         doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
 }
 
-/* A sentence for each reason why nothing is known. */
+static bool is_untold(const struct watch_actor *a)
+{
+    return a->lost_why && !a->own_program && !is_lost(a);
+}
+
+/* A sentence for each reason why nothing is known, with what there was to lose. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
+        char kb[FORMAT_MAX];
+        double most = 0;
         size_t n = 0;
 
-        if (!c->lost_why || is_lost(c))
+        if (!is_untold(c))
             continue;
         for (size_t k = 0; k < w->nactors; k++) {
             const struct watch_actor *other = &w->actors[k];
-            bool same = other->lost_why && !is_lost(other) && !strcmp(other->lost_why, c->lost_why);
+            bool same = is_untold(other) && !strcmp(other->lost_why, c->lost_why);
 
             if (same && k < i)
                 n = w->nactors; /* said already */
             n += same;
+            most = same ? fmax(most, other->max_parent) : most;
         }
-        if (n <= w->nactors)
-            doc_say(d, "  - What %zu child%s lost is unknown: %s.\n", n, n == 1 ? "" : "ren",
-                    c->lost_why);
+        if (n > w->nactors)
+            continue;
+        doc_say(d, "  - What %zu child%s lost is unknown: %s", n, n == 1 ? "" : "ren", c->lost_why);
+        if (most > 0)
+            doc_say(d, "; at most %s%s was in common with the parent", format_kb(kb, most),
+                    n == 1 ? "" : " of each");
+        doc_say(d, ".\n");
     }
 }
 
@@ -275,7 +307,7 @@ static void losses(struct doc *d, const struct watch_data *w)
 {
     const struct watch_actor **order = calloc(w->nactors + 1, sizeof(*order));
     char lost[FORMAT_MAX];
-    double rest = 0;
+    double rest = 0, after = 0;
     size_t n = 0;
 
     for (size_t i = 0; order && i < w->nactors; i++)
@@ -284,12 +316,17 @@ static void losses(struct doc *d, const struct watch_data *w)
     if (n)
         qsort(order, n, sizeof(*order), by_lost);
     for (size_t i = 0; i < n; i++)
-        if (i < LISTED)
+        if (i < LISTED) {
             one_loss(d, w, order[i]);
-        else
+        } else {
             rest += isnan(order[i]->lost) ? 0 : order[i]->lost;
-    if (n > LISTED)
-        doc_say(d, "  - and %zu more lost %s together.\n", n - LISTED, format_kb(lost, rest));
+            after = fmax(after, left_at_end(w, order[i]));
+        }
+    if (n > LISTED) {
+        doc_say(d, "  - and %zu more lost %s together", n - LISTED, format_kb(lost, rest));
+        until_end(d, ";", after, n - LISTED);
+        doc_say(d, ".\n");
+    }
     kept(d, w);
     untold(d, w);
     programs(d, w);

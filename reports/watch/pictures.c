@@ -83,7 +83,9 @@ static void process_lines(struct doc *d, const struct watch_data *w,
 
 void watch_picture_sharing(struct doc *d, const struct watch_data *w)
 {
-    process_lines(d, w, WP_PARENT, "sharing", "In common with the parent");
+    process_lines(d, w, WP_PARENT, "sharing",
+                  w->parent_at_most ? "In common with the parent, at most"
+                                    : "In common with the parent");
     process_lines(d, w, WP_EXCLUSIVE, "exclusive",
                   "Exclusive: anonymous memory of a process alone");
     process_lines(d, w, WP_DEBT, "debt", "In debt: alone here, but the next write still faults");
@@ -253,6 +255,8 @@ static int matrix_load(struct doc *d, const struct watch_data *w, struct matrix 
 
     if (!doc_ask(d, &q, "db/report/watch-matrix.sql", ":run_id", w->run_id))
         return d->rc;
+    for (size_t i = 0; i < MATRIX * MATRIX; i++)
+        m->kb[i / MATRIX][i % MATRIX] = NAN; /* a pair without a row is not one without sharing */
     while (query_row(&q)) {
         size_t a = index_of(m->names, &m->n, MATRIX, query_text(&q, "actor_a"));
         size_t b = index_of(m->names, &m->n, MATRIX, query_text(&q, "actor_b"));
@@ -287,7 +291,7 @@ static void matrix_cell(FILE *f, const struct matrix *m, size_t a, size_t b, dou
 void watch_picture_matrix(struct doc *d, const struct watch_data *w)
 {
     struct matrix m = {.n = 0};
-    double left = 20, size, top = 64;
+    double left = 20, size, top = 78;
     FILE *f;
 
     if (matrix_load(d, w, &m) == 0 && m.n > 1 && (f = begin(d, w, "matrix"))) {
@@ -299,6 +303,8 @@ void watch_picture_matrix(struct doc *d, const struct watch_data *w)
         svg_text(f, 16, 24, SVG_START, "t b h", "Memory that each two processes have in common");
         svg_text(f, 16, 42, SVG_START, "t m s",
                  "page frames that both map, as each pair was last looked at; columns as rows");
+        svg_text(f, 16, 56, SVG_START, "t m s",
+                 "hatched: unknown, not stored, or not among the 60 pairs that share most");
         for (size_t a = 0; a < m.n; a++) {
             char number[24], label[240];
 
@@ -327,7 +333,7 @@ void watch_picture_waterfall(struct doc *d, const struct watch_data *w)
     size_t n = 0;
     FILE *f;
 
-    if (w->n == 0)
+    if (w->n == 0 || w->huge) /* what is counted more than once is then not their difference */
         return;
     rss = w->figure[WF_RSS][i];
     distinct = w->figure[WF_DISTINCT][i];

@@ -47,26 +47,39 @@ static void sharing(struct doc *d, const struct watch_data *w)
 
 static void costs(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
-                                                {"called", "command, or title", DOC_TEXT},
-                                                {"parent", "parent", DOC_TEXT},
-                                                {"max_rss_kb", "largest RSS", DOC_KB},
-                                                {"max_parent_kb", "shared with parent", DOC_KB},
-                                                {"lost_kb", "lost of it", DOC_KB},
-                                                {"lost_before_kb", "before, at most", DOC_KB},
-                                                {"copied_kb", "copied", DOC_KB},
-                                                {"copied_kb_per_s", "a second", DOC_KB},
-                                                {"minflt", "minor faults", DOC_COUNT},
-                                                {"majflt", "major faults", DOC_COUNT},
-                                                {"max_debt_kb", "most in debt", DOC_KB},
-                                                {"last_at_risk_kb", "at risk at last", DOC_KB},
-                                                {"fork_ns", "fork, at most", DOC_NS},
-                                                {NULL, NULL, DOC_TEXT}};
+    const char *shared = w->parent_at_most ? "shared with parent, at most" : "shared with parent";
+    const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
+                                         {"called", "command, or title", DOC_TEXT},
+                                         {"parent", "parent", DOC_TEXT},
+                                         {"max_rss_kb", "largest RSS", DOC_KB},
+                                         {"max_parent_kb", shared, DOC_KB},
+                                         {"lost_kb", "lost of it", DOC_KB},
+                                         {"lost_before_kb", "before, at most", DOC_KB},
+                                         {"copied_kb", "copied", DOC_KB},
+                                         {"copied_kb_per_s", "a second", DOC_KB},
+                                         {"minflt", "minor faults", DOC_COUNT},
+                                         {"majflt", "major faults", DOC_COUNT},
+                                         {"max_debt_kb", "most in debt", DOC_KB},
+                                         {"last_at_risk_kb", "at risk at last", DOC_KB},
+                                         {"fork_ns", "fork, at most", DOC_NS},
+                                         {NULL, NULL, DOC_TEXT}};
 
     doc_say(d, "#### What copy-on-write cost each process\n\n");
     watch_picture_copied(d, w);
     if (table(d, w, "db/report/watch-costs.sql", columns) == 0)
         doc_say(d, "No process was seen.\n\n");
+}
+
+/* Of whom no mapping is listed because nobody knows, not because nothing was lost. */
+static void not_known(struct doc *d, const struct watch_data *w)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->nactors; i++)
+        n += w->actors[i].lost_why != NULL;
+    if (n)
+        doc_say(d, "What %zu process%s lost is unknown: the findings say why.\n\n", n,
+                n == 1 ? "" : "es");
 }
 
 static void lost(struct doc *d, const struct watch_data *w)
@@ -86,10 +99,11 @@ static void lost(struct doc *d, const struct watch_data *w)
     if (table(d, w, "db/report/watch-lost-parts.sql", parts) == 0) {
         doc_say(d,
                 "No mapping was seen to lose anything that it had in common with the parent.\n\n");
-        return;
+    } else {
+        watch_picture_addresses(d, w);
+        table(d, w, "db/report/watch-lost-mappings.sql", mappings);
     }
-    watch_picture_addresses(d, w);
-    table(d, w, "db/report/watch-lost-mappings.sql", mappings);
+    not_known(d, w);
 }
 
 static void matrix(struct doc *d, const struct watch_data *w)
@@ -99,11 +113,21 @@ static void matrix(struct doc *d, const struct watch_data *w)
                                                 {"shared_kb", "in common", DOC_KB},
                                                 {"step", "as of sample", DOC_COUNT},
                                                 {NULL, NULL, DOC_TEXT}};
+    size_t untold = 0;
 
+    for (size_t i = 0; i < w->nactors; i++)
+        untold += !w->actors[i].paired;
     doc_say(d, "#### Who shares with whom\n\n");
     watch_picture_matrix(d, w);
-    if (table(d, w, "db/report/watch-matrix.sql", columns) == 0)
-        doc_say(d, "No frames were seen to be in common.\n\n");
+    table(d, w, "db/report/watch-matrix.sql", columns);
+    if (w->nactors < 2)
+        doc_say(d, "Nobody else was watched that could share with it.\n\n");
+    else if (untold)
+        doc_say(d,
+                "What %zu of %zu processes had in common with others is not stored. That is done "
+                "with the first sample and the last, once processes came or went, and once a "
+                "minute, as long as that is no more than some pairs a second.\n\n",
+                untold, w->nactors);
 }
 
 static void risk(struct doc *d, const struct watch_data *w)

@@ -294,6 +294,9 @@ static void test_report_watch__sentences(void **state)
          "at most 0 KiB of 240.0 MiB was seen to go, and at most 100 KiB before this watch.", NULL},
         {true, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
          "; at most 30.0 MiB more between its last sample and its end.", NULL},
+        {false, "UPDATE watch_process SET last_step = 2 WHERE actor LIKE 'w%'",
+         "was seen to go, and at most 240.0 MiB more between its last sample and its end.", NULL},
+        {false, "SELECT 1", "240.0 MiB was seen to go.", "its end"},
         {false,
          "UPDATE process SET lost_kb = NULL, shared_parent_kb = NULL; UPDATE watch_process SET "
          "parent = NULL; INSERT INTO unknown SELECT run, 1, 99, 'worker[77]', NULL, NULL, "
@@ -312,16 +315,26 @@ static void test_report_watch__sentences(void **state)
          "another program"},
         {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
          "kept what"},
+        {false,
+         "UPDATE watch_region SET lost = NULL; UPDATE watch_region SET parent_pages = 0 WHERE step "
+         "= 2; " EXECUTES("server[7]", "2"),
+         "No mapping was seen to lose anything", "| 200.0 MiB |"},
         {false, EXECUTES("server[7]", "1"), "1 child kept what", "executed"},
         {true, EXECUTES("worker[77]", "2"),
          "copied 210.0 MiB; a program that was executed then ended what was left in common.",
          "while watched"},
         {false, "UPDATE process SET lost_kb = NULL; " EXECUTES("worker[77]", "2"),
-         "240.0 MiB was in common; what of it was lost before is unknown.", "kept what"},
+         "240.0 MiB was in common; what of it was lost before is unknown: seen in one sample only.",
+         "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
-         "What 1 child lost is unknown: seen in one sample only.", "kept what"},
+         "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common "
+         "with "
+         "the parent.",
+         "kept what"},
+        {false, "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
+         "What 1 child lost is unknown: seen in one sample only;", "unknown: the parent"},
         {false,
          "UPDATE process SET lost_kb = NULL; DELETE FROM process WHERE step = 2 AND actor LIKE "
          "'w%'; "
@@ -334,8 +347,77 @@ static void test_report_watch__sentences(void **state)
          "2, 99, 'worker[77]', NULL, NULL, 'lost_kb', 2 FROM run",
          "What 1 child lost is unknown: page frame numbers need CAP_SYS_ADMIN.", NULL},
         {true,
+         "UPDATE process SET lost_kb = NULL; UPDATE watch_region SET lost = NULL; INSERT INTO "
+         "unknown SELECT run, 1, 99, 'worker[77]', NULL, NULL, 'lost_kb', 2 FROM run",
+         "What 1 process lost is unknown: the findings say why.", "210.0 MiB of 240.0 MiB"},
+        {true,
+         "UPDATE process SET lost_kb = NULL, inferred = 'pss_kb shared_parent_kb' WHERE actor "
+         "LIKE 'w%'; UPDATE watch_region SET lost = NULL",
+         "What 1 child lost is unknown: what is in common was concluded from counters",
+         "% of it in"},
+        {true, "UPDATE process SET inferred = 'shared_parent_kb'",
+         "| shared with parent, at most |", "| shared with parent |"},
+        {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
+         "parent, at most |"},
+        {true, "SELECT 1", "What 2 of 2 processes had in common with others is not stored.",
+         "No frames were seen to be in common"},
+        {true,
+         "INSERT INTO shared_frames (run, step, nr, actor_a, actor_b) SELECT run, 1, 1, "
+         "'server[7]', 'worker[77]' FROM run",
+         "| server\\[7\\] | worker\\[77\\] | unknown | 1 |", "is not stored"},
+        {true, "DELETE FROM watch_process WHERE actor LIKE 'w%'",
+         "Nobody else was watched that could share with it.", "is not stored"},
+        {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times",
+         NULL},
+        {true, "SELECT 1", "| 2.00 MiB | unknown | - |", "| unknown | unknown |"},
+        {true, "UPDATE step SET distinct_kb = 524288", "Copy-on-write", "What they seem to use.**"},
+        {true, "UPDATE watch_region SET kind = 'huge pages'; UPDATE region SET mapped = 512",
+         "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit "
+         "huge pages "
+         "apart",
+         "waterfall.svg"},
+        {true,
+         "CREATE TEMP TABLE x AS SELECT * FROM region WHERE step = 2 AND region = '[heap]'; "
+         "CREATE TEMP TABLE y AS SELECT w.* FROM watch_region w JOIN x USING (run, step, nr); "
+         "UPDATE x SET nr = 9, range_start = range_start + 8192; "
+         "UPDATE y SET nr = 9, parent_pages = 40000, lost = 0; "
+         "INSERT INTO region SELECT * FROM x; INSERT INTO watch_region SELECT * FROM y",
+         "\\[heap\\] | 200.0 MiB | 163.2 MiB | 193.0 MiB |", "356."},
+        {true,
          "UPDATE watch_process SET command = 'puma: cluster worker 1: app' WHERE actor LIKE 'w%'",
          "The child (puma: cluster worker 1: app, pid 77) lost", "(worker, pid"},
+        {true,
+         "UPDATE watch_process SET command = 'postgres: checkpointer', name = 'postgres' WHERE "
+         "actor LIKE "
+         "'w%'",
+         "The child (postgres: checkpointer, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'worker: process 3 [GET /]', name = 'worker' WHERE "
+         "actor LIKE "
+         "'w%'",
+         "The child (worker: process 3 \\[GET /\\], pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = '/opt/a/zoo: worker 3', name = 'zoo' WHERE actor LIKE "
+         "'w%'",
+         "The child (/opt/a/zoo: worker 3, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'unicorn worker[1]', name = 'ruby' WHERE actor LIKE "
+         "'w%'",
+         "The child (unicorn worker\\[1\\], pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'averyveryverylongname --on', name = "
+         "'averyveryverylo' WHERE actor LIKE "
+         "'w%'",
+         "The child (averyveryverylo, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'python3 d.py', name = 'py-worker-0' WHERE actor LIKE "
+         "'w%'; UPDATE watch_process SET command = 'python3 d.py' WHERE actor LIKE 's%'",
+         "The child (py-worker-0, pid 77) lost", NULL},
+        {true,
+         "UPDATE watch_process SET command = '/usr/bin/python3 ./d.py', name = 'd.py' WHERE actor "
+         "LIKE "
+         "'w%'",
+         "The child (d.py, pid 77) lost", NULL},
         {true, "UPDATE watch_process SET command = '/usr/lib/worker --a:b' WHERE actor LIKE 'w%'",
          "The child (worker, pid 77) lost", NULL},
         {true,

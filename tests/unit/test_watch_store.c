@@ -318,6 +318,33 @@ static void test_watch_store__processes_come_and_go(void **state)
                         "1 fork a[1] 81000, 1 came a[1], 1 came b[2], 3 gone b[2]");
 }
 
+/* Whose program it runs is stored when it is known, once; a name that changes later does not undo
+ * it. */
+static void test_watch_store__a_program_that_is_known_later(void **state)
+{
+    struct fixture *f = *state;
+    const struct store_watch_process came = {"a[1]", 1, 77, "b[2]", "a", NULL, -1};
+    const struct store_watch_process named[] = {
+        {.actor = "a[1]", .name = "sleep", .own_program = 1},
+        {.actor = "a[1]", .name = "nap", .own_program = -1}};
+    struct err e;
+
+    assert_int_equal(take(f, &came, 1, NULL, 0), 0);
+    assert_int_equal(db_int(f->in.db, "SELECT own_program IS NULL FROM watch_process"), 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(store_step(f->in.store, f->info.run_id,
+                                    &(struct step_record){.step = ++f->sample,
+                                                          .phase = "settled",
+                                                          .action = "sample",
+                                                          .obs = &f->o,
+                                                          .watch = f->watch,
+                                                          .named = &named[i],
+                                                          .nnamed = 1},
+                                    &e),
+                         0);
+    assert_string_equal(db_text(f->in.db, "SELECT name || own_program FROM watch_process"), "nap1");
+}
+
 /* A sample that was not stored must not count as stored: the next one brings every row. */
 static void test_watch_store__after_a_failed_sample_everything_is_stored_again(void **state)
 {
@@ -429,6 +456,7 @@ int main(void)
         T(test_watch_store__regions_and_sharing_when_they_moved),
         T(test_watch_store__costs_are_summed_and_checks_kept_that_differ),
         T(test_watch_store__processes_come_and_go),
+        T(test_watch_store__a_program_that_is_known_later),
         T(test_watch_store__after_a_failed_sample_everything_is_stored_again),
         T(test_watch_store__a_day_of_a_busy_tree_stays_under_384_mib),
         T(test_watch_store__a_day_of_a_quiet_tree_stays_under_24_mib),
