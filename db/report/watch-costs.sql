@@ -35,7 +35,7 @@ SELECT w.actor, w.pid, w.name, w.parent, w.command, m.command AS parent_command,
        c.max_parent_kb, l.shared_parent_kb AS last_parent_kb, c.parent_at_most,
        k.lost_kb, c.lost_before_kb, k.own_program, k.exec_step,
        -- Why nothing is known of a child's loss, before any exec. Of who has no parent here it is known only if said so.
-       CASE WHEN k.lost_kb IS NULL AND (NOT k.own_program OR k.exec_step) THEN
+       CASE WHEN k.lost_kb IS NULL AND (k.own_program IS NOT 1 OR k.exec_step) THEN
            coalesce(k.lost_why,
                     CASE WHEN w.parent IS NULL THEN NULL
                          WHEN c.actor IS NULL THEN 'it was never seen with memory of its own'

@@ -24,7 +24,7 @@ ORDER BY r.started_at, r.run_id, s.step;
 -- before an exec saw it: what it had no more at the last of them of the most it had.
 CREATE VIEW watch_kin AS
 WITH life AS (
-    SELECT w.run, w.actor, w.first_step, ifnull(w.own_program, 0) AS own_program,
+    SELECT w.run, w.actor, w.first_step, w.own_program,
            ifnull(w.last_step, (SELECT max(s.step) FROM step s WHERE s.run = w.run)) AS last_step,
            (SELECT min(e.step) FROM watch_event e
             WHERE e.run = w.run AND e.kind = 'exec'
@@ -44,9 +44,9 @@ told AS (
     FROM process p
     GROUP BY p.run, p.actor
 )
-SELECT l.run, l.actor, l.own_program OR l.exec_step IS NOT NULL AS own_program, l.exec_step,
+SELECT l.run, l.actor, iif(l.exec_step IS NULL, l.own_program, 1) AS own_program, l.exec_step,
        CASE WHEN t.lost_kb IS NOT NULL THEN t.lost_kb
-            WHEN u.reason IS NULL AND NOT t.inferred AND NOT l.own_program
+            WHEN u.reason IS NULL AND NOT t.inferred AND l.own_program IS NOT 1
                  AND min(l.last_step, ifnull(l.exec_step - 1, l.last_step)) > l.first_step
             THEN t.most_kb - (SELECT x.shared_parent_kb FROM process x
                               WHERE x.run = l.run AND x.actor = l.actor

@@ -253,8 +253,8 @@ static void programs(struct doc *d, const struct watch_data *w)
     }
     if (before)
         doc_say(d,
-                "  - %zu child%s another program than the parent: nothing is in common by the "
-                "fork.\n",
+                "  - %zu child%s another program since the fork, or the same one anew: nothing is "
+                "in common by the fork.\n",
                 before, before == 1 ? " runs" : "ren run");
     if (!since)
         return;

@@ -2,6 +2,8 @@
 # Explicit huge pages are in no RSS or PSS, but are frames: no check and no sentence may take them for an error.
 . "$(dirname "$0")/lib.sh"
 
+trap 'huge_away; rm -rf "$TMP"' EXIT
+huge_setup
 if ! [ -x /usr/bin/python3 ] || ! has_cap hugetlb || ! has_cap frames; then
     skip "a watch of explicit huge pages" "/usr/bin/python3, hugetlb and frames"
     finish
@@ -17,7 +19,7 @@ time.sleep(60)
 END
 /usr/bin/python3 huge.py &
 server=$!
-trap 'pkill -KILL -P $server; kill -KILL $server; rm -rf "$TMP"' EXIT
+trap 'pkill -KILL -P $server; kill -KILL $server; huge_away; rm -rf "$TMP"' EXIT
 for _ in $(seq 100); do [ -e ready ] && break; sleep 0.1; done
 ok "it is watched" cowlab watch --children "$server" --every 200ms --for 1s --db h.db
 ok "a report is made" cowlab report --db h.db -o h.md

@@ -307,7 +307,8 @@ static void test_report_watch__sentences(void **state)
         {false, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
          "; what 1 of them lost after the parent had ended is unknown.", NULL},
         {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
-         "1 child runs another program than the parent: nothing is in common by the fork.",
+         "1 child runs another program since the fork, or the same one anew: nothing is in common "
+         "by the fork.",
          "kept what"},
         {false, EXECUTES("worker[77]", "2"),
          "1 child executed a program while watched, or the parent did: until then at most 240.0 "
