@@ -168,20 +168,28 @@ static const char *const promised[PS__COUNT] = {
     [PS_SWAPPED] = "swapped in",
 };
 
+#define KEPT "kept in their frame, after a fault where the task had not touched them yet"
+static const char *const promised_mach[PS__COUNT] = {
+    [PS_NONE] = "first touched",
+    [PS_EXCLUSIVE] = KEPT,
+    [PS_COW] = "copied, or kept behind the first copy of a chain that nobody else has",
+    [PS_SHARED] = KEPT,
+};
+
 int observation_add_predictions(struct observation *o, const char *observed, const char *region,
                                 const char *case_name, const struct promises *p)
 {
     const char *where[3] = {observed, region, case_name};
+    const char *const *does = p->mach ? promised_mach : promised;
     char detail[256];
     int rc = 0;
 
     for (int i = 0; i < PS__COUNT && rc == 0; i++) {
-        if (!promised[i] || !(p->held[i] + p->failed[i]))
+        if (!does[i] || !(p->held[i] + p->failed[i]))
             continue;
         snprintf(detail, sizeof detail,
                  "%s pages that the write found as predicted (%s); all that it wrote",
-                 word_text(page_states, i),
-                 promised[p->frames_only && i == PS_EXCLUSIVE ? PS_SHARED : i]);
+                 word_text(page_states, i), does[i]);
         rc = add_prediction(o, where, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
                             detail);
     }

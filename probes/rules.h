@@ -263,7 +263,7 @@ struct promises {
     uint64_t pinned; /* in debt, and copied: a reference was held that shows nowhere */
     uint64_t untold; /* what their states promised, or what became of them, could not be seen */
     enum why why_untold;
-    bool frames_only; /* of one page it is not told whether there was a fault */
+    bool mach; /* by the rules for GNU Mach */
 };
 
 /* -- words of pagemap ------------------------------------------------------------------- */
@@ -398,17 +398,19 @@ struct mach_page_facts {
     bool needs_copy;  /* its entry is to be copied before a write */
     int depth;        /* objects above the one that has it */
     uint64_t viewers; /* tasks, and messages in transit, that see the frame; this one too */
+    bool read_only;   /* its entry lets nobody write */
+    bool sole;        /* nothing but this chain refers to the objects that will lie below the one
+                         that is written to, down to the page's */
+    bool collapsed;   /* a page of the chain has been copied before this one */
 };
 
-/* Does the next write copy it? So it does where nobody else sees the frame (vm/vm_fault.c): then
- * the kernel collapses the chain, and the writer has the rest of it without a copy (vm/vm_object.c,
- * vm_object_collapse). A page is therefore cow or not, and never in debt. */
+/* Will a write copy it? A cow page is copied also where nobody else sees the frame (vm/vm_fault.c):
+ * then the kernel collapses the chain, and the writer has the rest of it without a copy
+ * (vm/vm_object.c, vm_object_collapse). A page is therefore cow or not, and never in debt. Where
+ * this says no, the page is kept in its frame; the fault, if there is one, is the page table's,
+ * which is filled as pages are touched. */
 bool page_at_risk_mach(const struct mach_page_facts *f);
 enum page_state page_state_mach(const struct mach_page_facts *f);
-/* Has a write kept what the state promised? sole: nothing but this chain refers to the objects that
- * will lie below the one that is written to, down to the page's; collapsed: the same step has
- * copied a page of the chain before this one. */
-enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed);
 
 /* Of one entry. no_object: nothing behind it. */
 enum share_mode share_mode_mach(bool no_object, int shadow_depth, bool needs_copy, int64_t refs);

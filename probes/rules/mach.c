@@ -1,31 +1,23 @@
 /* The row of rules for a kernel that keeps its state per entry and object. */
 #include "probes/rules.h"
 
-bool page_at_risk_mach(const struct mach_page_facts *f)
+static bool is_cow(const struct mach_page_facts *f)
 {
     return f->frame && (f->needs_copy || f->depth > 0);
+}
+
+bool page_at_risk_mach(const struct mach_page_facts *f)
+{
+    return is_cow(f) && !f->read_only && !(f->sole && f->collapsed);
 }
 
 enum page_state page_state_mach(const struct mach_page_facts *f)
 {
     if (!f->frame)
         return PS_NONE;
-    if (page_at_risk_mach(f))
+    if (is_cow(f))
         return PS_COW;
     return f->viewers > 1 ? PS_SHARED : PS_EXCLUSIVE;
-}
-
-enum answer page_kept_promise_mach(enum page_state was, bool same_frame, bool sole, bool collapsed)
-{
-    switch (was) {
-    case PS_COW:
-        return answer_of(same_frame == (sole && collapsed));
-    case PS_EXCLUSIVE:
-    case PS_SHARED:
-        return answer_of(same_frame);
-    default:
-        return ANSWER_NONE; /* none: any frame is a new one */
-    }
 }
 
 /* osfmk/vm/vm_map.c, vm_region_top_walk */

@@ -63,7 +63,14 @@ void section_glossary(struct doc *d)
         {"refs", "Reference count: for anonymous memory the largest map count of a resident page; "
                  "for a memory object the processes that map it and the messages that carry it; on "
                  "GNU Mach the object's references."},
-        {"at risk", "Pages whose next write costs a new frame."},
+        {"at risk",
+         "Pages, in memory that may be written, whose next write costs a new frame. On GNU "
+         "Mach: what a write of them all would copy."},
+        {"states on GNU Mach",
+         "Concluded from entries and objects. A cow page is copied, or kept behind the first copy "
+         "of a chain of objects that nobody else has; of such a chain one page is at risk. An "
+         "exclusive or shared page is kept in its frame; its write is `reused` where the task had "
+         "not touched it yet, because page tables are filled as pages are touched."},
         {"RSS, PSS, USS",
          "Resident set: every page that is mapped. Proportional: each page divided by "
          "those who map it. Unique: pages that nobody else maps."},

@@ -51,7 +51,7 @@ class Comparison:
         self.world, self.stored, self.sees_all = program.world(), stored, sees_all
         self.words = mach if isinstance(self.world, mach.Mach) else words
         self.program, self.declined, self.values, self.unknown = program, 0, 0, 0
-        self.step = 0
+        self.step, self.risk = 0, {}
 
     def fail(self, kind, text):
         done = self.program.steps[self.step - 1]
@@ -83,6 +83,15 @@ class Comparison:
             self.page_states(f"{name}.{key}", row, region, acted, labels)
             outcomes = self.world.outcomes if (name, key) == (step["actor"], written) else None
             self.row(f"{name}.{key}", row, region, outcomes)
+            if self.words is mach:
+                self.kept_risk(name, key, row, outcomes)
+
+    def kept_risk(self, name, key, row, outcomes):
+        """What was at risk before all pages were written is what the kernel copied."""
+        risk = self.risk.get((name, key))
+        if outcomes and len(outcomes) == row["pages"] and risk != row["copied"]:
+            self.fail("risk", f"{name}.{key}: at_risk was {risk}, and a write of all copied {row['copied']}")
+        self.risk[name, key] = row["at_risk"]
 
     def runs_of(self, row):
         return [p for p in self.stored.pages.get(self.step, []) if p["nr"] == row["nr"]]

@@ -2,6 +2,8 @@
 Independent Virtual Memory Management, 1987, section 3; The GNU Mach Reference Manual, vm_inherit and task_create). A frame
 that only one entry sees may be copied or kept: whether a chain has collapsed yet is the kernel's own affair."""
 
+from collections import Counter
+
 import kernel as k
 import words
 
@@ -11,11 +13,15 @@ OUTCOMES = words.OUTCOMES[:4]  # nothing is swapped
 class MachObject:
     """shadow: where pages that are not here are looked for."""
 
-    def __init__(self, shadow=None):
-        self.frames, self.shadow = {}, shadow
+    def __init__(self, pages, shadow=None):
+        self.frames, self.pages, self.shadow = {}, pages, shadow
 
     def find(self, page):
         return self.frames.get(page) or (self.shadow.find(page) if self.shadow else None)
+
+    def down(self, page):
+        """The objects from here down to the one that has this page."""
+        return [self] + ([] if page in self.frames or not self.shadow else self.shadow.down(page))
 
 
 class Entry:
@@ -43,7 +49,7 @@ class Entry:
     def top(self, write):
         """The object that takes a new page."""
         if self.object is None or (write and self.needs_copy):
-            self.object, self.needs_copy = MachObject(self.object), False
+            self.object, self.needs_copy = MachObject(self.pages, self.object), False
         return self.object
 
     def find(self, page):
@@ -115,6 +121,15 @@ class Mach(k.Kernel):
     def viewers(self, frame):
         return sum(any(f is frame for f in e.frames()) for e in self.entries())
 
+    def references(self):
+        """How often each object is referred to, by entries and by objects that it is the shadow of."""
+        count, new = Counter(), [e.object for e in self.entries() if e.object]
+        while new:
+            known = set(count)
+            count.update(new)
+            new = [o.shadow for o in set(count) - known if o.shadow]
+        return count
+
     def aliases(self, region):
         return sum(r.memory is region.memory for p in self.processes.values() for r in p.regions.values())
 
@@ -144,6 +159,8 @@ class Mach(k.Kernel):
                 continue
             if r.inherit == "share":
                 for entry in r.memory.entries:
+                    # An entry that was cut off a larger object gets one of its own before it is shared (vm_map_fork).
+                    entry.needs_copy |= not r.memory.was_shared and bool(entry.object) and entry.object.pages > entry.pages
                     entry.top(entry.needs_copy)
                 r.memory.was_shared = True
             memory = r.memory if r.inherit == "share" else r.memory.copy(0, len(r.ptes))
@@ -170,8 +187,18 @@ class Mach(k.Kernel):
         k.need(self.mail.get(name) and self.mail[name][0][0] == a["region"] and a["region"] not in process.regions)
         process.regions[a["region"]] = MachRegion(self.mail[name].pop(0)[1])
 
-    def do_inherit(self, _, process, a):
+    def whole(self, process, a):
+        """The region, if it is one entry: several the kernel may join again, which is not modelled."""
         region = self._region(process, a)
+        k.need(len(region.memory.entries) == 1)
+        return region
+
+    def do_protect(self, name, process, a):
+        self.whole(process, a)
+        super().do_protect(name, process, a)
+
+    def do_inherit(self, _, process, a):
+        region = self.whole(process, a)
         k.need(a["inheritance"] != "copy" or not region.memory.was_shared)
         region.inherit = a["inheritance"]
 
@@ -184,10 +211,28 @@ def state(world, region, _, frame):
     return {"shared" if world.aliases(region) > 1 else "exclusive", "cow"}  # cow: a write copies it, though nobody else sees it
 
 
+def at_risk(world, region):
+    """What a write of all pages copies, at least and at most. What others see is copied; of a chain of objects that have no
+    other reference the first page (the rest is the writer's then); of other pages one cannot say."""
+    references, others, maybe, sole = world.references(), Counter(), 0, {}
+    for entry in region.memory.entries if region.protection[1] == "w" else []:
+        chain = (entry, None) if entry.needs_copy else (None, entry.object)
+        for page, frame in enumerate(entry.frames()):
+            below = entry.object.down(page + entry.first)[not entry.needs_copy:] if frame else []
+            if below and world.viewers(frame) > 1:
+                others[chain] += 1
+            elif below and all(references[o] == 1 for o in below):
+                sole[chain] = entry.needs_copy  # if not, the kernel may have collapsed it before
+            else:
+                maybe += bool(below)
+    known = sum(others.values())
+    return known + sum(sure and chain not in others for chain, sure in sole.items()), known + maybe + len(sole)
+
+
 def expected(world, region):
     ptes = region.ptes
     may = {"pages": {len(ptes)}, "resident": {len(ptes) - ptes.count(None)}, "protection": {region.protection},
-           "inheritance": {region.inherit}}
+           "inheritance": {region.inherit}, "at_risk": at_risk(world, region)}
     if not any(e.object for e in region.memory.entries):
         may["share_mode"] = {"SM_EMPTY"}
     return may, False

@@ -5,6 +5,7 @@
 #include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/blob.h"
 #include "lab/gnumach/host/reading.h"
+#include "lab/gnumach/host/view.h"
 #include "lab/gnumach/protocol.h"
 #include "lab/plan/plan.h"
 
@@ -442,24 +443,30 @@ static void test_gnumach_parse__runs_of_frames_go_up_and_down(void **state)
     snapshot_release(&s);
 }
 
+static void tell(struct snapshot *s, const char *const *told)
+{
+    struct record r;
+    struct err e;
+
+    snapshot_init(s);
+    for (; *told; told++) {
+        assert_int_equal(parse_line(7, 0, record_line(7, 0, *told), &r, &e), 1);
+        assert_int_equal(snapshot_add(s, &r, &e), 0);
+    }
+}
+
 /* Objects collapse into the one above unless something else refers to them; a copy object never. */
 static void test_gnumach_parse__what_can_collapse(void **state)
 {
     static const char *const told[] = {
         "O 1 8 2 0 2 0 0 0", "O 2 8 1 1 3 0 0 0", "O 3 8 1 1 4 0 0 0", /* 3 is 4's copy */
         "O 4 8 1 1 0 0 3 0", "O 5 8 1 0 6 0 0 0", "O 6 8 2 1 0 0 0 0", "P 2 0 1 10 1",
-        "P 3 1 1 11 1",      "P 4 2 1 12 1",      "P 6 0 1 13 1",
+        "P 3 1 1 11 1",      "P 4 2 1 12 1",      "P 6 0 1 13 1",      NULL,
     };
     struct snapshot s;
-    struct record r;
-    struct err e;
 
     (void)state;
-    snapshot_init(&s);
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
-        assert_int_equal(parse_line(7, 0, record_line(7, 0, told[i]), &r, &e), 1);
-        assert_int_equal(snapshot_add(&s, &r, &e), 0);
-    }
+    tell(&s, told);
     assert_true(snapshot_see(&s, 1, 0).sole); /* the top one may have two references */
     assert_false(snapshot_see(&s, 1, 0).alone);
     assert_false(snapshot_see(&s, 1, 1).sole);
@@ -469,6 +476,105 @@ static void test_gnumach_parse__what_can_collapse(void **state)
     assert_true(snapshot_see(&s, 5, 0).alone);
     assert_false(snapshot_see(&s, 5, 0).sole);
     snapshot_release(&s);
+}
+
+#define REGION "R 0 0 10000 16384"
+#define ENTRY "E 0 10000 14000 3 7 1 "
+
+/* As the kernel told them before and after a write of all four pages of a region: what was at risk
+ * is what has another frame. The first page is written last. */
+static void test_gnumach_parse__what_is_at_risk_is_what_a_write_of_all_copies(void **state)
+{
+    static const struct {
+        const char *before[12], *after[12];
+        uint64_t at_risk;
+    } rows[] = {
+        /* the other is there; it has gone: the first copy collapses the chain */
+        {{REGION, ENTRY "1 1 0", "O 1 4 2 4 0 0 0 0", "P 1 0 4 10 1"},
+         {REGION, ENTRY "0 2 0", "O 2 4 1 4 0 0 0 0", "P 2 0 4 20 1"},
+         4},
+        {{REGION, ENTRY "1 1 0", "O 1 4 1 4 0 0 0 0", "P 1 0 4 10 1"},
+         {REGION, ENTRY "0 2 0", "O 2 4 1 4 0 0 0 0", "P 2 0 1 10 1 1 1 20 1 2 2 12 1"},
+         1},
+        /* a page was written before: it stays, and so does all but one of the others */
+        {{REGION, ENTRY "0 2 0", "O 2 4 1 1 1 0 0 0", "O 1 4 1 4 0 0 0 0", "P 2 1 1 20 1",
+          "P 1 0 4 10 1"},
+         {REGION, ENTRY "0 2 0", "O 2 4 1 4 0 0 0 0", "P 2 0 1 10 1 1 2 20 1 3 1 13 1"},
+         1},
+        /* three generations: of two objects below, one is the grandparent's too. A page of that is
+           copied first, and takes those of the other with it; and the other way round */
+        {{REGION, ENTRY "1 3 0", "O 3 4 1 2 1 0 0 0", "O 1 4 2 4 0 0 0 0", "P 3 2 2 30 1",
+          "P 1 0 4 10 1"},
+         {REGION, ENTRY "0 4 0", "O 4 4 1 4 0 0 0 0", "P 4 0 2 40 1 2 2 30 1"},
+         2},
+        {{REGION, ENTRY "1 3 0", "O 3 4 1 2 1 0 0 0", "O 1 4 2 4 0 0 0 0", "P 3 1 2 30 1",
+          "P 1 0 4 10 1"},
+         {REGION, ENTRY "0 4 0", "O 4 4 1 4 0 0 0 0", "P 4 0 2 40 1 2 1 31 1 3 1 43 1"},
+         3},
+        /* a part was sent and is there no more, but the entries hold the object for each other */
+        {{REGION, "E 0 10000 12000 3 7 1 1 1 0", "E 0 12000 14000 3 7 1 0 1 2", "O 1 4 2 4 0 0 0 0",
+          "P 1 0 4 10 1"},
+         {REGION, "E 0 10000 12000 3 7 1 0 2 0", "E 0 12000 14000 3 7 1 0 1 2", "O 2 2 1 2 0 0 0 0",
+          "O 1 4 1 4 0 0 0 0", "P 2 0 2 20 1", "P 1 0 4 10 1"},
+         2},
+        /* two chains that nobody else has */
+        {{REGION, "E 0 10000 12000 3 7 1 1 1 0", "E 0 12000 14000 3 7 1 1 2 0", "O 1 2 1 2 0 0 0 0",
+          "O 2 2 1 2 0 0 0 0", "P 1 0 2 10 1", "P 2 0 2 20 1"},
+         {REGION, "E 0 10000 12000 3 7 1 0 3 0", "E 0 12000 14000 3 7 1 0 4 0", "O 3 2 1 2 0 0 0 0",
+          "O 4 2 1 2 0 0 0 0", "P 3 0 1 10 1 1 1 31 1", "P 4 0 1 40 1 1 1 21 1"},
+         2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct snapshot s, t;
+        struct view v, w;
+        struct err e;
+
+        tell(&s, rows[i].before);
+        tell(&t, rows[i].after);
+        assert_int_equal(view_region(&v, &s, &s.regions[0], &e), 0);
+        assert_int_equal(view_region(&w, &t, &t.regions[0], &e), 0);
+        if (v.at_risk != rows[i].at_risk || view_compare(&v, 0, &w, 4).different != v.at_risk ||
+            w.at_risk != 0)
+            fail_msg("row %zu: %d at risk", i, (int)v.at_risk);
+        for (uint64_t k = 0; k < 4; k++)
+            assert_int_equal(v.page[k].at_risk, v.page[k].frame != w.page[k].frame);
+        view_release(&v);
+        view_release(&w);
+        snapshot_release(&s);
+        snapshot_release(&t);
+    }
+}
+
+/* Of memory that cannot be listed page by page it follows from the object's own count; and nothing
+ * is at risk that may not be written. */
+static void test_gnumach_parse__what_is_at_risk_beside(void **state)
+{
+    static const struct {
+        const char *told[5];
+        uint64_t at_risk;
+    } rows[] = {
+        {{REGION, ENTRY "1 1 0", "O 1 4 2 4 0 0 0 0", "U 1 5"}, 4},
+        {{REGION, ENTRY "1 1 0", "O 1 4 1 4 0 0 0 0", "U 1 5"}, 1},
+        {{REGION, ENTRY "1 1 0", "O 1 4 1 0 0 0 0 0", "U 1 5"}, 0},
+        {{REGION, ENTRY "0 1 0", "O 1 4 1 4 0 0 0 0", "U 1 5"}, 0},
+        {{REGION, "E 0 10000 14000 1 7 1 1 1 0", "O 1 4 2 4 0 0 0 0", "P 1 0 4 10 1"}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct snapshot s;
+        struct view v;
+        struct err e;
+
+        tell(&s, rows[i].told);
+        assert_int_equal(view_region(&v, &s, &s.regions[0], &e), 0);
+        if (!v.counted || v.at_risk != rows[i].at_risk)
+            fail_msg("row %zu: %d at risk", i, (int)v.at_risk);
+        view_release(&v);
+        snapshot_release(&s);
+    }
 }
 
 static const struct guest_step *steps_of(const void *blob)
@@ -559,6 +665,8 @@ int main(void)
         cmocka_unit_test(test_gnumach_parse__impossible_records_are_refused),
         cmocka_unit_test(test_gnumach_parse__runs_of_frames_go_up_and_down),
         cmocka_unit_test(test_gnumach_parse__what_can_collapse),
+        cmocka_unit_test(test_gnumach_parse__what_is_at_risk_is_what_a_write_of_all_copies),
+        cmocka_unit_test(test_gnumach_parse__what_is_at_risk_beside),
         cmocka_unit_test(test_gnumach_parse__a_plan_becomes_what_the_guest_reads),
         cmocka_unit_test(test_gnumach_parse__what_mach_has_no_word_for_is_said),
         cmocka_unit_test(test_gnumach_parse__what_is_too_large_for_the_guest_is_refused),

@@ -857,26 +857,35 @@ static void test_rules__mach(void **state)
         struct mach_page_facts f;
         enum page_state is;
     } pages[] = {
-        {{false, true, 0, 0}, PS_NONE},   {{true, false, 0, 1}, PS_EXCLUSIVE},
-        {{true, false, 0, 2}, PS_SHARED}, {{true, true, 0, 2}, PS_COW},
-        {{true, false, 1, 2}, PS_COW},    {{true, false, 1, 1}, PS_COW},
-        {{true, true, 0, 1}, PS_COW},
+        {{.needs_copy = true}, PS_NONE},
+        {{.frame = true, .viewers = 1}, PS_EXCLUSIVE},
+        {{.frame = true, .viewers = 2}, PS_SHARED},
+        {{.frame = true, .needs_copy = true, .viewers = 2}, PS_COW},
+        {{.frame = true, .depth = 1, .viewers = 2}, PS_COW},
+        {{.frame = true, .depth = 1, .viewers = 1}, PS_COW},
+        {{.frame = true, .needs_copy = true, .viewers = 1}, PS_COW},
+    };
+    static const struct {
+        struct mach_page_facts f;
+        bool at_risk;
+    } written[] = {
+        {{.needs_copy = true}, false}, /* there is no page */
+        {{.frame = true, .viewers = 2}, false},
+        {{.frame = true, .needs_copy = true}, true},
+        {{.frame = true, .depth = 1}, true},
+        {{.frame = true, .depth = 1, .read_only = true}, false},
+        {{.frame = true, .depth = 1, .collapsed = true}, true}, /* others may need the objects */
+        {{.frame = true, .depth = 1, .sole = true}, true},      /* the first of its chain */
+        {{.frame = true, .depth = 1, .sole = true, .collapsed = true}, false},
+        {{.frame = true, .needs_copy = true, .sole = true, .collapsed = true}, false},
     };
 
     (void)state;
     for (size_t i = 0; i < N(pages); i++)
         assert_int_equal(page_state_mach(&pages[i].f), pages[i].is);
-    assert_int_equal(page_kept_promise_mach(PS_COW, false, false, false), YES);
-    assert_int_equal(page_kept_promise_mach(PS_COW, true, false, false), NO);
-    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, false), NO);
-    assert_int_equal(page_kept_promise_mach(PS_COW, true, true, true), YES);
-    assert_int_equal(page_kept_promise_mach(PS_COW, false, true, true), NO);
-    assert_int_equal(page_kept_promise_mach(PS_COW, false, false, true), YES);
-    assert_false(page_at_risk_mach(&(struct mach_page_facts){.needs_copy = true}));
-    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, true, true, false), YES);
-    assert_int_equal(page_kept_promise_mach(PS_EXCLUSIVE, false, true, false), NO);
-    assert_int_equal(page_kept_promise_mach(PS_SHARED, false, false, false), NO);
-    assert_int_equal(page_kept_promise_mach(PS_NONE, false, true, false), NONE);
+    for (size_t i = 0; i < N(written); i++)
+        if (page_at_risk_mach(&written[i].f) != written[i].at_risk)
+            fail_msg("row %zu", i);
     assert_int_equal(share_mode_mach(true, 0, false, 0), SM_EMPTY);
     assert_int_equal(share_mode_mach(false, 1, false, 1), SM_COW);
     assert_int_equal(share_mode_mach(false, 0, true, 1), SM_COW);

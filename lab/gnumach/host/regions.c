@@ -163,37 +163,19 @@ static struct outcome outcome_by_counts(const struct reading *r, const struct vi
     return o;
 }
 
-static bool same_chain(const struct seen_page *a, const struct seen_page *b)
-{
-    return a->top == b->top && a->needs_copy == b->needs_copy;
-}
-
-/* In the order in which the guest writes (guest/actor.c): the first page comes last where there
- * were pages before. */
+/* A page that is at risk gets another frame, one that has none its first; all others are kept. */
 static int predictions(const struct reading *r, const struct view *v, struct view *before,
                        struct obs_region *g, struct step_result *out, struct err *e)
 {
-    struct promises p = {.frames_only = true};
-    struct seen_page *first = before->page; /* in the chain of the page in hand */
+    struct promises p = {.mach = true};
 
-    for (uint64_t n = 0; n < v->pages; n++) {
-        uint64_t i = before->resident ? (n + 1) % v->pages : n;
+    view_risk(before, &r->step->select);
+    for (uint64_t i = 0; i < v->pages; i++) {
         const struct seen_page *was = &before->page[i];
-        bool sole = was->sole && (was->alone || !was->needs_copy);
-        enum answer kept;
+        bool changes = was->at_risk || !was->frame, changed = was->frame != v->page[i].frame;
 
-        if (!page_selected(&r->step->select, i))
-            continue;
-        if (!same_chain(first, was))
-            for (first = before->page; !same_chain(first, was);)
-                first++;
-        kept = page_kept_promise_mach(was->state, was->frame == v->page[i].frame, sole,
-                                      first->collapsed);
-        p.held[was->state] += kept == ANSWER_YES;
-        p.failed[was->state] += kept == ANSWER_NO;
-        if (was->state == PS_NONE)
-            *(v->page[i].frame ? &p.held[PS_NONE] : &p.failed[PS_NONE]) += 1;
-        first->collapsed |= was->state == PS_COW;
+        if (page_selected(&r->step->select, i))
+            *(changes == changed ? &p.held[was->state] : &p.failed[was->state]) += 1;
     }
     return observation_add_predictions(&out->obs, g->observed, g->region, g->case_name, &p) < 0
                ? err_no_memory(e)

@@ -113,7 +113,9 @@ struct seen_page {
     bool unsure;    /* an object on the way could not be listed */
     /* snapshot_see leaves these 0 */
     bool needs_copy; /* its entry is to be copied before a write */
-    bool collapsed;  /* of the first page in this chain: the step has copied a page up */
+    bool read_only;  /* its entry lets nobody write */
+    bool at_risk;    /* the write that was asked for last copies it (view_risk) */
+    bool collapsed;  /* of the first page in this chain: that write has copied a page up */
     uint8_t state;   /* enum page_state */
 };
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page);

@@ -26,6 +26,46 @@ static void add_page(struct view *v, uint64_t i, struct seen_page seen)
     v->unsure |= seen.unsure;
 }
 
+static bool same_chain(const struct seen_page *a, const struct seen_page *b)
+{
+    return a->top == b->top && a->needs_copy == b->needs_copy;
+}
+
+static bool at_risk(const struct seen_page *p, bool frame, bool collapsed)
+{
+    return page_at_risk_mach(&(struct mach_page_facts){.frame = frame,
+                                                       .needs_copy = p->needs_copy,
+                                                       .depth = p->depth,
+                                                       .read_only = p->read_only,
+                                                       .sole = p->sole,
+                                                       .collapsed = collapsed});
+}
+
+/* In the order in which the guest writes (guest/actor.c): the first page comes last where there
+ * were pages before. */
+uint64_t view_risk(struct view *v, const struct page_select *select)
+{
+    struct seen_page *first = v->page; /* in the chain of the page in hand */
+    uint64_t copied = 0;
+
+    for (uint64_t i = 0; i < v->pages; i++)
+        v->page[i].at_risk = v->page[i].collapsed = false;
+    for (uint64_t n = 0; n < v->pages; n++) {
+        uint64_t i = v->resident ? (n + 1) % v->pages : n;
+        struct seen_page *p = &v->page[i];
+
+        if (!page_selected(select, i))
+            continue;
+        if (!same_chain(first, p))
+            for (first = v->page; !same_chain(first, p);)
+                first++;
+        p->at_risk = at_risk(p, p->frame != 0, first->collapsed);
+        first->collapsed |= p->at_risk;
+        copied += p->at_risk;
+    }
+    return copied;
+}
+
 /* An object that cannot be listed page by page still says how many pages it has: enough where the
  * region is one entry that shows all of one unshadowed object. */
 static void count_whole_object(struct view *v, const struct snapshot *s, const struct snap_entry *x)
@@ -37,10 +77,8 @@ static void count_whole_object(struct view *v, const struct snapshot *s, const s
         return;
     v->counted = true;
     v->resident = o->resident;
-    v->at_risk =
-        page_at_risk_mach(&(struct mach_page_facts){.frame = true, .needs_copy = x->needs_copy})
-            ? o->resident
-            : 0;
+    for (uint64_t i = 0; i < o->resident; i++)
+        v->at_risk += at_risk(&v->page[0], true, i > 0);
 }
 
 int view_region(struct view *v, const struct snapshot *s, const struct snap_region *g,
@@ -60,10 +98,12 @@ int view_region(struct view *v, const struct snapshot *s, const struct snap_regi
             continue;
         seen = snapshot_see(s, x->object, x->offset + (address - x->start) / GUEST_PAGE_SIZE);
         seen.needs_copy = x->needs_copy != 0;
+        seen.read_only = !(x->protection & 2);
+        seen.sole &= seen.alone || !seen.needs_copy; /* then it will be one of those below */
         add_page(v, i, seen);
-        v->at_risk += page_at_risk_mach(&(struct mach_page_facts){
-            .frame = seen.frame != 0, .needs_copy = seen.needs_copy, .depth = seen.depth});
     }
+    if (rc == 0)
+        v->at_risk = view_risk(v, &(struct page_select){.kind = SEL_ALL});
     v->counted = !v->unsure;
     count_whole_object(v, s, snapshot_entry(s, g->actor, start));
     return rc;

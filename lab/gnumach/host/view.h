@@ -5,12 +5,13 @@
 #ifndef LAB_GNUMACH_HOST_VIEW_H
 #define LAB_GNUMACH_HOST_VIEW_H
 
+#include "lab/actions.h"
 #include "lab/gnumach/host/snapshot.h"
 
 struct view {
     struct seen_page *page;
     uint64_t pages;
-    uint64_t resident, at_risk; /* pages */
+    uint64_t resident, at_risk; /* pages; at_risk: a write of all would copy */
     bool unsure;                /* some could not be listed */
     bool counted;               /* resident and at_risk are right */
 };
@@ -20,6 +21,8 @@ uint64_t region_start(const struct snap_region *g);
 /* 0 or -ENOMEM. */
 int view_region(struct view *v, const struct snapshot *s, const struct snap_region *g,
                 struct err *e);
+/* Tells each page that a write of the selected ones, all at once, would copy; returns how many. */
+uint64_t view_risk(struct view *v, const struct page_select *select);
 /* 0, -ENOMEM, or -EBADMSG for more pages than there can be. at_risk is left 0. */
 int view_transit(struct view *v, const struct snapshot *s, const struct snap_transit *t,
                  struct err *e);
