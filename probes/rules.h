@@ -314,6 +314,7 @@ struct region_facts {
     uint64_t backed_none; /* of these: not mapped here */
     bool backed_any;      /* any of its pages in memory, hidden ones too */
     bool others;          /* another process maps it */
+    enum why why_others;  /* WHY_KNOWN: or else none does */
     struct value users;   /* processes that map it and messages that carry it; those outside the
                              run are seen by map counts: inferred */
 };

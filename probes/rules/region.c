@@ -137,6 +137,8 @@ static struct value mode_of_shared(const struct region_facts *f)
 
     if (f->others)
         return value_known(SM_SHARED);
+    if (f->why_others != WHY_KNOWN)
+        return value_unknown(f->why_others);
     if (!value_is_known(resident))
         return mapped.n ? value_known(SM_PRIVATE) : resident;
     return value_known(resident.n || f->states[PS_SWAPPED] ? SM_PRIVATE : SM_EMPTY);

@@ -461,9 +461,13 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
     if (rc == 0)
         rc = join_living(s);
     if (rc == 0)
-        rc = fill_processes(s);
+        rc = users_find(s);
     if (rc == 0)
+        rc = fill_processes(s);
+    if (rc == 0) {
+        users_conclude(s);
         sums_totals(s);
+    }
     objects_forget(s);
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
@@ -605,6 +609,7 @@ void sampler_free(struct sampler *s)
     free(s->processes);
     objects_forget(s);
     free(s->objects);
+    free(s->users.rows);
     frames_release(&s->join);
     free(s->met);
     free(s->info);

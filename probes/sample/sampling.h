@@ -3,6 +3,7 @@
  *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
  *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
  *     objects.c   which pages of a memory object are in memory
+ *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
 #define PROBES_SAMPLE_SAMPLING_H
@@ -117,6 +118,21 @@ struct asked_object {
     enum why why;   /* WHY_KNOWN, or there are no bits */
 };
 
+/* Who maps a memory object. */
+struct object_users {
+    uint64_t dev, inode;
+    uint32_t processes; /* of the sample */
+    uint32_t last;      /* of these the last one met, from 1 on; 0: a free row */
+    uint32_t twice;     /* mappings of parts of it that their process maps already */
+    int64_t most;       /* processes, also out of view, as far as any mapping tells */
+    uint64_t from, to;  /* what the last one maps of it, in bytes */
+};
+
+struct users {
+    struct object_users *rows; /* by hash, open addressing */
+    size_t cap;                /* a power of two */
+};
+
 /* What is known of a frame: state of an anonymous page in it. */
 #define INFO_LARGE 0x80   /* part of a large folio */
 #define INFO_EITHER 0x10  /* not exclusive, and the next write may find it held, or not */
@@ -153,6 +169,7 @@ struct sampler {
     uint64_t distinct_file;
     struct asked_object *objects; /* of this sample */
     size_t nobjects;
+    struct users users;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
@@ -167,6 +184,13 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
 void objects_forget(struct sampler *s);
+
+/* users.c. count: the largest map count of the object's pages here, 0 if none is known. */
+int users_find(struct sampler *s);
+void users_facts(struct sampler *s, const struct map_entry *e, int64_t count,
+                 struct region_facts *f);
+/* When all mappings have been told: what one shows of an object holds for the others too. */
+void users_conclude(struct sampler *s);
 
 /* sums.c */
 int sums_join(struct sampler *s);

@@ -514,8 +514,6 @@ static uint64_t pages_of_kb(const struct sampler *s, uint64_t kb)
     return kb * 1024 / s->page_size;
 }
 
-/* Who maps an object is seen by how often its pages here are mapped: others may map only other
- * pages. */
 static struct region_facts facts_of(const struct sampler *s, const struct sampled *w,
                                     const struct map_entry *e)
 {
@@ -530,8 +528,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
-                                 .pages = (e->end - e->start) / s->page_size,
-                                 .others = e->kb.shared_clean + e->kb.shared_dirty > 0};
+                                 .pages = (e->end - e->start) / s->page_size};
 }
 
 /* Pages of the object in memory behind pages that this process has, in memory or in swap. */
@@ -637,8 +634,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     f.inferred_debt = f.inferred_mode = sums.tally.inferred && s->trusts;
     f.anon_count = sums.tally.anon_count;
     f.inferred_count = r->map->inode;
-    f.users = sums.tally.object_count > 0 ? value_inferred(sums.tally.object_count)
-                                          : value_unknown(WHY_NOT_ASKED);
+    users_facts(s, r->map, sums.tally.object_count, &f);
     tell(s, w, &f, r);
     r->parent_pages =
         parent_pages(w, w->parent && w->parent->frames ? value_known((int64_t)sums.parent)
@@ -681,7 +677,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
         f.states[PS_SHARED] = pages_of_kb(s, r->map->kb.rss);
     else
         split_counters(s, &r->map->kb, &f);
-    f.users = value_unknown(WHY_NO_FRAMES);
+    users_facts(s, r->map, 0, &f);
     for (int i = PS_NONE + 1; i < PS__COUNT; i++)
         found += f.states[i];
     f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
@@ -690,9 +686,8 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
-    r->parent_pages =
-        parent_pages(w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] +
-                                                 f.states[PS_SHARED])));
+    r->parent_pages = parent_pages(
+        w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] + f.states[PS_SHARED])));
 }
 
 static int room_for_regions(struct sampled *w)
@@ -736,39 +731,6 @@ static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
     *sum = value_add(*sum, pages);
 }
 
-/* The most that a process's mappings of an object tell of who maps it; unknown if they do not. */
-static struct value users_told(const struct sampled *w, const struct map_entry *e)
-{
-    struct value most = value_unknown(WHY_NOT_ASKED);
-
-    for (size_t i = 0; i < w->maps.n; i++) {
-        const struct map_entry *other = w->regions[i].map;
-        struct value refs = w->regions[i].q[RQ_REF_COUNT];
-
-        if (other->inode == e->inode && other->dev == e->dev && value_is_known(refs) &&
-            (!value_is_known(most) || refs.n > most.n))
-            most = value_inferred(refs.n);
-    }
-    return most;
-}
-
-/* Of a mapping that shows no page of its object: what this process's other mappings of it tell, or
- * those of its parent, which are one more. */
-static void conclude_users(struct sampled *w)
-{
-    for (size_t i = 0; i < w->maps.n; i++) {
-        struct value *refs = &w->regions[i].q[RQ_REF_COUNT];
-        const struct map_entry *e = w->regions[i].map;
-
-        if (refs->why == WHY_NOT_ASKED)
-            *refs = users_told(w, e);
-        if (refs->why == WHY_NOT_ASKED && w->parent && w->parent->regions) {
-            *refs = users_told(w->parent, e);
-            refs->n += refs->n == 1;
-        }
-    }
-}
-
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
 {
     uint64_t page_kb = s->page_size / 1024;
@@ -795,7 +757,6 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
         add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
-    conclude_users(w);
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
     p->nregions = w->maps.n;

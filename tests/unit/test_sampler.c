@@ -586,6 +586,71 @@ static void test_sampler__an_object_of_which_nothing_is_mapped_has_users(void **
     unmap_object(memory, 100);
 }
 
+static char *map_shared(int fd, int n)
+{
+    char *memory = mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    memset(memory, 1, (size_t)(n * page_size));
+    return memory;
+}
+
+static void check_shared(struct fixture *f, int process, const void *memory, bool shared)
+{
+    const struct value *q = region_at(f, process, memory)->q;
+
+    if (shared) {
+        assert_true(value_is_known(q[RQ_SHARE_MODE]) && value_is_known(q[RQ_REF_COUNT]));
+        assert_int_equal(q[RQ_SHARE_MODE].n, SM_SHARED);
+        assert_int_equal(q[RQ_REF_COUNT].n, 2);
+        assert_true(q[RQ_REF_COUNT].inferred);
+    } else {
+        assert_int_equal(q[RQ_SHARE_MODE].why, WHY_NOT_ASKED);
+        assert_int_equal(q[RQ_REF_COUNT].why, WHY_NOT_ASKED);
+    }
+}
+
+/* A fork copies no page tables of shared memory: nothing that the child has not touched is mapped
+ * twice. Nor does anything tell that nobody out of view has it. */
+static void shared_memory_is_its_mappers(struct fixture *f, bool no_frames)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    struct sample_target alone = {.pid = getpid(), .parent = -1};
+    char *memory[3];
+
+    assert_int_equal(ftruncate(fd, 100 * page_size), 0);
+    memory[0] = map_shared(-1, 100);
+    memory[1] = map_shared(fd, 100);
+    memory[2] = map_shared(fd, 100); /* the same once more: that is no other process */
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    start(f, no_frames);
+    take(f);
+    for (int i = 0; i < 3; i++) {
+        check_shared(f, 0, memory[i], true);
+        check_shared(f, 1, memory[i], true);
+    }
+    assert_int_equal(sampler_take(f->s, &alone, 1, &f->sample, &f->e), 0);
+    for (int i = 0; i < 3; i++)
+        check_shared(f, 0, memory[i], false);
+    for (int i = 0; i < 3; i++)
+        munmap(memory[i], (size_t)(100 * page_size));
+    close(fd);
+}
+
+static void test_sampler__shared_memory_is_its_mappers(void **state)
+{
+    if (!frames())
+        skip_needs("frames");
+    shared_memory_is_its_mappers(*state, false);
+}
+
+static void test_sampler__counters_see_who_maps_shared_memory(void **state)
+{
+    shared_memory_is_its_mappers(*state, true);
+}
+
 static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
 {
     struct fixture *f = *state;
@@ -886,6 +951,8 @@ int main(int argc, char **argv)
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
         T(test_sampler__counters_do_not_tell_what_a_copy_hides),
         T(test_sampler__an_object_of_which_nothing_is_mapped_has_users),
+        T(test_sampler__shared_memory_is_its_mappers),
+        T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
