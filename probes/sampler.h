@@ -33,7 +33,10 @@
  * sample of which both have one now, each in a frame of its own: one of them wrote. What either has
  * no more, it gave back: that is not lost. lost_before: at first sight alone, private pages at the
  * parent's addresses of which each has one of its own: at most so much was lost between the fork
- * and this sample (what both allocated since then may lie at the same addresses). */
+ * and this sample (what both allocated since then may lie at the same addresses). Pages in swap
+ * count like those in memory, by their slots. A page that is in swap here and in memory there may
+ * be one or two: lost_before counts it; copied and lost of its mapping are unknown for a sample in
+ * which what was in common has become so, or what was so has turned out apart. */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \

@@ -363,15 +363,19 @@ static enum page_state by_word(const struct page_chunk *c, size_t i)
 {
     uint64_t word = c->words[i];
 
-    return zero_page(c, i)       ? PS_ZERO
+    return pm_swapped(word)      ? PS_SWAPPED
+           : !pm_present(word)   ? PS_NONE
+           : zero_page(c, i)     ? PS_ZERO
            : word & PM_FILE      ? PS_OBJECT
            : word & PM_EXCLUSIVE ? PS_EXCLUSIVE
                                  : PS_COW;
 }
 
-static bool same_frame(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+/* The frame, or the slot of swap. */
+static bool same_place(const struct page_chunk *a, const struct page_chunk *b, size_t i)
 {
-    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]);
+    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]) &&
+           pm_present(a->words[i]) == pm_present(b->words[i]);
 }
 
 /* Has another process that showed the same frame at the same address moved along with this one? */
@@ -383,57 +387,92 @@ static bool moved_along(const struct sampler *s, const struct sampled *w, uint64
         const struct page_chunk *before = x == w ? NULL : page_table_find(&x->before, index);
         const struct page_chunk *now = before ? page_table_find(&x->now, index) : NULL;
 
-        if (now && pm_present(before->words[i]) && pm_present(now->words[i]) &&
-            same_frame(before, old, i) && same_frame(now, c, i))
+        if (now && same_place(before, old, i) && same_place(now, c, i))
             return true;
     }
     return false;
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. */
-static uint64_t copied_since(const struct sampler *s, const struct sampled *w, uint64_t index,
-                             const struct page_chunk *c, size_t from, size_t to)
+/* Pages of a mapping, and whether there may be more that only what became of the others would tell:
+ * the kernel does not say who else holds a slot of swap. */
+struct count {
+    uint64_t n;
+    bool doubt;
+};
+
+static struct value counted(struct count c)
+{
+    return c.doubt ? value_unknown(WHY_SWAP_HOLDERS) : value_known((int64_t)c.n);
+}
+
+/* Pages that were shared, or the object's, and are a private page in another frame now. In swap it
+ * is a private page all the same; of one that was shared it is not told whether it was copied. */
+static void copied_since(const struct sampler *s, const struct sampled *w, uint64_t index,
+                         const struct page_chunk *c, size_t from, size_t to, struct count *out)
 {
     const struct page_chunk *old = page_table_find(&w->before, index);
-    uint64_t n = 0;
 
     if (c == old || !old)
-        return 0;
+        return;
     for (size_t i = from; i < to; i++) {
         struct outcome_facts f = {
             .was = by_word(old, i), .is = by_word(c, i), .same_frame = ANSWER_NO, .had = ANSWER_NO};
 
-        if (!pm_present(old->words[i]) || !pm_present(c->words[i]) || same_frame(c, old, i))
+        if (!pm_present(old->words[i]) || f.is == PS_NONE || same_place(c, old, i))
             continue;
-        f.along = f.was == PS_COW && f.is == PS_COW && moved_along(s, w, index, c, old, i);
-        n += page_outcome(f) == PO_COPIED;
+        f.along = f.was == PS_COW && (f.is == PS_COW || f.is == PS_SWAPPED) &&
+                  moved_along(s, w, index, c, old, i);
+        if (f.is == PS_SWAPPED) {
+            f.is = PS_ANON_UNKNOWN;
+            f.same_frame = ANSWER_NONE;
+        }
+        out->n += page_outcome(f) == PO_COPIED;
+        out->doubt |= page_outcome(f) == PO_COPIED_LIKELY && !f.along;
     }
-    return n;
 }
 
-static bool both_present(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+/* How two processes' pages at the same address stand to each other. */
+enum standing {
+    STAND_ALONE, /* one of them has none */
+    STAND_TOGETHER,
+    STAND_APART,
+    STAND_UNTOLD /* one is in memory, one in swap: a page in the swap cache is both */
+};
+
+static bool holds(const struct page_chunk *c, size_t i)
 {
-    return pm_present(a->words[i]) && pm_present(b->words[i]) && !zero_page(a, i) &&
-           !zero_page(b, i);
+    return (pm_present(c->words[i]) && !zero_page(c, i)) || pm_swapped(c->words[i]);
+}
+
+static enum standing standing(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+{
+    if (!holds(a, i) || !holds(b, i))
+        return STAND_ALONE;
+    if (pm_present(a->words[i]) != pm_present(b->words[i]))
+        return STAND_UNTOLD;
+    return same_place(a, b, i) ? STAND_TOGETHER : STAND_APART;
 }
 
 /* Pages that were in common with the parent, and of which both have one of their own now. */
-static uint64_t lost_since(const struct page_chunk *c, const struct page_chunk *theirs,
-                           const struct page_chunk *old, const struct page_chunk *theirs_old,
-                           size_t from, size_t to)
+static void lost_since(const struct page_chunk *c, const struct page_chunk *theirs,
+                       const struct page_chunk *old, const struct page_chunk *theirs_old,
+                       size_t from, size_t to, struct count *out)
 {
-    uint64_t n = 0;
-
     if (!theirs || !old || !theirs_old || c == theirs || (c == old && theirs == theirs_old))
-        return 0;
-    for (size_t i = from; i < to; i++)
-        n += both_present(old, theirs_old, i) && same_frame(old, theirs_old, i) &&
-             both_present(c, theirs, i) && !same_frame(c, theirs, i);
-    return n;
+        return;
+    for (size_t i = from; i < to; i++) {
+        enum standing was = standing(old, theirs_old, i), is = standing(c, theirs, i);
+        bool maybe_was = was == STAND_TOGETHER || was == STAND_UNTOLD;
+
+        if (was == STAND_TOGETHER && is == STAND_APART)
+            out->n++;
+        else if (maybe_was && (is == STAND_APART || is == STAND_UNTOLD))
+            out->doubt |= !same_place(c, old, i) || !same_place(theirs, theirs_old, i);
+    }
 }
 
-/* Pages of which both have one at the same address, each in a frame of its own, and one of them is
- * a private page: both may have been the parent's when it forked. */
+/* Pages of which both have one at the same address, each in a place of its own as far as is told,
+ * and one of them is a private page: both may have been the parent's when it forked. */
 static uint64_t apart(const struct page_chunk *c, const struct page_chunk *theirs, size_t from,
                       size_t to)
 {
@@ -442,8 +481,7 @@ static uint64_t apart(const struct page_chunk *c, const struct page_chunk *their
     if (!theirs || c == theirs)
         return 0;
     for (size_t i = from; i < to; i++)
-        n += both_present(c, theirs, i) && !same_frame(c, theirs, i) &&
-             !(c->words[i] & theirs->words[i] & PM_FILE);
+        n += standing(c, theirs, i) >= STAND_APART && !(c->words[i] & theirs->words[i] & PM_FILE);
     return n;
 }
 
@@ -460,7 +498,8 @@ static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from
 
 struct region_sums {
     struct tally tally;
-    uint64_t parent, copied, lost, before;
+    uint64_t parent, before;
+    struct count copied, lost;
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
@@ -499,8 +538,8 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
-            out->copied += copied_since(s, w, index, c, from, to);
-            out->lost += lost_since(c, theirs, old, theirs_old, from, to);
+            copied_since(s, w, index, c, from, to, &out->copied);
+            lost_since(c, theirs, old, theirs_old, from, to, &out->lost);
             out->before += w->fresh ? apart(c, theirs, from, to) : 0;
         }
         if (file)
@@ -602,7 +641,7 @@ static struct value parent_pages(const struct sampled *w, struct value found)
 }
 
 /* Nor is anything left that a write could lose. */
-static struct value lost_pages(const struct sampled *w, uint64_t lost)
+static struct value lost_pages(const struct sampled *w, struct count lost)
 {
     const struct sampled *parent = w->parent;
 
@@ -612,7 +651,7 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
-    return value_known((int64_t)lost);
+    return counted(lost);
 }
 
 static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
@@ -639,7 +678,7 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     r->parent_pages =
         parent_pages(w, w->parent && w->parent->frames ? value_known((int64_t)sums.parent)
                                                        : value_unknown(WHY_NO_FRAMES));
-    r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
+    r->copied = w->before.n && !w->exec ? counted(sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
     if (w->fresh && w->parent && w->parent->frames && !w->own_program)
@@ -683,7 +722,7 @@ static void from_counters(struct sampler *s, const struct sampled *w, struct sam
     f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
     tell(s, w, &f, r);
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
-    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
+    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, (struct count){0});
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = parent_pages(

@@ -712,6 +712,91 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     assert_int_equal(region_of(f, 1)->copied.n, 200);
 }
 
+/* Says of n pages of the test's memory that pid has them in a slot of swap. */
+static void say_swapped(struct fixture *f, pid_t pid, uint64_t slot, uint64_t n)
+{
+    lie.word = PM_SWAPPED | slot << 5;
+    lie.page = (uintptr_t)f->memory / (uint64_t)page_size;
+    lie.n = n;
+    lie.pid = pid;
+}
+
+static void say_nothing(void)
+{
+    memset(&lie, 0, sizeof lie);
+}
+
+/* The child's own pages went to swap before it was seen first. By invented words, because hardly a
+ * machine that tests run on swaps. */
+static void test_sampler__what_went_to_swap_was_lost_before(void **state)
+{
+    struct fixture *f = *state;
+    int64_t shared;
+
+    if (!frames())
+        skip_needs("frames");
+    tell(f, 500);
+    start(f, false);
+    say_swapped(f, f->child, 7, 500);
+    take(f);
+    assert_in_range(region_of(f, 1)->lost_before.n, 500, PAGES);
+    sampler_free(f->s);
+    /* Where both have one slot nothing is lost yet. */
+    start(f, false);
+    say_swapped(f, 0, 7, PAGES);
+    take(f);
+    shared = region_of(f, 1)->lost_before.n;
+    assert_in_range(shared, 0, PAGES / 2); /* of the mapping's other memory */
+    say_nothing();
+}
+
+/* What was in common and is in swap on one side may be in common still. */
+static void test_sampler__what_swap_hides_is_not_known(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    say_swapped(f, f->child, 7, 100);
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.why, WHY_SWAP_HOLDERS);
+    assert_int_equal(region_of(f, 1)->copied.why, WHY_SWAP_HOLDERS);
+    assert_int_equal(f->sample->processes[1].q[WQ_LOST].why, WHY_SWAP_HOLDERS);
+    take(f); /* nothing new */
+    assert_true(value_is_known(region_of(f, 1)->lost) && value_is_known(region_of(f, 1)->copied));
+    say_nothing();
+    tell(f, 100);
+    take(f); /* back, and apart: since when is not known */
+    assert_int_equal(region_of(f, 1)->lost.why, WHY_SWAP_HOLDERS);
+    tell(f, -100);
+    take(f); /* given back */
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+    assert_true(value_is_known(region_of(f, 1)->lost));
+}
+
+/* Both in one slot is in common, and neither has copied anything. */
+static void test_sampler__a_slot_of_swap_is_in_common(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    say_swapped(f, 0, 7, 100);
+    take(f);
+    for (int i = 0; i < 2; i++)
+        assert_true(value_is_known(region_of(f, i)->copied) && region_of(f, i)->copied.n == 0);
+    assert_true(value_is_known(region_of(f, 1)->lost) && region_of(f, 1)->lost.n == 0);
+    /* Until both have it back, each in a frame of its own. */
+    tell(f, 100);
+    say_nothing();
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.n, 100);
+}
+
 /* A frame that nobody counts as mapped, as the zero page is. */
 static uint64_t frame_of_nobody(void)
 {
@@ -956,6 +1041,9 @@ int main(int argc, char **argv)
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
+        T(test_sampler__what_went_to_swap_was_lost_before),
+        T(test_sampler__what_swap_hides_is_not_known),
+        T(test_sampler__a_slot_of_swap_is_in_common),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
