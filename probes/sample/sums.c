@@ -161,6 +161,9 @@ static uint8_t take_count(struct sampler *s, uint32_t slot, uint64_t answer)
     if (answer == KPAGE_NONE)
         return 0;
     s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
+    /* Present, and mapped by nobody: the huge zero page, which is called a file's. */
+    if ((*info & INFO_STATE) == PS_OBJECT)
+        return answer ? 0 : ASK_ONCE;
     if ((*info & INFO_STATE) != PS_ANON_UNKNOWN)
         return 0;
     *info = (uint8_t)((*info & INFO_LARGE) |
@@ -174,6 +177,11 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
     bool trusted = s->info[slot] & INFO_TRUSTED, debt = s->caps.have[CAP_DEBT];
     enum page_state state;
 
+    if ((s->info[slot] & INFO_STATE) == PS_OBJECT) {
+        if (answer != KPAGE_NONE && (answer & KPF_ZERO_PAGE))
+            s->info[slot] = PS_ZERO;
+        return 0;
+    }
     s->info[slot] = PS_ANON_UNKNOWN;
     if (answer == KPAGE_NONE)
         return 0;

@@ -841,6 +841,34 @@ static void test_sampler__a_write_over_the_zero_page_copies_nothing(void **state
     assert_int_equal(region_of(f, 1)->lost.n, 0);
 }
 
+/* Reading untouched memory where huge pages are wanted maps the huge zero page, which this and that
+ * kernel calls a file's. It is nobody's memory, and in common of none. */
+static void test_sampler__the_huge_zero_page_is_no_memory(void **state)
+{
+    struct fixture *f = *state;
+    size_t huge = caps.huge_page_size, len = 4 * huge;
+    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile char *aligned = memory + (huge - (uintptr_t)memory % huge);
+    int64_t distinct, common;
+
+    if (!frames() || !caps.have[CAP_THP] || !caps.have[CAP_ZERO_PAGE])
+        skip_needs("frames, thp and zero_page");
+    start(f, false);
+    take(f);
+    distinct = f->sample->totals[TQ_DISTINCT].n;
+    common = sampler_common(f->s, 0, 1).n;
+    end_child(f);
+    madvise(memory, len, MADV_HUGEPAGE);
+    (void)aligned[0];
+    (void)aligned[huge];
+    assert_int_equal(begin_child(f), 0);
+    take(f);
+    assert_int_equal(region_at(f, 1, memory)->q[RQ_ZERO].n, 2 * huge / (size_t)page_size);
+    assert_true(f->sample->totals[TQ_DISTINCT].n < distinct + 1024);
+    assert_true(sampler_common(f->s, 0, 1).n < common + 256);
+    munmap(memory, len);
+}
+
 static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
 {
     struct fixture *f = *state;
@@ -1045,6 +1073,7 @@ int main(int argc, char **argv)
         T(test_sampler__what_swap_hides_is_not_known),
         T(test_sampler__a_slot_of_swap_is_in_common),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
+        T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
