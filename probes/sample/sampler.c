@@ -49,6 +49,7 @@ static void sampled_free(struct sampled *w)
     page_table_release(&w->before);
     frame_set_release(&w->set);
     slurp_release(&w->text);
+    free(w->zero);
     free(w->regions);
     free(w);
 }
@@ -58,16 +59,16 @@ static void open_memory(struct sampler *s, struct sampled *w)
 {
     close_memory(w);
     w->smaps_fd = proc_open(w->pid, "smaps");
-    if (!s->frames)
+    if (!s->frames && !s->caps.have[CAP_PAGEMAP_SCAN])
         return;
-    if (s->helper) {
+    if (s->frames && s->helper) {
         pthread_mutex_lock(&s->helper_lock);
         w->pagemap_fd = helper_open(s->helper, HELPER_PAGEMAP, w->pid, 0, 0);
         pthread_mutex_unlock(&s->helper_lock);
     } else {
         w->pagemap_fd = proc_open(w->pid, "pagemap");
     }
-    w->frames = w->pagemap_fd >= 0;
+    w->frames = s->frames && w->pagemap_fd >= 0;
 }
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
@@ -154,6 +155,8 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
         w->frames = false;
         rc = 0;
     }
+    if (rc == 0 && !w->frames)
+        rc = zeros_read(s, w);
     /* Or has it executed a program while it was read? */
     return rc == 0 && (!has_memory(w) || (w->program && program_of(w->pid, &w->text) != w->program))
                ? -ESRCH

@@ -100,6 +100,8 @@ struct sampled {
     struct maps maps;
     struct footprint fp;
     struct page_table now, before;
+    int64_t *zero; /* without frames: by mapping, its pages that are the zero page; -1: untold */
+    size_t zero_cap;
     struct frame_set set; /* its frames, made when asked for */
     uint32_t set_in;      /* sample that the set is of */
     struct sample_region *regions;
@@ -179,6 +181,10 @@ struct sampler {
 /* pages.c: fills w->now from pagemap. words: room for READ_CHUNKS chunks. 0, -ENOMEM, or
  * another negative errno if pagemap could not be read. */
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads);
+
+/* pages.c: fills w->zero, of the mappings that may show the zero page where smaps counts nothing
+ * and whose next write would then cost a frame. 0 or -ENOMEM. */
+int zeros_read(struct sampler *s, struct sampled *w);
 
 /* objects.c: the object behind a mapping of w; NULL without memory. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,

@@ -10,7 +10,8 @@
  * asked.
  * 3. sum: per mapping; a chunk that lies wholly within mappings is counted once for all of them.
  *
- * Without frames the counters of smaps are all there is: see from_counters(). */
+ * Without frames there are the counters of smaps, and a scan for the zero page, which is in none of
+ * them: see from_counters(). */
 #include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
@@ -714,21 +715,49 @@ static void split_counters(struct sampler *s, const struct smaps_counters *kb,
     f->large = kb->thp_eligible;
 }
 
+/* hugetlb has counters of its own, which tell who shares its pages and not whose they are. */
+static void split_hugetlb(struct sampler *s, const struct smaps_counters *kb,
+                          struct region_facts *f)
+{
+    f->states[f->shared ? PS_SHARED : PS_COW] = pages_of_kb(s, kb->shared_hugetlb);
+    f->states[f->shared ? PS_SHARED : PS_ANON_UNKNOWN] += pages_of_kb(s, kb->private_hugetlb);
+    f->anon_missing = region_anon_pages(f);
+    f->cow_summed = f->large = f->anon_missing > 0;
+}
+
+/* smaps counts neither the zero page nor what is none. */
+static void split_rest(const struct sampled *w, const struct sample_region *r,
+                       struct region_facts *f)
+{
+    int64_t zero = w->zero[r - w->regions];
+    uint64_t found = 0;
+
+    if (!f->shared && !f->read_only) {
+        f->sight.table = true;
+        f->states[PS_ZERO] = zero > 0 ? (uint64_t)zero : 0;
+        f->why_zero = zero < 0 ? WHY_ZERO_UNTOLD : WHY_KNOWN;
+    }
+    for (int i = PS_NONE + 1; i < PS__COUNT; i++)
+        found += f->states[i];
+    f->states[PS_NONE] = f->pages > found ? f->pages - found : 0;
+}
+
 static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
 {
     struct region_facts f = facts_of(s, w, r->map);
-    uint64_t found = 0;
 
     f.states[PS_SWAPPED] = pages_of_kb(s, r->map->kb.swap);
-    if (r->map->shared)
+    if (f.hugetlb)
+        split_hugetlb(s, &r->map->kb, &f);
+    else if (r->map->shared)
         f.states[PS_SHARED] = pages_of_kb(s, r->map->kb.rss);
     else
         split_counters(s, &r->map->kb, &f);
     users_facts(s, r->map, 0, &f);
-    for (int i = PS_NONE + 1; i < PS__COUNT; i++)
-        found += f.states[i];
-    f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
+    split_rest(w, r, &f);
     tell(s, w, &f, r);
+    if (f.hugetlb && region_anon_pages(&f) && strncmp(r->map->name, "/anon_hugepage", 14) != 0)
+        r->q[RQ_OBJECT] = value_unknown(WHY_NO_FRAMES); /* or are they the file's? */
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, (struct count){0});
     r->lost_before = w->fresh ? r->lost : value_na();

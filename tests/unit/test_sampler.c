@@ -495,6 +495,63 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     assert_true(r->q[RQ_COW].n < PAGES / 2);
 }
 
+/* No counter has the zero page, and a write to it costs a frame all the same. */
+static void test_sampler__counters_leave_the_zero_page_to_a_scan(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = f->memory;
+    bool scan = caps.have[CAP_PAGEMAP_SCAN];
+    struct value zero, risk;
+
+    if (!caps.have[CAP_ZERO_PAGE])
+        skip_needs("zero_page");
+    madvise(f->memory, (size_t)(PAGES * page_size), MADV_DONTNEED);
+    for (int i = 0; i < PAGES / 2; i++)
+        (void)memory[i * page_size];
+    for (int known = scan; known >= 0; known--) {
+        caps.have[CAP_PAGEMAP_SCAN] = known;
+        start(f, true);
+        caps.have[CAP_PAGEMAP_SCAN] = scan;
+        take(f);
+        zero = region_of(f, 0)->q[RQ_ZERO];
+        risk = region_of(f, 0)->q[RQ_AT_RISK];
+        if (known) {
+            assert_true(value_is_known(zero) && zero.n == PAGES / 2);
+            assert_true(value_is_known(risk) && risk.n >= PAGES / 2);
+        } else {
+            assert_int_equal(zero.why, WHY_ZERO_UNTOLD);
+            assert_int_equal(risk.why, WHY_ZERO_UNTOLD);
+            assert_int_equal(f->sample->processes[0].q[WQ_AT_RISK].why, WHY_ZERO_UNTOLD);
+        }
+        if (known)
+            sampler_free(f->s);
+    }
+}
+
+static void test_sampler__counters_of_huge_pages_are_their_own(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = caps.huge_page_size;
+    const struct value *q;
+    char *memory;
+
+    if (!caps.have[CAP_HUGETLB])
+        skip_needs("hugetlb");
+    memory =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    memory[0] = 1;
+    start(f, true);
+    take(f);
+    q = region_at(f, 0, memory)->q;
+    assert_int_equal(q[RQ_MAPPED].n * page_size, len);
+    for (int i = RQ_EXCLUSIVE; i <= RQ_DEBT; i++)
+        assert_false(value_is_known(q[i]));
+    assert_false(value_is_known(q[RQ_AT_RISK]));
+    assert_true(value_is_known(q[RQ_OBJECT]) && q[RQ_OBJECT].n == 0);
+    munmap(memory, len);
+}
+
 static int object = -1; /* descriptor: by it the object can be asked without privilege */
 
 /* A private mapping of a memfd that holds n pages. */
@@ -1061,6 +1118,8 @@ int main(int argc, char **argv)
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),
         T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__counters_leave_the_zero_page_to_a_scan),
+        T(test_sampler__counters_of_huge_pages_are_their_own),
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
         T(test_sampler__counters_do_not_tell_what_a_copy_hides),
         T(test_sampler__an_object_of_which_nothing_is_mapped_has_users),
