@@ -50,6 +50,8 @@ static void sampled_free(struct sampled *w)
     frame_set_release(&w->set);
     slurp_release(&w->text);
     free(w->zero);
+    free(w->views);
+    free(w->views_before);
     free(w->regions);
     free(w);
 }
@@ -214,6 +216,19 @@ static void unknown_footprint(struct sampled *w, enum why why)
         value_unknown(why);
 }
 
+static void turn_views(struct sampled *w)
+{
+    struct object_view *views = w->views_before;
+    size_t cap = w->views_before_cap;
+
+    w->views_before = w->views;
+    w->views_before_cap = w->views_cap;
+    w->nviews_before = w->nviews;
+    w->views = views;
+    w->views_cap = cap;
+    w->nviews = 0;
+}
+
 /* All of one process. Runs in any thread; its parent has been read. */
 static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
 {
@@ -227,6 +242,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     page_table_release(&w->before);
     w->before = w->now;
     w->now = (struct page_table){0};
+    turn_views(w);
     w->maps.n = 0;
     if (w->why == WHY_BORROWED_MEMORY)
         unknown_footprint(w, w->why);
@@ -446,6 +462,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
 
     s->sample = (struct sample){.t_ns = probe_clock(), .processes = s->processes, .n = n};
     s->number++;
+    objects_turn(s);
     for (size_t i = 0; i < n; i++) {
         s->now[i] = find_sampled(s, &targets[i]);
         if (!s->now[i])
@@ -471,7 +488,6 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         users_conclude(s);
         sums_totals(s);
     }
-    objects_forget(s);
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
     s->sample.dur_ns = probe_clock() - s->sample.t_ns;
@@ -611,7 +627,6 @@ void sampler_free(struct sampler *s)
     free(s->now);
     free(s->processes);
     objects_forget(s);
-    free(s->objects);
     free(s->users.rows);
     frames_release(&s->join);
     free(s->met);

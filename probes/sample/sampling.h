@@ -83,6 +83,12 @@ enum sampler_cost {
     SC__COUNT
 };
 
+/* A private mapping of a memory object, as of one sample. */
+struct object_view {
+    uint64_t start, end, offset, dev, inode;
+    int64_t object; /* index of what that sample asked of it; -1: it did not */
+};
+
 /* A process from sample to sample. */
 struct sampled {
     pid_t pid;
@@ -102,6 +108,8 @@ struct sampled {
     struct page_table now, before;
     int64_t *zero; /* without frames: by mapping, its pages that are the zero page; -1: untold */
     size_t zero_cap;
+    struct object_view *views, *views_before; /* with pages that it did not map, by address */
+    size_t nviews, nviews_before, views_cap, views_before_cap;
     struct frame_set set; /* its frames, made when asked for */
     uint32_t set_in;      /* sample that the set is of */
     struct sample_region *regions;
@@ -169,8 +177,8 @@ struct sampler {
     bool doubt;  /* a trusted page was found changed */
     bool trusts; /* some page of this sample was not asked */
     uint64_t distinct_file;
-    struct asked_object *objects; /* of this sample */
-    size_t nobjects;
+    struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
+    size_t nobjects, nobjects_before;
     struct users users;
     struct segments segments;
     struct sample sample;
@@ -189,7 +197,18 @@ int zeros_read(struct sampler *s, struct sampled *w);
 /* objects.c: the object behind a mapping of w; NULL without memory. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
+/* This sample's become the last one's. */
+void objects_turn(struct sampler *s);
 void objects_forget(struct sampler *s);
+/* Room to note all mappings of w. 0 or -ENOMEM. */
+int objects_room(struct sampled *w);
+/* Notes what was asked (o; or NULL) of a private mapping of w that does not map all its pages. */
+void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
+                  const struct asked_object *o);
+/* Had the object the page at addr in memory at the last sample, where this mapping showed it
+ * without having mapped it? ANSWER_NONE: *why that is not told. */
+enum answer objects_had(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                        uint64_t addr, enum why *why);
 
 /* users.c. count: the largest map count of the object's pages here, 0 if none is known. */
 int users_find(struct sampler *s);

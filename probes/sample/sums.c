@@ -406,37 +406,55 @@ static bool moved_along(const struct sampler *s, const struct sampled *w, uint64
  * the kernel does not say who else holds a slot of swap. */
 struct count {
     uint64_t n;
-    bool doubt;
+    enum why why; /* WHY_KNOWN: there are none */
 };
 
 static struct value counted(struct count c)
 {
-    return c.doubt ? value_unknown(WHY_SWAP_HOLDERS) : value_known((int64_t)c.n);
+    return c.why ? value_unknown(c.why) : value_known((int64_t)c.n);
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. In swap it
- * is a private page all the same; of one that was shared it is not told whether it was copied. */
-static void copied_since(const struct sampler *s, const struct sampled *w, uint64_t index,
-                         const struct page_chunk *c, size_t from, size_t to, struct count *out)
+/* Is the page at addr a copy? In swap it is a private page all the same; of one that was shared it
+ * is not told whether it was copied before. */
+static void add_copied(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                       uint64_t addr, struct outcome_facts f, struct count *out)
+{
+    enum why why = WHY_SWAP_HOLDERS;
+    enum page_outcome outcome;
+
+    if (f.is == PS_SWAPPED) {
+        f.is = PS_ANON_UNKNOWN;
+        f.same_frame = ANSWER_NONE;
+    }
+    if (f.was == PS_NONE && e->inode && page_is_anon(f.is))
+        f.had = objects_had(s, w, e, addr, &why);
+    outcome = page_outcome(f);
+    out->n += outcome == PO_COPIED;
+    if (outcome == PO_UNTOLD || (outcome == PO_COPIED_LIKELY && !f.along))
+        out->why = why;
+}
+
+/* Pages that were shared, or the object's whether mapped or not, and are a private page in another
+ * frame now. */
+static void copied_since(const struct sampler *s, const struct sampled *w,
+                         const struct map_entry *e, uint64_t index, const struct page_chunk *c,
+                         size_t from, size_t to, struct count *out)
 {
     const struct page_chunk *old = page_table_find(&w->before, index);
 
-    if (c == old || !old)
+    if (c == old || (!old && !e->inode))
         return;
     for (size_t i = from; i < to; i++) {
-        struct outcome_facts f = {
-            .was = by_word(old, i), .is = by_word(c, i), .same_frame = ANSWER_NO, .had = ANSWER_NO};
+        struct outcome_facts f = {.was = old ? by_word(old, i) : PS_NONE,
+                                  .is = by_word(c, i),
+                                  .same_frame = ANSWER_NO,
+                                  .had = ANSWER_NO};
 
-        if (!pm_present(old->words[i]) || f.is == PS_NONE || same_place(c, old, i))
+        if (f.is == PS_NONE || (old && same_place(c, old, i)))
             continue;
         f.along = f.was == PS_COW && (f.is == PS_COW || f.is == PS_SWAPPED) &&
                   moved_along(s, w, index, c, old, i);
-        if (f.is == PS_SWAPPED) {
-            f.is = PS_ANON_UNKNOWN;
-            f.same_frame = ANSWER_NONE;
-        }
-        out->n += page_outcome(f) == PO_COPIED;
-        out->doubt |= page_outcome(f) == PO_COPIED_LIKELY && !f.along;
+        add_copied(s, w, e, (index * CHUNK_PAGES + i) * s->page_size, f, out);
     }
 }
 
@@ -475,8 +493,9 @@ static void lost_since(const struct page_chunk *c, const struct page_chunk *thei
 
         if (was == STAND_TOGETHER && is == STAND_APART)
             out->n++;
-        else if (maybe_was && (is == STAND_APART || is == STAND_UNTOLD))
-            out->doubt |= !same_place(c, old, i) || !same_place(theirs, theirs_old, i);
+        else if (maybe_was && (is == STAND_APART || is == STAND_UNTOLD) &&
+                 (!same_place(c, old, i) || !same_place(theirs, theirs_old, i)))
+            out->why = WHY_SWAP_HOLDERS;
     }
 }
 
@@ -547,7 +566,7 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
-            copied_since(s, w, index, c, from, to, &out->copied);
+            copied_since(s, w, e, index, c, from, to, &out->copied);
             lost_since(c, theirs, old, theirs_old, from, to, &out->lost);
             out->before += w->fresh ? apart(c, theirs, from, to) : 0;
         }
@@ -601,17 +620,21 @@ static uint64_t hidden(const struct sampler *s, const struct sampled *w, const s
 
 /* What a mapping would show of its object if it were touched. Without the page table it is told
  * only where no private page hides any. */
-static void ask_object(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+static void ask_object(struct sampler *s, struct sampled *w, const struct map_entry *e,
                        struct region_facts *f)
 {
     const struct asked_object *o;
     uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+    bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e) ||
-        (mapped && (f->shared || f->read_only || !f->states[PS_NONE])))
+    if (!e->inode || mapping_is_special(e))
         return;
-    o = f->hugetlb ? NULL : objects_ask(s, w, e);
+    o = idle || f->hugetlb ? NULL : objects_ask(s, w, e);
+    if (!f->shared && f->states[PS_NONE])
+        objects_note(s, w, e, o);
+    if (idle)
+        return;
     f->why_object = f->hugetlb ? WHY_NO_INTERFACE : o ? o->why : WHY_READ_FAILED;
     if (f->why_object != WHY_KNOWN)
         return;
@@ -627,7 +650,7 @@ static void ask_object(struct sampler *s, const struct sampled *w, const struct 
 
 /* The words of facts that are complete but for the object, and for who else holds slots of swap:
  * smaps tells whether there are any, of the whole mapping. */
-static void tell(struct sampler *s, const struct sampled *w, struct region_facts *f,
+static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
                  struct sample_region *r)
 {
     const struct smaps_counters *kb = &r->map->kb;
@@ -663,8 +686,7 @@ static struct value lost_pages(const struct sampled *w, struct count lost)
     return counted(lost);
 }
 
-static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
-                       size_t *at)
+static void from_pages(struct sampler *s, struct sampled *w, struct sample_region *r, size_t *at)
 {
     struct region_facts f = facts_of(s, w, r->map);
     struct region_sums sums = {0};
@@ -742,7 +764,7 @@ static void split_rest(const struct sampled *w, const struct sample_region *r,
     f->states[PS_NONE] = f->pages > found ? f->pages - found : 0;
 }
 
-static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
+static void from_counters(struct sampler *s, struct sampled *w, struct sample_region *r)
 {
     struct region_facts f = facts_of(s, w, r->map);
 
@@ -812,7 +834,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
     uint64_t page_kb = s->page_size / 1024;
     size_t at = 0;
 
-    if (room_for_regions(w) < 0)
+    if (room_for_regions(w) < 0 || objects_room(w) < 0)
         return -ENOMEM;
     for (int k = 0; k < WQ__COUNT; k++)
         p->q[k] = value_known(0);

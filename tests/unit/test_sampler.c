@@ -726,6 +726,44 @@ static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
     unmap_object(memory, 200);
 }
 
+/* As many as a run would say: the object has 100 of 200 pages, and none of them is mapped. */
+static void test_sampler__pages_of_an_object_are_copied_unmapped(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100), *later;
+    const size_t len = (size_t)(200 * page_size);
+
+    if (!frames())
+        skip_needs("frames");
+    munmap((void *)memory, len / 2);
+    assert_int_equal(ftruncate(object, 200 * page_size), 0);
+    memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    start(f, false);
+    take(f);
+    for (int i = 50; i < 150; i++)
+        memory[i * page_size] = 1;
+    later = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    later[0] = 1; /* a mapping that was not there showed nothing */
+    take(f);
+    assert_true(value_is_known(region_at(f, 0, (void *)memory)->copied));
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 50);
+    assert_true(value_is_known(region_at(f, 0, (void *)later)->copied));
+    assert_int_equal(region_at(f, 0, (void *)later)->copied.n, 0);
+    /* What could not be written was not asked for: then it is not known. */
+    mprotect((void *)memory, len, PROT_READ);
+    (void)memory[0];
+    take(f);
+    mprotect((void *)memory, len, PROT_READ | PROT_WRITE);
+    memory[20 * page_size] = 1; /* a read maps 16 pages around it */
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.why, WHY_NOT_ASKED);
+    memory[21 * page_size] = 1;
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 1);
+    munmap((void *)later, len);
+    unmap_object(memory, 200);
+}
+
 static void test_sampler__what_was_lost_before_is_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -1126,6 +1164,7 @@ int main(int argc, char **argv)
         T(test_sampler__shared_memory_is_its_mappers),
         T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
+        T(test_sampler__pages_of_an_object_are_copied_unmapped),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
         T(test_sampler__what_went_to_swap_was_lost_before),
