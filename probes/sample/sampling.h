@@ -140,7 +140,7 @@ struct object_users {
 
 struct users {
     struct object_users *rows; /* by hash, open addressing */
-    size_t cap;                /* a power of two */
+    size_t n, cap;             /* objects; a power of two */
 };
 
 /* What is known of a frame: state of an anonymous page in it. */

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct object_users *row_of(const struct users *u, const struct map_entry *e)
+/* The row of an object, or the free one that it would have. */
+static struct object_users *row_of(const struct users *u, uint64_t dev, uint64_t inode)
 {
-    size_t at = (e->inode ^ e->dev << 40) * 0x9e3779b97f4a7c15ULL >> 32 & (u->cap - 1);
+    size_t at = (inode ^ dev << 40) * 0x9e3779b97f4a7c15ULL >> 32 & (u->cap - 1);
 
-    while (u->rows[at].last && (u->rows[at].inode != e->inode || u->rows[at].dev != e->dev))
+    while (u->rows[at].last && (u->rows[at].inode != inode || u->rows[at].dev != dev))
         at = (at + 1) & (u->cap - 1);
     return &u->rows[at];
 }
@@ -28,9 +29,10 @@ static bool overlaps(const struct object_users *o, const struct map_entry *e, ui
 static void add_mapping(struct users *u, const struct map_entry *e, uint32_t process,
                         uint64_t page_size)
 {
-    struct object_users *o = row_of(u, e);
+    struct object_users *o = row_of(u, e->dev, e->inode);
     uint64_t end = e->offset + (e->end - e->start);
 
+    u->n += !o->last;
     o->dev = e->dev;
     o->inode = e->inode;
     if (o->last != process) {
@@ -45,34 +47,40 @@ static void add_mapping(struct users *u, const struct map_entry *e, uint32_t pro
     o->to = end > o->to ? end : o->to;
 }
 
-/* Room for all, and as much again. */
-static int make_room(struct sampler *s)
+/* Twice the rows, at least half of which stay free. */
+static int grow(struct users *u)
 {
-    size_t n = 0, cap = 64;
+    struct users old = *u;
 
-    for (size_t i = 0; i < s->sample.n; i++)
-        n += s->now[i]->maps.n;
-    while (cap < 2 * n)
-        cap *= 2;
-    if (cap > s->users.cap) {
-        free(s->users.rows);
-        s->users.rows = malloc(cap * sizeof *s->users.rows);
-        s->users.cap = s->users.rows ? cap : 0;
-    }
-    if (!s->users.rows)
+    u->cap = old.cap ? old.cap * 2 : 256;
+    u->rows = calloc(u->cap, sizeof *u->rows);
+    if (!u->rows) {
+        *u = old;
         return -ENOMEM;
-    memset(s->users.rows, 0, s->users.cap * sizeof *s->users.rows);
+    }
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.rows[i].last)
+            *row_of(u, old.rows[i].dev, old.rows[i].inode) = old.rows[i];
+    free(old.rows);
     return 0;
 }
 
 int users_find(struct sampler *s)
 {
-    if (make_room(s) < 0)
-        return -ENOMEM;
+    struct users *u = &s->users;
+
+    u->n = 0;
+    if (u->cap)
+        memset(u->rows, 0, u->cap * sizeof *u->rows);
     for (size_t i = 0; i < s->sample.n; i++)
-        for (size_t k = 0; k < s->now[i]->maps.n; k++)
-            if (s->now[i]->maps.entries[k].inode)
-                add_mapping(&s->users, &s->now[i]->maps.entries[k], (uint32_t)i + 1, s->page_size);
+        for (size_t k = 0; k < s->now[i]->maps.n; k++) {
+            const struct map_entry *e = &s->now[i]->maps.entries[k];
+
+            if (2 * u->n >= u->cap && grow(u) < 0)
+                return -ENOMEM;
+            if (e->inode)
+                add_mapping(u, e, (uint32_t)i + 1, s->page_size);
+        }
     return 0;
 }
 
@@ -84,7 +92,7 @@ void users_facts(struct sampler *s, const struct map_entry *e, int64_t count,
 
     if (!e->inode)
         return;
-    o = row_of(&s->users, e);
+    o = row_of(&s->users, e->dev, e->inode);
     f->others = o->processes > 1 || count > 1 + (int64_t)o->twice || (shared && !o->twice);
     f->why_others = WHY_NOT_ASKED;
     count -= o->twice;
@@ -101,7 +109,7 @@ void users_conclude(struct sampler *s)
         for (size_t k = 0; s->now[i]->why == WHY_KNOWN && k < s->now[i]->maps.n; k++) {
             struct sample_region *r = &s->now[i]->regions[k];
             struct value *refs = &r->q[RQ_REF_COUNT];
-            int64_t most = r->map->inode ? row_of(&s->users, r->map)->most : 0;
+            int64_t most = r->map->inode ? row_of(&s->users, r->map->dev, r->map->inode)->most : 0;
 
             if (most > 1 && (refs->why == WHY_NOT_ASKED || refs->n < most))
                 *refs = value_inferred(most);
