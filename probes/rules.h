@@ -284,7 +284,7 @@ void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_su
 
 /* What could be seen of a process. */
 struct sight {
-    bool table;  /* its page table; if not, smaps's sums per mapping stand in */
+    bool table;  /* its page table, or all that smaps's sums per mapping leave out of it */
     bool frames; /* its frame numbers */
     bool counts; /* map counts of frames (kpagecount) ... */
     bool exact;  /* ... of each page by itself, in a large folio too */
@@ -307,6 +307,7 @@ struct region_facts {
     bool maybe_listed;   /* or held by a list of the kernel's, and copied: flags would tell */
     uint64_t huge;       /* mapped by a huge entry */
     uint64_t maybe_zero; /* of anon?: the zero page, or shared */
+    enum why why_zero;   /* WHY_KNOWN: none of those that are none may be the zero page */
     bool large;          /* some may be in large folios, where bit 56 is the head page's answer and
                             a write can copy a page that is mapped once */
     bool large_told;     /* pages are anon? because they are in large folios */
@@ -332,6 +333,7 @@ struct region_facts {
     bool backed_any;         /* any of its pages in memory, hidden ones too */
     uint64_t object_swapped; /* of the pages in swap: its */
     bool others;             /* another process maps it */
+    enum why why_others;     /* WHY_KNOWN: or else none does */
     struct value users;      /* processes that map it and messages that carry it; those outside the
                                 run are seen by map counts: inferred */
 };

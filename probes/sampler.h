@@ -5,8 +5,9 @@
  * the others, and the rest of the same one, go on. No sum here pretends otherwise.
  *
  * Reads per process and sample: stat, status, smaps (one walk of its page tables under its mmap
- * lock, some 40 ns per page), and where frames are visible pagemap of what is resident. Frames
- * are then asked for map count or flags once, however many processes map them.
+ * lock, some 40 ns per page), and where frames are visible pagemap of what is resident, else a scan
+ * for the zero page. Frames are then asked for map count or flags once, however many processes map
+ * them.
  *
  *     pagemap words --> chunks of 512 pages --(equal to the last sample's, or to the parent's at
  *                                              the same address: kept once)--> slots --> kpage*
@@ -28,12 +29,16 @@
 /* Quantities of one sampled process beside those of a footprint. They sum over all its mappings;
  * at_risk: pages of writable private mappings that its next write would copy; parent: memory
  * whose frames its parent maps at the same addresses; copied: private pages that are in another
- * frame than at the last sample, where they were shared, their object's, or the zero page (what
- * happened and was undone between is not seen); lost: pages in common with the parent at the last
- * sample of which both have one now, each in a frame of its own: one of them wrote. What either has
- * no more, it gave back: that is not lost. lost_before: at first sight alone, private pages at the
- * parent's addresses of which each has one of its own: at most so much was lost between the fork
- * and this sample (what both allocated since then may lie at the same addresses). */
+ * frame than at the last sample, where they were shared, or their object's, mapped or not (what
+ * happened and was undone between is not seen, nor what a mapping that is new showed); lost: pages
+ * in common with the parent at the last sample of which both have one now, each in a frame of its
+ * own: one of them wrote. What either has no more, it gave back: that is not lost. lost_before: at
+ * first sight alone, private pages at the parent's addresses of which each has one of its own: at
+ * most so much was lost between the fork and this sample (what both allocated since then may lie at
+ * the same addresses). Pages in swap count like those in memory, by their slots. A page that is in
+ * swap here and in memory there may be one or two: lost_before counts it; copied and lost of its
+ * mapping are unknown for a sample in which what was in common has become so, or what was so has
+ * turned out apart. */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \

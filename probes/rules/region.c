@@ -63,6 +63,8 @@ static enum why why_risk(const struct region_facts *f)
 /* Of a state that the page table tells. */
 static struct value told(const struct region_facts *f, enum page_state s)
 {
+    if (f->why_zero != WHY_KNOWN)
+        return value_unknown(f->why_zero);
     if (!f->sight.table)
         return value_unknown(WHY_NO_FRAMES);
     if (s == PS_ZERO && f->maybe_zero)
@@ -122,6 +124,8 @@ struct value region_at_risk(const struct region_facts *f)
         return value_known(0);
     if (risk_doubtful(f))
         return value_unknown(why_risk(f));
+    if (f->why_zero != WHY_KNOWN)
+        return value_unknown(f->why_zero);
     if (s[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
         return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
@@ -141,6 +145,8 @@ static struct value mode_of_shared(const struct region_facts *f)
 
     if (f->others)
         return value_known(SM_SHARED);
+    if (f->why_others != WHY_KNOWN)
+        return value_unknown(f->why_others);
     if (!value_is_known(resident))
         return mapped.n ? value_known(SM_PRIVATE) : resident;
     return value_known(resident.n || f->states[PS_SWAPPED] ? SM_PRIVATE : SM_EMPTY);

@@ -7,6 +7,8 @@
 
 /* A mapping above this size with less than 1/16 of it resident is searched instead of read. */
 #define SPARSE_BYTES (64ULL << 20)
+/* Mappings this near each other are scanned as one: a call costs what some hundred pages do. */
+#define NEAR_BYTES (512ULL << 10)
 
 static void chunk_drop(struct page_chunk *c)
 {
@@ -211,4 +213,82 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
         rc = read_chunks(&r, first, end);
     }
     return rc;
+}
+
+/* -- without frames --------------------------------------------------------------------- */
+
+/* smaps counts every page but the zero page. */
+static bool may_show_zero(const struct map_entry *e)
+{
+    return !e->shared && (e->prot & 2) && !mapping_is_special(e) &&
+           !(e->flags & 1u << VMF_HUGETLB) && (e->kb.rss + e->kb.swap) * 1024 < e->end - e->start;
+}
+
+struct zeros {
+    struct sampled *w;
+    uint64_t page_size;
+    size_t at; /* no mapping before this one ends behind the last range */
+};
+
+static int add_zero(void *arg, const struct scan_range *range)
+{
+    struct zeros *z = arg;
+    const struct map_entry *e = z->w->maps.entries;
+
+    while (z->at < z->w->maps.n && e[z->at].start < range->end) {
+        uint64_t from = e[z->at].start > range->start ? e[z->at].start : range->start;
+        uint64_t to = e[z->at].end < range->end ? e[z->at].end : range->end;
+
+        if (to > from)
+            z->w->zero[z->at] += (int64_t)((to - from) / z->page_size);
+        if (e[z->at].end > range->end)
+            break;
+        z->at++;
+    }
+    return 0;
+}
+
+/* Neighbours in one scan. */
+static int64_t scan_zero(struct sampler *s, struct sampled *w, struct zeros *z, size_t first,
+                         size_t end)
+{
+    const struct map_entry *e = w->maps.entries;
+
+    if (!s->caps.have[CAP_PAGEMAP_SCAN] || w->pagemap_fd < 0)
+        return -1;
+    return pagemap_scan(w->pagemap_fd, e[first].start, e[end - 1].end, SCAN_ZERO, SCAN_ZERO,
+                        add_zero, z, &w->cost[SC_SCAN]);
+}
+
+static int room_for_zeros(struct sampled *w)
+{
+    if (w->maps.n > w->zero_cap) {
+        free(w->zero);
+        w->zero = malloc(w->maps.n * sizeof *w->zero);
+        w->zero_cap = w->zero ? w->maps.n : 0;
+    }
+    return w->zero ? 0 : -ENOMEM;
+}
+
+int zeros_read(struct sampler *s, struct sampled *w)
+{
+    const struct map_entry *e = w->maps.entries;
+    struct zeros z = {.w = w, .page_size = s->page_size};
+
+    if (room_for_zeros(w) < 0)
+        return -ENOMEM;
+    memset(w->zero, 0, w->maps.n * sizeof *w->zero);
+    for (size_t i = 0, next; i < w->maps.n; i = next) {
+        size_t end = next = i + 1;
+
+        if (!may_show_zero(&e[i]))
+            continue;
+        for (; next < w->maps.n && e[next].start - e[end - 1].end <= NEAR_BYTES; next++)
+            if (may_show_zero(&e[next]))
+                end = next + 1;
+        if (scan_zero(s, w, &z, i, end) < 0)
+            for (size_t k = i; k < end; k++)
+                w->zero[k] = may_show_zero(&e[k]) ? -1 : 0;
+    }
+    return 0;
 }

@@ -50,6 +50,9 @@ static void sampled_free(struct sampled *w)
     page_table_release(&w->before);
     frame_set_release(&w->set);
     slurp_release(&w->text);
+    free(w->zero);
+    free(w->views);
+    free(w->views_before);
     free(w->regions);
     free(w);
 }
@@ -59,16 +62,16 @@ static void open_memory(struct sampler *s, struct sampled *w)
 {
     close_memory(w);
     w->smaps_fd = proc_open(w->pid, "smaps");
-    if (!s->frames)
+    if (!s->frames && !s->caps.have[CAP_PAGEMAP_SCAN])
         return;
-    if (s->helper) {
+    if (s->frames && s->helper) {
         pthread_mutex_lock(&s->helper_lock);
         w->pagemap_fd = helper_open(s->helper, HELPER_PAGEMAP, w->pid, 0, 0);
         pthread_mutex_unlock(&s->helper_lock);
     } else {
         w->pagemap_fd = proc_open(w->pid, "pagemap");
     }
-    w->frames = w->pagemap_fd >= 0;
+    w->frames = s->frames && w->pagemap_fd >= 0;
 }
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
@@ -155,6 +158,8 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
         w->frames = false;
         rc = 0;
     }
+    if (rc == 0 && !w->frames)
+        rc = zeros_read(s, w);
     /* Or has it executed a program while it was read? */
     return rc == 0 && (!has_memory(w) || (w->program && program_of(w->pid, &w->text) != w->program))
                ? -ESRCH
@@ -212,6 +217,19 @@ static void unknown_footprint(struct sampled *w, enum why why)
         value_unknown(why);
 }
 
+static void turn_views(struct sampled *w)
+{
+    struct object_view *views = w->views_before;
+    size_t cap = w->views_before_cap;
+
+    w->views_before = w->views;
+    w->views_before_cap = w->views_cap;
+    w->nviews_before = w->nviews;
+    w->views = views;
+    w->views_cap = cap;
+    w->nviews = 0;
+}
+
 /* All of one process. Runs in any thread; its parent has been read. */
 static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
 {
@@ -225,6 +243,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     page_table_release(&w->before);
     w->before = w->now;
     w->now = (struct page_table){0};
+    turn_views(w);
     w->maps.n = 0;
     if (w->why == WHY_BORROWED_MEMORY)
         unknown_footprint(w, w->why);
@@ -445,6 +464,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
 
     s->sample = (struct sample){.t_ns = probe_clock(), .processes = s->processes, .n = n};
     s->number++;
+    objects_turn(s);
     for (size_t i = 0; i < n; i++) {
         s->now[i] = find_sampled(s, &targets[i]);
         if (!s->now[i])
@@ -463,10 +483,13 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
     if (rc == 0)
         rc = join_living(s);
     if (rc == 0)
-        rc = fill_processes(s);
+        rc = users_find(s);
     if (rc == 0)
+        rc = fill_processes(s);
+    if (rc == 0) {
+        users_conclude(s);
         sums_totals(s);
-    objects_forget(s);
+    }
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
     s->sample.dur_ns = probe_clock() - s->sample.t_ns;
@@ -606,7 +629,7 @@ void sampler_free(struct sampler *s)
     free(s->now);
     free(s->processes);
     objects_forget(s);
-    free(s->objects);
+    free(s->users.rows);
     frames_release(&s->join);
     free(s->met);
     free(s->info);

@@ -3,6 +3,7 @@
  *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
  *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
  *     objects.c   which pages of a memory object are in memory
+ *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
 #define PROBES_SAMPLE_SAMPLING_H
@@ -83,6 +84,12 @@ enum sampler_cost {
     SC__COUNT
 };
 
+/* A private mapping of a memory object, as of one sample. */
+struct object_view {
+    uint64_t start, end, offset, dev, inode;
+    int64_t object; /* index of what that sample asked of it; -1: it did not */
+};
+
 /* A process from sample to sample. */
 struct sampled {
     pid_t pid;
@@ -101,6 +108,10 @@ struct sampled {
     struct threads threads;
     struct footprint fp;
     struct page_table now, before;
+    int64_t *zero; /* without frames: by mapping, its pages that are the zero page; -1: untold */
+    size_t zero_cap;
+    struct object_view *views, *views_before; /* with pages that it did not map, by address */
+    size_t nviews, nviews_before, views_cap, views_before_cap;
     struct frame_set set; /* its frames, made when asked for */
     uint32_t set_in;      /* sample that the set is of */
     struct sample_region *regions;
@@ -117,6 +128,21 @@ struct asked_object {
     uint64_t *bits; /* in memory */
     uint64_t count; /* of them */
     enum why why;   /* WHY_KNOWN, or there are no bits */
+};
+
+/* Who maps a memory object. */
+struct object_users {
+    uint64_t dev, inode;
+    uint32_t processes; /* of the sample */
+    uint32_t last;      /* of these the last one met, from 1 on; 0: a free row */
+    uint32_t twice;     /* mappings of parts of it that their process maps already */
+    int64_t most;       /* processes, also out of view, as far as any mapping tells */
+    uint64_t from, to;  /* what the last one maps of it, in bytes */
+};
+
+struct users {
+    struct object_users *rows; /* by hash, open addressing */
+    size_t n, cap;             /* objects; a power of two */
 };
 
 /* What is known of a frame: state of an anonymous page in it. */
@@ -153,8 +179,9 @@ struct sampler {
     bool doubt;  /* a trusted page was found changed */
     bool trusts; /* some page of this sample was not asked */
     uint64_t distinct_file;
-    struct asked_object *objects; /* of this sample */
-    size_t nobjects;
+    struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
+    size_t nobjects, nobjects_before;
+    struct users users;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
@@ -165,10 +192,32 @@ struct sampler {
  * another negative errno if pagemap could not be read. */
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads);
 
+/* pages.c: fills w->zero, of the mappings that may show the zero page where smaps counts nothing
+ * and whose next write would then cost a frame. 0 or -ENOMEM. */
+int zeros_read(struct sampler *s, struct sampled *w);
+
 /* objects.c: the object behind a mapping of w; NULL without memory. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
+/* This sample's become the last one's. */
+void objects_turn(struct sampler *s);
 void objects_forget(struct sampler *s);
+/* Room to note all mappings of w. 0 or -ENOMEM. */
+int objects_room(struct sampled *w);
+/* Notes what was asked (o; or NULL) of a private mapping of w that does not map all its pages. */
+void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
+                  const struct asked_object *o);
+/* Had the object the page at addr in memory at the last sample, where this mapping showed it
+ * without having mapped it? ANSWER_NONE: *why that is not told. */
+enum answer objects_had(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                        uint64_t addr, enum why *why);
+
+/* users.c. count: the largest map count of the object's pages here, 0 if none is known. */
+int users_find(struct sampler *s);
+void users_facts(struct sampler *s, const struct map_entry *e, int64_t count,
+                 struct region_facts *f);
+/* When all mappings have been told: what one shows of an object holds for the others too. */
+void users_conclude(struct sampler *s);
 
 /* sums.c */
 int sums_join(struct sampler *s);

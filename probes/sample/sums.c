@@ -10,7 +10,8 @@
  * asked.
  * 3. sum: per mapping; a chunk that lies wholly within mappings is counted once for all of them.
  *
- * Without frames the counters of smaps are all there is: see from_counters(). */
+ * Without frames there are the counters of smaps, and a scan for the zero page, which is in none of
+ * them: see from_counters(). */
 #include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
@@ -161,6 +162,9 @@ static uint8_t take_count(struct sampler *s, uint32_t slot, uint64_t answer)
     if (answer == KPAGE_NONE)
         return 0;
     s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
+    /* Present, and mapped by nobody: the huge zero page, which is called a file's. */
+    if ((*info & INFO_STATE) == PS_OBJECT)
+        return answer ? 0 : ASK_ONCE;
     if ((*info & INFO_STATE) != PS_ANON_UNKNOWN)
         return 0;
     *info = (uint8_t)((*info & INFO_LARGE) |
@@ -174,6 +178,11 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
     bool trusted = s->info[slot] & INFO_TRUSTED, debt = s->caps.have[CAP_DEBT];
     enum page_state state;
 
+    if ((s->info[slot] & INFO_STATE) == PS_OBJECT) {
+        if (answer != KPAGE_NONE && (answer & KPF_ZERO_PAGE))
+            s->info[slot] = PS_ZERO;
+        return 0;
+    }
     s->info[slot] = PS_ANON_UNKNOWN;
     if (answer == KPAGE_NONE)
         return 0;
@@ -363,15 +372,19 @@ static enum page_state by_word(const struct page_chunk *c, size_t i)
 {
     uint64_t word = c->words[i];
 
-    return zero_page(c, i)       ? PS_ZERO
+    return pm_swapped(word)      ? PS_SWAPPED
+           : !pm_present(word)   ? PS_NONE
+           : zero_page(c, i)     ? PS_ZERO
            : word & PM_FILE      ? PS_OBJECT
            : word & PM_EXCLUSIVE ? PS_EXCLUSIVE
                                  : PS_COW;
 }
 
-static bool same_frame(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+/* The frame, or the slot of swap. */
+static bool same_place(const struct page_chunk *a, const struct page_chunk *b, size_t i)
 {
-    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]);
+    return PM_FRAME(a->words[i]) == PM_FRAME(b->words[i]) &&
+           pm_present(a->words[i]) == pm_present(b->words[i]);
 }
 
 /* Has another process that showed the same frame at the same address moved along with this one? */
@@ -383,57 +396,111 @@ static bool moved_along(const struct sampler *s, const struct sampled *w, uint64
         const struct page_chunk *before = x == w ? NULL : page_table_find(&x->before, index);
         const struct page_chunk *now = before ? page_table_find(&x->now, index) : NULL;
 
-        if (now && pm_present(before->words[i]) && pm_present(now->words[i]) &&
-            same_frame(before, old, i) && same_frame(now, c, i))
+        if (now && same_place(before, old, i) && same_place(now, c, i))
             return true;
     }
     return false;
 }
 
-/* Pages that were shared, or the object's, and are a private page in another frame now. */
-static uint64_t copied_since(const struct sampler *s, const struct sampled *w, uint64_t index,
-                             const struct page_chunk *c, size_t from, size_t to)
+/* Pages of a mapping, and whether there may be more that only what became of the others would tell:
+ * the kernel does not say who else holds a slot of swap. */
+struct count {
+    uint64_t n;
+    enum why why; /* WHY_KNOWN: there are none */
+};
+
+static struct value counted(struct count c)
 {
-    const struct page_chunk *old = page_table_find(&w->before, index);
-    uint64_t n = 0;
-
-    if (c == old || !old)
-        return 0;
-    for (size_t i = from; i < to; i++) {
-        struct outcome_facts f = {
-            .was = by_word(old, i), .is = by_word(c, i), .same_frame = ANSWER_NO, .had = ANSWER_NO};
-
-        if (!pm_present(old->words[i]) || !pm_present(c->words[i]) || same_frame(c, old, i))
-            continue;
-        f.along = f.was == PS_COW && f.is == PS_COW && moved_along(s, w, index, c, old, i);
-        n += page_outcome(f) == PO_COPIED;
-    }
-    return n;
+    return c.why ? value_unknown(c.why) : value_known((int64_t)c.n);
 }
 
-static bool both_present(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+/* Is the page at addr a copy? In swap it is a private page all the same; of one that was shared it
+ * is not told whether it was copied before. */
+static void add_copied(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                       uint64_t addr, struct outcome_facts f, struct count *out)
 {
-    return pm_present(a->words[i]) && pm_present(b->words[i]) && !zero_page(a, i) &&
-           !zero_page(b, i);
+    enum why why = WHY_SWAP_HOLDERS;
+    enum page_outcome outcome;
+
+    if (f.is == PS_SWAPPED) {
+        f.is = PS_ANON_UNKNOWN;
+        f.same_frame = ANSWER_NONE;
+    }
+    if (f.was == PS_NONE && e->inode && page_is_anon(f.is))
+        f.had = objects_had(s, w, e, addr, &why);
+    outcome = page_outcome(f);
+    out->n += outcome == PO_COPIED;
+    if (outcome == PO_UNTOLD || (outcome == PO_COPIED_LIKELY && !f.along))
+        out->why = why;
+}
+
+/* Pages that were shared, or the object's whether mapped or not, and are a private page in another
+ * frame now. */
+static void copied_since(const struct sampler *s, const struct sampled *w,
+                         const struct map_entry *e, uint64_t index, const struct page_chunk *c,
+                         size_t from, size_t to, struct count *out)
+{
+    const struct page_chunk *old = page_table_find(&w->before, index);
+
+    if (c == old || (!old && !e->inode))
+        return;
+    for (size_t i = from; i < to; i++) {
+        struct outcome_facts f = {.was = old ? by_word(old, i) : PS_NONE,
+                                  .is = by_word(c, i),
+                                  .same_frame = ANSWER_NO,
+                                  .had = ANSWER_NO};
+
+        if (f.is == PS_NONE || (old && same_place(c, old, i)))
+            continue;
+        f.along = f.was == PS_COW && (f.is == PS_COW || f.is == PS_SWAPPED) &&
+                  moved_along(s, w, index, c, old, i);
+        add_copied(s, w, e, (index * CHUNK_PAGES + i) * s->page_size, f, out);
+    }
+}
+
+/* How two processes' pages at the same address stand to each other. */
+enum standing {
+    STAND_ALONE, /* one of them has none */
+    STAND_TOGETHER,
+    STAND_APART,
+    STAND_UNTOLD /* one is in memory, one in swap: a page in the swap cache is both */
+};
+
+static bool holds(const struct page_chunk *c, size_t i)
+{
+    return (pm_present(c->words[i]) && !zero_page(c, i)) || pm_swapped(c->words[i]);
+}
+
+static enum standing standing(const struct page_chunk *a, const struct page_chunk *b, size_t i)
+{
+    if (!holds(a, i) || !holds(b, i))
+        return STAND_ALONE;
+    if (pm_present(a->words[i]) != pm_present(b->words[i]))
+        return STAND_UNTOLD;
+    return same_place(a, b, i) ? STAND_TOGETHER : STAND_APART;
 }
 
 /* Pages that were in common with the parent, and of which both have one of their own now. */
-static uint64_t lost_since(const struct page_chunk *c, const struct page_chunk *theirs,
-                           const struct page_chunk *old, const struct page_chunk *theirs_old,
-                           size_t from, size_t to)
+static void lost_since(const struct page_chunk *c, const struct page_chunk *theirs,
+                       const struct page_chunk *old, const struct page_chunk *theirs_old,
+                       size_t from, size_t to, struct count *out)
 {
-    uint64_t n = 0;
-
     if (!theirs || !old || !theirs_old || c == theirs || (c == old && theirs == theirs_old))
-        return 0;
-    for (size_t i = from; i < to; i++)
-        n += both_present(old, theirs_old, i) && same_frame(old, theirs_old, i) &&
-             both_present(c, theirs, i) && !same_frame(c, theirs, i);
-    return n;
+        return;
+    for (size_t i = from; i < to; i++) {
+        enum standing was = standing(old, theirs_old, i), is = standing(c, theirs, i);
+        bool maybe_was = was == STAND_TOGETHER || was == STAND_UNTOLD;
+
+        if (was == STAND_TOGETHER && is == STAND_APART)
+            out->n++;
+        else if (maybe_was && (is == STAND_APART || is == STAND_UNTOLD) &&
+                 (!same_place(c, old, i) || !same_place(theirs, theirs_old, i)))
+            out->why = WHY_SWAP_HOLDERS;
+    }
 }
 
-/* Pages of which both have one at the same address, each in a frame of its own, and one of them is
- * a private page: both may have been the parent's when it forked. */
+/* Pages of which both have one at the same address, each in a place of its own as far as is told,
+ * and one of them is a private page: both may have been the parent's when it forked. */
 static uint64_t apart(const struct page_chunk *c, const struct page_chunk *theirs, size_t from,
                       size_t to)
 {
@@ -442,8 +509,7 @@ static uint64_t apart(const struct page_chunk *c, const struct page_chunk *their
     if (!theirs || c == theirs)
         return 0;
     for (size_t i = from; i < to; i++)
-        n += both_present(c, theirs, i) && !same_frame(c, theirs, i) &&
-             !(c->words[i] & theirs->words[i] & PM_FILE);
+        n += standing(c, theirs, i) >= STAND_APART && !(c->words[i] & theirs->words[i] & PM_FILE);
     return n;
 }
 
@@ -460,7 +526,8 @@ static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from
 
 struct region_sums {
     struct tally tally;
-    uint64_t parent, copied, lost, before;
+    uint64_t parent, before;
+    struct count copied, lost;
 };
 
 /* at: cursor over the chunks of the process, which its mappings walk in order. */
@@ -499,8 +566,8 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         old = page_table_find(&w->before, index);
         theirs_old = w->parent ? page_table_find(&w->parent->before, index) : NULL;
         if (!e->shared) {
-            out->copied += copied_since(s, w, index, c, from, to);
-            out->lost += lost_since(c, theirs, old, theirs_old, from, to);
+            copied_since(s, w, e, index, c, from, to, &out->copied);
+            lost_since(c, theirs, old, theirs_old, from, to, &out->lost);
             out->before += w->fresh ? apart(c, theirs, from, to) : 0;
         }
         if (file)
@@ -514,8 +581,6 @@ static uint64_t pages_of_kb(const struct sampler *s, uint64_t kb)
     return kb * 1024 / s->page_size;
 }
 
-/* Who maps an object is seen by how often its pages here are mapped: others may map only other
- * pages. */
 static struct region_facts facts_of(const struct sampler *s, const struct sampled *w,
                                     const struct map_entry *e)
 {
@@ -530,8 +595,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
                                  .object = e->inode,
-                                 .pages = (e->end - e->start) / s->page_size,
-                                 .others = e->kb.shared_clean + e->kb.shared_dirty > 0};
+                                 .pages = (e->end - e->start) / s->page_size};
 }
 
 /* Pages of the object in memory behind pages that this process has, in memory or in swap. */
@@ -556,17 +620,21 @@ static uint64_t hidden(const struct sampler *s, const struct sampled *w, const s
 
 /* What a mapping would show of its object if it were touched. Without the page table it is told
  * only where no private page hides any. */
-static void ask_object(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+static void ask_object(struct sampler *s, struct sampled *w, const struct map_entry *e,
                        struct region_facts *f)
 {
     const struct asked_object *o;
     uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+    bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e) ||
-        (mapped && (f->shared || f->read_only || !f->states[PS_NONE])))
+    if (!e->inode || mapping_is_special(e))
         return;
-    o = f->hugetlb ? NULL : objects_ask(s, w, e);
+    o = idle || f->hugetlb ? NULL : objects_ask(s, w, e);
+    if (!f->shared && f->states[PS_NONE])
+        objects_note(s, w, e, o);
+    if (idle)
+        return;
     f->why_object = f->hugetlb ? WHY_NO_INTERFACE : o ? o->why : WHY_READ_FAILED;
     if (f->why_object != WHY_KNOWN)
         return;
@@ -582,7 +650,7 @@ static void ask_object(struct sampler *s, const struct sampled *w, const struct 
 
 /* The words of facts that are complete but for the object, and for who else holds slots of swap:
  * smaps tells whether there are any, of the whole mapping. */
-static void tell(struct sampler *s, const struct sampled *w, struct region_facts *f,
+static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
                  struct sample_region *r)
 {
     const struct smaps_counters *kb = &r->map->kb;
@@ -605,7 +673,7 @@ static struct value parent_pages(const struct sampled *w, struct value found)
 }
 
 /* Nor is anything left that a write could lose. */
-static struct value lost_pages(const struct sampled *w, uint64_t lost)
+static struct value lost_pages(const struct sampled *w, struct count lost)
 {
     const struct sampled *parent = w->parent;
 
@@ -615,11 +683,10 @@ static struct value lost_pages(const struct sampled *w, uint64_t lost)
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
-    return value_known((int64_t)lost);
+    return counted(lost);
 }
 
-static void from_pages(struct sampler *s, const struct sampled *w, struct sample_region *r,
-                       size_t *at)
+static void from_pages(struct sampler *s, struct sampled *w, struct sample_region *r, size_t *at)
 {
     struct region_facts f = facts_of(s, w, r->map);
     struct region_sums sums = {0};
@@ -637,13 +704,12 @@ static void from_pages(struct sampler *s, const struct sampled *w, struct sample
     f.inferred_debt = f.inferred_mode = sums.tally.inferred && s->trusts;
     f.anon_count = sums.tally.anon_count;
     f.inferred_count = r->map->inode;
-    f.users = sums.tally.object_count > 0 ? value_inferred(sums.tally.object_count)
-                                          : value_unknown(WHY_NOT_ASKED);
+    users_facts(s, r->map, sums.tally.object_count, &f);
     tell(s, w, &f, r);
     r->parent_pages =
         parent_pages(w, w->parent && w->parent->frames ? value_known((int64_t)sums.parent)
                                                        : value_unknown(WHY_NO_FRAMES));
-    r->copied = w->before.n && !w->exec ? value_known((int64_t)sums.copied) : value_na();
+    r->copied = w->before.n && !w->exec ? counted(sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
     if (w->fresh && w->parent && w->parent->frames && !w->own_program)
@@ -671,23 +737,51 @@ static void split_counters(struct sampler *s, const struct smaps_counters *kb,
     f->large = kb->thp_eligible;
 }
 
-static void from_counters(struct sampler *s, const struct sampled *w, struct sample_region *r)
+/* hugetlb has counters of its own, which tell who shares its pages and not whose they are. */
+static void split_hugetlb(struct sampler *s, const struct smaps_counters *kb,
+                          struct region_facts *f)
 {
-    struct region_facts f = facts_of(s, w, r->map);
+    f->states[f->shared ? PS_SHARED : PS_COW] = pages_of_kb(s, kb->shared_hugetlb);
+    f->states[f->shared ? PS_SHARED : PS_ANON_UNKNOWN] += pages_of_kb(s, kb->private_hugetlb);
+    f->anon_missing = region_anon_pages(f);
+    f->cow_summed = f->large = f->anon_missing > 0;
+}
+
+/* smaps counts neither the zero page nor what is none. */
+static void split_rest(const struct sampled *w, const struct sample_region *r,
+                       struct region_facts *f)
+{
+    int64_t zero = w->zero[r - w->regions];
     uint64_t found = 0;
 
+    if (!f->shared && !f->read_only) {
+        f->sight.table = true;
+        f->states[PS_ZERO] = zero > 0 ? (uint64_t)zero : 0;
+        f->why_zero = zero < 0 ? WHY_ZERO_UNTOLD : WHY_KNOWN;
+    }
+    for (int i = PS_NONE + 1; i < PS__COUNT; i++)
+        found += f->states[i];
+    f->states[PS_NONE] = f->pages > found ? f->pages - found : 0;
+}
+
+static void from_counters(struct sampler *s, struct sampled *w, struct sample_region *r)
+{
+    struct region_facts f = facts_of(s, w, r->map);
+
     f.states[PS_SWAPPED] = pages_of_kb(s, r->map->kb.swap);
-    if (r->map->shared)
+    if (f.hugetlb)
+        split_hugetlb(s, &r->map->kb, &f);
+    else if (r->map->shared)
         f.states[PS_SHARED] = pages_of_kb(s, r->map->kb.rss);
     else
         split_counters(s, &r->map->kb, &f);
-    f.users = value_unknown(WHY_NO_FRAMES);
-    for (int i = PS_NONE + 1; i < PS__COUNT; i++)
-        found += f.states[i];
-    f.states[PS_NONE] = f.pages > found ? f.pages - found : 0;
+    users_facts(s, r->map, 0, &f);
+    split_rest(w, r, &f);
     tell(s, w, &f, r);
+    if (f.hugetlb && region_anon_pages(&f) && strncmp(r->map->name, "/anon_hugepage", 14) != 0)
+        r->q[RQ_OBJECT] = value_unknown(WHY_NO_FRAMES); /* or are they the file's? */
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
-    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, 0);
+    r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, (struct count){0});
     r->lost_before = w->fresh ? r->lost : value_na();
     /* Whoever else maps the page: the parent, or only a sibling. */
     r->parent_pages = parent_pages(
@@ -736,45 +830,12 @@ static void add_pages(struct value *sum, struct value pages, uint64_t page_kb)
     *sum = value_add(*sum, pages);
 }
 
-/* The most that a process's mappings of an object tell of who maps it; unknown if they do not. */
-static struct value users_told(const struct sampled *w, const struct map_entry *e)
-{
-    struct value most = value_unknown(WHY_NOT_ASKED);
-
-    for (size_t i = 0; i < w->maps.n; i++) {
-        const struct map_entry *other = w->regions[i].map;
-        struct value refs = w->regions[i].q[RQ_REF_COUNT];
-
-        if (other->inode == e->inode && other->dev == e->dev && value_is_known(refs) &&
-            (!value_is_known(most) || refs.n > most.n))
-            most = value_inferred(refs.n);
-    }
-    return most;
-}
-
-/* Of a mapping that shows no page of its object: what this process's other mappings of it tell, or
- * those of its parent, which are one more. */
-static void conclude_users(struct sampled *w)
-{
-    for (size_t i = 0; i < w->maps.n; i++) {
-        struct value *refs = &w->regions[i].q[RQ_REF_COUNT];
-        const struct map_entry *e = w->regions[i].map;
-
-        if (refs->why == WHY_NOT_ASKED)
-            *refs = users_told(w, e);
-        if (refs->why == WHY_NOT_ASKED && w->parent && w->parent->regions) {
-            *refs = users_told(w->parent, e);
-            refs->n += refs->n == 1;
-        }
-    }
-}
-
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
 {
     uint64_t page_kb = s->page_size / 1024;
     size_t at = 0;
 
-    if (room_for_regions(w) < 0)
+    if (room_for_regions(w) < 0 || objects_room(w) < 0)
         return -ENOMEM;
     for (int k = 0; k < WQ__COUNT; k++)
         p->q[k] = value_known(0);
@@ -795,7 +856,6 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
         add_pages(&p->q[WQ_LOST_BEFORE], r->lost_before, 1);
         add_pages(&p->q[WQ_AT_RISK], r->q[RQ_AT_RISK], page_kb);
     }
-    conclude_users(w);
     p->q[WQ_ANON_HUGE] = w->fp.anon_huge_kb;
     p->regions = w->regions;
     p->nregions = w->maps.n;

@@ -468,7 +468,7 @@ static void test_sampler__common_frames_are_those_of_both(void **state)
     take(f);
     /* More than 100: this process, the parent, writes to its heap meanwhile. */
     assert_in_range(before - sampler_common(f->s, 0, 1).n, 100,
-                    8000); /* valgrind touches thousands */
+                    16000); /* valgrind and sanitizers touch thousands */
     assert_true(f->sample->totals[TQ_DISTINCT].n > 0);
     assert_true(f->sample->growth_kb.n > 0);
     /* Both writing all costs one frame for each that both map, not two. */
@@ -493,6 +493,63 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     take(f);
     r = region_of(f, 1);
     assert_true(r->q[RQ_COW].n < PAGES / 2);
+}
+
+/* No counter has the zero page, and a write to it costs a frame all the same. */
+static void test_sampler__counters_leave_the_zero_page_to_a_scan(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = f->memory;
+    bool scan = caps.have[CAP_PAGEMAP_SCAN];
+    struct value zero, risk;
+
+    if (!caps.have[CAP_ZERO_PAGE])
+        skip_needs("zero_page");
+    madvise(f->memory, (size_t)(PAGES * page_size), MADV_DONTNEED);
+    for (int i = 0; i < PAGES / 2; i++)
+        (void)memory[i * page_size];
+    for (int known = scan; known >= 0; known--) {
+        caps.have[CAP_PAGEMAP_SCAN] = known;
+        start(f, true);
+        caps.have[CAP_PAGEMAP_SCAN] = scan;
+        take(f);
+        zero = region_of(f, 0)->q[RQ_ZERO];
+        risk = region_of(f, 0)->q[RQ_AT_RISK];
+        if (known) {
+            assert_true(value_is_known(zero) && zero.n == PAGES / 2);
+            assert_true(value_is_known(risk) && risk.n >= PAGES / 2);
+        } else {
+            assert_int_equal(zero.why, WHY_ZERO_UNTOLD);
+            assert_int_equal(risk.why, WHY_ZERO_UNTOLD);
+            assert_int_equal(f->sample->processes[0].q[WQ_AT_RISK].why, WHY_ZERO_UNTOLD);
+        }
+        if (known)
+            sampler_free(f->s);
+    }
+}
+
+static void test_sampler__counters_of_huge_pages_are_their_own(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = caps.huge_page_size;
+    const struct value *q;
+    char *memory;
+
+    if (!caps.have[CAP_HUGETLB])
+        skip_needs("hugetlb");
+    memory =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    memory[0] = 1;
+    start(f, true);
+    take(f);
+    q = region_at(f, 0, memory)->q;
+    assert_int_equal(q[RQ_MAPPED].n * page_size, len);
+    for (int i = RQ_EXCLUSIVE; i <= RQ_DEBT; i++)
+        assert_false(value_is_known(q[i]));
+    assert_false(value_is_known(q[RQ_AT_RISK]));
+    assert_true(value_is_known(q[RQ_OBJECT]) && q[RQ_OBJECT].n == 0);
+    munmap(memory, len);
 }
 
 static int object = -1; /* descriptor: by it the object can be asked without privilege */
@@ -586,6 +643,71 @@ static void test_sampler__an_object_of_which_nothing_is_mapped_has_users(void **
     unmap_object(memory, 100);
 }
 
+static char *map_shared(int fd, int n)
+{
+    char *memory = mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+    assert_ptr_not_equal(memory, MAP_FAILED);
+    memset(memory, 1, (size_t)(n * page_size));
+    return memory;
+}
+
+static void check_shared(struct fixture *f, int process, const void *memory, bool shared)
+{
+    const struct value *q = region_at(f, process, memory)->q;
+
+    if (shared) {
+        assert_true(value_is_known(q[RQ_SHARE_MODE]) && value_is_known(q[RQ_REF_COUNT]));
+        assert_int_equal(q[RQ_SHARE_MODE].n, SM_SHARED);
+        assert_int_equal(q[RQ_REF_COUNT].n, 2);
+        assert_true(q[RQ_REF_COUNT].inferred);
+    } else {
+        assert_int_equal(q[RQ_SHARE_MODE].why, WHY_NOT_ASKED);
+        assert_int_equal(q[RQ_REF_COUNT].why, WHY_NOT_ASKED);
+    }
+}
+
+/* A fork copies no page tables of shared memory: nothing that the child has not touched is mapped
+ * twice. Nor does anything tell that nobody out of view has it. */
+static void shared_memory_is_its_mappers(struct fixture *f, bool no_frames)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    struct sample_target alone = {.pid = getpid(), .parent = -1};
+    char *memory[3];
+
+    assert_int_equal(ftruncate(fd, 100 * page_size), 0);
+    memory[0] = map_shared(-1, 100);
+    memory[1] = map_shared(fd, 100);
+    memory[2] = map_shared(fd, 100); /* the same once more: that is no other process */
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    start(f, no_frames);
+    take(f);
+    for (int i = 0; i < 3; i++) {
+        check_shared(f, 0, memory[i], true);
+        check_shared(f, 1, memory[i], true);
+    }
+    assert_int_equal(sampler_take(f->s, &alone, 1, &f->sample, &f->e), 0);
+    for (int i = 0; i < 3; i++)
+        check_shared(f, 0, memory[i], false);
+    for (int i = 0; i < 3; i++)
+        munmap(memory[i], (size_t)(100 * page_size));
+    close(fd);
+}
+
+static void test_sampler__shared_memory_is_its_mappers(void **state)
+{
+    if (!frames())
+        skip_needs("frames");
+    shared_memory_is_its_mappers(*state, false);
+}
+
+static void test_sampler__counters_see_who_maps_shared_memory(void **state)
+{
+    shared_memory_is_its_mappers(*state, true);
+}
+
 static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
 {
     struct fixture *f = *state;
@@ -601,6 +723,44 @@ static void test_sampler__writes_to_an_objects_pages_copy_them(void **state)
         memory[i * page_size] = 1;
     take(f);
     assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 100);
+    unmap_object(memory, 200);
+}
+
+/* As many as a run would say: the object has 100 of 200 pages, and none of them is mapped. */
+static void test_sampler__pages_of_an_object_are_copied_unmapped(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100), *later;
+    const size_t len = (size_t)(200 * page_size);
+
+    if (!frames())
+        skip_needs("frames");
+    munmap((void *)memory, len / 2);
+    assert_int_equal(ftruncate(object, 200 * page_size), 0);
+    memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    start(f, false);
+    take(f);
+    for (int i = 50; i < 150; i++)
+        memory[i * page_size] = 1;
+    later = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    later[0] = 1; /* a mapping that was not there showed nothing */
+    take(f);
+    assert_true(value_is_known(region_at(f, 0, (void *)memory)->copied));
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 50);
+    assert_true(value_is_known(region_at(f, 0, (void *)later)->copied));
+    assert_int_equal(region_at(f, 0, (void *)later)->copied.n, 0);
+    /* What could not be written was not asked for: then it is not known. */
+    mprotect((void *)memory, len, PROT_READ);
+    (void)memory[0];
+    take(f);
+    mprotect((void *)memory, len, PROT_READ | PROT_WRITE);
+    memory[20 * page_size] = 1; /* a read maps 16 pages around it */
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.why, WHY_NOT_ASKED);
+    memory[21 * page_size] = 1;
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.n, 1);
+    munmap((void *)later, len);
     unmap_object(memory, 200);
 }
 
@@ -646,6 +806,91 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     lie.n = 0;
     lie.pid = 0;
     assert_int_equal(region_of(f, 1)->copied.n, 200);
+}
+
+/* Says of n pages of the test's memory that pid has them in a slot of swap. */
+static void say_swapped(struct fixture *f, pid_t pid, uint64_t slot, uint64_t n)
+{
+    lie.word = PM_SWAPPED | slot << 5;
+    lie.page = (uintptr_t)f->memory / (uint64_t)page_size;
+    lie.n = n;
+    lie.pid = pid;
+}
+
+static void say_nothing(void)
+{
+    memset(&lie, 0, sizeof lie);
+}
+
+/* The child's own pages went to swap before it was seen first. By invented words, because hardly a
+ * machine that tests run on swaps. */
+static void test_sampler__what_went_to_swap_was_lost_before(void **state)
+{
+    struct fixture *f = *state;
+    int64_t shared;
+
+    if (!frames())
+        skip_needs("frames");
+    tell(f, 500);
+    start(f, false);
+    say_swapped(f, f->child, 7, 500);
+    take(f);
+    assert_in_range(region_of(f, 1)->lost_before.n, 500, PAGES);
+    sampler_free(f->s);
+    /* Where both have one slot nothing is lost yet. */
+    start(f, false);
+    say_swapped(f, 0, 7, PAGES);
+    take(f);
+    shared = region_of(f, 1)->lost_before.n;
+    assert_in_range(shared, 0, PAGES / 2); /* of the mapping's other memory */
+    say_nothing();
+}
+
+/* What was in common and is in swap on one side may be in common still. */
+static void test_sampler__what_swap_hides_is_not_known(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    say_swapped(f, f->child, 7, 100);
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.why, WHY_SWAP_HOLDERS);
+    assert_int_equal(region_of(f, 1)->copied.why, WHY_SWAP_HOLDERS);
+    assert_int_equal(f->sample->processes[1].q[WQ_LOST].why, WHY_SWAP_HOLDERS);
+    take(f); /* nothing new */
+    assert_true(value_is_known(region_of(f, 1)->lost) && value_is_known(region_of(f, 1)->copied));
+    say_nothing();
+    tell(f, 100);
+    take(f); /* back, and apart: since when is not known */
+    assert_int_equal(region_of(f, 1)->lost.why, WHY_SWAP_HOLDERS);
+    tell(f, -100);
+    take(f); /* given back */
+    assert_int_equal(region_of(f, 1)->lost.n, 0);
+    assert_true(value_is_known(region_of(f, 1)->lost));
+}
+
+/* Both in one slot is in common, and neither has copied anything. */
+static void test_sampler__a_slot_of_swap_is_in_common(void **state)
+{
+    struct fixture *f = *state;
+
+    if (!frames())
+        skip_needs("frames");
+    start(f, false);
+    take(f);
+    say_swapped(f, 0, 7, 100);
+    take(f);
+    for (int i = 0; i < 2; i++)
+        assert_true(value_is_known(region_of(f, i)->copied) && region_of(f, i)->copied.n == 0);
+    assert_true(value_is_known(region_of(f, 1)->lost) && region_of(f, 1)->lost.n == 0);
+    /* Until both have it back, each in a frame of its own. */
+    tell(f, 100);
+    say_nothing();
+    take(f);
+    assert_int_equal(region_of(f, 1)->lost.n, 100);
 }
 
 /* A frame that nobody counts as mapped, as the zero page is. */
@@ -750,21 +995,32 @@ static void test_sampler__zero_pages_are_not_in_common(void **state)
     assert_int_equal(region_at(f, 1, (void *)memory)->parent_pages.n, 0);
 }
 
-/* The kernel says of the huge zero page that it is a file's. */
-static void test_sampler__the_huge_zero_page_is_the_zero_page(void **state)
+/* Reading untouched memory where huge pages are wanted maps the huge zero page, which this and that
+ * kernel calls a file's. It is nobody's memory, and in common of none. */
+static void test_sampler__the_huge_zero_page_is_no_memory(void **state)
 {
     struct fixture *f = *state;
-    volatile char *memory = map_apart(2 << 20, 2 << 20);
+    size_t huge = caps.huge_page_size, len = 4 * huge;
+    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile char *aligned = memory + (huge - (uintptr_t)memory % huge);
+    struct sample_target idle = {.parent = -1};
+    int64_t kb;
 
-    if (!frames())
-        skip_needs("frames");
-    madvise((void *)memory, 2 << 20, MADV_HUGEPAGE);
-    for (int i = 0; i < 512; i++)
-        (void)memory[i * page_size];
+    if (!frames() || !caps.have[CAP_THP] || !caps.have[CAP_ZERO_PAGE])
+        skip_needs("frames, thp and zero_page");
+    end_child(f);
+    madvise(memory, len, MADV_HUGEPAGE);
+    (void)aligned[0];
+    (void)aligned[huge];
+    assert_int_equal(begin_child(f), 0);
     start(f, false);
-    take(f);
-    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_NONE].n, 0);
-    assert_int_equal(region_at(f, 0, (void *)memory)->q[RQ_OBJECT].n, 0);
+    idle.pid = f->child;
+    assert_int_equal(sampler_take(f->s, &idle, 1, &f->sample, &f->e), 0);
+    assert_int_equal(region_at(f, 0, memory)->q[RQ_ZERO].n, 2 * huge / (size_t)page_size);
+    kb = mapped_kb(f, 0);
+    assert_true(f->sample->totals[TQ_DISTINCT].n <= kb);
+    assert_true(sampler_common(f->s, 0, 0).n <= kb * 1024 / page_size);
+    munmap(memory, len);
 }
 
 static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
@@ -961,16 +1217,24 @@ int main(int argc, char **argv)
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),
         T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__counters_leave_the_zero_page_to_a_scan),
+        T(test_sampler__counters_of_huge_pages_are_their_own),
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
         T(test_sampler__counters_do_not_tell_what_a_copy_hides),
         T(test_sampler__an_object_of_which_nothing_is_mapped_has_users),
+        T(test_sampler__shared_memory_is_its_mappers),
+        T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
+        T(test_sampler__pages_of_an_object_are_copied_unmapped),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
+        T(test_sampler__what_went_to_swap_was_lost_before),
+        T(test_sampler__what_swap_hides_is_not_known),
+        T(test_sampler__a_slot_of_swap_is_in_common),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
         T(test_sampler__a_mapping_of_zero_pages_is_read),
         T(test_sampler__zero_pages_are_not_in_common),
-        T(test_sampler__the_huge_zero_page_is_the_zero_page),
+        T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
