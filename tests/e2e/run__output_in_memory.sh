@@ -28,6 +28,7 @@ ok "another descriptor that was open: the expectations hold" \
 ok "and the totals are the run's alone" held other.db
 mkdir "$shm/bin"
 cp "$BUILD"/cowlab "$BUILD"/cowlab-actor "$BUILD"/cowlab-nameserver "$shm/bin/"
+# shellcheck disable=SC2016 # the inner shell expands
 ok "programs that lie in a tmpfs: the expectations hold" \
     sh -c 'PATH=$1:$PATH cowlab run ool-write-many --db programs.db' sh "$shm/bin"
 ok "and the totals are the run's alone" held programs.db
