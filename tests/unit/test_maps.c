@@ -256,8 +256,10 @@ static struct program sound(size_t page)
     return p;
 }
 
-/* The kind of n anonymous pages right behind the program's second page, mapped to be written. */
-static enum region_kind kind_behind(const struct program *p, size_t bytes, size_t n)
+/* The kind of n anonymous pages right behind the program's second page, which is mapped with prot.
+ * cut: of the pages behind the first of them, which has been made read-only. */
+static enum region_kind kind_in_pieces(const struct program *p, size_t bytes, size_t n, int prot,
+                                       size_t cut)
 {
     char path[] = "/tmp/cowlab-segments-XXXXXX";
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -272,12 +274,13 @@ static enum region_kind kind_behind(const struct program *p, size_t bytes, size_
 
     assert_int_equal(write(file, p, bytes), bytes);
     assert_int_equal(ftruncate(file, (off_t)(2 * page)), 0);
-    assert_true(mmap(at, page, rw, MAP_PRIVATE | MAP_FIXED, file, (off_t)page) == at);
+    assert_true(mmap(at, page, prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)page) == at);
     assert_int_equal(mprotect(at + page, n * page, rw), 0);
+    assert_int_equal(mprotect(at + page, cut * page, PROT_READ), 0);
     close(file); /* by its name, or through map_files */
     assert_int_equal(maps_read_fd(&m, fd, NULL, &e), 0);
-    entry = maps_holding(&m, (uintptr_t)at + page);
-    assert_int_equal(entry->end - entry->start, n * page);
+    entry = maps_holding(&m, (uintptr_t)at + (1 + cut) * page);
+    assert_int_equal(entry->end - entry->start, (n - cut) * page);
     /* Twice: the second time from what was kept. */
     for (int i = 0; i < 2; i++)
         end = segments_end(&segments, getpid(), &m, (size_t)(entry - m.entries), NULL);
@@ -288,6 +291,25 @@ static enum region_kind kind_behind(const struct program *p, size_t bytes, size_
     unlink(path);
     close(fd);
     return kind;
+}
+
+static enum region_kind kind_behind(const struct program *p, size_t bytes, size_t n)
+{
+    return kind_in_pieces(p, bytes, n, PROT_READ | PROT_WRITE, 0);
+}
+
+/* What mprotect has cut off is bss still; so is what follows data that the linker made read-only.
+ */
+static void test_kinds__bss_in_pieces(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct program p = sound(page);
+    int rw = PROT_READ | PROT_WRITE;
+
+    (void)state;
+    assert_int_equal(kind_in_pieces(&p, sizeof p, 2, rw, 1), RK_BSS);
+    assert_int_equal(kind_in_pieces(&p, sizeof p, 3, rw, 1), RK_ANON);
+    assert_int_equal(kind_in_pieces(&p, sizeof p, 2, PROT_READ, 0), RK_BSS);
 }
 
 static void test_kinds__bss_ends_where_the_program_header_says(void **state)
@@ -507,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_maps__nonsense_is_an_error),
         cmocka_unit_test(test_maps__finds_by_address),
         cmocka_unit_test(test_maps__own_maps_and_smaps_agree),
+        cmocka_unit_test(test_kinds__bss_in_pieces),
         cmocka_unit_test(test_kinds__bss_ends_where_the_program_header_says),
         cmocka_unit_test(test_kinds__hostile_program_headers),
         cmocka_unit_test(test_kinds__threads_decide_what_a_stack_is),
