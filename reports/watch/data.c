@@ -153,6 +153,7 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
                               .executed = !query_null(q, "exec_step"),
+                              .copied_part = !query_null(q, "copied_why"),
                               .paired = query_int(q, "paired"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),

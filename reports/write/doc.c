@@ -106,7 +106,8 @@ static void cell(struct doc *d, struct query *q, const struct doc_column *c)
         doc_say(d, " %s |", query_unknown(q, c->column) ? "unknown" : "-");
         return;
     }
-    doc_say(d, query_inferred(q, c->column) ? " ~" : " ");
+    doc_say(d, query_at_least(q, c->column) ? " at least " : " ");
+    doc_say(d, query_inferred(q, c->column) ? "~" : "");
     switch (c->kind) {
     case DOC_COUNT:
         doc_say(d, "%s", format_count(buf, query_int(q, c->column)));

@@ -180,6 +180,11 @@ bool query_inferred(struct query *q, const char *column)
     return named_in(q, "inferred_keys", column);
 }
 
+bool query_at_least(struct query *q, const char *column)
+{
+    return named_in(q, "at_least_keys", column);
+}
+
 char *query_expanded(const struct query *q)
 {
     return q->stmt ? sqlite3_expanded_sql(q->stmt) : NULL;

@@ -46,6 +46,8 @@ double query_number(struct query *q, const char *column);    /* NAN for NULL */
 bool query_unknown(struct query *q, const char *column);
 /* Was the value concluded, not measured? The same by the column inferred_keys. */
 bool query_inferred(struct query *q, const char *column);
+/* Is the value a sum with unknown parts? The same by the column at_least_keys. */
+bool query_at_least(struct query *q, const char *column);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 
