@@ -1,6 +1,7 @@
 /* markdown: the report as a document: which runs, and the order of its sections. */
 #include "reports/report.h"
 
+#include "probes/list.h"
 #include "reports/run/sections.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
@@ -18,13 +19,9 @@ static void selection_release(struct selection *sel)
 
 static int selection_add(struct selection *sel, const char *id, struct err *e)
 {
-    char **more = realloc(sel->ids, (sel->n + 1) * sizeof *more);
+    char **added = LIST_ADD(sel->ids, sel->n);
 
-    if (!more)
-        return err_set(e, ENOMEM, "out of memory");
-    sel->ids = more;
-    sel->ids[sel->n] = strdup(id);
-    return sel->ids[sel->n++] ? 0 : err_set(e, ENOMEM, "out of memory");
+    return added && (*added = strdup(id)) ? 0 : err_set(e, ENOMEM, "out of memory");
 }
 
 /* The ids as a JSON array. They need no escaping: the schema allows digits, letters and dashes. */

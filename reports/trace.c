@@ -1,5 +1,6 @@
 #include "reports/trace.h"
 
+#include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/write/query.h"
 #include <errno.h>
@@ -130,7 +131,6 @@ static void steps_free(struct step *list, size_t n)
 static int read_steps(struct trace *t, struct step **out, size_t *n)
 {
     struct query q;
-    size_t cap = 0;
     int rc = query_open(&q, t->db, "db/report/trace-steps.sql", t->e);
 
     *out = NULL;
@@ -139,18 +139,12 @@ static int read_steps(struct trace *t, struct step **out, size_t *n)
         return rc;
     query_bind(&q, ":run_id", t->run_id);
     while (rc == 0 && query_row(&q)) {
-        struct step *s, *grown = *out;
+        struct step *s = LIST_ADD(*out, *n);
 
-        if (*n == cap) {
-            cap = cap ? cap * 2 : 64;
-            grown = realloc(*out, cap * sizeof *grown);
-            if (!grown) {
-                rc = err_set(t->e, ENOMEM, "out of memory");
-                break;
-            }
-            *out = grown;
+        if (!s) {
+            rc = err_set(t->e, ENOMEM, "out of memory");
+            break;
         }
-        s = &grown[(*n)++];
         *s = (struct step){.number = (int)query_int(&q, "step"),
                            .phase = copy(&q, "phase"),
                            .actor = copy(&q, "actor"),
@@ -248,20 +242,16 @@ static size_t track_of(const struct trace *t, const char *actor)
 
 static int add_actor(struct trace *t, struct query *q)
 {
-    char **grown = realloc(t->actors, (t->nactors + 1) * sizeof *grown);
+    char **added = LIST_ADD(t->actors, t->nactors);
     char name[256];
     bool any = false;
     size_t track;
     int64_t last;
 
-    if (!grown)
+    if (!added || !(*added = strdup(query_text(q, "actor"))))
         return err_set(t->e, ENOMEM, "out of memory");
-    t->actors = grown;
-    grown[t->nactors] = strdup(query_text(q, "actor"));
-    if (!grown[t->nactors])
-        return err_set(t->e, ENOMEM, "out of memory");
-    track = RUN_TRACK + 1 + t->nactors++;
-    snprintf(name, sizeof name, "%.200s", t->actors[t->nactors - 1]);
+    track = RUN_TRACK + t->nactors;
+    snprintf(name, sizeof name, "%.200s", *added);
     if (!strchr(name, '[') && !query_null(q, "pid"))
         snprintf(name + strlen(name), sizeof name - strlen(name), " [%" PRId64 "]",
                  query_int(q, "pid"));

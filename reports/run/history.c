@@ -1,5 +1,6 @@
 #include "reports/run/history.h"
 
+#include "probes/list.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -132,22 +133,13 @@ static int load_run(struct loader *l, const char *run_id)
 static int load_steps(struct loader *l)
 {
     struct history *h = l->h;
-    size_t cap = 0;
     int rc = begin(l, "SELECT * FROM step" RANGE "1");
 
     while (rc == 0 && query_row(&l->q)) {
-        struct history_step *s;
+        struct history_step *s = LIST_ADD(h->steps, h->nsteps);
 
-        if (h->nsteps == cap) {
-            struct history_step *more =
-                realloc(h->steps, (cap = cap ? 2 * cap : 16) * sizeof *more);
-
-            if (!more)
-                return out_of_memory(l);
-            h->steps = more;
-        }
-        s = &h->steps[h->nsteps++];
-        memset(s, 0, sizeof *s);
+        if (!s)
+            return out_of_memory(l);
         observation_init(&s->obs);
         s->step = (int)query_int(&l->q, "step");
         s->phase = copy(&l->q, "phase");
@@ -309,17 +301,15 @@ static int load_page_runs(struct loader *l)
 /* A text that lives as long as the history. */
 static const char *pooled(struct history *h, const char *text)
 {
-    char **more;
+    char **added;
 
     for (size_t i = 0; i < h->npool; i++)
         if (strcmp(h->pool[i], text) == 0)
             return h->pool[i];
-    more = realloc(h->pool, (h->npool + 1) * sizeof *more);
-    if (!more)
-        return NULL;
-    h->pool = more;
-    h->pool[h->npool] = strdup(text);
-    return h->pool[h->npool] ? h->pool[h->npool++] : NULL;
+    added = LIST_ADD(h->pool, h->npool);
+    if (added && !(*added = strdup(text)))
+        h->npool--;
+    return added ? *added : NULL;
 }
 
 static int load_objects(struct loader *l)
@@ -351,15 +341,14 @@ static int load_objects(struct loader *l)
 
 static int add_object_run(struct obs_object *o, struct query *q)
 {
-    struct page_run *more = realloc(o->runs, (o->nruns + 1) * sizeof *more);
+    struct page_run *added = LIST_ADD(o->runs, o->nruns);
 
-    if (!more)
+    if (!added)
         return -ENOMEM;
-    o->runs = more;
-    o->runs[o->nruns++] = (struct page_run){.first = (uint64_t)query_int(q, "first"),
-                                            .count = (uint64_t)query_int(q, "count"),
-                                            .frame = (uint64_t)query_int(q, "frame"),
-                                            .mapcount = -1};
+    *added = (struct page_run){.first = (uint64_t)query_int(q, "first"),
+                               .count = (uint64_t)query_int(q, "count"),
+                               .frame = (uint64_t)query_int(q, "frame"),
+                               .mapcount = -1};
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "reports/run/pictures.h"
 
+#include "probes/list.h"
 #include "reports/draw/chain.h"
 #include "reports/draw/chart.h"
 #include "reports/draw/label.h"
@@ -17,7 +18,7 @@
 /* Rows of one picture; texts are the picture's own. */
 struct strip_set {
     struct strip_row *rows;
-    size_t n, cap;
+    size_t n;
 };
 
 static void strip_set_release(struct strip_set *set)
@@ -28,24 +29,18 @@ static void strip_set_release(struct strip_set *set)
         free((char *)set->rows[i].note);
     }
     free(set->rows);
-    *set = (struct strip_set){NULL, 0, 0};
+    *set = (struct strip_set){NULL, 0};
 }
 
 static int strip_set_add(struct strip_set *set, const struct history_step *s,
                          const struct obs_region *r, bool first)
 {
     char did[300], step[400], label[300], note[64];
-    struct strip_row *row;
+    struct strip_row *row = LIST_ADD(set->rows, set->n);
 
-    if (set->n == set->cap) {
-        struct strip_row *more = realloc(set->rows, (set->cap = set->cap * 2 + 16) * sizeof *more);
-
-        if (!more)
-            return -ENOMEM;
-        set->rows = more;
-    }
+    if (!row)
+        return -ENOMEM;
     snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase, wording_action(did, sizeof did, s));
-    row = &set->rows[set->n++];
     *row = (struct strip_row){
         .step = first ? strdup(step) : NULL,
         .label = strdup(label_short(label, sizeof label, r, 32)),
@@ -136,7 +131,7 @@ static void draw_set(struct doc *d, const struct history *h, const char *case_na
 /* The strips of one case (NULL: of regions without one), in parts. */
 static void strips_of_case(struct doc *d, const struct history *h, const char *case_name, bool all)
 {
-    struct strip_set set = {NULL, 0, 0};
+    struct strip_set set = {NULL, 0};
     int part = 1;
 
     for (size_t i = 0; i < h->nsteps; i++) {

@@ -1,5 +1,6 @@
 #include "reports/watch/data.h"
 
+#include "probes/list.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <limits.h>
@@ -136,13 +137,11 @@ static char *title_of(const char *command, const char *name, const char *parents
 
 static int add_actor(struct watch_data *w, struct query *q, struct err *e)
 {
-    struct watch_actor *grown = realloc(w->actors, (w->nactors + 1) * sizeof *grown), *a;
+    struct watch_actor *a = LIST_ADD(w->actors, w->nactors);
     bool bad = false;
 
-    if (!grown)
+    if (!a)
         return err_set(e, ENOMEM, "out of memory");
-    w->actors = grown;
-    a = &grown[w->nactors++];
     *a = (struct watch_actor){.pid = query_int(q, "pid"),
                               .nr = query_int(q, "nr"),
                               .siblings = query_int(q, "siblings"),

@@ -1,5 +1,6 @@
 #include "reports/write/doc.h"
 
+#include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/format.h"
 #include <errno.h>
@@ -204,12 +205,8 @@ int doc_answer(struct doc *d, const char *sql, const char *name, const char *tex
 /* Remembers a file name that no picture of this document has yet. */
 static const char *new_name(struct doc *d, const char *wanted)
 {
-    char base[160], file[180];
-    char **more = realloc(d->pictures, (d->npictures + 1) * sizeof *more);
+    char base[160], file[180], **added;
 
-    if (!more)
-        return NULL;
-    d->pictures = more;
     escape_file_name(base, sizeof base, wanted);
     snprintf(file, sizeof file, "%s", base);
     for (size_t i = 0, n = 2; i < d->npictures; i++)
@@ -217,8 +214,10 @@ static const char *new_name(struct doc *d, const char *wanted)
             snprintf(file, sizeof file, "%s-%zu", base, n++);
             i = (size_t)-1; /* look at all again */
         }
-    d->pictures[d->npictures] = strdup(file);
-    return d->pictures[d->npictures] ? d->pictures[d->npictures++] : NULL;
+    added = LIST_ADD(d->pictures, d->npictures);
+    if (added && !(*added = strdup(file)))
+        d->npictures--;
+    return added ? *added : NULL;
 }
 
 FILE *doc_picture(struct doc *d, const char *name)
