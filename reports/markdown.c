@@ -21,7 +21,7 @@ static int selection_add(struct selection *sel, const char *id, struct err *e)
 {
     char **added = LIST_ADD(sel->ids, sel->n);
 
-    return added && (*added = strdup(id)) ? 0 : err_set(e, ENOMEM, "out of memory");
+    return added && (*added = strdup(id)) ? 0 : err_no_memory(e);
 }
 
 /* The ids as a JSON array. They need no escaping: the schema allows digits, letters and dashes. */
@@ -35,7 +35,7 @@ static int selection_json(struct selection *sel, struct err *e)
     sqlite3_str_appendall(json, "]");
     sqlite3_free(sel->json);
     sel->json = sqlite3_str_finish(json);
-    return sel->json ? 0 : err_set(e, ENOMEM, "out of memory");
+    return sel->json ? 0 : err_no_memory(e);
 }
 
 /* Adds the runs that a query gives; with want, one that it does not give is an error. */
@@ -210,7 +210,7 @@ static int load_watches(struct selection *sel, struct watch_data **watches, sqli
 
     *watches = calloc(sel->n, sizeof **watches);
     if (!*watches)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     for (size_t i = 0; i < sel->n && rc == 0; i++) {
         int watch = watch_is(db, sel->ids[i], e);
 

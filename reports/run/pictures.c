@@ -146,7 +146,7 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
             if (!same_case(r->case_name, case_name) || !wanted(h, i, r, all))
                 continue;
             if (strip_set_add(&set, &h->steps[i], r, first))
-                doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+                doc_fail(d, err_no_memory(d->e));
             first = false;
         }
     }
@@ -228,7 +228,7 @@ static void draw_panels(struct doc *d, const struct history *h, const char *case
     f = begin_picture(d, h, case_name, part, "objects", "What stands behind",
                       "regions, memory objects and frames after each step", &c);
     if (f && chain_draw(f, c.title, p->all, p->n))
-        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+        doc_fail(d, err_no_memory(d->e));
     doc_picture_end(d, f, c.alt);
     for (size_t i = 0; i < p->n; i++)
         free(p->regions[i]);
@@ -248,7 +248,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
         size_t n;
 
         if (!regions) {
-            doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            doc_fail(d, err_no_memory(d->e));
             break;
         }
         n = chain_regions(h, i, case_name, regions, &changed);
@@ -267,7 +267,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
     if (p)
         draw_panels(d, h, case_name, p, part);
     else
-        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+        doc_fail(d, err_no_memory(d->e));
     free(p);
 }
 

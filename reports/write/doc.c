@@ -48,7 +48,7 @@ int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
     d->path = strdup(path);
     if (!d->path || asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
         d->assets = NULL;
-        return doc_fail(d, err_set(e, ENOMEM, "out of memory"));
+        return doc_fail(d, err_no_memory(e));
     }
     slash = strrchr(d->assets, '/');
     d->link = slash ? slash + 1 : d->assets;
@@ -160,7 +160,7 @@ int doc_shell(struct doc *d, const char *fmt, ...)
     sql = sqlite3_vmprintf(fmt, ap);
     va_end(ap);
     if (!sql)
-        return err_set(d->e, ENOMEM, "out of memory");
+        return err_no_memory(d->e);
     if (d->rc == 0) {
         fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
         escape_fenced(d->out, sql);

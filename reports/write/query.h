@@ -28,6 +28,8 @@ void query_bind_int(struct query *q, const char *name, int64_t n);
 bool query_row(struct query *q);
 /* Finalizes; returns the query's outcome. */
 int query_close(struct query *q);
+/* Fails the query for want of memory; returns its outcome. */
+int query_no_memory(struct query *q);
 /* Begins again with the values that are bound. */
 void query_reset(struct query *q);
 
@@ -39,6 +41,7 @@ int query_find(const struct query *q, const char *column);
  */
 bool query_null(struct query *q, const char *column);
 const char *query_text(struct query *q, const char *column); /* NULL for NULL */
+char *query_copy(struct query *q, const char *column);       /* the same, to free() */
 int64_t query_int(struct query *q, const char *column);      /* 0 for NULL: ask query_null first */
 double query_number(struct query *q, const char *column);    /* NAN for NULL */
 /* Is this NULL an unknown value? The query's column unknown_keys names those (with commas); without
