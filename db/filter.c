@@ -9,6 +9,7 @@
  * small, and how far off a stored figure can be is known. Totals are not its business: they are
  * stored with every sample. */
 #include "db/filter.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -253,15 +254,13 @@ static struct entry *find_process(struct store_watch *w, const char *actor)
 
 static bool list(struct store_watch *w, struct seen *seen)
 {
-    struct seen **grown;
+    struct seen **added;
 
     if (seen->listed)
         return true;
-    grown = realloc(w->seen, (w->nseen + 1) * sizeof(struct seen *));
-    if (!grown)
+    if (!(added = LIST_ADD(w->seen, w->nseen)))
         return false;
-    w->seen = grown;
-    w->seen[w->nseen++] = seen;
+    *added = seen;
     return seen->listed = true;
 }
 

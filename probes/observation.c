@@ -1,4 +1,5 @@
 #include "probes/observation.h"
+#include "probes/list.h"
 #include "probes/rules.h"
 
 #include <errno.h>
@@ -49,23 +50,6 @@ void observation_release(struct observation *o)
     observation_init(o);
 }
 
-/* Appends one zeroed element to a list of n elements whose room doubles at powers of two. */
-static void *append(void **list, size_t *n, size_t size)
-{
-    char *grown = *list;
-
-    if ((*n & (*n - 1)) == 0) {
-        grown = realloc(*list, (*n ? *n * 2 : 1) * size);
-        if (!grown)
-            return NULL;
-        *list = grown;
-    }
-    memset(grown + *n * size, 0, size);
-    return grown + (*n)++ * size;
-}
-
-#define APPEND(list, n) append((void **)&(list), &(n), sizeof *(list))
-
 /* Copies text into *to; NULL stays NULL. */
 static int copy_text(char **to, const char *text)
 {
@@ -75,7 +59,7 @@ static int copy_text(char **to, const char *text)
 
 struct obs_process *observation_add_process(struct observation *o, const char *actor)
 {
-    struct obs_process *p = APPEND(o->processes, o->nprocesses);
+    struct obs_process *p = LIST_ADD(o->processes, o->nprocesses);
 
     if (!p)
         return NULL;
@@ -91,7 +75,7 @@ struct obs_process *observation_add_process(struct observation *o, const char *a
 struct obs_region *observation_add_region(struct observation *o, const char *observed,
                                           const char *region, const char *case_name)
 {
-    struct obs_region *r = APPEND(o->regions, o->nregions);
+    struct obs_region *r = LIST_ADD(o->regions, o->nregions);
 
     if (!r)
         return NULL;
@@ -109,7 +93,7 @@ struct obs_region *observation_add_region(struct observation *o, const char *obs
 
 struct obs_sharing *observation_add_sharing(struct observation *o, const char *a, const char *b)
 {
-    struct obs_sharing *s = APPEND(o->sharing, o->nsharing);
+    struct obs_sharing *s = LIST_ADD(o->sharing, o->nsharing);
 
     if (!s)
         return NULL;
@@ -125,7 +109,7 @@ struct obs_sharing *observation_add_sharing(struct observation *o, const char *a
 struct obs_check *observation_add_check(struct observation *o, const char *check,
                                         const char *observed, const char *region)
 {
-    struct obs_check *c = APPEND(o->checks, o->nchecks);
+    struct obs_check *c = LIST_ADD(o->checks, o->nchecks);
 
     if (!c)
         return NULL;
@@ -209,7 +193,7 @@ int observation_add_predictions(struct observation *o, const char *observed, con
 
 struct obs_cost *observation_add_cost(struct observation *o, const char *probe)
 {
-    struct obs_cost *c = APPEND(o->costs, o->ncosts);
+    struct obs_cost *c = LIST_ADD(o->costs, o->ncosts);
 
     if (!c)
         return NULL;
@@ -220,7 +204,7 @@ struct obs_cost *observation_add_cost(struct observation *o, const char *probe)
 
 struct obs_object *obs_region_add_object(struct obs_region *r)
 {
-    struct obs_object *object = APPEND(r->objects, r->nobjects);
+    struct obs_object *object = LIST_ADD(r->objects, r->nobjects);
 
     if (object)
         object->refs = object->size = object->resident = object->offset = value_na();
@@ -242,7 +226,7 @@ int obs_region_add_run(struct obs_region *r, const struct page_run *run)
         r->runs[r->nruns - 1].count += run->count;
         return 0;
     }
-    slot = APPEND(r->runs, r->nruns);
+    slot = LIST_ADD(r->runs, r->nruns);
     if (!slot)
         return -ENOMEM;
     *slot = *run;

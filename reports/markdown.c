@@ -1,6 +1,7 @@
 /* markdown: the report as a document: which runs, and the order of its sections. */
 #include "reports/report.h"
 
+#include "probes/list.h"
 #include "reports/run/sections.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
@@ -18,13 +19,9 @@ static void selection_release(struct selection *sel)
 
 static int selection_add(struct selection *sel, const char *id, struct err *e)
 {
-    char **more = realloc(sel->ids, (sel->n + 1) * sizeof *more);
+    char **added = LIST_ADD(sel->ids, sel->n);
 
-    if (!more)
-        return err_set(e, ENOMEM, "out of memory");
-    sel->ids = more;
-    sel->ids[sel->n] = strdup(id);
-    return sel->ids[sel->n++] ? 0 : err_set(e, ENOMEM, "out of memory");
+    return added && (*added = strdup(id)) ? 0 : err_no_memory(e);
 }
 
 /* The ids as a JSON array. They need no escaping: the schema allows digits, letters and dashes. */
@@ -38,7 +35,7 @@ static int selection_json(struct selection *sel, struct err *e)
     sqlite3_str_appendall(json, "]");
     sqlite3_free(sel->json);
     sel->json = sqlite3_str_finish(json);
-    return sel->json ? 0 : err_set(e, ENOMEM, "out of memory");
+    return sel->json ? 0 : err_no_memory(e);
 }
 
 /* Adds the runs that a query gives; with want, one that it does not give is an error. */
@@ -213,7 +210,7 @@ static int load_watches(struct selection *sel, struct watch_data **watches, sqli
 
     *watches = calloc(sel->n, sizeof **watches);
     if (!*watches)
-        return err_set(e, ENOMEM, "out of memory");
+        return err_no_memory(e);
     for (size_t i = 0; i < sel->n && rc == 0; i++) {
         int watch = watch_is(db, sel->ids[i], e);
 

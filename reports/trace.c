@@ -1,5 +1,6 @@
 #include "reports/trace.h"
 
+#include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/write/query.h"
 #include <errno.h>
@@ -108,13 +109,6 @@ struct step {
     int64_t start, dur, look, look_dur, end;
 };
 
-static char *copy(struct query *q, const char *column)
-{
-    const char *text = query_text(q, column);
-
-    return text ? strdup(text) : NULL;
-}
-
 static void steps_free(struct step *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -130,42 +124,26 @@ static void steps_free(struct step *list, size_t n)
 static int read_steps(struct trace *t, struct step **out, size_t *n)
 {
     struct query q;
-    size_t cap = 0;
-    int rc = query_open(&q, t->db, "db/report/trace-steps.sql", t->e);
 
-    *out = NULL;
-    *n = 0;
-    if (rc)
-        return rc;
-    query_bind(&q, ":run_id", t->run_id);
-    while (rc == 0 && query_row(&q)) {
-        struct step *s, *grown = *out;
+    query_ask(&q, t->db, "db/report/trace-steps.sql", ":run_id", t->run_id, t->e);
+    while (query_row(&q)) {
+        struct step *s = LIST_ADD(*out, *n);
 
-        if (*n == cap) {
-            cap = cap ? cap * 2 : 64;
-            grown = realloc(*out, cap * sizeof *grown);
-            if (!grown) {
-                rc = err_set(t->e, ENOMEM, "out of memory");
-                break;
-            }
-            *out = grown;
+        if (!s) {
+            query_no_memory(&q);
+            break;
         }
-        s = &grown[(*n)++];
         *s = (struct step){.number = (int)query_int(&q, "step"),
-                           .phase = copy(&q, "phase"),
-                           .actor = copy(&q, "actor"),
-                           .action = copy(&q, "action"),
-                           .case_name = copy(&q, "case_name"),
-                           .region = copy(&q, "region"),
+                           .phase = query_copy(&q, "phase"),
+                           .actor = query_copy(&q, "actor"),
+                           .action = query_copy(&q, "action"),
+                           .case_name = query_copy(&q, "case_name"),
+                           .region = query_copy(&q, "region"),
                            .start = query_int(&q, "start_ns"),
                            .dur = query_int(&q, "dur_ns"),
                            .look = query_int(&q, "t_ns")};
         s->look_dur =
             query_null(&q, "sample_ns") ? query_int(&q, "cost_ns") : query_int(&q, "sample_ns");
-    }
-    if (rc) {
-        query_close(&q);
-        return rc;
     }
     return query_close(&q);
 }
@@ -246,22 +224,20 @@ static size_t track_of(const struct trace *t, const char *actor)
     return RUN_TRACK;
 }
 
-static int add_actor(struct trace *t, struct query *q)
+static void add_actor(struct trace *t, struct query *q)
 {
-    char **grown = realloc(t->actors, (t->nactors + 1) * sizeof *grown);
+    char **added = LIST_ADD(t->actors, t->nactors);
     char name[256];
     bool any = false;
     size_t track;
     int64_t last;
 
-    if (!grown)
-        return err_set(t->e, ENOMEM, "out of memory");
-    t->actors = grown;
-    grown[t->nactors] = strdup(query_text(q, "actor"));
-    if (!grown[t->nactors])
-        return err_set(t->e, ENOMEM, "out of memory");
-    track = RUN_TRACK + 1 + t->nactors++;
-    snprintf(name, sizeof name, "%.200s", t->actors[t->nactors - 1]);
+    if (!added || !(*added = query_copy(q, "actor"))) {
+        query_no_memory(q);
+        return;
+    }
+    track = RUN_TRACK + t->nactors;
+    snprintf(name, sizeof name, "%.200s", *added);
     if (!strchr(name, '[') && !query_null(q, "pid"))
         snprintf(name + strlen(name), sizeof name - strlen(name), " [%" PRId64 "]",
                  query_int(q, "pid"));
@@ -271,20 +247,16 @@ static int add_actor(struct trace *t, struct query *q)
     argument(t, "parent", query_text(q, "parent"), &any);
     argument(t, "command", query_text(q, "command"), &any);
     close_event(t, any);
-    return 0;
 }
 
 static int actor_tracks(struct trace *t)
 {
     struct query q;
-    int rc = query_ask(&q, t->db, "db/report/trace-actors.sql", ":run_id", t->run_id, t->e), closed;
 
-    if (rc)
-        return rc;
-    while (rc == 0 && query_row(&q))
-        rc = add_actor(t, &q);
-    closed = query_close(&q);
-    return rc ? rc : closed;
+    query_ask(&q, t->db, "db/report/trace-actors.sql", ":run_id", t->run_id, t->e);
+    while (query_row(&q))
+        add_actor(t, &q);
+    return query_close(&q);
 }
 
 /* What an actor did, on its own track, within its life. */
@@ -304,11 +276,9 @@ static void actor_slices(struct trace *t, const struct step *list, size_t n)
 static int events(struct trace *t)
 {
     struct query q;
-    int rc = query_ask(&q, t->db, "SELECT * FROM watch_events WHERE run_id = :run_id", ":run_id",
-                       t->run_id, t->e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, t->db, "SELECT * FROM watch_events WHERE run_id = :run_id", ":run_id", t->run_id,
+              t->e);
     while (query_row(&q)) {
         bool any = false;
 
@@ -367,10 +337,8 @@ static int counter_tracks(struct trace *t, const char *sql)
 {
     bool regions = strstr(sql, "regions") != NULL, processes = strstr(sql, "processes") != NULL;
     struct query q;
-    int rc = query_ask(&q, t->db, sql, ":run_id", t->run_id, t->e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, t->db, sql, ":run_id", t->run_id, t->e);
     while (query_row(&q)) {
         if (regions)
             states(t, &q);
@@ -384,8 +352,8 @@ static int counter_tracks(struct trace *t, const char *sql)
 
 static int write_trace(struct trace *t, const char *scenario)
 {
-    struct step *list;
-    size_t n;
+    struct step *list = NULL;
+    size_t n = 0;
     int rc = read_steps(t, &list, &n);
 
     if (rc == 0) {
@@ -418,20 +386,16 @@ int report_trace(struct store *s, const char *run_id, FILE *out, struct err *e)
     struct trace t = {.out = out, .db = store_handle(s), .run_id = run_id, .e = e};
     struct query q;
     char *scenario = NULL;
-    int rc, closed;
+    int rc;
 
     if (sqlite3_exec(t.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(t.db));
-    rc = query_open(&q, t.db, "SELECT scenario FROM run WHERE run_id = :run_id", e);
-    if (rc == 0) {
-        query_bind(&q, ":run_id", run_id);
-        if (query_row(&q))
-            scenario = copy(&q, "scenario");
-        closed = query_close(&q);
-        rc = closed     ? closed
-             : scenario ? 0
-                        : err_set(e, ENOENT, "no run '%s' in the database", run_id);
-    }
+    query_ask(&q, t.db, "SELECT scenario FROM run WHERE run_id = :run_id", ":run_id", run_id, e);
+    if (query_row(&q))
+        scenario = query_copy(&q, "scenario");
+    rc = query_close(&q);
+    if (rc == 0 && !scenario)
+        rc = err_set(e, ENOENT, "no run '%s' in the database", run_id);
     if (rc == 0)
         rc = write_trace(&t, scenario);
     sqlite3_exec(t.db, "COMMIT", NULL, NULL, NULL);

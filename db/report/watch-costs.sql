@@ -1,10 +1,7 @@
 -- Each process of a watch with what copy-on-write cost it over its time. Rates are over the time from
--- its first sample to its last.
-WITH cost AS (
-    SELECT p.actor, max(p.step) AS step, max(p.rss_kb) AS max_rss_kb,
-           max(p.shared_parent_kb) AS max_parent_kb, max(p.debt_kb) AS max_debt_kb,
-           sum(p.copied_kb) AS copied_kb, sum(p.lost_kb) AS lost_kb,
-           max(p.lost_before_kb) AS lost_before_kb, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt,
+-- its first sample to its last. A figure of at_least_keys was not known at every sample.
+WITH sums AS (
+    SELECT p.actor, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt,
            max(instr(ifnull(p.inferred, ''), 'shared_parent_kb')) > 0 AS parent_at_most
     FROM run r JOIN process p USING (run)
     WHERE r.run_id = :run_id
@@ -24,41 +21,39 @@ untold AS (
     WHERE r.run_id = :run_id AND u.region IS NULL
     GROUP BY u.observed
 )
-SELECT *, iif(lost_why IS NULL, '', 'lost_kb,') || ifnull(keys, '') AS unknown_keys FROM (
-SELECT w.actor, w.pid, w.name, w.parent, w.command, m.command AS parent_command,
-       substr(w.command, 1, 60) AS called, w.first_step, w.last_step,
-       count(w.parent) OVER (PARTITION BY w.parent ORDER BY w.first_step, w.pid, w.actor) AS nr,
-       count(w.parent) OVER (PARTITION BY w.parent) AS siblings,
-       (SELECT e.value FROM watch_event e
-        WHERE e.run = w.run AND e.actor = w.actor AND e.kind = 'fork') AS fork_ns,
-       c.max_rss_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb, l.uss_kb AS last_uss_kb,
-       c.max_parent_kb, l.shared_parent_kb AS last_parent_kb, c.parent_at_most,
-       k.lost_kb, c.lost_before_kb, k.own_program, k.exec_step,
-       -- Why nothing is known of a child's loss, before any exec. Of who has no parent here it is known only if said so.
-       CASE WHEN k.lost_kb IS NULL AND (k.own_program IS NOT 1 OR k.exec_step) THEN
-           coalesce(k.lost_why,
-                    CASE WHEN w.parent IS NULL THEN NULL
-                         WHEN c.actor IS NULL THEN 'it was never seen with memory of its own'
-                         WHEN coalesce(k.exec_step - 1, w.last_step, r.steps) <= w.first_step
+-- What was in the last row is no sum.
+SELECT *, iif(lost_why IS NULL, '', 'lost_kb,') || ifnull(keys, '') AS unknown_keys,
+       iif(lost_why IS NULL, '', 'lost_kb,') || replace(ifnull(keys, ''), 'last_at_risk_kb', '')
+           AS at_least_keys FROM (
+SELECT c.actor, c.pid, w.name, c.parent, c.command, m.command AS parent_command,
+       substr(c.command, 1, 60) AS called, c.first_step, c.last_step,
+       count(c.parent) OVER (PARTITION BY c.parent ORDER BY c.first_step, c.pid, c.actor) AS nr,
+       count(c.parent) OVER (PARTITION BY c.parent) AS siblings,
+       c.fork_ns, c.max_rss_kb, c.last_rss_kb, c.last_pss_kb, c.last_uss_kb, c.max_parent_kb,
+       c.last_parent_kb, a.parent_at_most, c.lost_kb, c.lost_before_kb, c.own_program, c.exec_step,
+       -- Why nothing, or not all, is known of a child's loss, before any exec. Of who has no parent
+       -- here it is known only if said so.
+       CASE WHEN c.lost_kb IS NOT NULL THEN c.lost_why WHEN c.own_program IS NOT 1 OR c.exec_step THEN
+           coalesce(c.lost_why,
+                    CASE WHEN c.parent IS NULL THEN NULL
+                         WHEN a.actor IS NULL THEN 'it was never seen with memory of its own'
+                         WHEN coalesce(c.exec_step - 1, c.last_step, r.steps) <= c.first_step
                              THEN 'seen in one sample only'
-                         WHEN m.last_step <= w.first_step THEN 'the parent ended first'
+                         WHEN m.last_step <= c.first_step THEN 'the parent ended first'
                          ELSE 'no two samples in a row saw both it and the parent' END) END AS lost_why,
-       c.copied_kb,
-       round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, c.minflt,
-       c.majflt, c.max_debt_kb, l.debt_kb AS last_debt_kb, l.at_risk_kb AS last_at_risk_kb,
-       l.pagetable_kb AS last_pagetable_kb, round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s,
-       round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys,
-       w.actor IN (SELECT p.actor FROM paired p) AS paired
+       c.copied_kb, c.copied_why,
+       round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, a.minflt,
+       a.majflt, c.max_debt_kb, c.last_debt_kb, c.last_at_risk_kb, c.last_pagetable_kb,
+       round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s, round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys,
+       c.actor IN (SELECT p.actor FROM paired p) AS paired
 FROM (SELECT *, (SELECT max(s.step) FROM step s WHERE s.run = run.run) AS steps FROM run) r
-     JOIN watch_process w USING (run)
-     JOIN watch_kin k USING (run, actor)
-     LEFT JOIN watch_process m ON m.run = w.run AND m.actor = w.parent
-     JOIN step z ON z.run = w.run AND z.step = 1
-     LEFT JOIN step f ON f.run = w.run AND f.step = w.first_step
-     LEFT JOIN step t ON t.run = w.run
-          AND t.step = ifnull(w.last_step, (SELECT max(s.step) FROM step s WHERE s.run = w.run))
-     LEFT JOIN cost c ON c.actor = w.actor
-     LEFT JOIN untold u ON u.actor = w.actor
-     LEFT JOIN process l ON l.run = w.run AND l.step = c.step AND l.actor = w.actor
+     JOIN watch_costs c USING (run_id)
+     JOIN watch_process w ON w.run = r.run AND w.actor = c.actor
+     LEFT JOIN watch_process m ON m.run = r.run AND m.actor = c.parent
+     JOIN step z ON z.run = r.run AND z.step = 1
+     LEFT JOIN step f ON f.run = r.run AND f.step = c.first_step
+     LEFT JOIN step t ON t.run = r.run AND t.step = ifnull(c.last_step, r.steps)
+     LEFT JOIN sums a ON a.actor = c.actor
+     LEFT JOIN untold u ON u.actor = c.actor
 WHERE r.run_id = :run_id)
 ORDER BY first_step, pid, actor;

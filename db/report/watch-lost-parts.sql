@@ -22,18 +22,21 @@ most AS (
     GROUP BY a.actor, a.part
 ),
 sums AS MATERIALIZED (
-    SELECT l.actor, l.part, m.kb AS most_kb, sum(l.last_kb) AS last_kb, sum(l.lost_kb) AS lost_kb
+    SELECT l.actor, l.part, m.kb AS most_kb, sum(l.last_kb) AS last_kb, sum(l.lost_kb) AS lost_kb,
+           max(l.lost_why) AS lost_why
     FROM watch_lost l LEFT JOIN most m USING (actor, part)
     WHERE l.run_id = :run_id
     GROUP BY l.actor, l.part
 ),
 rest AS (
     SELECT k.actor, 'small changes' AS part, NULL AS most_kb, NULL AS last_kb,
-           k.lost_kb - ifnull((SELECT sum(s.lost_kb) FROM sums s WHERE s.actor = k.actor), 0) AS lost_kb
+           k.lost_kb - ifnull((SELECT sum(s.lost_kb) FROM sums s WHERE s.actor = k.actor), 0) AS lost_kb,
+           k.lost_why
     FROM run r JOIN watch_kin k USING (run) WHERE r.run_id = :run_id AND k.counted
 )
 SELECT actor, part, most_kb, last_kb, lost_kb,
-       sum(lost_kb) OVER (PARTITION BY actor) AS actor_lost_kb
+       sum(lost_kb) OVER (PARTITION BY actor) AS actor_lost_kb,
+       iif(lost_why IS NULL, '', 'lost_kb') AS at_least_keys
 FROM (SELECT * FROM sums UNION ALL SELECT * FROM rest)
 WHERE lost_kb > 0
 ORDER BY actor_lost_kb DESC, actor, lost_kb DESC, part;

@@ -16,11 +16,23 @@ FROM watch_sample w
      LEFT JOIN step b ON b.run = s.run AND b.step = s.step - 1
 ORDER BY r.started_at, r.run_id, s.step;
 
+-- By run key, for the views below: why what a process lost or copied was not counted at every
+-- sample, so that a sum is at least what was. Once the parent is gone nothing is left to compare with.
+CREATE VIEW watch_uncounted AS
+SELECT run, actor, group_concat(reason, '; ') FILTER (WHERE quantity = 'lost_kb') AS lost_why,
+       group_concat(reason, '; ') FILTER (WHERE quantity = 'copied_kb') AS copied_why
+FROM (SELECT DISTINCT u.run, u.observed AS actor, u.quantity,
+             iif(u.quantity = 'lost_kb' AND x.reason = 'the process was gone',
+                 'the parent ended first', x.reason) AS reason
+      FROM unknown u JOIN reason x ON x.code = u.why
+      WHERE u.quantity IN ('lost_kb', 'copied_kb') AND u.region IS NULL AND u.observed NOT NULL)
+GROUP BY run, actor;
+
 -- By run key, for the views and queries that need it: what each process lost of the memory that it
 -- had in common with its parent, and whether either has executed a program since the fork, which
--- ends that. lost_why: why losses were not counted. Without frames what is in common is an upper
--- bound, which others that map the same keep up and an unmap takes down: its difference tells
--- nothing. Only where frames told it, in a database of before that counts no losses, and two samples
+-- ends that. lost_why: why losses were not counted, or not all. Without frames what is in common is
+-- an upper bound, which others that map the same keep up and an unmap takes down: its difference
+-- tells nothing. Only where frames told it, in a database of before that counts no losses, and two samples
 -- before an exec saw it: what it had no more at the last of them of the most it had.
 CREATE VIEW watch_kin AS
 WITH life AS (
@@ -32,12 +44,6 @@ WITH life AS (
                AS exec_step
     FROM watch_process w
 ),
-uncounted AS (
-    SELECT u.run, u.observed AS actor, x.reason, max(u.step)
-    FROM unknown u JOIN reason x ON x.code = u.why
-    WHERE u.quantity = 'lost_kb' AND u.region IS NULL
-    GROUP BY u.run, u.observed
-),
 told AS (
     SELECT p.run, p.actor, sum(p.lost_kb) AS lost_kb, max(p.shared_parent_kb) AS most_kb,
            max(instr(ifnull(p.inferred, ''), 'shared_parent_kb')) > 0 AS inferred
@@ -46,23 +52,24 @@ told AS (
 )
 SELECT l.run, l.actor, iif(l.exec_step IS NULL, l.own_program, 1) AS own_program, l.exec_step,
        CASE WHEN t.lost_kb IS NOT NULL THEN t.lost_kb
-            WHEN u.reason IS NULL AND NOT t.inferred AND l.own_program IS NOT 1
+            WHEN u.lost_why IS NULL AND NOT t.inferred AND l.own_program IS NOT 1
                  AND min(l.last_step, ifnull(l.exec_step - 1, l.last_step)) > l.first_step
             THEN t.most_kb - (SELECT x.shared_parent_kb FROM process x
                               WHERE x.run = l.run AND x.actor = l.actor
                                 AND x.step < ifnull(l.exec_step, x.step + 1)
                               ORDER BY x.step DESC LIMIT 1) END AS lost_kb,
        t.lost_kb IS NOT NULL AS counted,
-       CASE WHEN t.lost_kb IS NULL
-            THEN coalesce(u.reason, iif(t.inferred, 'what is in common was concluded from counters',
-                                        NULL)) END AS lost_why
+       coalesce(u.lost_why, iif(t.lost_kb IS NULL AND t.inferred,
+                                'what is in common was concluded from counters', NULL)) AS lost_why,
+       u.copied_why
 FROM life l
      LEFT JOIN told t USING (run, actor)
-     LEFT JOIN uncounted u USING (run, actor);
+     LEFT JOIN watch_uncounted u USING (run, actor);
 
 -- Each process once, with what it cost over its time. copied_kb: what copy-on-write was seen to
 -- cost it; lost_kb: of the memory that it had in common with its parent, what writes of either
--- ended (watch_kin). The figures of what is in common are at most so much without frames.
+-- ended (watch_kin). Each is at least so much where there is a reason why not all was counted. The
+-- figures of what is in common are at most so much without frames.
 CREATE VIEW watch_costs AS
 SELECT r.run_id, t.actor, t.pid, t.parent, t.command, t.first_step, t.last_step,
        (SELECT e.value FROM watch_event e
@@ -71,7 +78,8 @@ SELECT r.run_id, t.actor, t.pid, t.parent, t.command, t.first_step, t.last_step,
        k.lost_kb, a.copied_kb,
        a.max_debt_kb,
        l.at_risk_kb AS last_at_risk_kb, l.rss_kb AS last_rss_kb, l.pss_kb AS last_pss_kb,
-       l.uss_kb AS last_uss_kb, l.pagetable_kb AS last_pagetable_kb, a.lost_before_kb, k.own_program
+       l.uss_kb AS last_uss_kb, l.pagetable_kb AS last_pagetable_kb, a.lost_before_kb,
+       k.own_program, k.lost_why, k.copied_why, k.exec_step, l.debt_kb AS last_debt_kb
 FROM watch_process t
      JOIN run r USING (run)
      JOIN watch_kin k USING (run, actor)
@@ -89,9 +97,11 @@ CREATE VIEW watch_regions AS
 SELECT r.run_id, s.step, round((s.t_ns - z.t_ns) / 1e9, 3) AS t_s, g.observed AS actor,
        g.region, w.kind, w.part, g.share_mode, g.ref_count, g.range_start, g.range_end, g.pages,
        g.mapped, g.exclusive, g.cow, g.debt, g.object, g.shared, g.swapped, g.at_risk,
-       w.parent_pages, w.copied, w.gone, w.bins, g.protection, g.nr, r.page_size, w.lost
+       w.parent_pages, w.copied, w.gone, w.bins, g.protection, g.nr, r.page_size, w.lost,
+       u.lost_why, u.copied_why
 FROM watch_region w
      JOIN region g USING (run, step, nr)
+     LEFT JOIN watch_uncounted u ON u.run = g.run AND u.actor = g.observed
      JOIN step s USING (run, step)
      JOIN run r USING (run)
      JOIN step z ON z.run = s.run AND z.step = 1
@@ -106,7 +116,7 @@ SELECT r.run_id, m.actor, m.part, m.kind, m.region, m.range_start, m.range_end,
             WHEN k.counted THEN 0
             WHEN k.lost_kb IS NOT NULL AND k.exec_step IS NULL THEN m.most - m.had
        END * r.page_size / 1024 AS lost_kb,
-       m.bins, m.share_mode
+       m.bins, m.share_mode, k.lost_why
 FROM (SELECT g.run, g.observed AS actor, w.part, w.kind, g.region, g.range_start, g.range_end,
              w.bins, g.share_mode,
              max(w.parent_pages) OVER (PARTITION BY g.run, g.observed, g.range_start) AS most,

@@ -2,6 +2,7 @@
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
 #include "lab/run/runner.h"
+#include "probes/list.h"
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -27,16 +28,14 @@ static const struct argp_option options[] = {
 static void add_param(struct run_arguments *a, char *text, struct argp_state *state)
 {
     char *equals = strchr(text, '=');
-    struct param_setting *grown;
+    struct param_setting *param;
 
     if (!equals || equals == text)
         argp_error(state, "--param wants KEY=VALUE, not '%s'", text);
-    grown = realloc(a->params, (a->nparams + 1) * sizeof *grown);
-    if (!grown)
+    if (!(param = LIST_ADD(a->params, a->nparams)))
         argp_failure(state, EXIT_RUNNING, ENOMEM, "cannot keep the parameters");
     *equals = '\0';
-    a->params = grown;
-    a->params[a->nparams++] = (struct param_setting){text, equals + 1};
+    *param = (struct param_setting){text, equals + 1};
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)

@@ -1,4 +1,5 @@
 #include "lab/cli/cli.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,12 +42,11 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 
 void words_add(struct words *w, const char *word)
 {
-    const char **grown = realloc(w->list, (w->count + 1) * sizeof *grown);
+    const char **added = LIST_ADD(w->list, w->count);
 
-    if (!grown)
+    if (!added)
         cli_no_memory();
-    w->list = grown;
-    w->list[w->count++] = word;
+    *added = word;
 }
 
 int cli_fail(int code, const struct err *e)

@@ -4,6 +4,7 @@
 #include "lab/linux/talk.h"
 #include "lab/run/clock.h"
 #include "lab/run/paths.h"
+#include "probes/list.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -222,22 +223,20 @@ void actor_group_end(struct actor_group *g)
 
 static int add_actor(struct actor_group *g, const char *name, pid_t pid, int control, struct err *e)
 {
-    struct actor_process *grown = realloc(g->actors, (g->nactors + 1) * sizeof *grown);
-    struct actor_process *a;
+    struct actor_process *a = LIST_ADD(g->actors, g->nactors);
 
-    if (!grown)
+    if (!a)
         return err_no_memory(e);
-    g->actors = grown;
-    a = &g->actors[g->nactors];
     *a = (struct actor_process){strdup(name), pid, open_pidfd(pid), control, true};
     if (!a->name || a->pidfd < 0) {
         int rc = a->name ? err_sys(e, errno, "cannot watch actor '%s'", name) : err_no_memory(e);
 
         free(a->name);
         close_fd(&a->pidfd);
+        g->nactors--;
         return rc;
     }
-    return (int)g->nactors++;
+    return (int)g->nactors - 1;
 }
 
 int actor_spawn(struct actor_group *g, const char *name, struct err *e)

@@ -1,4 +1,5 @@
 #include "lab/linux/regions.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,14 +30,11 @@ static void region_free(struct held_region *r)
 int held_add(struct held_regions *h, const char *name, const char *case_name, uint64_t start,
              uint64_t len, enum map_kind kind)
 {
-    struct held_region *grown = realloc(h->list, (h->count + 1) * sizeof *grown);
-    struct held_region *r;
+    struct held_region *r = LIST_ADD(h->list, h->count);
     bool ok = true;
 
-    if (!grown)
+    if (!r)
         return -ENOMEM;
-    h->list = grown;
-    r = &h->list[h->count];
     *r = (struct held_region){
         .name = copy(name, &ok),
         .case_name = copy(case_name, &ok),
@@ -47,9 +45,9 @@ int held_add(struct held_regions *h, const char *name, const char *case_name, ui
     };
     if (!ok) {
         region_free(r);
+        h->count--;
         return -ENOMEM;
     }
-    h->count++;
     return 0;
 }
 
@@ -104,7 +102,7 @@ static void carried_free(struct carried *c)
 
 int carried_add(struct carried_list *c, const struct carried *what)
 {
-    struct carried *grown = realloc(c->list, (c->count + 1) * sizeof *grown);
+    struct carried *added;
     bool ok = true;
     struct carried m = {
         .message = what->message,
@@ -116,13 +114,12 @@ int carried_add(struct carried_list *c, const struct carried *what)
         .len = what->len,
     };
 
-    if (grown)
-        c->list = grown;
-    if (!grown || !ok) {
+    added = ok ? LIST_ADD(c->list, c->count) : NULL;
+    if (!added) {
         carried_free(&m);
         return -ENOMEM;
     }
-    c->list[c->count++] = m;
+    *added = m;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "lab/linux/run.h"
 #include "lab/run/paths.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,13 +37,7 @@ int linux_actor_index(const struct backend_run *r, const char *name, struct err 
 
 int linux_add_holder(struct backend_run *r, struct err *e)
 {
-    struct holder *grown = realloc(r->holders, (r->nholders + 1) * sizeof *grown);
-
-    if (!grown)
-        return err_no_memory(e);
-    r->holders = grown;
-    r->holders[r->nholders++] = (struct holder){0};
-    return 0;
+    return LIST_ADD(r->holders, r->nholders) ? 0 : err_no_memory(e);
 }
 
 int linux_give_port(struct backend_run *r, size_t index, struct err *e)

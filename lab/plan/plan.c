@@ -6,6 +6,7 @@
  * A plan is built for every backend, so that a mistake in what only one of them reads is found
  * whatever runs; the one that was asked for is kept. */
 #include "lab/plan/world/world.h"
+#include "probes/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,15 +222,14 @@ static int draft_steps(struct build *b, const cJSON *list, long row)
         return rc;
     use_case(&b->r, &b->cases, row);
     cJSON_ArrayForEach (node, list) {
-        struct draft *at = realloc(b->drafts, (b->ndrafts + 1) * sizeof *at);
+        struct draft *at;
 
-        if (!at)
-            return err_no_memory(b->r.e);
-        b->drafts = at;
         if (b->ndrafts == MAX_STEPS)
             return fail_at(&b->r, node, "more than %d steps", MAX_STEPS);
-        at[b->ndrafts] = (struct draft){.row = row};
-        rc = read_step(&b->r, node, &at[b->ndrafts++]);
+        if (!(at = LIST_ADD(b->drafts, b->ndrafts)))
+            return err_no_memory(b->r.e);
+        at->row = row;
+        rc = read_step(&b->r, node, at);
         if (rc < 0)
             return rc;
     }

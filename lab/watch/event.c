@@ -1,4 +1,5 @@
 #include "lab/watch/watching.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,12 +7,11 @@
 int event_add(struct watch *w, const char *actor, const char *kind, const int64_t *value,
               const char *text)
 {
-    struct store_watch_event *grown = realloc(w->events, (w->nevents + 1) * sizeof *grown);
+    struct store_watch_event *event = LIST_ADD(w->events, w->nevents);
 
-    if (!grown)
+    if (!event)
         return err_no_memory(w->e);
-    w->events = grown;
-    w->events[w->nevents++] = (struct store_watch_event){actor, kind, value, text};
+    *event = (struct store_watch_event){actor, kind, value, text};
     if (strcmp(kind, "fork") != 0)
         view_news(w->opt->view, "sample %d: %s %s%s%s", w->step, actor ? actor : "the watch", kind,
                   text ? ": " : "", text ? text : "");

@@ -1,4 +1,5 @@
 #include "lab/watch/keep.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -119,22 +120,8 @@ static void remember(struct kept *was, uint32_t process, const struct sample_reg
 
 struct list {
     struct keep_choice *at;
-    size_t n, cap;
+    size_t n;
 };
-
-static struct keep_choice *append(struct list *l)
-{
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 64;
-        struct keep_choice *grown = realloc(l->at, cap * sizeof *grown);
-
-        if (!grown)
-            return NULL;
-        l->at = grown;
-        l->cap = cap;
-    }
-    return &l->at[l->n++];
-}
 
 /* Candidates: new mappings that hold anything, and those that changed enough. */
 static int gather(struct keep *k, const struct sample *s, const int *tree_index, bool all,
@@ -159,7 +146,7 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
             was->seen = k->sample;
             if (k->sample > 1 && (fresh ? change <= 1 : !change || !(all || matters(change, r))))
                 continue;
-            if (!(c = append(out)))
+            if (!(c = LIST_ADD(out->at, out->n)))
                 return -ENOMEM;
             *c = (struct keep_choice){.process = i,
                                       .region = r,
@@ -189,7 +176,7 @@ static int gather_gone(struct keep *k, const struct sample *s, const int *tree_i
             p++;
         if (p == s->n)
             continue;
-        if (!(c = append(out)))
+        if (!(c = LIST_ADD(out->at, out->n)))
             return -ENOMEM;
         *c = (struct keep_choice){.process = p,
                                   .start = was->start,

@@ -2,6 +2,7 @@
 
 #include "probes/caps.h"
 #include "probes/footprint.h"
+#include "probes/list.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -87,8 +88,7 @@ static char *command_of(struct tree *t, pid_t pid)
     if (slurp_path(&t->text, path) < 0 || t->text.len == 0)
         return NULL;
     n = t->text.len < COMMAND_SHOWN ? t->text.len : COMMAND_SHOWN;
-    text = strndup("", 0);
-    text = text ? realloc(text, n + 1) : NULL;
+    text = malloc(n + 1);
     if (!text)
         return NULL;
     for (size_t i = 0; i < n; i++)
@@ -99,26 +99,12 @@ static char *command_of(struct tree *t, pid_t pid)
     return text;
 }
 
-static int room(struct tree *t)
-{
-    size_t cap = t->cap ? t->cap * 2 : 16;
-    struct tree_process *grown;
-
-    if (t->n < t->cap)
-        return 0;
-    grown = realloc(t->list, cap * sizeof *grown);
-    if (!grown)
-        return -ENOMEM;
-    t->list = grown;
-    t->cap = cap;
-    return 0;
-}
-
 /* The pidfd first, then who the number belongs to: if it still is alive by the pidfd after that,
  * what was read is about it. */
 static int append(struct tree *t, pid_t pid, int parent, struct err *e)
 {
     struct footprint f = {0};
+    struct tree_process *p;
     int pidfd = open_pidfd(pid), rc;
     char *name;
 
@@ -131,21 +117,23 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
         return err_set(e, ESRCH, "there is no process %d%s", (int)pid,
                        rc < 0 ? "" : " any more: it has ended");
     }
-    name = room(t) < 0 ? NULL : unique_name(t, f.comm, pid);
-    if (!name) {
+    name = unique_name(t, f.comm, pid);
+    p = name ? LIST_ADD(t->list, t->n) : NULL;
+    if (!p) {
+        free(name);
         if (pidfd >= 0)
             close(pidfd);
         return err_no_memory(e);
     }
-    t->list[t->n++] = (struct tree_process){.pid = pid,
-                                            .start_time = f.start_time,
-                                            .pidfd = pidfd < 0 ? -1 : pidfd,
-                                            .parent = parent,
-                                            .alive = true,
-                                            .fresh = true,
-                                            .name = name,
-                                            .command = command_of(t, pid)};
-    snprintf(t->list[t->n - 1].comm, sizeof t->list[t->n - 1].comm, "%s", f.comm);
+    *p = (struct tree_process){.pid = pid,
+                               .start_time = f.start_time,
+                               .pidfd = pidfd < 0 ? -1 : pidfd,
+                               .parent = parent,
+                               .alive = true,
+                               .fresh = true,
+                               .name = name,
+                               .command = command_of(t, pid)};
+    snprintf(p->comm, sizeof p->comm, "%s", f.comm);
     return 0;
 }
 

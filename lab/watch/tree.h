@@ -36,7 +36,7 @@ struct tree_process {
 
 struct tree {
     struct tree_process *list;
-    size_t n, cap;
+    size_t n;
     bool children;
     struct slurp text;
 };

@@ -1,5 +1,6 @@
 #include "lab/watch/view.h"
 
+#include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/format.h"
 #include <stdarg.h>
@@ -197,14 +198,8 @@ static void draw(struct watch_view *v, char *text)
             continue;
         fprintf(f, "\033[%zu;1H%s%s%s\033[K", n + 1, v->colour && bold(n) ? "\033[1m" : "", line,
                 v->colour && bold(n) ? "\033[0m" : "");
-        if (n >= v->nlines) {
-            char **grown = realloc(v->lines, (n + 1) * sizeof *grown);
-
-            if (!grown)
-                break;
-            v->lines = grown;
-            v->lines[v->nlines++] = NULL;
-        }
+        if (n >= v->nlines && !LIST_ADD(v->lines, v->nlines))
+            break;
         free(v->lines[n]);
         v->lines[n] = strdup(line);
         if (!v->lines[n]) {

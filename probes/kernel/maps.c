@@ -1,4 +1,5 @@
 #include "probes/maps.h"
+#include "probes/list.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -102,20 +103,6 @@ static void parse_detail(const char *line, struct map_entry *e)
         }
 }
 
-static struct map_entry *add_entry(struct maps *m)
-{
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? m->cap * 2 : 64;
-        struct map_entry *grown = realloc(m->entries, cap * sizeof *grown);
-
-        if (!grown)
-            return NULL;
-        m->entries = grown;
-        m->cap = cap;
-    }
-    return &m->entries[m->n++];
-}
-
 /* Details begin with a capital letter, entries with a lower-case hexadecimal digit. */
 static bool is_detail(const char *line)
 {
@@ -145,7 +132,7 @@ int maps_parse(struct maps *m, struct err *e)
             m->counted = true;
             continue;
         }
-        entry = add_entry(m);
+        entry = LIST_ADD_ROOM(m->entries, m->n, m->cap);
         if (!entry)
             return err_set(e, ENOMEM, "out of memory for %zu mappings", m->n);
         if (!parse_entry(line, entry)) {

@@ -1,5 +1,6 @@
 #include "probes/kernel/segments.h"
 #include "probes/kernel/object.h"
+#include "probes/list.h"
 
 #include <link.h>
 #include <stdlib.h>
@@ -68,21 +69,13 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
     for (size_t i = 0; i < s->n; i++)
         if (s->files[i].inode == e->inode && s->files[i].dev == e->dev)
             return &s->files[i];
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 16;
-        struct segment_file *grown = realloc(s->files, cap * sizeof *grown);
-
-        if (!grown)
-            return NULL;
-        s->files = grown;
-        s->cap = cap;
-    }
     fd = object_open(pid, e, helper); /* another process may be able to, if this is not */
     if (fd < 0)
         return NULL;
-    file = &s->files[s->n++];
-    *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
-    read_headers(fd, file);
+    if ((file = LIST_ADD(s->files, s->n))) {
+        *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
+        read_headers(fd, file);
+    }
     close(fd);
     return file;
 }

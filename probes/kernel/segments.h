@@ -14,7 +14,7 @@
 
 struct segments {
     struct segment_file *files;
-    size_t n, cap;
+    size_t n;
 };
 
 /* The address behind the data segment that ends in the entry before this one; 0 if there is none,

@@ -1,5 +1,6 @@
 #include "probes/kernel/threads.h"
 #include "probes/footprint.h"
+#include "probes/list.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -18,16 +19,10 @@ static uint64_t stack_pointer(const char *text)
 
 static void add(struct threads *t, uint64_t stack)
 {
-    if (t->nstacks == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 16;
-        uint64_t *grown = realloc(t->stacks, cap * sizeof *grown);
+    uint64_t *added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap);
 
-        if (!grown)
-            return; /* one stack less that is known */
-        t->stacks = grown;
-        t->cap = cap;
-    }
-    t->stacks[t->nstacks++] = stack;
+    if (added) /* else it is one stack less that is known */
+        *added = stack;
 }
 
 void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)

@@ -1,6 +1,7 @@
 /* mappers: who maps the look's memory objects that is no target: the mappings of every process that
  * may be read, once. Before anything else of the look, which compares what the targets' own files
  * say with each other: what comes between them parts them. */
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <dirent.h>
@@ -36,20 +37,13 @@ static int compare(const void *left, const void *right)
 /* Neighbours are mostly of one object. */
 static int add_mapper(struct observer *o, const struct map_entry *e, pid_t pid)
 {
-    struct mapper *last = o->nmappers ? &o->mappers[o->nmappers - 1] : NULL;
+    struct mapper *last = o->nmappers ? &o->mappers[o->nmappers - 1] : NULL, *added;
 
     if (!e->inode || (last && last->inode == e->inode && last->dev == e->dev && last->pid == pid))
         return 0;
-    if (o->nmappers == o->mappers_cap) {
-        size_t cap = o->mappers_cap ? 2 * o->mappers_cap : 1024;
-        struct mapper *grown = realloc(o->mappers, cap * sizeof *grown);
-
-        if (!grown)
-            return -ENOMEM;
-        o->mappers = grown;
-        o->mappers_cap = cap;
-    }
-    o->mappers[o->nmappers++] = (struct mapper){e->dev, e->inode, pid};
+    if (!(added = LIST_ADD_ROOM(o->mappers, o->nmappers, o->mappers_cap)))
+        return -ENOMEM;
+    *added = (struct mapper){e->dev, e->inode, pid};
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* memory: what is remembered of an observed region from look to look. */
 #include "probes/kernel/bulk.h"
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <errno.h>
@@ -85,20 +86,19 @@ static struct memory *find(struct observer *o, const char *actor, const struct t
 static struct memory *new_memory(struct observer *o, const char *actor,
                                  const struct target_region *r)
 {
-    struct memory **list = realloc(o->memories, (o->nmemories + 1) * sizeof(*list));
+    struct memory **added = LIST_ADD(o->memories, o->nmemories);
     struct memory *m = calloc(1, sizeof *m);
 
-    if (list)
-        o->memories = list;
-    if (list && m) {
+    if (added && m) {
         m->actor = strdup(actor);
         m->region = strdup(r->name);
         m->case_name = r->case_name ? strdup(r->case_name) : NULL;
         if (m->actor && m->region && (m->case_name || !r->case_name)) {
-            o->memories[o->nmemories++] = m;
+            *added = m;
             return m;
         }
     }
+    o->nmemories -= added != NULL;
     if (m)
         memory_free(o, m);
     return NULL;

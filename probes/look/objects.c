@@ -5,6 +5,7 @@
  * collected before the pages are walked, so that pointers into the list stay valid.
  *
  * Descriptors of an object are held open only within a look. */
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <dirent.h>
@@ -29,16 +30,14 @@ struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode
 
 static uint32_t number_of(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    struct object_number *grown;
+    struct object_number *added;
 
     for (size_t i = 0; i < o->nnumbers; i++)
         if (o->numbers[i].inode == inode && o->numbers[i].dev == dev)
             return o->numbers[i].number;
-    grown = realloc(o->numbers, (o->nnumbers + 1) * sizeof *grown);
-    if (!grown)
+    if (!(added = LIST_ADD(o->numbers, o->nnumbers)))
         return 0;
-    o->numbers = grown;
-    grown[o->nnumbers++] = (struct object_number){dev, inode, ++o->next_object};
+    *added = (struct object_number){dev, inode, ++o->next_object};
     return o->next_object;
 }
 
@@ -66,17 +65,13 @@ static bool is_standard(uint64_t dev, uint64_t inode)
 static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
                                       const char *name, bool nameless, struct err *e)
 {
-    struct seen_object *list = realloc(o->objects, (o->nobjects + 1) * sizeof *list);
-    struct seen_object *s;
     uint32_t number = number_of(o, dev, inode);
+    struct seen_object *s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
 
-    if (list)
-        o->objects = list;
-    if (!list || !number) {
+    if (!s) {
         err_no_memory(e);
         return NULL;
     }
-    s = &list[o->nobjects++];
     *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
     s->shmem = is_shmem_dev(o, dev);
     s->own = s->shmem && nameless && !is_standard(dev, inode);

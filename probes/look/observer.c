@@ -1,4 +1,5 @@
 #include "probes/observer.h"
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <errno.h>
@@ -14,12 +15,11 @@
 
 static int add_shmem_dev(struct observer *o, uint64_t dev)
 {
-    uint64_t *grown = realloc(o->shmem_devs, (o->nshmem_devs + 1) * sizeof *grown);
+    uint64_t *added = LIST_ADD(o->shmem_devs, o->nshmem_devs);
 
-    if (!grown)
+    if (!added)
         return -ENOMEM;
-    o->shmem_devs = grown;
-    grown[o->nshmem_devs++] = dev;
+    *added = dev;
     return 0;
 }
 

@@ -2,6 +2,7 @@
  * threads, and put together in page order. Memory is bounded by waves of parts, whatever the size
  * of the region; blocks of which nothing is known cost nothing. */
 #include "probes/look/parts.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -159,22 +160,17 @@ static void sum_pages(struct part *s, uint64_t first, uint64_t end)
 
 static int flush_run(struct part *s)
 {
+    struct page_run *added;
+
     if (!s->run.count)
         return 0;
     if (s->nruns >= s->f->o->max_runs) {
         s->cut = true;
         return 0;
     }
-    if (s->nruns == s->runs_cap) {
-        size_t cap = s->runs_cap ? s->runs_cap * 2 : 64;
-        struct page_run *grown = realloc(s->runs, cap * sizeof *grown);
-
-        if (!grown)
-            return err_no_memory(&s->err);
-        s->runs = grown;
-        s->runs_cap = cap;
-    }
-    s->runs[s->nruns++] = s->run;
+    if (!(added = LIST_ADD(s->runs, s->nruns)))
+        return err_no_memory(&s->err);
+    *added = s->run;
     return 0;
 }
 

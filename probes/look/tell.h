@@ -41,7 +41,7 @@ struct part {
     struct sums sums;
     struct page_run run; /* being joined */
     struct page_run *runs;
-    size_t nruns, runs_cap;
+    size_t nruns;
     bool cut;
     struct probe_cost count_cost, flags_cost, again_cost;
     uint64_t samples, samples_agreed;

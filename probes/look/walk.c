@@ -6,6 +6,7 @@
  *
  * Reads windows of up to WALK_PAGES that may span neighbouring entries; entries in which smaps
  * sees nothing are passed over, large and nearly empty ones are searched by PAGEMAP_SCAN. */
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <errno.h>
@@ -186,7 +187,7 @@ static int count_loose(struct walk *k, const uint64_t *words, uint64_t n)
     struct watched *w = k->w;
 
     for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
-        uint32_t slot;
+        uint32_t slot, *loose;
         int rc;
 
         if (words[i] & PM_ZERO || !(pm_present(words[i]) || pm_swapped(words[i])))
@@ -194,17 +195,10 @@ static int count_loose(struct walk *k, const uint64_t *words, uint64_t n)
         rc = count_frame(k, words[i], &slot);
         if (rc < 0)
             return rc;
-        if (w->nloose == w->loose_cap) {
-            size_t cap = w->loose_cap ? w->loose_cap * 2 : 512;
-            uint32_t *grown = realloc(w->loose, cap * sizeof *grown);
-
-            if (!grown)
-                return err_no_memory(k->err);
-            w->loose = grown;
-            w->loose_cap = cap;
-        }
+        if (!(loose = LIST_ADD_ROOM(w->loose, w->nloose, w->loose_cap)))
+            return err_no_memory(k->err);
         add_page(k, slot, words[i], 0);
-        w->loose[w->nloose++] = slot;
+        *loose = slot;
         w->changed = true;
     }
     return 0;
@@ -394,17 +388,11 @@ static int walk_range(struct walk *k, uint64_t start, uint64_t end)
 static int keep_range(void *arg, const struct scan_range *range)
 {
     struct observer *o = arg;
+    struct scan_range *kept = LIST_ADD_ROOM(o->scans, o->nscans, o->scans_cap);
 
-    if (o->nscans == o->scans_cap) {
-        size_t cap = o->scans_cap ? o->scans_cap * 2 : 256;
-        struct scan_range *grown = realloc(o->scans, cap * sizeof *grown);
-
-        if (!grown)
-            return -ENOMEM;
-        o->scans = grown;
-        o->scans_cap = cap;
-    }
-    o->scans[o->nscans++] = *range;
+    if (!kept)
+        return -ENOMEM;
+    *kept = *range;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* watched: the files of one observed process, kept open from look to look (opening one of /proc
  * costs more than reading a small one), and opened anew when the process has exec'd. */
+#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <errno.h>
@@ -139,12 +140,10 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
                        struct err *e)
 {
     struct watched *w = calloc(1, sizeof *w);
-    struct watched **list = realloc(o->watched, (o->nwatched + 1) * sizeof(*list));
+    struct watched **added;
     int rc;
 
-    if (list)
-        o->watched = list;
-    if (!w || !list || !(w->actor = strdup(t->actor))) {
+    if (!w || !(w->actor = strdup(t->actor))) {
         free(w);
         return err_no_memory(e);
     }
@@ -152,11 +151,12 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
     w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
     w->minflt_before = w->majflt_before = value_na();
     rc = open_files(o, w, e);
-    if (rc < 0) {
+    added = rc < 0 ? NULL : LIST_ADD(o->watched, o->nwatched);
+    if (!added) {
         watched_free(w);
-        return rc;
+        return rc < 0 ? rc : err_no_memory(e);
     }
-    o->watched[o->nwatched++] = w;
+    *added = w;
     *out = w;
     return 0;
 }

@@ -263,6 +263,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     w->parent_unwatched =
         !w->parent && w->program && program_of(w->fp.ppid, &w->text) == w->program;
     w->own_program = w->parent && w->program && w->parent->program != w->program;
+    w->had_parent = w->parent ? !w->own_program : w->had_parent && !w->exec;
 }
 
 /* -- all processes ---------------------------------------------------------------------- */

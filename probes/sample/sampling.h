@@ -103,6 +103,7 @@ struct sampled {
     bool exec;
     bool fresh; /* in its first sample */
     bool own_program;
+    bool had_parent;       /* with memory in common, as long as that was there */
     bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
     struct threads threads;

@@ -678,7 +678,9 @@ static struct value lost_pages(const struct sampled *w, struct count lost)
     const struct sampled *parent = w->parent;
 
     if (!parent)
-        return w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED) : value_na();
+        return w->had_parent         ? value_unknown(WHY_GONE)
+               : w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED)
+                                     : value_na();
     if (w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)

@@ -182,7 +182,7 @@ static int read_phases(struct doc *d, const char *fork_run, const char *ool_run,
         p->ool_kb[p->n] = ool ? occupied(&q) : CHART_NONE;
         p->labels[p->n] = strdup(query_text(&q, "phase"));
         if (!p->labels[p->n])
-            q.rc = err_set(d->e, ENOMEM, "out of memory");
+            query_no_memory(&q);
         else
             p->n++;
     }

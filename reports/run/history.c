@@ -1,5 +1,6 @@
 #include "reports/run/history.h"
 
+#include "probes/list.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -16,20 +17,10 @@ struct loader {
     struct query q;
 };
 
-static char *copy(struct query *q, const char *column)
-{
-    const char *text = query_text(q, column);
-    char *s = text ? strdup(text) : NULL;
-
-    if (text && !s && q->rc == 0)
-        q->rc = err_set(q->err, ENOMEM, "out of memory");
-    return s;
-}
-
 static int out_of_memory(struct loader *l)
 {
-    query_close(&l->q);
-    return err_set(l->e, ENOMEM, "out of memory");
+    query_no_memory(&l->q);
+    return query_close(&l->q);
 }
 
 /* A column as a value of its quantity's type. A NULL reads as not applicable until the list of
@@ -71,16 +62,12 @@ static void read_values(struct query *q, const struct quantity *list, struct val
     }
 }
 
-static int begin(struct loader *l, const char *sql)
+static void begin(struct loader *l, const char *sql)
 {
-    int rc = query_open(&l->q, l->db, sql, l->e);
-
-    if (rc == 0) {
-        query_bind_int(&l->q, ":run", l->h->run);
-        query_bind_int(&l->q, ":from", l->from);
-        query_bind_int(&l->q, ":to", l->to);
-    }
-    return rc;
+    query_open(&l->q, l->db, sql, l->e);
+    query_bind_int(&l->q, ":run", l->h->run);
+    query_bind_int(&l->q, ":from", l->from);
+    query_bind_int(&l->q, ":to", l->to);
 }
 
 /* The step of the current row; rows come in step order, so *at only moves on. */
@@ -114,62 +101,52 @@ static int load_run(struct loader *l, const char *run_id)
                  {"machine", &h->machine},
                  {"capabilities", &h->capabilities},
                  {"source", &h->source}};
-    int rc = query_ask(q, l->db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, l->e);
 
-    if (rc)
-        return rc;
+    query_ask(q, l->db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, l->e);
     if (!query_row(q)) {
-        rc = query_close(q);
+        int rc = query_close(q);
+
         return rc ? rc : err_set(l->e, ENOENT, "no run '%s'", run_id);
     }
     h->run = query_int(q, "run");
     h->page_size = query_int(q, "page_size");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i].field = copy(q, texts[i].column);
+        *texts[i].field = query_copy(q, texts[i].column);
     return query_close(q);
 }
 
 static int load_steps(struct loader *l)
 {
     struct history *h = l->h;
-    size_t cap = 0;
-    int rc = begin(l, "SELECT * FROM step" RANGE "1");
 
-    while (rc == 0 && query_row(&l->q)) {
-        struct history_step *s;
+    begin(l, "SELECT * FROM step" RANGE "1");
+    while (query_row(&l->q)) {
+        struct history_step *s = LIST_ADD(h->steps, h->nsteps);
 
-        if (h->nsteps == cap) {
-            struct history_step *more =
-                realloc(h->steps, (cap = cap ? 2 * cap : 16) * sizeof *more);
-
-            if (!more)
-                return out_of_memory(l);
-            h->steps = more;
-        }
-        s = &h->steps[h->nsteps++];
-        memset(s, 0, sizeof *s);
+        if (!s)
+            return out_of_memory(l);
         observation_init(&s->obs);
         s->step = (int)query_int(&l->q, "step");
-        s->phase = copy(&l->q, "phase");
-        s->actor = copy(&l->q, "actor");
-        s->action = copy(&l->q, "action");
-        s->case_name = copy(&l->q, "case_name");
-        s->region = copy(&l->q, "region");
-        s->published = copy(&l->q, "published");
+        s->phase = query_copy(&l->q, "phase");
+        s->actor = query_copy(&l->q, "actor");
+        s->action = query_copy(&l->q, "action");
+        s->case_name = query_copy(&l->q, "case_name");
+        s->region = query_copy(&l->q, "region");
+        s->published = query_copy(&l->q, "published");
         s->dur_ns = query_int(&l->q, "dur_ns");
         s->obs.t_ns = (uint64_t)query_int(&l->q, "t_ns");
-        s->obs.system_source = copy(&l->q, "system_source");
+        s->obs.system_source = query_copy(&l->q, "system_source");
         read_values(&l->q, total_quantities, s->obs.totals);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 static int load_processes(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM process" RANGE "nr");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM process" RANGE "nr");
+    while (query_row(&l->q)) {
         struct history_step *s = step_of_row(l, &at);
         struct obs_process *p;
 
@@ -182,15 +159,15 @@ static int load_processes(struct loader *l)
         p->acting = query_int(&l->q, "acting") != 0;
         read_values(&l->q, process_quantities, p->q);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 static int load_regions(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM region" RANGE "nr");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM region" RANGE "nr");
+    while (query_row(&l->q)) {
         struct history_step *s = step_of_row(l, &at);
         struct obs_region *r;
 
@@ -208,15 +185,15 @@ static int load_regions(struct loader *l)
         r->runs_cut = query_int(&l->q, "runs_cut") != 0;
         read_values(&l->q, region_quantities, r->q);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 static int load_sharing(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM shared_frames" RANGE "nr");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM shared_frames" RANGE "nr");
+    while (query_row(&l->q)) {
         struct history_step *s = step_of_row(l, &at);
         struct obs_sharing *p;
 
@@ -229,7 +206,7 @@ static int load_sharing(struct loader *l)
         p->region_frames = read_value(&l->q, query_find(&l->q, "region_frames"), QT_COUNT);
         p->frames = read_value(&l->q, query_find(&l->q, "frames"), QT_COUNT);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 /* Puts the reason of one unknown value where the value is. */
@@ -262,15 +239,15 @@ static void place_unknown(struct query *q, struct history_step *s)
 static int load_unknowns(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM unknown" RANGE "nr");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM unknown" RANGE "nr");
+    while (query_row(&l->q)) {
         struct history_step *s = step_of_row(l, &at);
 
         if (s)
             place_unknown(&l->q, s);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 /* The region with this number in the step: regions were added in the order of nr, from 0. */
@@ -285,9 +262,9 @@ static struct obs_region *region_of_row(struct loader *l, size_t *at)
 static int load_page_runs(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM page_run" RANGE "nr, first");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM page_run" RANGE "nr, first");
+    while (query_row(&l->q)) {
         struct obs_region *r = region_of_row(l, &at);
         struct page_run run = {.first = (uint64_t)query_int(&l->q, "first"),
                                .count = (uint64_t)query_int(&l->q, "count"),
@@ -303,31 +280,29 @@ static int load_page_runs(struct loader *l)
         if (obs_region_add_run(r, &run))
             return out_of_memory(l);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 /* A text that lives as long as the history. */
 static const char *pooled(struct history *h, const char *text)
 {
-    char **more;
+    char **added;
 
     for (size_t i = 0; i < h->npool; i++)
         if (strcmp(h->pool[i], text) == 0)
             return h->pool[i];
-    more = realloc(h->pool, (h->npool + 1) * sizeof *more);
-    if (!more)
-        return NULL;
-    h->pool = more;
-    h->pool[h->npool] = strdup(text);
-    return h->pool[h->npool] ? h->pool[h->npool++] : NULL;
+    added = LIST_ADD(h->pool, h->npool);
+    if (added && !(*added = strdup(text)))
+        h->npool--;
+    return added ? *added : NULL;
 }
 
 static int load_objects(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM object" RANGE "nr, depth");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM object" RANGE "nr, depth");
+    while (query_row(&l->q)) {
         struct obs_region *r = region_of_row(l, &at);
         const char *kind = query_text(&l->q, "kind");
         struct obs_object *o;
@@ -346,29 +321,28 @@ static int load_objects(struct loader *l)
         o->resident = read_value(&l->q, query_find(&l->q, "resident"), QT_PAGES);
         o->offset = read_value(&l->q, query_find(&l->q, "offset"), QT_PAGES);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 static int add_object_run(struct obs_object *o, struct query *q)
 {
-    struct page_run *more = realloc(o->runs, (o->nruns + 1) * sizeof *more);
+    struct page_run *added = LIST_ADD(o->runs, o->nruns);
 
-    if (!more)
+    if (!added)
         return -ENOMEM;
-    o->runs = more;
-    o->runs[o->nruns++] = (struct page_run){.first = (uint64_t)query_int(q, "first"),
-                                            .count = (uint64_t)query_int(q, "count"),
-                                            .frame = (uint64_t)query_int(q, "frame"),
-                                            .mapcount = -1};
+    *added = (struct page_run){.first = (uint64_t)query_int(q, "first"),
+                               .count = (uint64_t)query_int(q, "count"),
+                               .frame = (uint64_t)query_int(q, "frame"),
+                               .mapcount = -1};
     return 0;
 }
 
 static int load_object_runs(struct loader *l)
 {
     size_t at = 0;
-    int rc = begin(l, "SELECT * FROM object_run" RANGE "nr, depth, first");
 
-    while (rc == 0 && query_row(&l->q)) {
+    begin(l, "SELECT * FROM object_run" RANGE "nr, depth, first");
+    while (query_row(&l->q)) {
         struct obs_region *r = region_of_row(l, &at);
         int64_t depth = query_int(&l->q, "depth");
 
@@ -376,7 +350,7 @@ static int load_object_runs(struct loader *l)
             if (r->objects[i].depth == depth && add_object_run(&r->objects[i], &l->q))
                 return out_of_memory(l);
     }
-    return rc ? rc : query_close(&l->q);
+    return query_close(&l->q);
 }
 
 int history_load(struct history *h, sqlite3 *db, const char *run_id, enum history_depth depth,

@@ -84,13 +84,6 @@ static cJSON *item_of(struct query *q, int i)
     }
 }
 
-static int no_memory(struct query *q)
-{
-    if (q->rc == 0)
-        q->rc = err_set(q->err, ENOMEM, "out of memory");
-    return q->rc;
-}
-
 static cJSON *row_object(struct query *q)
 {
     cJSON *row = cJSON_CreateObject();
@@ -105,7 +98,7 @@ static cJSON *row_object(struct query *q)
         }
     }
     if (!row)
-        no_memory(q);
+        query_no_memory(q);
     return row;
 }
 
@@ -113,7 +106,7 @@ static void append(struct query *q, cJSON *array, cJSON *item)
 {
     if (item && !cJSON_AddItemToArray(array, item)) {
         cJSON_Delete(item);
-        no_memory(q);
+        query_no_memory(q);
     }
 }
 
@@ -122,11 +115,10 @@ static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
 {
     struct query q;
     cJSON *array = cJSON_AddArrayToObject(doc, key);
-    int rc = array ? query_open(&q, db, sql, e) : err_set(e, ENOMEM, "out of memory");
 
-    if (rc)
-        return rc;
-    query_bind(&q, ":run_id", run_id);
+    if (!array)
+        return err_no_memory(e);
+    query_ask(&q, db, sql, ":run_id", run_id, e);
     while (query_row(&q))
         append(&q, array, row_object(&q));
     return query_close(&q);
@@ -135,19 +127,18 @@ static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
 static int fill_run(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    int rc = query_ask(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", ":run_id", run_id, e);
     cJSON *row;
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", ":run_id", run_id, e);
     if (!query_row(&q)) {
-        rc = query_close(&q);
+        int rc = query_close(&q);
+
         return rc ? rc : err_set(e, ENOENT, "no run '%s'", run_id);
     }
     row = row_object(&q);
     if (row && !cJSON_AddItemToObject(doc, "run", row)) {
         cJSON_Delete(row);
-        no_memory(&q);
+        query_no_memory(&q);
     }
     return query_close(&q);
 }
@@ -169,11 +160,8 @@ static cJSON *timeline_of_step(cJSON *steps, int64_t step)
 static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    int rc =
-        query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", ":run_id", run_id, e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", ":run_id", run_id, e);
     while (query_row(&q)) {
         cJSON *rows = timeline_of_step(steps, query_int(&q, "step"));
 
@@ -193,7 +181,7 @@ static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e
     steps = cJSON_GetObjectItemCaseSensitive(doc, "steps");
     cJSON_ArrayForEach (s, steps) {
         if (!cJSON_AddArrayToObject(s, "timeline"))
-            return err_set(e, ENOMEM, "out of memory");
+            return err_no_memory(e);
     }
     return fill_timeline(steps, db, run_id, e);
 }
@@ -203,14 +191,14 @@ int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
     sqlite3 *db = store_handle(s);
     cJSON *doc = cJSON_CreateObject();
     char *text = NULL;
-    int rc = doc ? fill_run(doc, db, run_id, e) : err_set(e, ENOMEM, "out of memory");
+    int rc = doc ? fill_run(doc, db, run_id, e) : err_no_memory(e);
 
     if (rc == 0)
         rc = fill_steps(doc, db, run_id, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
         rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
     if (rc == 0 && !(text = cJSON_Print(doc)))
-        rc = err_set(e, ENOMEM, "out of memory");
+        rc = err_no_memory(e);
     if (rc == 0 && (fprintf(out, "%s\n", text) < 0 || fflush(out) != 0))
         rc = err_sys(e, errno, "cannot write the run as JSON");
     cJSON_free(text);

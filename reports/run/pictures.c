@@ -1,5 +1,6 @@
 #include "reports/run/pictures.h"
 
+#include "probes/list.h"
 #include "reports/draw/chain.h"
 #include "reports/draw/chart.h"
 #include "reports/draw/label.h"
@@ -17,7 +18,7 @@
 /* Rows of one picture; texts are the picture's own. */
 struct strip_set {
     struct strip_row *rows;
-    size_t n, cap;
+    size_t n;
 };
 
 static void strip_set_release(struct strip_set *set)
@@ -28,24 +29,18 @@ static void strip_set_release(struct strip_set *set)
         free((char *)set->rows[i].note);
     }
     free(set->rows);
-    *set = (struct strip_set){NULL, 0, 0};
+    *set = (struct strip_set){NULL, 0};
 }
 
 static int strip_set_add(struct strip_set *set, const struct history_step *s,
                          const struct obs_region *r, bool first)
 {
     char did[300], step[400], label[300], note[64];
-    struct strip_row *row;
+    struct strip_row *row = LIST_ADD(set->rows, set->n);
 
-    if (set->n == set->cap) {
-        struct strip_row *more = realloc(set->rows, (set->cap = set->cap * 2 + 16) * sizeof *more);
-
-        if (!more)
-            return -ENOMEM;
-        set->rows = more;
-    }
+    if (!row)
+        return -ENOMEM;
     snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase, wording_action(did, sizeof did, s));
-    row = &set->rows[set->n++];
     *row = (struct strip_row){
         .step = first ? strdup(step) : NULL,
         .label = strdup(label_short(label, sizeof label, r, 32)),
@@ -136,7 +131,7 @@ static void draw_set(struct doc *d, const struct history *h, const char *case_na
 /* The strips of one case (NULL: of regions without one), in parts. */
 static void strips_of_case(struct doc *d, const struct history *h, const char *case_name, bool all)
 {
-    struct strip_set set = {NULL, 0, 0};
+    struct strip_set set = {NULL, 0};
     int part = 1;
 
     for (size_t i = 0; i < h->nsteps; i++) {
@@ -151,7 +146,7 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
             if (!same_case(r->case_name, case_name) || !wanted(h, i, r, all))
                 continue;
             if (strip_set_add(&set, &h->steps[i], r, first))
-                doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+                doc_fail(d, err_no_memory(d->e));
             first = false;
         }
     }
@@ -233,7 +228,7 @@ static void draw_panels(struct doc *d, const struct history *h, const char *case
     f = begin_picture(d, h, case_name, part, "objects", "What stands behind",
                       "regions, memory objects and frames after each step", &c);
     if (f && chain_draw(f, c.title, p->all, p->n))
-        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+        doc_fail(d, err_no_memory(d->e));
     doc_picture_end(d, f, c.alt);
     for (size_t i = 0; i < p->n; i++)
         free(p->regions[i]);
@@ -253,7 +248,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
         size_t n;
 
         if (!regions) {
-            doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+            doc_fail(d, err_no_memory(d->e));
             break;
         }
         n = chain_regions(h, i, case_name, regions, &changed);
@@ -272,7 +267,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
     if (p)
         draw_panels(d, h, case_name, p, part);
     else
-        doc_fail(d, err_set(d->e, ENOMEM, "out of memory"));
+        doc_fail(d, err_no_memory(d->e));
     free(p);
 }
 

@@ -1,5 +1,6 @@
 #include "reports/watch/data.h"
 
+#include "probes/list.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <limits.h>
@@ -59,8 +60,8 @@ static int reserve(struct watch_data *w, struct err *e)
     w->copied_per_s = unknowns(w->n);
     for (int i = 0; i < WF__COUNT; i++)
         if (!(w->figure[i] = unknowns(w->n)))
-            return err_set(e, ENOMEM, "out of memory");
-    return w->step && w->t_s && w->x && w->copied_per_s ? 0 : err_set(e, ENOMEM, "out of memory");
+            return err_no_memory(e);
+    return w->step && w->t_s && w->x && w->copied_per_s ? 0 : err_no_memory(e);
 }
 
 /* Sample (from 0) of a point: evenly spread, the first and the last among them. */
@@ -75,11 +76,9 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
     struct query q;
     size_t point = 0;
     double copied = 0;
-    int rc = query_ask(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", ":run_id",
-                       w->run_id, e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", ":run_id", w->run_id,
+              e);
     for (int sample = 0; query_row(&q) && point < w->n; sample++) {
         double since;
 
@@ -98,15 +97,6 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
     }
     w->n = point;
     return query_close(&q);
-}
-
-/* strdup that keeps NULL as NULL; *bad is set without memory. */
-static char *copy(const char *text, bool *bad)
-{
-    char *s = text ? strdup(text) : NULL;
-
-    *bad |= text && !s;
-    return s;
 }
 
 /* The kernel cuts a program's name to 15 bytes. */
@@ -134,15 +124,15 @@ static char *title_of(const char *command, const char *name, const char *parents
     return title;
 }
 
-static int add_actor(struct watch_data *w, struct query *q, struct err *e)
+static void add_actor(struct watch_data *w, struct query *q)
 {
-    struct watch_actor *grown = realloc(w->actors, (w->nactors + 1) * sizeof *grown), *a;
+    struct watch_actor *a = LIST_ADD(w->actors, w->nactors);
     bool bad = false;
 
-    if (!grown)
-        return err_set(e, ENOMEM, "out of memory");
-    w->actors = grown;
-    a = &grown[w->nactors++];
+    if (!a) {
+        query_no_memory(q);
+        return;
+    }
     *a = (struct watch_actor){.pid = query_int(q, "pid"),
                               .nr = query_int(q, "nr"),
                               .siblings = query_int(q, "siblings"),
@@ -153,17 +143,18 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
                               .executed = !query_null(q, "exec_step"),
+                              .copied_part = !query_null(q, "copied_why"),
                               .paired = query_int(q, "paired"),
                               .max_debt = query_number(q, "max_debt_kb"),
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),
                               .last = query_null(q, "last_step") ? INT_MAX
                                                                  : (int)query_int(q, "last_step")};
-    a->actor = copy(query_text(q, "actor"), &bad);
-    a->name = copy(query_text(q, "name"), &bad);
-    a->parent = copy(query_text(q, "parent"), &bad);
+    a->actor = query_copy(q, "actor");
+    a->name = query_copy(q, "name");
+    a->parent = query_copy(q, "parent");
     a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
-    a->lost_why = copy(query_text(q, "lost_why"), &bad);
+    a->lost_why = query_copy(q, "lost_why");
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     a->told = calloc(w->n + 1, sizeof *a->told);
@@ -172,20 +163,18 @@ static int add_actor(struct watch_data *w, struct query *q, struct err *e)
         a->figure[k] = unknowns(w->n);
         bad |= !a->figure[k];
     }
-    return bad ? err_set(e, ENOMEM, "out of memory") : 0;
+    if (bad)
+        query_no_memory(q);
 }
 
 static int load_actors(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    int rc = query_ask(&q, db, "db/report/watch-costs.sql", ":run_id", w->run_id, e), closed;
 
-    if (rc)
-        return rc;
-    while (rc == 0 && query_row(&q))
-        rc = add_actor(w, &q, e);
-    closed = query_close(&q);
-    return rc ? rc : closed;
+    query_ask(&q, db, "db/report/watch-costs.sql", ":run_id", w->run_id, e);
+    while (query_row(&q))
+        add_actor(w, &q);
+    return query_close(&q);
 }
 
 static struct watch_actor *find_actor(struct watch_data *w, const char *name)
@@ -213,14 +202,11 @@ static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
     size_t point = 0;
-    int rc = query_open(&q, db,
-                        "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
-                        "FROM run JOIN process USING (run) WHERE run_id = :run_id ORDER BY step",
-                        e);
 
-    if (rc)
-        return rc;
-    query_bind(&q, ":run_id", w->run_id);
+    query_ask(&q, db,
+              "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
+              "FROM run JOIN process USING (run) WHERE run_id = :run_id ORDER BY step",
+              ":run_id", w->run_id, e);
     while (query_row(&q)) {
         struct watch_actor *a = find_actor(w, query_text(&q, "actor"));
         int step = (int)query_int(&q, "step");
@@ -241,35 +227,30 @@ static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
 static int load_parts(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    bool bad = false;
-    int rc = query_ask(&q, db, "db/report/watch-lost-parts.sql", ":run_id", w->run_id, e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "db/report/watch-lost-parts.sql", ":run_id", w->run_id, e);
     while (query_row(&q)) {
         struct watch_actor *a = find_actor(w, query_text(&q, "actor"));
 
         if (!a)
             continue;
         if (!a->part) {
-            a->part = copy(query_text(&q, "part"), &bad);
+            a->part = query_copy(&q, "part");
             a->part_kb = query_number(&q, "lost_kb");
         }
         a->parts_kb += query_number(&q, "lost_kb");
     }
-    rc = query_close(&q);
-    return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
+    return query_close(&q);
 }
 
 int watch_is(sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
     bool watch;
-    int rc = query_ask(&q, db, "SELECT scenario = 'watch' AS watch FROM run WHERE run_id = :run_id",
-                       ":run_id", run_id, e);
+    int rc;
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "SELECT scenario = 'watch' AS watch FROM run WHERE run_id = :run_id",
+              ":run_id", run_id, e);
     watch = query_row(&q) && query_int(&q, "watch");
     rc = query_close(&q);
     return rc ? rc : watch;
@@ -278,29 +259,23 @@ int watch_is(sqlite3 *db, const char *run_id, struct err *e)
 static int load_run(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    bool bad = false;
-    int rc = query_ask(&q, db,
-                       "SELECT title, (SELECT count(*) FROM watch_samples WHERE run_id = :run_id) "
-                       "AS samples FROM run WHERE run_id = :run_id",
-                       ":run_id", w->run_id, e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, db,
+              "SELECT title, (SELECT count(*) FROM watch_samples WHERE run_id = :run_id) "
+              "AS samples FROM run WHERE run_id = :run_id",
+              ":run_id", w->run_id, e);
     if (query_row(&q)) {
-        w->title = copy(query_text(&q, "title"), &bad);
+        w->title = query_copy(&q, "title");
         w->samples = (int)query_int(&q, "samples");
     }
-    rc = query_close(&q);
-    return rc == 0 && bad ? err_set(e, ENOMEM, "out of memory") : rc;
+    return query_close(&q);
 }
 
 static int load_huge(struct watch_data *w, sqlite3 *db, struct err *e)
 {
     struct query q;
-    int rc = query_ask(&q, db, "db/report/watch-sums.sql", ":run_id", w->run_id, e);
 
-    if (rc)
-        return rc;
+    query_ask(&q, db, "db/report/watch-sums.sql", ":run_id", w->run_id, e);
     w->huge = query_row(&q) && query_int(&q, "huge");
     return query_close(&q);
 }

@@ -43,7 +43,7 @@ struct watch_actor {
     char *actor, *name;              /* "python3[123]", "python3" */
     char *parent;                    /* actor, or NULL: not watched */
     char *title;                     /* what it calls itself, or NULL: nothing but its command */
-    char *lost_why;                  /* why nothing is known of its loss, or NULL */
+    char *lost_why;                  /* why nothing, or not all, is known of its loss, or NULL */
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */
@@ -52,6 +52,7 @@ struct watch_actor {
     double lost_before;              /* at most, before it was first seen */
     double last_parent;              /* in common at its last sample */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
+    bool copied_part;                /* copied is at least so much */
     bool paired;                     /* it is stored with whom it shares */
     double max_debt, fork_ns;
     double part_kb, parts_kb; /* lost of that part, and of all */

@@ -121,6 +121,17 @@ static bool outlived(const struct watch_data *w, const struct watch_actor *a)
     return parent && parent->last < a->last;
 }
 
+/* What was counted of a sum with unknown parts. */
+static const char *at_least(bool in_part)
+{
+    return in_part ? "at least " : "";
+}
+
+static bool lost_in_part(const struct watch_data *w, const struct watch_actor *a)
+{
+    return a->lost_why || (!a->executed && outlived(w, a));
+}
+
 /* What it had in common when it was seen last, nobody saw it lose; 0: it did not end, or what
  * became of it then is unknown, or nothing. */
 static double left_at_end(const struct watch_data *w, const struct watch_actor *a)
@@ -148,9 +159,10 @@ static void writer(struct doc *d, const struct watch_data *w, const struct watch
 
     if (isnan(a->copied))
         return;
-    doc_say(d, "; its own writes copied %s", format_kb(own, a->copied));
+    doc_say(d, "; its own writes copied %s%s", at_least(a->copied_part), format_kb(own, a->copied));
     if (a->copied < a->lost / 2 && parent && parent->copied > a->copied)
-        doc_say(d, ", its parent's %s", format_kb(theirs, parent->copied));
+        doc_say(d, ", its parent's %s%s", at_least(parent->copied_part),
+                format_kb(theirs, parent->copied));
 }
 
 /* What was seen to go while it was watched. */
@@ -158,8 +170,8 @@ static void seen_loss(struct doc *d, const struct watch_data *w, const struct wa
 {
     char lost[FORMAT_MAX], most[FORMAT_MAX];
 
-    doc_say(d, " lost %s of %s shared with its parent", format_kb(lost, a->lost),
-            format_kb(most, a->max_parent));
+    doc_say(d, " lost %s%s of %s shared with its parent", at_least(lost_in_part(w, a)),
+            format_kb(lost, a->lost), format_kb(most, a->max_parent));
     if (a->part && a->lost > 0) {
         doc_say(d, ", %.0f %% of it in ", floor(100 * fmin(a->part_kb / a->lost, 1)));
         doc_text(d, a->part);
@@ -186,11 +198,13 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
         doc_say(d, "; what it lost since is unknown: %s",
                 a->lost_why ? a->lost_why : "not counted");
     else if (!is_much(a->lost, a->max_parent))
-        doc_say(d, "; since then %s of %s", format_kb(lost, a->lost),
-                format_kb(most, a->max_parent));
+        doc_say(d, "; since then %s%s of %s", at_least(lost_in_part(w, a)),
+                format_kb(lost, a->lost), format_kb(most, a->max_parent));
+    if (a->lost_why && !isnan(a->lost))
+        doc_say(d, "; what it lost besides is unknown: %s", a->lost_why);
     if (a->executed)
         doc_say(d, "; a program that was executed then ended what was left in common");
-    else if (outlived(w, a))
+    else if (!a->lost_why && outlived(w, a))
         doc_say(d, "; its parent ended before it: what it lost since is unknown");
     until_end(d, ";", left_at_end(w, a), 1);
     doc_say(d, ".\n");
@@ -208,7 +222,7 @@ static void kept(struct doc *d, const struct watch_data *w)
         if (!c->parent || is_lost(c) || c->own_program || isnan(c->lost) || !(c->max_parent > 0))
             continue;
         n++;
-        alone += outlived(w, c);
+        alone += !c->lost_why && outlived(w, c);
         before = fmax(before, isnan(c->lost_before) ? 0 : c->lost_before);
         after = fmax(after, left_at_end(w, c));
         if (c->lost >= most) {
@@ -270,10 +284,10 @@ static void programs(struct doc *d, const struct watch_data *w)
 
 static bool is_untold(const struct watch_actor *a)
 {
-    return a->lost_why && !a->own_program && !is_lost(a);
+    return a->lost_why && !(a->own_program && isnan(a->lost)) && !is_lost(a);
 }
 
-/* A sentence for each reason why nothing is known, with what there was to lose. */
+/* A sentence for each reason why nothing, or not all, is known, with what there was to lose. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
     for (size_t i = 0; i < w->nactors; i++) {
@@ -286,7 +300,8 @@ static void untold(struct doc *d, const struct watch_data *w)
             continue;
         for (size_t k = 0; k < w->nactors; k++) {
             const struct watch_actor *other = &w->actors[k];
-            bool same = is_untold(other) && !strcmp(other->lost_why, c->lost_why);
+            bool same = is_untold(other) && !strcmp(other->lost_why, c->lost_why) &&
+                        isnan(other->lost) == isnan(c->lost);
 
             if (same && k < i)
                 n = w->nactors; /* said already */
@@ -295,7 +310,8 @@ static void untold(struct doc *d, const struct watch_data *w)
         }
         if (n > w->nactors)
             continue;
-        doc_say(d, "  - What %zu child%s lost is unknown: %s", n, n == 1 ? "" : "ren", c->lost_why);
+        doc_say(d, "  - What %zu child%s lost is unknown%s: %s", n, n == 1 ? "" : "ren",
+                isnan(c->lost) ? "" : " in part", c->lost_why);
         if (most > 0)
             doc_say(d, "; at most %s%s was in common with the parent", format_kb(kb, most),
                     n == 1 ? "" : " of each");
@@ -309,6 +325,7 @@ static void losses(struct doc *d, const struct watch_data *w)
     char lost[FORMAT_MAX];
     double rest = 0, after = 0;
     size_t n = 0;
+    bool in_part = false;
 
     for (size_t i = 0; order && i < w->nactors; i++)
         if (w->actors[i].parent && is_lost(&w->actors[i]))
@@ -320,10 +337,12 @@ static void losses(struct doc *d, const struct watch_data *w)
             one_loss(d, w, order[i]);
         } else {
             rest += isnan(order[i]->lost) ? 0 : order[i]->lost;
+            in_part |= lost_in_part(w, order[i]);
             after = fmax(after, left_at_end(w, order[i]));
         }
     if (n > LISTED) {
-        doc_say(d, "  - and %zu more lost %s together", n - LISTED, format_kb(lost, rest));
+        doc_say(d, "  - and %zu more lost %s%s together", n - LISTED, at_least(in_part),
+                format_kb(lost, rest));
         until_end(d, ";", after, n - LISTED);
         doc_say(d, ".\n");
     }
@@ -347,12 +366,14 @@ static void copying(struct doc *d, const struct watch_data *w)
     double all = 0, rate = 0, most = 0;
     const struct watch_actor *writer = NULL;
     size_t when = 0;
+    bool in_part = false;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
     for (size_t i = 0; i < w->nactors; i++) {
         double copied = isnan(w->actors[i].copied) ? 0 : w->actors[i].copied;
 
         all += copied;
+        in_part |= w->actors[i].copied_part;
         if (copied > most) {
             most = copied;
             writer = &w->actors[i];
@@ -365,8 +386,9 @@ static void copying(struct doc *d, const struct watch_data *w)
         }
     if (!writer)
         return;
-    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s, most of it (%s) by ",
-            format_kb(a, all), format_kb(b, most));
+    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, most of it (%s%s) by ",
+            at_least(in_part), format_kb(a, all), at_least(writer->copied_part),
+            format_kb(b, most));
     name_of(d, writer);
     if (rate > 0)
         doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);

@@ -4,6 +4,7 @@
 #include "reports/watch/sections.h"
 
 #include "reports/watch/pictures.h"
+#include <math.h>
 #include <string.h>
 
 /* Returns the number of rows. */
@@ -76,7 +77,7 @@ static void not_known(struct doc *d, const struct watch_data *w)
     size_t n = 0;
 
     for (size_t i = 0; i < w->nactors; i++)
-        n += w->actors[i].lost_why != NULL;
+        n += w->actors[i].lost_why && isnan(w->actors[i].lost);
     if (n)
         doc_say(d, "What %zu process%s lost is unknown: the findings say why.\n\n", n,
                 n == 1 ? "" : "es");

@@ -14,6 +14,16 @@ static const char *kb(char *buf, struct query *q, const char *column)
     return query_null(q, column) ? strcpy(buf, "?") : format_kb(buf, query_number(q, column));
 }
 
+/* A sum with unknown parts is at least so much: why names the column that says so. */
+static const char *sum(char *buf, struct query *q, const char *column, const char *why)
+{
+    size_t at_least = query_null(q, column) || query_null(q, why) ? 0 : 2;
+
+    kb(buf + at_least, q, column);
+    memcpy(buf, ">=", at_least);
+    return buf;
+}
+
 /* At most 24 samples, evenly over the time, the last one always. */
 static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
@@ -40,7 +50,7 @@ static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 
 static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
-    char most[FORMAT_MAX], lost[FORMAT_MAX], copied[FORMAT_MAX], risk[FORMAT_MAX];
+    char most[FORMAT_MAX], lost[FORMAT_MAX + 2], copied[FORMAT_MAX + 2], risk[FORMAT_MAX];
     struct query q;
     int rc = query_ask(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", ":run", run_id, e);
 
@@ -50,11 +60,13 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
             "at risk");
     while (query_row(&q)) {
         escape_terminal_field(out, query_text(&q, "actor"), 28, 0);
-        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"), kb(lost, &q, "lost_kb"),
-                kb(copied, &q, "copied_kb"), kb(risk, &q, "last_at_risk_kb"));
+        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"),
+                sum(lost, &q, "lost_kb", "lost_why"), sum(copied, &q, "copied_kb", "copied_why"),
+                kb(risk, &q, "last_at_risk_kb"));
     }
     fprintf(out,
             "lost: of what it had in common with its parent. ? is not known or does not apply.\n"
+            ">=: at least so much; not all of it is known.\n"
             "\nnext: cowlab report %s -o watch.md\n",
             run_id);
     return query_close(&q);

@@ -1,5 +1,6 @@
 #include "reports/write/doc.h"
 
+#include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/format.h"
 #include <errno.h>
@@ -47,7 +48,7 @@ int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
     d->path = strdup(path);
     if (!d->path || asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
         d->assets = NULL;
-        return doc_fail(d, err_set(e, ENOMEM, "out of memory"));
+        return doc_fail(d, err_no_memory(e));
     }
     slash = strrchr(d->assets, '/');
     d->link = slash ? slash + 1 : d->assets;
@@ -106,7 +107,8 @@ static void cell(struct doc *d, struct query *q, const struct doc_column *c)
         doc_say(d, " %s |", query_unknown(q, c->column) ? "unknown" : "-");
         return;
     }
-    doc_say(d, query_inferred(q, c->column) ? " ~" : " ");
+    doc_say(d, query_at_least(q, c->column) ? " at least " : " ");
+    doc_say(d, query_inferred(q, c->column) ? "~" : "");
     switch (c->kind) {
     case DOC_COUNT:
         doc_say(d, "%s", format_count(buf, query_int(q, c->column)));
@@ -158,7 +160,7 @@ int doc_shell(struct doc *d, const char *fmt, ...)
     sql = sqlite3_vmprintf(fmt, ap);
     va_end(ap);
     if (!sql)
-        return err_set(d->e, ENOMEM, "out of memory");
+        return err_no_memory(d->e);
     if (d->rc == 0) {
         fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
         escape_fenced(d->out, sql);
@@ -203,12 +205,8 @@ int doc_answer(struct doc *d, const char *sql, const char *name, const char *tex
 /* Remembers a file name that no picture of this document has yet. */
 static const char *new_name(struct doc *d, const char *wanted)
 {
-    char base[160], file[180];
-    char **more = realloc(d->pictures, (d->npictures + 1) * sizeof *more);
+    char base[160], file[180], **added;
 
-    if (!more)
-        return NULL;
-    d->pictures = more;
     escape_file_name(base, sizeof base, wanted);
     snprintf(file, sizeof file, "%s", base);
     for (size_t i = 0, n = 2; i < d->npictures; i++)
@@ -216,8 +214,10 @@ static const char *new_name(struct doc *d, const char *wanted)
             snprintf(file, sizeof file, "%s-%zu", base, n++);
             i = (size_t)-1; /* look at all again */
         }
-    d->pictures[d->npictures] = strdup(file);
-    return d->pictures[d->npictures] ? d->pictures[d->npictures++] : NULL;
+    added = LIST_ADD(d->pictures, d->npictures);
+    if (added && !(*added = strdup(file)))
+        d->npictures--;
+    return added ? *added : NULL;
 }
 
 FILE *doc_picture(struct doc *d, const char *name)

@@ -44,8 +44,9 @@ struct doc_column {
 
 /* The rows of a query as a table; columns end with column NULL. A NULL is "unknown" if the query
  * has a column unknown_keys (names with commas) that names it, else "-"; a
- * value that inferred_keys names was concluded: "~". Returns the number of
- * rows; without rows nothing is written. Closes the query. with_query: the query follows it. */
+ * value that inferred_keys names was concluded: "~"; one of at_least_keys is "at least" so much.
+ * Returns the number of rows; without rows nothing is written. Closes the query. with_query: the
+ * query follows it. */
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query);
 /* The same of a query with one text bound, and the query follows it. */
 int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,

@@ -86,6 +86,13 @@ int query_close(struct query *q)
     return q->rc;
 }
 
+int query_no_memory(struct query *q)
+{
+    if (q->rc == 0)
+        q->rc = err_no_memory(q->err);
+    return q->rc;
+}
+
 void query_reset(struct query *q)
 {
     if (q->stmt)
@@ -133,6 +140,16 @@ const char *query_text(struct query *q, const char *column)
     return i < 0 ? NULL : (const char *)sqlite3_column_text(q->stmt, i);
 }
 
+char *query_copy(struct query *q, const char *column)
+{
+    const char *text = query_text(q, column);
+    char *copy = text ? strdup(text) : NULL;
+
+    if (text && !copy)
+        query_no_memory(q);
+    return copy;
+}
+
 int64_t query_int(struct query *q, const char *column)
 {
     int i = column_of(q, column);
@@ -178,6 +195,11 @@ bool query_unknown(struct query *q, const char *column)
 bool query_inferred(struct query *q, const char *column)
 {
     return named_in(q, "inferred_keys", column);
+}
+
+bool query_at_least(struct query *q, const char *column)
+{
+    return named_in(q, "at_least_keys", column);
 }
 
 char *query_expanded(const struct query *q)

@@ -28,6 +28,8 @@ void query_bind_int(struct query *q, const char *name, int64_t n);
 bool query_row(struct query *q);
 /* Finalizes; returns the query's outcome. */
 int query_close(struct query *q);
+/* Fails the query for want of memory; returns its outcome. */
+int query_no_memory(struct query *q);
 /* Begins again with the values that are bound. */
 void query_reset(struct query *q);
 
@@ -39,6 +41,7 @@ int query_find(const struct query *q, const char *column);
  */
 bool query_null(struct query *q, const char *column);
 const char *query_text(struct query *q, const char *column); /* NULL for NULL */
+char *query_copy(struct query *q, const char *column);       /* the same, to free() */
 int64_t query_int(struct query *q, const char *column);      /* 0 for NULL: ask query_null first */
 double query_number(struct query *q, const char *column);    /* NAN for NULL */
 /* Is this NULL an unknown value? The query's column unknown_keys names those (with commas); without
@@ -46,6 +49,8 @@ double query_number(struct query *q, const char *column);    /* NAN for NULL */
 bool query_unknown(struct query *q, const char *column);
 /* Was the value concluded, not measured? The same by the column inferred_keys. */
 bool query_inferred(struct query *q, const char *column);
+/* Is the value a sum with unknown parts? The same by the column at_least_keys. */
+bool query_at_least(struct query *q, const char *column);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 

@@ -271,6 +271,12 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     free(text);
 }
 
+/* A sample of the worker at which this was unknown, beside those that counted it. */
+#define UNTOLD(quantity, why)                                                                      \
+    "INSERT INTO unknown SELECT run, 2, 98 + " #why ", 'worker[77]', NULL, NULL, '" quantity       \
+    "', " #why " FROM run;"
+#define SWAP_HIDES "the kernel does not tell who else holds a page in swap"
+
 #define EXECUTES(actor, step)                                                                      \
     "INSERT INTO watch_event SELECT run, " step ", 99, '" actor "', 'exec', NULL, NULL FROM run"
 
@@ -356,6 +362,25 @@ static void test_report_watch__sentences(void **state)
          "LIKE 'w%'; UPDATE watch_region SET lost = NULL",
          "What 1 child lost is unknown: what is in common was concluded from counters",
          "% of it in"},
+        {true, UNTOLD("lost_kb", 17),
+         "lost at least 210.0 MiB of 240.0 MiB shared with its parent, 91 % of it in \\[heap\\]; "
+         "its "
+         "own writes copied 210.0 MiB; what it lost besides is unknown: " SWAP_HIDES ".",
+         "process lost is unknown"},
+        {true, UNTOLD("lost_kb", 17), "| 240.0 MiB | at least 210.0 MiB | - | 210.0 MiB |", NULL},
+        {true, UNTOLD("lost_kb", 17), "| 200.0 MiB | 7.00 MiB | at least 193.0 MiB |", NULL},
+        {true, UNTOLD("lost_kb", 17) UNTOLD("lost_kb", 9),
+         "besides is unknown: the parent ended first; " SWAP_HIDES, NULL},
+        {false, UNTOLD("lost_kb", 17), "What 1 child lost is unknown in part: " SWAP_HIDES,
+         "lost besides"},
+        {true, UNTOLD("copied_kb", 17), "its own writes copied at least 210.0 MiB.",
+         "lost at least"},
+        {true, UNTOLD("copied_kb", 17),
+         "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
+        {true, UNTOLD("copied_kb", 17),
+         "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
+        {true, UNTOLD("debt_kb", 17) "UPDATE process SET debt_kb = 2048 WHERE step = 1",
+         "| at least 2.00 MiB | 1.00 MiB |", NULL},
         {true, "UPDATE process SET inferred = 'shared_parent_kb'",
          "| shared with parent, at most |", "| shared with parent |"},
         {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
@@ -458,6 +483,28 @@ static void test_report_watch__sentences(void **state)
     }
 }
 
+/* Whoever asks the views sees too that a sum is no more than what was counted. */
+static void test_report_watch__views_say_at_least(void **state)
+{
+    static const char *const asks[] = {
+        "SELECT lost_kb || ' ' || lost_why FROM watch_costs WHERE pid = 77",
+        "SELECT copied_kb || ' ' || copied_why FROM watch_costs WHERE pid = 77",
+        "SELECT lost_kb || ' ' || lost_why FROM watch_kin WHERE actor LIKE 'w%'",
+        "SELECT sum(lost_kb) || ' ' || max(lost_why) FROM watch_lost",
+        "SELECT (sum(lost) * 4) || ' ' || max(lost_why) FROM watch_regions"};
+    struct fixture *f = *state;
+
+    record(f, "worker", &all, &little);
+    db_exec(f->in.db, UNTOLD("lost_kb", 17));
+    db_exec(f->in.db, "INSERT INTO unknown SELECT run, step, 1, observed, NULL, NULL, 'copied_kb', "
+                      "why FROM unknown");
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++)
+        assert_string_equal(db_text(f->in.db, asks[i]), "215040 " SWAP_HIDES);
+    assert_int_equal(db_int(f->in.db, "SELECT count(*) FROM watch_costs WHERE pid = 7 AND "
+                                      "lost_why IS NULL AND copied_why IS NULL"),
+                     1);
+}
+
 /* Findings about what scenarios wrote and checked say nothing about a watch. */
 static void test_report_watch__says_nothing_of_scenarios(void **state)
 {
@@ -536,6 +583,7 @@ int main(void)
         T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__sentences),
+        T(test_report_watch__views_say_at_least),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),
         T(test_report_watch__a_hostile_name_stays_in_its_place),

@@ -1055,6 +1055,18 @@ static void test_sampler__a_parent_that_is_not_watched_is_the_reason(void **stat
     assert_int_equal(f->sample->processes[0].q[WQ_LOST].why, WHY_PARENT_UNWATCHED);
 }
 
+/* Nothing is left to compare with: it may have lost all the same. */
+static void test_sampler__without_its_parent_a_loss_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target alone[] = {{.pid = f->child, .parent = -1}};
+
+    start(f, false);
+    take(f);
+    assert_int_equal(sampler_take(f->s, alone, 1, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[0].q[WQ_LOST].why, WHY_GONE);
+}
+
 /* -- exec ------------------------------------------------------------------------------- */
 
 static int holds[2]; /* what the program writes to once it runs */
@@ -1237,6 +1249,7 @@ int main(int argc, char **argv)
         T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
+        T(test_sampler__without_its_parent_a_loss_is_unknown),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
         T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),

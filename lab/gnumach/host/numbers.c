@@ -1,4 +1,5 @@
 #include "lab/gnumach/host/numbers.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +23,17 @@ static int note_frames(struct numbers *n, const struct snapshot *s, struct err *
 /* One that was gone meanwhile is another at the same address. */
 static int note_objects(struct numbers *n, const struct snapshot *s, int step, struct err *e)
 {
-    struct known_object *grown =
-        realloc(n->objects, (n->nobjects + s->nobjects + 1) * sizeof *grown);
-
-    if (!grown)
-        return err_no_memory(e);
-    n->objects = grown;
     for (size_t i = 0; i < s->nobjects; i++) {
         uint64_t id = s->objects[i].id;
         size_t at = 0;
 
         while (at < n->nobjects && n->objects[at].id != id)
             at++;
-        if (at == n->nobjects)
-            n->objects[n->nobjects++] = (struct known_object){.id = id};
-        else if (n->objects[at].last_step < step - 1)
+        if (at == n->nobjects && !LIST_ADD(n->objects, n->nobjects))
+            return err_no_memory(e);
+        if (n->objects[at].last_step < step - 1)
             n->objects[at].number = 0;
+        n->objects[at].id = id;
         n->objects[at].last_step = step;
     }
     return 0;

@@ -1,6 +1,7 @@
 #include "lab/gnumach/host/snapshot.h"
 
 #include "lab/gnumach/protocol.h"
+#include "probes/list.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -46,20 +47,7 @@ void snapshot_clear(struct snapshot *s)
 /* Room for one more element, zeroed; NULL without memory or beyond all reason. */
 static void *append(void *list, size_t *count, size_t size)
 {
-    char **at = list;
-    char *grown;
-
-    if (*count >= LIST_MAX)
-        return NULL;
-    /* grow at powers of two */
-    if ((*count & (*count - 1)) == 0) {
-        grown = realloc(*at, (*count ? *count * 2 : 1) * size);
-        if (!grown)
-            return NULL;
-        *at = grown;
-    }
-    memset(*at + *count * size, 0, size);
-    return *at + (*count)++ * size;
+    return *count < LIST_MAX ? list_add(list, count, NULL, size) : NULL;
 }
 
 /* One field per letter of `form`: c a count, u any number, x a hex one, i one with a sign. */

@@ -1,6 +1,7 @@
 #include "lab/gnumach/host/transfers.h"
 
 #include "lab/gnumach/host/transit.h"
+#include "probes/list.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,14 +69,11 @@ static int add_transfer(struct reading *r, struct step_result *out, const struct
                                         [PART_OOL] = "ool",
                                         [PART_OOL_PORTS] = "ool_ports",
                                         [PART_OOL_VOLATILE] = "ool_volatile"};
-    struct store_transfer *t =
-        realloc(out->transfers, (out->ntransfers + 1) * sizeof *out->transfers);
+    struct store_transfer *t = LIST_ADD(out->transfers, out->ntransfers);
     int rc;
 
     if (!t)
         return err_no_memory(e);
-    out->transfers = t;
-    t += out->ntransfers++;
     *t = (struct store_transfer){.deallocate = p->kind == PART_PORT ? -1 : p->deallocate,
                                  .size = (int64_t)p->size,
                                  .descriptor = descriptor};

@@ -1,6 +1,7 @@
 #include "lab/gnumach/host/transit.h"
 
 #include "lab/gnumach/host/chain.h"
+#include "probes/list.h"
 #include "probes/rules.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -8,12 +9,11 @@
 
 static int add_pending(struct reading *r, const struct pending *p, struct err *e)
 {
-    struct pending *grown = realloc(r->pending, (r->npending + 1) * sizeof *grown);
+    struct pending *added = LIST_ADD(r->pending, r->npending);
 
-    if (!grown)
+    if (!added)
         return err_no_memory(e);
-    r->pending = grown;
-    r->pending[r->npending++] = *p;
+    *added = *p;
     return 0;
 }
 

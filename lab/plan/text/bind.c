@@ -1,6 +1,7 @@
 /* bind: what names in expressions stand for: parameters and case columns; and `when`,
  * which asks about them. */
 #include "lab/plan/text/reader.h"
+#include "probes/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,11 +271,10 @@ int bind_count(struct reader *r, const cJSON *node, uint64_t n)
         rc = check_binding_name(r, node, name);
     if (rc < 0)
         return rc;
-    at = realloc(r->counts.at, (r->counts.n + 1) * sizeof *at);
+    at = LIST_ADD(r->counts.at, r->counts.n);
     if (!at)
         return err_no_memory(r->e);
-    r->counts.at = at;
-    at[r->counts.n++] = (struct binding){name, v};
+    *at = (struct binding){name, v};
     return 0;
 }
 

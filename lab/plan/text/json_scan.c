@@ -1,6 +1,7 @@
 /* json_scan: the strict scanner itself. Recursive descent over RFC 8259, at most JSON_DEPTH deep.
  * The first fault ends it; see json_scan.h for what it promises. */
 #include "lab/plan/text/json_scan.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <math.h>
@@ -288,19 +289,12 @@ static int scan_array(struct scanner *s, int self)
 /* Appends a mark; its index, or -ENOMEM. */
 static int add_mark(struct scanner *s, size_t key, int parent, int position)
 {
-    struct json_marks *m = s->marks;
+    struct json_mark *mark = LIST_ADD(s->marks->at, s->marks->n);
 
-    if (m->n == m->room) {
-        size_t room = m->room ? m->room * 2 : 256;
-        struct json_mark *at = realloc(m->at, room * sizeof *at);
-
-        if (!at)
-            return -ENOMEM;
-        m->at = at;
-        m->room = room;
-    }
-    m->at[m->n] = (struct json_mark){key, s->pos, s->pos, parent, position};
-    return (int)m->n++;
+    if (!mark)
+        return -ENOMEM;
+    *mark = (struct json_mark){key, s->pos, s->pos, parent, position};
+    return (int)s->marks->n - 1;
 }
 
 static int scan_nested(struct scanner *s, int self, int (*scan)(struct scanner *, int))
@@ -357,5 +351,5 @@ int json_scan(const char *text, size_t len, struct json_marks *marks, struct jso
 void json_marks_release(struct json_marks *marks)
 {
     free(marks->at);
-    *marks = (struct json_marks){NULL, 0, 0};
+    *marks = (struct json_marks){NULL, 0};
 }

@@ -33,7 +33,7 @@ struct json_mark {
 
 struct json_marks {
     struct json_mark *at;
-    size_t n, room;
+    size_t n;
 };
 
 struct json_fault {

@@ -2,6 +2,7 @@
  * matching item of `expect_when` override one another key by key; null takes one away.
  * The keys are the columns of probes/words.h and, for messages, of what db/ stores of them. */
 #include "lab/plan/world/world.h"
+#include "probes/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,18 +278,6 @@ static void remove_key(struct reading *g, const char *key)
     }
 }
 
-/* Room for one more, zeroed; it belongs to the step at once. */
-static struct expectation *add_expectation(struct step *s)
-{
-    struct expectation *at = realloc(s->expect, (s->nexpect + 1) * sizeof *at);
-
-    if (!at)
-        return NULL;
-    s->expect = at;
-    at[s->nexpect] = (struct expectation){0};
-    return &at[s->nexpect++];
-}
-
 static int read_key(struct reading *g, const cJSON *node)
 {
     const struct expectation *t = &g->about;
@@ -301,7 +290,7 @@ static int read_key(struct reading *g, const cJSON *node)
     remove_key(g, key.name);
     if (cJSON_IsNull(node))
         return 0;
-    x = add_expectation(g->s);
+    x = LIST_ADD(g->s->expect, g->s->nexpect); /* the step's at once */
     if (!x)
         return err_no_memory(g->r->e);
     x->on = t->on;

@@ -1,5 +1,6 @@
 /* families: how many frames the memory of each map step can take, from above. */
 #include "lab/plan/world/state.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 
@@ -24,13 +25,12 @@ void cap_frames(struct family *f)
 
 int new_family(const struct reader *r, struct world *w, const struct family *f, size_t *out)
 {
-    struct family *at = realloc(w->families, (w->nfamilies + 1) * sizeof *at);
+    struct family *at = LIST_ADD(w->families, w->nfamilies);
 
     if (!at)
         return err_no_memory(r->e);
-    w->families = at;
-    at[w->nfamilies] = *f;
-    *out = w->nfamilies++;
+    *at = *f;
+    *out = w->nfamilies - 1;
     count_peak(w);
     return 0;
 }

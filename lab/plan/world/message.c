@@ -1,5 +1,6 @@
 /* message: what is on its way, from whom to whom, and the memory that it carries. */
 #include "lab/plan/world/state.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,11 @@
 
 static int queue_message(struct doing *x, const struct message *m)
 {
-    struct message *at = realloc(x->w->messages, (x->w->nmessages + 1) * sizeof *at);
+    struct message *at = LIST_ADD(x->w->messages, x->w->nmessages);
 
     if (!at)
         return err_no_memory(x->r->e);
-    x->w->messages = at;
-    at[x->w->nmessages++] = *m;
+    *at = *m;
     return 0;
 }
 

@@ -1,17 +1,17 @@
 /* regions: who has which, and what the names of a step mean. */
 #include "lab/plan/world/state.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int add_region(const struct reader *r, struct regions *list, const struct region *region)
 {
-    struct region *at = realloc(list->at, (list->n + 1) * sizeof *at);
+    struct region *at = LIST_ADD(list->at, list->n);
 
     if (!at)
         return err_no_memory(r->e);
-    list->at = at;
-    at[list->n++] = *region;
+    *at = *region;
     return 0;
 }
 

@@ -1,0 +1,36 @@
+/* list: an array that grows. Its elements are `*list`, its length is `*n`; both start as NULL and
+ * 0, and free(*list) ends it. A list that cannot grow is left as it was. */
+#ifndef PROBES_LIST_H
+#define PROBES_LIST_H
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One more element at the end of a list, zeroed; NULL without memory. Room doubles when n is a
+ * power of two, so that nothing but n says how much there is: n may fall, the list must only ever
+ * have grown here. LIST_ADD_ROOM: of a list that is emptied and filled again and again, whose room
+ * (a size_t, at first 0) stays. */
+#define LIST_ADD(list, n) list_add(&(list), &(n), NULL, sizeof *(list))
+#define LIST_ADD_ROOM(list, n, room) list_add(&(list), &(n), &(room), sizeof *(list))
+
+/* list: the address of a pointer to elements of that size. */
+static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
+{
+    char *at;
+
+    memcpy(&at, list, sizeof at); /* whatever it points to */
+    if (room ? *n == *room : (*n & (*n - 1)) == 0) {
+        size_t more = *n ? *n * 2 : room ? 64 : 1;
+        char *grown = realloc(at, more * size);
+
+        if (!grown)
+            return NULL;
+        at = grown;
+        memcpy(list, &at, sizeof at);
+        if (room)
+            *room = more;
+    }
+    return memset(at + (*n)++ * size, 0, size);
+}
+
+#endif

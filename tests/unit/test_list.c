@@ -1,0 +1,96 @@
+/* Lists that grow: zeroed elements at the end, room that n tells, and what is left without memory.
+ */
+#include "probes/list.h"
+#include "tests/support/skip.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void test_list__elements_come_zeroed_and_stay(void **state)
+{
+    uint64_t *list = NULL, *added;
+    size_t n = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_non_null(added = LIST_ADD(list, n));
+        assert_ptr_equal(added, &list[i]);
+        assert_int_equal(*added, 0);
+        *added = i + 1;
+    }
+    assert_int_equal(n, 1000);
+    for (uint64_t i = 0; i < n; i++)
+        assert_int_equal(list[i], i + 1);
+    free(list);
+}
+
+/* Wherever n falls to, growing on from there is within the room (the sanitizer's business). */
+static void test_list__n_may_fall(void **state)
+{
+    uint32_t *list = NULL, *added;
+
+    (void)state;
+    for (size_t high = 0, n = 0; high <= 40; high++)
+        for (size_t low = 0; low <= high; low++) {
+            while (n < high) {
+                assert_non_null(added = LIST_ADD(list, n));
+                *added = (uint32_t)n;
+            }
+            n = low;
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(list[i], i + 1);
+        }
+    free(list);
+}
+
+static void test_list__room_stays(void **state)
+{
+    char *list = NULL, *before;
+    size_t n = 0, room = 0, had;
+
+    (void)state;
+    while (n < 100)
+        *(char *)LIST_ADD_ROOM(list, n, room) = 'x';
+    had = room;
+    before = list;
+    for (n = 0; n < 100;)
+        assert_int_equal(*(char *)LIST_ADD_ROOM(list, n, room), 0);
+    assert_ptr_equal(list, before);
+    assert_int_equal(room, had);
+    free(list);
+}
+
+static void test_list__without_memory_it_is_as_it_was(void **state)
+{
+    int *list = NULL, *one;
+    size_t n = 0, room = 1;
+
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip_needs("a malloc that may fail: the sanitizer's ends the program");
+#endif
+    one = LIST_ADD(list, n);
+    assert_non_null(one);
+    *one = 1;
+    assert_null(list_add(&list, &n, NULL, SIZE_MAX / 4));
+    assert_null(list_add(&list, &n, &room, SIZE_MAX / 4));
+    assert_ptr_equal(list, one);
+    assert_true(n == 1 && room == 1 && *one == 1);
+    free(list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_list__elements_come_zeroed_and_stay),
+        cmocka_unit_test(test_list__n_may_fall),
+        cmocka_unit_test(test_list__room_stays),
+        cmocka_unit_test(test_list__without_memory_it_is_as_it_was),
+    };
+
+    return cmocka_run_group_tests_name("list", tests, NULL, NULL);
+}
