@@ -142,7 +142,7 @@ static int add_prediction(struct observation *o, const char *where[3], struct va
 
 /* What a write to a page of that state does, in words. */
 static const char *const promised[PS__COUNT] = {
-    [PS_NONE] = "first touched, or copied from the object",
+    [PS_NONE] = "first touched; the object's page copied, or mapped where it is shared",
     [PS_ZERO] = "first touched",
     [PS_EXCLUSIVE] = "written without a fault",
     [PS_COW] = "copied",

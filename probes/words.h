@@ -85,7 +85,7 @@
     X(WHY_MOVED, 13, "the frame moved while it was being read", "run again")                       \
     X(WHY_READ_FAILED, 14, "reading it failed", "")                                                \
     X(WHY_NO_OBJECT_ACCESS, 15, "the memory object's descriptor cannot be opened from here",       \
-      "run as the process's user or as root")                                                      \
+      "run as root, or give cowprobe cap_sys_admin and cap_dac_read_search (see cowlab doctor)")   \
     X(WHY_ZERO_UNTOLD, 16, "the zero page cannot be told from a shared page here",                 \
       "Linux 6.7 or later, or root")                                                               \
     X(WHY_SWAP_HOLDERS, 17, "the kernel does not tell who else holds a page in swap", "")          \

@@ -503,7 +503,7 @@ static void test_report__predictions_are_a_finding(void **state)
     expect_predictions(f, "8 of the 8 pages that could be compared were written as their states "
                           "had predicted; none failed; of 2 more (20 % of all) the kernel may "
                           "decide either way: fork-write on linux 2.");
-    expect_counts(f, "predicted: 8 held, 0 failed, 2 either way (20.0 %)\n");
+    expect_counts(f, "predicted: 8 held, 0 failed, 2 either way (20 %)\n");
     make_prediction(f, 6, -1, 2, "debt pages that were copied: something held a reference");
     expect_predictions(f, "none failed; of 2 more (20 % of all) the write copied what was in "
                           "debt, for a cause that does not show: fork-write on linux 2.");
