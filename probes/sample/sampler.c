@@ -486,6 +486,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         rc = users_find(s);
     if (rc == 0)
         rc = fill_processes(s);
+    objects_close(s);
     if (rc == 0) {
         users_conclude(s);
         sums_totals(s);

@@ -2,7 +2,7 @@
  *
  *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
  *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
- *     objects.c   which pages of a memory object are in memory
+ *     objects.c   how many pages of a memory object are in memory, and which
  *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
@@ -10,6 +10,7 @@
 
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
+#include "probes/kernel/object.h"
 #include "probes/kernel/pagemap.h"
 #include "probes/kernel/segments.h"
 #include "probes/kernel/threads.h"
@@ -125,9 +126,21 @@ struct sampled {
 /* Pages [first, first + n) of a memory object. */
 struct asked_object {
     uint64_t dev, inode, first, n;
-    uint64_t *bits; /* in memory */
-    uint64_t count; /* of them */
-    enum why why;   /* WHY_KNOWN, or there are no bits */
+    pid_t pid;      /* through whom it was asked */
+    uint64_t count; /* in memory */
+    uint64_t *bits; /* which, or NULL: all, none, or not asked ... */
+    uint64_t *told; /* ... in these blocks */
+    enum why why;   /* WHY_KNOWN, or there is none of these */
+};
+
+#define OPEN_OBJECTS 64
+
+/* A memory object that is open during a sample. */
+struct open_object {
+    uint64_t dev, inode;
+    pid_t pid; /* through whom; 0: nobody */
+    int fd;    /* negative: through this one it cannot be opened */
+    struct object_info info;
 };
 
 /* Who maps a memory object. */
@@ -181,6 +194,10 @@ struct sampler {
     uint64_t distinct_file;
     struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
     size_t nobjects, nobjects_before;
+    uint32_t *places; /* by hash, open addressing: numbers of objects, from 1 on */
+    size_t nplaces;   /* a power of two, twice the room for objects */
+    uint64_t ahead;   /* what may still be asked ahead in this sample */
+    struct open_object open[OPEN_OBJECTS];
     struct users users;
     struct segments segments;
     struct sample sample;
@@ -196,9 +213,13 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
  * and whose next write would then cost a frame. 0 or -ENOMEM. */
 int zeros_read(struct sampler *s, struct sampled *w);
 
-/* objects.c: the object behind a mapping of w; NULL without memory. */
+/* objects.c: the object behind a mapping of w; NULL without memory. Valid until the next one. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
+/* Of the object's pages in memory, those behind private pages of w, in memory or in swap. */
+uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e);
+/* At the end of a sample: an object that is open is kept alive. */
+void objects_close(struct sampler *s);
 /* This sample's become the last one's. */
 void objects_turn(struct sampler *s);
 void objects_forget(struct sampler *s);

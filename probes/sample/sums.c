@@ -12,7 +12,6 @@
  *
  * Without frames there are the counters of smaps, and a scan for the zero page, which is in none of
  * them: see from_counters(). */
-#include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -598,33 +597,13 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .pages = (e->end - e->start) / s->page_size};
 }
 
-/* Pages of the object in memory behind pages that this process has, in memory or in swap. */
-static uint64_t hidden(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
-                       const uint64_t *bits)
-{
-    uint64_t bytes = CHUNK_PAGES * s->page_size, n = 0;
-
-    for (uint64_t index = e->start / bytes; index <= (e->end - 1) / bytes; index++) {
-        const struct page_chunk *c = page_table_find(&w->now, index);
-
-        for (uint64_t i = 0; c && i < CHUNK_PAGES; i++) {
-            uint64_t at = index * bytes + i * s->page_size;
-
-            if (at >= e->start && at < e->end &&
-                (pm_present(c->words[i]) || pm_swapped(c->words[i])))
-                n += bit_is_set(bits, (at - e->start) / s->page_size);
-        }
-    }
-    return n;
-}
-
 /* What a mapping would show of its object if it were touched. Without the page table it is told
  * only where no private page hides any. */
 static void ask_object(struct sampler *s, struct sampled *w, const struct map_entry *e,
                        struct region_facts *f)
 {
     const struct asked_object *o;
-    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED], hidden = 0;
     bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
@@ -639,12 +618,15 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
     if (f->why_object != WHY_KNOWN)
         return;
     f->backed_any = o->count > 0;
-    if (w->frames)
-        f->backed_none = o->count - hidden(s, w, e, o->bits);
-    else if (!o->count || !(region_anon_pages(f) + f->states[PS_SWAPPED]))
-        f->backed_none = o->count > mapped ? o->count - mapped : 0;
-    else
-        f->why_object = WHY_NO_FRAMES;
+    if (o->count && region_anon_pages(f) + f->states[PS_SWAPPED]) {
+        if (w->frames)
+            hidden =
+                o->count == o->n ? o->n - mapped - f->states[PS_NONE] : objects_hidden(s, w, e);
+        else
+            f->why_object = WHY_NO_FRAMES;
+    }
+    if (f->why_object == WHY_KNOWN && o->count > mapped + hidden)
+        f->backed_none = o->count - mapped - hidden;
     f->backed += f->backed_none;
 }
 

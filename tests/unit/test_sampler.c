@@ -64,6 +64,14 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
     return real(fd, to, n, at);
 }
 
+static int looked; /* pages of objects that were looked at one by one */
+
+int mincore(void *addr, size_t n, unsigned char *told)
+{
+    looked += (int)(n / (size_t)page_size);
+    return (int)syscall(SYS_mincore, addr, n, told);
+}
+
 /* What pagemap says of some pages can be another thing than the kernel's: of those from page on,
  * n of them. An even page and its neighbour change places, as if the kernel had moved both; or all
  * show one frame. */
@@ -808,6 +816,49 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     assert_int_equal(region_of(f, 1)->copied.n, 200);
 }
 
+/* Of a large object how many pages are in memory is asked, and which only near private ones. */
+static void test_sampler__a_large_object_is_counted_not_searched(void **state)
+{
+    struct fixture *f = *state;
+    const int n = 32768, cached = 16000;
+    FILE *file = tmpfile();
+    const struct sample_region *r;
+    char *page = calloc(1, (size_t)page_size);
+    volatile char *memory;
+    struct value risk;
+
+    if (!frames())
+        skip_needs("frames");
+    assert_int_equal(ftruncate(fileno(file), n * page_size), 0);
+    for (int i = 0; i < cached; i++)
+        assert_int_equal(pwrite(fileno(file), page, (size_t)page_size, 2L * i * page_size),
+                         page_size);
+    memory =
+        mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, fileno(file), 0);
+    madvise((void *)memory, (size_t)(n * page_size), MADV_RANDOM); /* nothing is read ahead */
+    start(f, false);
+    take(f);
+    risk = region_at(f, 0, (void *)memory)->q[RQ_AT_RISK];
+    assert_true(value_is_known(risk) && risk.n == cached);
+    looked = 0;
+    take(f);
+    assert_in_range(looked, 0, 4096);
+    memory[200 * page_size] = 1; /* the first one, far from any: what it was is not told */
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.why, WHY_NOT_ASKED);
+    for (int i = 201; i < 301; i++)
+        memory[i * page_size] = 1;
+    take(f);
+    r = region_at(f, 0, (void *)memory);
+    assert_true(value_is_known(r->copied) && value_is_known(r->q[RQ_AT_RISK]));
+    assert_int_equal(r->copied.n, 50);
+    assert_int_equal(r->q[RQ_AT_RISK].n, cached - 51);
+    assert_in_range(looked, 0, 8192);
+    munmap((void *)memory, (size_t)(n * page_size));
+    free(page);
+    fclose(file);
+}
+
 /* Says of n pages of the test's memory that pid has them in a slot of swap. */
 static void say_swapped(struct fixture *f, pid_t pid, uint64_t slot, uint64_t n)
 {
@@ -1226,6 +1277,7 @@ int main(int argc, char **argv)
         T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__pages_of_an_object_are_copied_unmapped),
+        T(test_sampler__a_large_object_is_counted_not_searched),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
         T(test_sampler__what_went_to_swap_was_lost_before),
