@@ -173,17 +173,33 @@ static void forget_memory(struct sampled *w)
     w->maps.n = 0;
 }
 
+/* Where addresses are not random, the same program executed anew looks the same; that its memory is
+ * another one shows all the same. */
+static void note_exec(struct sampler *s, struct sampled *w)
+{
+    if (w->exec)
+        return;
+    w->exec = true;
+    w->again = (uint64_t)s->number << 32 | (uint32_t)w->pid;
+}
+
 /* The memory of one process, whole. If it went meanwhile the process may have exec'd: once more. */
 static int read_memory(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
 {
+    bool went = false;
     int rc = -ESRCH;
 
+    if (w->fresh && w->parent)
+        w->again = w->parent->again; /* from before the fork, for all that is known */
     for (int again = 0; again < 2 && rc < 0 && rc != -ENOMEM; again++) {
         note_program(s, w);
         rc = read_once(s, w, words, threads);
+        went |= rc == -ESRCH && w->smaps_fd >= 0;
         if (rc < 0)
             forget_memory(w);
     }
+    if (rc == 0 && went)
+        note_exec(s, w);
     return rc;
 }
 
@@ -262,7 +278,8 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
         footprint_from_status(&w->fp, &w->text);
     w->parent_unwatched =
         !w->parent && w->program && program_of(w->fp.ppid, &w->text) == w->program;
-    w->own_program = w->parent && w->program && w->parent->program != w->program;
+    w->own_program = w->parent && w->program &&
+                     (w->parent->program != w->program || w->parent->again != w->again);
 }
 
 /* -- all processes ---------------------------------------------------------------------- */

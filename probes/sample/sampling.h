@@ -101,6 +101,7 @@ struct sampled {
     enum why why;
     char exe[256];
     uint64_t program; /* tells its program apart, and each execution of it; 0 unknown */
+    uint64_t again;   /* and the last of them that only the end of its memory told of */
     bool exec;
     bool fresh; /* in its first sample */
     bool own_program;

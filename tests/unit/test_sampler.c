@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1180,6 +1182,72 @@ static void test_sampler__exec_of_the_same_program_is_no_loss(void **state)
     }
 }
 
+/* Where addresses are not random the auxiliary vector is the same. Parent and child are both forked
+ * without randomness, so that nothing but the memory that went tells. */
+static void test_sampler__exec_at_the_same_addresses_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[2] = {{.parent = -1}, {.parent = 0}};
+    int go[2], told[2];
+    char byte = 1;
+
+    assert_int_equal(pipe(holds) + pipe(go) + pipe(told), 0);
+    targets[0].pid = fork();
+    if (targets[0].pid == 0) {
+        char to[16], from[16], back[16];
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        personality(ADDR_NO_RANDOMIZE);
+        snprintf(to, sizeof to, "%d", holds[1]);
+        snprintf(from, sizeof from, "%d", go[0]);
+        snprintf(back, sizeof back, "%d", told[1]);
+        execl("/proc/self/exe", "test_sampler", "fork1", to, from, back, (char *)NULL);
+        _exit(1);
+    }
+    wait_for_holder();
+    assert_int_equal(read(told[0], &targets[1].pid, sizeof(pid_t)), sizeof(pid_t));
+    start(f, false);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
+        assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+        assert_int_equal(f->sample->processes[1].exec, i == 1);
+        assert_int_equal(f->sample->processes[1].own_program, i >= 1);
+        assert_int_equal(f->sample->processes[0].exec, false);
+        if (i == 0) {
+            assert_int_equal(write(go[1], &byte, 1), 1);
+            wait_for_holder();
+        }
+    }
+    kill(targets[1].pid, SIGKILL);
+    kill(targets[0].pid, SIGKILL);
+    waitpid(targets[0].pid, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        close(holds[i]);
+        close(go[i]);
+        close(told[i]);
+    }
+}
+
+/* Forks a child, which executes this again when it is told to. */
+static int twice(char **argv)
+{
+    pid_t pid = fork();
+    char byte;
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (write(atoi(argv[2]), "x", 1) == 1 && read(atoi(argv[3]), &byte, 1) == 1) {
+            argv[1] = "hold1"; /* as long: the stack is where it was */
+            execv("/proc/self/exe", argv);
+        }
+        _exit(1);
+    }
+    if (write(atoi(argv[4]), &pid, sizeof pid) == sizeof pid)
+        for (;;)
+            pause();
+    return 1;
+}
+
 static int go_read;
 
 static int borrow(void *arg)
@@ -1290,12 +1358,17 @@ int main(int argc, char **argv)
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
+        T(test_sampler__exec_at_the_same_addresses_is_seen),
         T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),
         T(test_sampler__another_start_time_is_another_process),
     };
 
     if (argc == 3 && strcmp(argv[1], "hold") == 0)
+        return hold(argv[2]);
+    if (argc == 5 && strcmp(argv[1], "fork1") == 0)
+        return twice(argv);
+    if (argc == 5 && strcmp(argv[1], "hold1") == 0)
         return hold(argv[2]);
     caps_probe(&caps);
     return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
