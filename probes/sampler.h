@@ -83,8 +83,8 @@ struct sample_process {
                      it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
                      no memory of its own yet */
     bool exec;    /* it has executed a program since the last sample */
-    bool own_program; /* it, or its parent, has executed a program since the fork: nothing is in
-                         common because of that fork */
+    int own_program; /* 1: it, or its parent, has executed a program since the fork: nothing is in
+                        common because of that fork; -1: unknown, one of them may not be read */
     struct footprint fp;
     struct value q[WQ__COUNT];
     struct sample_region *regions;

@@ -278,8 +278,10 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
         footprint_from_status(&w->fp, &w->text);
     w->parent_unwatched =
         !w->parent && w->program && program_of(w->fp.ppid, &w->text) == w->program;
-    w->own_program = w->parent && w->program &&
-                     (w->parent->program != w->program || w->parent->again != w->again);
+    w->own_program = !w->parent ? 0
+                     : !w->program || !w->parent->program
+                         ? -1
+                         : (w->parent->program != w->program || w->parent->again != w->again);
 }
 
 /* -- all processes ---------------------------------------------------------------------- */

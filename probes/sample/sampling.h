@@ -104,7 +104,7 @@ struct sampled {
     uint64_t again;   /* and the last of them that only the end of its memory told of */
     bool exec;
     bool fresh; /* in its first sample */
-    bool own_program;
+    int own_program; /* as in struct sample_process */
     bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
     struct threads threads;

@@ -651,7 +651,7 @@ static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
 /* After an exec of either nothing is in common because of the fork. */
 static struct value parent_pages(const struct sampled *w, struct value found)
 {
-    return !w->parent ? value_na() : w->own_program ? value_known(0) : found;
+    return !w->parent ? value_na() : w->own_program > 0 ? value_known(0) : found;
 }
 
 /* Nor is anything left that a write could lose. */
@@ -661,7 +661,7 @@ static struct value lost_pages(const struct sampled *w, struct count lost)
 
     if (!parent)
         return w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED) : value_na();
-    if (w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (w->own_program > 0 || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
@@ -694,7 +694,7 @@ static void from_pages(struct sampler *s, struct sampled *w, struct sample_regio
     r->copied = w->before.n && !w->exec ? counted(sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
-    if (w->fresh && w->parent && w->parent->frames && !w->own_program)
+    if (w->fresh && w->parent && w->parent->frames && w->own_program <= 0)
         r->lost_before = value_inferred((int64_t)sums.before);
 }
 

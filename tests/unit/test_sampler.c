@@ -1248,6 +1248,56 @@ static int twice(char **argv)
     return 1;
 }
 
+/* Whose program may not be read may run any. */
+static void test_sampler__the_program_of_a_parent_that_may_not_be_read_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[2] = {{.parent = -1}, {.parent = 0}};
+    int told[2];
+
+    if (geteuid() == 0)
+        skip_needs("an ordinary user");
+    assert_int_equal(pipe(told), 0);
+    targets[0].pid = fork();
+    if (targets[0].pid == 0) {
+        pid_t pid = fork();
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (pid)
+            prctl(PR_SET_DUMPABLE, 0);
+        if (pid && write(told[1], &pid, sizeof pid) != sizeof pid)
+            _exit(1);
+        pause();
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &targets[1].pid, sizeof(pid_t)), sizeof(pid_t));
+    start(f, false);
+    assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+    assert_int_equal(f->sample->processes[1].own_program, -1);
+    kill(targets[0].pid, SIGKILL);
+    waitpid(targets[0].pid, NULL, 0);
+    close(told[0]);
+    close(told[1]);
+}
+
+/* What one process has no descriptor of, another one has. */
+static void test_sampler__an_object_is_asked_through_who_has_it(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    struct value risk;
+
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    close(object);
+    start(f, true);
+    take(f);
+    risk = region_at(f, 1, (void *)memory)->q[RQ_AT_RISK];
+    assert_true(value_is_known(risk) && risk.n == 100);
+    munmap((void *)memory, (size_t)(100 * page_size));
+}
+
 static int go_read;
 
 static int borrow(void *arg)
@@ -1359,6 +1409,8 @@ int main(int argc, char **argv)
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
         T(test_sampler__exec_at_the_same_addresses_is_seen),
+        T(test_sampler__the_program_of_a_parent_that_may_not_be_read_is_unknown),
+        T(test_sampler__an_object_is_asked_through_who_has_it),
         T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),
         T(test_sampler__another_start_time_is_another_process),
