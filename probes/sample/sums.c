@@ -716,7 +716,7 @@ static void split_counters(struct sampler *s, const struct smaps_counters *kb,
     f->cow_summed = anon > 0;
     f->anon_count = 1;
     f->anon_missing = f->states[PS_COW] + f->inferred_cow;
-    f->large = kb->thp_eligible;
+    f->large = kb->thp_eligible || kb->anon_huge; /* from before it was advised against */
 }
 
 /* hugetlb has counters of its own, which tell who shares its pages and not whose they are. */

@@ -1097,6 +1097,28 @@ static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
     munmap(memory, len);
 }
 
+/* What is in huge pages stays there when no more are wanted. */
+static void test_sampler__huge_pages_from_before_leave_at_risk_in_doubt(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 8 << 20;
+    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const struct value *q;
+
+    madvise(memory, len, MADV_HUGEPAGE);
+    memset(memory, 1, len);
+    madvise(memory, len, MADV_NOHUGEPAGE);
+    start(f, true);
+    take(f);
+    q = region_at(f, 0, memory)->q;
+    if (q[RQ_HUGE].n == 0)
+        skip_needs("thp");
+    assert_int_equal(q[RQ_AT_RISK].why, WHY_LARGE_FOLIO);
+    assert_int_equal(q[RQ_COW].why, WHY_LARGE_FOLIO);
+    assert_int_equal(q[RQ_REF_COUNT].why, WHY_LARGE_FOLIO);
+    munmap(memory, len);
+}
+
 /* The child alone is watched: of whom it was forked nothing is known here. */
 static void test_sampler__a_parent_that_is_not_watched_is_the_reason(void **state)
 {
@@ -1406,6 +1428,7 @@ int main(int argc, char **argv)
         T(test_sampler__zero_pages_are_not_in_common),
         T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
+        T(test_sampler__huge_pages_from_before_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
         T(test_sampler__exec_at_the_same_addresses_is_seen),
