@@ -339,6 +339,10 @@ struct region_facts {
 };
 
 uint64_t region_anon_pages(const struct region_facts *f);
+/* Where flags do not tell: may the swap cache have its pages, mapped once and cow all the same
+ * because others hold their slots? in_view: a process that is looked at has pages in swap;
+ * out_of_view: one that is not may have some. */
+void region_maybe_cached(struct region_facts *f, bool in_view, bool out_of_view);
 /* Why exclusive, debt and what hangs on them is unknown of pages that are anon?. */
 enum why region_why_anon(const struct region_facts *f);
 /* Why map counts are missing. */

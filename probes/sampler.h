@@ -79,10 +79,10 @@ struct sample_region {
 
 struct sample_process {
     pid_t pid;
-    enum why why; /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
-                     it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
-                     no memory of its own yet */
-    bool exec;    /* it has executed a program since the last sample */
+    enum why why;    /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
+                        it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
+                        no memory of its own yet */
+    bool exec;       /* it has executed a program since the last sample */
     int own_program; /* 1: it, or its parent, has executed a program since the fork: nothing is in
                         common because of that fork; -1: unknown, one of them may not be read */
     struct footprint fp;

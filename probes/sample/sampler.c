@@ -458,6 +458,9 @@ static void sum_costs(struct sampler *s)
 
 static int fill_processes(struct sampler *s)
 {
+    s->swap_in_view = false;
+    for (size_t i = 0; i < s->sample.n; i++)
+        s->swap_in_view |= value_is_known(s->now[i]->fp.swap_kb) && s->now[i]->fp.swap_kb.n;
     for (size_t i = 0; i < s->sample.n; i++) {
         struct sampled *w = s->now[i];
         struct sample_process *p = &s->processes[i];

@@ -103,8 +103,8 @@ struct sampled {
     uint64_t program; /* tells its program apart, and each execution of it; 0 unknown */
     uint64_t again;   /* and the last of them that only the end of its memory told of */
     bool exec;
-    bool fresh; /* in its first sample */
-    int own_program; /* as in struct sample_process */
+    bool fresh;            /* in its first sample */
+    int own_program;       /* as in struct sample_process */
     bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
     struct threads threads;
@@ -190,8 +190,9 @@ struct sampler {
     uint8_t *ask;     /* by slot: which question is open */
     uint32_t *met_in; /* by slot: sample in which it was met last */
     uint32_t slots_cap;
-    bool doubt;  /* a trusted page was found changed */
-    bool trusts; /* some page of this sample was not asked */
+    bool doubt;        /* a trusted page was found changed */
+    bool trusts;       /* some page of this sample was not asked */
+    bool swap_in_view; /* one of its processes has pages in swap */
     uint64_t distinct_file;
     struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
     size_t nobjects, nobjects_before;

@@ -642,6 +642,7 @@ static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
         f->why_swap = WHY_SWAP_HOLDERS;
         f->swap_some = kb->swap == f->states[PS_SWAPPED] * (s->page_size / 1024);
     }
+    region_maybe_cached(f, s->swap_in_view, s->caps.have[CAP_SWAP]);
     ask_object(s, w, r->map, f);
     region_words(f, r->q);
     if (f->object && !f->backed_any) /* not asked, or nothing to tell */

@@ -505,6 +505,27 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     assert_true(r->q[RQ_COW].n < PAGES / 2);
 }
 
+/* A page that was read back from swap may be one in the swap cache, whose slot others hold. */
+static void test_sampler__counters_do_not_tell_who_holds_slots(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target alone = {.pid = getpid(), .parent = -1};
+    bool swap = caps.have[CAP_SWAP];
+
+    end_child(f);
+    for (int i = 0; i < 2; i++) {
+        caps.have[CAP_SWAP] = i;
+        start(f, true);
+        caps.have[CAP_SWAP] = swap;
+        assert_int_equal(sampler_take(f->s, &alone, 1, &f->sample, &f->e), 0);
+        assert_true(value_is_known(region_of(f, 0)->q[RQ_COW]));
+        assert_int_equal(region_of(f, 0)->q[RQ_COW].inferred, i);
+        if (i == 0)
+            sampler_free(f->s);
+    }
+    assert_int_equal(begin_child(f), 0);
+}
+
 /* No counter has the zero page, and a write to it costs a frame all the same. */
 static void test_sampler__counters_leave_the_zero_page_to_a_scan(void **state)
 {
@@ -1408,6 +1429,7 @@ int main(int argc, char **argv)
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),
         T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__counters_do_not_tell_who_holds_slots),
         T(test_sampler__counters_leave_the_zero_page_to_a_scan),
         T(test_sampler__counters_of_huge_pages_are_their_own),
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
