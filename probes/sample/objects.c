@@ -250,13 +250,6 @@ static void prepare(struct sampler *s, const struct sampled *w, const struct map
         ask_near(s, w, e, from, o);
 }
 
-/* Huge pages without a file have a name like one. */
-static bool is_object(const struct map_entry *e)
-{
-    return e->inode && !mapping_is_special(e) &&
-           !((e->flags & 1u << VMF_HUGETLB) && strncmp(e->name, "/anon_hugepage", 14) == 0);
-}
-
 int objects_room(struct sampled *w)
 {
     struct object_view *grown;
@@ -274,8 +267,6 @@ int objects_room(struct sampled *w)
 void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
                   const struct asked_object *o)
 {
-    if (!is_object(e))
-        return;
     if (o && w->frames)
         prepare(s, w, e, &s->objects[o - s->objects]);
     w->views[w->nviews++] = (struct object_view){.start = e->start,

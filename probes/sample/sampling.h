@@ -39,6 +39,13 @@ struct tally {
 /* What the words of a chunk mean depends on the mapping that they are in. */
 enum mapping_sort { IN_PRIVATE, IN_SHARED, IN_ANONYMOUS };
 
+static inline enum mapping_sort sort_of(const struct map_entry *e)
+{
+    return e->shared                                           ? IN_SHARED
+           : mapping_has_object(e) || !mapping_is_own(e, true) ? IN_PRIVATE
+                                                               : IN_ANONYMOUS;
+}
+
 /* 512 neighbouring words of pagemap, the same for all processes and samples that refer to it. */
 struct page_chunk {
     atomic_uint refs;

@@ -277,13 +277,6 @@ int sums_join(struct sampler *s)
 
 /* -- sum -------------------------------------------------------------------------------- */
 
-static enum mapping_sort sort_of(const struct map_entry *e)
-{
-    return e->shared                               ? IN_SHARED
-           : e->inode || !mapping_is_own(e, false) ? IN_PRIVATE
-                                                   : IN_ANONYMOUS;
-}
-
 /* What is a file's in a mapping without one is the huge zero page. */
 static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot,
                                 enum mapping_sort sort)
@@ -425,7 +418,7 @@ static void add_copied(const struct sampler *s, const struct sampled *w, const s
         f.is = PS_ANON_UNKNOWN;
         f.same_frame = ANSWER_NONE;
     }
-    if (f.was == PS_NONE && e->inode && page_is_anon(f.is))
+    if (f.was == PS_NONE && mapping_has_object(e) && page_is_anon(f.is))
         f.had = objects_had(s, w, e, addr, &why);
     outcome = page_outcome(f);
     out->n += outcome == PO_COPIED;
@@ -441,7 +434,7 @@ static void copied_since(const struct sampler *s, const struct sampled *w,
 {
     const struct page_chunk *old = page_table_find(&w->before, index);
 
-    if (c == old || (!old && !e->inode))
+    if (c == old || (!old && !mapping_has_object(e)))
         return;
     for (size_t i = from; i < to; i++) {
         struct outcome_facts f = {.was = old ? by_word(old, i) : PS_NONE,
@@ -593,7 +586,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .shared = e->shared,
                                  .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
-                                 .object = e->inode,
+                                 .object = mapping_has_object(e),
                                  .pages = (e->end - e->start) / s->page_size};
 }
 
@@ -607,7 +600,7 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
     bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e))
+    if (!f->object || mapping_is_special(e))
         return;
     o = idle || f->hugetlb ? NULL : objects_ask(s, w, e);
     if (!f->shared && f->states[PS_NONE])
@@ -686,7 +679,7 @@ static void from_pages(struct sampler *s, struct sampled *w, struct sample_regio
     f.either = sums.tally.either;
     f.inferred_debt = f.inferred_mode = sums.tally.inferred && s->trusts;
     f.anon_count = sums.tally.anon_count;
-    f.inferred_count = r->map->inode;
+    f.inferred_count = f.object;
     users_facts(s, r->map, sums.tally.object_count, &f);
     tell(s, w, &f, r);
     r->parent_pages =
@@ -761,7 +754,7 @@ static void from_counters(struct sampler *s, struct sampled *w, struct sample_re
     users_facts(s, r->map, 0, &f);
     split_rest(w, r, &f);
     tell(s, w, &f, r);
-    if (f.hugetlb && region_anon_pages(&f) && strncmp(r->map->name, "/anon_hugepage", 14) != 0)
+    if (f.hugetlb && f.object && region_anon_pages(&f))
         r->q[RQ_OBJECT] = value_unknown(WHY_NO_FRAMES); /* or are they the file's? */
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, (struct count){0});

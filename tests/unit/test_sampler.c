@@ -5,6 +5,7 @@
 #include "tests/support/skip.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <sched.h>
@@ -1011,6 +1012,32 @@ static void test_sampler__a_write_over_the_zero_page_copies_nothing(void **state
     assert_int_equal(region_of(f, 1)->lost.n, 0);
 }
 
+/* Each page of a private mapping of it is its own. */
+static void test_sampler__private_dev_zero_has_no_object(void **state)
+{
+    struct fixture *f = *state;
+    int fd = open("/dev/zero", O_RDWR);
+    const size_t len = (size_t)(64 * page_size);
+    volatile char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    const struct value *q;
+
+    if (!caps.have[CAP_ZERO_PAGE] || !caps.have[CAP_PAGEMAP_SCAN])
+        skip_needs("zero_page and pagemap_scan");
+    for (int i = 0; i < 64; i++)
+        (void)memory[i * page_size];
+    for (int no_frames = frames() ? 0 : 1; no_frames < 2; no_frames++) {
+        sampler_free(f->s);
+        start(f, no_frames);
+        take(f);
+        q = region_at(f, 0, (void *)memory)->q;
+        assert_true(value_is_known(q[RQ_ZERO]) && q[RQ_ZERO].n == 64);
+        assert_true(value_is_known(q[RQ_AT_RISK]) && q[RQ_AT_RISK].n == 64);
+        assert_true(value_is_known(q[RQ_REF_COUNT]) && q[RQ_REF_COUNT].n == 0);
+    }
+    munmap((void *)memory, len);
+    close(fd);
+}
+
 /* Memory by itself, with reserved memory around it: nothing of its neighbours is read with it. */
 static char *map_apart(size_t bytes, size_t align)
 {
@@ -1447,6 +1474,7 @@ int main(int argc, char **argv)
         T(test_sampler__a_slot_of_swap_is_in_common),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
         T(test_sampler__a_mapping_of_zero_pages_is_read),
+        T(test_sampler__private_dev_zero_has_no_object),
         T(test_sampler__zero_pages_are_not_in_common),
         T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
