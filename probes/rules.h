@@ -71,6 +71,17 @@ static inline enum answer page_exclusive(uint64_t flags)
     return answer_of(flags & KPF_ANON_EXCLUSIVE);
 }
 
+/* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
+ * another CPU's; in the one of mlock, which no write empties (mm/mlock.c): it still is locked, and
+ * by no mapping of its own; or in the one of MADV_FREE (mm/swap.c, folio_mark_lazyfree), behind
+ * which it would not be swap's any more. one_cpu: all that use it run on the writer's; locked: its
+ * mapping is; freed: MADV_FREE was given for it. */
+static inline bool page_batched(uint64_t flags, bool one_cpu, bool locked, bool freed)
+{
+    return (!one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked) ||
+           (freed && flags & KPF_SWAPBACKED);
+}
+
 /* Any page. zero: known to be the shared zero page; shared: of a shared mapping; object: page
  * cache (bit 61); anon: page_anon_state() of what is none of these. */
 struct page_facts {

@@ -197,7 +197,8 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
                             .exclusive = debt ? page_exclusive(answer) : ANSWER_NONE,
                             .merged = answer & KPF_KSM,
                             .cached = answer & KPF_SWAPCACHE,
-                            .batched = !(answer & KPF_LRU)});
+                            /* What mappings have it, and what advice was given, is not told. */
+                            .batched = page_batched(answer, false, false, false)});
     s->info[slot] = (uint8_t)(state | (state == PS_ANON_UNKNOWN && debt ? INFO_EITHER : 0));
     s->doubt |= trusted && state != PS_EXCLUSIVE;
     return 0;
@@ -418,6 +419,8 @@ static void add_copied(const struct sampler *s, const struct sampled *w, const s
         f.is = PS_ANON_UNKNOWN;
         f.same_frame = ANSWER_NONE;
     }
+    /* Of a page that was in swap it would mean the object's: in pagemap's words only private pages
+     * are. */
     if (f.was == PS_NONE && mapping_has_object(e) && page_is_anon(f.is))
         f.had = objects_had(s, w, e, addr, &why);
     outcome = page_outcome(f);
