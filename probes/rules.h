@@ -71,6 +71,17 @@ static inline enum answer page_exclusive(uint64_t flags)
     return answer_of(flags & KPF_ANON_EXCLUSIVE);
 }
 
+/* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
+ * another CPU's; in the one of mlock, which no write empties (mm/mlock.c): it still is locked, and
+ * by no mapping of its own; or in the one of MADV_FREE (mm/swap.c, folio_mark_lazyfree), behind
+ * which it would not be swap's any more. one_cpu: all that use it run on the writer's; locked: its
+ * mapping is; freed: MADV_FREE was given for it. */
+static inline bool page_batched(uint64_t flags, bool one_cpu, bool locked, bool freed)
+{
+    return (!one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked) ||
+           (freed && flags & KPF_SWAPBACKED);
+}
+
 /* Any page. zero: known to be the shared zero page; shared: of a shared mapping; object: page
  * cache (bit 61); anon: page_anon_state() of what is none of these. */
 struct page_facts {
@@ -339,6 +350,10 @@ struct region_facts {
 };
 
 uint64_t region_anon_pages(const struct region_facts *f);
+/* Where flags do not tell: may the swap cache have its pages, mapped once and cow all the same
+ * because others hold their slots? in_view: a process that is looked at has pages in swap;
+ * out_of_view: one that is not may have some. */
+void region_maybe_cached(struct region_facts *f, bool in_view, bool out_of_view);
 /* Why exclusive, debt and what hangs on them is unknown of pages that are anon?. */
 enum why region_why_anon(const struct region_facts *f);
 /* Why map counts are missing. */

@@ -79,12 +79,12 @@ struct sample_region {
 
 struct sample_process {
     pid_t pid;
-    enum why why; /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
-                     it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
-                     no memory of its own yet */
-    bool exec;    /* it has executed a program since the last sample */
-    bool own_program; /* it, or its parent, has executed a program since the fork: nothing is in
-                         common because of that fork */
+    enum why why;    /* WHY_KNOWN; WHY_GONE: before or while it was read, so that nothing is told of
+                        it; WHY_PERMISSION: only what anybody may see; WHY_BORROWED_MEMORY: it has
+                        no memory of its own yet */
+    bool exec;       /* it has executed a program since the last sample */
+    int own_program; /* 1: it, or its parent, has executed a program since the fork: nothing is in
+                        common because of that fork; -1: unknown, one of them may not be read */
     struct footprint fp;
     struct value q[WQ__COUNT];
     struct sample_region *regions;

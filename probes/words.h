@@ -98,7 +98,8 @@
     X(WHY_PARENT_UNWATCHED, 22, "the parent is not watched", "watch the parent with --children")   \
     X(WHY_PAGED_OUT, 23, "pages were paged out between the write and the look", "more memory")     \
     X(WHY_FOREIGN_FILE, 24, "what of a file that others own is in memory is not told",             \
-      "run as root")
+      "run as root")                                                                               \
+    X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {

@@ -244,7 +244,7 @@ static int own_program(struct watch *w, const struct sample *s, int index)
     if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN ||
         w->before[index].program_told)
         return -1;
-    w->before[index].program_told = true;
+    w->before[index].program_told = s->processes[at].own_program >= 0;
     return s->processes[at].own_program;
 }
 

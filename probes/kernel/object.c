@@ -226,6 +226,8 @@ static int by_cachestat(struct question *q, uint64_t from, uint64_t to)
     if (told.cached == to - from) {
         set_range(q->bits, from, to);
         q->count += to - from;
+    } else if (!q->bits && !q->swapped) {
+        q->count += told.cached; /* which ones nobody asks */
     } else if (told.evicted == to - from) {
         set_range(q->swapped, from, to);
     } else if (!told.evicted) {

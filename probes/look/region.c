@@ -94,9 +94,7 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     uint64_t own = r->states[PS_SWAPPED] - r->object_swapped;
     uint64_t swap = e ? e->kb.swap - r->object_swapped * (f->o->page_size / 1024) : 0;
 
-    r->maybe_cached = f->o->swap_in_view && !r->large_told;
-    r->inferred_cow = !all_in_view(f->o) && !r->large_told && f->o->caps.have[CAP_SWAP] &&
-                      r->states[PS_ANON_UNKNOWN]; /* others may hold slots of its pages */
+    region_maybe_cached(r, f->o->swap_in_view, !all_in_view(f->o) && f->o->caps.have[CAP_SWAP]);
     if (!own || (all_in_view(f->o) && f->w->pagemap_frames))
         return;
     r->swap_shared = 0;

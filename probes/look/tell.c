@@ -96,17 +96,11 @@ static enum answer slot_held(const struct finish *f, uint32_t slot)
     return all_in_view(f->o) ? ANSWER_NO : ANSWER_NONE;
 }
 
-/* Does the page wait in some CPU's batch, which holds a reference? In the one for new pages, maybe
- * another CPU's; in the one of mlock, which no write empties (mm/mlock.c): it still is locked, and
- * by no mapping of its own; or in the one of MADV_FREE (mm/swap.c, folio_mark_lazyfree), behind
- * which it would not be swap's any more. */
 static bool is_batched(const struct finish *f, uint64_t flags)
 {
     bool locked = f->entry && f->entry->flags & 1u << VMF_LOCKED;
 
-    return all_in_view(f->o) &&
-           ((!f->o->one_cpu && !(flags & KPF_LRU)) || ((flags & KPF_MLOCKED) && !locked) ||
-            (f->m->target->freed && flags & KPF_SWAPBACKED));
+    return all_in_view(f->o) && page_batched(flags, f->o->one_cpu, locked, f->m->target->freed);
 }
 
 static enum page_state state_by_flags(const struct finish *f, uint64_t page, uint64_t flags)

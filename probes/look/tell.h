@@ -70,7 +70,7 @@ static inline bool large_expected(const struct finish *f)
     return !f->entry || !f->w->maps.counted || f->entry->kb.thp_eligible;
 }
 
-/* May lists of the kernel hold pages of it, as their flags would tell (tell.c, is_batched)? */
+/* May lists of the kernel hold pages of it, as their flags would tell (page_batched)? */
 static inline bool maybe_listed(const struct finish *f)
 {
     return f->o->locked_in_view || f->m->target->freed;

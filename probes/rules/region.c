@@ -15,6 +15,14 @@ uint64_t region_anon_pages(const struct region_facts *f)
     return n;
 }
 
+void region_maybe_cached(struct region_facts *f, bool in_view, bool out_of_view)
+{
+    if (f->sight.frames && f->sight.debt)
+        return;
+    f->maybe_cached = in_view;
+    f->inferred_cow |= out_of_view && f->states[PS_ANON_UNKNOWN];
+}
+
 enum why region_why_anon(const struct region_facts *f)
 {
     if (!f->sight.frames)

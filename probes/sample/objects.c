@@ -1,6 +1,8 @@
 /* Which pages of the memory objects behind private mappings are in memory: a write to one that is
- * not mapped yet costs a frame all the same. Asked once per sample and part of an object, however
- * many processes map it; kept until the next sample, which sees what has been written since. */
+ * not mapped yet costs a frame all the same. How many is asked once per sample and part of an
+ * object, however many processes map it, and takes the kernel one call. Which ones takes a look at
+ * each: that is asked behind private pages; and ahead, for the next sample, which sees what has
+ * been written since, as far as AHEAD goes. */
 #include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
@@ -9,10 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Pages per block of a part, a word of bits: all of a block are told, or none. */
+#define BLOCK 64
+/* How many pages a sample asks ahead; and those of a part that is asked near used pages only. */
+#define AHEAD 32768
+#define LARGE 4096
+
 static void forget(struct asked_object *objects, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free(objects[i].bits);
+        free(objects[i].told);
+    }
     free(objects);
 }
 
@@ -23,60 +33,221 @@ void objects_turn(struct sampler *s)
     s->nobjects_before = s->nobjects;
     s->objects = NULL;
     s->nobjects = 0;
+    s->ahead = AHEAD;
+    if (s->places)
+        memset(s->places, 0, s->nplaces * sizeof *s->places);
+}
+
+void objects_close(struct sampler *s)
+{
+    for (size_t i = 0; i < OPEN_OBJECTS; i++) {
+        if (s->open[i].pid && s->open[i].fd >= 0)
+            close(s->open[i].fd);
+        s->open[i].pid = 0;
+    }
 }
 
 void objects_forget(struct sampler *s)
 {
     objects_turn(s);
     objects_turn(s);
+    free(s->places);
 }
 
-static enum why ask(struct sampler *s, const struct sampled *w, const struct map_entry *e,
-                    struct asked_object *o)
+static size_t hash(uint64_t a, uint64_t b)
 {
-    int fd = object_open(w->pid, e, s->helper), rc;
-    struct object_info info;
+    return ((a ^ b << 40) * 0x9e3779b97f4a7c15ULL) >> 32;
+}
 
-    if (fd < 0)
+/* The object behind a mapping, open until the sample ends or another takes its place. That one
+ * process cannot open it does not say that another one's mapping cannot. */
+static const struct open_object *open_object(struct sampler *s, const struct sampled *w,
+                                             const struct map_entry *e)
+{
+    struct open_object *o = &s->open[hash(e->inode, e->dev) % OPEN_OBJECTS];
+    bool same = o->pid && o->dev == e->dev && o->inode == e->inode;
+
+    if (same && (o->fd >= 0 || o->pid == w->pid))
+        return o;
+    if (o->pid && o->fd >= 0)
+        close(o->fd);
+    *o = (struct open_object){
+        .dev = e->dev, .inode = e->inode, .pid = w->pid, .fd = object_open(w->pid, e, s->helper)};
+    if (o->fd >= 0 && object_stat(o->fd, s->page_size, &o->info) < 0) {
+        close(o->fd);
+        o->fd = -EIO;
+    }
+    return o;
+}
+
+/* Of n pages from `first` on. bits: which; or NULL, if it is enough how many. */
+static int ask(struct sampler *s, const struct open_object *from, uint64_t first, uint64_t n,
+               uint64_t *bits, uint64_t *count)
+{
+    return object_residency(from->fd, &from->info, s->page_size, first, n, s->caps.have[CAP_SWAP],
+                            bits, NULL, count, &s->now[0]->cost[SC_OBJECT]);
+}
+
+static enum why ask_count(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                          struct asked_object *o)
+{
+    const struct open_object *from = open_object(s, w, e);
+    int rc;
+
+    if (from->fd < 0)
         return WHY_NO_OBJECT_ACCESS;
-    rc = object_stat(fd, s->page_size, &info);
-    if (rc == 0)
-        rc = object_residency(fd, &info, s->page_size, o->first, o->n, s->caps.have[CAP_SWAP],
-                              o->bits, NULL, &o->count, &s->now[0]->cost[SC_OBJECT]);
-    close(fd);
+    rc = ask(s, from, o->first, o->n, NULL, &o->count);
     return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
+}
+
+/* Where the part is found in the table, or would be. */
+static uint32_t *place_of(const struct sampler *s, const struct asked_object *part)
+{
+    size_t at = hash(hash(part->inode, part->dev) ^ part->first, part->n);
+
+    for (;; at++) {
+        uint32_t *place = &s->places[at & (s->nplaces - 1)];
+        const struct asked_object *o = &s->objects[*place ? *place - 1 : 0];
+
+        if (!*place || (o->dev == part->dev && o->inode == part->inode && o->first == part->first &&
+                        o->n == part->n))
+            return place;
+    }
+}
+
+/* Room for one part more; at least half of the table stays free. */
+static int grow(struct sampler *s)
+{
+    size_t cap = s->nplaces ? s->nplaces * 2 : 256;
+    struct asked_object *grown;
+    uint32_t *places;
+
+    if (2 * (s->nobjects + 1) > s->nplaces) {
+        places = calloc(cap, sizeof *places);
+        if (!places)
+            return -ENOMEM;
+        free(s->places);
+        s->places = places;
+        s->nplaces = cap;
+        for (size_t i = 0; i < s->nobjects; i++)
+            *place_of(s, &s->objects[i]) = (uint32_t)i + 1;
+    } else if (s->objects) {
+        return 0;
+    }
+    grown = realloc(s->objects, s->nplaces / 2 * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    s->objects = grown;
+    return 0;
 }
 
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e)
 {
-    struct asked_object *grown, *o;
-    uint64_t first = e->offset / s->page_size, n = (e->end - e->start) / s->page_size;
+    struct asked_object part = {.dev = e->dev,
+                                .inode = e->inode,
+                                .pid = w->pid,
+                                .first = e->offset / s->page_size,
+                                .n = (e->end - e->start) / s->page_size};
+    uint32_t *place;
 
-    for (size_t i = 0; i < s->nobjects; i++) {
-        o = &s->objects[i];
-        if (o->dev == e->dev && o->inode == e->inode && o->first == first && o->n == n)
+    if (grow(s) < 0)
+        return NULL;
+    place = place_of(s, &part);
+    if (*place) {
+        const struct asked_object *o = &s->objects[*place - 1];
+
+        if (o->why != WHY_NO_OBJECT_ACCESS || o->pid == w->pid)
             return o;
     }
-    grown = realloc(s->objects, (s->nobjects + 1) * sizeof *grown);
-    if (!grown)
-        return NULL;
-    s->objects = grown;
-    o = &grown[s->nobjects];
-    *o = (struct asked_object){.dev = e->dev, .inode = e->inode, .first = first, .n = n};
-    o->bits = calloc((n + 63) / 64, sizeof *o->bits);
-    if (!o->bits)
-        return NULL;
-    s->nobjects++;
-    o->why = ask(s, w, e, o);
-    return o;
+    part.why = ask_count(s, w, e, &part);
+    s->objects[s->nobjects++] = part;
+    *place = (uint32_t)s->nobjects;
+    return &s->objects[s->nobjects - 1];
 }
 
-/* Huge pages without a file have a name like one. */
-static bool is_object(const struct map_entry *e)
+uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e)
 {
-    return e->inode && !mapping_is_special(e) &&
-           !((e->flags & 1u << VMF_HUGETLB) && strncmp(e->name, "/anon_hugepage", 14) == 0);
+    const struct open_object *from = open_object(s, w, e);
+    uint64_t bytes = CHUNK_PAGES * s->page_size, n = 0;
+
+    for (uint64_t index = e->start / bytes; from->fd >= 0 && index <= (e->end - 1) / bytes;
+         index++) {
+        const struct page_chunk *c = page_table_find(&w->now, index);
+        uint64_t own[CHUNK_PAGES / 64] = {0}, bits[CHUNK_PAGES / 64] = {0}, count;
+        uint64_t first = CHUNK_PAGES, end = 0, at = index * bytes;
+
+        for (uint64_t i = 0; c && i < CHUNK_PAGES; i++, at += s->page_size)
+            if (at >= e->start && at < e->end &&
+                (pm_swapped(c->words[i]) ||
+                 (pm_present(c->words[i]) && !(c->words[i] & PM_FILE)))) {
+                first = first < i ? first : i;
+                end = i + 1;
+                bit_set(own, i - first);
+            }
+        at = index * bytes + first * s->page_size;
+        if (end && ask(s, from, (at - e->start + e->offset) / s->page_size, end - first, bits,
+                       &count) == 0)
+            for (size_t k = 0; k < CHUNK_PAGES / 64; k++)
+                n += (uint64_t)__builtin_popcountll(own[k] & bits[k]);
+    }
+    return n;
+}
+
+/* Which of the pages [first, end) of a part are in memory. */
+static void ask_ahead(struct sampler *s, const struct open_object *from, struct asked_object *o,
+                      uint64_t first, uint64_t end)
+{
+    uint64_t count;
+
+    first -= first % BLOCK;
+    if (end > o->n)
+        end = o->n;
+    if (end <= first || end - first > s->ahead)
+        return;
+    s->ahead -= end - first;
+    if (ask(s, from, o->first + first, end - first, o->bits + first / BLOCK, &count) == 0)
+        for (; first < end; first += BLOCK)
+            bit_set(o->told, first / BLOCK);
+}
+
+/* Of a large part only where the process has pages already, and a bit behind them. */
+static void ask_near(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                     const struct open_object *from, struct asked_object *o)
+{
+    uint64_t bytes = CHUNK_PAGES * s->page_size, next = 0;
+
+    for (size_t i = 0; i < w->now.n && w->now.index[i] * bytes < e->end; i++) {
+        uint64_t start = w->now.index[i] * bytes, first, end = start + 2 * bytes;
+
+        if (end <= e->start)
+            continue;
+        first = start > e->start ? (start - e->start) / s->page_size : 0;
+        end = ((end - e->start) / s->page_size + BLOCK - 1) / BLOCK * BLOCK;
+        ask_ahead(s, from, o, first > next ? first : next, end);
+        next = end;
+    }
+}
+
+/* Of a part that is in memory as a whole, or not at all, that is told already. */
+static void prepare(struct sampler *s, const struct sampled *w, const struct map_entry *e,
+                    struct asked_object *o)
+{
+    const struct open_object *from;
+
+    if (o->why != WHY_KNOWN || !o->count || o->count == o->n)
+        return;
+    from = open_object(s, w, e);
+    if (!o->bits)
+        o->bits = calloc((o->n + 63) / 64, sizeof *o->bits);
+    if (!o->told)
+        o->told = calloc(o->n / BLOCK / 64 + 1, sizeof *o->told);
+    if (from->fd < 0 || !o->bits || !o->told)
+        return;
+    if (o->n <= LARGE)
+        ask_ahead(s, from, o, bit_is_set(o->told, 0) ? o->n : 0, o->n);
+    else
+        ask_near(s, w, e, from, o);
 }
 
 int objects_room(struct sampled *w)
@@ -96,13 +267,14 @@ int objects_room(struct sampled *w)
 void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
                   const struct asked_object *o)
 {
-    if (is_object(e))
-        w->views[w->nviews++] = (struct object_view){.start = e->start,
-                                                     .end = e->end,
-                                                     .offset = e->offset,
-                                                     .dev = e->dev,
-                                                     .inode = e->inode,
-                                                     .object = o ? o - s->objects : -1};
+    if (o && w->frames)
+        prepare(s, w, e, &s->objects[o - s->objects]);
+    w->views[w->nviews++] = (struct object_view){.start = e->start,
+                                                 .end = e->end,
+                                                 .offset = e->offset,
+                                                 .dev = e->dev,
+                                                 .inode = e->inode,
+                                                 .object = o ? o - s->objects : -1};
 }
 
 static const struct object_view *view_at(const struct sampled *w, uint64_t addr)
@@ -126,12 +298,19 @@ enum answer objects_had(const struct sampler *s, const struct sampled *w, const 
 {
     const struct object_view *v = view_at(w, addr);
     const struct asked_object *o;
+    uint64_t page;
 
     if (!v || v->dev != e->dev || v->inode != e->inode ||
         v->start - v->offset != e->start - e->offset)
         return ANSWER_NO; /* it is a new mapping */
     o = v->object < 0 ? NULL : &s->objects_before[v->object];
     *why = o ? o->why : WHY_NOT_ASKED;
-    return *why != WHY_KNOWN ? ANSWER_NONE
-                             : answer_of(bit_is_set(o->bits, (addr - v->start) / s->page_size));
+    if (*why != WHY_KNOWN)
+        return ANSWER_NONE;
+    if (!o->count || o->count == o->n)
+        return answer_of(o->count);
+    page = (addr - v->start) / s->page_size;
+    *why = WHY_NOT_ASKED;
+    return !o->told || !bit_is_set(o->told, page / BLOCK) ? ANSWER_NONE
+                                                          : answer_of(bit_is_set(o->bits, page));
 }

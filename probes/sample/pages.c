@@ -176,7 +176,7 @@ static bool searched(const struct reader *r, const struct map_entry *e)
 
     return r->s->caps.have[CAP_PAGEMAP_SCAN] && !mapping_is_special(e) &&
            ((wanted(e) && bytes > SPARSE_BYTES && kb * 1024 < bytes / 16) ||
-            (!kb && e->prot && !e->shared && !e->inode && mapping_is_own(e, false)));
+            (!kb && e->prot && sort_of(e) == IN_ANONYMOUS));
 }
 
 int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int threads)

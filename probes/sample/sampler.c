@@ -173,17 +173,33 @@ static void forget_memory(struct sampled *w)
     w->maps.n = 0;
 }
 
+/* Where addresses are not random, the same program executed anew looks the same; that its memory is
+ * another one shows all the same. */
+static void note_exec(struct sampler *s, struct sampled *w)
+{
+    if (w->exec)
+        return;
+    w->exec = true;
+    w->again = (uint64_t)s->number << 32 | (uint32_t)w->pid;
+}
+
 /* The memory of one process, whole. If it went meanwhile the process may have exec'd: once more. */
 static int read_memory(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
 {
+    bool went = false;
     int rc = -ESRCH;
 
+    if (w->fresh && w->parent)
+        w->again = w->parent->again; /* from before the fork, for all that is known */
     for (int again = 0; again < 2 && rc < 0 && rc != -ENOMEM; again++) {
         note_program(s, w);
         rc = read_once(s, w, words, threads);
+        went |= rc == -ESRCH && w->smaps_fd >= 0;
         if (rc < 0)
             forget_memory(w);
     }
+    if (rc == 0 && went)
+        note_exec(s, w);
     return rc;
 }
 
@@ -262,8 +278,11 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
         footprint_from_status(&w->fp, &w->text);
     w->parent_unwatched =
         !w->parent && w->program && program_of(w->fp.ppid, &w->text) == w->program;
-    w->own_program = w->parent && w->program && w->parent->program != w->program;
-    w->had_parent = w->parent ? !w->own_program : w->had_parent && !w->exec;
+    w->own_program = !w->parent ? 0
+                     : !w->program || !w->parent->program
+                         ? -1
+                         : (w->parent->program != w->program || w->parent->again != w->again);
+    w->had_parent = w->parent ? w->own_program != 1 : w->had_parent && !w->exec;
 }
 
 /* -- all processes ---------------------------------------------------------------------- */
@@ -434,12 +453,16 @@ static void sum_costs(struct sampler *s)
             out->calls += s->now[i]->cost[c].calls;
             out->bytes += s->now[i]->cost[c].bytes;
         }
-        s->sample.ncosts += out->dur_ns > 0;
+        s->asked[c] |= out->dur_ns > 0; /* once asked, it has a row in each sample */
+        s->sample.ncosts += s->asked[c];
     }
 }
 
 static int fill_processes(struct sampler *s)
 {
+    s->swap_in_view = false;
+    for (size_t i = 0; i < s->sample.n; i++)
+        s->swap_in_view |= value_is_known(s->now[i]->fp.swap_kb) && s->now[i]->fp.swap_kb.n;
     for (size_t i = 0; i < s->sample.n; i++) {
         struct sampled *w = s->now[i];
         struct sample_process *p = &s->processes[i];
@@ -456,6 +479,32 @@ static int fill_processes(struct sampler *s)
         w->fresh &= w->why == WHY_BORROWED_MEMORY;
     }
     return 0;
+}
+
+static void say_off(struct value *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].why == WHY_NO_FRAMES)
+            list[i].why = WHY_FRAMES_OFF;
+}
+
+/* The rules say what the machine does not show: here it would have. */
+static void say_frames_off(struct sampler *s)
+{
+    for (size_t i = 0; i < s->sample.n; i++) {
+        struct sample_process *p = &s->processes[i];
+
+        say_off(p->q, WQ__COUNT);
+        for (size_t k = 0; k < p->nregions; k++) {
+            say_off(p->regions[k].q, RQ__COUNT);
+            say_off(&p->regions[k].parent_pages, 1);
+            say_off(&p->regions[k].copied, 1);
+            say_off(&p->regions[k].lost, 1);
+            say_off(&p->regions[k].lost_before, 1);
+        }
+    }
+    say_off(s->sample.totals, TQ__COUNT);
+    say_off(&s->sample.growth_kb, 1);
 }
 
 static int take(struct sampler *s, const struct sample_target *targets, size_t n)
@@ -487,9 +536,12 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         rc = users_find(s);
     if (rc == 0)
         rc = fill_processes(s);
+    objects_close(s);
     if (rc == 0) {
         users_conclude(s);
         sums_totals(s);
+        if (s->frames_off)
+            say_frames_off(s);
     }
     if (n)
         s->now[0]->cost[SC_MEMINFO] = meminfo;
@@ -534,7 +586,7 @@ struct value sampler_common(struct sampler *s, size_t i, size_t j)
     const struct frame_set *a, *b;
 
     if (!s->now[i]->frames || !s->now[j]->frames)
-        return value_unknown(WHY_NO_FRAMES);
+        return value_unknown(s->frames_off ? WHY_FRAMES_OFF : WHY_NO_FRAMES);
     a = frames_of(s, s->now[i]);
     b = frames_of(s, s->now[j]);
     return a && b ? value_known((int64_t)frame_set_common(a, b)) : value_unknown(WHY_READ_FAILED);
@@ -612,8 +664,9 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
     s->count_fd = s->flags_fd = -1;
     s->epoch = 1;
     pthread_mutex_init(&s->helper_lock, NULL);
-    s->frames = !(opt && opt->no_frames) && caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] &&
-                caps->have[CAP_KPAGEFLAGS];
+    s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];
+    s->frames_off = s->frames && opt && opt->no_frames;
+    s->frames &= !s->frames_off;
     if (s->frames)
         open_kpage_files(s);
     *out = s;

@@ -2,7 +2,7 @@
  *
  *     sampler.c   one sample: the processes read by threads, whatever ends meanwhile left out
  *     pages.c     one process's pagemap words, in chunks that are kept once where they are equal
- *     objects.c   which pages of a memory object are in memory
+ *     objects.c   how many pages of a memory object are in memory, and which
  *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
 #ifndef PROBES_SAMPLE_SAMPLING_H
@@ -10,6 +10,7 @@
 
 #include "probes/kernel/frames.h"
 #include "probes/kernel/helper.h"
+#include "probes/kernel/object.h"
 #include "probes/kernel/pagemap.h"
 #include "probes/kernel/segments.h"
 #include "probes/kernel/threads.h"
@@ -37,6 +38,13 @@ struct tally {
 
 /* What the words of a chunk mean depends on the mapping that they are in. */
 enum mapping_sort { IN_PRIVATE, IN_SHARED, IN_ANONYMOUS };
+
+static inline enum mapping_sort sort_of(const struct map_entry *e)
+{
+    return e->shared                                           ? IN_SHARED
+           : mapping_has_object(e) || !mapping_is_own(e, true) ? IN_PRIVATE
+                                                               : IN_ANONYMOUS;
+}
 
 /* 512 neighbouring words of pagemap, the same for all processes and samples that refer to it. */
 struct page_chunk {
@@ -100,9 +108,10 @@ struct sampled {
     enum why why;
     char exe[256];
     uint64_t program; /* tells its program apart, and each execution of it; 0 unknown */
+    uint64_t again;   /* and the last of them that only the end of its memory told of */
     bool exec;
-    bool fresh; /* in its first sample */
-    bool own_program;
+    bool fresh;            /* in its first sample */
+    int own_program;       /* as in struct sample_process */
     bool had_parent;       /* with memory in common, as long as that was there */
     bool parent_unwatched; /* a fork made it, and whoever forked it is not looked at */
     struct maps maps;
@@ -126,9 +135,21 @@ struct sampled {
 /* Pages [first, first + n) of a memory object. */
 struct asked_object {
     uint64_t dev, inode, first, n;
-    uint64_t *bits; /* in memory */
-    uint64_t count; /* of them */
-    enum why why;   /* WHY_KNOWN, or there are no bits */
+    pid_t pid;      /* through whom it was asked */
+    uint64_t count; /* in memory */
+    uint64_t *bits; /* which, or NULL: all, none, or not asked ... */
+    uint64_t *told; /* ... in these blocks */
+    enum why why;   /* WHY_KNOWN, or there is none of these */
+};
+
+#define OPEN_OBJECTS 64
+
+/* A memory object that is open during a sample. */
+struct open_object {
+    uint64_t dev, inode;
+    pid_t pid; /* through whom; 0: nobody */
+    int fd;    /* negative: through this one it cannot be opened */
+    struct object_info info;
 };
 
 /* Who maps a memory object. */
@@ -155,7 +176,7 @@ struct users {
 
 struct sampler {
     struct caps caps;
-    bool frames;
+    bool frames, frames_off; /* off: they could be seen, and are not asked for */
     int threads;
     uint64_t page_size;
     struct helper *helper;
@@ -177,15 +198,21 @@ struct sampler {
     uint8_t *ask;     /* by slot: which question is open */
     uint32_t *met_in; /* by slot: sample in which it was met last */
     uint32_t slots_cap;
-    bool doubt;  /* a trusted page was found changed */
-    bool trusts; /* some page of this sample was not asked */
+    bool doubt;        /* a trusted page was found changed */
+    bool trusts;       /* some page of this sample was not asked */
+    bool swap_in_view; /* one of its processes has pages in swap */
     uint64_t distinct_file;
     struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
     size_t nobjects, nobjects_before;
+    uint32_t *places; /* by hash, open addressing: numbers of objects, from 1 on */
+    size_t nplaces;   /* a power of two, twice the room for objects */
+    uint64_t ahead;   /* what may still be asked ahead in this sample */
+    struct open_object open[OPEN_OBJECTS];
     struct users users;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
+    bool asked[SC__COUNT]; /* so far */
     struct slurp text;
 };
 
@@ -197,9 +224,13 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
  * and whose next write would then cost a frame. 0 or -ENOMEM. */
 int zeros_read(struct sampler *s, struct sampled *w);
 
-/* objects.c: the object behind a mapping of w; NULL without memory. */
+/* objects.c: the object behind a mapping of w; NULL without memory. Valid until the next one. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
+/* Of the object's pages in memory, those behind private pages of w, in memory or in swap. */
+uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e);
+/* At the end of a sample: an object that is open is kept alive. */
+void objects_close(struct sampler *s);
 /* This sample's become the last one's. */
 void objects_turn(struct sampler *s);
 void objects_forget(struct sampler *s);

@@ -12,7 +12,6 @@
  *
  * Without frames there are the counters of smaps, and a scan for the zero page, which is in none of
  * them: see from_counters(). */
-#include "probes/kernel/object.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -198,7 +197,8 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
                             .exclusive = debt ? page_exclusive(answer) : ANSWER_NONE,
                             .merged = answer & KPF_KSM,
                             .cached = answer & KPF_SWAPCACHE,
-                            .batched = !(answer & KPF_LRU)});
+                            /* What mappings have it, and what advice was given, is not told. */
+                            .batched = page_batched(answer, false, false, false)});
     s->info[slot] = (uint8_t)(state | (state == PS_ANON_UNKNOWN && debt ? INFO_EITHER : 0));
     s->doubt |= trusted && state != PS_EXCLUSIVE;
     return 0;
@@ -277,13 +277,6 @@ int sums_join(struct sampler *s)
 }
 
 /* -- sum -------------------------------------------------------------------------------- */
-
-static enum mapping_sort sort_of(const struct map_entry *e)
-{
-    return e->shared                               ? IN_SHARED
-           : e->inode || !mapping_is_own(e, false) ? IN_PRIVATE
-                                                   : IN_ANONYMOUS;
-}
 
 /* What is a file's in a mapping without one is the huge zero page. */
 static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t slot,
@@ -426,7 +419,9 @@ static void add_copied(const struct sampler *s, const struct sampled *w, const s
         f.is = PS_ANON_UNKNOWN;
         f.same_frame = ANSWER_NONE;
     }
-    if (f.was == PS_NONE && e->inode && page_is_anon(f.is))
+    /* Of a page that was in swap it would mean the object's: in pagemap's words only private pages
+     * are. */
+    if (f.was == PS_NONE && mapping_has_object(e) && page_is_anon(f.is))
         f.had = objects_had(s, w, e, addr, &why);
     outcome = page_outcome(f);
     out->n += outcome == PO_COPIED;
@@ -442,7 +437,7 @@ static void copied_since(const struct sampler *s, const struct sampled *w,
 {
     const struct page_chunk *old = page_table_find(&w->before, index);
 
-    if (c == old || (!old && !e->inode))
+    if (c == old || (!old && !mapping_has_object(e)))
         return;
     for (size_t i = from; i < to; i++) {
         struct outcome_facts f = {.was = old ? by_word(old, i) : PS_NONE,
@@ -594,28 +589,8 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
                                  .shared = e->shared,
                                  .read_only = !(e->prot & 2),
                                  .hugetlb = e->flags & 1u << VMF_HUGETLB,
-                                 .object = e->inode,
+                                 .object = mapping_has_object(e),
                                  .pages = (e->end - e->start) / s->page_size};
-}
-
-/* Pages of the object in memory behind pages that this process has, in memory or in swap. */
-static uint64_t hidden(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
-                       const uint64_t *bits)
-{
-    uint64_t bytes = CHUNK_PAGES * s->page_size, n = 0;
-
-    for (uint64_t index = e->start / bytes; index <= (e->end - 1) / bytes; index++) {
-        const struct page_chunk *c = page_table_find(&w->now, index);
-
-        for (uint64_t i = 0; c && i < CHUNK_PAGES; i++) {
-            uint64_t at = index * bytes + i * s->page_size;
-
-            if (at >= e->start && at < e->end &&
-                (pm_present(c->words[i]) || pm_swapped(c->words[i])))
-                n += bit_is_set(bits, (at - e->start) / s->page_size);
-        }
-    }
-    return n;
 }
 
 /* What a mapping would show of its object if it were touched. Without the page table it is told
@@ -624,11 +599,11 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
                        struct region_facts *f)
 {
     const struct asked_object *o;
-    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED], hidden = 0;
     bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
-    if (!e->inode || mapping_is_special(e))
+    if (!f->object || mapping_is_special(e))
         return;
     o = idle || f->hugetlb ? NULL : objects_ask(s, w, e);
     if (!f->shared && f->states[PS_NONE])
@@ -639,12 +614,15 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
     if (f->why_object != WHY_KNOWN)
         return;
     f->backed_any = o->count > 0;
-    if (w->frames)
-        f->backed_none = o->count - hidden(s, w, e, o->bits);
-    else if (!o->count || !(region_anon_pages(f) + f->states[PS_SWAPPED]))
-        f->backed_none = o->count > mapped ? o->count - mapped : 0;
-    else
-        f->why_object = WHY_NO_FRAMES;
+    if (o->count && region_anon_pages(f) + f->states[PS_SWAPPED]) {
+        if (w->frames)
+            hidden =
+                o->count == o->n ? o->n - mapped - f->states[PS_NONE] : objects_hidden(s, w, e);
+        else
+            f->why_object = WHY_NO_FRAMES;
+    }
+    if (f->why_object == WHY_KNOWN && o->count > mapped + hidden)
+        f->backed_none = o->count - mapped - hidden;
     f->backed += f->backed_none;
 }
 
@@ -660,6 +638,7 @@ static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
         f->why_swap = WHY_SWAP_HOLDERS;
         f->swap_some = kb->swap == f->states[PS_SWAPPED] * (s->page_size / 1024);
     }
+    region_maybe_cached(f, s->swap_in_view, s->caps.have[CAP_SWAP]);
     ask_object(s, w, r->map, f);
     region_words(f, r->q);
     if (f->object && !f->backed_any) /* not asked, or nothing to tell */
@@ -669,7 +648,7 @@ static void tell(struct sampler *s, struct sampled *w, struct region_facts *f,
 /* After an exec of either nothing is in common because of the fork. */
 static struct value parent_pages(const struct sampled *w, struct value found)
 {
-    return !w->parent ? value_na() : w->own_program ? value_known(0) : found;
+    return !w->parent ? value_na() : w->own_program > 0 ? value_known(0) : found;
 }
 
 /* Nor is anything left that a write could lose. */
@@ -681,7 +660,7 @@ static struct value lost_pages(const struct sampled *w, struct count lost)
         return w->had_parent         ? value_unknown(WHY_GONE)
                : w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED)
                                      : value_na();
-    if (w->own_program || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (w->own_program > 0 || (parent->frames && (!w->before.n || !parent->before.n)))
         return value_na();
     if (!parent->frames)
         return value_unknown(WHY_NO_FRAMES);
@@ -705,7 +684,7 @@ static void from_pages(struct sampler *s, struct sampled *w, struct sample_regio
     f.either = sums.tally.either;
     f.inferred_debt = f.inferred_mode = sums.tally.inferred && s->trusts;
     f.anon_count = sums.tally.anon_count;
-    f.inferred_count = r->map->inode;
+    f.inferred_count = f.object;
     users_facts(s, r->map, sums.tally.object_count, &f);
     tell(s, w, &f, r);
     r->parent_pages =
@@ -714,7 +693,7 @@ static void from_pages(struct sampler *s, struct sampled *w, struct sample_regio
     r->copied = w->before.n && !w->exec ? counted(sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
-    if (w->fresh && w->parent && w->parent->frames && !w->own_program)
+    if (w->fresh && w->parent && w->parent->frames && w->own_program <= 0)
         r->lost_before = value_inferred((int64_t)sums.before);
 }
 
@@ -736,7 +715,7 @@ static void split_counters(struct sampler *s, const struct smaps_counters *kb,
     f->cow_summed = anon > 0;
     f->anon_count = 1;
     f->anon_missing = f->states[PS_COW] + f->inferred_cow;
-    f->large = kb->thp_eligible;
+    f->large = kb->thp_eligible || kb->anon_huge; /* from before it was advised against */
 }
 
 /* hugetlb has counters of its own, which tell who shares its pages and not whose they are. */
@@ -780,7 +759,7 @@ static void from_counters(struct sampler *s, struct sampled *w, struct sample_re
     users_facts(s, r->map, 0, &f);
     split_rest(w, r, &f);
     tell(s, w, &f, r);
-    if (f.hugetlb && region_anon_pages(&f) && strncmp(r->map->name, "/anon_hugepage", 14) != 0)
+    if (f.hugetlb && f.object && region_anon_pages(&f))
         r->q[RQ_OBJECT] = value_unknown(WHY_NO_FRAMES); /* or are they the file's? */
     r->copied = r->map->shared ? value_known(0) : value_unknown(WHY_NO_FRAMES);
     r->lost = w->parent ? value_unknown(WHY_NO_FRAMES) : lost_pages(w, (struct count){0});

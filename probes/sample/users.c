@@ -78,7 +78,7 @@ int users_find(struct sampler *s)
 
             if (2 * u->n >= u->cap && grow(u) < 0)
                 return -ENOMEM;
-            if (e->inode)
+            if (mapping_has_object(e))
                 add_mapping(u, e, (uint32_t)i + 1, s->page_size);
         }
     return 0;
@@ -90,7 +90,7 @@ void users_facts(struct sampler *s, const struct map_entry *e, int64_t count,
     bool shared = e->kb.shared_clean + e->kb.shared_dirty > 0;
     struct object_users *o;
 
-    if (!e->inode)
+    if (!mapping_has_object(e))
         return;
     o = row_of(&s->users, e->dev, e->inode);
     f->others = o->processes > 1 || count > 1 + (int64_t)o->twice || (shared && !o->twice);
@@ -109,7 +109,9 @@ void users_conclude(struct sampler *s)
         for (size_t k = 0; s->now[i]->why == WHY_KNOWN && k < s->now[i]->maps.n; k++) {
             struct sample_region *r = &s->now[i]->regions[k];
             struct value *refs = &r->q[RQ_REF_COUNT];
-            int64_t most = r->map->inode ? row_of(&s->users, r->map->dev, r->map->inode)->most : 0;
+            int64_t most = mapping_has_object(r->map)
+                               ? row_of(&s->users, r->map->dev, r->map->inode)->most
+                               : 0;
 
             if (most > 1 && (refs->why == WHY_NOT_ASKED || refs->n < most))
                 *refs = value_inferred(most);

@@ -29,6 +29,20 @@ sys.stdin.read()
 for pid in pids:
     os.waitpid(pid, 0)
 PY
+# A process that maps a half-cached file: 1 GiB of it, or 20000 parts.
+cat >"$tmp/files.py" <<'PY'
+import ctypes, os, sys, tempfile
+file, libc = tempfile.TemporaryFile(), ctypes.CDLL(None)
+libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+size, step = (1 << 30, 1 << 30) if sys.argv[1] == "whole" else (40000 << 12, 1 << 12)
+file.truncate(size)
+for at in range(0, size, 1 << 20):
+    os.pwrite(file.fileno(), b"x" * (1 << 19), at)
+for at in reversed(range(0, size, 2 * step)):  # apart: neighbours would become one mapping
+    libc.mmap(None, step, 3, 2, file.fileno(), at)  # private, to write
+print(os.getpid(), flush=True)
+sys.stdin.read()
+PY
 cat >"$tmp/rollup.py" <<'PY'
 import sys, time
 path, times = "/proc/%s/smaps_rollup" % sys.argv[1], []
@@ -39,8 +53,10 @@ for i in range(15):
 print(sorted(times)[7])
 PY
 start() {
+    script=$1
+    shift
     mkfifo "$tmp/hold"
-    python3 "$tmp/tree.py" "$@" <"$tmp/hold" >"$tmp/pid" &
+    python3 "$tmp/$script.py" "$@" <"$tmp/hold" >"$tmp/pid" &
     server=$!
     exec 9>"$tmp/hold"
     until [ -s "$tmp/pid" ]; do
@@ -72,7 +88,7 @@ row() { awk -v what="$1" -v a="$2" -v b="$3" -v goal="$4" 'BEGIN { printf "| %s 
 echo "| what | measured | against one read of smaps_rollup | goal |"
 echo "|---|---|---|---|"
 if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 4 ]; then
-    start 2048 0
+    start tree 2048 0
     watch plain.db "$pid" --no-frames --every 100ms --for 2s
     peer=$(python3 "$tmp/rollup.py" "$pid")
     watch frames.db "$pid" --every 100ms --for 2s
@@ -86,9 +102,18 @@ if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 4 ]
     stop
 fi
 if [ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 3 ]; then
-    start 1024 63
+    start tree 1024 63
     watch tree.db "$pid" --children --every 2s --for 9s
     echo "| a fork tree of 64 processes that share 1 GiB copy-on-write | $(median tree.db |
         awk '{ printf "%.0f", $1 / 1e6 }') ms | - | 1000 ms |"
     stop
 fi
+for what in whole parts; do
+    start files $what
+    watch $what.db "$pid" --every 500ms --for 3s
+    stop
+done
+echo "| 1 GiB of a file mapped privately, half of it cached | $(median whole.db |
+    awk '{ printf "%.1f", $1 / 1e6 }') ms | - | 50 ms |"
+echo "| 20000 parts of one file mapped privately | $(median parts.db |
+    awk '{ printf "%.1f", $1 / 1e6 }') ms | - | 500 ms |"

@@ -32,6 +32,19 @@ static void must_reach(const bool *reached, int n, const struct word *list)
         .exclusive = exclusive_                                                                    \
     }
 
+/* A CPU's batches, by the flags of a frame. */
+static void test_rules__what_waits_in_a_batch(void **state)
+{
+    (void)state;
+    assert_true(page_batched(0, false, false, false));
+    assert_false(page_batched(0, true, false, false));
+    assert_false(page_batched(KPF_LRU, false, false, false));
+    assert_true(page_batched(KPF_LRU | KPF_MLOCKED, true, false, false));
+    assert_false(page_batched(KPF_LRU | KPF_MLOCKED, true, true, false));
+    assert_true(page_batched(KPF_LRU | KPF_SWAPBACKED, true, false, true));
+    assert_false(page_batched(KPF_LRU | KPF_SWAPBACKED, true, false, false));
+}
+
 static void test_rules__anonymous_page(void **state)
 {
     static const struct {
@@ -970,14 +983,23 @@ static void test_rules__inheritance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules__anonymous_page), cmocka_unit_test(test_rules__page_state),
-        cmocka_unit_test(test_rules__concluded),      cmocka_unit_test(test_rules__page_outcome),
-        cmocka_unit_test(test_rules__promises),       cmocka_unit_test(test_rules__words),
-        cmocka_unit_test(test_rules__share_mode),     cmocka_unit_test(test_rules__reasons),
-        cmocka_unit_test(test_rules__at_risk),        cmocka_unit_test(test_rules__resident),
-        cmocka_unit_test(test_rules__ref_count),      cmocka_unit_test(test_rules__quantities),
-        cmocka_unit_test(test_rules__least),          cmocka_unit_test(test_rules__write_outcome),
-        cmocka_unit_test(test_rules__mach),           cmocka_unit_test(test_rules__mapping),
+        cmocka_unit_test(test_rules__what_waits_in_a_batch),
+        cmocka_unit_test(test_rules__anonymous_page),
+        cmocka_unit_test(test_rules__page_state),
+        cmocka_unit_test(test_rules__concluded),
+        cmocka_unit_test(test_rules__page_outcome),
+        cmocka_unit_test(test_rules__promises),
+        cmocka_unit_test(test_rules__words),
+        cmocka_unit_test(test_rules__share_mode),
+        cmocka_unit_test(test_rules__reasons),
+        cmocka_unit_test(test_rules__at_risk),
+        cmocka_unit_test(test_rules__resident),
+        cmocka_unit_test(test_rules__ref_count),
+        cmocka_unit_test(test_rules__quantities),
+        cmocka_unit_test(test_rules__least),
+        cmocka_unit_test(test_rules__write_outcome),
+        cmocka_unit_test(test_rules__mach),
+        cmocka_unit_test(test_rules__mapping),
         cmocka_unit_test(test_rules__inheritance),
     };
 

@@ -5,6 +5,7 @@
 #include "tests/support/skip.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <sched.h>
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,6 +65,14 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
         real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
     before_read(fd);
     return real(fd, to, n, at);
+}
+
+static int looked; /* pages of objects that were looked at one by one */
+
+int mincore(void *addr, size_t n, unsigned char *told)
+{
+    looked += (int)(n / (size_t)page_size);
+    return (int)syscall(SYS_mincore, addr, n, told);
 }
 
 /* What pagemap says of some pages can be another thing than the kernel's: of those from page on,
@@ -495,6 +506,27 @@ static void test_sampler__counters_alone_conclude_and_say_so(void **state)
     assert_true(r->q[RQ_COW].n < PAGES / 2);
 }
 
+/* A page that was read back from swap may be one in the swap cache, whose slot others hold. */
+static void test_sampler__counters_do_not_tell_who_holds_slots(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target alone = {.pid = getpid(), .parent = -1};
+    bool swap = caps.have[CAP_SWAP];
+
+    end_child(f);
+    for (int i = 0; i < 2; i++) {
+        caps.have[CAP_SWAP] = i;
+        start(f, true);
+        caps.have[CAP_SWAP] = swap;
+        assert_int_equal(sampler_take(f->s, &alone, 1, &f->sample, &f->e), 0);
+        assert_true(value_is_known(region_of(f, 0)->q[RQ_COW]));
+        assert_int_equal(region_of(f, 0)->q[RQ_COW].inferred, i);
+        if (i == 0)
+            sampler_free(f->s);
+    }
+    assert_int_equal(begin_child(f), 0);
+}
+
 /* No counter has the zero page, and a write to it costs a frame all the same. */
 static void test_sampler__counters_leave_the_zero_page_to_a_scan(void **state)
 {
@@ -808,6 +840,49 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     assert_int_equal(region_of(f, 1)->copied.n, 200);
 }
 
+/* Of a large object how many pages are in memory is asked, and which only near private ones. */
+static void test_sampler__a_large_object_is_counted_not_searched(void **state)
+{
+    struct fixture *f = *state;
+    const int n = 32768, cached = 16000;
+    FILE *file = tmpfile();
+    const struct sample_region *r;
+    char *page = calloc(1, (size_t)page_size);
+    volatile char *memory;
+    struct value risk;
+
+    if (!frames())
+        skip_needs("frames");
+    assert_int_equal(ftruncate(fileno(file), n * page_size), 0);
+    for (int i = 0; i < cached; i++)
+        assert_int_equal(pwrite(fileno(file), page, (size_t)page_size, 2L * i * page_size),
+                         page_size);
+    memory =
+        mmap(NULL, (size_t)(n * page_size), PROT_READ | PROT_WRITE, MAP_PRIVATE, fileno(file), 0);
+    madvise((void *)memory, (size_t)(n * page_size), MADV_RANDOM); /* nothing is read ahead */
+    start(f, false);
+    take(f);
+    risk = region_at(f, 0, (void *)memory)->q[RQ_AT_RISK];
+    assert_true(value_is_known(risk) && risk.n == cached);
+    looked = 0;
+    take(f);
+    assert_in_range(looked, 0, 4096);
+    memory[200 * page_size] = 1; /* the first one, far from any: what it was is not told */
+    take(f);
+    assert_int_equal(region_at(f, 0, (void *)memory)->copied.why, WHY_NOT_ASKED);
+    for (int i = 201; i < 301; i++)
+        memory[i * page_size] = 1;
+    take(f);
+    r = region_at(f, 0, (void *)memory);
+    assert_true(value_is_known(r->copied) && value_is_known(r->q[RQ_AT_RISK]));
+    assert_int_equal(r->copied.n, 50);
+    assert_int_equal(r->q[RQ_AT_RISK].n, cached - 51);
+    assert_in_range(looked, 0, 8192);
+    munmap((void *)memory, (size_t)(n * page_size));
+    free(page);
+    fclose(file);
+}
+
 /* Says of n pages of the test's memory that pid has them in a slot of swap. */
 static void say_swapped(struct fixture *f, pid_t pid, uint64_t slot, uint64_t n)
 {
@@ -937,6 +1012,32 @@ static void test_sampler__a_write_over_the_zero_page_copies_nothing(void **state
     assert_int_equal(region_of(f, 1)->lost.n, 0);
 }
 
+/* Each page of a private mapping of it is its own. */
+static void test_sampler__private_dev_zero_has_no_object(void **state)
+{
+    struct fixture *f = *state;
+    int fd = open("/dev/zero", O_RDWR);
+    const size_t len = (size_t)(64 * page_size);
+    volatile char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    const struct value *q;
+
+    if (!caps.have[CAP_ZERO_PAGE] || !caps.have[CAP_PAGEMAP_SCAN])
+        skip_needs("zero_page and pagemap_scan");
+    for (int i = 0; i < 64; i++)
+        (void)memory[i * page_size];
+    for (int no_frames = frames() ? 0 : 1; no_frames < 2; no_frames++) {
+        sampler_free(f->s);
+        start(f, no_frames);
+        take(f);
+        q = region_at(f, 0, (void *)memory)->q;
+        assert_true(value_is_known(q[RQ_ZERO]) && q[RQ_ZERO].n == 64);
+        assert_true(value_is_known(q[RQ_AT_RISK]) && q[RQ_AT_RISK].n == 64);
+        assert_true(value_is_known(q[RQ_REF_COUNT]) && q[RQ_REF_COUNT].n == 0);
+    }
+    munmap((void *)memory, len);
+    close(fd);
+}
+
 /* Memory by itself, with reserved memory around it: nothing of its neighbours is read with it. */
 static char *map_apart(size_t bytes, size_t align)
 {
@@ -1044,6 +1145,28 @@ static void test_sampler__large_folios_leave_at_risk_in_doubt(void **state)
     munmap(memory, len);
 }
 
+/* What is in huge pages stays there when no more are wanted. */
+static void test_sampler__huge_pages_from_before_leave_at_risk_in_doubt(void **state)
+{
+    struct fixture *f = *state;
+    size_t len = 8 << 20;
+    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const struct value *q;
+
+    madvise(memory, len, MADV_HUGEPAGE);
+    memset(memory, 1, len);
+    madvise(memory, len, MADV_NOHUGEPAGE);
+    start(f, true);
+    take(f);
+    q = region_at(f, 0, memory)->q;
+    if (q[RQ_HUGE].n == 0)
+        skip_needs("thp");
+    assert_int_equal(q[RQ_AT_RISK].why, WHY_LARGE_FOLIO);
+    assert_int_equal(q[RQ_COW].why, WHY_LARGE_FOLIO);
+    assert_int_equal(q[RQ_REF_COUNT].why, WHY_LARGE_FOLIO);
+    munmap(memory, len);
+}
+
 /* The child alone is watched: of whom it was forked nothing is known here. */
 static void test_sampler__a_parent_that_is_not_watched_is_the_reason(void **state)
 {
@@ -1141,6 +1264,122 @@ static void test_sampler__exec_of_the_same_program_is_no_loss(void **state)
     }
 }
 
+/* Where addresses are not random the auxiliary vector is the same. Parent and child are both forked
+ * without randomness, so that nothing but the memory that went tells. */
+static void test_sampler__exec_at_the_same_addresses_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[2] = {{.parent = -1}, {.parent = 0}};
+    int go[2], told[2];
+    char byte = 1;
+
+    assert_int_equal(pipe(holds) + pipe(go) + pipe(told), 0);
+    targets[0].pid = fork();
+    if (targets[0].pid == 0) {
+        char to[16], from[16], back[16];
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        personality(ADDR_NO_RANDOMIZE);
+        snprintf(to, sizeof to, "%d", holds[1]);
+        snprintf(from, sizeof from, "%d", go[0]);
+        snprintf(back, sizeof back, "%d", told[1]);
+        execl("/proc/self/exe", "test_sampler", "fork1", to, from, back, (char *)NULL);
+        _exit(1);
+    }
+    wait_for_holder();
+    assert_int_equal(read(told[0], &targets[1].pid, sizeof(pid_t)), sizeof(pid_t));
+    start(f, false);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
+        assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+        assert_int_equal(f->sample->processes[1].exec, i == 1);
+        assert_int_equal(f->sample->processes[1].own_program, i >= 1);
+        assert_int_equal(f->sample->processes[0].exec, false);
+        if (i == 0) {
+            assert_int_equal(write(go[1], &byte, 1), 1);
+            wait_for_holder();
+        }
+    }
+    kill(targets[1].pid, SIGKILL);
+    kill(targets[0].pid, SIGKILL);
+    waitpid(targets[0].pid, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        close(holds[i]);
+        close(go[i]);
+        close(told[i]);
+    }
+}
+
+/* Forks a child, which executes this again when it is told to. */
+static int twice(char **argv)
+{
+    pid_t pid = fork();
+    char byte;
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (write(atoi(argv[2]), "x", 1) == 1 && read(atoi(argv[3]), &byte, 1) == 1) {
+            argv[1] = "hold1"; /* as long: the stack is where it was */
+            execv("/proc/self/exe", argv);
+        }
+        _exit(1);
+    }
+    if (write(atoi(argv[4]), &pid, sizeof pid) == sizeof pid)
+        for (;;)
+            pause();
+    return 1;
+}
+
+/* Whose program may not be read may run any. */
+static void test_sampler__the_program_of_a_parent_that_may_not_be_read_is_unknown(void **state)
+{
+    struct fixture *f = *state;
+    struct sample_target targets[2] = {{.parent = -1}, {.parent = 0}};
+    int told[2];
+
+    if (geteuid() == 0)
+        skip_needs("an ordinary user");
+    assert_int_equal(pipe(told), 0);
+    targets[0].pid = fork();
+    if (targets[0].pid == 0) {
+        pid_t pid = fork();
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (pid)
+            prctl(PR_SET_DUMPABLE, 0);
+        if (pid && write(told[1], &pid, sizeof pid) != sizeof pid)
+            _exit(1);
+        pause();
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &targets[1].pid, sizeof(pid_t)), sizeof(pid_t));
+    start(f, false);
+    assert_int_equal(sampler_take(f->s, targets, 2, &f->sample, &f->e), 0);
+    assert_int_equal(f->sample->processes[1].why, WHY_KNOWN);
+    assert_int_equal(f->sample->processes[1].own_program, -1);
+    kill(targets[0].pid, SIGKILL);
+    waitpid(targets[0].pid, NULL, 0);
+    close(told[0]);
+    close(told[1]);
+}
+
+/* What one process has no descriptor of, another one has. */
+static void test_sampler__an_object_is_asked_through_who_has_it(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    struct value risk;
+
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    close(object);
+    start(f, true);
+    take(f);
+    risk = region_at(f, 1, (void *)memory)->q[RQ_AT_RISK];
+    assert_true(value_is_known(risk) && risk.n == 100);
+    munmap((void *)memory, (size_t)(100 * page_size));
+}
+
 static int go_read;
 
 static int borrow(void *arg)
@@ -1229,6 +1468,7 @@ int main(int argc, char **argv)
         T(test_sampler__bins_tell_where),
         T(test_sampler__common_frames_are_those_of_both),
         T(test_sampler__counters_alone_conclude_and_say_so),
+        T(test_sampler__counters_do_not_tell_who_holds_slots),
         T(test_sampler__counters_leave_the_zero_page_to_a_scan),
         T(test_sampler__counters_of_huge_pages_are_their_own),
         T(test_sampler__unmapped_pages_of_an_object_are_at_risk),
@@ -1238,6 +1478,7 @@ int main(int argc, char **argv)
         T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__pages_of_an_object_are_copied_unmapped),
+        T(test_sampler__a_large_object_is_counted_not_searched),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
         T(test_sampler__what_went_to_swap_was_lost_before),
@@ -1245,18 +1486,27 @@ int main(int argc, char **argv)
         T(test_sampler__a_slot_of_swap_is_in_common),
         T(test_sampler__a_write_over_the_zero_page_copies_nothing),
         T(test_sampler__a_mapping_of_zero_pages_is_read),
+        T(test_sampler__private_dev_zero_has_no_object),
         T(test_sampler__zero_pages_are_not_in_common),
         T(test_sampler__the_huge_zero_page_is_no_memory),
         T(test_sampler__large_folios_leave_at_risk_in_doubt),
+        T(test_sampler__huge_pages_from_before_leave_at_risk_in_doubt),
         T(test_sampler__a_parent_that_is_not_watched_is_the_reason),
         T(test_sampler__without_its_parent_a_loss_is_unknown),
         T(test_sampler__exec_of_the_same_program_is_no_loss),
+        T(test_sampler__exec_at_the_same_addresses_is_seen),
+        T(test_sampler__the_program_of_a_parent_that_may_not_be_read_is_unknown),
+        T(test_sampler__an_object_is_asked_through_who_has_it),
         T(test_sampler__memory_of_the_parent_is_not_the_childs),
         T(test_sampler__a_process_that_goes_is_gone),
         T(test_sampler__another_start_time_is_another_process),
     };
 
     if (argc == 3 && strcmp(argv[1], "hold") == 0)
+        return hold(argv[2]);
+    if (argc == 5 && strcmp(argv[1], "fork1") == 0)
+        return twice(argv);
+    if (argc == 5 && strcmp(argv[1], "hold1") == 0)
         return hold(argv[2]);
     caps_probe(&caps);
     return cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
