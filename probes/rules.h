@@ -343,10 +343,12 @@ struct region_facts {
     uint64_t backed_none;    /* of these: not mapped here */
     bool backed_any;         /* any of its pages in memory, hidden ones too */
     uint64_t object_swapped; /* of the pages in swap: its */
-    bool others;             /* another process maps it */
-    enum why why_others;     /* WHY_KNOWN: or else none does */
-    struct value users;      /* processes that map it and messages that carry it; those outside the
-                                run are seen by map counts: inferred */
+    bool maybe_swapped;  /* pages that are none may be in swap as its: why_object says why that is
+                            not told */
+    bool others;         /* another process maps it */
+    enum why why_others; /* WHY_KNOWN: or else none does */
+    struct value users;  /* processes that map it and messages that carry it; those outside the
+                            run are seen by map counts: inferred */
 };
 
 uint64_t region_anon_pages(const struct region_facts *f);

@@ -209,7 +209,8 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
  * of an object's pages: there all that is in swap is compared. Nothing to compare where other pages
  * of the mapping are in swap. */
 static int check_swap(const struct observer *o, const struct watched *w, const struct memory *m,
-                      uint64_t swapped, struct value swap_pss, struct observation *out)
+                      uint64_t swapped, const struct obs_region *r, struct value swap_pss,
+                      struct observation *out)
 {
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
@@ -230,8 +231,8 @@ static int check_swap(const struct observer *o, const struct watched *w, const s
                    : "KiB in swap divided by the holders; SwapPss of smaps");
     if (!c)
         return -ENOMEM;
-    c->left = object ? value_known((int64_t)(in_swap << (PSS_SHIFT + 10))) : swap_pss;
-    c->left.n >>= PSS_SHIFT + 10;
+    c->left = object ? r->q[RQ_SWAPPED] : swap_pss;
+    c->left.n = object ? (int64_t)in_swap : c->left.n >> (PSS_SHIFT + 10);
     c->right = value_known((int64_t)(object ? swap : told));
     if (!w->maps.counted)
         c->right = value_unknown(WHY_NO_INTERFACE);
@@ -310,7 +311,7 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
     if (rc == 0)
         rc = check_map_counts(o, w, m, r, pss, out);
     if (rc == 0)
-        rc = check_swap(o, w, m, states[PS_SWAPPED], swap_pss, out);
+        rc = check_swap(o, w, m, states[PS_SWAPPED], r, swap_pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_no_memory(e) : 0;

@@ -120,6 +120,18 @@ static bool read_only(const struct finish *f)
     return true;
 }
 
+/* Are pages of shared memory that are not mapped in swap? Where the object cannot be asked, smaps
+ * tells of a mapping without any. */
+static bool maybe_swapped(const struct finish *f, const struct region_facts *r)
+{
+    const struct map_entry *e = f->entry;
+
+    if (!r->object || r->why_object == WHY_KNOWN || !r->states[PS_NONE] ||
+        !f->o->caps.have[CAP_SWAP] || !is_shmem_dev(f->o, e->dev))
+        return false;
+    return !f->w->maps.counted || e->kb.swap != r->states[PS_SWAPPED] * (f->o->page_size / 1024);
+}
+
 /* What the pages have not told. */
 static void complete_facts(struct finish *f)
 {
@@ -145,6 +157,7 @@ static void complete_facts(struct finish *f)
     r->inferred_mode = r->inferred_risk = r->inferred_debt;
     r->why_object = object_why(f);
     r->maybe_listed = maybe_listed(f) && !r->large_told;
+    r->maybe_swapped = maybe_swapped(f, r);
     complete_swap(f, r);
     r->others = f->object &&
                 (f->object->processes > 1 || f->object->elsewhere || f->sums.object_surplus > 0);

@@ -75,6 +75,8 @@ static struct value told(const struct region_facts *f, enum page_state s)
         return value_unknown(f->why_zero);
     if (!f->sight.table)
         return value_unknown(WHY_NO_FRAMES);
+    if (s == PS_NONE && f->maybe_swapped)
+        return value_unknown(f->why_object);
     if (s == PS_ZERO && f->maybe_zero)
         return value_unknown(WHY_ZERO_UNTOLD);
     return value_known((int64_t)f->states[s]);
@@ -221,7 +223,8 @@ void region_words(const struct region_facts *f, struct value *q)
     q[RQ_DEBT] = once(f, PS_DEBT);
     q[RQ_OBJECT] = value_known((int64_t)f->states[PS_OBJECT]);
     q[RQ_SHARED] = value_known((int64_t)f->states[PS_SHARED]);
-    q[RQ_SWAPPED] = value_known((int64_t)f->states[PS_SWAPPED]);
+    q[RQ_SWAPPED] = f->maybe_swapped ? value_unknown(f->why_object)
+                                     : value_known((int64_t)f->states[PS_SWAPPED]);
     q[RQ_MAPPED] = region_mapped(f);
     q[RQ_RESIDENT] = region_resident(f);
     q[RQ_AT_RISK] = region_at_risk(f);

@@ -40,6 +40,22 @@ if [ "$(id -u)" -eq 0 ]; then
     ok "as nobody nothing fails" as_nobody cowlab run fork-swap --db "$db"
     ok "as nobody sharing is seen by SwapPss" equals "SM_COW|SM_COW" sqlite3 "$db" \
         "SELECT group_concat(share_mode, '|') FROM timeline WHERE step = 4"
+    cat >"$TMP/nobody/work/shared.json" <<'END'
+{ "scenario": "shared-in-swap", "language": 1, "title": "Shared memory in swap", "question": "Is it gone?", "no_twin": "-",
+  "actors": ["a"], "steps": [
+    { "phase": "mapped", "actor": "a", "map": { "region": "r", "pages": 32, "kind": "shared" } },
+    { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "A" } },
+    { "phase": "settled", "actor": "a", "madvise": { "region": "r", "advice": "PAGEOUT" } },
+    { "phase": "sender_wrote", "actor": "a", "write": { "region": "r", "pages": "all", "stamp": "B" } } ] }
+END
+    ok "root sees shared memory in swap" cowlab run "$TMP/nobody/work/shared.json" --db "$TMP/shared.db"
+    ok "... and that it came back" equals "32|0|32|held" sqlite3 "$TMP/shared.db" \
+        "SELECT max(swapped), min(iif(step = 3, none, NULL)), max(swapped_in), (SELECT min(verdict) FROM checks) FROM timeline"
+    ok "nobody does not take it for untouched" as_nobody cowlab run shared.json --db shared.db
+    ok "... but says what cannot be asked" equals "none|swapped||0" sqlite3 "$TMP/nobody/work/shared.db" \
+        "SELECT (SELECT group_concat(quantity, '|') FROM (SELECT DISTINCT quantity FROM unknowns
+             WHERE step = 3 AND quantity IN ('none', 'swapped') ORDER BY 1)), max(swapped_in),
+             (SELECT count(*) FROM checks WHERE verdict = 'differs') FROM timeline"
     ok "as nobody what a slot hides is unknown, and said" equals "at_risk|cow" sqlite3 "$db" \
         "SELECT group_concat(quantity, '|') FROM (SELECT DISTINCT quantity FROM unknowns
          WHERE reason = 'the kernel does not tell who else holds a page in swap' ORDER BY quantity)"

@@ -120,7 +120,7 @@ ok "and so says the report" \
 ok "counters tell no loss" equals 1 sql counters.db \
     "SELECT lost_kb IS NULL AND max_parent_kb > 32768 AND own_program FROM watch_costs WHERE parent IS NOT NULL"
 ok "and the report says so" \
-    says '1 child executed a program while watched.*until then at most 3.* MiB was in common; what of it was lost before is unknown: page frame numbers need' cat counters.md
+    says '1 child executed a program while watched.*until then at most 3.* MiB was in common; what of it was lost before is unknown: page frames were not asked for' cat counters.md
 
 # The parent executes a program while it is watched: the child that it left keeps nothing in common, and lost nothing.
 cat >leaves.py <<'END'
