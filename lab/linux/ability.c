@@ -8,8 +8,15 @@ static const struct refusal no_share[] = {
     {0, NULL},
 };
 
+static const struct refusal no_copy[] = {
+    {ABILITY_BIT(MK_SHARED) | ABILITY_BIT(MK_MEMFD_SHARED),
+     "fork shares what is mapped shared, or leaves it out"},
+    {0, NULL},
+};
+
 const struct ability ability_linux = {
     .name = "linux",
     .label = "Linux",
     .no_share = no_share,
+    .no_copy = no_copy,
 };

@@ -534,6 +534,8 @@ static void print_backends(FILE *out)
         print_refused(out, a, a->no_parts, part_words, "a message with ");
         print_refused(out, a, a->no_share, map_kind_words,
                       "`inherit` with `\"inheritance\": \"share\"` of ");
+        print_refused(out, a, a->no_copy, map_kind_words,
+                      "`inherit` with `\"inheritance\": \"copy\"` of ");
     }
 }
 

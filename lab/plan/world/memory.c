@@ -35,9 +35,6 @@ static int touch(struct doing *x, bool write)
     x->s->reach = x->region->reach;
     const struct page_select *sel = &x->s->select;
 
-    if (x->region->holed)
-        return fail_at(x->r, arg(x, "region"), "a part of region '%s' was deallocated",
-                       x->s->region);
     if (!(x->region->protection & (write ? 2 : 1)))
         return fail_at(x->r, arg(x, "region"), "region '%s' is protected against %s", x->s->region,
                        write ? "writing" : "reading");
@@ -83,14 +80,22 @@ int world_ACT_PROTECT(struct doing *x)
 
 int world_ACT_INHERIT(struct doing *x)
 {
+    const struct ability *a = x->r->ability;
+    const struct refusal *list = x->s->inherit == INH_SHARE  ? a->no_share
+                                 : x->s->inherit == INH_COPY ? a->no_copy
+                                                             : NULL;
+
     x->region->fate = fate_asked(x->region->fate, x->s->inherit);
-    if (x->s->inherit == INH_SHARE)
-        x->d->unsupported = ability_refuses(x->r->ability->no_share, (int)x->region->kind);
+    if (list)
+        x->d->unsupported = ability_refuses(list, (int)x->region->kind);
     return 0;
 }
 
 int world_ACT_LOCK(struct doing *x)
 {
+    if (x->s->lock && !x->region->protection)
+        return fail_at(x->r, arg(x, "region"), "region '%s' is protected: it cannot be locked",
+                       x->s->region);
     x->region->locked = x->s->lock;
     return 0;
 }

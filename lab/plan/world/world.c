@@ -50,6 +50,9 @@ int world_apply(struct world *w, const struct reader *r, struct draft *d)
                          &x.region);
     else if (!d->step.region)
         rc = copy_text(r, &d->step.case_name, r->case_name);
+    if (rc == 0 && x.region && x.region->holed && d->step.action != ACT_UNMAP)
+        return fail_at(r, arg(&x, "region"), "a part of region '%s' was deallocated",
+                       d->step.region);
     return rc < 0 ? rc : do_action(&x);
 }
 
