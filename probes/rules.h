@@ -246,9 +246,7 @@ static inline enum answer page_kept_promise(struct promise_facts f)
         return ANSWER_NONE;
     switch (page_promise(f.was, f.had, f.shared)) {
     case WO_NO_FAULT:
-        return f.same_frame == ANSWER_NO && f.was == PS_EXCLUSIVE && f.is == PS_EXCLUSIVE
-                   ? ANSWER_YES
-                   : f.same_frame;
+        return f.same_frame == ANSWER_NO && f.was == f.is ? ANSWER_YES : f.same_frame;
     case WO_REUSED:
         if (f.was == PS_NONE)
             return answer_of(f.is == PS_SHARED);

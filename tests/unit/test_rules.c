@@ -339,7 +339,7 @@ static void test_rules__promises(void **state)
         {{PS_EXCLUSIVE, PS_EXCLUSIVE, NO, NO, false}, YES, "one that was moved is judged here"},
         {{PS_EXCLUSIVE, PS_COW, NO, NO, false}, NO, "another frame is no frame"},
         {{PS_EXCLUSIVE, PS_ANON_UNKNOWN, NONE, NO, false}, NONE, "unseen, and kept"},
-        {{PS_SHARED, PS_SHARED, NO, YES, true}, NO, "a shared page was copied"},
+        {{PS_SHARED, PS_SHARED, NO, YES, true}, YES, "a shared page that moved was copied"},
         {{PS_DEBT, PS_EXCLUSIVE, YES, NO, false}, YES, "a debt was paid"},
         {{PS_DEBT, PS_DEBT, YES, NO, false}, NO, "a debt that stays is paid"},
         {{PS_DEBT, PS_EXCLUSIVE, NO, NO, false}, NO, "a debt was copied"},
