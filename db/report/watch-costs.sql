@@ -12,14 +12,16 @@ paired AS (
     UNION SELECT h.actor_b FROM run r JOIN shared_frames h USING (run) WHERE r.run_id = :run_id
 ),
 untold AS (
-    SELECT u.observed AS actor,
+    SELECT u.actor,
            group_concat(DISTINCT CASE u.quantity WHEN 'debt_kb' THEN 'max_debt_kb'
                                                  WHEN 'at_risk_kb' THEN 'last_at_risk_kb'
                                                  WHEN 'copied_kb' THEN 'copied_kb,copied_kb_per_s'
-                                                 ELSE u.quantity END) AS keys
-    FROM run r JOIN unknown u USING (run)
-    WHERE r.run_id = :run_id AND u.region IS NULL
-    GROUP BY u.observed
+                                                 ELSE u.quantity END) AS keys,
+           group_concat(u.reason, '; ') FILTER (WHERE u.quantity = 'debt_kb') AS debt_why
+    FROM (SELECT DISTINCT u.observed AS actor, u.quantity, x.reason
+          FROM run r JOIN unknown u USING (run) JOIN reason x ON x.code = u.why
+          WHERE r.run_id = :run_id AND u.region IS NULL) u
+    GROUP BY u.actor
 )
 -- What was in the last row is no sum.
 SELECT *, iif(lost_why IS NULL, '', 'lost_kb,') || ifnull(keys, '') AS unknown_keys,
@@ -44,7 +46,7 @@ SELECT c.actor, c.pid, w.name, c.parent, c.command, m.command AS parent_command,
        c.copied_kb, c.copied_why,
        round(c.copied_kb * 1e9 / nullif(t.t_ns - f.t_ns, 0), 1) AS copied_kb_per_s, a.minflt,
        a.majflt, c.max_debt_kb, c.last_debt_kb, c.last_at_risk_kb, c.last_pagetable_kb,
-       round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s, round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys,
+       round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s, round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys, u.debt_why,
        c.actor IN (SELECT p.actor FROM paired p) AS paired
 FROM (SELECT *, (SELECT max(s.step) FROM step s WHERE s.run = run.run) AS steps FROM run) r
      JOIN watch_costs c USING (run_id)

@@ -43,6 +43,7 @@ void watch_data_release(struct watch_data *w)
         free(a->part);
         free(a->title);
         free(a->lost_why);
+        free(a->debt_why);
         free(a->told);
         for (int k = 0; k < WP__COUNT; k++)
             free(a->figure[k]);
@@ -155,6 +156,7 @@ static void add_actor(struct watch_data *w, struct query *q)
     a->parent = query_copy(q, "parent");
     a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
     a->lost_why = query_copy(q, "lost_why");
+    a->debt_why = query_copy(q, "debt_why");
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     a->told = calloc(w->n + 1, sizeof *a->told);

@@ -44,6 +44,7 @@ struct watch_actor {
     char *parent;                    /* actor, or NULL: not watched */
     char *title;                     /* what it calls itself, or NULL: nothing but its command */
     char *lost_why;                  /* why nothing, or not all, is known of its loss, or NULL */
+    char *debt_why;                  /* why its debt was not known at every sample, or NULL */
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */

@@ -397,20 +397,41 @@ static void copying(struct doc *d, const struct watch_data *w)
 
 static void debts(struct doc *d, const struct watch_data *w)
 {
-    const struct watch_actor *most = NULL;
+    const struct watch_actor *most = NULL, *untold = NULL;
     char kb[FORMAT_MAX];
+    size_t n = 0;
 
-    for (size_t i = 0; i < w->nactors; i++)
-        if (w->actors[i].max_debt >= LEAST_KB && (!most || w->actors[i].max_debt > most->max_debt))
-            most = &w->actors[i];
-    if (!most)
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *a = &w->actors[i];
+
+        if (a->max_debt >= LEAST_KB && (!most || a->max_debt > most->max_debt))
+            most = a;
+        n += a->debt_why != NULL;
+        untold = a->debt_why ? a : untold;
+    }
+    if (!most && !untold)
         return;
-    doc_say(d, "  - **Debt.** ");
-    name_of(d, most);
-    doc_say(d,
-            " held up to %s that nobody else maps any more, yet the next write to each page still "
-            "takes a fault.\n",
-            format_kb(kb, most->max_debt));
+    doc_say(d, "  - **Debt.**");
+    if (most) {
+        doc_say(d, " ");
+        name_of(d, most);
+        doc_say(d,
+                " held up to %s%s that nobody else maps any more, yet the next write to each page "
+                "still takes a fault.",
+                at_least(most->debt_why), format_kb(kb, most->max_debt));
+    }
+    if (untold)
+        doc_say(d, " What %zu process%s held in debt is unknown, wholly or in part: %s.", n,
+                n == 1 ? "" : "es", untold->debt_why);
+    doc_say(d, "\n");
+}
+
+/* A maximum is one of the samples that could tell. */
+static void risk_untold(struct doc *d, struct query *q)
+{
+    doc_say(d, "unknown in %d of %d samples: %s", (int)query_int(q, "untold"),
+            (int)query_int(q, "samples"),
+            query_null(q, "why") ? "not counted" : query_text(q, "why"));
 }
 
 static void at_risk(struct doc *d, const struct watch_data *w)
@@ -423,16 +444,32 @@ static void at_risk(struct doc *d, const struct watch_data *w)
     while (query_row(&q)) {
         double grow = query_number(&q, "growth_kb"), room = query_number(&q, "room_kb");
 
-        if (query_int(&q, "worst") != 1 || !(grow > 0) || isnan(room))
+        bool untold = query_int(&q, "untold") > 0;
+
+        if (query_int(&q, "worst") != 1)
             continue;
+        if (!(grow > 0) || isnan(room)) {
+            if (untold) {
+                doc_say(d, "  - **At risk.** What would have been needed if every page at risk had "
+                           "been written is ");
+                risk_untold(d, &q);
+                doc_say(d, ".\n");
+            }
+            continue;
+        }
         doc_say(d,
                 "  - **At risk.** If after %.1f s every page at risk had been written, %s of new "
                 "memory would have been needed; %s was free",
                 query_number(&q, "t_s"), format_kb(a, grow), format_kb(b, room));
         if (grow > room)
-            doc_say(d, ": **more than there was**.\n");
+            doc_say(d, ": **more than there was**");
         else
-            doc_say(d, " (%.1f %% of it).\n", room > 0 ? 100 * grow / room : 0);
+            doc_say(d, " (%.1f %% of it)", room > 0 ? 100 * grow / room : 0);
+        if (untold) {
+            doc_say(d, "; that is the most that is known: it is ");
+            risk_untold(d, &q);
+        }
+        doc_say(d, ".\n");
     }
     doc_fail(d, query_close(&q));
 }

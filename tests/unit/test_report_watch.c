@@ -379,8 +379,35 @@ static void test_report_watch__sentences(void **state)
          "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
-        {true, UNTOLD("debt_kb", 17) "UPDATE process SET debt_kb = 2048 WHERE step = 1",
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
          "| at least 2.00 MiB | 1.00 MiB |", NULL},
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
+         "held up to at least 2.00 MiB that nobody else maps any more, yet the next write to each "
+         "page still takes a fault. What 1 process held in debt is unknown, wholly or in "
+         "part: " SWAP_HIDES ".",
+         NULL},
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 624 WHERE step = 1 AND actor LIKE 'w%'",
+         "**Debt.** What 1 process held in debt is unknown, wholly or in part: " SWAP_HIDES ".",
+         "held up to"},
+        {true, "UPDATE process SET debt_kb = 2048", "held up to 2.00 MiB that", "held in debt"},
+        {true,
+         "UPDATE watch_sample SET growth_kb = NULL WHERE step = 2; INSERT INTO unknown SELECT run, "
+         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
+         "1.00 GiB was free (0.2 % of it); that is the most that is known: it is unknown in 1 of 2 "
+         "samples: " SWAP_HIDES ".",
+         NULL},
+        {true,
+         "UPDATE watch_sample SET growth_kb = NULL; INSERT INTO unknown SELECT run, "
+         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
+         "**At risk.** What would have been needed if every page at risk had been written is "
+         "unknown in 2 of 2 samples: " SWAP_HIDES ".",
+         "that is the most"},
         {true, "UPDATE process SET inferred = 'shared_parent_kb'",
          "| shared with parent, at most |", "| shared with parent |"},
         {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
