@@ -7,6 +7,7 @@
 #include "reports/watch/data.h"
 #include "reports/write/query.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *kb(char *buf, struct query *q, const char *column)
@@ -24,15 +25,17 @@ static const char *sum(char *buf, struct query *q, const char *column, const cha
     return buf;
 }
 
-/* At most 24 samples, evenly over the time, the last one always. */
+/* At most 24 samples, evenly over the time, the last one always. What was copied is that since the
+ * sample shown before; one that is unknown makes it so. */
 static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
     char rss[FORMAT_MAX], pss[FORMAT_MAX], frames[FORMAT_MAX], copied[FORMAT_MAX];
     struct query q;
+    double since = 0;
     int rc = query_open(&q, db,
                         "WITH s AS (SELECT *, max(step) OVER () AS last FROM watch_samples "
-                        "WHERE run_id = :run) SELECT * FROM s "
-                        "WHERE (step - 1) % (last / 24 + 1) = 0 OR step = last",
+                        "WHERE run_id = :run) SELECT *, "
+                        "(step - 1) % (last / 24 + 1) = 0 OR step = last AS shown FROM s",
                         e);
 
     if (rc < 0)
@@ -40,11 +43,16 @@ static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
     query_bind(&q, ":run", run_id);
     fprintf(out, "%8s %6s %12s %12s %12s %12s\n", "seconds", "procs", "sum of RSS", "sum of PSS",
             "frames", "copied");
-    while (query_row(&q))
+    while (query_row(&q)) {
+        since += query_number(&q, "copied_kb");
+        if (!query_int(&q, "shown"))
+            continue;
         fprintf(out, "%8.1f %6lld %12s %12s %12s %12s\n", query_number(&q, "t_s"),
                 (long long)query_int(&q, "processes"), kb(rss, &q, "sum_rss_kb"),
                 kb(pss, &q, "sum_pss_kb"), kb(frames, &q, "distinct_kb"),
-                kb(copied, &q, "copied_kb"));
+                isnan(since) ? "?" : format_kb(copied, since));
+        since = 0;
+    }
     return query_close(&q);
 }
 

@@ -148,6 +148,19 @@ static char *report(struct fixture *f, const char *file)
     return slurp(scratch_path(f->in.dir, file), NULL);
 }
 
+static char *terminal(struct fixture *f)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct err e;
+
+    assert_non_null(out);
+    assert_int_equal(report_watch(f->in.store, f->info.run_id, out, &e), 0);
+    fclose(out);
+    return text;
+}
+
 static void assert_says(const char *text, const char *what)
 {
     if (!strstr(text, what))
@@ -510,6 +523,26 @@ static void test_report_watch__sentences(void **state)
     }
 }
 
+/* Of 60 samples every third is shown, with what was copied since the one before. */
+static void test_report_watch__the_terminal_leaves_out_no_copy(void **state)
+{
+    const struct moment each = {200 * 1024, 40 * 1024, 1024, false, 0};
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &each);
+    for (int i = 2; i < 60; i++)
+        take(f, &each, &each, "worker");
+    db_exec(f->in.db, "UPDATE watch_sample SET copied_kb = NULL WHERE step IN (1, 6)");
+    text = terminal(f);
+    assert_says(text, " 0.0      2    512.0 MiB    256.0 MiB    263.7 MiB            ?\n");
+    assert_says(text, " 3.0      2    512.0 MiB    256.0 MiB    263.7 MiB     3.00 MiB\n");
+    assert_says(text, " 6.0      2    512.0 MiB    256.0 MiB    263.7 MiB            ?\n");
+    assert_says(text, " 57.0      2    512.0 MiB    256.0 MiB    263.7 MiB     3.00 MiB\n");
+    assert_says(text, " 59.0      2    512.0 MiB    256.0 MiB    263.7 MiB     2.00 MiB\n");
+    free(text);
+}
+
 /* Whoever asks the views sees too that a sum is no more than what was counted. */
 static void test_report_watch__views_say_at_least(void **state)
 {
@@ -610,6 +643,7 @@ int main(void)
         T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__sentences),
+        T(test_report_watch__the_terminal_leaves_out_no_copy),
         T(test_report_watch__views_say_at_least),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),
