@@ -386,9 +386,9 @@ static void copying(struct doc *d, const struct watch_data *w)
         }
     if (!writer)
         return;
-    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, most of it (%s%s) by ",
-            at_least(in_part), format_kb(a, all), at_least(writer->copied_part),
-            format_kb(b, most));
+    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, %s (%s%s) by ",
+            at_least(in_part), format_kb(a, all), most > all / 2 ? "most of it" : "the most",
+            at_least(writer->copied_part), format_kb(b, most));
     name_of(d, writer);
     if (rate > 0)
         doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);

@@ -390,6 +390,8 @@ static void test_report_watch__sentences(void **state)
          "lost at least"},
         {true, UNTOLD("copied_kb", 17),
          "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
+        {true, "UPDATE process SET copied_kb = 2048",
+         "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
         {true,
