@@ -274,10 +274,10 @@ static void programs(struct doc *d, const struct watch_data *w)
         return;
     doc_say(d,
             "  - %zu child%s executed a program while watched, or the parent did: until then "
-            "at most %s was in common",
+            "at most %s was in common while watched",
             since, since == 1 ? "" : "ren", format_kb(a, most));
     if (isnan(lost))
-        doc_say(d, "; what of it was lost before is unknown: %s.\n", why ? why : "not counted");
+        doc_say(d, "; what was lost before is unknown: %s.\n", why ? why : "not counted");
     else
         doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
 }
@@ -287,13 +287,29 @@ static bool is_untold(const struct watch_actor *a)
     return a->lost_why && !(a->own_program && isnan(a->lost)) && !is_lost(a);
 }
 
+/* Of each of n children. What was in common is known as of the first sample, which is not the fork:
+ * before < 0 if what went till then is unknown. */
+static void had_to_lose(struct doc *d, double most, double before, size_t n)
+{
+    const char *each = n == 1 ? "" : " of each";
+    char kb[FORMAT_MAX];
+
+    if (!(most > 0))
+        return;
+    doc_say(d, "; at most %s%s was in common with the parent while watched", format_kb(kb, most),
+            each);
+    if (before < 0)
+        doc_say(d, "; what was lost before is unknown");
+    else if (before > 0)
+        doc_say(d, "; at most %s%s was lost before", format_kb(kb, before), each);
+}
+
 /* A sentence for each reason why nothing, or not all, is known, with what there was to lose. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
-        char kb[FORMAT_MAX];
-        double most = 0;
+        double most = 0, before = 0;
         size_t n = 0;
 
         if (!is_untold(c))
@@ -307,14 +323,15 @@ static void untold(struct doc *d, const struct watch_data *w)
                 n = w->nactors; /* said already */
             n += same;
             most = same ? fmax(most, other->max_parent) : most;
+            if (same) /* unknown of one, unknown of all */
+                before =
+                    isnan(other->lost_before) || before < 0 ? -1 : fmax(before, other->lost_before);
         }
         if (n > w->nactors)
             continue;
         doc_say(d, "  - What %zu child%s lost is unknown%s: %s", n, n == 1 ? "" : "ren",
                 isnan(c->lost) ? "" : " in part", c->lost_why);
-        if (most > 0)
-            doc_say(d, "; at most %s%s was in common with the parent", format_kb(kb, most),
-                    n == 1 ? "" : " of each");
+        had_to_lose(d, most, before, n);
         doc_say(d, ".\n");
     }
 }

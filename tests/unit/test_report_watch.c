@@ -331,7 +331,7 @@ static void test_report_watch__sentences(void **state)
          "kept what"},
         {false, EXECUTES("worker[77]", "2"),
          "1 child executed a program while watched, or the parent did: until then at most 240.0 "
-         "MiB was in common, of which at most 0 KiB was seen to be lost before.",
+         "MiB was in common while watched, of which at most 0 KiB was seen to be lost before.",
          "another program"},
         {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
          "kept what"},
@@ -344,15 +344,19 @@ static void test_report_watch__sentences(void **state)
          "copied 210.0 MiB; a program that was executed then ended what was left in common.",
          "while watched"},
         {false, "UPDATE process SET lost_kb = NULL; " EXECUTES("worker[77]", "2"),
-         "240.0 MiB was in common; what of it was lost before is unknown: seen in one sample only.",
+         "240.0 MiB was in common while watched; what was lost before is unknown: seen in one "
+         "sample only.",
          "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
          "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common "
-         "with "
-         "the parent.",
+         "with the parent while watched; what was lost before is unknown.",
          "kept what"},
+        {false,
+         "UPDATE process SET lost_kb = NULL, lost_before_kb = 100; UPDATE watch_process SET "
+         "last_step = 1",
+         "in common with the parent while watched; at most 100 KiB was lost before.", NULL},
         {false, "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
          "What 1 child lost is unknown: seen in one sample only;", "unknown: the parent"},
         {false,
@@ -390,7 +394,8 @@ static void test_report_watch__sentences(void **state)
          "lost at least"},
         {true, UNTOLD("copied_kb", 17),
          "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
-        {true, "UPDATE process SET copied_kb = 2048",
+        {true,
+         "UPDATE process SET copied_kb = 4096; UPDATE process SET copied_kb = 0 WHERE step = 2",
          "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
