@@ -76,6 +76,7 @@ struct watch_data {
     size_t parents;      /* of these, that have children among them */
     bool huge;           /* explicit huge pages: in the distinct frames, in no RSS or PSS */
     bool parent_at_most; /* without frames: what is in common with a parent is an upper bound */
+    bool risk_concluded, debt_concluded; /* of somebody, at some sample */
 };
 
 /* Is this run a watch? 1, 0, or a negative errno. */

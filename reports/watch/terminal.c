@@ -10,18 +10,16 @@
 #include <math.h>
 #include <string.h>
 
+#define CELL_MAX (FORMAT_MAX + sizeof ">=~")
+
 static const char *kb(char *buf, struct query *q, const char *column)
 {
-    return query_null(q, column) ? strcpy(buf, "?") : format_kb(buf, query_number(q, column));
-}
+    char text[FORMAT_MAX];
 
-/* A sum with unknown parts is at least so much: why names the column that says so. */
-static const char *sum(char *buf, struct query *q, const char *column, const char *why)
-{
-    size_t at_least = query_null(q, column) || query_null(q, why) ? 0 : 2;
-
-    kb(buf + at_least, q, column);
-    memcpy(buf, ">=", at_least);
+    if (query_null(q, column))
+        return strcpy(buf, "?");
+    snprintf(buf, CELL_MAX, "%s%s%s", query_at_least(q, column) ? ">=" : "",
+             query_inferred(q, column) ? "~" : "", format_kb(text, query_number(q, column)));
     return buf;
 }
 
@@ -29,7 +27,7 @@ static const char *sum(char *buf, struct query *q, const char *column, const cha
  * sample shown before; one that is unknown makes it so. */
 static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
-    char rss[FORMAT_MAX], pss[FORMAT_MAX], frames[FORMAT_MAX], copied[FORMAT_MAX];
+    char rss[CELL_MAX], pss[CELL_MAX], frames[CELL_MAX], copied[FORMAT_MAX];
     struct query q;
     double since = 0;
     int rc = query_open(&q, db,
@@ -58,9 +56,9 @@ static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 
 static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
-    char most[FORMAT_MAX], lost[FORMAT_MAX + 2], copied[FORMAT_MAX + 2], risk[FORMAT_MAX];
+    char most[CELL_MAX], lost[CELL_MAX], copied[CELL_MAX], risk[CELL_MAX];
     struct query q;
-    int rc = query_ask(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", ":run", run_id, e);
+    int rc = query_ask(&q, db, "db/report/watch-costs.sql", ":run_id", run_id, e);
 
     if (rc < 0)
         return rc;
@@ -68,13 +66,12 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
             "at risk");
     while (query_row(&q)) {
         escape_terminal_field(out, query_text(&q, "actor"), 28, 0);
-        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"),
-                sum(lost, &q, "lost_kb", "lost_why"), sum(copied, &q, "copied_kb", "copied_why"),
-                kb(risk, &q, "last_at_risk_kb"));
+        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"), kb(lost, &q, "lost_kb"),
+                kb(copied, &q, "copied_kb"), kb(risk, &q, "last_at_risk_kb"));
     }
     fprintf(out,
             "lost: of what it had in common with its parent. ? is not known or does not apply.\n"
-            ">=: at least so much; not all of it is known.\n"
+            ">=: at least so much; not all of it is known. ~: concluded, not measured.\n"
             "\nnext: cowlab report %s -o watch.md\n",
             run_id);
     return query_close(&q);

@@ -428,6 +428,17 @@ static void test_report_watch__sentences(void **state)
          "**At risk.** What would have been needed if every page at risk had been written is "
          "unknown in 2 of 2 samples: " SWAP_HIDES ".",
          "that is the most"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb at_risk_kb'",
+         "| ~2.00 MiB | ~1.00 MiB |", NULL},
+        {true, "UPDATE process SET inferred = 'at_risk_kb'",
+         "![At risk, concluded: memory whose next write costs a new frame]", "In debt"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
+         "![In debt, concluded: alone here,", "~1.00 MiB"},
+        {true,
+         "UPDATE process SET inferred = 'at_risk_kb'; UPDATE process SET inferred = NULL WHERE "
+         "step = 2",
+         "![At risk, concluded:", "worker | server\\[7\\] | ~1.00 MiB"},
+        {true, "SELECT 1", "![At risk: memory whose", "~1.00 MiB"},
         {true, "UPDATE process SET inferred = 'shared_parent_kb'",
          "| shared with parent, at most |", "| shared with parent |"},
         {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
@@ -550,6 +561,22 @@ static void test_report_watch__the_terminal_leaves_out_no_copy(void **state)
     free(text);
 }
 
+/* A process's line: a bound has ">=", what was concluded "~", what is not known "?". */
+static void test_report_watch__the_terminal_marks_values(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    db_exec(f->in.db, UNTOLD("lost_kb", 17) "UPDATE process SET inferred = 'at_risk_kb'");
+    text = terminal(f);
+    assert_says(text, "server[7]                       256.0 MiB            ?        0 KiB    "
+                      "~1.00 MiB\n");
+    assert_says(text, "worker[77]                      256.0 MiB  >=210.0 MiB    210.0 MiB    "
+                      "~1.00 MiB\n");
+    free(text);
+}
+
 /* Whoever asks the views sees too that a sum is no more than what was counted. */
 static void test_report_watch__views_say_at_least(void **state)
 {
@@ -651,6 +678,7 @@ int main(void)
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__sentences),
         T(test_report_watch__the_terminal_leaves_out_no_copy),
+        T(test_report_watch__the_terminal_marks_values),
         T(test_report_watch__views_say_at_least),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),
