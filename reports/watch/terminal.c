@@ -72,7 +72,7 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
     fprintf(out,
             "lost: of what it had in common with its parent. ? is not known or does not apply.\n"
             ">=: at least so much; not all of it is known. ~: concluded, not measured.\n"
-            "\nnext: cowlab report %s -o watch.md\n",
+            "\nnext: cowlab report %s -o watch.md",
             run_id);
     return query_close(&q);
 }
@@ -81,7 +81,13 @@ int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
     int rc = samples(store_handle(s), run_id, out, e);
 
-    return rc < 0 ? rc : processes(store_handle(s), run_id, out, e);
+    if (rc == 0)
+        rc = processes(store_handle(s), run_id, out, e);
+    if (rc < 0)
+        return rc;
+    report_database_option(s, out);
+    fputc('\n', out);
+    return 0;
 }
 
 int report_is_watch(struct store *s, const char *run_id, struct err *e)

@@ -574,6 +574,7 @@ static void test_report_watch__the_terminal_marks_values(void **state)
                       "~1.00 MiB\n");
     assert_says(text, "worker[77]                      256.0 MiB  >=210.0 MiB    210.0 MiB    "
                       "~1.00 MiB\n");
+    assert_says(text, " -o watch.md --db ");
     free(text);
 }
 
