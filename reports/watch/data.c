@@ -77,6 +77,7 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
     struct query q;
     size_t point = 0;
     double copied = 0;
+    int64_t before_ns = 0;
 
     query_ask(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", ":run_id", w->run_id,
               e);
@@ -90,7 +91,8 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
         w->t_s[point] = query_number(&q, "t_s");
         for (int i = 0; i < WF__COUNT; i++)
             w->figure[i][point] = query_number(&q, figure_columns[i]);
-        since = point ? w->t_s[point] - w->t_s[point - 1] : 0;
+        since = point ? (double)(query_int(&q, "t_ns") - before_ns) / 1e9 : 0;
+        before_ns = query_int(&q, "t_ns");
         if (since > 0 && !query_null(&q, "copied_kb"))
             w->copied_per_s[point] = copied / since;
         copied = 0;

@@ -397,6 +397,8 @@ static void test_report_watch__sentences(void **state)
         {true,
          "UPDATE process SET copied_kb = 4096; UPDATE process SET copied_kb = 0 WHERE step = 2",
          "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
+        {true, "UPDATE step SET t_ns = t_ns + 400000 WHERE step = 2",
+         "at its fastest 209.9 MiB a second, around 1.0 s", NULL},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
         {true,
