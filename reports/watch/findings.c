@@ -491,22 +491,29 @@ static void at_risk(struct doc *d, const struct watch_data *w)
     doc_fail(d, query_close(&q));
 }
 
+/* A grandchild that came together with its parent has no time. */
 static void forks(struct doc *d, const struct watch_data *w)
 {
     double least = INFINITY, most = 0;
-    size_t n = 0;
+    size_t n = 0, came = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    for (size_t i = 0; i < w->nactors; i++)
-        if (!isnan(w->actors[i].fork_ns)) {
-            least = fmin(least, w->actors[i].fork_ns);
-            most = fmax(most, w->actors[i].fork_ns);
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *c = &w->actors[i];
+
+        came += !isnan(c->fork_ns) || (c->parent && c->first > 1);
+        if (!isnan(c->fork_ns)) {
+            least = fmin(least, c->fork_ns);
+            most = fmax(most, c->fork_ns);
             n++;
         }
+    }
     if (n == 0)
         return;
-    doc_say(d, "  - **Forks.** %zu %s seen; by the parent's system time %s took no longer than ", n,
-            n == 1 ? "was" : "were", n == 1 ? "it" : "they");
+    doc_say(d, "  - **Forks.** %zu %s seen; ", came, came == 1 ? "was" : "were");
+    if (n < came)
+        doc_say(d, "of %zu the time is known: ", n);
+    doc_say(d, "by the parent's system time %s took no longer than ", n == 1 ? "it" : "they");
     if (least < most)
         doc_say(d, "%s to %s.\n", format_ns(a, least), format_ns(b, most));
     else

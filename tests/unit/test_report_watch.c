@@ -290,6 +290,9 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     "', " #why " FROM run;"
 #define SWAP_HIDES "the kernel does not tell who else holds a page in swap"
 
+#define FORKED                                                                                     \
+    "INSERT INTO watch_event SELECT run, 2, 99, 'worker[77]', 'fork', 1000000, NULL FROM run"
+
 #define EXECUTES(actor, step)                                                                      \
     "INSERT INTO watch_event SELECT run, " step ", 99, '" actor "', 'exec', NULL, NULL FROM run"
 
@@ -399,6 +402,14 @@ static void test_report_watch__sentences(void **state)
          "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
         {true, "UPDATE step SET t_ns = t_ns + 400000 WHERE step = 2",
          "at its fastest 209.9 MiB a second, around 1.0 s", NULL},
+        {true, FORKED, "1 was seen; by the parent's system time it took no longer than 1.00 ms.",
+         "time is known"},
+        {true,
+         FORKED
+         "; INSERT INTO watch_process (run, actor, pid, start_ticks, parent, name, first_step) "
+         "SELECT run, 'x[9]', 9, 1, 'worker[77]', 'x', 2 FROM run",
+         "2 were seen; of 1 the time is known: by the parent's system time it took no longer than",
+         NULL},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
         {true,
