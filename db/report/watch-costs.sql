@@ -33,7 +33,9 @@ SELECT *, iif(lost_why IS NULL, '', 'lost_kb,') || ifnull(keys, '') AS unknown_k
        iif(lost_why IS NULL, '', 'lost_kb,') || replace(ifnull(keys, ''), 'last_at_risk_kb', '')
            AS at_least_keys FROM (
 SELECT c.actor, c.pid, w.name, c.parent, c.command, m.command AS parent_command,
-       substr(c.command, 1, 60) AS called, c.first_step, c.last_step,
+       -- With the name that it gave itself since, which is not its actor's and not in the command.
+       substr(iif(instr(c.actor, w.name || '[') = 1 OR instr(c.command, w.name) = 1, c.command,
+                  w.name || ifnull(' (' || c.command || ')', '')), 1, 60) AS called, c.first_step, c.last_step,
        count(c.parent) OVER (PARTITION BY c.parent ORDER BY c.first_step, c.pid, c.actor) AS nr,
        count(c.parent) OVER (PARTITION BY c.parent) AS siblings,
        c.fork_ns, c.max_rss_kb, c.last_rss_kb, c.last_pss_kb, c.last_uss_kb, c.max_parent_kb,
