@@ -40,6 +40,7 @@ SELECT c.actor, c.pid, w.name, c.parent, c.command, m.command AS parent_command,
        count(c.parent) OVER (PARTITION BY c.parent) AS siblings,
        c.fork_ns, c.max_rss_kb, c.last_rss_kb, c.last_pss_kb, c.last_uss_kb, c.max_parent_kb,
        c.last_parent_kb, a.parent_at_most, a.risk_concluded, c.lost_kb, c.lost_before_kb, c.own_program, c.exec_step,
+       w.own_program AS own_before,
        -- Why nothing, or not all, is known of a child's loss, before any exec. Of who has no parent
        -- here it is known only if said so.
        CASE WHEN c.lost_kb IS NOT NULL THEN c.lost_why WHEN c.own_program IS NOT 1 OR c.exec_step THEN

@@ -145,6 +145,7 @@ static void add_actor(struct watch_data *w, struct query *q)
                               .lost_before = query_number(q, "lost_before_kb"),
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
+                              .own_before = query_int(q, "own_before"),
                               .executed = !query_null(q, "exec_step"),
                               .copied_part = !query_null(q, "copied_why"),
                               .paired = query_int(q, "paired"),

@@ -52,6 +52,7 @@ struct watch_actor {
     double max_parent, lost, copied; /* KiB; NAN unknown */
     double lost_before;              /* at most, before it was first seen */
     double last_parent;              /* in common at its last sample */
+    bool own_before;                 /* it ran another program already when it was first seen */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
     bool copied_part;                /* copied is at least so much */
     bool paired;                     /* it is stored with whom it shares */

@@ -238,7 +238,9 @@ static void kept(struct doc *d, const struct watch_data *w)
     if (before > 0)
         doc_say(d, ", and at most %s before this watch", format_kb(a, before));
     until_end(d, ", and", after, n);
-    if (alone)
+    if (alone && n == 1)
+        doc_say(d, "; what it lost after the parent had ended is unknown");
+    else if (alone)
         doc_say(d, "; what %zu of them lost after the parent had ended is unknown", alone);
     doc_say(d, ".\n");
 }
@@ -257,9 +259,9 @@ static void programs(struct doc *d, const struct watch_data *w)
 
         if (!c->parent || !c->own_program || is_lost(c))
             continue;
-        before += !c->executed;
-        since += c->executed;
-        if (c->executed) {
+        before += !c->executed || c->own_before;
+        if (c->executed && !c->own_before) {
+            since++;
             most = fmax(most, c->max_parent);
             lost = fmax(lost, c->lost);
             why = c->lost_why ? c->lost_why : why;
@@ -279,7 +281,9 @@ static void programs(struct doc *d, const struct watch_data *w)
     if (isnan(lost))
         doc_say(d, "; what was lost before is unknown: %s.\n", why ? why : "not counted");
     else
-        doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
+        doc_say(d, "%s%s was seen to be lost before.\n",
+                lost > 0 ? ", of which at most " : "; nothing of it",
+                lost > 0 ? format_kb(b, lost) : "");
 }
 
 static bool is_untold(const struct watch_actor *a)

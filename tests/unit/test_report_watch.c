@@ -327,15 +327,24 @@ static void test_report_watch__sentences(void **state)
         {true, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
          "; its parent ended before it: what it lost since is unknown.", NULL},
         {false, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
-         "; what 1 of them lost after the parent had ended is unknown.", NULL},
+         "; what it lost after the parent had ended is unknown.", NULL},
         {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
          "1 child runs another program since the fork, or the same one anew: nothing is in common "
          "by the fork.",
          "kept what"},
         {false, EXECUTES("worker[77]", "2"),
          "1 child executed a program while watched, or the parent did: until then at most 240.0 "
-         "MiB was in common while watched, of which at most 0 KiB was seen to be lost before.",
+         "MiB was in common while watched; nothing of it was seen to be lost before.",
          "another program"},
+        {false,
+         "UPDATE process SET lost_kb = 100 WHERE step = 1 AND actor LIKE 'w%'; " EXECUTES(
+             "worker[77]", "2"),
+         "while watched, of which at most 100 KiB was seen to be lost before.", "nothing of it"},
+        {false,
+         "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'; UPDATE process SET "
+         "lost_kb "
+         "= NULL; " EXECUTES("worker[77]", "2"),
+         "1 child runs another program since the fork", "executed a program while"},
         {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
          "kept what"},
         {false,
