@@ -163,7 +163,8 @@ static void add_actor(struct watch_data *w, struct query *q)
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     w->risk_concluded |= query_int(q, "risk_concluded") > 0;
-    w->debt_concluded |= query_inferred(q, "max_debt_kb");
+    a->debt_concluded = query_inferred(q, "max_debt_kb");
+    w->debt_concluded |= a->debt_concluded;
     a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {

@@ -54,6 +54,7 @@ struct watch_actor {
     double last_parent;              /* in common at its last sample */
     bool own_before;                 /* it ran another program already when it was first seen */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
+    bool debt_concluded;             /* max_debt was, not measured */
     bool copied_part;                /* copied is at least so much */
     bool paired;                     /* it is stored with whom it shares */
     double max_debt, fork_ns;

@@ -436,10 +436,12 @@ static void debts(struct doc *d, const struct watch_data *w)
     if (most) {
         doc_say(d, " ");
         name_of(d, most);
-        doc_say(d,
-                " held up to %s%s that nobody else maps any more, yet the next write to each page "
-                "still takes a fault.",
-                at_least(most->debt_why), format_kb(kb, most->max_debt));
+        doc_say(
+            d,
+            " held up to %s%s%s that nobody else maps any more, yet the next write to each page "
+            "still takes a fault.",
+            at_least(most->debt_why), most->debt_concluded ? "~" : "",
+            format_kb(kb, most->max_debt));
     }
     if (untold)
         doc_say(d, " What %zu process%s held in debt is unknown, wholly or in part: %s.", n,

@@ -464,6 +464,10 @@ static void test_report_watch__sentences(void **state)
         {true, "UPDATE process SET inferred = 'at_risk_kb'",
          "![At risk, concluded: memory whose next write costs a new frame]", "In debt"},
         {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
+         "held up to ~2.00 MiB that", "~1.00 MiB"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb'",
+         "held up to ~2.00 MiB that", NULL},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
          "![In debt, concluded: alone here,", "~1.00 MiB"},
         {true,
          "UPDATE process SET inferred = 'at_risk_kb'; UPDATE process SET inferred = NULL WHERE "
