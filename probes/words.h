@@ -96,7 +96,7 @@
     X(WHY_HIDDEN_REFERENCE, 20, "something holds a reference to the page that shows nowhere", "")  \
     X(WHY_NOT_ASKED, 21, "a sample does not ask for it", "cowlab vmmap")                           \
     X(WHY_PARENT_UNWATCHED, 22, "the parent is not watched", "watch the parent with --children")   \
-    X(WHY_PAGED_OUT, 23, "pages were paged out between two looks", "more memory")                  \
+    X(WHY_PAGED_OUT, 23, "pages were paged out between the write and the look", "more memory")     \
     X(WHY_FOREIGN_FILE, 24, "what of a file that others own is in memory is not told",             \
       "run as root")                                                                               \
     X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")

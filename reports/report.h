@@ -22,6 +22,9 @@ int report_timeline(struct store *s, const char *run_id, int from_step, int to_s
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
 int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
 
+/* Terminal: " --db FILE" for a command to type next; nothing where that is the default. */
+void report_database_option(struct store *s, FILE *out);
+
 /* Terminal: a watch run's samples and processes; and whether a run is one (1, 0, or an error). */
 int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e);
 int report_is_watch(struct store *s, const char *run_id, struct err *e);

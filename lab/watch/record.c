@@ -350,7 +350,7 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
     rc = surround_events(w, &r->sample);
     r->sample.dur_ns = s->dur_ns;
     r->sample.growth_kb = s->growth_kb;
-    r->sample.copied_kb = pages_kb(sum_q(s, WQ_COPIED));
+    r->sample.copied_kb = pages_kb(view_copied(s));
     r->sample.anon_huge_kb = sum_q(s, WQ_ANON_HUGE);
     r->sample.inferred = inferred(s);
     return rc;

@@ -66,11 +66,19 @@ static struct value sum_of(const struct sample *s, size_t offset)
 
 #define SUM(s, field) sum_of(s, offsetof(struct sample_process, field))
 
+struct value view_copied(const struct sample *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (view_has_memory(&s->processes[i]))
+            return SUM(s, q[WQ_COPIED]);
+    return value_na();
+}
+
 static void totals_lines(FILE *f, const struct view_sample *s)
 {
     const struct sample *m = s->sample;
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
-    struct value copied = SUM(m, q[WQ_COPIED]);
+    struct value copied = view_copied(m);
 
     fprintf(f, "seem to use   sum of RSS %s   sum of PSS %s   sum of USS %s\n",
             kb(a, SUM(m, fp.rss_kb)), kb(b, SUM(m, fp.pss_kb)), kb(c, SUM(m, fp.uss_kb)));
@@ -228,7 +236,7 @@ static void one_line(struct watch_view *v, const struct view_sample *s)
                 "frames", "at risk", "copied/s", "sample");
     fprintf(v->out, "%7.1fs %5zu %11s %11s %11s %11s %10s %11s\n", (double)s->t_ns / 1e9, m->n,
             kb(a, SUM(m, fp.rss_kb)), kb(b, SUM(m, fp.pss_kb)), kb(c, m->totals[TQ_DISTINCT]),
-            kb(d, SUM(m, q[WQ_AT_RISK])), rate(g, SUM(m, q[WQ_COPIED]), s->since_ns),
+            kb(d, SUM(m, q[WQ_AT_RISK])), rate(g, view_copied(m), s->since_ns),
             format_ns((char[FORMAT_MAX]){0}, (double)m->dur_ns));
     fflush(v->out);
 }

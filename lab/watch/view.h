@@ -28,6 +28,10 @@ static inline bool view_has_memory(const struct sample_process *p)
     return p->why != WHY_GONE && p->why != WHY_BORROWED_MEMORY;
 }
 
+/* Pages copied since the sample before, of all who are there. Of nobody it is not 0, it does not
+ * apply: whoever ended since may have copied. */
+struct value view_copied(const struct sample *s);
+
 /* One sample to show. */
 struct view_sample {
     const struct sample *sample;

@@ -291,28 +291,9 @@ static void judge_faults(const struct target *t, const struct obs_region *r, str
     p->failed[PS_EXCLUSIVE] += failed;
 }
 
-/* Pages that were read back from somewhere though none of the written was out of memory at the last
- * look: they had left since, and nobody knows which. */
-static void judge_absence(const struct target *t, struct obs_region *r, struct promises *p)
-{
-    static const enum page_state quiet[] = {PS_EXCLUSIVE, PS_SHARED};
-    uint64_t away = p->held[PS_SWAPPED] + p->held[PS_NONE] + p->held[PS_OBJECT];
-
-    if (!t->acting || t->majflt <= away + STRAY_FAULTS)
-        return;
-    for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++) {
-        p->untold += p->held[quiet[i]] + p->failed[quiet[i]];
-        p->held[quiet[i]] = p->failed[quiet[i]] = 0;
-    }
-    p->why_untold = WHY_PAGED_OUT;
-    for (int q = RQ_WRITE_OUTCOME; q <= RQ_SWAPPED_IN; q++)
-        r->q[q] = value_unknown(WHY_PAGED_OUT);
-}
-
 int checks_promises(const struct watched *w, const struct memory *m, struct promises *p,
-                    struct obs_region *r, struct observation *out, struct err *e)
+                    const struct obs_region *r, struct observation *out, struct err *e)
 {
-    judge_absence(w->target, r, p);
     judge_faults(w->target, r, p);
     return observation_add_predictions(out, m->actor, m->region, m->case_name, p) < 0
                ? err_no_memory(e)

@@ -310,7 +310,7 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
                   struct observation *out, struct err *e);
 /* The pages that the step wrote, by the promise of their state. */
 int checks_promises(const struct watched *w, const struct memory *m, struct promises *p,
-                    struct obs_region *r, struct observation *out, struct err *e);
+                    const struct obs_region *r, struct observation *out, struct err *e);
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
 

@@ -394,19 +394,26 @@ static void shell_word(FILE *out, const char *word)
     fputc('\'', out);
 }
 
-/* What to type next. Other than the default database is named. */
-static void next_commands(const struct screen *s, sqlite3 *db, const char *run_id)
+void report_database_option(struct store *s, FILE *out)
 {
-    const char *name = database_name(db);
-    const bool other = strcmp(name, "cowlab.db") != 0;
+    const char *name = database_name(store_handle(s));
 
+    if (strcmp(name, "cowlab.db") == 0)
+        return;
+    fputs(" --db ", out);
+    shell_word(out, name);
+}
+
+/* What to type next. */
+static void next_commands(const struct screen *s, struct store *store, const char *run_id)
+{
     style(s, "2");
-    fprintf(s->out, "next: cowlab show %s%s", run_id, other ? " --db " : "");
-    shell_word(s->out, other ? name : "");
-    fprintf(s->out, "\n      cowlab report -o report.md%s", other ? " --db " : "");
-    shell_word(s->out, other ? name : "");
+    fprintf(s->out, "next: cowlab show %s", run_id);
+    report_database_option(store, s->out);
+    fputs("\n      cowlab report -o report.md", s->out);
+    report_database_option(store, s->out);
     fputs("\n      sqlite3 -box ", s->out);
-    shell_word(s->out, name);
+    shell_word(s->out, database_name(store_handle(store)));
     fprintf(s->out,
             " \"SELECT step, observed, share_mode, ref_count, write_outcome\n"
             "        FROM timeline WHERE run_id = '%s'\"\n",
@@ -448,6 +455,6 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
     for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
         rc = each_line(&screen, db, parts[i].sql, run_id, parts[i].heading, e);
     if (rc == 0)
-        next_commands(&screen, db, run_id);
+        next_commands(&screen, s, run_id);
     return finish(out, rc, e);
 }

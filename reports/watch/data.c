@@ -43,6 +43,7 @@ void watch_data_release(struct watch_data *w)
         free(a->part);
         free(a->title);
         free(a->lost_why);
+        free(a->debt_why);
         free(a->told);
         for (int k = 0; k < WP__COUNT; k++)
             free(a->figure[k]);
@@ -76,6 +77,7 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
     struct query q;
     size_t point = 0;
     double copied = 0;
+    int64_t before_ns = 0;
 
     query_ask(&q, db, "SELECT * FROM watch_samples WHERE run_id = :run_id", ":run_id", w->run_id,
               e);
@@ -89,7 +91,8 @@ static int load_samples(struct watch_data *w, sqlite3 *db, struct err *e)
         w->t_s[point] = query_number(&q, "t_s");
         for (int i = 0; i < WF__COUNT; i++)
             w->figure[i][point] = query_number(&q, figure_columns[i]);
-        since = point ? w->t_s[point] - w->t_s[point - 1] : 0;
+        since = point ? (double)(query_int(&q, "t_ns") - before_ns) / 1e9 : 0;
+        before_ns = query_int(&q, "t_ns");
         if (since > 0 && !query_null(&q, "copied_kb"))
             w->copied_per_s[point] = copied / since;
         copied = 0;
@@ -142,6 +145,7 @@ static void add_actor(struct watch_data *w, struct query *q)
                               .lost_before = query_number(q, "lost_before_kb"),
                               .last_parent = query_number(q, "last_parent_kb"),
                               .own_program = query_int(q, "own_program"),
+                              .own_before = query_int(q, "own_before"),
                               .executed = !query_null(q, "exec_step"),
                               .copied_part = !query_null(q, "copied_why"),
                               .paired = query_int(q, "paired"),
@@ -155,8 +159,12 @@ static void add_actor(struct watch_data *w, struct query *q)
     a->parent = query_copy(q, "parent");
     a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
     a->lost_why = query_copy(q, "lost_why");
+    a->debt_why = query_copy(q, "debt_why");
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
+    w->risk_concluded |= query_int(q, "risk_concluded") > 0;
+    a->debt_concluded = query_inferred(q, "max_debt_kb");
+    w->debt_concluded |= a->debt_concluded;
     a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {

@@ -44,6 +44,7 @@ struct watch_actor {
     char *parent;                    /* actor, or NULL: not watched */
     char *title;                     /* what it calls itself, or NULL: nothing but its command */
     char *lost_why;                  /* why nothing, or not all, is known of its loss, or NULL */
+    char *debt_why;                  /* why its debt was not known at every sample, or NULL */
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */
@@ -51,7 +52,9 @@ struct watch_actor {
     double max_parent, lost, copied; /* KiB; NAN unknown */
     double lost_before;              /* at most, before it was first seen */
     double last_parent;              /* in common at its last sample */
+    bool own_before;                 /* it ran another program already when it was first seen */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
+    bool debt_concluded;             /* max_debt was, not measured */
     bool copied_part;                /* copied is at least so much */
     bool paired;                     /* it is stored with whom it shares */
     double max_debt, fork_ns;
@@ -75,6 +78,7 @@ struct watch_data {
     size_t parents;      /* of these, that have children among them */
     bool huge;           /* explicit huge pages: in the distinct frames, in no RSS or PSS */
     bool parent_at_most; /* without frames: what is in common with a parent is an upper bound */
+    bool risk_concluded, debt_concluded; /* of somebody, at some sample */
 };
 
 /* Is this run a watch? 1, 0, or a negative errno. */

@@ -238,7 +238,9 @@ static void kept(struct doc *d, const struct watch_data *w)
     if (before > 0)
         doc_say(d, ", and at most %s before this watch", format_kb(a, before));
     until_end(d, ", and", after, n);
-    if (alone)
+    if (alone && n == 1)
+        doc_say(d, "; what it lost after the parent had ended is unknown");
+    else if (alone)
         doc_say(d, "; what %zu of them lost after the parent had ended is unknown", alone);
     doc_say(d, ".\n");
 }
@@ -257,9 +259,9 @@ static void programs(struct doc *d, const struct watch_data *w)
 
         if (!c->parent || !c->own_program || is_lost(c))
             continue;
-        before += !c->executed;
-        since += c->executed;
-        if (c->executed) {
+        before += !c->executed || c->own_before;
+        if (c->executed && !c->own_before) {
+            since++;
             most = fmax(most, c->max_parent);
             lost = fmax(lost, c->lost);
             why = c->lost_why ? c->lost_why : why;
@@ -274,12 +276,14 @@ static void programs(struct doc *d, const struct watch_data *w)
         return;
     doc_say(d,
             "  - %zu child%s executed a program while watched, or the parent did: until then "
-            "at most %s was in common",
+            "at most %s was in common while watched",
             since, since == 1 ? "" : "ren", format_kb(a, most));
     if (isnan(lost))
-        doc_say(d, "; what of it was lost before is unknown: %s.\n", why ? why : "not counted");
+        doc_say(d, "; what was lost before is unknown: %s.\n", why ? why : "not counted");
     else
-        doc_say(d, ", of which at most %s was seen to be lost before.\n", format_kb(b, lost));
+        doc_say(d, "%s%s was seen to be lost before.\n",
+                lost > 0 ? ", of which at most " : "; nothing of it",
+                lost > 0 ? format_kb(b, lost) : "");
 }
 
 static bool is_untold(const struct watch_actor *a)
@@ -287,13 +291,29 @@ static bool is_untold(const struct watch_actor *a)
     return a->lost_why && !(a->own_program && isnan(a->lost)) && !is_lost(a);
 }
 
+/* Of each of n children. What was in common is known as of the first sample, which is not the fork:
+ * before < 0 if what went till then is unknown. */
+static void had_to_lose(struct doc *d, double most, double before, size_t n)
+{
+    const char *each = n == 1 ? "" : " of each";
+    char kb[FORMAT_MAX];
+
+    if (!(most > 0))
+        return;
+    doc_say(d, "; at most %s%s was in common with the parent while watched", format_kb(kb, most),
+            each);
+    if (before < 0)
+        doc_say(d, "; what was lost before is unknown");
+    else if (before > 0)
+        doc_say(d, "; at most %s%s was lost before", format_kb(kb, before), each);
+}
+
 /* A sentence for each reason why nothing, or not all, is known, with what there was to lose. */
 static void untold(struct doc *d, const struct watch_data *w)
 {
     for (size_t i = 0; i < w->nactors; i++) {
         const struct watch_actor *c = &w->actors[i];
-        char kb[FORMAT_MAX];
-        double most = 0;
+        double most = 0, before = 0;
         size_t n = 0;
 
         if (!is_untold(c))
@@ -307,14 +327,15 @@ static void untold(struct doc *d, const struct watch_data *w)
                 n = w->nactors; /* said already */
             n += same;
             most = same ? fmax(most, other->max_parent) : most;
+            if (same) /* unknown of one, unknown of all */
+                before =
+                    isnan(other->lost_before) || before < 0 ? -1 : fmax(before, other->lost_before);
         }
         if (n > w->nactors)
             continue;
         doc_say(d, "  - What %zu child%s lost is unknown%s: %s", n, n == 1 ? "" : "ren",
                 isnan(c->lost) ? "" : " in part", c->lost_why);
-        if (most > 0)
-            doc_say(d, "; at most %s%s was in common with the parent", format_kb(kb, most),
-                    n == 1 ? "" : " of each");
+        had_to_lose(d, most, before, n);
         doc_say(d, ".\n");
     }
 }
@@ -386,9 +407,9 @@ static void copying(struct doc *d, const struct watch_data *w)
         }
     if (!writer)
         return;
-    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, most of it (%s%s) by ",
-            at_least(in_part), format_kb(a, all), at_least(writer->copied_part),
-            format_kb(b, most));
+    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, %s (%s%s) by ",
+            at_least(in_part), format_kb(a, all), most > all / 2 ? "most of it" : "the most",
+            at_least(writer->copied_part), format_kb(b, most));
     name_of(d, writer);
     if (rate > 0)
         doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
@@ -397,20 +418,43 @@ static void copying(struct doc *d, const struct watch_data *w)
 
 static void debts(struct doc *d, const struct watch_data *w)
 {
-    const struct watch_actor *most = NULL;
+    const struct watch_actor *most = NULL, *untold = NULL;
     char kb[FORMAT_MAX];
+    size_t n = 0;
 
-    for (size_t i = 0; i < w->nactors; i++)
-        if (w->actors[i].max_debt >= LEAST_KB && (!most || w->actors[i].max_debt > most->max_debt))
-            most = &w->actors[i];
-    if (!most)
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *a = &w->actors[i];
+
+        if (a->max_debt >= LEAST_KB && (!most || a->max_debt > most->max_debt))
+            most = a;
+        n += a->debt_why != NULL;
+        untold = a->debt_why ? a : untold;
+    }
+    if (!most && !untold)
         return;
-    doc_say(d, "  - **Debt.** ");
-    name_of(d, most);
-    doc_say(d,
-            " held up to %s that nobody else maps any more, yet the next write to each page still "
-            "takes a fault.\n",
+    doc_say(d, "  - **Debt.**");
+    if (most) {
+        doc_say(d, " ");
+        name_of(d, most);
+        doc_say(
+            d,
+            " held up to %s%s%s that nobody else maps any more, yet the next write to each page "
+            "still takes a fault.",
+            at_least(most->debt_why), most->debt_concluded ? "~" : "",
             format_kb(kb, most->max_debt));
+    }
+    if (untold)
+        doc_say(d, " What %zu process%s held in debt is unknown, wholly or in part: %s.", n,
+                n == 1 ? "" : "es", untold->debt_why);
+    doc_say(d, "\n");
+}
+
+/* A maximum is one of the samples that could tell. */
+static void risk_untold(struct doc *d, struct query *q)
+{
+    doc_say(d, "unknown in %d of %d samples: %s", (int)query_int(q, "untold"),
+            (int)query_int(q, "samples"),
+            query_null(q, "why") ? "not counted" : query_text(q, "why"));
 }
 
 static void at_risk(struct doc *d, const struct watch_data *w)
@@ -423,36 +467,59 @@ static void at_risk(struct doc *d, const struct watch_data *w)
     while (query_row(&q)) {
         double grow = query_number(&q, "growth_kb"), room = query_number(&q, "room_kb");
 
-        if (query_int(&q, "worst") != 1 || !(grow > 0) || isnan(room))
+        bool untold = query_int(&q, "untold") > 0;
+
+        if (query_int(&q, "worst") != 1)
             continue;
+        if (!(grow > 0) || isnan(room)) {
+            if (untold) {
+                doc_say(d, "  - **At risk.** What would have been needed if every page at risk had "
+                           "been written is ");
+                risk_untold(d, &q);
+                doc_say(d, ".\n");
+            }
+            continue;
+        }
         doc_say(d,
                 "  - **At risk.** If after %.1f s every page at risk had been written, %s of new "
                 "memory would have been needed; %s was free",
                 query_number(&q, "t_s"), format_kb(a, grow), format_kb(b, room));
         if (grow > room)
-            doc_say(d, ": **more than there was**.\n");
+            doc_say(d, ": **more than there was**");
         else
-            doc_say(d, " (%.1f %% of it).\n", room > 0 ? 100 * grow / room : 0);
+            doc_say(d, " (%.1f %% of it)", room > 0 ? 100 * grow / room : 0);
+        if (untold) {
+            doc_say(d, "; that is the most that is known: it is ");
+            risk_untold(d, &q);
+        }
+        doc_say(d, ".\n");
     }
     doc_fail(d, query_close(&q));
 }
 
+/* A grandchild that came together with its parent has no time. */
 static void forks(struct doc *d, const struct watch_data *w)
 {
     double least = INFINITY, most = 0;
-    size_t n = 0;
+    size_t n = 0, came = 0;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    for (size_t i = 0; i < w->nactors; i++)
-        if (!isnan(w->actors[i].fork_ns)) {
-            least = fmin(least, w->actors[i].fork_ns);
-            most = fmax(most, w->actors[i].fork_ns);
+    for (size_t i = 0; i < w->nactors; i++) {
+        const struct watch_actor *c = &w->actors[i];
+
+        came += !isnan(c->fork_ns) || (c->parent && c->first > 1);
+        if (!isnan(c->fork_ns)) {
+            least = fmin(least, c->fork_ns);
+            most = fmax(most, c->fork_ns);
             n++;
         }
+    }
     if (n == 0)
         return;
-    doc_say(d, "  - **Forks.** %zu %s seen; by the parent's system time %s took no longer than ", n,
-            n == 1 ? "was" : "were", n == 1 ? "it" : "they");
+    doc_say(d, "  - **Forks.** %zu %s seen; ", came, came == 1 ? "was" : "were");
+    if (n < came)
+        doc_say(d, "of %zu the time is known: ", n);
+    doc_say(d, "by the parent's system time %s took no longer than ", n == 1 ? "it" : "they");
     if (least < most)
         doc_say(d, "%s to %s.\n", format_ns(a, least), format_ns(b, most));
     else

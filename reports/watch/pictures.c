@@ -88,9 +88,14 @@ void watch_picture_sharing(struct doc *d, const struct watch_data *w)
                                     : "In common with the parent");
     process_lines(d, w, WP_EXCLUSIVE, "exclusive",
                   "Exclusive: anonymous memory of a process alone");
-    process_lines(d, w, WP_DEBT, "debt", "In debt: alone here, but the next write still faults");
+    process_lines(d, w, WP_DEBT, "debt",
+                  w->debt_concluded
+                      ? "In debt, concluded: alone here, but the next write still faults"
+                      : "In debt: alone here, but the next write still faults");
     process_lines(d, w, WP_AT_RISK, "at-risk",
-                  "At risk: memory whose next write costs a new frame");
+                  w->risk_concluded
+                      ? "At risk, concluded: memory whose next write costs a new frame"
+                      : "At risk: memory whose next write costs a new frame");
 }
 
 void watch_picture_footprint(struct doc *d, const struct watch_data *w)

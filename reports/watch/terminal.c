@@ -7,32 +7,33 @@
 #include "reports/watch/data.h"
 #include "reports/write/query.h"
 
+#include <math.h>
 #include <string.h>
+
+#define CELL_MAX (FORMAT_MAX + sizeof ">=~")
 
 static const char *kb(char *buf, struct query *q, const char *column)
 {
-    return query_null(q, column) ? strcpy(buf, "?") : format_kb(buf, query_number(q, column));
-}
+    char text[FORMAT_MAX];
 
-/* A sum with unknown parts is at least so much: why names the column that says so. */
-static const char *sum(char *buf, struct query *q, const char *column, const char *why)
-{
-    size_t at_least = query_null(q, column) || query_null(q, why) ? 0 : 2;
-
-    kb(buf + at_least, q, column);
-    memcpy(buf, ">=", at_least);
+    if (query_null(q, column))
+        return strcpy(buf, "?");
+    snprintf(buf, CELL_MAX, "%s%s%s", query_at_least(q, column) ? ">=" : "",
+             query_inferred(q, column) ? "~" : "", format_kb(text, query_number(q, column)));
     return buf;
 }
 
-/* At most 24 samples, evenly over the time, the last one always. */
+/* At most 24 samples, evenly over the time, the last one always. What was copied is that since the
+ * sample shown before; one that is unknown makes it so. */
 static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
-    char rss[FORMAT_MAX], pss[FORMAT_MAX], frames[FORMAT_MAX], copied[FORMAT_MAX];
+    char rss[CELL_MAX], pss[CELL_MAX], frames[CELL_MAX], copied[FORMAT_MAX];
     struct query q;
+    double since = 0;
     int rc = query_open(&q, db,
                         "WITH s AS (SELECT *, max(step) OVER () AS last FROM watch_samples "
-                        "WHERE run_id = :run) SELECT * FROM s "
-                        "WHERE (step - 1) % (last / 24 + 1) = 0 OR step = last",
+                        "WHERE run_id = :run) SELECT *, "
+                        "(step - 1) % (last / 24 + 1) = 0 OR step = last AS shown FROM s",
                         e);
 
     if (rc < 0)
@@ -40,19 +41,24 @@ static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
     query_bind(&q, ":run", run_id);
     fprintf(out, "%8s %6s %12s %12s %12s %12s\n", "seconds", "procs", "sum of RSS", "sum of PSS",
             "frames", "copied");
-    while (query_row(&q))
+    while (query_row(&q)) {
+        since += query_number(&q, "copied_kb");
+        if (!query_int(&q, "shown"))
+            continue;
         fprintf(out, "%8.1f %6lld %12s %12s %12s %12s\n", query_number(&q, "t_s"),
                 (long long)query_int(&q, "processes"), kb(rss, &q, "sum_rss_kb"),
                 kb(pss, &q, "sum_pss_kb"), kb(frames, &q, "distinct_kb"),
-                kb(copied, &q, "copied_kb"));
+                isnan(since) ? "?" : format_kb(copied, since));
+        since = 0;
+    }
     return query_close(&q);
 }
 
 static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
 {
-    char most[FORMAT_MAX], lost[FORMAT_MAX + 2], copied[FORMAT_MAX + 2], risk[FORMAT_MAX];
+    char most[CELL_MAX], lost[CELL_MAX], copied[CELL_MAX], risk[CELL_MAX];
     struct query q;
-    int rc = query_ask(&q, db, "SELECT * FROM watch_costs WHERE run_id = :run", ":run", run_id, e);
+    int rc = query_ask(&q, db, "db/report/watch-costs.sql", ":run_id", run_id, e);
 
     if (rc < 0)
         return rc;
@@ -60,14 +66,13 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
             "at risk");
     while (query_row(&q)) {
         escape_terminal_field(out, query_text(&q, "actor"), 28, 0);
-        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"),
-                sum(lost, &q, "lost_kb", "lost_why"), sum(copied, &q, "copied_kb", "copied_why"),
-                kb(risk, &q, "last_at_risk_kb"));
+        fprintf(out, " %12s %12s %12s %12s\n", kb(most, &q, "max_rss_kb"), kb(lost, &q, "lost_kb"),
+                kb(copied, &q, "copied_kb"), kb(risk, &q, "last_at_risk_kb"));
     }
     fprintf(out,
             "lost: of what it had in common with its parent. ? is not known or does not apply.\n"
-            ">=: at least so much; not all of it is known.\n"
-            "\nnext: cowlab report %s -o watch.md\n",
+            ">=: at least so much; not all of it is known. ~: concluded, not measured.\n"
+            "\nnext: cowlab report %s -o watch.md",
             run_id);
     return query_close(&q);
 }
@@ -76,7 +81,13 @@ int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
     int rc = samples(store_handle(s), run_id, out, e);
 
-    return rc < 0 ? rc : processes(store_handle(s), run_id, out, e);
+    if (rc == 0)
+        rc = processes(store_handle(s), run_id, out, e);
+    if (rc < 0)
+        return rc;
+    report_database_option(s, out);
+    fputc('\n', out);
+    return 0;
 }
 
 int report_is_watch(struct store *s, const char *run_id, struct err *e)

@@ -98,5 +98,8 @@ ok "a lifetime per process, within the run" jq -e '(.traceEvents | map(select(.n
     [.traceEvents[] | select(.name == "alive") | .ts + .dur <= $run.ts + $run.dur + 0.01] | length > 0 and all' t.json
 ok "a format that is not there: bad usage" exits 2 cowlab export latest --db c.db --format svg
 ok "show gives a digest of a watch" says 'sum of RSS' cowlab show --db w.db
+ok "a watch to the end of a command" exits 0 cowlab watch --every 100ms --db end.db -- sleep 0.5
+ok "what was copied while everybody ended is not 0" test "$(sqlite3 end.db \
+    'SELECT count(*) > 0, count(copied_kb), count(copied_kb_per_s) FROM watch_samples WHERE processes = 0')" = "1|0|0"
 ok "a command that goes on is announced" says 'the command goes on \(pid' cowlab watch --every 100ms --for 300ms --db command.db -- sleep 1
 finish

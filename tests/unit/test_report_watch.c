@@ -148,6 +148,19 @@ static char *report(struct fixture *f, const char *file)
     return slurp(scratch_path(f->in.dir, file), NULL);
 }
 
+static char *terminal(struct fixture *f)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct err e;
+
+    assert_non_null(out);
+    assert_int_equal(report_watch(f->in.store, f->info.run_id, out, &e), 0);
+    fclose(out);
+    return text;
+}
+
 static void assert_says(const char *text, const char *what)
 {
     if (!strstr(text, what))
@@ -277,6 +290,9 @@ static void test_report_watch__an_unknown_loss_is_no_number(void **state)
     "', " #why " FROM run;"
 #define SWAP_HIDES "the kernel does not tell who else holds a page in swap"
 
+#define FORKED                                                                                     \
+    "INSERT INTO watch_event SELECT run, 2, 99, 'worker[77]', 'fork', 1000000, NULL FROM run"
+
 #define EXECUTES(actor, step)                                                                      \
     "INSERT INTO watch_event SELECT run, " step ", 99, '" actor "', 'exec', NULL, NULL FROM run"
 
@@ -311,15 +327,24 @@ static void test_report_watch__sentences(void **state)
         {true, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
          "; its parent ended before it: what it lost since is unknown.", NULL},
         {false, "UPDATE watch_process SET last_step = 1 WHERE actor LIKE 's%'",
-         "; what 1 of them lost after the parent had ended is unknown.", NULL},
+         "; what it lost after the parent had ended is unknown.", NULL},
         {false, "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'",
          "1 child runs another program since the fork, or the same one anew: nothing is in common "
          "by the fork.",
          "kept what"},
         {false, EXECUTES("worker[77]", "2"),
          "1 child executed a program while watched, or the parent did: until then at most 240.0 "
-         "MiB was in common, of which at most 0 KiB was seen to be lost before.",
+         "MiB was in common while watched; nothing of it was seen to be lost before.",
          "another program"},
+        {false,
+         "UPDATE process SET lost_kb = 100 WHERE step = 1 AND actor LIKE 'w%'; " EXECUTES(
+             "worker[77]", "2"),
+         "while watched, of which at most 100 KiB was seen to be lost before.", "nothing of it"},
+        {false,
+         "UPDATE watch_process SET own_program = 1 WHERE actor LIKE 'w%'; UPDATE process SET "
+         "lost_kb "
+         "= NULL; " EXECUTES("worker[77]", "2"),
+         "1 child runs another program since the fork", "executed a program while"},
         {false, EXECUTES("server[7]", "2"), "1 child executed a program while watched",
          "kept what"},
         {false,
@@ -331,15 +356,19 @@ static void test_report_watch__sentences(void **state)
          "copied 210.0 MiB; a program that was executed then ended what was left in common.",
          "while watched"},
         {false, "UPDATE process SET lost_kb = NULL; " EXECUTES("worker[77]", "2"),
-         "240.0 MiB was in common; what of it was lost before is unknown: seen in one sample only.",
+         "240.0 MiB was in common while watched; what was lost before is unknown: seen in one "
+         "sample only.",
          "kept what"},
         {false,
          "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1 "
          "WHERE actor LIKE 'w%'",
          "What 1 child lost is unknown: seen in one sample only; at most 240.0 MiB was in common "
-         "with "
-         "the parent.",
+         "with the parent while watched; what was lost before is unknown.",
          "kept what"},
+        {false,
+         "UPDATE process SET lost_kb = NULL, lost_before_kb = 100; UPDATE watch_process SET "
+         "last_step = 1",
+         "in common with the parent while watched; at most 100 KiB was lost before.", NULL},
         {false, "UPDATE process SET lost_kb = NULL; UPDATE watch_process SET last_step = 1",
          "What 1 child lost is unknown: seen in one sample only;", "unknown: the parent"},
         {false,
@@ -377,10 +406,74 @@ static void test_report_watch__sentences(void **state)
          "lost at least"},
         {true, UNTOLD("copied_kb", 17),
          "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
+        {true,
+         "UPDATE process SET copied_kb = 4096; UPDATE process SET copied_kb = 0 WHERE step = 2",
+         "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
+        {true, "UPDATE step SET t_ns = t_ns + 400000 WHERE step = 2",
+         "at its fastest 209.9 MiB a second, around 1.0 s", NULL},
+        {true, FORKED, "1 was seen; by the parent's system time it took no longer than 1.00 ms.",
+         "time is known"},
+        {true,
+         FORKED
+         "; INSERT INTO watch_process (run, actor, pid, start_ticks, parent, name, first_step) "
+         "SELECT run, 'x[9]', 9, 1, 'worker[77]', 'x', 2 FROM run",
+         "2 were seen; of 1 the time is known: by the parent's system time it took no longer than",
+         NULL},
+        {true,
+         "UPDATE watch_process SET command = 'ruby a.rb', name = 'puma: w' WHERE actor LIKE 'w%'",
+         "| worker\\[77\\] | puma: w (ruby a.rb) |", NULL},
+        {true,
+         "UPDATE watch_process SET command = 'puma: worker', name = 'puma: w' WHERE actor LIKE "
+         "'w%'",
+         "| worker\\[77\\] | puma: worker |", NULL},
+        {true, "UPDATE watch_process SET command = '/bin/worker -a' WHERE actor LIKE 'w%'",
+         "| worker\\[77\\] | /bin/worker -a |", NULL},
         {true, UNTOLD("copied_kb", 17),
          "| 210.0 MiB | - | at least 210.0 MiB | at least 210.0 MiB |", NULL},
-        {true, UNTOLD("debt_kb", 17) "UPDATE process SET debt_kb = 2048 WHERE step = 1",
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
          "| at least 2.00 MiB | 1.00 MiB |", NULL},
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
+         "held up to at least 2.00 MiB that nobody else maps any more, yet the next write to each "
+         "page still takes a fault. What 1 process held in debt is unknown, wholly or in "
+         "part: " SWAP_HIDES ".",
+         NULL},
+        {true,
+         UNTOLD("debt_kb",
+                17) "UPDATE process SET debt_kb = 624 WHERE step = 1 AND actor LIKE 'w%'",
+         "**Debt.** What 1 process held in debt is unknown, wholly or in part: " SWAP_HIDES ".",
+         "held up to"},
+        {true, "UPDATE process SET debt_kb = 2048", "held up to 2.00 MiB that", "held in debt"},
+        {true,
+         "UPDATE watch_sample SET growth_kb = NULL WHERE step = 2; INSERT INTO unknown SELECT run, "
+         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
+         "1.00 GiB was free (0.2 % of it); that is the most that is known: it is unknown in 1 of 2 "
+         "samples: " SWAP_HIDES ".",
+         NULL},
+        {true,
+         "UPDATE watch_sample SET growth_kb = NULL; INSERT INTO unknown SELECT run, "
+         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
+         "**At risk.** What would have been needed if every page at risk had been written is "
+         "unknown in 2 of 2 samples: " SWAP_HIDES ".",
+         "that is the most"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb at_risk_kb'",
+         "| ~2.00 MiB | ~1.00 MiB |", NULL},
+        {true, "UPDATE process SET inferred = 'at_risk_kb'",
+         "![At risk, concluded: memory whose next write costs a new frame]", "In debt"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
+         "held up to ~2.00 MiB that", "~1.00 MiB"},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb'",
+         "held up to ~2.00 MiB that", NULL},
+        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
+         "![In debt, concluded: alone here,", "~1.00 MiB"},
+        {true,
+         "UPDATE process SET inferred = 'at_risk_kb'; UPDATE process SET inferred = NULL WHERE "
+         "step = 2",
+         "![At risk, concluded:", "worker | server\\[7\\] | ~1.00 MiB"},
+        {true, "SELECT 1", "![At risk: memory whose", "~1.00 MiB"},
         {true, "UPDATE process SET inferred = 'shared_parent_kb'",
          "| shared with parent, at most |", "| shared with parent |"},
         {true, "UPDATE process SET inferred = 'pss_kb'", "| shared with parent |",
@@ -483,6 +576,43 @@ static void test_report_watch__sentences(void **state)
     }
 }
 
+/* Of 60 samples every third is shown, with what was copied since the one before. */
+static void test_report_watch__the_terminal_leaves_out_no_copy(void **state)
+{
+    const struct moment each = {200 * 1024, 40 * 1024, 1024, false, 0};
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &each);
+    for (int i = 2; i < 60; i++)
+        take(f, &each, &each, "worker");
+    db_exec(f->in.db, "UPDATE watch_sample SET copied_kb = NULL WHERE step IN (1, 6)");
+    text = terminal(f);
+    assert_says(text, " 0.0      2    512.0 MiB    256.0 MiB    263.7 MiB            ?\n");
+    assert_says(text, " 3.0      2    512.0 MiB    256.0 MiB    263.7 MiB     3.00 MiB\n");
+    assert_says(text, " 6.0      2    512.0 MiB    256.0 MiB    263.7 MiB            ?\n");
+    assert_says(text, " 57.0      2    512.0 MiB    256.0 MiB    263.7 MiB     3.00 MiB\n");
+    assert_says(text, " 59.0      2    512.0 MiB    256.0 MiB    263.7 MiB     2.00 MiB\n");
+    free(text);
+}
+
+/* A process's line: a bound has ">=", what was concluded "~", what is not known "?". */
+static void test_report_watch__the_terminal_marks_values(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    db_exec(f->in.db, UNTOLD("lost_kb", 17) "UPDATE process SET inferred = 'at_risk_kb'");
+    text = terminal(f);
+    assert_says(text, "server[7]                       256.0 MiB            ?        0 KiB    "
+                      "~1.00 MiB\n");
+    assert_says(text, "worker[77]                      256.0 MiB  >=210.0 MiB    210.0 MiB    "
+                      "~1.00 MiB\n");
+    assert_says(text, " -o watch.md --db ");
+    free(text);
+}
+
 /* Whoever asks the views sees too that a sum is no more than what was counted. */
 static void test_report_watch__views_say_at_least(void **state)
 {
@@ -583,6 +713,8 @@ int main(void)
         T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__sentences),
+        T(test_report_watch__the_terminal_leaves_out_no_copy),
+        T(test_report_watch__the_terminal_marks_values),
         T(test_report_watch__views_say_at_least),
         T(test_report_watch__says_nothing_of_scenarios),
         T(test_report_watch__the_same_bytes_again),
