@@ -221,9 +221,9 @@ static void find_predictions(struct doc *d, const struct selection *runs)
 
         lead(d, "States as predictions.");
         if (held + failed)
-            doc_say(
-                d, "%s of the %s that could be compared were written as their states had predicted",
-                format_count(a, held), format_noun(b, held + failed, "page"));
+            doc_say(d, "%s of the %s that could be compared %s written as %s predicted",
+                    format_count(a, held), format_noun(b, held + failed, "page"),
+                    held == 1 ? "was" : "were", held == 1 ? "its state had" : "their states had");
         else
             doc_say(d, "No page that was written could be compared with what its state predicted");
         if (failed) {
