@@ -80,9 +80,12 @@ static int make(uint64_t *address, const struct wanted *w)
                       .max_prot = (uint8_t)w->max_prot,
                       .tag = (uint8_t)((unsigned int)w->flags >> 24)};
     const bool shared = w->inherit == VM_INHERIT_SHARE;
+    const bool over = !(w->flags & VM_FLAGS_ANYWHERE) && (w->flags & VM_FLAGS_OVERWRITE);
     void *p;
-    int rc = range_room();
+    int rc = over ? range_follow(*address, *address + w->size) : 0;
 
+    if (rc == 0)
+        rc = range_room();
     if (rc)
         return rc;
     if (native || shared || (w->size > SMALL_MAX && !purgeable)) {
@@ -114,6 +117,8 @@ static int make(uint64_t *address, const struct wanted *w)
     }
     r.start = *address = (uint64_t)p;
     r.end = r.start + w->size;
+    if (over) /* what was there is gone: it need not be looked for */
+        range_forget(r.start, r.end);
     range_add(&r);
     return 0;
 }

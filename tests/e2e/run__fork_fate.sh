@@ -76,4 +76,25 @@ for kind in ordinary purgeable; do
     esac
     ok "... as what it was" equals "$why" sqlite3 moved.db "SELECT why FROM transfers WHERE state = 'in_transit'"
 done
+
+# Memory of malloc: what is done to whole pages is not done to malloc's own, and ends with the region.
+of_malloc() { # BYTES STEPS...: between its writing and its end; then a fork
+    cat >malloc.json <<END
+{ "scenario": "malloc", "language": 1, "title": "t", "question": "q?", "actors": ["a", "b"], "steps": [
+  { "phase": "mapped", "actor": "a", "map": { "region": "r", "bytes": $1, "kind": "malloc" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "r", "pages": "all" } },
+  $2{ "phase": "settled", "actor": "a", "unmap": { "region": "r" } },
+  { "phase": "mapped", "actor": "a", "map": { "region": "again", "bytes": $1, "kind": "malloc" } },
+  { "phase": "populated", "actor": "a", "write": { "region": "again", "pages": "all", "stamp": "A" } },
+  { "phase": "transferred", "actor": "a", "fork": { "as": "b" } },
+  { "phase": "settled", "actor": "b", "read": { "region": "again", "pages": "all", "stamp": "A" } } ] }
+END
+    rm -f malloc.db
+    cowlab run ./malloc.json --db malloc.db
+}
+ok "malloc, an odd size written to its last page's end" of_malloc 8193 ''
+for fate in N W; do
+    ok "malloc, forked after it was $fate and given back" of_malloc 65536 \
+        "{ \"phase\": \"settled\", \"actor\": \"a\", $(advise $fate) }, "
+done
 finish

@@ -949,6 +949,81 @@ static void test_machmsg_memory__fork_finds_what_the_program_moved(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, size));
 }
 
+static void deallocated(unsigned char *at, vm_size_t size)
+{
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+}
+
+static void allocated_there(unsigned char *at, vm_size_t size)
+{
+    vm_address_t a = (vm_address_t)at;
+
+    ok(vm_allocate(SELF, &a, size, VM_FLAGS_FIXED));
+}
+
+static void allocated_over(unsigned char *at, vm_size_t size)
+{
+    vm_address_t a = (vm_address_t)at;
+
+    ok(vm_allocate(SELF, &a, size, VM_FLAGS_FIXED | VM_FLAGS_OVERWRITE));
+}
+
+static void moved_over(unsigned char *at, vm_size_t size)
+{
+    assert_int_equal(machmsg_move((uint64_t)allocate(size, 0), (uint64_t)at, size), 0);
+}
+
+static void replaced_and_deallocated(unsigned char *at, vm_size_t size)
+{
+    assert_true(mmap(at, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at);
+    deallocated(at, size);
+}
+
+/* ... and its old address may be given back or become other memory before the fork: all of it, or
+ * where but a part was moved. */
+static void test_machmsg_memory__moved_memory_outlives_its_address(void **state)
+{
+    static void (*const uses[])(unsigned char *at, vm_size_t size) = {
+        deallocated, allocated_there, allocated_over, moved_over, replaced_and_deallocated};
+    const vm_size_t size = 32 * PAGE;
+
+    (void)state;
+    for (size_t use = 0; use < 2 * sizeof uses / sizeof uses[0]; use++) {
+        const vm_size_t from = use % 2 ? 16 * PAGE : 0;
+        unsigned char *at = allocate(size, 0);
+        unsigned char *to =
+            mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        assert_true(to != MAP_FAILED);
+        assert_true(mremap(at + from, size - from, size - from, MREMAP_MAYMOVE | MREMAP_FIXED,
+                           to + PAGE) == to + PAGE);
+        if (uses[use / 2] == allocated_there)
+            munmap(at, from);
+        uses[use / 2](at, size);
+        check_fork_of(to + PAGE, size - from, VM_INHERIT_COPY);
+        ok(vm_deallocate(SELF, (vm_address_t)at, size));
+        ok(vm_deallocate(SELF, (vm_address_t)to, size + 2 * PAGE));
+    }
+}
+
+/* ... and it is the layer's again where it is. */
+static void test_machmsg_memory__moved_memory_is_taken_back(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *to;
+    mach_msg_ool_descriptor_t d;
+
+    (void)state;
+    fill(at, size, 1);
+    to = mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, allocate(size, VM_FLAGS_PURGABLE));
+    assert_true(to != MAP_FAILED);
+    deallocated(at, size);
+    d = transfer(to, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    release(&d);
+    deallocated(to, size);
+}
+
 /* Told of a move, the layer goes on as before: sharing a whole object, taking it back, and all that
  * was asked for each of its parts. */
 static void test_machmsg_memory__moved_by_the_layer(void **state)
@@ -1301,6 +1376,8 @@ int main(void)
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
+        memory_tested(test_machmsg_memory__moved_memory_outlives_its_address),
+        memory_tested(test_machmsg_memory__moved_memory_is_taken_back),
         memory_tested(test_machmsg_memory__moved_by_the_layer),
         memory_tested(test_machmsg_memory__moved_purgeable_memory_is_purgeable),
         memory_tested(test_machmsg_memory__wired_memory_stays_wired),

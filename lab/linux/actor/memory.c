@@ -126,11 +126,12 @@ static int is_mach_kind(uint32_t kind)
     return kind == MK_ORDINARY || kind == MK_PURGEABLE;
 }
 
-/* malloc'd memory stands for memory that the message layer did not allocate. */
+/* malloc'd memory stands for memory that the message layer did not allocate. Of a region pages are
+ * written, advised and locked: malloc has to have nothing of its own in the last one. */
 static int map_malloc(struct actor *a)
 {
     void *p;
-    int error = posix_memalign(&p, page_size(), a->in.len);
+    int error = posix_memalign(&p, page_size(), round_up(a->in.len, page_size()));
 
     if (error)
         return actor_fail(a, error, "cannot allocate");
@@ -315,19 +316,31 @@ static int finish(struct actor *a, const struct cost_meter *m, int rc, const cha
     return rc < 0 ? actor_fail(a, error, what) : 0;
 }
 
+/* What was done to the region ends with it: fresh pages, for free writes its list into them, and
+ * malloc gives them out again, without a protection, a lock or an advice. */
+static int unmap_malloc(struct actor *a)
+{
+    struct cost_meter m;
+    void *p;
+
+    cost_begin(&m);
+    p = mmap(region(a), round_up(a->in.len, page_size()), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (p == MAP_FAILED)
+        return finish(a, &m, -1, "cannot unmap");
+    free(p);
+    return finish(a, &m, 0, "");
+}
+
 int actor_ACT_UNMAP(struct actor *a)
 {
     struct cost_meter m;
 
     if (is_mach_kind(a->in.kind))
         return actor_mach_unmap(a);
+    if (a->in.kind == MK_MALLOC)
+        return unmap_malloc(a);
     cost_begin(&m);
-    if (a->in.kind == MK_MALLOC) {
-        /* free writes its list into it */
-        mprotect(region(a), a->in.len, PROT_READ | PROT_WRITE);
-        free(region(a));
-        return finish(a, &m, 0, "");
-    }
     return finish(a, &m, munmap(region(a), a->in.len), "cannot unmap");
 }
 

@@ -55,7 +55,9 @@ int mem_release(uint64_t address, uint64_t size)
     if (!mem_pages(address, size, &start, &end))
         return -EINVAL;
     mem_lock();
-    rc = range_room();
+    rc = range_follow(start, end);
+    if (rc == 0)
+        rc = range_room();
     if (rc == 0 && munmap((void *)start, end - start))
         rc = -errno;
     if (rc == 0) {
@@ -78,7 +80,9 @@ int machmsg_move(uint64_t from, uint64_t to, uint64_t size)
 
     size = mem_round(size);
     mem_lock();
-    rc = range_room();
+    rc = range_follow(to, to + size);
+    if (rc == 0)
+        rc = range_room();
     if (rc == 0) {
         range_cut(from);
         range_cut(from + size);

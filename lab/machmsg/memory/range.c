@@ -42,7 +42,8 @@ struct range *range_find(uint64_t address)
 
 int range_room(void)
 {
-    const size_t most = 3; /* a new range, and what two cuts make */
+    /* A new range, what two cuts make, and four of one that is followed (range_follow). */
+    const size_t most = 7;
     const size_t capacity = ranges.capacity ? 2 * ranges.capacity : 16;
     struct range *at;
 
@@ -62,11 +63,17 @@ static void range_insert(size_t i, const struct range *r)
     ranges.count++;
 }
 
-void range_add(const struct range *r)
+static void range_put(const struct range *r)
 {
-    /* A range that the program unmapped behind our back may lie under the new one. */
     range_forget(r->start, r->end);
     range_insert(range_index(r->start), r);
+}
+
+void range_add(const struct range *r)
+{
+    /* A range that the program unmapped or moved behind our back may lie under the new one. */
+    (void)!range_follow(r->start, r->end);
+    range_put(r);
 }
 
 void range_cut(uint64_t at)
@@ -101,19 +108,24 @@ void range_forget(uint64_t start, uint64_t end)
     ranges.count -= i - first;
 }
 
+static void move_one(const struct range *r, uint64_t to)
+{
+    struct range moved = *r;
+
+    moved.end += to - r->start;
+    moved.start = to;
+    if (moved.object)
+        object_ref(moved.object);
+    range_forget(r->start, r->end);
+    range_put(&moved);
+}
+
 void range_move(uint64_t from, uint64_t to, uint64_t size)
 {
-    struct range *r, moved;
+    struct range *r;
 
-    while ((r = range_next(from)) && r->start < from + size) {
-        moved = *r;
-        moved.start += to - from;
-        moved.end += to - from;
-        if (moved.object)
-            object_ref(moved.object);
-        range_forget(r->start, r->end);
-        range_add(&moved);
-    }
+    while ((r = range_next(from)) && r->start < from + size)
+        move_one(r, r->start + (to - from));
 }
 
 static bool is_of(const struct mapping *m, const struct object *o)
@@ -140,6 +152,63 @@ bool range_shown(const struct range *r, const struct mapping *m, struct mapping 
     if (end < last)
         part->end -= last - end;
     return true;
+}
+
+/* Is all of it where the table says? Where the kernel cannot be asked, it is taken to be: memory
+ * has to go without a descriptor too. */
+static bool is_in_place(const struct range *r)
+{
+    struct mapping m;
+    int rc = 0;
+
+    for (uint64_t at = r->start; at < r->end; at = m.end) {
+        rc = mem_query(at, &m);
+        if (rc || m.start > at || !range_shows(r, &m, at))
+            return rc && rc != -ENOENT;
+    }
+    return true;
+}
+
+struct followed {
+    uint64_t start, end;
+    int rc;
+};
+
+static void follow(void *arg, const struct mapping *m)
+{
+    struct followed *f = arg;
+    struct mapping part;
+    struct range *r;
+
+    for (uint64_t at = f->start, from, size; (r = range_next(at)) && r->start < f->end;) {
+        at = r->end;
+        if (r->kind != MEM_SHARED || !m->shared || !range_shown(r, m, &part))
+            continue;
+        from = r->start + (part.offset - r->offset);
+        size = part.end - part.start;
+        if (from == part.start)
+            continue;
+        if ((f->rc = range_room()))
+            return;
+        range_cut(from);
+        range_cut(from + size);
+        move_one(range_find(from), part.start);
+        at = from + size;
+    }
+}
+
+int range_follow(uint64_t start, uint64_t end)
+{
+    struct followed f = {.start = start, .end = end};
+    const struct range *r = range_next(start);
+    int rc;
+
+    while (r && r->start < end && (r->kind != MEM_SHARED || is_in_place(r)))
+        r = range_next(r->end);
+    if (!r || r->start >= end)
+        return 0;
+    rc = mem_each(follow, &f);
+    return rc ? rc : f.rc;
 }
 
 int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,

@@ -36,7 +36,7 @@ struct range *range_next(uint64_t address); /* the first one that ends above add
 /* Room for one change of the table, so that nothing of it can fail once memory was changed: asked
  * for before each call of those below, or each two cuts. 0 or -ENOMEM. */
 int range_room(void);
-/* Takes over the object reference in *r. */
+/* Takes over the object reference in *r. Follows what the program moved from there. */
 void range_add(const struct range *r);
 /* Cuts ranges so that one begins at `at`. */
 void range_cut(uint64_t at);
@@ -44,6 +44,10 @@ void range_cut(uint64_t at);
 void range_forget(uint64_t start, uint64_t end);
 /* What is in [from, from + size) is at `to` now, where nothing was. After cuts at both ends. */
 void range_move(uint64_t from, uint64_t to, uint64_t size);
+/* [start, end) is going to be other memory: what is shared with its object and was moved from there
+ * by the program is entered where it is now, so that a fork still finds it. Costs a query for each
+ * such range that is in its place. 0, or a negative errno: something may not be followed. */
+int range_follow(uint64_t start, uint64_t end);
 
 /* Does the mapping show at `at` what the range has there? */
 bool range_shows(const struct range *r, const struct mapping *m, uint64_t at);
