@@ -21,9 +21,10 @@ struct target_region {
     const char *name;
     const char *case_name; /* or NULL */
     uint64_t start, len;
-    int inherit;  /* enum inherit as the actor set it (the kernel shows only part of it) */
-    bool freed;   /* it was given MADV_FREE, which puts pages on a list that holds a reference */
-    bool written; /* this step wrote to it: tell the write outcome */
+    int inherit;        /* enum inherit as the actor set it (the kernel shows only part of it) */
+    unsigned int freed; /* how often it was given MADV_FREE, which puts its pages on a list that
+                           holds a reference */
+    bool written;       /* this step wrote to it: tell the write outcome */
     uint64_t written_pages; /* how many of its pages the step wrote: with it, pages written without
                                a fault can be counted; 0: not told */
     /* Which of its pages the step wrote, by index, so that what their states promised can be

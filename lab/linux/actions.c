@@ -195,7 +195,7 @@ int linux_ACT_MADVISE(struct doing *d, struct err *e)
 
     if (rc == 0) {
         d->region->fate = fate_advised(d->region->fate, d->step->advice);
-        d->region->freed |= d->step->advice == ADV_FREE;
+        d->region->freed += d->step->advice == ADV_FREE;
     }
     return rc;
 }

@@ -12,8 +12,8 @@ struct held_region {
     uint64_t sent_start, sent_len; /* of a region that arrived in a message: the bytes sent; or 0 */
     enum map_kind kind;
     struct fork_fate fate;
-    bool freed;   /* it, or what it was forked from, was given MADV_FREE */
-    bool written; /* by the step that is being carried out */
+    unsigned int freed; /* how often it, or what it was forked from, was given MADV_FREE */
+    bool written;       /* by the step that is being carried out */
     uint64_t written_pages;
 };
 

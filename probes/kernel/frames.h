@@ -24,9 +24,10 @@
 struct frame_chunk;
 
 /* What the first mapping of a frame was, for the totals. */
-#define FRAME_FILE 1 /* page cache of a file */
-#define FRAME_OWN 2  /* in an entry that no file backs */
-#define FRAME_SWAP 4 /* no frame, but a slot of swap */
+#define FRAME_FILE 1   /* page cache of a file */
+#define FRAME_OWN 2    /* in an entry that no file backs */
+#define FRAME_SWAP 4   /* no frame, but a slot of swap */
+#define FRAME_LISTED 8 /* given MADV_FREE: maybe on a list of the kernel's */
 
 #define FRAME_NUMBER_SWAP (1ULL << 56) /* beside what pagemap says of a page in swap */
 

@@ -108,12 +108,13 @@ struct memory {
     bool written;
     struct records now;
     struct records
-        before;      /* slot and rec of the last look, if the region was written in this one */
-    bool valid;      /* now.word is that of the last look */
-    bool backed;     /* some record has REC_BACKED or REC_OBJECT */
-    bool shadow;     /* overlaps a region before it, which counts the pages */
-    uint64_t walked; /* pages before this one are done in this look */
-    bool seen;       /* in this look */
+        before;         /* slot and rec of the last look, if the region was written in this one */
+    bool valid;         /* now.word is that of the last look */
+    bool backed;        /* some record has REC_BACKED or REC_OBJECT */
+    unsigned int freed; /* target->freed of the last look */
+    bool shadow;        /* overlaps a region before it, which counts the pages */
+    uint64_t walked;    /* pages before this one are done in this look */
+    bool seen;          /* in this look */
 };
 
 /* Has the step written this page, as far as that is told? */

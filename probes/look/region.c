@@ -86,6 +86,19 @@ static struct value object_users(const struct finish *f)
                           !known && (f->o->opt.everybody || others));
 }
 
+/* The pages that MADV_FREE has just put on a list; a frame stays marked as long as it is mapped. */
+static void mark_freed(const struct finish *f)
+{
+    const struct records *now = &f->m->now;
+    uint64_t p, end = 0;
+
+    while (f->m->freed != f->m->target->freed && next_pages(now, &p, &end))
+        for (; p < end; p++)
+            if (now->slot[p] && page_is_anon(state_of(now->rec[p])))
+                f->o->frames.kind[now->slot[p]] |= FRAME_LISTED;
+    f->m->freed = f->m->target->freed;
+}
+
 /* Who holds the slots of the pages in swap: all holders are in view in a run. Elsewhere smaps tells
  * whether there are others, of the whole mapping. */
 static void complete_swap(const struct finish *f, struct region_facts *r)
@@ -379,6 +392,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
         return 0;
     }
     mark_backed(&f);
+    mark_freed(&f);
     decide_inference(&f);
     rc = tell_region(&f);
     if (rc < 0)

@@ -96,11 +96,12 @@ static enum answer slot_held(const struct finish *f, uint32_t slot)
     return all_in_view(f->o) ? ANSWER_NO : ANSWER_NONE;
 }
 
-static bool is_batched(const struct finish *f, uint64_t flags)
+static bool is_batched(const struct finish *f, uint32_t slot, uint64_t flags)
 {
     bool locked = f->entry && f->entry->flags & 1u << VMF_LOCKED;
+    bool freed = slot && f->o->frames.kind[slot] & FRAME_LISTED;
 
-    return all_in_view(f->o) && page_batched(flags, f->o->one_cpu, locked, f->m->target->freed);
+    return all_in_view(f->o) && page_batched(flags, f->o->one_cpu, locked, freed);
 }
 
 static enum page_state state_by_flags(const struct finish *f, uint64_t page, uint64_t flags)
@@ -115,7 +116,7 @@ static enum page_state state_by_flags(const struct finish *f, uint64_t page, uin
                             .merged = flags & KPF_KSM,
                             .cached = cached,
                             .held = moving && held == ANSWER_NO ? ANSWER_NONE : held,
-                            .batched = is_batched(f, flags)});
+                            .batched = is_batched(f, f->m->now.slot[page], flags)});
 }
 
 /* The frame's flags: exclusive or debt; large folios cannot be told. */

@@ -27,8 +27,8 @@ def state(_, region, page, pte):
         return {"cow"}
     if pte.slot and pte.slot.refs:
         return {"cow", "anon?"}  # in the swap cache, and another process holds the slot: a write copies
-    if pte.was_swapped or (pte.was_locked and not region.locked):
-        return {"debt", "anon?"}  # maybe in the swap cache, or the kernel may not be done with unlocking it
+    if pte.was_swapped or pte.freed or (pte.was_locked and not region.locked):
+        return {"debt", "anon?"}  # maybe in the swap cache, or on a list of the kernel's (MADV_FREE, unlocking)
     return {"debt"}
 
 

@@ -98,7 +98,7 @@ static uint64_t act(struct stage *s, size_t i, const char *verb, const char *one
         rc = puppet_unmap(&s->puppets[i], at + (uint64_t)n * s->page, (uint64_t)m * s->page);
     else if (strcmp(verb, "advises") == 0) {
         rc = puppet_advise(&s->puppets[i], at, (uint64_t)m * s->page, code_of(advices, one));
-        s->regions[i].freed |= strcmp(one, "free") == 0;
+        s->regions[i].freed += strcmp(one, "free") == 0;
         if (strcmp(one, "pageout") == 0)
             wait_for_writeback();
     } else if (strcmp(verb, "holds") == 0)
