@@ -54,7 +54,11 @@ mkfifo hold
 python3 -c "$map_it" mapped.file -1 <hold >mapper.out &
 here=$!
 exec 9>hold
-for byte in 0 1 2 3 4; do python3 -c "$map_it" mapped.file $byte <hold 9>&- >>mappers.out & done
+others=
+for byte in 0 1 2 3 4; do
+    python3 -c "$map_it" mapped.file $byte <hold 9>&- >>mappers.out &
+    others="$others $!"
+done
 until [ "$(cat mapper.out mappers.out 2>/dev/null | wc -l)" -eq 6 ]; do sleep 0.01; done
 count='[.regions[] | select(.detail // .name | endswith("/mapped.file")) | .ref_count]'
 inferred='[.regions[] | select(.detail // .name | endswith("/mapped.file")) | .inferred // [] | index("ref_count") != null]'
@@ -69,7 +73,8 @@ for of in vmmap cowprobe; do
     ok "$of: at least, where not all may be read" holds $of "$inferred == [$marked]"
 done
 exec 9>&-
-wait $here
+# shellcheck disable=SC2086 # one word each
+wait $here $others
 
 # Map counts count mappings: who maps a page twice is one process all the same.
 python3 -c "$map_it" mapped.file 0 <hold >mapper.out &
