@@ -3,6 +3,7 @@
 #ifndef PROBES_LIST_H
 #define PROBES_LIST_H
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,25 @@ static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
             *room = more;
     }
     return memset(at + (*n)++ * size, 0, size);
+}
+
+/* Room for n elements, however many are used; of those that are new nothing is told. 0 or -ENOMEM.
+ */
+#define LIST_ROOM(list, room, n) list_room(&(list), &(room), n, sizeof *(list))
+
+static inline int list_room(void *list, size_t *room, size_t n, size_t size)
+{
+    char *at;
+
+    if (n <= *room)
+        return 0;
+    memcpy(&at, list, sizeof at);
+    at = realloc(at, n * size);
+    if (!at)
+        return -ENOMEM;
+    memcpy(list, &at, sizeof at);
+    *room = n;
+    return 0;
 }
 
 #endif

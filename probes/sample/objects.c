@@ -166,13 +166,15 @@ const struct asked_object *objects_ask(struct sampler *s, const struct sampled *
     return &s->objects[s->nobjects - 1];
 }
 
-uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e)
+struct value objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e)
 {
     const struct open_object *from = open_object(s, w, e);
-    uint64_t bytes = CHUNK_PAGES * s->page_size, n = 0;
+    uint64_t bytes = CHUNK_PAGES * s->page_size;
+    int64_t n = 0;
 
-    for (uint64_t index = e->start / bytes; from->fd >= 0 && index <= (e->end - 1) / bytes;
-         index++) {
+    if (from->fd < 0)
+        return value_unknown(WHY_NO_OBJECT_ACCESS);
+    for (uint64_t index = e->start / bytes; index <= (e->end - 1) / bytes; index++) {
         const struct page_chunk *c = page_table_find(&w->now, index);
         uint64_t own[CHUNK_PAGES / 64] = {0}, bits[CHUNK_PAGES / 64] = {0}, count;
         uint64_t first = CHUNK_PAGES, end = 0, at = index * bytes;
@@ -186,12 +188,13 @@ uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct
                 bit_set(own, i - first);
             }
         at = index * bytes + first * s->page_size;
-        if (end && ask(s, from, (at - e->start + e->offset) / s->page_size, end - first, bits,
-                       &count) == 0)
-            for (size_t k = 0; k < CHUNK_PAGES / 64; k++)
-                n += (uint64_t)__builtin_popcountll(own[k] & bits[k]);
+        if (end &&
+            ask(s, from, (at - e->start + e->offset) / s->page_size, end - first, bits, &count) < 0)
+            return value_unknown(WHY_READ_FAILED);
+        for (size_t k = 0; k < CHUNK_PAGES / 64; k++)
+            n += __builtin_popcountll(own[k] & bits[k]);
     }
-    return n;
+    return value_known(n);
 }
 
 /* Which of the pages [first, end) of a part are in memory. */
@@ -248,20 +251,6 @@ static void prepare(struct sampler *s, const struct sampled *w, const struct map
         ask_ahead(s, from, o, bit_is_set(o->told, 0) ? o->n : 0, o->n);
     else
         ask_near(s, w, e, from, o);
-}
-
-int objects_room(struct sampled *w)
-{
-    struct object_view *grown;
-
-    if (w->maps.n <= w->views_cap)
-        return 0;
-    grown = realloc(w->views, w->maps.n * sizeof *grown);
-    if (!grown)
-        return -ENOMEM;
-    w->views = grown;
-    w->views_cap = w->maps.n;
-    return 0;
 }
 
 void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,

@@ -1,4 +1,5 @@
 /* The sampler's copy of pagemap: chunks, kept once where they are equal. */
+#include "probes/list.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -260,22 +261,14 @@ static int64_t scan_zero(struct sampler *s, struct sampled *w, struct zeros *z, 
                         add_zero, z, &w->cost[SC_SCAN]);
 }
 
-static int room_for_zeros(struct sampled *w)
-{
-    if (w->maps.n > w->zero_cap) {
-        free(w->zero);
-        w->zero = malloc(w->maps.n * sizeof *w->zero);
-        w->zero_cap = w->zero ? w->maps.n : 0;
-    }
-    return w->zero ? 0 : -ENOMEM;
-}
-
 int zeros_read(struct sampler *s, struct sampled *w)
 {
     const struct map_entry *e = w->maps.entries;
     struct zeros z = {.w = w, .page_size = s->page_size};
 
-    if (room_for_zeros(w) < 0)
+    if (!w->maps.n)
+        return 0;
+    if (LIST_ROOM(w->zero, w->zero_cap, w->maps.n) < 0)
         return -ENOMEM;
     memset(w->zero, 0, w->maps.n * sizeof *w->zero);
     for (size_t i = 0, next; i < w->maps.n; i = next) {

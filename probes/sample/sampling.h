@@ -227,16 +227,16 @@ int zeros_read(struct sampler *s, struct sampled *w);
 /* objects.c: the object behind a mapping of w; NULL without memory. Valid until the next one. */
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e);
-/* Of the object's pages in memory, those behind private pages of w, in memory or in swap. */
-uint64_t objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e);
+/* Of the object's pages in memory, those behind private pages of w, in memory or in swap; unknown
+ * where it could not be asked through w again. */
+struct value objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e);
 /* At the end of a sample: an object that is open is kept alive. */
 void objects_close(struct sampler *s);
 /* This sample's become the last one's. */
 void objects_turn(struct sampler *s);
 void objects_forget(struct sampler *s);
-/* Room to note all mappings of w. 0 or -ENOMEM. */
-int objects_room(struct sampled *w);
-/* Notes what was asked (o; or NULL) of a private mapping of w that does not map all its pages. */
+/* Notes, where w->views has room for all mappings, what was asked (o; or NULL) of a private mapping
+ * of w that does not map all its pages. */
 void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
                   const struct asked_object *o);
 /* Had the object the page at addr in memory at the last sample, where this mapping showed it

@@ -12,6 +12,7 @@
  *
  * Without frames there are the counters of smaps, and a scan for the zero page, which is in none of
  * them: see from_counters(). */
+#include "probes/list.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -599,7 +600,8 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
                        struct region_facts *f)
 {
     const struct asked_object *o;
-    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED], hidden = 0;
+    uint64_t mapped = f->states[PS_OBJECT] + f->states[PS_SHARED];
+    struct value hidden = value_known(0);
     bool idle = mapped && (f->shared || f->read_only || !f->states[PS_NONE]);
 
     f->backed = mapped;
@@ -615,14 +617,16 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
         return;
     f->backed_any = o->count > 0;
     if (o->count && region_anon_pages(f) + f->states[PS_SWAPPED]) {
-        if (w->frames)
-            hidden =
-                o->count == o->n ? o->n - mapped - f->states[PS_NONE] : objects_hidden(s, w, e);
+        if (!w->frames)
+            hidden = value_unknown(WHY_NO_FRAMES);
+        else if (o->count == o->n)
+            hidden.n = (int64_t)(o->n - mapped - f->states[PS_NONE]);
         else
-            f->why_object = WHY_NO_FRAMES;
+            hidden = objects_hidden(s, w, e);
     }
-    if (f->why_object == WHY_KNOWN && o->count > mapped + hidden)
-        f->backed_none = o->count - mapped - hidden;
+    f->why_object = hidden.why;
+    if (f->why_object == WHY_KNOWN && o->count > mapped + (uint64_t)hidden.n)
+        f->backed_none = o->count - mapped - (uint64_t)hidden.n;
     f->backed += f->backed_none;
 }
 
@@ -769,20 +773,6 @@ static void from_counters(struct sampler *s, struct sampled *w, struct sample_re
         w, value_inferred((int64_t)(f.states[PS_COW] + f.states[PS_OBJECT] + f.states[PS_SHARED])));
 }
 
-static int room_for_regions(struct sampled *w)
-{
-    struct sample_region *grown;
-
-    if (w->maps.n <= w->regions_cap)
-        return 0;
-    grown = realloc(w->regions, w->maps.n * sizeof *grown);
-    if (!grown)
-        return -ENOMEM;
-    w->regions = grown;
-    w->regions_cap = w->maps.n;
-    return 0;
-}
-
 static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *at)
 {
     struct sample_region *r = &w->regions[i];
@@ -816,7 +806,8 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
     uint64_t page_kb = s->page_size / 1024;
     size_t at = 0;
 
-    if (room_for_regions(w) < 0 || objects_room(w) < 0)
+    if (LIST_ROOM(w->regions, w->regions_cap, w->maps.n) < 0 ||
+        LIST_ROOM(w->views, w->views_cap, w->maps.n) < 0)
         return -ENOMEM;
     for (int k = 0; k < WQ__COUNT; k++)
         p->q[k] = value_known(0);

@@ -64,6 +64,26 @@ static void test_list__room_stays(void **state)
     free(list);
 }
 
+/* For elements that are filled by index: none is lost, and what there is room for is not asked for.
+ */
+static void test_list__room_for_many(void **state)
+{
+    int *list = NULL, *before;
+    size_t room = 0;
+
+    (void)state;
+    assert_int_equal(LIST_ROOM(list, room, 0), 0);
+    assert_null(list);
+    assert_int_equal(LIST_ROOM(list, room, 3), 0);
+    list[2] = 7;
+    assert_int_equal(LIST_ROOM(list, room, 1000), 0);
+    assert_true(room == 1000 && list[2] == 7);
+    before = list;
+    assert_int_equal(LIST_ROOM(list, room, 10), 0);
+    assert_ptr_equal(list, before);
+    free(list);
+}
+
 static void test_list__without_memory_it_is_as_it_was(void **state)
 {
     int *list = NULL, *one;
@@ -78,6 +98,7 @@ static void test_list__without_memory_it_is_as_it_was(void **state)
     *one = 1;
     assert_null(list_add(&list, &n, NULL, SIZE_MAX / 4));
     assert_null(list_add(&list, &n, &room, SIZE_MAX / 4));
+    assert_int_equal(list_room(&list, &room, 2, SIZE_MAX / 4), -ENOMEM);
     assert_ptr_equal(list, one);
     assert_true(n == 1 && room == 1 && *one == 1);
     free(list);
@@ -89,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_list__elements_come_zeroed_and_stay),
         cmocka_unit_test(test_list__n_may_fall),
         cmocka_unit_test(test_list__room_stays),
+        cmocka_unit_test(test_list__room_for_many),
         cmocka_unit_test(test_list__without_memory_it_is_as_it_was),
     };
 
