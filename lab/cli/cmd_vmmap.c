@@ -383,7 +383,7 @@ static void print_text(const struct vmmap_arguments *a, const struct mappings *m
     if (!a->summary)
         printf(
             "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
-            "how many processes map it; ~ concluded from the mappings that may be read and from "
+            "how many processes map it;\n~ concluded from the mappings that may be read and from "
             "map "
             "counts; + at least, by smaps.\nThe process ran on meanwhile.\n");
     reasons(m);

@@ -45,20 +45,17 @@ static int open_by_descriptor(pid_t pid, uint64_t dev, uint64_t inode)
     return fd;
 }
 
-/* An ordinary file by its name: only if that still is the same one. */
+/* An ordinary file by its name, or -1: only if that still is the same one. */
 static int open_by_name(const struct map_entry *entry)
 {
     struct stat st;
-    int fd = -ENOENT;
+    int fd = entry->name[0] == '/' ? open(entry->name, OPEN_FLAGS) : -1;
 
-    if (entry->name[0] == '/' && stat(entry->name, &st) == 0 && st.st_dev == entry->dev &&
-        st.st_ino == entry->inode)
-        fd = open(entry->name, OPEN_FLAGS);
     if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode)) {
         close(fd);
-        return -ENOENT;
+        return -1;
     }
-    return fd >= 0 ? fd : fd == -1 ? -errno : fd;
+    return fd;
 }
 
 /* To open a device may do something. Shared memory without a name is called "/dev/zero (deleted)".

@@ -209,12 +209,12 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
  * of an object's pages: there all that is in swap is compared. Nothing to compare where other pages
  * of the mapping are in swap. */
 static int check_swap(const struct observer *o, const struct watched *w, const struct memory *m,
-                      uint64_t swapped, const struct obs_region *r, struct value swap_pss,
-                      struct observation *out)
+                      const struct obs_region *r, struct value swap_pss, struct observation *out)
 {
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t told = 0, swap = 0, entries = 0, in_swap = swapped * (o->page_size / 1024);
+    uint64_t told = 0, swap = 0, entries = 0, page_kb = o->page_size / 1024;
+    uint64_t in_swap = (uint64_t)r->q[RQ_SWAPPED].n * page_kb;
     bool object = false, whole = true;
     struct obs_check *c;
 
@@ -224,7 +224,7 @@ static int check_swap(const struct observer *o, const struct watched *w, const s
         object |= entry->inode != 0;
         whole &= entry->start >= m->start && entry->end <= m->end;
     }
-    if (!swapped && !(swap && whole))
+    if (!in_swap && !(swap && whole))
         return 0;
     c = add(out, "smaps_swap", m,
             object ? "KiB in swap; Swap of smaps"
@@ -311,7 +311,7 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
     if (rc == 0)
         rc = check_map_counts(o, w, m, r, pss, out);
     if (rc == 0)
-        rc = check_swap(o, w, m, states[PS_SWAPPED], r, swap_pss, out);
+        rc = check_swap(o, w, m, r, swap_pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_no_memory(e) : 0;

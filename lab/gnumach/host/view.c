@@ -77,8 +77,9 @@ static void count_whole_object(struct view *v, const struct snapshot *s, const s
         return;
     v->counted = true;
     v->resident = o->resident;
-    for (uint64_t i = 0; i < o->resident; i++)
-        v->at_risk += at_risk(&v->page[0], true, i > 0);
+    if (o->resident)
+        v->at_risk =
+            at_risk(v->page, true, false) + (o->resident - 1) * at_risk(v->page, true, true);
 }
 
 int view_region(struct view *v, const struct snapshot *s, const struct snap_region *g,

@@ -198,19 +198,16 @@ __attribute__((no_sanitize_address, no_sanitize_undefined)) static void
 touch_page(struct actor *a, volatile char *base, uint64_t page)
 {
     uint64_t ps = page_size(), number = (a->in.origin + ps - 1) / ps + page;
-    uint64_t place = number * ps - a->in.origin;
-    struct page_stamp stamp = {STAMP_MAGIC, a->in.letter, number};
+    uint64_t place = number * ps - a->in.origin, end = (page + 1) * ps;
     volatile struct loose_stamp *at = (volatile struct loose_stamp *)(base + place);
+    struct page_stamp stamp;
 
     a->out.touched++;
-    if (place + sizeof stamp > a->in.reach || place % ps + sizeof stamp > ps) {
-        if (a->in.op == ACT_WRITE)
-            stamp_page(base, page * ps, page * ps + ps < a->in.reach ? page * ps + ps : a->in.reach,
-                       a->in.origin, (unsigned int)ps, a->in.letter);
-        else
-            (void)base[page * ps];
-    } else if (a->in.op == ACT_WRITE) {
-        at->stamp = stamp;
+    if (a->in.op == ACT_WRITE) {
+        stamp_page(base, page * ps, end < a->in.reach ? end : a->in.reach, a->in.origin,
+                   (unsigned int)ps, a->in.letter);
+    } else if (place + sizeof stamp > a->in.reach || place % ps + sizeof stamp > ps) {
+        (void)base[page * ps];
     } else {
         stamp = at->stamp;
         if (a->in.letter)
