@@ -99,10 +99,10 @@ swap_setup() {
 # Explicit huge pages of the test's own, where none are reserved and it may; the test's EXIT trap calls huge_away.
 huge_setup() {
     huge_before=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null)
-    [ "$huge_before" != 0 ] || echo 8 2>/dev/null >/proc/sys/vm/nr_hugepages || true
+    if [ "$huge_before" = 0 ] && [ -w /proc/sys/vm/nr_hugepages ]; then echo 8 >/proc/sys/vm/nr_hugepages; fi
 }
 huge_away() {
-    [ "$huge_before" != 0 ] || echo 0 2>/dev/null >/proc/sys/vm/nr_hugepages || true
+    if [ "$huge_before" = 0 ] && [ -w /proc/sys/vm/nr_hugepages ]; then echo 0 >/proc/sys/vm/nr_hugepages; fi
 }
 swap_away() {
     swapoff "$swap_file" 2>/dev/null

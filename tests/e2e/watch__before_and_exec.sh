@@ -144,21 +144,33 @@ kill -KILL $server
 wait 2>/dev/null
 
 # A watch without an end stores at most every fifth sample of a process that moves steadily: who goes in between
-# leaves what it has copied since. (A sample's sum is unknown where a part of it is: the processes may tell more.)
+# leaves what it has copied since. All are there from the first sample on: where one comes a sample has no sum.
 cat >leaves.py <<'END'
 import os, time
 data = bytearray(b"x" * (48 << 20))
 if os.fork() == 0:
+    while not os.path.exists("leaves.go"): time.sleep(0.02)
     for i in range(38):
         time.sleep(0.05)
         for at in range(i << 20, (i + 1) << 20, 4096): data[at] = 2
     time.sleep(0.11); os._exit(0)
+open("leaves.ready", "w").close()
 os.wait(); time.sleep(0.5)
 END
+rm -f leaves.ready leaves.db
 /usr/bin/python3 leaves.py &
-ok "a child that goes is watched to its end" cowlab watch --children $! --every 100ms --db leaves.db
+server=$!
+ok "a child that goes is there" ready leaves.ready
+cowlab watch --children $server --every 100ms --db leaves.db >leaves.out 2>&1 &
+watcher=$!
+for _ in $(seq 100); do
+    [ "$(sql leaves.db "SELECT count(*) FROM step" 2>/dev/null)" -ge 2 ] 2>/dev/null && break
+    sleep 0.1
+done
+touch leaves.go
+ok "and watched to its end" wait $watcher
 ok "what the processes copied is what the samples tell" equals "1|0" sql leaves.db \
-    "SELECT sum(copied_kb) > 16384, sum(copied_kb) > (SELECT sum(copied_kb) FROM process) FROM watch_samples"
+    "SELECT sum(copied_kb) > 16384, sum(copied_kb) - (SELECT sum(copied_kb) FROM process) FROM watch_samples"
 wait
 
 # A title of its own, given after the first sample; and the name is the present one.

@@ -763,6 +763,7 @@ static void check_fork_of(unsigned char *at, vm_size_t size, vm_inherit_t inheri
     assert_int_equal(at[0], 'A'); /* whatever it took to make it so */
     pid = fork();
     if (pid == 0) {
+        close(to_child[1]); /* a parent that fails ends the wait below */
         child_check(is_mapped(at) == (inherit != VM_INHERIT_NONE));
         if (inherit != VM_INHERIT_NONE) {
             child_check(at[0] == 'A');
