@@ -40,15 +40,15 @@ static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
 
 static inline int list_room(void *list, size_t *room, size_t n, size_t size)
 {
-    char *at;
+    char *at, *grown;
 
     if (n <= *room)
         return 0;
     memcpy(&at, list, sizeof at);
-    at = realloc(at, n * size);
-    if (!at)
+    grown = realloc(at, n * size);
+    if (!grown)
         return -ENOMEM;
-    memcpy(list, &at, sizeof at);
+    memcpy(list, &grown, sizeof grown);
     *room = n;
     return 0;
 }

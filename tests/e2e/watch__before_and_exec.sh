@@ -161,14 +161,14 @@ rm -f leaves.ready leaves.db
 /usr/bin/python3 leaves.py &
 server=$!
 ok "a child that goes is there" ready leaves.ready
-cowlab watch --children $server --every 100ms --db leaves.db >leaves.out 2>&1 &
+cowlab watch --children "$server" --every 100ms --db leaves.db >leaves.out 2>&1 &
 watcher=$!
 for _ in $(seq 100); do
     [ "$(sql leaves.db "SELECT count(*) FROM step" 2>/dev/null)" -ge 2 ] 2>/dev/null && break
     sleep 0.1
 done
 touch leaves.go
-ok "and watched to its end" wait $watcher
+ok "and watched to its end" wait "$watcher"
 ok "what the processes copied is what the samples tell" equals "1|0" sql leaves.db \
     "SELECT sum(copied_kb) > 16384, sum(copied_kb) - (SELECT sum(copied_kb) FROM process) FROM watch_samples"
 wait
