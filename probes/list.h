@@ -48,7 +48,8 @@ static inline int list_room(void *list, size_t *room, size_t n, size_t size)
     grown = realloc(at, n * size);
     if (!grown)
         return -ENOMEM;
-    memcpy(list, &grown, sizeof grown);
+    at = grown;
+    memcpy(list, &at, sizeof at);
     *room = n;
     return 0;
 }
