@@ -26,6 +26,11 @@ LDLIBS   := -lsqlite3 -lcjson -lpthread -lm
 # The message layer and everything that speaks it; never the GNU Mach guest.
 MACH_CPPFLAGS := -Ilab/machmsg/include
 
+# As many jobs as there are processors, unless the caller says how many.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
 
@@ -83,11 +88,11 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT) $(LAB) $(REPORTS) $(DB) $(MACH
 
 $(B)/tests/unit/test_machmsg_faults: $(B)/tests/faults/fail_nth.o
 $(B)/lab/machmsg/%.o $(B)/lab/linux/actor/%.o $(B)/tests/unit/test_machmsg%.o: CPPFLAGS += $(MACH_CPPFLAGS)
-$(B)/gen/%.o: $(G)/%.c
+$(B)/gen/%.o: $(G)/%.c | libraries
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(B)/%.o: %.c
+$(B)/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
@@ -100,26 +105,38 @@ $(G)/embedded_scenarios.c: $(SCENARIOS) db/embed.sh $(wildcard lab/scenarios)
 	@mkdir -p $(@D)
 	$(Q)sh db/embed.sh lab/plan/plan.h 'struct builtin_scenario builtin_scenarios' .json $(SCENARIOS) >$@
 
-.PHONY: deps deps-build deps-gnumach
-deps: ## install what building and testing need (apt-get, or says what to run)
+.PHONY: deps deps-build deps-test deps-gnumach
+deps: ## install what building and every test need (apt-get, or says what to run)
 	sh tests/tools/deps.sh all
 deps-build: ## the part of it that building and running need
 	sh tests/tools/deps.sh build
+deps-test: ## the part of it that 'make test' needs
+	sh tests/tools/deps.sh test
 deps-gnumach: ## fetch the GNU Mach kernel, headers and stub generator into build/gnumach/
 	sh lab/gnumach/deps.sh
 	$(MAKE) build/gnumach/guest
 
-.PHONY: demo test check memcheck soak bench fuzz lint format
+.PHONY: demo test test-all test-rest check check-rest memcheck soak bench fuzz lint format
 demo: deps-build ## install what is missing, build, run, write build/demo/report.md
 	@$(MAKE) -s deps-gnumach || echo "going on without the GNU Mach backend" >&2
 	$(MAKE) all
 	sh tests/tools/demo.sh
-test: deps ## install what is missing, build, run every test
+test: deps-test ## install what is missing, build, run the tests; what needs further programs is skipped by their names
 	@$(MAKE) -s deps-gnumach || echo "going on without the GNU Mach backend" >&2
-	$(MAKE) check
-check: all $(TESTS) ## run every test, installing nothing
+	MODEL_SECONDS=$${MODEL_SECONDS:-20} $(MAKE) check
+test-all: test ## every oracle: also Redis, PostgreSQL, the sanitizers, fuzzing, lint; installs what they need
+	$(MAKE) test-rest
+# What test-all adds: a program that is missing after 'make deps' is a failure, not a skip. One failure does not hide another.
+test-rest: export ALL := 1
+test-rest: deps
+	$(MAKE) all
+	$(MAKE) -k check-rest fuzz lint
+check-rest:
+	@status=0; ALL=missed $(MAKE) check || status=1; \
+	MODEL_SECONDS=$${MODEL_SECONDS:-20} $(MAKE) check VARIANT=asan || status=1; exit $$status
+check: all $(TESTS) ## run every test that can run here, installing nothing
 	sh tests/run.sh $(B)
-soak: all $(TESTS) ## the long versions: 500 kills, every single fault, random programs (an hour each)
+soak: all $(TESTS) ## the long versions, hours: 500 kills, every single fault, random programs
 	KILLS=500 FAULT_STRIDE=1 TEST_DEADLINE=7200 sh tests/run.sh $(B) run__killed run__faults
 	COMPACT=1 sh tests/run.sh $(B) test_observer
 	MODEL_SECONDS=3600 TEST_DEADLINE=7200 sh tests/run.sh $(B) model__random

@@ -16,7 +16,7 @@ for page in cowlab cowprobe; do
     if command -v man >/dev/null 2>&1; then
         ok "$page(1) has no faults" equals "" sh -c "man --warnings -E UTF-8 -l -Tutf8 -Z '$prefix/share/man/man1/$page.1' 2>&1 >/dev/null"
     else
-        skip "$page(1) has no faults" man
+        skip "$page(1) has no faults" "man (make deps)"
     fi
 done
 # Every command and long option of the help is in the manual.

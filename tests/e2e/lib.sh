@@ -60,6 +60,22 @@ says() {
     "$@" 2>&1 | tee "$TMP/.said" | grep -Eq -- "$pattern" || { echo "nothing matches: $pattern"; cat "$TMP/.said"; return 1; }
 }
 
+# without PROGRAM...: names the first that is not installed, and what installs it; needs TITLE PROGRAM...: the whole
+# script is skipped by that name.
+without() {
+    for program in "$@"; do
+        [ -x "$(command -v "$program")" ] || { echo "$(basename "$program") (make deps)"; return 0; }
+    done
+    return 1
+}
+needs() {
+    title=$1
+    shift
+    what=$(without "$@") || return 0
+    skip "$title" "$what"
+    finish
+}
+
 has_cap() {
     cowlab doctor --json | jq -e --arg c "$1" '.capabilities[] | select(.name == $c) | .have' >/dev/null
 }

@@ -21,10 +21,10 @@ each_header() { headers | while read -r line; do
 done; }
 # shellcheck disable=SC2086 # a compiler may be two words
 ok "every header stands alone in C99" each_header ${CC:-cc} -std=c99 -x c
-if command -v c++ >/dev/null; then
-    ok "and in C++" each_header c++ -std=c++11 -x c++
+if cxx=$(command -v c++ || command -v clang++); then
+    ok "and in C++" each_header "$cxx" -std=c++11 -x c++
 else
-    skip "and in C++" "a C++ compiler"
+    skip "and in C++" "clang++ (make deps)"
 fi
 
 ./ool_server >server.out 2>&1 &

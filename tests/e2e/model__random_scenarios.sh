@@ -11,7 +11,7 @@ model() { python3 "$TOP/tests/model/run.py" "$@"; }
 # The address sanitizer makes mlock do nothing.
 families=plain,lock,fate
 case $BUILD in */asan) families=plain,fate ;; esac
-command -v python3 >/dev/null || { skip "random programs" "python3"; finish; }
+needs "random programs" python3
 echo "# seeds of today from $today"
 if [ "$(id -u)" -ne 0 ]; then
     ok "what is known of random programs is right, the rest has a reason" model --seconds "$seconds" --families "$families" --base "$today"

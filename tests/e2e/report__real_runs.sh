@@ -45,10 +45,10 @@ ok "the same text, byte for byte" cmp one.md other/one.md
 ok "the same pictures, byte for byte" diff -r one.assets other/one.assets
 ok "every query behind a table runs and has rows" queries_run one.md
 ok "without -o the text goes to standard output, without its pictures" stdout_same
-if command -v xmllint >/dev/null && command -v rsvg-convert >/dev/null; then
+if ! what=$(without xmllint rsvg-convert); then
     ok "every picture can be drawn" pictures_fine one.assets
 else
-    skip "every picture can be drawn" "xmllint, rsvg-convert"
+    skip "every picture can be drawn" "$what"
 fi
 ok "no expectation failed" grep -q 'Expectations.*none failed' one.md
 ok "one is made to" sqlite3 t.db "UPDATE expectation SET result = 'failed' WHERE (run, step, nr) = (SELECT run, step, nr FROM expectation ORDER BY run, step, nr LIMIT 1)"

@@ -16,11 +16,9 @@ run_it() { timeout 300 cowlab run fork-write --db "$1"; }
 # What it stored is right, or unknown (NULL), never another number.
 judge_coped() {
     sqlite3 t.db "$rows" >t.rows
-    python3 - good.rows t.rows <<'END' || { diff good.rows t.rows; return 1; }
-import sys
-good, got = ([l.rstrip("\n").split("|") for l in open(f)] for f in sys.argv[1:])
-sys.exit(len(good) != len(got) or any(b != "" and a != b for g, t in zip(good, got) for a, b in zip(g, t)))
-END
+    [ "$(wc -l <good.rows)" -eq "$(wc -l <t.rows)" ] && paste -d '|' good.rows t.rows |
+        awk -F '|' '{ for (i = 1; i <= NF / 2; i++) if ($(i + NF / 2) != "" && $(i + NF / 2) != $i) exit 1 }' ||
+        { diff good.rows t.rows; return 1; }
 }
 
 # Descriptors that run out are an error with that reason, never an unknown with another.

@@ -42,6 +42,10 @@ else
     skip "the same answers to an ordinary user" "root (to become nobody)"
 fi
 
+if what=$(without python3); then
+    skip "who maps a file" "$what"
+    finish
+fi
 # Who maps a file: as many as have it in their mappings, whether any of its pages is mapped here or not.
 # A file that is mapped here without a page and by five others with one; the others are here all the time.
 map_it='import mmap, os, sys

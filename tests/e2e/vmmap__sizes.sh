@@ -65,11 +65,13 @@ time.sleep(300)' >files.out &
     ok "clean or dirty is the same" sh -c "sync private.file shared.file; cowlab vmmap $files --json >v2.json &&
         [ \$(jq .footprint.physical_kb v.json) = \$(jq .footprint.physical_kb v2.json) ]"
 else
-    skip "dirty files" python3
+    skip "dirty files" "python3 (make deps)"
 fi
 
 huge_setup
-if has_cap hugetlb; then
+if what=$(without python3); then
+    skip "explicit huge pages" "$what"
+elif has_cap hugetlb; then
     python3 -c '
 import mmap, sys, time
 m = mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)

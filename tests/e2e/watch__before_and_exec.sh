@@ -4,10 +4,7 @@
 # parent's memory, a process that gives itself a title.
 . "$(dirname "$0")/lib.sh"
 
-if ! [ -x /usr/bin/python3 ] || ! command -v perl >/dev/null; then
-    skip "what was before the watch" "/usr/bin/python3 and perl"
-    finish
-fi
+needs "what was before the watch" /usr/bin/python3 perl
 if [ "$(id -u)" -ne 0 ] || ! has_cap debt; then
     skip "what was before the watch" "debt"
     finish

@@ -4,8 +4,9 @@
 
 trap 'huge_away; rm -rf "$TMP"' EXIT
 huge_setup
-if ! [ -x /usr/bin/python3 ] || ! has_cap hugetlb || ! has_cap frames; then
-    skip "a watch of explicit huge pages" "/usr/bin/python3, hugetlb and frames"
+needs "a watch of explicit huge pages" /usr/bin/python3
+if ! has_cap hugetlb || ! has_cap frames; then
+    skip "a watch of explicit huge pages" "hugetlb and frames"
     finish
 fi
 cat >huge.py <<'END'

@@ -6,14 +6,7 @@
 # A broken kernel would show workers that share all to the end, or nothing from the start.
 . "$(dirname "$0")/lib.sh"
 
-if ! command -v python3 >/dev/null; then
-    if [ "${CI:-}" = true ]; then
-        ok "python3 is there, as CI must have it" false
-    else
-        skip "watch over a prefork Python server" python3
-    fi
-    finish
-fi
+needs "watch over a prefork Python server" python3
 
 cat >prefork.py <<'PY'
 import gc, os, sys, time

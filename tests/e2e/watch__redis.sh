@@ -6,18 +6,7 @@
 # A broken kernel (or a broken watch) would show no copies, or the child sharing all to the end.
 . "$(dirname "$0")/lib.sh"
 
-needs() {
-    for program in "$@"; do
-        command -v "$program" >/dev/null && continue
-        if [ "${CI:-}" = true ]; then
-            ok "$program is there, as CI must have it" false
-        else
-            skip "watch over redis-server" "$program"
-        fi
-        finish
-    done
-}
-needs redis-server redis-cli
+needs "watch over redis-server" redis-server redis-cli
 
 sock=$TMP/redis.sock
 redis-server --port 0 --unixsocket "$sock" --dir "$TMP" --save '' --appendonly no \

@@ -3,10 +3,7 @@
 # come, and what they did between their last sample and their end is said with its bound.
 . "$(dirname "$0")/lib.sh"
 
-if ! [ -x /usr/bin/python3 ]; then
-    skip "children that live shortly" "/usr/bin/python3"
-    finish
-fi
+needs "children that live shortly" /usr/bin/python3
 if ! has_cap frames; then
     skip "children that live shortly" "frames"
     finish

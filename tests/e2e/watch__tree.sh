@@ -86,7 +86,7 @@ if command -v strace >/dev/null; then
     strace -f -o trace.txt cowlab watch $sleeper --every 50ms --for 400ms --db w.db >/dev/null 2>&1
     ok "no ptrace, no signal, no write to its memory" sh -c "! grep -Eq 'ptrace\(|process_vm|process_madvise|pidfd_send|tgkill\($sleeper|kill\($sleeper|/proc/$sleeper/(mem|clear_refs)' trace.txt"
 else
-    skip "the system calls of a watch" strace
+    skip "the system calls of a watch" "strace (make deps)"
 fi
 ok "it took no fault" test "$(faults)" -eq "$before"
 

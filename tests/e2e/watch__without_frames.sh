@@ -4,10 +4,7 @@
 # third gives 16 MiB back and writes nothing.
 . "$(dirname "$0")/lib.sh"
 
-if ! [ -x /usr/bin/python3 ]; then
-    skip "a watch without frames" "/usr/bin/python3"
-    finish
-fi
+needs "a watch without frames" /usr/bin/python3
 cat >siblings.py <<'END'
 import mmap, os, time
 data = [bytearray(4096) for _ in range(5120)]

@@ -1,14 +1,16 @@
 #!/bin/sh
-# Installs what cowlab needs: deps.sh build (to build and run it) or deps.sh all (the tests too).
-# With apt-get where this user may, otherwise it prints the one command to run and fails. Does
-# nothing when all of it is there.
+# Installs what cowlab needs: deps.sh build (to build and run it), test (for 'make test' too) or all (for
+# every test: servers as oracles, sanitizers, lint). With apt-get where this user may, otherwise it prints
+# the one command to run and fails. Does nothing when all of it is there.
 set -eu
 
 build="gcc make libsqlite3-dev libcjson-dev sqlite3 qemu-system-x86"
-tests="libcmocka-dev shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-jq strace redis-server postgresql python3 python3-jsonschema util-linux procps man-db"
+test="libcmocka-dev jq util-linux procps"
+all="shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
+strace redis-server postgresql python3 python3-jsonschema man-db"
 fedora_build="gcc make sqlite sqlite-devel cjson-devel qemu-system-x86-core"
-fedora_tests="libcmocka-devel ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools jq strace redis postgresql-server python3 python3-jsonschema"
+fedora_test="libcmocka-devel jq"
+fedora_all="ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools strace redis postgresql-server python3 python3-jsonschema"
 
 headers() {
     printf '#include <%s>\n' "$@" | ${CC:-cc} -E -x c - >/dev/null 2>&1
@@ -20,9 +22,8 @@ without_apt() {
         [ "$1" = build ] && exit 0
         headers stdarg.h stddef.h setjmp.h stdint.h cmocka.h && exit 0
     fi
-    [ "$1" = build ] && fedora_tests=
     echo "cowlab needs a few packages. On Fedora:" >&2
-    echo "  sudo dnf install $fedora_build $fedora_tests" >&2
+    echo "  sudo dnf install $fedora_build $fedora_test $fedora_all" >&2
     exit 1
 }
 
@@ -33,19 +34,22 @@ missing() {
 }
 
 what=${1:-all}
+case $what in
+build) test='' all='' fedora_test='' fedora_all='' ;;
+test) all='' fedora_all='' ;;
+esac
 command -v apt-get >/dev/null 2>&1 || without_apt "$what"
-[ "$what" = all ] || tests=
 # Old releases name the sanitizers' package by clang's version (libclang-rt-14-dev).
-if [ -n "$tests" ] && [ -n "$(missing libclang-rt-dev)" ]; then
+if [ -n "$all" ] && [ -n "$(missing libclang-rt-dev)" ]; then
     [ "$(id -u)" -ne 0 ] || apt-cache show clang >/dev/null 2>&1 || apt-get update -qq
     if ! apt-cache show libclang-rt-dev >/dev/null 2>&1; then
         version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
-        tests=$(echo "$tests" | sed "s/libclang-rt-dev/libclang-rt-${version:-14}-dev/")
+        all=$(echo "$all" | sed "s/libclang-rt-dev/libclang-rt-${version:-14}-dev/")
     fi
 fi
 
 # shellcheck disable=SC2086 # the lists are meant to split
-want=$(missing $build $tests)
+want=$(missing $build $test $all)
 [ -n "$want" ] || exit 0
 if [ "$(id -u)" -ne 0 ]; then
     echo "cowlab needs a few packages. Run:" >&2
