@@ -108,6 +108,7 @@ static int keep_chunk(struct reader *r, uint64_t index, const uint64_t *words)
         memset(c, 0, offsetof(struct page_chunk, words));
         atomic_init(&c->refs, 1);
         memcpy(c->words, words, sizeof c->words);
+        memset(c->zero, 0, sizeof c->zero); /* also of pages that no mapping has yet */
     }
     rc = page_table_add(&r->w->now, index, c);
     if (rc < 0)
