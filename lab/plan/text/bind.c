@@ -326,6 +326,13 @@ static int holds(const struct reader *r, const cJSON *node, const struct scalar 
     return rc;
 }
 
+static int no_binding(const struct reader *r, const cJSON *node)
+{
+    int rc = fail_again(r, "binding", node->string);
+
+    return rc < 0 ? rc : fail_at_key(r, node, "no parameter or column '%.60s'", node->string);
+}
+
 int eval_when(const struct reader *r, const cJSON *when, bool *out)
 {
     const cJSON *node;
@@ -338,11 +345,10 @@ int eval_when(const struct reader *r, const cJSON *when, bool *out)
         const struct binding *b = find_binding(r, node->string, strlen(node->string));
         bool one = false;
 
-        if (b ? b->value.type == SCALAR_DOUBT
-              : r->names_in_doubt || fail_again(r, "binding", node->string) < 0)
+        if (b ? b->value.type == SCALAR_DOUBT : r->names_in_doubt)
             rc = either(rc, -EINVAL);
         else if (!b)
-            rc = either(rc, fail_at_key(r, node, "no parameter or column '%.60s'", node->string));
+            rc = either(rc, no_binding(r, node));
         else
             rc = either(rc, holds(r, node, &b->value, &one));
         if (fatal(rc))

@@ -54,12 +54,14 @@ static int unknown_name(struct expr *x, const char *name, size_t len)
     const char *names[64];
     char copy[64];
     size_t n = 0;
+    int rc;
 
     len = len < sizeof copy ? len : sizeof copy - 1;
     memcpy(copy, name, len);
     copy[len] = '\0';
-    if (fail_again(x->r, "binding", copy) < 0)
-        return -EINVAL;
+    rc = fail_again(x->r, "binding", copy);
+    if (rc < 0)
+        return rc;
     for (size_t l = 0; l < 3; l++)
         for (size_t i = 0; i < lists[l]->n && n < 64; i++)
             names[n++] = lists[l]->at[i].name;

@@ -82,10 +82,12 @@ int fail_again(const struct reader *r, const char *what, const char *name)
     for (size_t i = 0; i < found->nnames; i++)
         if (strcmp(found->names[i], key) == 0)
             return -EINVAL;
-    at = found->mute ? NULL : LIST_ADD(found->names, found->nnames);
+    if (found->mute)
+        return -EINVAL;
+    at = LIST_ADD(found->names, found->nnames);
     if (at && !(*at = strdup(key)))
         found->nnames--;
-    return 0;
+    return at && *at ? 0 : err_no_memory(r->e);
 }
 
 void mistakes_tell(const struct reader *r, FILE *out)

@@ -24,9 +24,9 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
 
 static int not_among(struct doing *x, const cJSON *at, const char *name)
 {
-    return x->w->actors_in_doubt || fail_again(x->r, "actor", name) < 0
-               ? -EINVAL
-               : fail_at(x->r, at, "'%s' is not among the actors", name);
+    int rc = x->w->actors_in_doubt ? -EINVAL : fail_again(x->r, "actor", name);
+
+    return rc < 0 ? rc : fail_at(x->r, at, "'%s' is not among the actors", name);
 }
 
 int world_ACT_FORK(struct doing *x)

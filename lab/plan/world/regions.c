@@ -164,9 +164,10 @@ int no_actor(const struct reader *r, const struct world *w, const cJSON *node, s
 {
     const char *names[64];
     size_t n = 0;
+    int rc = fail_again(r, "actor", name);
 
-    if (fail_again(r, "actor", name) < 0)
-        return -EINVAL;
+    if (rc < 0)
+        return rc;
     for (; n < w->nactors && n < 64; n++)
         names[n] = w->actors[n].name;
     return fail_offset(r, node, offset, "no actor '%.60s', the nearest known is '%s'", name,
