@@ -23,7 +23,7 @@ static int list_one(const struct builtin_scenario *s)
     struct err e;
 
     if (plan_parse(&plan, s->text, s->len, s->name, backend_abilities, backends[0]->ability->name,
-                   backends[0]->page_size(), NULL, 0, &e) < 0)
+                   backends[0]->page_size(), NULL, 0, NULL, &e) < 0)
         return cli_fail(EXIT_RUNNING, &e);
     print_backends(plan);
     plan_free(plan);

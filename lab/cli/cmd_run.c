@@ -100,13 +100,11 @@ static int prepare(const char *name, const struct backend *backend, const struct
     if (scenario_load(name, &text, &len, &origin, &e) < 0)
         return cli_fail(EXIT_USAGE, &e);
     rc = plan_parse(&plan, text, len, origin, backend_abilities, backend->ability->name,
-                    backend->page_size(), a->params, a->nparams, &e);
+                    backend->page_size(), a->params, a->nparams, stderr, &e);
     free(text);
     free(origin);
-    if (rc < 0) {
-        fprintf(stderr, "%s\n", e.msg); /* it begins with the place */
-        return rc == -ENOMEM ? EXIT_RUNNING : EXIT_USAGE;
-    }
+    if (rc < 0)
+        return rc == -ENOMEM ? cli_fail(EXIT_RUNNING, &e) : EXIT_USAGE; /* what is wrong was told */
     rc = plan->why_not ? err_set(&e, ENOTSUP, "cannot run '%s' on %s: %s", plan->name,
                                  backend->ability->name, plan->why_not)
                        : backend->check(plan, &e);

@@ -1,6 +1,7 @@
 #include "lab/linux/actors.h"
 
 #include "lab/linux/cgroup.h"
+#include "lab/linux/shortage.h"
 #include "lab/linux/talk.h"
 #include "lab/run/clock.h"
 #include "lab/run/paths.h"
@@ -127,6 +128,7 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
     memset(g, 0, sizeof *g);
     g->opt = opt;
     g->cpu = sched_getcpu();
+    g->oom_kills = shortage_oom_kills();
     g->keeper_pipe = g->keeper_pidfd = g->helper_pidfd = -1;
     rc = find_program("cowlab-actor", "COWLAB_ACTOR", g->program, sizeof g->program, e);
     if (rc < 0)
@@ -297,7 +299,7 @@ int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
         char byte;
 
         if (read(ends[0], &byte, 1) != 1)
-            rc = talk_report_death("the run's name server", pid, g->helper_pidfd, e);
+            rc = talk_report_death(g, "the run's name server", pid, g->helper_pidfd, e);
     }
     close(ends[0]);
     return rc;

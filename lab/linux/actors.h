@@ -12,6 +12,7 @@
 #include "lab/linux/protocol.h"
 #include "lab/run/backend.h"
 #include "probes/err.h"
+#include "probes/value.h"
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -36,6 +37,7 @@ struct actor_group {
     size_t nactors;
     int cpu; /* that all actors run on; -1 unknown */
     uint64_t seq;
+    struct value oom_kills; /* when the run began */
 };
 
 /* want_cgroup: join a memory cgroup of the run's own if the machine lets us. */

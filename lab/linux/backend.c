@@ -6,6 +6,7 @@
  *   check.c      can it run here at all?
  *   run.c        what the actions share: who takes part, who has what
  *   actors.c     the processes, the keeper; talk.c their sockets and deadlines
+ *   shortage.c   which limit an actor ran into
  *   regions.c    who has which region, and what is on its way in messages
  *   cgroup.c     the run's own memory cgroup
  *   actor/       the program that an actor runs; protocol.h is what it is asked */

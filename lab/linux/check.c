@@ -1,5 +1,6 @@
 /* Can this machine carry a plan out? */
 #include "lab/linux/run.h"
+#include "lab/linux/shortage.h"
 #include "lab/run/machine.h"
 #include "lab/run/paths.h"
 
@@ -46,6 +47,33 @@ static int check_memory(const struct plan *plan, struct err *e)
                    plan->name, needed_mib, available.n / 1024);
 }
 
+/* Would this map step's memory be counted when it is mapped (vm.overcommit_memory=2), written or
+ * not? Objects are counted page by page. */
+static bool is_committed(const struct step *s)
+{
+    return s->action == ACT_MAP && s->kind != MK_MEMFD_SHARED && s->kind != MK_ORDINARY &&
+           s->kind != MK_PURGEABLE && s->kind != MK_HUGETLB;
+}
+
+/* One region that is larger than all that can be mapped: certain before the run. */
+static int check_commitment(const struct plan *plan, struct err *e)
+{
+    struct value left = shortage_commit_left();
+
+    for (size_t i = 0; i < plan->nsteps && value_is_known(left); i++) {
+        const struct step *s = &plan->steps[i];
+        uint64_t bytes = s->bytes ? s->bytes : s->pages * linux_page_size();
+
+        if (is_committed(s) && bytes > (uint64_t)left.n)
+            return err_set(e, ENOTSUP,
+                           "cannot run '%s' here: memory is missing: step %d maps %" PRIu64
+                           " MiB, and with vm.overcommit_memory=2 %" PRId64
+                           " MiB are left of CommitLimit",
+                           plan->name, s->number, bytes >> 20, left.n >> 20);
+    }
+    return 0;
+}
+
 int linux_check(const struct plan *plan, struct err *e)
 {
     char actor[4096];
@@ -53,5 +81,7 @@ int linux_check(const struct plan *plan, struct err *e)
 
     if (rc == 0)
         rc = check_capabilities(plan, e);
-    return rc < 0 ? rc : check_memory(plan, e);
+    if (rc == 0)
+        rc = check_memory(plan, e);
+    return rc < 0 ? rc : check_commitment(plan, e);
 }

@@ -1,5 +1,7 @@
 #include "lab/linux/talk.h"
 
+#include "lab/linux/shortage.h"
+
 #include "lab/run/clock.h"
 #include "probes/footprint.h"
 #include <errno.h>
@@ -20,7 +22,8 @@
 
 /* --- waiting, with everybody's death in view --- */
 
-int talk_report_death(const char *who, pid_t pid, int pidfd, struct err *e)
+int talk_report_death(const struct actor_group *g, const char *who, pid_t pid, int pidfd,
+                      struct err *e)
 {
     siginfo_t info = {0};
     struct pollfd gone = {pidfd, POLLIN, 0};
@@ -30,18 +33,21 @@ int talk_report_death(const char *who, pid_t pid, int pidfd, struct err *e)
         if (info.si_code == CLD_EXITED)
             return err_set(e, ECHILD, "%s (pid %d) exited unasked with status %d", who, pid,
                            info.si_status);
-        return err_set(e, ECHILD, "%s (pid %d) was killed by signal %d (%s)", who, pid,
-                       info.si_status, strsignal(info.si_status));
+        err_set(e, ECHILD, "%s (pid %d) was killed by signal %d (%s)", who, pid, info.si_status,
+                strsignal(info.si_status));
+        shortage_explain_death(e, info.si_status, g->oom_kills);
+        return -ECHILD;
     }
     return err_set(e, ECHILD, "%s (pid %d) is gone", who, pid);
 }
 
-static int report_actor_death(const struct actor_process *a, struct err *e)
+static int report_actor_death(const struct actor_group *g, const struct actor_process *a,
+                              struct err *e)
 {
     char who[128];
 
     snprintf(who, sizeof who, "actor '%s'", a->name);
-    return talk_report_death(who, a->pid, a->pidfd, e);
+    return talk_report_death(g, who, a->pid, a->pidfd, e);
 }
 
 int64_t talk_allowed_ms(const struct actor_group *g, uint64_t pages)
@@ -84,12 +90,12 @@ int talk_await(struct actor_group *g, int fd, int awaited, int64_t until, int64_
         }
         /* Deaths first: an answer does not make up for one. */
         if (p[1].revents)
-            rc = talk_report_death("the keeper process", g->keeper, g->keeper_pidfd, e);
+            rc = talk_report_death(g, "the keeper process", g->keeper, g->keeper_pidfd, e);
         else if (p[2].revents)
-            rc = talk_report_death("the run's name server", g->helper, g->helper_pidfd, e);
+            rc = talk_report_death(g, "the run's name server", g->helper, g->helper_pidfd, e);
         for (size_t i = 0; rc == 0 && i < g->nactors; i++)
             if (p[i + WATCHED].revents)
-                rc = report_actor_death(&g->actors[i], e);
+                rc = report_actor_death(g, &g->actors[i], e);
         if (p[0].revents)
             break;
     }
@@ -106,8 +112,8 @@ int actor_group_check(struct actor_group *g, struct err *e)
 
 /* --- requests and answers --- */
 
-static int send_request(struct actor_process *a, struct actor_request *rq, int pass_fd,
-                        struct err *e)
+static int send_request(const struct actor_group *g, struct actor_process *a,
+                        struct actor_request *rq, int pass_fd, struct err *e)
 {
     char control[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec iov = {rq, sizeof *rq};
@@ -126,14 +132,14 @@ static int send_request(struct actor_process *a, struct actor_request *rq, int p
     }
     if (sendmsg(a->control, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return errno == EPIPE || errno == ECONNRESET
-                   ? report_actor_death(a, e)
+                   ? report_actor_death(g, a, e)
                    : err_sys(e, errno, "cannot send to actor '%s'", a->name);
     return 0;
 }
 
 /* Reads one reply that poll said is there. Its descriptors, if any, go to *fds. */
-static int read_reply(struct actor_process *a, struct actor_reply *out, struct reply_fds *fds,
-                      struct err *e)
+static int read_reply(const struct actor_group *g, struct actor_process *a, struct actor_reply *out,
+                      struct reply_fds *fds, struct err *e)
 {
     char control[CMSG_SPACE(sizeof fds->fd)];
     struct iovec iov = {out, sizeof *out};
@@ -143,7 +149,7 @@ static int read_reply(struct actor_process *a, struct actor_reply *out, struct r
     ssize_t n = recvmsg(a->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
     if (n <= 0)
-        return report_actor_death(a, e);
+        return report_actor_death(g, a, e);
     for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
             fds->count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
@@ -189,7 +195,7 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
                            state == 'T' ? " (stopped)" : "");
         }
         if (rc == 0)
-            rc = read_reply(a, out, fds, e);
+            rc = read_reply(g, a, out, fds, e);
         if (rc == 0 && out->progress == ACTOR_UNDER_WAY && g->opt->progress)
             g->opt->progress(g->opt->progress_arg, a->name,
                              (double)out->done / (double)(out->total ? out->total : 1));
@@ -224,14 +230,18 @@ int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, in
 
     rq->magic = ACTOR_MAGIC;
     rq->seq = ++g->seq;
-    rc = send_request(&g->actors[index], rq, pass_fd, e);
+    rc = send_request(g, &g->actors[index], rq, pass_fd, e);
     if (rc == 0)
         rc = await_reply(g, index, pages, out, fds ? fds : &ignored, e);
     if (!fds)
         for (int i = 0; rc == 0 && i < ignored.count; i++)
             close(ignored.fd[i]);
-    if (rc == 0 && out->error)
+    if (rc == 0 && out->error == EPROTO) /* Mach's own: its message has the reason */
+        rc = err_set(e, EPROTO, "actor '%s': %s", g->actors[index].name, out->message);
+    else if (rc == 0 && out->error) {
         rc = err_sys(e, out->error, "actor '%s': %s", g->actors[index].name, out->message);
+        shortage_explain(e, g->actors[index].pid, rq, out->error);
+    }
     if (rc == 0)
         let_settle(&g->actors[index]);
     return rc;

@@ -32,6 +32,7 @@ int talk_await(struct actor_group *g, int fd, int awaited, int64_t until, int64_
 /* An actor's first word. */
 int talk_await_hello(struct actor_group *g, size_t index, struct err *e);
 /* How a process that is gone ended, as far as we can know: -ECHILD. */
-int talk_report_death(const char *who, pid_t pid, int pidfd, struct err *e);
+int talk_report_death(const struct actor_group *g, const char *who, pid_t pid, int pidfd,
+                      struct err *e);
 
 #endif

@@ -24,8 +24,10 @@
     (VM_FLAGS_ANYWHERE | VM_FLAGS_PURGABLE | VM_FLAGS_RANDOM_ADDR | VM_FLAGS_OVERWRITE |           \
      (int)VM_FLAGS_ALIAS_MASK)
 
+/* Linux's reason stays in errno, for who wants it. */
 static kern_return_t error_of(int errnum)
 {
+    errno = errnum ? errnum : errno;
     switch (errnum) {
     case 0:
         return KERN_SUCCESS;

@@ -40,7 +40,8 @@ struct build {
     struct plan *plan;
     struct cases cases;
     struct draft *drafts;
-    size_t ndrafts;
+    size_t ndrafts, clear; /* those before the first that depends on cases that are in doubt */
+    bool actors_in_doubt;
     struct world *world;
 };
 
@@ -87,6 +88,7 @@ static void build_release(struct build *b)
     cases_release(&b->cases);
     free(b->r.params.at);
     free(b->r.counts.at);
+    index_release(&b->r.counts.names);
     plan_free(b->plan);
 }
 
@@ -107,18 +109,20 @@ static int read_list(struct build *b, const cJSON *node, size_t most,
         return err_no_memory(b->r.e);
     cJSON_ArrayForEach (item, node) {
         char *text = NULL;
+        int one = read_one(b, item, &text);
 
-        rc = read_one(b, item, &text);
-        for (size_t i = 0; i < *n && rc == 0; i++)
+        for (size_t i = 0; i < *n && one == 0; i++)
             if (strcmp((*out)[i], text) == 0)
-                rc = fail_at(&b->r, item, "'%s' stands twice", text);
-        if (rc < 0) {
+                one = fail_at(&b->r, item, "'%s' stands twice", text);
+        rc = either(rc, one);
+        if (one == 0)
+            (*out)[(*n)++] = text;
+        else
             free(text);
-            return rc;
-        }
-        (*out)[(*n)++] = text;
+        if (fatal(rc))
+            break;
     }
-    return 0;
+    return rc;
 }
 
 static int read_actor(struct build *b, const cJSON *node, char **out)
@@ -190,27 +194,31 @@ static int read_frame(struct build *b, const cJSON *root, const struct param_set
                       size_t nsettings)
 {
     struct plan *p = b->plan;
-    const cJSON *twin, *node;
-    int rc = read_fields(&b->r, root, plan_fields, p);
+    const cJSON *language = member(root, "language"), *actors = member(root, "actors");
+    const cJSON *twin = member(root, "twin"), *needs = member(root, "needs");
+    const cJSON *cases = member(root, "cases");
+    int rc = read_fields(&b->r, root, plan_fields, p), one;
 
-    if (rc == 0)
-        rc = check_language(b, member(root, "language"));
-    twin = rc == 0 ? member(root, "twin") : NULL;
+    if (language)
+        rc = either(rc, check_language(b, language));
     if (twin && p->no_twin)
-        rc = fail_at_key(&b->r, twin, "'twin' and 'no_twin' exclude each other");
-    if (rc == 0)
-        rc = bind_params(&b->r, member(root, "params"), settings, nsettings);
+        rc = either(rc, fail_at_key(&b->r, twin, "'twin' and 'no_twin' exclude each other"));
+    b->r.names_in_doubt = key_mistyped(&b->r, root, plan_fields, "params");
+    rc = either(rc, bind_params(&b->r, member(root, "params"), settings, nsettings));
     if (rc == 0)
         rc = copy_params(&b->r, p);
-    if (rc == 0)
-        rc = read_list(b, member(root, "actors"), MAX_ACTORS, read_actor, &p->actors, &p->nactors);
-    if (rc == 0 && p->nactors == 0)
-        rc = fail_at(&b->r, member(root, "actors"), "no actor");
-    node = rc == 0 ? member(root, "needs") : NULL;
-    if (node)
-        rc = read_list(b, node, CAP__COUNT + MAX_BACKENDS, read_need, &p->needs, &p->nneeds);
-    node = rc == 0 ? member(root, "cases") : NULL;
-    return node ? read_cases(&b->r, node, &b->cases) : rc;
+    one = actors ? read_list(b, actors, MAX_ACTORS, read_actor, &p->actors, &p->nactors) : -EINVAL;
+    if (one == 0 && p->nactors == 0)
+        one = fail_at(&b->r, actors, "no actor");
+    b->actors_in_doubt = one < 0;
+    rc = either(rc, one);
+    if (needs)
+        rc = either(
+            rc, read_list(b, needs, CAP__COUNT + MAX_BACKENDS, read_need, &p->needs, &p->nneeds));
+    one = cases ? read_cases(&b->r, cases, &b->cases) : 0;
+    if (one < 0)
+        cases_release(&b->cases); /* in doubt: as if there were none */
+    return either(rc, one);
 }
 
 static int draft_steps(struct build *b, const cJSON *list, long row)
@@ -224,35 +232,46 @@ static int draft_steps(struct build *b, const cJSON *list, long row)
     cJSON_ArrayForEach (node, list) {
         struct draft *at;
 
-        if (b->ndrafts == MAX_STEPS)
-            return fail_at(&b->r, node, "more than %d steps", MAX_STEPS);
+        if (b->ndrafts == MAX_STEPS) {
+            fail_at(&b->r, node, "more than %d steps", MAX_STEPS);
+            return -E2BIG; /* the reading ends here */
+        }
         if (!(at = LIST_ADD(b->drafts, b->ndrafts)))
             return err_no_memory(b->r.e);
         at->row = row;
-        rc = read_step(&b->r, node, at);
-        if (rc < 0)
+        rc = either(rc, read_step(&b->r, node, at));
+        if (fatal(rc))
             return rc;
     }
     use_case(&b->r, &b->cases, -1);
-    return 0;
+    return rc;
 }
 
 static int draft_all(struct build *b, const cJSON *root)
 {
     const cJSON *steps = member(root, "steps"), *each = member(root, "each_case");
     const cJSON *after = member(root, "after");
+    bool mistyped = key_mistyped(&b->r, root, plan_fields, NULL);
     int rc = 0;
 
-    if (!steps && !each)
-        return fail_at(&b->r, root, "'steps' is missing");
-    if (!each != !b->cases.nrows)
-        return fail_at(&b->r, root, "'cases' and 'each_case' go together");
+    if (!steps && !each && !mistyped)
+        rc = fail_at(&b->r, root, "'steps' is missing");
+    else if (!each != !member(root, "cases") && !mistyped)
+        rc = fail_at(&b->r, root, "'cases' and 'each_case' go together");
     if (steps)
-        rc = draft_steps(b, steps, -1);
-    for (size_t i = 0; i < b->cases.nrows && rc == 0; i++)
-        rc = draft_steps(b, each, (long)i);
-    if (rc == 0 && after)
-        rc = draft_steps(b, after, -1);
+        rc = either(rc, draft_steps(b, steps, -1));
+    b->clear = b->ndrafts;
+    if (each &&
+        !b->cases.nrows) { /* in doubt: read once, and what a name stands for is not known */
+        b->r.names_in_doubt = true;
+        rc = fatal(rc) ? rc : either(rc, draft_steps(b, each, -1));
+    }
+    for (size_t i = 0; i < b->cases.nrows && !fatal(rc); i++)
+        rc = either(rc, draft_steps(b, each, (long)i));
+    if (after && !fatal(rc))
+        rc = either(rc, draft_steps(b, after, -1));
+    if (!each || b->cases.nrows)
+        b->clear = b->ndrafts;
     return rc;
 }
 
@@ -287,7 +306,21 @@ static void drop_unborn(struct build *b)
     p->nactors = kept;
 }
 
-/* Steps leave their drafts for the plan one by one, as they prove good. */
+static int settle_step(struct build *b, struct draft *d)
+{
+    const cJSON *count = member(d->action, "count");
+    int rc = world_apply(b->world, &b->r, d);
+
+    if (count && rc == 0)
+        rc = bind_count(&b->r, count, d->touched);
+    if (rc < 0 && (count || !d->does || key_mistyped(&b->r, d->action, d->does->fields, "count")))
+        b->r.names_in_doubt = true;
+    if (!d->when_in_doubt && !fatal(rc))
+        rc = either(rc, read_expectations(&b->r, b->world, d));
+    return rc < 0 ? rc : note_unsupported(b, d);
+}
+
+/* Steps leave their drafts for the plan one by one. */
 static int settle_steps(struct build *b)
 {
     struct plan *p = b->plan;
@@ -298,31 +331,22 @@ static int settle_steps(struct build *b)
     p->steps = calloc(b->ndrafts + 1, sizeof *p->steps);
     if (!p->steps)
         return err_no_memory(b->r.e);
-    for (size_t i = 0; i < b->ndrafts; i++) {
+    if (b->actors_in_doubt)
+        world_doubt_actors(b->world);
+    for (size_t i = 0; i < b->clear && !fatal(rc); i++) {
         struct draft *d = &b->drafts[i];
-        const cJSON *count;
 
         if (d->skipped)
             continue;
         use_case(&b->r, &b->cases, d->row);
         d->step.number = (int)p->nsteps + 1;
-        rc = world_apply(b->world, &b->r, d);
-        count = rc == 0 ? member(d->action, "count") : NULL;
-        if (count)
-            rc = bind_count(&b->r, count, d->touched);
-        if (rc == 0)
-            rc = read_expectations(&b->r, b->world, d);
-        if (rc == 0)
-            rc = note_unsupported(b, d);
-        if (rc < 0)
-            return rc;
+        rc = either(rc, settle_step(b, d));
         p->steps[p->nsteps++] = d->step;
         d->step = (struct step){0};
     }
     p->peak_pages = world_peak_pages(b->world);
-    drop_unborn(b);
     use_case(&b->r, &b->cases, -1);
-    return p->nsteps ? 0 : fail_at(&b->r, json_doc_root(b->r.doc), "no step is left to do");
+    return rc;
 }
 
 /* A plan for the backend of the reader; *out owns it after success. */
@@ -336,14 +360,19 @@ static int build_plan(const struct reader *r, const struct param_setting *settin
     b.plan = calloc(1, sizeof *b.plan);
     if (!b.plan)
         return err_no_memory(r->e);
-    rc = read_frame(&b, root, settings, nsettings);
+    rc = check_object(r, root);
     if (rc == 0)
-        rc = copy_text(r, &b.plan->backend, r->ability->name);
-    if (rc == 0)
-        rc = draft_all(&b, root);
-    if (rc == 0)
-        rc = settle_steps(&b);
+        rc = read_frame(&b, root, settings, nsettings);
+    if (!fatal(rc))
+        rc = either(rc, copy_text(r, &b.plan->backend, r->ability->name));
+    if (!fatal(rc) && cJSON_IsObject(root))
+        rc = either(rc, draft_all(&b, root));
+    if (!fatal(rc))
+        rc = either(rc, settle_steps(&b));
+    if (rc == 0 && b.plan->nsteps == 0)
+        rc = fail_at(r, root, "no step is left to do");
     if (rc == 0) {
+        drop_unborn(&b);
         *out = b.plan;
         b.plan = NULL;
     }
@@ -352,7 +381,8 @@ static int build_plan(const struct reader *r, const struct param_setting *settin
 }
 
 /* Where the plan can run: what the scenario lists, else every backend that can do each step.
- * built: the plan for each known backend. */
+ * built: the plan for each known backend; p: the one that was asked for, NULL if there is none for
+ * its mistakes. */
 static int list_backends(const struct reader *r, struct plan *const *built, struct plan *p)
 {
     struct build b = {.r = *r};
@@ -361,6 +391,12 @@ static int list_backends(const struct reader *r, struct plan *const *built, stru
     size_t n = 0;
     int rc = list ? read_list(&b, list, MAX_BACKENDS, read_backend, &listed, &n) : 0;
 
+    if (rc == 0 && !p)
+        rc = -EINVAL;
+    if (rc < 0) {
+        free_texts(listed, n);
+        return rc;
+    }
     p->backends = rc == 0 ? calloc(MAX_BACKENDS + 1, sizeof *p->backends) : NULL;
     if (rc == 0 && !p->backends)
         rc = err_no_memory(r->e);
@@ -392,9 +428,9 @@ static int build_all(struct reader *r, const char *backend, const struct param_s
 {
     int rc = 0;
 
-    for (size_t i = 0; r->known[i] && rc == 0; i++) {
+    for (size_t i = 0; r->known[i] && !fatal(rc); i++) {
         r->ability = r->known[i];
-        rc = build_plan(r, settings, nsettings, &built[i]);
+        rc = either(rc, build_plan(r, settings, nsettings, &built[i]));
         if (strcmp(r->ability->name, backend) == 0)
             *asked = built[i];
     }
@@ -403,19 +439,22 @@ static int build_all(struct reader *r, const char *backend, const struct param_s
 
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
                const struct ability *const *known, const char *backend, uint64_t page_size,
-               const struct param_setting *settings, size_t nsettings, struct err *e)
+               const struct param_setting *settings, size_t nsettings, FILE *told, struct err *e)
 {
     struct plan *built[MAX_BACKENDS] = {NULL}, *asked = NULL;
     struct json_doc *doc = NULL;
-    struct reader r = {.e = e, .known = known, .page_size = page_size};
+    struct mistakes found = {0};
+    struct reader r = {.e = e, .known = known, .page_size = page_size, .found = &found};
     int rc = json_doc_parse(&doc, text, len, origin, e);
 
+    if (rc == -EINVAL && told)
+        fprintf(told, "%s\n", e->msg);
     if (rc < 0)
         return rc;
     r.doc = doc;
     rc = build_all(&r, backend, settings, nsettings, built, &asked);
-    if (rc == 0)
-        rc = list_backends(&r, built, asked);
+    if (!fatal(rc))
+        rc = either(rc, list_backends(&r, built, rc == 0 ? asked : NULL));
     if (rc == 0)
         rc = name_source(&r, text, len, origin, asked);
     for (size_t i = 0; i < MAX_BACKENDS; i++)
@@ -423,6 +462,11 @@ int plan_parse(struct plan **out, const char *text, size_t len, const char *orig
             plan_free(built[i]);
     if (rc == 0)
         *out = asked;
+    if (rc < 0 && rc != -ENOMEM) {
+        mistakes_tell(&r, told);
+        rc = -EINVAL;
+    }
+    mistakes_release(&found);
     json_doc_free(doc);
     return rc;
 }

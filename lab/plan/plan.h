@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Where something stands in the scenario's text; line and column count from 1. */
@@ -37,7 +38,7 @@ enum expect_on {
     EXPECT_MESSAGE     /* "received": id, size, text, ... of the message just received */
 };
 
-enum expect_kind { EXPECT_NUMBER = 1, EXPECT_RANGE, EXPECT_TEXT, EXPECT_BOOL };
+enum expect_kind { EXPECT_NOTHING, EXPECT_NUMBER, EXPECT_RANGE, EXPECT_TEXT, EXPECT_BOOL };
 
 /* One expected value. */
 struct expectation {
@@ -183,11 +184,12 @@ extern const struct word action_words[], map_kind_words[];
 
 /* Reads and checks the scenario text. origin is what errors call it (a path). known: the abilities
  * of all backends there are, NULL at the end (at most 8); backend: the name of one of them.
- * page_size in bytes, as that backend has it. Returns 0, or -EINVAL with a message of several
- * lines that points at the place. *out is then untouched. */
+ * page_size in bytes, as that backend has it. Returns 0, or -EINVAL: then all mistakes of the text
+ * are printed to told (unless NULL), in its order, each in several lines that point at the place,
+ * and e has the first; of text that is no JSON only that. Or -ENOMEM. *out is then untouched. */
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
                const struct ability *const *known, const char *backend, uint64_t page_size,
-               const struct param_setting *settings, size_t nsettings, struct err *e);
+               const struct param_setting *settings, size_t nsettings, FILE *told, struct err *e);
 void plan_free(struct plan *p);
 
 /* Is the actor made by a fork step? Else it begins with the run. */

@@ -63,11 +63,25 @@ static bool holds_json(const char *column)
            strcmp(column, "capabilities") == 0;
 }
 
+/* Out of memory, or a column that holds no JSON (in a damaged database), which is shown as text. */
+static cJSON *parsed_item(struct query *q, const char *text)
+{
+    cJSON *item = cJSON_Parse(text);
+    struct query valid;
+    bool ok = false;
+
+    if (item)
+        return item;
+    query_ask(&valid, sqlite3_db_handle(q->stmt), "SELECT json_valid(:text) AS ok", ":text", text,
+              q->err);
+    ok = query_row(&valid) && query_int(&valid, "ok");
+    return query_close(&valid) < 0 || ok ? NULL : text_item(text);
+}
+
 static cJSON *item_of(struct query *q, int i)
 {
     const char *text;
     char number[32];
-    cJSON *item;
 
     switch (sqlite3_column_type(q->stmt, i)) {
     case SQLITE_INTEGER:
@@ -79,8 +93,9 @@ static cJSON *item_of(struct query *q, int i)
         return cJSON_CreateNull();
     default:
         text = (const char *)sqlite3_column_text(q->stmt, i);
-        item = holds_json(query_column_name(q, i)) ? cJSON_Parse(text) : NULL;
-        return item ? item : text_item(text ? text : "");
+        if (!text)
+            return NULL; /* an empty one is not NULL */
+        return holds_json(query_column_name(q, i)) ? parsed_item(q, text) : text_item(text);
     }
 }
 

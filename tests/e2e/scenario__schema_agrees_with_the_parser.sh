@@ -1,6 +1,6 @@
 #!/bin/sh
 # The JSON Schema for editors takes every shipped scenario and every example of LANGUAGE.md, and
-# refuses every bad one that it can know: shape-*.json. What only the plan can know (sense-*.json)
+# refuses every bad one that it can know: shape-*.json, several-*.json. What only the plan can know (sense-*.json)
 # it takes; syntax-*.json are no JSON.
 set -u
 top=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -43,7 +43,7 @@ for path in sorted(glob.glob(top + "/lab/scenarios/*.json")):
 for path in sorted(glob.glob(top + "/tests/data/bad-scenarios/s[he]*.json")):
     name = os.path.basename(path)
     why = complaint(json.load(open(path)))
-    if name.startswith("shape-"):
+    if name.startswith(("shape-", "several-")):
         result(why, name + " is refused")
     else:
         result(not why, name + " is taken", why)

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct err e = {""};
 
         rc[i] = plan_parse(&p, (const char *)data, size, "fuzz.json", known, known[i]->name, 4096,
-                           NULL, 0, &e);
+                           NULL, 0, NULL, &e);
         check(rc[i] == 0 ? p != NULL : p == NULL && e.msg[0]);
         if (p)
             check_plan(p);
@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct plan *p = NULL;
         struct err e = {""};
 
-        plan_parse(&p, (const char *)data, size, "fuzz.json", known, "linux", 16384, &set, 1, &e);
+        plan_parse(&p, (const char *)data, size, "fuzz.json", known, "linux", 16384, &set, 1, NULL,
+                   &e);
         plan_free(p);
     }
     return 0;

@@ -41,7 +41,7 @@ static struct plan *recorded_plan(void)
     char *text = data_file("fork-write.json", &len);
 
     if (plan_parse(&p, text, len, "fork-write.json", backend_abilities, "gnumach", GUEST_PAGE_SIZE,
-                   NULL, 0, &e) < 0)
+                   NULL, 0, NULL, &e) < 0)
         fail_msg("%s", e.msg);
     free(text);
     return p;

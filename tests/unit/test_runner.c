@@ -44,7 +44,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
     if (plan_parse(&f->plan, scenario, strlen(scenario), "t", abilities, "replay", 4096, NULL, 0,
-                   &e) < 0)
+                   NULL, &e) < 0)
         fail_msg("%s", e.msg);
     assert_int_equal(store_open(&f->store, f->path, STORE_CREATE, &e), 0);
     f->out = tmpfile();

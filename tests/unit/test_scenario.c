@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -49,7 +50,7 @@ static int parse_for(struct plan **p, const char *text, const char *backend,
                      const struct param_setting *settings, size_t n, struct err *e)
 {
     return plan_parse(p, text, strlen(text), "t.json", backend_abilities, backend, PAGE, settings,
-                      n, e);
+                      n, NULL, e);
 }
 
 /* A document with these parts around the steps. */
@@ -744,10 +745,11 @@ static void test_scenario__bad_scenarios_say_exactly_what_is_wrong(void **state)
     list = opendir(dir);
     assert_non_null(list);
     while ((d = readdir(list))) {
-        char *dot = strstr(d->d_name, ".json"), *text, *want;
+        char *dot = strstr(d->d_name, ".json"), *text, *want, *got;
         struct err e = {""};
         struct plan *p = NULL;
-        size_t len, want_len;
+        size_t len, want_len, got_len;
+        FILE *told;
 
         if (!dot)
             continue;
@@ -755,19 +757,175 @@ static void test_scenario__bad_scenarios_say_exactly_what_is_wrong(void **state)
         text = read_file(path, &len);
         snprintf(path, sizeof path, "%s/%.*s.txt", dir, (int)(dot - d->d_name), d->d_name);
         want = read_file(path, &want_len);
-        while (want_len && want[want_len - 1] == '\n')
-            want[--want_len] = '\0';
-        if (plan_parse(&p, text, len, d->d_name, backend_abilities, "linux", PAGE, NULL, 0, &e) !=
-            -EINVAL)
+        told = open_memstream(&got, &got_len);
+        if (plan_parse(&p, text, len, d->d_name, backend_abilities, "linux", PAGE, NULL, 0, told,
+                       &e) != -EINVAL)
             fail_msg("%s was taken", d->d_name);
-        if (strcmp(e.msg, want) != 0)
-            fail_msg("%s:\n%s\n--- instead of\n%s", d->d_name, e.msg, want);
+        fclose(told);
+        if (strcmp(got, want) != 0)
+            fail_msg("%s:\n%s\n--- instead of\n%s", d->d_name, got, want);
+        assert_memory_equal(got, e.msg, strlen(e.msg)); /* the first */
+        free(got);
         n++;
         free(text);
         free(want);
     }
     closedir(list);
     assert_true(n >= 140);
+}
+
+/* --- all mistakes in one go --- */
+
+/* What is told of a document, to free(). */
+static char *told_of(const char *text, const struct param_setting *settings, size_t n)
+{
+    struct plan *p = NULL;
+    struct err e = {""};
+    char *told;
+    size_t len;
+    FILE *f = open_memstream(&told, &len);
+
+    assert_int_equal(plan_parse(&p, text, strlen(text), "t.json", backend_abilities, "linux", PAGE,
+                                settings, n, f, &e),
+                     -EINVAL);
+    fclose(f);
+    return told;
+}
+
+static void test_scenario__wrong_parameters_are_told_together(void **state)
+{
+    const struct param_setting set[] = {{"pages", "x"}, {"pagse", "1"}, {"deep", "9"}, {"q", "1"}};
+    char *text = document(", \"params\": {\"pages\": {\"default\": 4}, "
+                          "\"deep\": {\"default\": 2, \"max\": 3}}",
+                          MAP("\"=pages\""));
+    char *told = told_of(text, set, 4);
+    static const char *const parts[] = {"no parameter 'pagse', the nearest known is 'pages'\n",
+                                        "no parameter 'q', ",
+                                        "params.pages: set to 'x', which is not a whole number\n",
+                                        "params.deep.max: 9 is above the maximum 3\n"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        if (!strstr(told, parts[i]))
+            fail_msg("no '%s' in:\n%s", parts[i], told);
+    if (strstr(told, " steps["))
+        fail_msg("a step is blamed for its parameter:\n%s", told);
+    free(told);
+    free(text);
+}
+
+/* n steps after the first; '@' in them is the number. */
+static char *many_steps(const char *first, const char *each, size_t n)
+{
+    char *steps, *text;
+    size_t len;
+    FILE *f = open_memstream(&steps, &len);
+
+    fputs(first, f);
+    for (size_t i = 0; i < n; i++)
+        for (const char *p = each; *p; p++)
+            *p == '@' ? fprintf(f, "%zu", i) : fputc(*p, f);
+    fclose(f);
+    text = document("", steps);
+    free(steps);
+    return text;
+}
+
+#define CALLED_WRITE                                                                               \
+    ", {\"phase\": \"populated\", \"actor\": \"a\", \"write\": {\"region\": \"r@\", \"pages\": "   \
+    "\"all\"}}"
+
+static void test_scenario__many_mistakes_are_counted(void **state)
+{
+    static const struct {
+        size_t n;
+        const char *end;
+    } cases[] = {{20, "^\n"}, {21, "^\nand 1 more\n"}, {1500, "^\nand at least 980 more\n"}};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char *text = many_steps(MAP("1"), CALLED_WRITE, cases[i].n), *told = told_of(text, NULL, 0);
+        size_t heads = 0, len = strlen(told), end = strlen(cases[i].end);
+
+        for (const char *at = told; (at = strstr(at, "t.json:")); at++)
+            heads++;
+        assert_int_equal(heads, 20);
+        if (len < end || strcmp(told + len - end, cases[i].end) != 0)
+            fail_msg("%zu mistakes end with: %s", cases[i].n, told + (len > 80 ? len - 80 : 0));
+        free(told);
+        free(text);
+    }
+}
+
+/* --- how it grows --- */
+
+static double parse_seconds(const char *text, int times)
+{
+    struct timespec from, to;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (int i = 0; i < times; i++) {
+        struct plan *p = NULL;
+        struct err e = {""};
+
+        if (parse_for(&p, text, "linux", NULL, 0, &e) < 0)
+            fail_msg("%s", e.msg);
+        plan_free(p);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Eight times the text takes eight times as long: what is quadratic takes 64 times. */
+static void assert_linear(const char *what, char *small, char *large)
+{
+    double eight = parse_seconds(small, 8), one = parse_seconds(large, 1);
+
+    if (one > 4 * eight)
+        fail_msg("%s: %g s, and eight of an eighth %g s", what, one, eight);
+    free(small);
+    free(large);
+}
+
+#define CALLED_MAP                                                                                 \
+    ", {\"phase\": \"mapped\", \"actor\": \"a\", \"map\": {\"region\": \"r@\", \"pages\": 1, "     \
+    "\"kind\": \"anonymous\"}}"
+#define COUNTED_WRITE                                                                              \
+    ", {\"phase\": \"populated\", \"actor\": \"a\", \"write\": {\"region\": \"r\", \"pages\": "    \
+    "\"all\", \"count\": \"c@\"}, \"expect\": {\"a.r\": {\"resident\": \"=c@\"}}}"
+
+/* One step that expects something of n regions. */
+static char *many_expected(size_t n)
+{
+    char *text = many_steps(MAP("1"), CALLED_MAP, n), *all;
+    char *expect;
+    size_t len;
+    FILE *f = open_memstream(&expect, &len);
+
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%s\"a.r%zu\": {\"resident\": 0, \"copied\": null}", i ? ", " : "", i);
+    fclose(f);
+    text[strlen(text) - strlen("]}")] = '\0';
+    if (asprintf(&all,
+                 "%s, {\"phase\": \"mapped\", \"checkpoint\": {}, \"expect\": {%s}, "
+                 "\"expect.linux\": {%s}}]}",
+                 text, expect, expect) < 0)
+        abort();
+    free(text);
+    free(expect);
+    return all;
+}
+
+static void test_scenario__time_grows_with_the_text(void **state)
+{
+    (void)state;
+    assert_linear("steps", many_steps(MAP("1"), ", " WRITE("a", "\"all\""), 600),
+                  many_steps(MAP("1"), ", " WRITE("a", "\"all\""), 4800));
+    assert_linear("regions", many_steps(MAP("1"), CALLED_MAP, 600),
+                  many_steps(MAP("1"), CALLED_MAP, 4800));
+    assert_linear("counts", many_steps(MAP("1"), COUNTED_WRITE, 600),
+                  many_steps(MAP("1"), COUNTED_WRITE, 4800));
+    assert_linear("expectations", many_expected(300), many_expected(2400));
 }
 
 static const struct builtin_scenario *builtin(const char *name)
@@ -784,7 +942,8 @@ static struct plan *shipped(const struct builtin_scenario *b, const char *backen
     struct plan *p = NULL;
     struct err e = {""};
 
-    if (plan_parse(&p, b->text, b->len, b->name, backend_abilities, backend, PAGE, NULL, 0, &e) < 0)
+    if (plan_parse(&p, b->text, b->len, b->name, backend_abilities, backend, PAGE, NULL, 0, NULL,
+                   &e) < 0)
         fail_msg("%s", e.msg);
     return p;
 }
@@ -890,9 +1049,9 @@ static void test_scenario__twins_do_the_same(void **state)
         assert_string_equal(q->twin ? q->twin : "none", b->name);
         assert_twins(p, q);
         if (plan_parse(&more, b->text, b->len, b->name, backend_abilities, "linux", PAGE, &set, 1,
-                       &e) == 0 &&
+                       NULL, &e) == 0 &&
             plan_parse(&other, t->text, t->len, t->name, backend_abilities, "linux", PAGE, &set, 1,
-                       &e) == 0)
+                       NULL, &e) == 0)
             assert_twins(more, other);
         plan_free(more);
         plan_free(other);
@@ -972,7 +1131,7 @@ static void test_scenario__examples_of_the_reference_parse(void **state)
 
         at += 8;
         if (plan_parse(&p, at, (size_t)(end - at), "LANGUAGE.md", backend_abilities, "linux", PAGE,
-                       NULL, 0, &e) < 0)
+                       NULL, 0, NULL, &e) < 0)
             fail_msg("%s", e.msg);
         plan_free(p);
     }
@@ -1078,8 +1237,8 @@ void free(void *p)
 static void test_scenario__survives_without_memory(void **state)
 {
 #if CAN_FAIL_ALLOCATIONS
-    static const char *const names[] = {"fork-write", "fork-prefork", "fork-snapshot"};
-
+    static const char *const names[] = {"fork-write", "fork-prefork", "fork-snapshot",
+                                        "several-kinds", "several-misdeclared"};
     struct plan *probe = NULL;
     struct err ignored;
 
@@ -1093,25 +1252,31 @@ static void test_scenario__survives_without_memory(void **state)
         skip();
     }
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        const struct builtin_scenario *b = builtin(names[k]);
+        const bool bad = strncmp(names[k], "several", 7) == 0;
+        char path[512], *text;
+        size_t len;
         struct err e = {""};
         struct plan *p = NULL;
         int rc = -ENOMEM;
         long n = 0;
 
+        snprintf(path, sizeof path, "%s/%s/%s.json", top(), bad ? BAD_DIR : "/lab/scenarios",
+                 names[k]);
+        text = read_file(path, &len);
         for (; rc == -ENOMEM && n < 100000; n++) {
             long before = live;
 
             fail_at = n;
-            rc = plan_parse(&p, b->text, b->len, b->name, backend_abilities, "linux", PAGE, NULL, 0,
-                            &e);
+            rc = plan_parse(&p, text, len, "t.json", backend_abilities, "linux", PAGE, NULL, 0,
+                            NULL, &e);
             fail_at = -1;
             if (rc < 0 && live != before)
-                fail_msg("%s: allocation %ld failed, %ld were leaked", b->name, n, live - before);
-            if (rc < 0 && (p || strcmp(e.msg, "out of memory") != 0))
-                fail_msg("%s: allocation %ld: %s", b->name, n, e.msg);
+                fail_msg("%s: allocation %ld failed, %ld were leaked", names[k], n, live - before);
+            if (rc == -ENOMEM && (p || strcmp(e.msg, "out of memory") != 0))
+                fail_msg("%s: allocation %ld: %s", names[k], n, e.msg);
         }
-        assert_int_equal(rc, 0);
+        assert_int_equal(rc, bad ? -EINVAL : 0);
+        free(text);
         assert_true(n > 100);
         plan_free(p);
     }
@@ -1149,6 +1314,9 @@ int main(void)
         cmocka_unit_test(test_scenario__every_quantity_can_be_expected),
         cmocka_unit_test(test_scenario__expectations_know_their_line),
         cmocka_unit_test(test_scenario__bad_scenarios_say_exactly_what_is_wrong),
+        cmocka_unit_test(test_scenario__wrong_parameters_are_told_together),
+        cmocka_unit_test(test_scenario__many_mistakes_are_counted),
+        cmocka_unit_test(test_scenario__time_grows_with_the_text),
         cmocka_unit_test(test_scenario__shipped_scenarios_are_whole),
         cmocka_unit_test(test_scenario__twins_do_the_same),
         cmocka_unit_test(test_scenario__reference_and_schema_name_every_word),

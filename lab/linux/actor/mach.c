@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,11 +27,20 @@ static union {
 } buffer;
 static mach_port_name_t rights[MAX_RIGHTS];
 
+/* What Mach calls a shortage has a reason in Linux, which the layer leaves in errno. */
+static bool is_shortage(kern_return_t kr)
+{
+    return kr == KERN_NO_SPACE || kr == KERN_RESOURCE_SHORTAGE || kr == MACH_SEND_NO_BUFFER ||
+           (kr & MACH_MSG_MASK);
+}
+
 static int fail_mach(struct actor *a, kern_return_t kr, const char *what)
 {
+    int reason = is_shortage(kr) ? errno : 0;
+
     snprintf(a->out.message, sizeof a->out.message, "%s: %s (0x%x)", what, mach_error_string(kr),
              (unsigned)kr);
-    a->out.error = EPROTO;
+    a->out.error = reason ? reason : EPROTO;
     return -1;
 }
 

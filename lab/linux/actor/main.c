@@ -104,6 +104,7 @@ static int carry_out(struct actor *a)
         return hello(a);
     if (op >= sizeof actions / sizeof *actions || !actions[op])
         return actor_fail(a, ENOSYS, "the actor does not know this action");
+    errno = 0; /* what is there after a failure is the failure's */
     return actions[op](a);
 }
 

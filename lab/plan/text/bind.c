@@ -47,20 +47,22 @@ static const char *scalar_text(const struct scalar *s, char *buf, size_t size)
 static int among(const struct reader *r, const cJSON *array, const struct scalar *s, bool *found)
 {
     const cJSON *item;
+    int rc = 0;
 
     *found = false;
     cJSON_ArrayForEach (item, array) {
         struct scalar allowed;
-        int rc = read_scalar(r, item, &allowed);
+        int one = read_scalar(r, item, &allowed);
 
-        if (rc < 0)
-            return rc;
-        if (allowed.type != s->type)
-            return fail_at(r, item, "expected %s, not %s", scalar_kind(s->type),
-                           scalar_kind(allowed.type));
-        *found = *found || scalar_equal(&allowed, s);
+        if (one == 0 && allowed.type != s->type)
+            one = fail_at(r, item, "expected %s, not %s", scalar_kind(s->type),
+                          scalar_kind(allowed.type));
+        *found = *found || (one == 0 && scalar_equal(&allowed, s));
+        rc = either(rc, one);
+        if (fatal(rc))
+            break;
     }
-    return 0;
+    return rc;
 }
 
 static int check_one_of(const struct reader *r, const cJSON *one_of, const struct scalar *v,
@@ -87,25 +89,26 @@ static int check_value(const struct reader *r, const cJSON *def, const struct sc
 {
     static const char *const keys[] = {"min", "max"};
     const cJSON *one_of = member(def, "one_of");
+    int rc = 0;
 
     for (int i = 0; i < 2; i++) {
         const cJSON *rule = member(def, keys[i]);
-        int64_t limit;
-        int rc;
+        int64_t limit = 0;
+        int one;
 
         if (!rule)
             continue;
         if (v->type != SCALAR_INT)
-            return fail_at_key(r, rule, "'%s' is for whole numbers, and this is %s", keys[i],
-                               scalar_kind(v->type));
-        rc = read_int(r, rule, INT64_MIN, INT64_MAX, &limit);
-        if (rc < 0)
-            return rc;
-        if (i == 0 ? v->n < limit : v->n > limit)
-            return fail_at(r, at ? at : rule, "%lld is %s %lld", (long long)v->n,
-                           i == 0 ? "below the minimum" : "above the maximum", (long long)limit);
+            one = fail_at_key(r, rule, "'%s' is for whole numbers, and this is %s", keys[i],
+                              scalar_kind(v->type));
+        else
+            one = read_int(r, rule, INT64_MIN, INT64_MAX, &limit);
+        if (one == 0 && (i == 0 ? v->n < limit : v->n > limit))
+            one = fail_at(r, at ? at : rule, "%lld is %s %lld", (long long)v->n,
+                          i == 0 ? "below the minimum" : "above the maximum", (long long)limit);
+        rc = either(rc, one);
     }
-    return one_of ? check_one_of(r, one_of, v, at) : 0;
+    return one_of ? either(rc, check_one_of(r, one_of, v, at)) : rc;
 }
 
 /* Reads a setting as the type that the default has. */
@@ -184,50 +187,62 @@ static int check_settings(const struct reader *r, const struct param_setting *se
 {
     const char *names[MAX_BINDINGS];
     size_t nnames = 0;
+    int rc = 0;
 
     for (size_t i = NBUILTIN; i < r->params.n; i++)
         names[nnames++] = r->params.at[i].name;
     for (size_t i = 0; i < n; i++) {
         const struct binding *b = find_binding(r, settings[i].name, strlen(settings[i].name));
 
-        if (b && b >= &r->params.at[NBUILTIN])
+        if ((b && b >= &r->params.at[NBUILTIN]) || (!b && r->names_in_doubt))
             continue;
         if (nnames == 0)
-            return err_set(r->e, EINVAL, "no parameter '%.60s': the scenario has none",
-                           settings[i].name);
-        return err_set(r->e, EINVAL, "no parameter '%.60s', the nearest known is '%s'",
-                       settings[i].name, nearest(settings[i].name, names, nnames));
+            rc = either(rc, fail_nowhere(r, "no parameter '%.60s': the scenario has none",
+                                         settings[i].name));
+        else
+            rc = either(rc,
+                        fail_nowhere(r, "no parameter '%.60s', the nearest known is '%s'",
+                                     settings[i].name, nearest(settings[i].name, names, nnames)));
     }
-    return 0;
+    return rc;
 }
 
 int bind_params(struct reader *r, const cJSON *params, const struct param_setting *settings,
                 size_t nsettings)
 {
-    const cJSON *def;
     int rc = params ? check_object(r, params) : 0;
+    const cJSON *def, *list = rc == 0 ? params : NULL;
 
-    if (rc < 0)
-        return rc;
+    r->names_in_doubt = r->names_in_doubt || rc < 0;
     r->params.at = calloc(MAX_BINDINGS, sizeof *r->params.at);
     if (!r->params.at)
         return err_no_memory(r->e);
     r->params.at[r->params.n++] =
         (struct binding){"page_size", {SCALAR_INT, (int64_t)r->page_size, NULL}};
     r->params.at[r->params.n++] = (struct binding){"backend", {SCALAR_TEXT, 0, r->ability->name}};
-    cJSON_ArrayForEach (def, params) {
+    cJSON_ArrayForEach (def, list) {
         struct scalar v = {SCALAR_INT, 0, NULL};
+        int name, value;
 
-        if (r->params.n == MAX_BINDINGS)
-            return fail_at_key(r, def, "more than %d parameters", MAX_BINDINGS - NBUILTIN);
-        rc = check_binding_name(r, def, def->string);
-        if (rc == 0)
-            rc = read_param(r, def, settings, nsettings, &v);
-        if (rc < 0)
+        if (r->params.n == MAX_BINDINGS) {
+            rc =
+                either(rc, fail_at_key(r, def, "more than %d parameters", MAX_BINDINGS - NBUILTIN));
+            r->names_in_doubt = true;
+            break;
+        }
+        name = check_binding_name(r, def, def->string);
+        value = read_param(r, def, settings, nsettings, &v);
+        rc = either(rc, either(name, value));
+        if (fatal(rc))
             return rc;
-        r->params.at[r->params.n++] = (struct binding){def->string, v};
+        if (value < 0)
+            v.type = SCALAR_DOUBT;
+        if (name < 0)
+            r->names_in_doubt = true;
+        else
+            r->params.at[r->params.n++] = (struct binding){def->string, v};
     }
-    return check_settings(r, settings, nsettings);
+    return either(rc, check_settings(r, settings, nsettings));
 }
 
 int copy_params(const struct reader *r, struct plan *p)
@@ -258,21 +273,22 @@ int copy_params(const struct reader *r, struct plan *p)
 int bind_count(struct reader *r, const cJSON *node, uint64_t n)
 {
     struct scalar v = {SCALAR_INT, (int64_t)n, NULL};
+    const struct binding *old;
     const char *name;
     struct binding *at;
     int rc = read_text(r, node, false, &name);
 
-    for (size_t i = 0; i < r->counts.n && rc == 0; i++)
-        if (strcmp(r->counts.at[i].name, name) == 0) {
-            r->counts.at[i].value = v;
-            return 0;
-        }
+    old = rc == 0 ? find_binding(r, name, strlen(name)) : NULL;
+    if (old && r->counts.n && old >= r->counts.at && old < r->counts.at + r->counts.n) {
+        r->counts.at[old - r->counts.at].value = v;
+        return 0;
+    }
     if (rc == 0)
         rc = check_binding_name(r, node, name);
     if (rc < 0)
         return rc;
     at = LIST_ADD(r->counts.at, r->counts.n);
-    if (!at)
+    if (!at || index_add(&r->counts.names, index_hash(0, name, strlen(name))) < 0)
         return err_no_memory(r->e);
     *at = (struct binding){name, v};
     return 0;
@@ -304,10 +320,17 @@ static int holds(const struct reader *r, const cJSON *node, const struct scalar 
                        scalar_kind(v->type));
     if (rc == 0 && min)
         rc = read_int(r, min, INT64_MIN, INT64_MAX, &low);
-    if (rc == 0 && max)
-        rc = read_int(r, max, INT64_MIN, INT64_MAX, &high);
+    if (!fatal(rc) && max)
+        rc = either(rc, read_int(r, max, INT64_MIN, INT64_MAX, &high));
     *out = v->n >= low && v->n <= high;
     return rc;
+}
+
+static int no_binding(const struct reader *r, const cJSON *node)
+{
+    int rc = fail_again(r, "binding", node->string);
+
+    return rc < 0 ? rc : fail_at_key(r, node, "no parameter or column '%.60s'", node->string);
 }
 
 int eval_when(const struct reader *r, const cJSON *when, bool *out)
@@ -322,14 +345,17 @@ int eval_when(const struct reader *r, const cJSON *when, bool *out)
         const struct binding *b = find_binding(r, node->string, strlen(node->string));
         bool one = false;
 
-        if (!b)
-            return fail_at_key(r, node, "no parameter or column '%.60s'", node->string);
-        rc = holds(r, node, &b->value, &one);
-        if (rc < 0)
+        if (b ? b->value.type == SCALAR_DOUBT : r->names_in_doubt)
+            rc = either(rc, -EINVAL);
+        else if (!b)
+            rc = either(rc, no_binding(r, node));
+        else
+            rc = either(rc, holds(r, node, &b->value, &one));
+        if (fatal(rc))
             return rc;
         *out = *out && one;
     }
-    return 0;
+    return rc;
 }
 
 static int read_columns(struct reader *r, const cJSON *columns, struct cases *out)
@@ -348,33 +374,46 @@ static int read_columns(struct reader *r, const cJSON *columns, struct cases *ou
     out->name_column = (size_t)n;
     cJSON_ArrayForEach (node, columns) {
         const char *name;
+        int one = read_text(r, node, false, &name);
 
-        rc = read_text(r, node, false, &name);
-        if (rc == 0)
-            rc = check_binding_name(r, node, name);
-        for (size_t i = 0; i < out->ncolumns && rc == 0; i++)
+        if (one == 0)
+            one = check_binding_name(r, node, name);
+        for (size_t i = 0; i < out->ncolumns && one == 0; i++)
             if (strcmp(out->columns[i], name) == 0)
-                rc = fail_at(r, node, "column '%s' stands twice", name);
-        if (rc < 0)
+                one = fail_at(r, node, "column '%s' stands twice", name);
+        rc = either(rc, one);
+        if (fatal(rc))
             return rc;
+        if (one < 0)
+            continue;
         if (strcmp(name, "case") == 0)
             out->name_column = out->ncolumns;
         out->columns[out->ncolumns++] = name;
     }
-    if (out->name_column == (size_t)n)
+    if (rc == 0 && out->name_column == (size_t)n)
         return fail_at(r, columns, "a column 'case' is missing: it names each row");
-    return 0;
+    return rc;
 }
 
-static int check_case_name(const struct reader *r, const struct cases *c, size_t row,
-                           const cJSON *node, const struct scalar *v)
+static const char *case_name(const struct cases *c, size_t row)
+{
+    return c->cells[row * c->ncolumns + c->name_column].value.text;
+}
+
+static uint64_t name_hash(const char *name)
+{
+    return index_hash(0, name, strlen(name));
+}
+
+static int check_case_name(const struct reader *r, const struct cases *c, const cJSON *node,
+                           const struct scalar *v)
 {
     if (v->type != SCALAR_TEXT)
         return fail_at(r, node, "a case's name must be text, not %s", scalar_kind(v->type));
     if (*v->text == '\0' || strlen(v->text) > 100)
         return fail_at(r, node, "a case's name has 1 to 100 bytes");
-    for (size_t i = 0; i < row; i++)
-        if (strcmp(c->cells[i * c->ncolumns + c->name_column].value.text, v->text) == 0)
+    for (size_t k = index_first(&c->names, name_hash(v->text)); k; k = index_next(&c->names, k))
+        if (strcmp(case_name(c, k - 1), v->text) == 0)
             return fail_at(r, node, "case '%.60s' stands twice", v->text);
     return check_controls(r, node, v->text, false);
 }
@@ -384,24 +423,37 @@ static int read_row(const struct reader *r, const cJSON *row, struct cases *out)
     struct binding *cells = out->cells + out->nrows * out->ncolumns;
     const cJSON *node;
     size_t i = 0;
-    int rc = check_array(r, row);
+    int rc = check_array(r, row), n = cJSON_GetArraySize(row);
 
-    if (rc == 0 && (size_t)cJSON_GetArraySize(row) != out->ncolumns)
-        return fail_at(r, row, "%d values for %zu columns", cJSON_GetArraySize(row), out->ncolumns);
+    if (rc == 0 && (size_t)n != out->ncolumns && n != out->other_length) {
+        out->other_length = n;
+        rc = fail_at(r, row, "%d values for %zu columns", n, out->ncolumns);
+    }
+    if (rc == 0 && (size_t)n != out->ncolumns)
+        rc = -EINVAL; /* it may be the columns that are wrong */
     if (rc < 0)
         return rc;
     cJSON_ArrayForEach (node, row) {
-        rc = read_scalar(r, node, &cells[i].value);
-        if (rc == 0 && i == out->name_column)
-            rc = check_case_name(r, out, out->nrows, node, &cells[i].value);
-        if (rc < 0)
+        int one = read_scalar(r, node, &cells[i].value);
+
+        if (one == 0 && i == out->name_column)
+            one = check_case_name(r, out, node, &cells[i].value);
+        if (one == 0 && out->nrows > 0 && cells[i].value.type != out->cells[i].value.type &&
+            !(out->mixed & 1ull << i)) {
+            out->mixed |= 1ull << i; /* said once: it may be the first row that is wrong */
+            one = fail_at(r, node, "expected %s, as in the first row, not %s",
+                          scalar_kind(out->cells[i].value.type), scalar_kind(cells[i].value.type));
+        }
+        rc = either(rc, one);
+        if (fatal(rc))
             return rc;
-        if (out->nrows > 0 && cells[i].value.type != out->cells[i].value.type)
-            return fail_at(r, node, "expected %s, as in the first row, not %s",
-                           scalar_kind(out->cells[i].value.type), scalar_kind(cells[i].value.type));
         cells[i].name = out->columns[i];
         i++;
     }
+    if (rc < 0)
+        return rc;
+    if (index_add(&out->names, name_hash(case_name(out, out->nrows))) < 0)
+        return err_no_memory(r->e);
     out->nrows++;
     return 0;
 }
@@ -429,26 +481,27 @@ int read_cases(struct reader *r, const cJSON *node, struct cases *out)
     if (!out->cells)
         return err_no_memory(r->e);
     cJSON_ArrayForEach (row, rows) {
-        rc = read_row(r, row, out);
-        if (rc < 0)
+        rc = either(rc, read_row(r, row, out));
+        if (fatal(rc))
             return rc;
     }
-    return 0;
+    return rc;
 }
 
 void cases_release(struct cases *c)
 {
     free(c->columns);
     free(c->cells);
-    *c = (struct cases){NULL, 0, 0, NULL, 0};
+    index_release(&c->names);
+    *c = (struct cases){0};
 }
 
 void use_case(struct reader *r, const struct cases *c, long row)
 {
-    r->columns = (struct bindings){NULL, 0};
+    r->columns = (struct bindings){0};
     r->case_name = NULL;
     if (row < 0)
         return;
-    r->columns = (struct bindings){c->cells + (size_t)row * c->ncolumns, c->ncolumns};
-    r->case_name = r->columns.at[c->name_column].value.text;
+    r->columns = (struct bindings){.at = c->cells + (size_t)row * c->ncolumns, .n = c->ncolumns};
+    r->case_name = case_name(c, (size_t)row);
 }

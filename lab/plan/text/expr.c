@@ -28,14 +28,23 @@ static char next(struct expr *x)
     return *x->p;
 }
 
+static bool is_text(const char *text, const char *name, size_t len)
+{
+    return strncmp(text, name, len) == 0 && text[len] == '\0';
+}
+
 const struct binding *find_binding(const struct reader *r, const char *name, size_t len)
 {
-    const struct bindings *lists[] = {&r->columns, &r->params, &r->counts};
+    const struct bindings *lists[] = {&r->columns, &r->params}, *counts = &r->counts;
 
-    for (size_t l = 0; l < 3; l++)
+    for (size_t l = 0; l < 2; l++)
         for (size_t i = 0; i < lists[l]->n; i++)
-            if (strlen(lists[l]->at[i].name) == len && memcmp(lists[l]->at[i].name, name, len) == 0)
+            if (is_text(lists[l]->at[i].name, name, len))
                 return &lists[l]->at[i];
+    for (size_t k = index_first(&counts->names, index_hash(0, name, len)); k;
+         k = index_next(&counts->names, k))
+        if (is_text(counts->at[k - 1].name, name, len))
+            return &counts->at[k - 1];
     return NULL;
 }
 
@@ -45,10 +54,14 @@ static int unknown_name(struct expr *x, const char *name, size_t len)
     const char *names[64];
     char copy[64];
     size_t n = 0;
+    int rc;
 
     len = len < sizeof copy ? len : sizeof copy - 1;
     memcpy(copy, name, len);
     copy[len] = '\0';
+    rc = fail_again(x->r, "binding", copy);
+    if (rc < 0)
+        return rc;
     for (size_t l = 0; l < 3; l++)
         for (size_t i = 0; i < lists[l]->n && n < 64; i++)
             names[n++] = lists[l]->at[i].name;
@@ -62,6 +75,8 @@ static int name(struct expr *x, struct scalar *out)
     size_t len = strspn(x->p, more);
     const struct binding *b = find_binding(x->r, x->p, len);
 
+    if (b ? b->value.type == SCALAR_DOUBT : x->r->names_in_doubt)
+        return -EINVAL;
     if (!b)
         return unknown_name(x, x->p, len);
     x->p += len;

@@ -1,23 +1,123 @@
 /* fail: errors with their place, and what they say of texts. */
 #include "lab/plan/text/reader.h"
+#include "probes/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define MISTAKES_KEPT 1000 /* the reading ends there */
+#define MISTAKES_TOLD 20
+
+struct mistake {
+    size_t offset;
+    const cJSON *node; /* NULL: no place */
+    size_t plain;      /* bytes of the message without the case, in each of which it is the same */
+    char message[256];
+};
+
+/* Keeps m in the order of the text, unless it was found before: for another backend or case. */
+static int keep(const struct reader *r, const struct mistake *m)
+{
+    struct mistakes *found = r->found;
+    size_t i = found->n, same;
+
+    while (i > 0 && found->at[i - 1].offset > m->offset)
+        i--;
+    for (same = i; same > 0 && found->at[same - 1].offset == m->offset; same--)
+        if (found->at[same - 1].plain == m->plain &&
+            memcmp(found->at[same - 1].message, m->message, m->plain) == 0)
+            return -EINVAL;
+    if (found->n == MISTAKES_KEPT)
+        return -E2BIG;
+    if (!LIST_ADD(found->at, found->n))
+        return err_no_memory(r->e);
+    memmove(&found->at[i + 1], &found->at[i], (found->n - 1 - i) * sizeof *m);
+    found->at[i] = *m;
+    return -EINVAL;
+}
+
+static int find(const struct reader *r, const cJSON *node, size_t offset, const char *fmt,
+                va_list ap)
+{
+    struct mistake m = {.offset = offset, .node = node};
+
+    if (r->found->mute)
+        return -EINVAL;
+    vsnprintf(m.message, sizeof m.message, fmt, ap);
+    m.plain = strlen(m.message);
+    if (node && r->case_name)
+        snprintf(m.message + m.plain, sizeof m.message - m.plain, " (case '%.60s')", r->case_name);
+    return keep(r, &m);
+}
+
 int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
 {
-    char message[256];
-    size_t used;
     va_list ap;
+    int rc;
 
     va_start(ap, fmt);
-    vsnprintf(message, sizeof message, fmt, ap);
+    rc = find(r, node, offset, fmt, ap);
     va_end(ap);
-    used = strlen(message);
-    if (r->case_name)
-        snprintf(message + used, sizeof message - used, " (case '%.60s')", r->case_name);
-    return json_doc_fail(r->doc, node, offset, r->e, "%s", message);
+    return rc;
+}
+
+int fail_nowhere(const struct reader *r, const char *fmt, ...)
+{
+    va_list ap;
+    int rc;
+
+    va_start(ap, fmt);
+    rc = find(r, NULL, 0, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+int fail_again(const struct reader *r, const char *what, const char *name)
+{
+    struct mistakes *found = r->found;
+    char key[96], **at;
+
+    snprintf(key, sizeof key, "%s %.64s", what, name);
+    for (size_t i = 0; i < found->nnames; i++)
+        if (strcmp(found->names[i], key) == 0)
+            return -EINVAL;
+    if (found->mute)
+        return -EINVAL;
+    at = LIST_ADD(found->names, found->nnames);
+    if (at && !(*at = strdup(key)))
+        found->nnames--;
+    return at && *at ? 0 : err_no_memory(r->e);
+}
+
+void mistakes_tell(const struct reader *r, FILE *out)
+{
+    size_t n = r->found->n, told = n > MISTAKES_TOLD ? MISTAKES_TOLD : n;
+    struct err e;
+
+    for (size_t i = 0; i < told; i++) {
+        const struct mistake *m = &r->found->at[i];
+
+        if (m->node)
+            json_doc_fail(r->doc, m->node, m->offset, &e, "%s", m->message);
+        else
+            err_set(&e, EINVAL, "%s", m->message);
+        if (i == 0)
+            *r->e = e;
+        if (out)
+            fprintf(out, "%s\n", e.msg);
+    }
+    if (out && told < n)
+        fprintf(out, "and %s%zu more\n", n == MISTAKES_KEPT ? "at least " : "", n - told);
+}
+
+void mistakes_release(struct mistakes *m)
+{
+    free(m->at);
+    for (size_t i = 0; i < m->nnames; i++)
+        free(m->names[i]);
+    free(m->names);
+    *m = (struct mistakes){0};
 }
 
 size_t value_offset(const struct reader *r, const cJSON *node)

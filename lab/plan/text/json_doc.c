@@ -19,7 +19,15 @@ struct json_doc {
     struct json_marks marks;
     const cJSON **nodes;     /* by mark */
     struct numbered *sorted; /* by address */
+    struct spot *spots;      /* one for each PLACE_STEP bytes of the text */
 };
+
+/* Line and column before the byte at a multiple of PLACE_STEP. */
+struct spot {
+    int line, column;
+};
+
+#define PLACE_STEP 64
 
 static int by_address(const void *a, const void *b)
 {
@@ -111,6 +119,30 @@ static int check_all_keys(struct json_doc *doc, struct err *e)
     return rc;
 }
 
+/* Moves a spot over bytes of the text. A character is counted at its first byte. */
+static void walk(const char *from, const char *to, struct spot *at)
+{
+    for (; from < to; from++) {
+        at->column = *from == '\n' ? 1 : at->column + (((unsigned char)*from & 0xc0) != 0x80);
+        at->line += *from == '\n';
+    }
+}
+
+static int note_spots(struct json_doc *doc, struct err *e)
+{
+    struct spot at = {1, 1};
+
+    doc->spots = calloc(doc->len / PLACE_STEP + 1, sizeof *doc->spots);
+    if (!doc->spots)
+        return err_no_memory(e);
+    for (size_t i = 0; i <= doc->len / PLACE_STEP; i++) {
+        doc->spots[i] = at;
+        if (i < doc->len / PLACE_STEP)
+            walk(doc->text + i * PLACE_STEP, doc->text + (i + 1) * PLACE_STEP, &at);
+    }
+    return 0;
+}
+
 static int build_tree(struct json_doc *doc, struct err *e)
 {
     size_t n = 0;
@@ -144,6 +176,8 @@ int json_doc_parse(struct json_doc **out, const char *text, size_t len, const ch
     else if (rc < 0)
         rc = err_no_memory(e);
     else
+        rc = note_spots(doc, e);
+    if (rc == 0)
         rc = build_tree(doc, e);
     if (rc < 0) {
         json_doc_free(doc);
@@ -161,6 +195,7 @@ void json_doc_free(struct json_doc *doc)
     json_marks_release(&doc->marks);
     free(doc->nodes);
     free(doc->sorted);
+    free(doc->spots);
     free(doc);
 }
 
@@ -183,13 +218,12 @@ static const char *line_start(const struct json_doc *doc, size_t offset)
 
 void json_doc_place(const struct json_doc *doc, size_t offset, int *line, int *column)
 {
-    const char *at = doc->text + offset, *p = line_start(doc, offset);
+    size_t known = doc->spots ? offset / PLACE_STEP : 0;
+    struct spot at = doc->spots ? doc->spots[known] : (struct spot){1, 1};
 
-    *line = 1;
-    for (const char *q = doc->text; q < p; q++)
-        *line += *q == '\n';
-    for (*column = 1; p < at; p += char_bytes(p, at))
-        ++*column;
+    walk(doc->text + known * PLACE_STEP, doc->text + offset, &at);
+    *line = at.line;
+    *column = at.column;
 }
 
 size_t json_doc_inside(const struct json_doc *doc, const cJSON *string, size_t index)

@@ -254,14 +254,22 @@ static bool field_is(const struct reader *r, const struct field *f, const char *
                       : strcmp(key, f->key) == 0;
 }
 
-static int unknown_key(const struct reader *r, const cJSON *node, const struct field *fields)
+static const struct field *find_field(const struct reader *r, const struct field *f,
+                                      const char *key)
+{
+    while (f->key && !field_is(r, f, key))
+        f++;
+    return f->key ? f : NULL;
+}
+
+/* out has room for the result. */
+static const char *nearest_key(const struct reader *r, const char *key, const struct field *fields,
+                               char out[64])
 {
     const char *keys[64];
     char open[8][40];
     size_t n = 0, nopen = 0;
 
-    if (!fields->key)
-        return fail_at_key(r, node, "unknown key '%.60s': nothing belongs here", node->string);
     for (const struct field *f = fields; f->key && n < 64; f++) {
         if (!is_open(f))
             keys[n++] = f->key;
@@ -270,8 +278,32 @@ static int unknown_key(const struct reader *r, const cJSON *node, const struct f
             keys[n++] = open[nopen++];
         }
     }
+    snprintf(out, 64, "%s", nearest(key, keys, n));
+    return out;
+}
+
+static int unknown_key(const struct reader *r, const cJSON *node, const struct field *fields)
+{
+    char near[64];
+
+    if (!fields->key)
+        return fail_at_key(r, node, "unknown key '%.60s': nothing belongs here", node->string);
     return fail_at_key(r, node, "unknown key '%.60s', the nearest known is '%s'", node->string,
-                       nearest(node->string, keys, n));
+                       nearest_key(r, node->string, fields, near));
+}
+
+bool key_mistyped(const struct reader *r, const cJSON *node, const struct field *fields,
+                  const char *key)
+{
+    const cJSON *child;
+    char near[64];
+
+    cJSON_ArrayForEach (child, node) {
+        if (!find_field(r, fields, child->string) &&
+            (!key || strcmp(nearest_key(r, child->string, fields, near), key) == 0))
+            return true;
+    }
+    return false;
 }
 
 int read_fields(const struct reader *r, const cJSON *node, const struct field *fields, void *out)
@@ -283,17 +315,15 @@ int read_fields(const struct reader *r, const cJSON *node, const struct field *f
     if (rc < 0)
         return rc;
     cJSON_ArrayForEach (child, node) {
-        f = fields;
-        while (f->key && !field_is(r, f, child->string))
-            f++;
-        if (!f->key)
-            return unknown_key(r, child, fields);
-        rc = f->read ? f->read(r, child, f, out) : 0;
-        if (rc < 0)
+        f = find_field(r, fields, child->string);
+        rc = either(rc, !f        ? unknown_key(r, child, fields)
+                        : f->read ? f->read(r, child, f, out)
+                                  : 0);
+        if (fatal(rc))
             return rc;
     }
     for (f = fields; f->key; f++)
-        if (f->needed && !member(node, f->key))
-            return fail_at(r, node, "'%s' is missing", f->key);
-    return 0;
+        if (f->needed && !member(node, f->key) && !key_mistyped(r, node, fields, f->key))
+            rc = either(rc, fail_at(r, node, "'%s' is missing", f->key));
+    return rc;
 }

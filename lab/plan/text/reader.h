@@ -1,6 +1,7 @@
 /* reader: from the text of a scenario to values and drafts of steps, each error with its place.
  *
  *   json_scan.h  the text: strict JSON, marks
+ *   index.h      what is looked up by its name, in lists without a limit
  *   fail.c       errors with a place; texts and what is nearest to them
  *   expr.c       "=expr"
  *   read.c       scalars, words, field tables
@@ -8,21 +9,27 @@
  *   step.c       one step: its action's fields, as the rows of lab/actions.h list them
  * Each calls only those above it; none knows what a name means at its step: that is world/.
  *
- * Every function that can fail returns 0 or a negative errno with the message in reader.e.
+ * Every function that can fail returns 0; -EINVAL: a mistake in the text, which has been told
+ * (reader.found has it, or the one that it follows from); or what ends the reading, with the
+ * message in reader.e. After -EINVAL whoever reads a list goes on with the next (either, fatal), so
+ * that all mistakes are found in one go.
  * What a function read before it failed stays in the struct that it fills; its owner frees. */
 #ifndef LAB_PLAN_TEXT_READER_H
 #define LAB_PLAN_TEXT_READER_H
 
 #include "lab/plan/ability.h"
 #include "lab/plan/plan.h"
+#include "lab/plan/text/index.h"
 #include "lab/plan/text/json_scan.h"
 #include "probes/caps.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* --- reading --- */
 
-enum scalar_type { SCALAR_INT = 1, SCALAR_TEXT, SCALAR_BOOL };
+/* SCALAR_DOUBT: what it is could not be read, and that was told. */
+enum scalar_type { SCALAR_DOUBT, SCALAR_INT, SCALAR_TEXT, SCALAR_BOOL };
 
 /* text is borrowed: from the tree, or from the settings. */
 struct scalar {
@@ -39,11 +46,22 @@ struct binding {
 struct bindings {
     struct binding *at;
     size_t n;
+    struct index names; /* of the counts, which have no limit */
+};
+
+/* What was found wrong, in the order of the text. */
+struct mistakes {
+    struct mistake *at;
+    size_t n;
+    char **names; /* that mean nothing, and were told */
+    size_t nnames;
+    bool mute; /* what would be found now only follows from what was found */
 };
 
 struct reader {
     const struct json_doc *doc;
     struct err *e;
+    struct mistakes *found;
     const struct ability *const *known; /* the abilities of all backends; ends with NULL */
     const struct ability *ability;      /* of the backend that is planned for */
     uint64_t page_size;
@@ -51,6 +69,7 @@ struct reader {
     struct bindings columns; /* of the case in hand */
     struct bindings counts;  /* what writes and reads counted so far, for expectations */
     const char *case_name;   /* the case in hand, or NULL: named in messages */
+    bool names_in_doubt;     /* there may be other parameters, columns and counts than these */
 };
 
 /* Point at the node's value, or at its key, or inside its text. Return -EINVAL. */
@@ -60,6 +79,28 @@ struct reader {
     fail_offset(r, node, json_doc_inside((r)->doc, node, index), __VA_ARGS__)
 int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* A mistake that has no place in the text. */
+int fail_nowhere(const struct reader *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A name that means nothing is told at its first use: it may be its declaration that is wrong.
+ * what: what it is a name of. 0: tell it now; -EINVAL: it was told. */
+int fail_again(const struct reader *r, const char *what, const char *name);
+/* Prints them, at most 20 (out may be NULL); the first goes to r->e too. */
+void mistakes_tell(const struct reader *r, FILE *out);
+void mistakes_release(struct mistakes *m);
+
+/* Does the reading end here? */
+static inline bool fatal(int rc)
+{
+    return rc < 0 && rc != -EINVAL;
+}
+
+/* The outcome of two things that were both done. */
+static inline int either(int a, int b)
+{
+    return fatal(a) || b == 0 ? a : b;
+}
+
 size_t value_offset(const struct reader *r, const cJSON *node);
 size_t key_offset(const struct reader *r, const cJSON *node);
 /* 0 if the text has no control characters (lines: but newlines and tabs). */
@@ -133,6 +174,10 @@ int take_flag(const struct reader *r, const cJSON *node, const struct field *f, 
 
 /* Checks that node is an object with the keys of the table and no others, reads their values. */
 int read_fields(const struct reader *r, const cJSON *node, const struct field *fields, void *out);
+/* Is there a key that is none of the fields, and (unless key is NULL) nearest to this one? Then a
+ * field that is missing may be there under a wrong name, and that was told. */
+bool key_mistyped(const struct reader *r, const cJSON *node, const struct field *fields,
+                  const char *key);
 /* Case-sensitive; NULL if absent. */
 const cJSON *member(const cJSON *object, const char *key);
 int check_object(const struct reader *r, const cJSON *node);
@@ -154,6 +199,9 @@ struct cases {
     size_t ncolumns, nrows;
     struct binding *cells; /* row by row */
     size_t name_column;
+    struct index names;
+    int other_length; /* of a row that was told to be too long or short: more of it are not */
+    uint64_t mixed;   /* bits of columns that are not of one type */
 };
 int read_cases(struct reader *r, const cJSON *node, struct cases *out);
 void cases_release(struct cases *c);
@@ -181,8 +229,10 @@ struct draft {
     const cJSON *node, *action; /* the step's object and its action's */
     long row;                   /* case row, -1 none */
     bool skipped;               /* its `when` is false */
-    uint64_t touched;           /* write, read with `count`: the pages that it touches */
-    const char *unsupported;    /* why the backend cannot carry it out; NULL: it can */
+    bool bad;                   /* has a mistake: what it does is in doubt */
+    bool when_in_doubt;
+    uint64_t touched;        /* write, read with `count`: the pages that it touches */
+    const char *unsupported; /* why the backend cannot carry it out; NULL: it can */
 };
 
 int read_step(const struct reader *r, const cJSON *node, struct draft *out);

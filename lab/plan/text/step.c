@@ -72,9 +72,8 @@ static int read_range(const struct reader *r, const cJSON *node, struct page_sel
     if (rc == 0 && cJSON_GetArraySize(node) != 2)
         return fail_at(r, node, "expected [first, count]");
     if (rc == 0)
-        rc = read_int(r, cJSON_GetArrayItem(node, 0), 0, LIMIT_PAGES, &first);
-    if (rc == 0)
-        rc = read_int(r, cJSON_GetArrayItem(node, 1), 1, LIMIT_PAGES, &count);
+        rc = either(read_int(r, node->child, 0, LIMIT_PAGES, &first),
+                    read_int(r, node->child->next, 1, LIMIT_PAGES, &count));
     if (rc == 0)
         *out =
             (struct page_select){SEL_RANGE, (unsigned long long)first, (unsigned long long)count};
@@ -220,11 +219,11 @@ static int step_parts(const struct reader *r, const cJSON *parts, const struct f
     if (!s->parts)
         return err_no_memory(r->e);
     cJSON_ArrayForEach (node, parts) {
-        rc = read_part(r, node, &s->parts[s->nparts++]);
-        if (rc < 0)
+        rc = either(rc, read_part(r, node, &s->parts[s->nparts++]));
+        if (fatal(rc))
             return rc;
     }
-    return 0;
+    return rc;
 }
 
 /* --- actions --- */
@@ -268,28 +267,6 @@ static int finish_action(const struct reader *r, const cJSON *node, struct step 
     return 0;
 }
 
-/* The step's one action. */
-static int find_action(const struct reader *r, const cJSON *node, struct draft *out)
-{
-    for (const struct action_row *row = action_rows; row->key; row++) {
-        const cJSON *action = member(node, row->key);
-
-        if (!action)
-            continue;
-        if (out->action)
-            return fail_at_key(r, action, "a step has one action, and this has '%s' too",
-                               out->action->string);
-        out->action = action;
-        out->does = row;
-        out->step.action = row->action;
-    }
-    if (!out->action)
-        return fail_at(r, node, "a step needs an action");
-    if (!member(node, "actor") && out->step.action != ACT_CHECKPOINT)
-        return fail_at(r, node, "'actor' is missing: who does it?");
-    return 0;
-}
-
 /* --- steps --- */
 
 /* Keys of a step: its own, and one for each action. */
@@ -305,6 +282,34 @@ static const struct field step_fields[] = {
     FIELD_ANY("expect_when", OPTIONAL),
     ACTIONS(ACTION_KEY) FIELD_END};
 
+/* The step's one action; does stays NULL without it. */
+static int find_action(const struct reader *r, const cJSON *node, struct draft *out)
+{
+    const struct action_row *does = NULL;
+
+    for (const struct action_row *row = action_rows; row->key; row++) {
+        const cJSON *action = member(node, row->key);
+
+        if (action && does)
+            return fail_at_key(r, action, "a step has one action, and this has '%s' too",
+                               does->key);
+        if (action) {
+            out->action = action;
+            does = row;
+        }
+    }
+    if (!does)
+        return key_mistyped(r, node, step_fields, NULL)
+                   ? -EINVAL
+                   : fail_at(r, node, "a step needs an action");
+    out->does = does;
+    out->step.action = does->action;
+    if (!member(node, "actor") && does->action != ACT_CHECKPOINT &&
+        !key_mistyped(r, node, step_fields, "actor"))
+        return fail_at(r, node, "'actor' is missing: who does it?");
+    return 0;
+}
+
 int read_step(const struct reader *r, const cJSON *node, struct draft *out)
 {
     const cJSON *when = member(node, "when"), *note = member(node, "note");
@@ -317,20 +322,26 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out)
     s->status = -1;
     s->timeout_ms = -1;
     s->lock = true;
+    json_doc_place(r->doc, value_offset(r, node), &s->at.line, &s->at.column);
     rc = read_fields(r, node, step_fields, s);
-    if (rc == 0)
-        json_doc_place(r->doc, json_doc_mark(r->doc, node).value, &s->at.line, &s->at.column);
-    if (rc == 0 && note)
-        rc = read_text(r, note, false, &text);
-    if (rc == 0 && when)
-        rc = eval_when(r, when, &on);
-    if (rc == 0)
-        rc = find_action(r, node, out);
-    if (rc == 0)
-        rc = read_fields(r, out->action, out->does->fields, s);
-    if (rc == 0)
-        rc = finish_action(r, out->action, s);
-    out->skipped = !on;
+    if (note)
+        rc = either(rc, read_text(r, note, false, &text));
+    out->when_in_doubt = key_mistyped(r, node, step_fields, "when");
+    if (when) {
+        int asked = eval_when(r, when, &on);
+
+        out->when_in_doubt = asked < 0;
+        rc = either(rc, asked);
+    }
+    if (cJSON_IsObject(node))
+        rc = either(rc, find_action(r, node, out));
+    if (out->does) {
+        int read = read_fields(r, out->action, out->does->fields, s);
+
+        rc = either(rc, read < 0 ? read : finish_action(r, out->action, s));
+    }
+    out->skipped = !on && !out->when_in_doubt;
+    out->bad = rc < 0;
     return rc;
 }
 

@@ -29,8 +29,8 @@ static const struct key sharing_keys[] = {
 /* One set of expectations being read into a step. */
 struct reading {
     const struct reader *r;
-    const struct world *w;
-    const struct action_row *does;
+    struct world *w;
+    enum message_use use;
     struct step *s;
     struct expectation about; /* who the keys in hand are about */
 };
@@ -43,8 +43,10 @@ static int need_living(struct reading *g, const cJSON *node, const char *name)
 
     if (state < 0)
         return no_actor(g->r, g->w, node, key_offset(g->r, node), name);
-    if (state != ACTOR_ALIVE)
+    if (state != ACTOR_ALIVE && state != ACTOR_IN_DOUBT) {
+        world_poison(g->w, g->r, name, NULL);
         return fail_at_key(g->r, node, "actor '%s' does not live after this step", name);
+    }
     return 0;
 }
 
@@ -65,6 +67,10 @@ static int target_region(struct reading *g, const cJSON *node, const char *actor
     if (rc < 0)
         return rc;
     if (!world_resolve(g->w, actor, name, in, &found) || (hash && !found)) {
+        if (world_doubts(g->w, actor))
+            return -EINVAL;
+        if (!hash && world_poison(g->w, g->r, actor, strchr(node->string, '.') + 1) < 0)
+            return -ENOMEM;
         n = world_region_names(g->w, actor, names, 64);
         if (message)
             return fail_at_key(g->r, node, "no message carries region '%.60s' after this step",
@@ -104,7 +110,7 @@ static int target_transfer(struct reading *g, const cJSON *node, const char *res
     if (*rest && (*rest != '[' || rest[len - 1] != ']' || parse_int(rest + 1, len - 2, &n) < 0 ||
                   n < 0 || n > 99))
         return fail_at_key(g->r, node, "expected \"transfer\" or \"transfer[N]\"");
-    if (g->does->message == MESSAGE_SILENT)
+    if (g->use == MESSAGE_SILENT)
         return fail_at_key(g->r, node, "this step transfers nothing");
     g->about.index = (int)n;
     return 0;
@@ -113,7 +119,6 @@ static int target_transfer(struct reading *g, const cJSON *node, const char *res
 static int parse_target(struct reading *g, const cJSON *node, char *text)
 {
     char *dot = strchr(text, '.'), *hash = strchr(text, '#'), *and = strchr(text, '&');
-    enum message_use use = g->does->message;
     int rc;
 
     if (strcmp(text, "totals") == 0) {
@@ -122,7 +127,7 @@ static int parse_target(struct reading *g, const cJSON *node, char *text)
     }
     if (strcmp(text, "received") == 0) {
         g->about.on = EXPECT_MESSAGE;
-        return use == MESSAGE_RECEIVES || use == MESSAGE_ANSWERS
+        return g->use == MESSAGE_RECEIVES || g->use == MESSAGE_ANSWERS
                    ? 0
                    : fail_at_key(g->r, node, "this step receives nothing");
     }
@@ -206,8 +211,8 @@ static int read_range(const struct reader *r, const cJSON *node, const struct ke
     x->has_max = max;
     if (min)
         rc = read_int(r, min, low, INT64_MAX, &x->min);
-    if (rc == 0 && max)
-        rc = read_int(r, max, low, INT64_MAX, &x->max);
+    if (!fatal(rc) && max)
+        rc = either(rc, read_int(r, max, low, INT64_MAX, &x->max));
     if (rc == 0 && min && max && x->min > x->max)
         return fail_at(r, min, "the minimum %lld is above the maximum %lld", (long long)x->min,
                        (long long)x->max);
@@ -257,25 +262,59 @@ static int read_expected(const struct reader *r, const cJSON *node, const struct
 
 /* --- putting them into the step --- */
 
-static bool same_target(const struct expectation *a, const struct expectation *b)
+static int text_order(const char *a, const char *b)
 {
-    return a->on == b->on && a->index == b->index && same_text(a->observed, b->observed) &&
-           same_text(a->other, b->other) && same_text(a->region, b->region) &&
-           same_text(a->case_name, b->case_name);
+    return !a || !b ? (a != NULL) - (b != NULL) : strcmp(a, b);
 }
 
-static void remove_key(struct reading *g, const char *key)
+/* By who and what it is about, then as they were read: they lie in one array. */
+static int by_subject(const void *left, const void *right)
 {
-    struct step *s = g->s;
+    const struct expectation *a = *(const struct expectation *const *)left;
+    const struct expectation *b = *(const struct expectation *const *)right;
+    const char *const texts[][2] = {{a->observed, b->observed},
+                                    {a->other, b->other},
+                                    {a->region, b->region},
+                                    {a->case_name, b->case_name},
+                                    {a->key, b->key}};
+    int c = a->on != b->on ? (int)a->on - (int)b->on : a->index - b->index;
 
-    for (size_t i = 0; i < s->nexpect; i++) {
-        if (!same_target(&s->expect[i], &g->about) || strcmp(s->expect[i].key, key) != 0)
-            continue;
-        expectation_release(&s->expect[i]);
-        memmove(&s->expect[i], &s->expect[i + 1], (s->nexpect - i - 1) * sizeof *s->expect);
-        s->nexpect--;
-        return;
-    }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && c == 0; i++)
+        c = text_order(texts[i][0], texts[i][1]);
+    return c;
+}
+
+static int by_subject_then_place(const void *left, const void *right)
+{
+    const struct expectation *a = *(const struct expectation *const *)left;
+    const struct expectation *b = *(const struct expectation *const *)right;
+    int c = by_subject(left, right);
+
+    return c ? c : (a > b) - (a < b);
+}
+
+/* Of all that were read about one thing the last one counts, and none if that is null. */
+static int keep_last(const struct reader *r, struct step *s)
+{
+    struct expectation **sorted = calloc(s->nexpect + 1, sizeof *sorted);
+    size_t kept = 0;
+
+    if (!sorted)
+        return err_no_memory(r->e);
+    for (size_t i = 0; i < s->nexpect; i++)
+        sorted[i] = &s->expect[i];
+    qsort(sorted, s->nexpect, sizeof *sorted, by_subject_then_place);
+    for (size_t i = 0; i < s->nexpect; i++)
+        if (i + 1 < s->nexpect && by_subject(&sorted[i], &sorted[i + 1]) == 0)
+            sorted[i]->kind = EXPECT_NOTHING;
+    free(sorted);
+    for (size_t i = 0; i < s->nexpect; i++)
+        if (s->expect[i].kind == EXPECT_NOTHING)
+            expectation_release(&s->expect[i]);
+        else
+            s->expect[kept++] = s->expect[i];
+    s->nexpect = kept;
+    return 0;
 }
 
 static int read_key(struct reading *g, const cJSON *node)
@@ -287,9 +326,6 @@ static int read_key(struct reading *g, const cJSON *node)
 
     if (rc < 0)
         return rc;
-    remove_key(g, key.name);
-    if (cJSON_IsNull(node))
-        return 0;
     x = LIST_ADD(g->s->expect, g->s->nexpect); /* the step's at once */
     if (!x)
         return err_no_memory(g->r->e);
@@ -305,27 +341,28 @@ static int read_key(struct reading *g, const cJSON *node)
         rc = copy_text(g->r, &x->case_name, t->case_name);
     if (rc == 0)
         rc = copy_text(g->r, &x->key, key.name);
-    return rc < 0 ? rc : read_expected(g->r, node, &key, x);
+    return rc < 0 || cJSON_IsNull(node) ? rc : read_expected(g->r, node, &key, x);
 }
 
 static int read_target(struct reading *g, const cJSON *node)
 {
     char *text = strdup(node->string);
-    const cJSON *key;
+    const cJSON *key, *keys = cJSON_IsObject(node) ? node : NULL;
     int rc;
 
     if (!text)
         return err_no_memory(g->r->e);
     rc = parse_target(g, node, text);
     free(text);
-    if (rc == 0)
-        rc = check_object(g->r, node);
-    if (rc == 0)
-        cJSON_ArrayForEach (key, node) {
-            rc = read_key(g, key);
-            if (rc < 0)
+    /* What stands for a process may be meant for something else, with other keys. */
+    if (rc == 0 || (rc == -EINVAL && g->about.on != EXPECT_PROCESS)) {
+        rc = either(rc, check_object(g->r, node));
+        cJSON_ArrayForEach (key, keys) {
+            rc = either(rc, read_key(g, key));
+            if (fatal(rc))
                 break;
         }
+    }
     expectation_release(&g->about);
     return rc;
 }
@@ -341,11 +378,11 @@ static int read_set(struct reading *g, const cJSON *set)
     if (rc < 0)
         return rc;
     cJSON_ArrayForEach (node, set) {
-        rc = read_target(g, node);
-        if (rc < 0)
+        rc = either(rc, read_target(g, node));
+        if (fatal(rc))
             return rc;
     }
-    return 0;
+    return rc;
 }
 
 /* [{"when": {...}, "expect": {...}}, ...] */
@@ -360,27 +397,31 @@ static int read_conditional(struct reading *g, const cJSON *list)
         return rc;
     cJSON_ArrayForEach (item, list) {
         bool on = false;
+        int one = read_fields(g->r, item, fields, NULL);
 
-        rc = read_fields(g->r, item, fields, NULL);
-        if (rc == 0)
-            rc = eval_when(g->r, member(item, "when"), &on);
-        if (rc == 0 && on)
-            rc = read_set(g, member(item, "expect"));
-        if (rc < 0)
+        if (one == 0)
+            one = eval_when(g->r, member(item, "when"), &on);
+        if (one == 0 && on)
+            one = read_set(g, member(item, "expect"));
+        rc = either(rc, one);
+        if (fatal(rc))
             return rc;
     }
-    return 0;
+    return rc;
 }
 
-int read_expectations(const struct reader *r, const struct world *w, struct draft *d)
+int read_expectations(const struct reader *r, struct world *w, struct draft *d)
 {
-    struct reading g = {r, w, d->does, &d->step, {0}};
+    /* A step that may do anything may send and receive. */
+    struct reading g = {r, w, d->does ? d->does->message : MESSAGE_ANSWERS, &d->step, {0}};
     char key[64];
     int rc;
 
     snprintf(key, sizeof key, "expect.%s", r->ability->name);
     rc = read_set(&g, member(d->node, "expect"));
-    if (rc == 0)
-        rc = read_set(&g, member(d->node, key));
-    return rc < 0 ? rc : read_conditional(&g, member(d->node, "expect_when"));
+    if (!fatal(rc))
+        rc = either(rc, read_set(&g, member(d->node, key)));
+    if (!fatal(rc))
+        rc = either(rc, read_conditional(&g, member(d->node, "expect_when")));
+    return rc < 0 ? rc : keep_last(r, &d->step);
 }

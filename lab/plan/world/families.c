@@ -4,34 +4,38 @@
 
 #include <stdlib.h>
 
-static void count_peak(struct world *w)
+static uint64_t takes(const struct family *f)
 {
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < w->nfamilies; i++)
-        if (w->families[i].holders > 0)
-            sum += w->families[i].object + w->families[i].frames;
-    if (sum > w->peak)
-        w->peak = sum;
+    return f->holders > 0 ? f->object + f->frames : 0;
 }
 
-void cap_frames(struct family *f)
+/* Gives a family its new state, and keeps the sum of what all take. */
+static void become(struct world *w, size_t i, struct family f)
 {
-    uint64_t most = f->pages * (uint64_t)(f->shared ? f->holders > 0 : f->holders);
+    uint64_t most = f.pages * (uint64_t)(f.shared ? f.holders > 0 : f.holders);
 
-    if (f->frames > most)
-        f->frames = most;
+    if (f.frames > most)
+        f.frames = most;
+    w->now += takes(&f) - takes(&w->families[i]);
+    w->families[i] = f;
+    if (w->now > w->peak)
+        w->peak = w->now;
+}
+
+void hold_family(struct world *w, size_t family, int more)
+{
+    struct family f = w->families[family];
+
+    f.holders += more;
+    become(w, family, f);
 }
 
 int new_family(const struct reader *r, struct world *w, const struct family *f, size_t *out)
 {
-    struct family *at = LIST_ADD(w->families, w->nfamilies);
-
-    if (!at)
+    if (!LIST_ADD(w->families, w->nfamilies))
         return err_no_memory(r->e);
-    *at = *f;
     *out = w->nfamilies - 1;
-    count_peak(w);
+    become(w, *out, *f);
     return 0;
 }
 
@@ -75,11 +79,10 @@ int count_pages(const struct reader *r, const cJSON *node, const struct page_sel
 
 void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write)
 {
-    struct family *f = &w->families[region->family];
+    struct family f = w->families[region->family];
 
-    if (!write && !f->shared)
+    if (!write && !f.shared)
         return;
-    f->frames += pages;
-    cap_frames(f);
-    count_peak(w);
+    f.frames += pages;
+    become(w, region->family, f);
 }

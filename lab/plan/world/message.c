@@ -33,7 +33,7 @@ static int need_receiver(struct doing *x, size_t *to, bool *full)
     for (size_t k = 0; k < x->w->nmessages; k++)
         waiting += x->w->messages[k].to == (size_t)i && !x->w->messages[k].reply;
     *to = (size_t)i;
-    *full = waiting >= QUEUE_LIMIT;
+    *full = waiting >= QUEUE_LIMIT && !x->w->actors[i].queue_doubt;
     if (*full && x->s->timeout_ms < 0)
         return fail_at(x->r, at,
                        "the queue of '%s' is full (%d messages): this would block for ever",
@@ -63,7 +63,7 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
     if (bytes == 0)
         return 0;
     if (!physical && bytes == from->pages * page && from->kind == MK_ORDINARY)
-        x->w->families[from->family].holders++; /* a virtual copy */
+        hold_family(x->w, from->family, 1); /* a virtual copy */
     else
         rc = new_family(x->r, x->w, &f, &copy.family);
     if (rc == 0)
@@ -79,6 +79,10 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
 
 static int check_sendable(struct doing *x, const struct region *region, const cJSON *at)
 {
+    if (in_doubt(&x->actor->regions, region)) {
+        x->doubt = true;
+        return 0;
+    }
     if (region->holed)
         return fail_at(x->r, at, "a part of region '%s' was deallocated", region->name);
     if (!(region->protection & 1))
@@ -121,19 +125,20 @@ int world_ACT_OOL_SEND(struct doing *x)
 
 static int send_parts(struct doing *x, struct message *m)
 {
-    const cJSON *parts = arg(x, "parts");
+    const cJSON *node, *parts = arg(x, "parts");
+    struct message_part *part = x->s->parts;
 
     m->parts = x->s->parts;
     m->nparts = x->s->nparts;
-    for (size_t i = 0; i < x->s->nparts; i++) {
-        struct message_part *part = &x->s->parts[i];
-        const cJSON *node = cJSON_GetArrayItem(parts, (int)i), *at;
+    cJSON_ArrayForEach (node, parts) {
+        const cJSON *at = member(node, part->kind == PART_OOL ? "ool" : "ool_volatile");
         struct region *region;
         int rc;
 
-        if (!part->region)
+        if (!part->region) {
+            part++;
             continue;
-        at = member(node, part->kind == PART_OOL ? "ool" : "ool_volatile");
+        }
         rc = need_region(x->r, x->w, x->actor, at, part->region, &part->case_name, &region);
         if (rc == 0)
             rc = check_sendable(x, region, at);
@@ -143,6 +148,7 @@ static int send_parts(struct doing *x, struct message *m)
             rc = send_region(x, m, region, 0, region->bytes, part->physical, part->deallocate);
         if (rc < 0)
             return rc;
+        part++;
     }
     return 0;
 }
@@ -208,7 +214,7 @@ static int take_message(struct doing *x, struct message *m)
         return rc;
     x->actor->request = m->reply ? -1 : (long)m->from;
     x->actor->request_wants_reply = m->want_reply;
-    free(m->regions.at);
+    release_regions(&m->regions);
     x->w->nmessages--;
     memmove(m, m + 1, (size_t)(x->w->messages + x->w->nmessages - m) * sizeof *m);
     return 0;

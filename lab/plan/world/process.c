@@ -18,8 +18,15 @@ static int inherit_region(struct doing *x, const struct region *from, struct act
     }
     rc = add_region(x->r, &child->regions, &copy);
     if (rc == 0)
-        x->w->families[copy.family].holders++;
+        hold_family(x->w, copy.family, 1);
     return rc;
+}
+
+static int not_among(struct doing *x, const cJSON *at, const char *name)
+{
+    int rc = x->w->actors_in_doubt ? -EINVAL : fail_again(x->r, "actor", name);
+
+    return rc < 0 ? rc : fail_at(x->r, at, "'%s' is not among the actors", name);
 }
 
 int world_ACT_FORK(struct doing *x)
@@ -29,7 +36,7 @@ int world_ACT_FORK(struct doing *x)
     int rc = 0;
 
     if (i < 0)
-        return fail_at(x->r, arg(x, "as"), "'%s' is not among the actors", x->s->as);
+        return not_among(x, arg(x, "as"), x->s->as);
     child = &x->w->actors[i];
     if (child->state == ACTOR_ALIVE)
         return fail_at(x->r, arg(x, "as"), "actor '%s' lives already", x->s->as);
@@ -39,6 +46,8 @@ int world_ACT_FORK(struct doing *x)
     child->state = ACTOR_ALIVE;
     child->parent = x->index;
     child->request = -1;
+    child->regions.more = x->actor->regions.more;
+    child->regions.changed = x->actor->regions.changed;
     for (size_t k = 0; k < x->actor->regions.n && rc == 0; k++)
         rc = inherit_region(x, &x->actor->regions.at[k], child);
     return rc;
@@ -81,7 +90,7 @@ int world_ACT_WAIT(struct doing *x)
     struct actor *child;
 
     if (i < 0)
-        return fail_at(x->r, at, "'%s' is not among the actors", x->s->child);
+        return not_among(x, at, x->s->child);
     child = &x->w->actors[i];
     if (child->state == ACTOR_ABSENT || child->parent != x->index || child->parent == (size_t)i)
         return fail_at(x->r, at, "'%s' is no child of '%s'", x->s->child, x->actor->name);

@@ -5,22 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t name_hash(const char *name, const char *case_name)
+{
+    uint64_t hash = index_hash(0, name, strlen(name));
+
+    return case_name ? index_hash(hash, case_name, strlen(case_name)) : hash;
+}
+
 int add_region(const struct reader *r, struct regions *list, const struct region *region)
 {
-    struct region *at = LIST_ADD(list->at, list->n);
+    struct region *at;
 
-    if (!at)
+    if (index_add(&list->names, name_hash(region->name, region->case_name)) < 0)
         return err_no_memory(r->e);
+    at = LIST_ADD(list->at, list->n);
+    if (!at) {
+        index_drop(&list->names, list->n);
+        return err_no_memory(r->e);
+    }
     *at = *region;
     return 0;
 }
 
+void release_regions(struct regions *list)
+{
+    free(list->at);
+    index_release(&list->names);
+    *list = (struct regions){0};
+}
+
 void drop_region(struct world *w, struct regions *list, size_t i)
 {
-    struct family *f = &w->families[list->at[i].family];
-
-    f->holders--;
-    cap_frames(f);
+    hold_family(w, list->at[i].family, -1);
+    index_drop(&list->names, i);
     list->at[i] = list->at[list->n - 1];
     list->n--;
 }
@@ -29,15 +46,17 @@ void drop_regions(struct world *w, struct regions *list)
 {
     while (list->n)
         drop_region(w, list, list->n - 1);
-    free(list->at);
-    list->at = NULL;
+    release_regions(list);
 }
 
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name)
 {
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->at[i].name, name) == 0 && same_text(list->at[i].case_name, case_name))
-            return &list->at[i];
+    size_t k = index_first(&list->names, name_hash(name, case_name));
+
+    for (; k; k = index_next(&list->names, k))
+        if (strcmp(list->at[k - 1].name, name) == 0 &&
+            same_text(list->at[k - 1].case_name, case_name))
+            return &list->at[k - 1];
     return NULL;
 }
 
@@ -62,7 +81,19 @@ int world_actor_state(const struct world *w, const char *actor)
 {
     long i = world_actor(w, actor);
 
+    if (i < 0 ? w->actors_in_doubt : w->actors[i].doubt)
+        return ACTOR_IN_DOUBT;
     return i < 0 ? -1 : (int)w->actors[i].state;
+}
+
+bool world_doubts(const struct world *w, const char *actor)
+{
+    long i = world_actor(w, actor);
+    bool doubt = i < 0 ? w->actors_in_doubt : w->actors[i].doubt || w->actors[i].regions.more;
+
+    for (size_t k = 0; strcmp(actor, "message") == 0 && k < w->nactors; k++)
+        doubt = doubt || w->actors[k].queue_doubt || w->actors[k].doubt;
+    return doubt;
 }
 
 /* The list of an actor at index i, or of the i-th message when actor is "message". */
@@ -99,18 +130,44 @@ size_t world_region_names(const struct world *w, const char *actor, const char *
 
     for (size_t i = 0; (list = list_of(w, actor, i)); i++)
         for (size_t k = 0; k < list->n && n < room; k++)
-            names[n++] = list->at[k].name;
+            if (!list->at[k].unknown)
+                names[n++] = list->at[k].name;
     return n;
 }
 
 /* --- what a step names --- */
+
+int poison_region(const struct reader *r, struct world *w, struct regions *list, const char *name,
+                  const char *case_name, bool unknown)
+{
+    struct region poison = {
+        .name = name, .case_name = case_name, .protection = 3, .unknown = unknown, .doubt = true};
+    const struct family nothing = {.holders = 1};
+    int rc = new_family(r, w, &nothing, &poison.family);
+
+    return rc < 0 ? rc : add_region(r, list, &poison);
+}
+
+int world_poison(struct world *w, const struct reader *r, const char *actor, const char *region)
+{
+    long i = world_actor(w, actor);
+
+    if (i >= 0 && !region)
+        w->actors[i].doubt = true;
+    return i < 0 || !region
+               ? 0
+               : poison_region(r, w, &w->actors[i].regions, region, r->case_name, true);
+}
 
 int no_actor(const struct reader *r, const struct world *w, const cJSON *node, size_t offset,
              const char *name)
 {
     const char *names[64];
     size_t n = 0;
+    int rc = fail_again(r, "actor", name);
 
+    if (rc < 0)
+        return rc;
     for (; n < w->nactors && n < 64; n++)
         names[n] = w->actors[n].name;
     return fail_offset(r, node, offset, "no actor '%.60s', the nearest known is '%s'", name,
@@ -128,8 +185,8 @@ int need_actor(const struct reader *r, const struct world *w, const cJSON *node,
 
     *out = world_actor(w, name);
     if (*out < 0)
-        return no_actor(r, w, node, value_offset(r, node), name);
-    if (w->actors[*out].state != ACTOR_ALIVE)
+        return w->actors_in_doubt ? -EINVAL : no_actor(r, w, node, value_offset(r, node), name);
+    if (w->actors[*out].state != ACTOR_ALIVE && !w->actors[*out].doubt)
         return fail_at(r, node, "actor '%s' %s", name, why[w->actors[*out].state]);
     return 0;
 }
@@ -147,21 +204,28 @@ static int no_region(const struct reader *r, const struct world *w, const cJSON 
 }
 
 /* The region that a step (or a part of its message) names; *case_name becomes the region's. */
-int need_region(const struct reader *r, const struct world *w, const struct actor *a,
-                const cJSON *node, const char *name, char **case_name, struct region **out)
+int need_region(const struct reader *r, struct world *w, struct actor *a, const cJSON *node,
+                const char *name, char **case_name, struct region **out)
 {
     const char *in = *case_name ? *case_name : r->case_name;
 
     *out = *case_name ? find_exact(&a->regions, name, in) : find_region(&a->regions, name, in);
+    if (!*out && (a->doubt || a->regions.more))
+        return -EINVAL;
     if (!*out)
-        return no_region(r, w, node, a->name, name);
+        return either(no_region(r, w, node, a->name, name),
+                      poison_region(r, w, &a->regions, name, in, true));
     return copy_text(r, case_name, (*out)->case_name);
 }
 
 int new_name(const struct reader *r, const struct actor *a, const cJSON *node, const char *name,
              const char *case_name)
 {
-    if (find_exact(&a->regions, name, case_name))
+    const struct region *old = find_exact(&a->regions, name, case_name);
+
+    if (old && in_doubt(&a->regions, old))
+        return -EINVAL;
+    if (old)
         return fail_at(r, node, "actor '%s' has a region '%s' already", a->name, name);
     return 0;
 }

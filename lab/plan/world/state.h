@@ -20,15 +20,26 @@ struct region {
     enum map_kind kind;
     int protection;
     struct fork_fate fate;
-    bool holed;  /* a part of it was deallocated */
-    bool locked; /* by this actor: a fork leaves that out */
+    bool holed;   /* a part of it was deallocated */
+    bool locked;  /* by this actor: a fork leaves that out */
+    bool unknown; /* none has this name, which was told */
+    bool doubt;   /* it may be otherwise, or not be at all: a step that does something to it has a
+                     mistake */
     size_t family;
 };
 
 struct regions {
     struct region *at;
     size_t n;
+    struct index names;
+    bool more;    /* there may be others */
+    bool changed; /* each of them may be otherwise */
 };
+
+static inline bool in_doubt(const struct regions *list, const struct region *region)
+{
+    return list->changed || region->doubt;
+}
 
 struct actor {
     const char *name;
@@ -38,6 +49,9 @@ struct actor {
     struct regions regions;
     long request; /* who sent the message received last: an index, -1 none */
     bool request_wants_reply;
+    bool acted;
+    bool doubt;       /* whether it lives and what it has is in doubt */
+    bool queue_doubt; /* what is on its way to it */
 };
 
 struct message {
@@ -55,7 +69,8 @@ struct world {
     size_t nmessages;
     struct family *families;
     size_t nfamilies;
-    uint64_t peak;
+    uint64_t now, peak;   /* frames that all families can take */
+    bool actors_in_doubt; /* there may be others */
 };
 
 /* One step in hand. */
@@ -67,6 +82,7 @@ struct doing {
     struct actor *actor;
     size_t index;
     struct region *region; /* the one it names, if any */
+    bool doubt;            /* something that it depends on is in doubt */
 };
 
 static inline const cJSON *arg(const struct doing *x, const char *key)
@@ -77,8 +93,8 @@ static inline const cJSON *arg(const struct doing *x, const char *key)
 /* --- families --- */
 
 int new_family(const struct reader *r, struct world *w, const struct family *f, size_t *out);
-/* After a holder went. */
-void cap_frames(struct family *f);
+/* More holders, or fewer. */
+void hold_family(struct world *w, size_t family, int more);
 /* Pages of a region that a write or read touches; for a random share an estimate from above. */
 uint64_t touched(const struct page_select *s, uint64_t pages);
 /* The same, exactly. */
@@ -91,16 +107,27 @@ void touch_frames(struct world *w, const struct region *region, uint64_t pages, 
 int add_region(const struct reader *r, struct regions *list, const struct region *region);
 void drop_region(struct world *w, struct regions *list, size_t i);
 void drop_regions(struct world *w, struct regions *list);
+void release_regions(struct regions *list);
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name);
 /* -1: there is none. */
 long world_actor(const struct world *w, const char *name);
 /* Errors say what is wrong with the name. */
 int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
                long *out);
-int need_region(const struct reader *r, const struct world *w, const struct actor *a,
-                const cJSON *node, const char *name, char **case_name, struct region **out);
+int need_region(const struct reader *r, struct world *w, struct actor *a, const cJSON *node,
+                const char *name, char **case_name, struct region **out);
+/* A region that may be or not, so that its name is told once. */
+int poison_region(const struct reader *r, struct world *w, struct regions *list, const char *name,
+                  const char *case_name, bool unknown);
 int new_name(const struct reader *r, const struct actor *a, const cJSON *node, const char *name,
              const char *case_name);
+
+/* --- doubt --- */
+
+/* Does the step do something with what is in doubt? */
+bool rests_on_doubt(const struct doing *x);
+/* After a step that has a mistake, or rests on doubt. */
+int leave_in_doubt(struct doing *x);
 
 /* --- actions: their effect; 0 or a negative errno --- */
 

@@ -31,29 +31,59 @@ static const char *unsupported(const struct ability *a, const struct step *s)
     return why ? why : ability_refuses(a->no_actions, (int)s->action);
 }
 
-int world_apply(struct world *w, const struct reader *r, struct draft *d)
+/* A step without mistakes of its own. */
+static int carry_out(struct doing *x)
 {
-    struct doing x = {w, r, d, &d->step, NULL, 0, NULL};
-    const cJSON *at = member(d->node, "actor");
-    long i = 0;
+    struct draft *d = x->d;
+    struct mistakes *found = x->r->found;
     int rc = 0;
 
-    d->unsupported = unsupported(r->ability, &d->step);
-    if (d->step.actor)
-        rc = need_actor(r, w, at, d->step.actor, &i);
+    d->unsupported = unsupported(x->r->ability, &d->step);
+    if (d->does->region == REGION_OLD)
+        rc = need_region(x->r, x->w, x->actor, arg(x, "region"), d->step.region, &d->step.case_name,
+                         &x->region);
+    else if (!d->step.region)
+        rc = copy_text(x->r, &d->step.case_name, x->r->case_name);
     if (rc < 0)
         return rc;
-    x.index = (size_t)i;
-    x.actor = d->step.actor ? &w->actors[i] : NULL;
-    if (d->does->region == REGION_OLD)
-        rc = need_region(r, w, x.actor, arg(&x, "region"), d->step.region, &d->step.case_name,
-                         &x.region);
-    else if (!d->step.region)
-        rc = copy_text(r, &d->step.case_name, r->case_name);
-    if (rc == 0 && x.region && x.region->holed && d->step.action != ACT_UNMAP)
-        return fail_at(r, arg(&x, "region"), "a part of region '%s' was deallocated",
-                       d->step.region);
-    return rc < 0 ? rc : do_action(&x);
+    x->doubt = rests_on_doubt(x);
+    found->mute = x->doubt;
+    if (x->region && x->region->holed && d->step.action != ACT_UNMAP)
+        rc = fail_at(x->r, arg(x, "region"), "a part of region '%s' was deallocated",
+                     d->step.region);
+    else
+        rc = do_action(x);
+    found->mute = false;
+    return rc;
+}
+
+int world_apply(struct world *w, const struct reader *r, struct draft *d)
+{
+    struct doing x = {.w = w, .r = r, .d = d, .s = &d->step};
+    long i = -1;
+    int rc = 0;
+
+    r->found->mute = d->when_in_doubt;
+    if (d->step.actor)
+        rc = need_actor(r, w, member(d->node, "actor"), d->step.actor, &i);
+    r->found->mute = false;
+    if (i >= 0) {
+        x.index = (size_t)i;
+        x.actor = &w->actors[i];
+        x.actor->acted = true;
+    }
+    if (d->bad)
+        rc = either(rc, -EINVAL);
+    if (rc == 0)
+        rc = carry_out(&x);
+    if (rc == -EINVAL || (rc == 0 && x.doubt))
+        rc = either(rc, leave_in_doubt(&x));
+    return rc;
+}
+
+void world_doubt_actors(struct world *w)
+{
+    w->actors_in_doubt = true;
 }
 
 uint64_t world_peak_pages(const struct world *w)
@@ -94,9 +124,9 @@ void world_free(struct world *w)
     if (!w)
         return;
     for (size_t i = 0; i < w->nactors; i++)
-        free(w->actors[i].regions.at);
+        release_regions(&w->actors[i].regions);
     for (size_t i = 0; i < w->nmessages; i++)
-        free(w->messages[i].regions.at);
+        release_regions(&w->messages[i].regions);
     free(w->actors);
     free(w->messages);
     free(w->families);

@@ -11,8 +11,12 @@
  *   memory.c    map, write, read, unmap, protect, inherit, lock, madvise
  *   process.c   fork, exec, exit, wait
  *   message.c   send, receive, reply, and out of line
+ *   doubt.c     what a mistake leaves in doubt
  *   world.c     a step: who does it, to which region, then its action
  *   expect.c    expectations, whose names resolve against the world after the step
+ *
+ * A step that has a mistake is not carried out; what it could have changed is in doubt from then
+ * on, and what is found wrong with something in doubt is not told: it may only follow (doubt.c).
  *
  * Names of regions are borrowed from the drafts and the document, which outlive the world. */
 #ifndef LAB_PLAN_WORLD_WORLD_H
@@ -24,10 +28,16 @@ struct world;
 int world_new(struct world **out, const struct reader *r, const struct plan *plan,
               const struct draft *drafts, size_t n);
 void world_free(struct world *w);
+/* From here on: there may be actors that the plan does not list. */
+void world_doubt_actors(struct world *w);
+/* May this actor (or "message") have regions that the world does not know of? */
+bool world_doubts(const struct world *w, const char *actor);
+/* An actor's region that was told to be none; NULL: the actor, that it does not live. */
+int world_poison(struct world *w, const struct reader *r, const char *actor, const char *region);
 /* Resolves the step's names (it may set step.case_name) and carries its effect out. */
 int world_apply(struct world *w, const struct reader *r, struct draft *d);
 uint64_t world_peak_pages(const struct world *w);
-enum actor_state { ACTOR_ABSENT, ACTOR_ALIVE, ACTOR_EXITED, ACTOR_GONE };
+enum actor_state { ACTOR_ABSENT, ACTOR_ALIVE, ACTOR_EXITED, ACTOR_GONE, ACTOR_IN_DOUBT };
 /* The error at offset that there is none of this name. */
 int no_actor(const struct reader *r, const struct world *w, const cJSON *node, size_t offset,
              const char *name);
@@ -43,7 +53,7 @@ size_t world_region_names(const struct world *w, const char *actor, const char *
 
 /* --- expectations --- */
 
-int read_expectations(const struct reader *r, const struct world *w, struct draft *d);
+int read_expectations(const struct reader *r, struct world *w, struct draft *d);
 /* What the value of an expected key may be. */
 enum key_type { KEY_NUMBER, KEY_SIGNED, KEY_BOOL, KEY_TEXT, KEY_WORD, KEY_PROTECTION };
 
