@@ -5,7 +5,7 @@
  * with such things in its queue. So:
  *
  * Promises: every descriptor that came is the caller's or is dropped; what was not asked for is
- * refused, with all that came beside it; dropping one never waits. */
+ * dropped, and that is said; dropping one does not wait, but where no thread can be had. */
 #ifndef PROBES_RECEIVE_H
 #define PROBES_RECEIVE_H
 
@@ -26,23 +26,27 @@ enum receive_kind {
 struct received {
     /* Asked for. */
     unsigned int kinds;   /* of enum receive_kind */
-    size_t room;          /* elements of fds: more than that are refused */
-    int *fds;             /* untouched behind those that came */
+    size_t room;          /* elements of fds */
+    int *fds;             /* those that came, close-on-exec; -1: one that was not asked for */
     struct ucred *sender; /* where to put who sent it, if the kernel says; NULL: not wanted */
     /* Told. */
-    size_t nfds;  /* close-on-exec, for the caller to drop */
+    size_t nfds;  /* for the caller to drop */
     bool beside;  /* the kernel put anything beside the bytes */
     bool cut;     /* the packet is longer than there was room */
-    bool lost;    /* descriptors came that this process has no room for; none is given */
-    bool refused; /* other or more descriptors came than asked for; none is given */
+    bool lost;    /* this process has no room for the descriptors that came: none is given */
+    bool refused; /* other or more descriptors came than were asked for */
 };
 
 /* The packet's length, or a negative errno; -ENOBUFS: nothing was taken, because too many dropped
  * descriptors still wait to be closed. flags: as for recvmsg. */
 ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct received *r);
+/* May it take a packet now? */
+bool receive_has_room(void);
 
-/* Closes what came from a peer (-1: nothing), in another thread where that may wait. errno stays.
- */
+/* Closes what came from a peer, or has a queue that a peer fills (-1: nothing): in another thread
+ * if closing it may wait, as far as the kernel says. errno stays. */
 void receive_drop(int fd);
+/* In another thread always: a peer can change what the kernel says until it is closed. */
+void receive_drop_elsewhere(int fd);
 
 #endif

@@ -12,9 +12,9 @@
 #define SCM_PIDFD 0x04 /* Linux 6.5 */
 #endif
 
-#define CLOSERS 16              /* threads that close at one time */
-#define WAITING_MANY 512u       /* descriptors that wait for one; then nothing more is received */
-#define CLOSER_STACK (64 << 10) /* bytes */
+#define CLOSERS 16               /* threads that close at one time */
+#define WAITING_MANY 512u        /* descriptors that wait for one; then nothing more is received */
+#define CLOSER_STACK (256 << 10) /* bytes */
 
 /* What waits to be closed. A closer ends when nothing waits: a process that gets only what it asked
  * for has none. After a fork the child has the descriptors, and no closer. */
@@ -47,12 +47,11 @@ static void mind_forks(void)
     (void)pthread_atfork(before_fork, after_fork, in_child); /* no memory: children leave it open */
 }
 
-static void *close_waiting(void *unused)
+/* What a closer does, with the lock held but for each close. */
+static void close_waiting(void)
 {
     const struct linger off = {0};
 
-    (void)unused;
-    pthread_mutex_lock(&waiting.lock);
     while (waiting.n > 0) {
         int fd = waiting.fds[--waiting.n];
 
@@ -64,30 +63,46 @@ static void *close_waiting(void *unused)
         pthread_mutex_lock(&waiting.lock);
     }
     waiting.closers--;
+}
+
+static void *closer(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&waiting.lock);
+    close_waiting();
     pthread_mutex_unlock(&waiting.lock);
     return NULL;
 }
 
-/* With the lock held. Where no thread can be had, the next drop tries again. */
+/* One more closer, if there may be one. Where no thread can be had this one closes. With the lock
+ * held. */
 static void start_closer(void)
 {
     sigset_t all, before;
     pthread_attr_t attr;
     pthread_t thread;
 
+    if (waiting.closers == CLOSERS)
+        return;
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, CLOSER_STACK);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are not for it */
-    if (pthread_create(&thread, &attr, close_waiting, NULL) == 0)
-        waiting.closers++;
+    waiting.closers++;
+    if (pthread_create(&thread, &attr, closer, NULL)) {
+        if (waiting.closers == 1)
+            close_waiting();
+        else
+            waiting.closers--;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
 }
 
-static void close_elsewhere(int fd)
+void receive_drop_elsewhere(int fd)
 {
+    const int error = errno;
     bool taken;
 
     pthread_once(&waiting.forks, mind_forks);
@@ -95,11 +110,25 @@ static void close_elsewhere(int fd)
     taken = waiting.n < sizeof waiting.fds / sizeof waiting.fds[0];
     if (taken)
         waiting.fds[waiting.n++] = fd;
-    if (waiting.closers < CLOSERS)
-        start_closer();
+    start_closer();
     pthread_mutex_unlock(&waiting.lock);
     if (!taken)
-        close(fd); /* more threads than there is room for receive at once */
+        close(fd); /* too many threads at once received what they may not */
+    errno = error;
+}
+
+bool receive_has_room(void)
+{
+    bool room;
+
+    if (__atomic_load_n(&waiting.n, __ATOMIC_RELAXED) < WAITING_MANY)
+        return true;
+    pthread_mutex_lock(&waiting.lock);
+    if (waiting.closers == 0)
+        start_closer(); /* a forked child has none */
+    room = waiting.n < WAITING_MANY;
+    pthread_mutex_unlock(&waiting.lock);
+    return room;
 }
 
 /* The value of a socket's option, or -1. */
@@ -144,24 +173,25 @@ void receive_drop(int fd)
     if (kind == RECEIVE_MEMORY || (kind == RECEIVE_SOCKETS && queue_is_plain(fd)))
         close(fd);
     else if (fd >= 0)
-        close_elsewhere(fd);
+        receive_drop_elsewhere(fd);
     errno = error;
 }
 
-/* The descriptors of one header: each is the caller's, or is refused. */
+/* The descriptors of one header. */
 static void take_rights(const struct cmsghdr *c, struct received *r)
 {
     const unsigned char *p = CMSG_DATA(c), *end = (const unsigned char *)c + c->cmsg_len;
 
     for (; p + sizeof(int) <= end; p += sizeof(int)) {
-        int fd;
+        int fd, given;
 
         memcpy(&fd, p, sizeof fd);
-        if (r->nfds < r->room && (kind_of(fd) & r->kinds)) {
-            r->fds[r->nfds++] = fd;
-        } else {
-            receive_drop(fd);
+        given = r->nfds < r->room && (kind_of(fd) & r->kinds) ? fd : -1;
+        if (r->nfds < r->room)
+            r->fds[r->nfds++] = given;
+        if (given < 0) {
             r->refused = true;
+            receive_drop(fd);
         }
     }
 }
@@ -202,7 +232,7 @@ ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct rece
 
     r->nfds = 0;
     r->beside = r->cut = r->lost = r->refused = false;
-    if (__atomic_load_n(&waiting.n, __ATOMIC_RELAXED) > WAITING_MANY)
+    if (!receive_has_room())
         return -ENOBUFS;
     n = recvmsg(socket, &mh, flags | MSG_CMSG_CLOEXEC);
     if (n < 0)
@@ -211,8 +241,7 @@ ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct rece
         take_beside(c, r);
     r->cut = mh.msg_flags & MSG_TRUNC;
     r->lost = mh.msg_flags & MSG_CTRUNC;
-    if (r->lost || r->refused)
-        for (; r->nfds > 0; r->fds[r->nfds] = -1)
-            receive_drop(r->fds[--r->nfds]);
+    while (r->lost && r->nfds > 0)
+        receive_drop(r->fds[--r->nfds]);
     return n;
 }
