@@ -46,6 +46,8 @@ bool receive_has_room(void);
 /* Closes what came from a peer, or has a queue that a peer fills (-1: nothing): in another thread
  * if closing it may wait, as far as the kernel says. errno stays. */
 void receive_drop(int fd);
+/* Shuts the socket down and drops all that waits in it: nothing more can come. */
+void receive_shut(int socket);
 /* In another thread always: a peer can change what the kernel says until it is closed. */
 void receive_drop_elsewhere(int fd);
 

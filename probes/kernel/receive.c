@@ -22,29 +22,19 @@ static struct {
     pthread_mutex_t lock;
     pthread_once_t forks;
     unsigned int closers;
-    size_t n; /* read without the lock too */
+    size_t n; /* atomic: read without the lock, and by a forked child */
     int fds[WAITING_MANY + 4 * RECEIVE_MOST];
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER, .forks = PTHREAD_ONCE_INIT};
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&waiting.lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&waiting.lock);
-}
 
 static void in_child(void)
 {
     waiting.closers = 0;
-    pthread_mutex_init(&waiting.lock, NULL);
+    pthread_mutex_init(&waiting.lock, NULL); /* whoever had it: the list is whole at any time */
 }
 
 static void mind_forks(void)
 {
-    (void)pthread_atfork(before_fork, after_fork, in_child); /* no memory: children leave it open */
+    (void)pthread_atfork(NULL, NULL, in_child);
 }
 
 /* What a closer does, with the lock held but for each close. */
@@ -53,8 +43,9 @@ static void close_waiting(void)
     const struct linger off = {0};
 
     while (waiting.n > 0) {
-        int fd = waiting.fds[--waiting.n];
+        int fd = waiting.fds[waiting.n - 1];
 
+        __atomic_sub_fetch(&waiting.n, 1, __ATOMIC_RELEASE);
         pthread_mutex_unlock(&waiting.lock);
         /* The kernel sends the rest all the same; it need not hold a closer for that. Whoever
          * shares the socket can undo this, and there are other ways to make a close wait. */
@@ -108,8 +99,10 @@ void receive_drop_elsewhere(int fd)
     pthread_once(&waiting.forks, mind_forks);
     pthread_mutex_lock(&waiting.lock);
     taken = waiting.n < sizeof waiting.fds / sizeof waiting.fds[0];
-    if (taken)
-        waiting.fds[waiting.n++] = fd;
+    if (taken) {
+        waiting.fds[waiting.n] = fd;
+        __atomic_add_fetch(&waiting.n, 1, __ATOMIC_RELEASE);
+    }
     start_closer();
     pthread_mutex_unlock(&waiting.lock);
     if (!taken)
@@ -244,4 +237,13 @@ ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct rece
     while (r->lost && r->nfds > 0)
         receive_drop(r->fds[--r->nfds]);
     return n;
+}
+
+void receive_shut(int socket)
+{
+    struct received r = {0};
+
+    shutdown(socket, SHUT_RDWR);
+    while (receive_packet(socket, NULL, 0, MSG_DONTWAIT, &r) >= 0 && (r.beside || r.cut))
+        continue;
 }

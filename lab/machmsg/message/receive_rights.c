@@ -32,8 +32,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
 
     if (rc)
         return rc;
-    if (p->r >= 0 || !port_is_end(in->fds[it->fd]) ||
-        setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
+    if (p->r >= 0 || setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
         return -EBADMSG;
     if (it->value > 0 && !(once = malloc(it->value * sizeof *once)))
         return -ENOMEM;
