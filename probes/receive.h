@@ -46,8 +46,9 @@ bool receive_has_room(void);
 /* Closes what came from a peer, or has a queue that a peer fills (-1: nothing): in another thread
  * if closing it may wait, as far as the kernel says. errno stays. */
 void receive_drop(int fd);
-/* Shuts the socket down and drops all that waits in it: nothing more can come. */
-void receive_shut(int socket);
+/* Shuts the socket down, so that nothing more can come, and drops all that waits in it. Is it empty
+ * then, so that it can be closed like any other? */
+bool receive_shut(int socket);
 /* In another thread always: a peer can change what the kernel says until it is closed. */
 void receive_drop_elsewhere(int fd);
 

@@ -239,11 +239,14 @@ ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct rece
     return n;
 }
 
-void receive_shut(int socket)
+bool receive_shut(int socket)
 {
     struct received r = {0};
+    ssize_t n;
 
     shutdown(socket, SHUT_RDWR);
-    while (receive_packet(socket, NULL, 0, MSG_DONTWAIT, &r) >= 0 && (r.beside || r.cut))
-        continue;
+    do
+        n = receive_packet(socket, NULL, 0, MSG_DONTWAIT, &r);
+    while (n == 0 && (r.beside || r.cut));
+    return n == 0;
 }

@@ -46,6 +46,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
     p->owed = state.owed < MACH_PORT_QLIMIT_MAX ? state.owed : MACH_PORT_QLIMIT_MAX;
     p->qlimit = state.qlimit < MACH_PORT_QLIMIT_MAX ? state.qlimit : MACH_PORT_QLIMIT_MAX;
     p->mscount = state.mscount;
+    p->foreign = true;
     __atomic_store_n(&p->moving, false, __ATOMIC_RELEASE);
     p->r = in->fds[it->fd];
     in->fds[it->fd] = -1;

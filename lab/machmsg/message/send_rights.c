@@ -243,6 +243,7 @@ static void consume(struct held *h)
         /* Messages that wait, and those that come, are the new receiver's. */
         receive_drop(h->port->r);
         h->port->r = -1;
+        h->port->foreign = true;
         h->port->nonce = 0;
         let_receive(h);
         if (e && e->port == h->port) {

@@ -164,8 +164,10 @@ static void serve(struct server *s, int fd)
 
 static void send_away(int fd)
 {
-    receive_shut(fd);
-    receive_drop(fd);
+    if (receive_shut(fd))
+        close(fd);
+    else
+        receive_drop_elsewhere(fd);
 }
 
 static void accept_client(struct server *s)

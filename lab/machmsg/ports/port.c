@@ -195,9 +195,12 @@ int mport_import(struct mport **out, int s)
             *out = mport_ref(p);
             return 0;
         }
-        *out = mport_new(cookie, s, -1);
-        if (*out)
+        p = mport_new(cookie, s, -1);
+        if (p) {
+            p->foreign = true;
+            *out = p;
             return 0;
+        }
     }
     receive_drop(s);
     return rc ? -EBADF : -ENOMEM;
@@ -230,8 +233,13 @@ void mport_unref(struct mport *p)
             break;
     slot = hash_slot(p->cookie);
     *slot = p->hash_next;
-    receive_drop(p->s);
-    receive_drop(p->r);
+    if (p->foreign) {
+        receive_drop(p->s);
+        receive_drop(p->r);
+    } else {
+        close(p->s);
+        close(p->r);
+    }
     pthread_mutex_destroy(&p->rcv_lock);
     free(p->once);
     free(p->buf);
@@ -300,7 +308,8 @@ void port_lose_receive(mach_port_name_t name, struct entry *e)
     struct mport *p = e->port;
 
     /* Wakes a thread of ours that waits on it, and tells every sender. */
-    receive_shut(p->r);
+    if (!receive_shut(p->r))
+        p->foreign = true;
     __atomic_store_n(&p->moving, true, __ATOMIC_RELEASE);
     p->nonce = 0;
     e->type &= ~MACH_PORT_TYPE_RECEIVE;
@@ -465,6 +474,7 @@ static void fork_child(void)
     pthread_mutex_init(&space.lock, NULL);
     if (kept) {
         mport_init(kept, kept->cookie, kept->s, -1);
+        kept->foreign = true;
         port_add_send(kept, &port_bootstrap);
     }
 }

@@ -34,6 +34,7 @@ struct mport {
     uint32_t qlimit, mscount;
     bool moving;    /* atomic: the receive right is leaving, receivers let go */
     uint32_t spare; /* atomic: queue slots that a failed send took and that the next one uses */
+    bool foreign;   /* others have or had the receive right: what waits in S may be anything */
     struct mport *hash_next;
 
     pthread_mutex_t rcv_lock; /* held by the one thread that receives; guards: */
