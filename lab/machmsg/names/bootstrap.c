@@ -125,7 +125,7 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
             receive_drop(fd);
             if (rc == 0 || rc == -EMFILE)
                 return rc ? BOOTSTRAP_NO_MEMORY : r.code;
-            if (rc == -EPERM || rc == -ETIMEDOUT)
+            if (rc == -EPERM || rc == -ETIMEDOUT || rc == -EPROTO)
                 break;
         } else {
             rc = fd;
