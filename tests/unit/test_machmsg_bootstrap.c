@@ -6,6 +6,7 @@
 #include "tests/support/skip.h"
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -196,8 +197,10 @@ static pid_t run_server(int idle_ms)
     const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = idle_ms};
     pid_t pid = fork();
 
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(nameserver_run(&opt, NULL) == 0 ? 0 : 3);
+    }
     for (int i = 0; i < 500 && server_pid() < 0; i++)
         usleep(5000);
     return pid;
@@ -372,27 +375,28 @@ static void test_machmsg_bootstrap__closes_that_wait(void **state)
 {
     const pid_t pid = run_server(-1);
     struct lingering l[5];
-    int fd, pair[2], had;
+    int fd, asked[3], pair[2], had, status;
     mach_port_t p;
 
     (void)state;
     expect_answer(request_with(NS_LOOK_UP, "none", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
     had = descriptors_of(pid);
-    l[0] = lingering_make();
-    fd = request_with(NS_REGISTER, "x", &l[0].fd, 1, 0);
-    close(l[0].fd);
-    expect_answer(fd, BOOTSTRAP_NOT_PRIVILEGED);
-    fd = lingering_in_a_queue(&l[1]);
-    pair[0] = request_with(NS_LOOK_UP, "none", &fd, 1, 0);
-    close(fd);
-    expect_answer(pair[0], BOOTSTRAP_UNKNOWN_SERVICE);
+    /* Stopped, so that the last descriptor is the one on its way. */
     kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    l[0] = lingering_make();
+    asked[0] = request_with(NS_REGISTER, "x", &l[0].fd, 1, 0);
+    fd = lingering_in_a_queue(&l[1]);
+    asked[1] = request_with(NS_LOOK_UP, "none", &fd, 1, 0);
+    close(fd);
     l[2] = lingering_make();
-    fd = request_with(NS_LOOK_UP, "none", NULL, 0, 0);
-    assert_int_equal(send_beside(fd, "x", 1, &l[2].fd, 1, 0), 1);
+    asked[2] = request_with(NS_LOOK_UP, "none", NULL, 0, 0);
+    assert_int_equal(send_beside(asked[2], "x", 1, &l[2].fd, 1, 0), 1);
+    close(l[0].fd);
     close(l[2].fd);
     kill(pid, SIGCONT);
-    expect_answer(fd, BOOTSTRAP_UNKNOWN_SERVICE);
+    for (int i = 0; i < 3; i++)
+        expect_answer(asked[i], i ? BOOTSTRAP_UNKNOWN_SERVICE : BOOTSTRAP_NOT_PRIVILEGED);
     for (int i = 3; i < 5; i++) { /* taken back, and dead */
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         l[i] = lingering_make();
@@ -507,7 +511,8 @@ static void test_machmsg_bootstrap__private_directory(void **state)
     setenv("COWLAB_BOOTSTRAP", path, 1);
 }
 
-/* As nobody, without XDG_RUNTIME_DIR, in a mount namespace with a /tmp and a /dev/shm of its own: runs fn there.
+/* As nobody, without XDG_RUNTIME_DIR, in a mount namespace with a /tmp and a /dev/shm of its own:
+ * runs fn there.
  */
 static void as_nobody(int (*fn)(void), const char *prepare)
 {
