@@ -4,6 +4,7 @@
 
 #include "lab/run/clock.h"
 #include "probes/footprint.h"
+#include "probes/receive.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -137,25 +138,22 @@ static int send_request(const struct actor_group *g, struct actor_process *a,
     return 0;
 }
 
-/* Reads one reply that poll said is there. Its descriptors, if any, go to *fds. */
+/* Reads one reply that poll said is there. Memory objects that came with it go to *fds. */
 static int read_reply(const struct actor_group *g, struct actor_process *a, struct actor_reply *out,
                       struct reply_fds *fds, struct err *e)
 {
-    char control[CMSG_SPACE(sizeof fds->fd)];
-    struct iovec iov = {out, sizeof *out};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *c;
-    ssize_t n = recvmsg(a->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct received r = {.kinds = RECEIVE_MEMORY,
+                         .room = (size_t)(ACTOR_PARTS - fds->count),
+                         .fds = fds->fd + fds->count};
+    ssize_t n = receive_packet(a->control, out, sizeof *out, MSG_DONTWAIT, &r);
 
+    fds->count += (int)r.nfds;
     if (n <= 0)
         return report_actor_death(g, a, e);
-    for (c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-            fds->count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-            memcpy(fds->fd, CMSG_DATA(c), (size_t)fds->count * sizeof(int));
-        }
-    if (n != (ssize_t)sizeof *out || out->magic != ACTOR_MAGIC)
+    if (r.lost)
+        return err_set(e, EMFILE, "no descriptors left for the memory that actor '%s' sent",
+                       a->name);
+    if (n != (ssize_t)sizeof *out || out->magic != ACTOR_MAGIC || r.refused)
         return err_set(e, EPROTO, "actor '%s' is not of this build of cowlab", a->name);
     return 0;
 }
@@ -201,7 +199,7 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
                              (double)out->done / (double)(out->total ? out->total : 1));
     } while (rc == 0 && out->progress);
     for (int i = 0; rc < 0 && i < fds->count; i++)
-        close(fds->fd[i]);
+        receive_drop(fds->fd[i]);
     if (rc < 0)
         fds->count = 0;
     return rc;
@@ -235,7 +233,7 @@ int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, in
         rc = await_reply(g, index, pages, out, fds ? fds : &ignored, e);
     if (!fds)
         for (int i = 0; rc == 0 && i < ignored.count; i++)
-            close(ignored.fd[i]);
+            receive_drop(ignored.fd[i]);
     if (rc == 0 && out->error == EPROTO) /* Mach's own: its message has the reason */
         rc = err_set(e, EPROTO, "actor '%s': %s", g->actors[index].name, out->message);
     else if (rc == 0 && out->error) {

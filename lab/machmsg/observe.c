@@ -174,7 +174,7 @@ static int start(void)
         close(pair[0]);
     else
         observer.fd = pair[0];
-    return rc;
+    return rc > 0 ? -ECHILD : rc;
 }
 
 static int ask(const struct question *q, struct reply *r)

@@ -2,7 +2,11 @@
 #include "tests/support/machmsg_fixture.h"
 
 #include "lab/machmsg/names/nameserver.h"
+#include "tests/support/linger.h"
 #include "tests/support/skip.h"
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -193,8 +197,10 @@ static pid_t run_server(int idle_ms)
     const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = idle_ms};
     pid_t pid = fork();
 
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(nameserver_run(&opt, NULL) == 0 ? 0 : 3);
+    }
     for (int i = 0; i < 500 && server_pid() < 0; i++)
         usleep(5000);
     return pid;
@@ -291,6 +297,167 @@ static void test_machmsg_bootstrap__hostile_requests(void **state)
     expect_child_ok(pid);
 }
 
+static int descriptors_of(pid_t pid)
+{
+    char list[64];
+    int n = 0;
+    DIR *d;
+
+    snprintf(list, sizeof list, "/proc/%d/fd", (int)pid);
+    d = opendir(list);
+    while (d && readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* Not more than it had, once what was dropped is closed. */
+static void expect_no_more(pid_t pid, int had)
+{
+    for (int i = 0; i < 1000 && descriptors_of(pid) > had; i++)
+        usleep(10000);
+    assert_true(descriptors_of(pid) <= had);
+}
+
+/* A request with these beside it; the connection stays open. */
+static int request_with(enum nameserver_op op, const char *name, const int *fds, size_t nfds,
+                        int apart)
+{
+    struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = op};
+    int fd = nameserver_connect(path);
+
+    snprintf(q.name, sizeof q.name, "%s", name);
+    assert_true(fd >= 0);
+    assert_int_equal(send_beside(fd, &q, sizeof q, fds, nfds, apart), (ssize_t)sizeof q);
+    return fd;
+}
+
+static void expect_answer(int fd, int code)
+{
+    struct nameserver_reply r;
+
+    assert_int_equal(recv(fd, &r, sizeof r, 0), (ssize_t)sizeof r);
+    assert_int_equal(r.code, code);
+    close(fd);
+}
+
+static void test_machmsg_bootstrap__requests_with_too_much(void **state)
+{
+    const pid_t pid = run_server(-1);
+    int ends[2], fds[253], had;
+    mach_port_t p;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    for (int i = 0; i < 253; i++)
+        fds[i] = ends[0];
+    expect_answer(request_with(NS_LOOK_UP, "none", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+    had = descriptors_of(pid);
+    for (int i = 0; i < 1200; i++)
+        expect_answer(request_with(i % 5 + 1, "x", fds, i % 50 ? 2 : 253, i % 2),
+                      BOOTSTRAP_NOT_PRIVILEGED);
+    for (int i = 0; i < 1200; i++) /* one, where none belongs */
+        expect_answer(request_with(NS_LOOK_UP, "none", fds, 1, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+    fds[0] = 2; /* no port's */
+    expect_answer(request_with(NS_REGISTER, "x", fds, 1, 0), BOOTSTRAP_NOT_PRIVILEGED);
+    expect_no_more(pid, had);
+    ok(bootstrap_check_in(bootstrap_port, "org.example.i", &p));
+    ok(mach_port_destroy(SELF, p));
+    close(ends[0]);
+    close(ends[1]);
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+/* What it is sent lingers for an hour: beside a request, in a connection behind the request, and in
+ * a service's port. Their readers read nothing until everybody else was answered. */
+static void test_machmsg_bootstrap__closes_that_wait(void **state)
+{
+    const pid_t pid = run_server(-1);
+    struct lingering l[5];
+    int fd, asked[3], pair[2], had, status;
+    mach_port_t p;
+
+    (void)state;
+    expect_answer(request_with(NS_LOOK_UP, "none", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+    had = descriptors_of(pid);
+    /* Stopped, so that the last descriptor is the one on its way. */
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    l[0] = lingering_make();
+    asked[0] = request_with(NS_REGISTER, "x", &l[0].fd, 1, 0);
+    fd = lingering_in_a_queue(&l[1]);
+    asked[1] = request_with(NS_LOOK_UP, "none", &fd, 1, 0);
+    close(fd);
+    l[2] = lingering_make();
+    asked[2] = request_with(NS_LOOK_UP, "none", NULL, 0, 0);
+    assert_int_equal(send_beside(asked[2], "x", 1, &l[2].fd, 1, 0), 1);
+    close(l[0].fd);
+    close(l[2].fd);
+    kill(pid, SIGCONT);
+    for (int i = 0; i < 3; i++)
+        expect_answer(asked[i], i ? BOOTSTRAP_UNKNOWN_SERVICE : BOOTSTRAP_NOT_PRIVILEGED);
+    for (int i = 3; i < 5; i++) { /* taken back, and dead */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        l[i] = lingering_make();
+        expect_answer(request_with(NS_REGISTER, "x", &pair[0], 1, 0), BOOTSTRAP_SUCCESS);
+        close(pair[0]);
+        assert_int_equal(send_beside(pair[1], "t", 1, &l[i].fd, 1, 0), 1);
+        close(l[i].fd);
+        if (i == 3)
+            expect_answer(request_with(NS_UNREGISTER, "x", NULL, 0, 0), BOOTSTRAP_SUCCESS);
+        close(pair[1]);
+    }
+    ok(bootstrap_check_in(bootstrap_port, "org.example.j", &p));
+    for (int i = 0; i < 5; i++)
+        lingering_end(&l[i]);
+    ok(mach_port_destroy(SELF, p));
+    expect_no_more(pid, had);
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+/* A name server of this user's that answers with more than an answer. */
+static void test_machmsg_bootstrap__hostile_server(void **state)
+{
+    struct nameserver_reply r = {.magic = NAMESERVER_MAGIC};
+    struct lingering l = lingering_make();
+    int listener = nameserver_bind(path), before, fds[2];
+    mach_port_t found;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(listen(listener, 8), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct nameserver_request q;
+
+        /* Two ports, then a port and what lingers: over and over, until told to stop. */
+        for (int i = 0;; i++) {
+            int fd = accept(listener, NULL, NULL);
+
+            child_check(recv(fd, &q, sizeof q, 0) == (ssize_t)sizeof q);
+            if (q.op == NS_UNREGISTER)
+                _exit(0);
+            fds[0] = fd;
+            fds[1] = i % 2 ? fd : l.fd;
+            child_check(send_beside(fd, &r, sizeof r, fds, 2, i % 3 == 0) > 0);
+            close(fd);
+        }
+    }
+    close(l.fd);
+    before = open_descriptors();
+    for (int i = 0; i < 2; i++)
+        assert_kr(bootstrap_look_up(bootstrap_port, "x", &found), BOOTSTRAP_NOT_PRIVILEGED);
+    for (int i = 0; i < 1000 && open_descriptors() != before; i++)
+        usleep(10000);
+    assert_int_equal(open_descriptors(), before);
+    close(request_with(NS_UNREGISTER, "x", NULL, 0, 0));
+    expect_child_ok(pid);
+    lingering_end(&l);
+    close(listener);
+}
+
 /* Somebody else's lookup is refused by the server, and somebody else's server by the client. */
 static void test_machmsg_bootstrap__another_user(void **state)
 {
@@ -344,6 +511,112 @@ static void test_machmsg_bootstrap__private_directory(void **state)
     setenv("COWLAB_BOOTSTRAP", path, 1);
 }
 
+/* As nobody, without XDG_RUNTIME_DIR, in a mount namespace with a /tmp and a /dev/shm of its own:
+ * runs fn there.
+ */
+static void as_nobody(int (*fn)(void), const char *prepare)
+{
+    pid_t pid;
+
+    if (geteuid() != 0)
+        skip_needs("root, to become another user");
+    pid = fork();
+    if (pid == 0) {
+        unsetenv("COWLAB_BOOTSTRAP");
+        unsetenv("XDG_RUNTIME_DIR");
+        unsetenv("HOME");
+        child_check(unshare(CLONE_NEWNS) == 0 &&
+                    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+        child_check(mount("t", "/tmp", "tmpfs", 0, "mode=1777") == 0);
+        child_check(mount("t", "/dev/shm", "tmpfs", 0, "mode=1777") == 0);
+        child_check(system(prepare) == 0);
+        child_check(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+        _exit(fn());
+    }
+    expect_child_ok(pid);
+}
+
+/* Twice the same place, of this user's alone. */
+static int finds_one_place(void)
+{
+    char first[4096], second[4096];
+    struct stat st;
+
+    child_check(nameserver_path(first, sizeof first) == 0);
+    child_check(nameserver_path(second, sizeof second) == 0 && strcmp(first, second) == 0);
+    *strrchr(first, '/') = 0;
+    child_check(lstat(first, &st) == 0 && st.st_uid == 65534 && (st.st_mode & 07777) == 0700);
+    return 0;
+}
+
+/* Whatever was there first, eight that start at once find one place; and it stays that one when the
+ * name becomes free. */
+static int all_find_one_place(void)
+{
+    char places[8][256] = {{0}}, mine[4096];
+    int ends[2];
+
+    child_check(pipe(ends) == 0);
+    for (int i = 0; i < 8; i++)
+        if (fork() == 0) {
+            child_check(nameserver_path(mine, sizeof mine) == 0);
+            child_check(write(ends[1], mine, 256) == 256);
+            _exit(0);
+        }
+    for (int i = 0; i < 8; i++)
+        child_check(read(ends[0], places[i], 256) == 256 && strcmp(places[i], places[0]) == 0);
+    while (wait(NULL) > 0)
+        continue;
+    child_check(finds_one_place() == 0 && nameserver_path(mine, sizeof mine) == 0);
+    return strcmp(mine, places[0]);
+}
+
+static int says_why(void)
+{
+    char text[512] = "", place[4096];
+    mach_port_t found;
+    int ends[2], n = 0;
+
+    child_check(nameserver_path(place, sizeof place) == -EROFS);
+    child_check(strncmp(place, "/tmp/cowlab-", 12) == 0);
+    child_check(pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+    close(ends[1]);
+    for (int i = 0; i < 2; i++)
+        if (bootstrap_look_up(bootstrap_port, "x", &found) != BOOTSTRAP_NOT_PRIVILEGED)
+            return 1;
+    close(2);
+    for (ssize_t got; (got = read(ends[0], text + n, sizeof text - 1 - (size_t)n)) > 0;)
+        n += (int)got;
+    return !strstr(text, "'/tmp/cowlab-") || !strstr(text, "Read-only file system") ||
+           !strstr(text, "(bootstrap) permission denied (0x44c)") ||
+           strchr(text, '\n') != text + n - 1;
+}
+
+static void test_machmsg_bootstrap__taken_names(void **state)
+{
+    static const char *const taken[] = {
+        "true",
+        "mkdir /tmp/cowlab-65534",
+        "touch /tmp/cowlab-65534",
+        "ln -s /nowhere /tmp/cowlab-65534",
+        "ln -s / /tmp/cowlab-65534",
+        "mkdir -m 777 /tmp/cowlab-65534",
+        "mkdir /tmp/cowlab-65534; i=0; while [ $i -lt 100 ]; do"
+        " mkdir -m 777 /tmp/cowlab-bootstrap-65534-00000$i /tmp/cowlab-bootstrap-65534-zzz$i;"
+        " i=$((i + 1)); done",
+        "mkdir -m 755 /tmp/cowlab-65534; chown 65534 /tmp/cowlab-65534"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        as_nobody(all_find_one_place, taken[i]);
+    /* The place stays where it is when the other user goes. */
+    as_nobody(finds_one_place,
+              "mkdir /tmp/cowlab-65534; mkdir -m 700 /tmp/cowlab-bootstrap-65534-abcdef; "
+              "chown 65534 /tmp/cowlab-bootstrap-65534-abcdef; rmdir /tmp/cowlab-65534");
+    as_nobody(finds_one_place, "mount -o remount,ro /tmp"); /* there is /dev/shm */
+    as_nobody(says_why, "mount -o remount,ro /dev/shm; mount -o remount,ro /tmp");
+}
+
 /* A socket's address holds 107 bytes; run directories can be longer. */
 static void test_machmsg_bootstrap__long_path(void **state)
 {
@@ -379,6 +652,10 @@ int main(void)
         names_tested(test_machmsg_bootstrap__hostile_requests),
         names_tested(test_machmsg_bootstrap__another_user),
         names_tested(test_machmsg_bootstrap__private_directory),
+        names_tested(test_machmsg_bootstrap__requests_with_too_much),
+        names_tested(test_machmsg_bootstrap__closes_that_wait),
+        names_tested(test_machmsg_bootstrap__taken_names),
+        names_tested(test_machmsg_bootstrap__hostile_server), /* says why, once in this process */
         names_tested(test_machmsg_bootstrap__long_path)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

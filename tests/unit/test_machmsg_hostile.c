@@ -5,6 +5,7 @@
 
 #include "lab/machmsg/ports/port.h"
 #include "lab/machmsg/ports/wire.h"
+#include "tests/support/linger.h"
 #include "tests/support/skip.h"
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -27,22 +28,7 @@ static int raw_end(mach_port_t p)
 
 static ssize_t raw_send(int s, const void *bytes, size_t n, const int *fds, size_t nfds)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * 253)];
-    } control = {.bytes = {0}};
-    struct iovec iov = {(void *)bytes, n};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (nfds > 0) {
-        mh.msg_control = control.bytes;
-        mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-        control.align.cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        control.align.cmsg_level = SOL_SOCKET;
-        control.align.cmsg_type = SCM_RIGHTS;
-        memcpy(CMSG_DATA(&control.align), fds, sizeof(int) * nfds);
-    }
-    return sendmsg(s, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return send_beside(s, bytes, n, fds, nfds, 0);
 }
 
 /* A message that is correct but for what a test changes: one out-of-line descriptor, one item. */
@@ -461,6 +447,63 @@ static void test_machmsg_hostile__flood(void **state)
     ok(mach_port_destroy(SELF, p));
 }
 
+/* Descriptors whose close would last an hour: beside a message, as a port, in a port's queue, in a
+ * port that is sent, beside a queue slot. The readers of what lingers read nothing: every call that
+ * returns did so while they wait. */
+static void test_machmsg_hostile__closes_that_wait(void **state)
+{
+    mach_port_t p = new_port(), other = new_port(), got;
+    struct raw r = raw_message(MACH_MSG_OOL_DESCRIPTOR, WIRE_OOL_MAP, 4096, 1);
+    struct lingering l[6];
+    union message m;
+    int fd, pair[2];
+
+    (void)state;
+    l[0] = lingering_make();
+    assert_int_equal(raw_send(raw_end(p), &r, RAW_SIZE, &l[0].fd, 1), (ssize_t)RAW_SIZE);
+    close(l[0].fd);
+    assert_kr(receive(&m, p), MACH_RCV_BODY_ERROR);
+    fd = lingering_in_a_queue(&l[1]);
+    assert_int_equal(raw_send(raw_end(p), &r, RAW_SIZE, &fd, 1), (ssize_t)RAW_SIZE);
+    close(fd);
+    assert_kr(receive(&m, p), MACH_RCV_BODY_ERROR);
+    expect_alive(p);
+
+    /* A send right whose other end filled the queue, and gives slots with something beside them. */
+    r = raw_message(MACH_MSG_PORT_DESCRIPTOR, WIRE_SEND, 0, 1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    assert_true(raw_send(raw_end(p), &r, RAW_SIZE, &pair[0], 1) > 0);
+    close(pair[0]);
+    ok(receive(&m, p));
+    got = m.port.d.name;
+    l[2] = lingering_make();
+    l[3] = lingering_make();
+    for (int i = 2; i < 4; i++) {
+        assert_int_equal(raw_send(pair[1], "t", 1, &l[i].fd, 1), 1);
+        close(l[i].fd);
+    }
+    m = header_to(got, MACH_MSG_TYPE_COPY_SEND);
+    ok(send_now(&m)); /* takes a slot */
+    ok(mach_port_deallocate(SELF, got));
+    close(pair[1]);
+
+    /* In the queue of a port that dies, and of a port that is in the queue of one. */
+    l[4] = lingering_make();
+    assert_true(raw_send(raw_end(other), "x", 1, &l[4].fd, 1) > 0);
+    close(l[4].fd);
+    m = port_message(p, other, MACH_MSG_TYPE_MOVE_RECEIVE);
+    ok(send_message(&m));
+    l[5] = lingering_make();
+    assert_true(raw_send(raw_end(p), "x", 1, &l[5].fd, 1) > 0);
+    close(l[5].fd);
+    ok(mach_port_destroy(SELF, p));
+    p = new_port();
+    expect_alive(p);
+    ok(mach_port_destroy(SELF, p));
+    for (int i = 0; i < 6; i++)
+        lingering_end(&l[i]);
+}
+
 static void test_machmsg_hostile__forged_send_once(void **state)
 {
     mach_port_t p = new_port(), once = new_once(p);
@@ -570,6 +613,7 @@ int main(void)
         leak_tested(test_machmsg_hostile__nested_sockets),
         leak_tested(test_machmsg_hostile__large_payload_objects),
         leak_tested(test_machmsg_hostile__flood),
+        leak_tested(test_machmsg_hostile__closes_that_wait),
         leak_tested(test_machmsg_hostile__forged_send_once),
         leak_tested(test_machmsg_hostile__full_descriptor_table),
         leak_tested(test_machmsg_hostile__shutdown),

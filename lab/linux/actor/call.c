@@ -1,5 +1,6 @@
 /* The actor's side of the conversation, and the meters around an action. */
 #include "lab/linux/actor/actor.h"
+#include "probes/receive.h"
 #include "probes/slurp.h"
 
 #include <errno.h>
@@ -98,22 +99,15 @@ void actor_progress(struct actor *a, uint64_t done, uint64_t total)
 
 void actor_receive(struct actor *a)
 {
-    char control[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {&a->in, sizeof a->in};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *c;
+    struct received r = {.kinds = RECEIVE_SOCKETS, .room = 1, .fds = &a->passed_fd};
     ssize_t n;
 
-    do
-        n = recvmsg(a->control, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof a->in || a->in.magic != ACTOR_MAGIC)
-        _exit(n == 0 ? 0 : 3);
     a->passed_fd = -1;
-    c = CMSG_FIRSTHDR(&msg);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(&a->passed_fd, CMSG_DATA(c), sizeof(int));
+    do
+        n = receive_packet(a->control, &a->in, sizeof a->in, 0, &r);
+    while (n == -EINTR);
+    if (n != (ssize_t)sizeof a->in || a->in.magic != ACTOR_MAGIC || r.refused)
+        _exit(n == 0 ? 0 : 3);
     memset(&a->out, 0, sizeof a->out);
     a->out.magic = ACTOR_MAGIC;
     a->out.op = a->in.op;

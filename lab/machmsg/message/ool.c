@@ -3,6 +3,7 @@
 #include "lab/machmsg/memory/contents.h"
 #include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/memory/place.h"
+#include "probes/receive.h"
 #include <errno.h>
 #include <mach/mach_types.h>
 #include <sys/mman.h>
@@ -232,7 +233,7 @@ int ool_receive(const struct wire_item *item, int fd, uint64_t *address)
     if (item->kind == WIRE_OOL_NULL)
         return 0;
     if (!object_is_sealed(fd, item->value, true) || !clean_tail(fd, item->value)) {
-        close(fd);
+        receive_drop(fd);
         return -EBADMSG;
     }
     if (item->kind == WIRE_OOL_MAP) {

@@ -1,85 +1,36 @@
 /* receive_packet: see incoming.h. */
 #include "lab/machmsg/memory/object.h"
 #include "lab/machmsg/message/incoming.h"
+#include "probes/receive.h"
 #include <stdlib.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-static void close_all(int *fds, size_t n)
+/* Kinds of descriptors that messages carry: ends of ports, and memory. */
+#define CARRIED (RECEIVE_SOCKETS | RECEIVE_MEMORY)
+_Static_assert(WIRE_PACKET_FDS == RECEIVE_MOST, "room");
+
+static void drop_all(const int *fds, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-}
-
-/* What came beside the bytes of a packet. */
-struct beside {
-    int *fds; /* room for WIRE_PACKET_FDS */
-    size_t nfds;
-    struct ucred *sender; /* may be NULL */
-    bool any;             /* anything at all */
-    bool cut, lost;       /* bytes, or descriptors, had no room */
-};
-
-static void take_rights(const struct cmsghdr *c, struct beside *b)
-{
-    const unsigned char *p = CMSG_DATA(c);
-
-    for (size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); n > 0; n--, p += sizeof(int)) {
-        int fd;
-
-        memcpy(&fd, p, sizeof fd);
-        if (b->nfds < WIRE_PACKET_FDS)
-            b->fds[b->nfds++] = fd;
-        else
-            close(fd);
-    }
-}
-
-/* Its length, or a negative errno. */
-static ssize_t receive_one(int s, struct iovec iov, int flags, struct beside *b)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_PACKET_FDS) + CMSG_SPACE(sizeof(struct ucred))];
-    } control;
-    struct msghdr mh = {.msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = control.bytes,
-                        .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(s, &mh, flags | MSG_CMSG_CLOEXEC);
-
-    if (n < 0)
-        return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
-        b->any = true;
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            take_rights(c, b);
-        else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS && b->sender &&
-                 c->cmsg_len >= CMSG_LEN(sizeof *b->sender))
-            memcpy(b->sender, CMSG_DATA(c), sizeof *b->sender);
-    }
-    b->cut = mh.msg_flags & MSG_TRUNC;
-    b->lost = mh.msg_flags & MSG_CTRUNC;
-    return n;
+        receive_drop(fds[i]);
 }
 
 ssize_t msg_read_packet(struct incoming *in, int flags)
 {
-    struct beside b = {.fds = in->packet, .sender = &in->sender};
+    struct received r = {
+        .kinds = CARRIED, .room = WIRE_PACKET_FDS, .fds = in->packet, .sender = &in->sender};
     /* The head just before where the payload begins: the received header will stand there. */
-    ssize_t n = receive_one(
-        in->port->r, (struct iovec){in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8}, flags, &b);
+    ssize_t n =
+        receive_packet(in->port->r, in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8, flags, &r);
 
     if (n < 0)
         return n;
-    in->packet_fds = b.nfds;
+    in->packet_fds = r.nfds;
     /* The kernel says with every packet who sent it; only the end of the port says nothing. */
     if (n == 0)
-        return b.any ? -EBADMSG : 0;
-    if (wire_decode_head(in->port->buf, (size_t)n, &in->m.head) || b.cut)
+        return r.beside ? -EBADMSG : 0;
+    if (wire_decode_head(in->port->buf, (size_t)n, &in->m.head) || r.cut)
         return -EBADMSG;
-    return b.lost ? -EOVERFLOW : n;
+    return r.lost ? -EOVERFLOW : n;
 }
 
 /* Those that do not fit now go with a later one. */
@@ -94,32 +45,22 @@ void msg_return_slot(struct mport *p)
         __atomic_sub_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
 }
 
-/* The descriptors of a message with more than one packet can carry. */
+/* The descriptors of a message with more than one packet can carry. All of them were sent before
+ * the message was: there is nothing to wait for. */
 static int read_nested(struct incoming *in, int s, size_t want)
 {
-    size_t have = 0;
-    int rc = 0;
-
-    while (rc == 0 && have < want) {
-        int fds[WIRE_PACKET_FDS];
-        struct beside b = {.fds = fds};
+    for (size_t have = 0; have < want;) {
+        struct received r = {.kinds = CARRIED, .room = want - have, .fds = in->fds + have};
         char byte;
+        ssize_t n = receive_packet(s, &byte, 1, MSG_DONTWAIT, &r);
 
-        /* All of it was sent before the message was: there is nothing to wait for. */
-        if (receive_one(s, (struct iovec){&byte, 1}, MSG_DONTWAIT, &b) < 0)
-            return -EBADMSG;
-        if (b.lost)
-            rc = -EOVERFLOW;
-        else if (b.nfds == 0 || b.nfds > want - have)
-            rc = -EBADMSG;
-        if (rc) {
-            close_all(fds, b.nfds);
-        } else {
-            memcpy(in->fds + have, fds, b.nfds * sizeof(int));
-            have += b.nfds;
-        }
+        have += r.nfds;
+        if (r.lost)
+            return -EOVERFLOW;
+        if (n < 0 || r.nfds == 0 || r.refused)
+            return n == -ENOBUFS ? -ENOBUFS : -EBADMSG;
     }
-    return rc;
+    return 0;
 }
 
 /* Sorts the packet's descriptors: payload object, nested socket, the message's own. */
@@ -145,10 +86,9 @@ static int take_descriptors(struct incoming *in, int *payload)
     if (own > 0)
         memcpy(in->fds, in->packet + at, own * sizeof(int));
     in->packet_fds = 0;
-    if (nested >= 0) {
+    if (h->flags & WIRE_NESTED)
         rc = read_nested(in, nested, h->nfds);
-        close(nested);
-    }
+    receive_drop(nested);
     return rc;
 }
 
@@ -170,13 +110,12 @@ int msg_decode_packet(struct incoming *in, size_t packet_len)
     if (rc == 0 &&
         packet_len != sizeof(struct wire_head) + (in->m.head.flags & WIRE_PAYLOAD_FD ? 0 : len))
         rc = -EBADMSG;
-    if (rc == 0 && object >= 0) {
+    if (rc == 0 && (in->m.head.flags & WIRE_PAYLOAD_FD)) {
         rc = read_large(in, object, len);
         if (rc == 0)
             payload = in->large + HEADROOM;
     }
-    if (object >= 0)
-        close(object);
+    receive_drop(object);
     if (rc == 0)
         rc = wire_decode_payload(&in->m.head, payload, len, &in->m);
     return rc;
@@ -200,10 +139,10 @@ void msg_discard(struct incoming *in)
 
 void msg_release(struct incoming *in)
 {
-    close_all(in->packet, in->packet_fds);
+    drop_all(in->packet, in->packet_fds);
     in->packet_fds = 0;
     if (in->fds)
-        close_all(in->fds, in->m.head.nfds);
+        drop_all(in->fds, in->m.head.nfds);
     if (in->ports) {
         space_lock();
         for (uint32_t i = 0; i < in->m.head.nfds; i++)

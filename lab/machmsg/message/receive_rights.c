@@ -32,8 +32,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
 
     if (rc)
         return rc;
-    if (p->r >= 0 || !port_is_end(in->fds[it->fd]) ||
-        setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
+    if (p->r >= 0 || setsockopt(in->fds[it->fd], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
         return -EBADMSG;
     if (it->value > 0 && !(once = malloc(it->value * sizeof *once)))
         return -ENOMEM;
@@ -47,6 +46,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
     p->owed = state.owed < MACH_PORT_QLIMIT_MAX ? state.owed : MACH_PORT_QLIMIT_MAX;
     p->qlimit = state.qlimit < MACH_PORT_QLIMIT_MAX ? state.qlimit : MACH_PORT_QLIMIT_MAX;
     p->mscount = state.mscount;
+    p->foreign = true;
     __atomic_store_n(&p->moving, false, __ATOMIC_RELEASE);
     p->r = in->fds[it->fd];
     in->fds[it->fd] = -1;

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 /* What a socket's error says of the port: dead, or a shortage. */
-static mach_msg_return_t socket_error(void)
+static mach_msg_return_t socket_error(int error)
 {
-    return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? MACH_SEND_INVALID_DEST
+    return error == EPIPE || error == ECONNRESET || error == ENOTCONN ? MACH_SEND_INVALID_DEST
                                                                       : MACH_SEND_NO_BUFFER;
 }
 
@@ -48,13 +48,13 @@ mach_msg_return_t msg_take_slot(struct outgoing *o, mach_msg_option_t option,
     if (o->dest_nonce)
         return MACH_MSG_SUCCESS; /* a send-once right has its place */
     while (mr == MACH_MSG_SUCCESS) {
-        ssize_t n = take_spare(p) ? 1 : recv(p->s, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+        ssize_t n = take_spare(p) ? 1 : mport_take_slot(p);
 
         o->token = n > 0;
         if (o->token)
             return MACH_MSG_SUCCESS;
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            return n == 0 ? MACH_SEND_INVALID_DEST : socket_error();
+        if (n != -EAGAIN && n != -EINTR)
+            return n == 0 ? MACH_SEND_INVALID_DEST : socket_error((int)-n);
         if (!checked)
             mr = msg_check_memory(o); /* a bad message fails at once on a full queue too */
         checked = true;
@@ -179,7 +179,7 @@ mach_msg_return_t msg_transmit(struct outgoing *o, mach_msg_option_t option,
         return mr;
     while (send_once(o, iov) < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            return socket_error();
+            return socket_error(errno);
         mr = wait_for(o->dest.port->s, POLLOUT, option, until);
         if (mr)
             return mr;

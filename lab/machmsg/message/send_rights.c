@@ -1,7 +1,7 @@
 /* send_rights: see outgoing.h. */
 #include "lab/machmsg/message/outgoing.h"
+#include "probes/receive.h"
 #include <errno.h>
-#include <unistd.h>
 
 static int add_fd(struct outgoing *o, int fd, uint32_t *index)
 {
@@ -241,8 +241,9 @@ static void consume(struct held *h)
 
     if (h->take == TAKE_RECEIVE) {
         /* Messages that wait, and those that come, are the new receiver's. */
-        close(h->port->r);
+        receive_drop(h->port->r);
         h->port->r = -1;
+        h->port->foreign = true;
         h->port->nonce = 0;
         let_receive(h);
         if (e && e->port == h->port) {

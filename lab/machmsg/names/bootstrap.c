@@ -9,7 +9,9 @@
 #include "lab/machmsg/names/spawn.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/port.h"
+#include "probes/receive.h"
 #include <errno.h>
+#include <mach/mach_error.h>
 #include <mach/mach_init.h>
 #include <poll.h>
 #include <stdio.h>
@@ -32,9 +34,10 @@ __attribute__((constructor(103))) static void serve_instead(void)
     /* The socket and the lock are opened after this: nothing else of the caller's stays open. */
     closefrom(3);
     rc = nameserver_run(&opt, NULL);
-    _exit(rc == 0 || rc == -EALREADY ? 0 : 4);
+    _exit(rc == -EALREADY ? 0 : -rc);
 }
 
+/* 0 or a negative errno. */
 static int start_one(const char *socket)
 {
     const char *named = secure_getenv("COWLAB_NAMESERVER");
@@ -42,9 +45,12 @@ static int start_one(const char *socket)
     char self[4096], beside[4200];
     ssize_t n;
     char *slash;
+    int rc;
 
-    if (named && *named)
-        return spawn_detached(named, argv, NULL, "", -1);
+    if (named && *named) {
+        rc = spawn_detached(named, argv, NULL, "", -1);
+        return rc > 0 ? -ECHILD : rc;
+    }
     n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
     slash = strrchr(self, '/');
@@ -53,7 +59,8 @@ static int start_one(const char *socket)
     if (access(beside, X_OK) == 0 && spawn_detached(beside, argv, NULL, "", -1) == 0)
         return 0;
     argv[1] = NULL;
-    return spawn_detached(NULL, argv, MARK, socket, -1);
+    rc = spawn_detached(NULL, argv, MARK, socket, -1);
+    return rc > 0 ? -rc : rc;
 }
 
 /* Whoever set COWLAB_BOOTSTRAP_WAIT starts a server itself, which may not listen yet. */
@@ -68,7 +75,6 @@ static int exchange(int fd, const struct nameserver_request *q, int port,
                     struct nameserver_reply *r, int *back)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    int flags;
     ssize_t n = nameserver_send(fd, q, sizeof *q, port);
 
     *back = -1;
@@ -76,12 +82,23 @@ static int exchange(int fd, const struct nameserver_request *q, int port,
         return (int)n;
     if (poll(&p, 1, PATIENCE_MS) != 1)
         return -ETIMEDOUT;
-    n = nameserver_receive(fd, r, sizeof *r, back, &flags);
+    n = nameserver_receive(fd, r, sizeof *r, back);
     if (n == sizeof *r && r->magic == NAMESERVER_MAGIC)
         return 0;
-    if (*back >= 0)
-        close(*back);
+    receive_drop(*back);
     return n < 0 ? (int)n : -ECONNRESET;
+}
+
+/* Says once in a program's life why there is no name server for it. */
+static kern_return_t no_server(const char *path, int rc)
+{
+    static bool told;
+    char text[4400];
+
+    snprintf(text, sizeof text, "cowlab: no name server at '%s': %s", path, strerror(-rc));
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        mach_error(text, BOOTSTRAP_NOT_PRIVILEGED);
+    return BOOTSTRAP_NOT_PRIVILEGED;
 }
 
 /* Asks the server, starting one if there is none. */
@@ -89,12 +106,14 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
 {
     struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = op};
     const struct deadline until = deadline_in(true, PATIENCE_MS);
-    struct nameserver_reply r = {.code = BOOTSTRAP_NOT_PRIVILEGED};
-    char path[4096];
+    struct nameserver_reply r;
+    char path[4200];
     int rc = nameserver_path(path, sizeof path);
 
-    if (rc || strlen(name) >= sizeof q.name || !*name)
-        return rc ? BOOTSTRAP_NOT_PRIVILEGED : BOOTSTRAP_UNKNOWN_SERVICE;
+    if (rc)
+        return no_server(path, rc);
+    if (strlen(name) >= sizeof q.name || !*name)
+        return BOOTSTRAP_UNKNOWN_SERVICE;
     strcpy(q.name, name);
     do {
         struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
@@ -103,20 +122,23 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
         if (fd >= 0) {
             /* Somebody else's socket at that place is told nothing. */
             rc = nameserver_same_user(fd) ? exchange(fd, &q, port, &r, back) : -EPERM;
-            close(fd);
-            if (rc == 0)
-                return r.code;
-            if (rc == -EPERM || rc == -ETIMEDOUT)
+            receive_drop(fd);
+            if (rc == 0 || rc == -EMFILE)
+                return rc ? BOOTSTRAP_NO_MEMORY : r.code;
+            if (rc == -EPERM || rc == -ETIMEDOUT || rc == -EPROTO)
                 break;
-        } else if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) {
-            break;
-        } else if (fd != -EAGAIN && start_server(path)) {
-            break;
+        } else {
+            rc = fd;
+            if (rc != -ENOENT && rc != -ECONNREFUSED && rc != -EAGAIN)
+                break;
+            if (rc != -EAGAIN && (rc = start_server(path)) != 0)
+                break;
+            rc = fd;
         }
         /* It ended just then, or another program is starting one. */
         nanosleep(&pause, NULL);
     } while (deadline_left(&until) > 0);
-    return BOOTSTRAP_NOT_PRIVILEGED;
+    return no_server(path, rc);
 }
 
 /* Only the name server itself answers these calls. */
@@ -191,7 +213,7 @@ kern_return_t bootstrap_look_up(mach_port_t bp, const char *service_name, mach_p
     if (kr != BOOTSTRAP_SUCCESS)
         return kr;
     if (back < 0)
-        return BOOTSTRAP_NO_MEMORY; /* this process can hold no more descriptors */
+        return BOOTSTRAP_NO_MEMORY; /* the server had no room for what goes with its answer */
     space_lock();
     if (mport_import(&p, back) || port_add_send(p, service_port))
         kr = BOOTSTRAP_NO_MEMORY;

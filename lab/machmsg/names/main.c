@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     if (rc == -EALREADY && !opt.foreground)
         return 0; /* started by two programs at once: one is enough */
     if (rc) {
-        fprintf(stderr, "cowlab-nameserver: cannot serve at '%s': %s\n", rc ? opt.socket : "",
+        fprintf(stderr, "cowlab-nameserver: cannot serve at '%s': %s\n", opt.socket,
                 rc == -EALREADY ? "another server is there" : strerror(-rc));
         return 4;
     }

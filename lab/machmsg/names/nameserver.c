@@ -2,6 +2,7 @@
 #include "lab/machmsg/names/nameserver.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/port.h"
+#include "probes/receive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -77,7 +78,7 @@ static struct service *find(struct server *s, const char *name)
 
 static void forget(struct server *s, struct service *v)
 {
-    close(v->port);
+    receive_drop_elsewhere(v->port); /* its receiver may put into it what it likes */
     *v = s->services[--s->nservices];
 }
 
@@ -97,7 +98,7 @@ static struct service *find_alive(struct server *s, const char *name)
 /* Takes over port if it is registered. */
 static int add_service(struct server *s, const char *name, int *port)
 {
-    if (*port < 0 || !port_is_end(*port))
+    if (*port < 0)
         return BOOTSTRAP_NOT_PRIVILEGED;
     if (s->nservices == MAX_SERVICES)
         return BOOTSTRAP_NO_MEMORY;
@@ -147,19 +148,26 @@ static void answer(int fd, int code, int port)
 static void serve(struct server *s, int fd)
 {
     struct nameserver_request q;
-    int port, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED, flags = 0;
+    int port, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED;
+    ssize_t n = nameserver_receive(fd, &q, sizeof q, &port);
 
-    /* A longer packet or one with more descriptors is no request of ours; what the kernel could
-     * not hand over it has closed. */
-    if (nameserver_receive(fd, &q, sizeof q, &port, &flags) == sizeof q &&
-        !(flags & (MSG_TRUNC | MSG_CTRUNC)) && q.magic == NAMESERVER_MAGIC && q.name[0] &&
-        memchr(q.name, 0, sizeof q.name)) {
+    if (n == -EMFILE || n == -ENOBUFS) {
+        code = BOOTSTRAP_NO_MEMORY;
+    } else if (n == sizeof q && q.magic == NAMESERVER_MAGIC && q.name[0] &&
+               memchr(q.name, 0, sizeof q.name)) {
         code = carry_out(s, &q, &port, &back);
         used(s);
     }
     answer(fd, code, back);
-    if (port >= 0)
-        close(port);
+    receive_drop(port);
+}
+
+static void send_away(int fd)
+{
+    if (receive_shut(fd))
+        close(fd);
+    else
+        receive_drop_elsewhere(fd);
 }
 
 static void accept_client(struct server *s)
@@ -170,7 +178,7 @@ static void accept_client(struct server *s)
         return;
     if (!nameserver_same_user(fd)) {
         answer(fd, BOOTSTRAP_NOT_PRIVILEGED, -1);
-        close(fd);
+        send_away(fd);
         return;
     }
     s->clients[s->nclients].fd = fd;
@@ -184,7 +192,7 @@ static void work(struct server *s, size_t nclients)
         if (s->poll[1 + i].revents || deadline_left(&s->clients[i].until) == 0) {
             if (s->poll[1 + i].revents & POLLIN)
                 serve(s, s->clients[i].fd);
-            close(s->clients[i].fd);
+            send_away(s->clients[i].fd);
             s->clients[i] = s->clients[--s->nclients];
         }
     if (s->poll[0].revents & POLLIN)
@@ -204,12 +212,13 @@ static int serve_all(struct server *s)
     while (!stopped) {
         size_t n = 0;
         const size_t nclients = s->nclients, nservices = s->nservices;
-        int wait = nclients ? CLIENT_MS : nservices ? -1 : deadline_left(&s->idle);
+        /* Nobody is let in while too much of what others sent waits to be closed. */
+        const bool open = nclients < MAX_CLIENTS && receive_has_room();
+        int wait = nclients || !open ? CLIENT_MS : nservices ? -1 : deadline_left(&s->idle);
 
         if (wait == 0)
             return 0;
-        s->poll[n++] =
-            (struct pollfd){.fd = nclients < MAX_CLIENTS ? s->listener : -1, .events = POLLIN};
+        s->poll[n++] = (struct pollfd){.fd = open ? s->listener : -1, .events = POLLIN};
         for (size_t i = 0; i < nclients; i++)
             s->poll[n++] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
         for (size_t i = 0; i < nservices; i++)
@@ -295,7 +304,7 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
         unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
     }
     for (size_t i = 0; i < s.nclients; i++)
-        close(s.clients[i].fd);
+        send_away(s.clients[i].fd);
     while (s.nservices > 0)
         forget(&s, &s.services[0]);
     if (s.listener >= 0)

@@ -27,8 +27,10 @@ struct nameserver_reply {
     int32_t code; /* BOOTSTRAP_* */
 };
 
-/* Where the server of this user is: $COWLAB_BOOTSTRAP, or a path in a private directory that is
- * made if need be. 0 or a negative errno: -EPERM if the directory is not the user's alone. */
+/* Where the server of this user is: $COWLAB_BOOTSTRAP, or in a directory of the user's alone,
+ * which is made if need be: cowlab/ in $XDG_RUNTIME_DIR or /run/user/UID; else, in /tmp, /dev/shm
+ * or $HOME, cowlab-UID or, where somebody else has that name, one that nobody can guess. 0, or a
+ * negative errno and in path the place that it is about. */
 int nameserver_path(char *path, size_t size);
 
 /* A socket connected to that path, which may be longer than an address can hold; or one bound to
@@ -39,9 +41,10 @@ int nameserver_bind(const char *path);
 /* Is the process at the other end the same user? */
 bool nameserver_same_user(int fd);
 
-/* One packet, with a descriptor (-1: none), without waiting. Its length, or a negative errno.
- * *flags: MSG_TRUNC, MSG_CTRUNC. */
+/* One packet, with the sending end of a port (-1: none), without waiting. Its length, or a negative
+ * errno: -EPROTO if it is longer, or brought anything else (drop *port all the same); -EMFILE if
+ * this process has no room for what it brought; -ENOBUFS: see receive.h. */
 ssize_t nameserver_send(int fd, const void *from, size_t n, int port);
-ssize_t nameserver_receive(int fd, void *to, size_t n, int *port, int *flags);
+ssize_t nameserver_receive(int fd, void *to, size_t n, int *port);
 
 #endif

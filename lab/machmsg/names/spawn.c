@@ -55,7 +55,7 @@ int spawn_detached(const char *program, char *const argv[], const char *mark, co
     char **env = mark ? with_mark(mark, value) : environ;
     char self[4096];
     pid_t pid;
-    int rc, status;
+    int rc, status = 0;
 
     if (!env)
         return -ENOMEM;
@@ -72,5 +72,5 @@ int spawn_detached(const char *program, char *const argv[], const char *mark, co
     /* A handler of the program's may reap it first: that is as good. */
     while (rc == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
-    return rc;
+    return rc ? rc : WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
 }

@@ -8,8 +8,8 @@
 #define LAB_MACHMSG_NAMES_SPAWN_H
 
 /* Executes program (NULL: the running one) with argv and, if mark is not NULL, "mark=value" in
- * the environment; fd becomes descriptor 3 (-1: none). Waits until the first process has exited.
- * 0 or a negative errno. */
+ * the environment; fd becomes descriptor 3 (-1: none). Waits until the first process has exited:
+ * its status, or a negative errno. */
 int spawn_detached(const char *program, char *const argv[], const char *mark, const char *value,
                    int fd);
 

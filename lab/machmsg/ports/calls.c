@@ -389,15 +389,13 @@ kern_return_t mach_port_get_attributes(ipc_space_t task, mach_port_name_t name,
 /* A higher limit is more slots, a lower one fewer; only free ones can be taken away. */
 static kern_return_t set_limit(struct mport *p, mach_port_msgcount_t limit)
 {
-    char slot;
-
     if (limit > MACH_PORT_QLIMIT_MAX)
         return KERN_INVALID_VALUE;
     for (; p->qlimit < limit; p->qlimit++)
         if (send(p->r, "t", 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
             __atomic_add_fetch(&p->owed, 1, __ATOMIC_ACQ_REL);
     for (; p->qlimit > limit; p->qlimit--)
-        if (recv(p->s, &slot, 1, MSG_DONTWAIT) != 1)
+        if (mport_take_slot(p) <= 0)
             return KERN_RESOURCE_SHORTAGE; /* the queue holds more than that now */
     return KERN_SUCCESS;
 }

@@ -3,6 +3,7 @@
 #include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/wire.h"
+#include "probes/receive.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <mach/notify.h>
@@ -181,42 +182,35 @@ int mport_create(struct mport **out)
     return rc;
 }
 
-/* The value of a socket's option, or -1. */
-static int option(int s, int name)
-{
-    int value;
-    socklen_t len = sizeof value;
-
-    return getsockopt(s, SOL_SOCKET, name, &value, &len) ? -1 : value;
-}
-
-bool port_is_end(int s)
-{
-    return option(s, SO_DOMAIN) == AF_UNIX && option(s, SO_TYPE) == SOCK_SEQPACKET;
-}
-
 int mport_import(struct mport **out, int s)
 {
-    struct mport *p;
     uint64_t cookie;
+    int rc = cookie_of(s, &cookie);
 
-    if (cookie_of(s, &cookie) == 0) {
-        p = *hash_slot(cookie);
+    if (rc == 0) {
+        struct mport *p = *hash_slot(cookie);
+
         if (p) {
             close(s);
             *out = mport_ref(p);
             return 0;
         }
-        if (port_is_end(s) && option(s, SO_ACCEPTCONN) == 0) {
-            *out = mport_new(cookie, s, -1);
-            if (*out)
-                return 0;
-            close(s);
-            return -ENOMEM;
+        p = mport_new(cookie, s, -1);
+        if (p) {
+            p->foreign = true;
+            *out = p;
+            return 0;
         }
     }
-    close(s);
-    return -EBADF;
+    receive_drop(s);
+    return rc ? -EBADF : -ENOMEM;
+}
+
+ssize_t mport_take_slot(struct mport *p)
+{
+    struct received r = {0}; /* the receiver's side may put anything beside it */
+
+    return receive_packet(p->s, NULL, 0, MSG_DONTWAIT | MSG_TRUNC, &r);
 }
 
 struct mport *mport_ref(struct mport *p)
@@ -239,9 +233,13 @@ void mport_unref(struct mport *p)
             break;
     slot = hash_slot(p->cookie);
     *slot = p->hash_next;
-    close(p->s);
-    if (p->r >= 0)
+    if (p->foreign) {
+        receive_drop(p->s);
+        receive_drop(p->r);
+    } else {
+        close(p->s);
         close(p->r);
+    }
     pthread_mutex_destroy(&p->rcv_lock);
     free(p->once);
     free(p->buf);
@@ -310,7 +308,8 @@ void port_lose_receive(mach_port_name_t name, struct entry *e)
     struct mport *p = e->port;
 
     /* Wakes a thread of ours that waits on it, and tells every sender. */
-    shutdown(p->r, SHUT_RDWR);
+    if (!receive_shut(p->r))
+        p->foreign = true;
     __atomic_store_n(&p->moving, true, __ATOMIC_RELEASE);
     p->nonce = 0;
     e->type &= ~MACH_PORT_TYPE_RECEIVE;
@@ -475,6 +474,7 @@ static void fork_child(void)
     pthread_mutex_init(&space.lock, NULL);
     if (kept) {
         mport_init(kept, kept->cookie, kept->s, -1);
+        kept->foreign = true;
         port_add_send(kept, &port_bootstrap);
     }
 }

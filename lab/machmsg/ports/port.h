@@ -34,6 +34,7 @@ struct mport {
     uint32_t qlimit, mscount;
     bool moving;    /* atomic: the receive right is leaving, receivers let go */
     uint32_t spare; /* atomic: queue slots that a failed send took and that the next one uses */
+    bool foreign;   /* others have or had the receive right: what waits in S may be anything */
     struct mport *hash_next;
 
     pthread_mutex_t rcv_lock; /* held by the one thread that receives; guards: */
@@ -76,14 +77,14 @@ void space_each(void (*fn)(void *arg, mach_port_name_t name, const struct entry 
 /* A new port with this process as receiver. 0 or a negative errno. One reference. */
 int mport_create(struct mport **out);
 /* The port behind a received sending end; takes s over (also on failure). -EBADF if it is no
- * port's sending end. One reference. */
+ * socket. One reference. */
 int mport_import(struct mport **out, int s);
 struct mport *mport_ref(struct mport *p);
 void mport_unref(struct mport *p);
 /* The same without the space's lock, which it takes only for the last reference. */
 void mport_drop(struct mport *p);
-/* Is it a socket such as a port's two ends are? */
-bool port_is_end(int s);
+/* A queue slot, without waiting: 1 or more; 0 or a negative errno: there is none (-EAGAIN: now). */
+ssize_t mport_take_slot(struct mport *p);
 /* A new outstanding send-once right: its number, or 0 without memory. */
 uint64_t mport_make_once(struct mport *p);
 /* Strikes a number out; false if it was not outstanding. */
