@@ -1,5 +1,6 @@
 /* range: see range.h. */
 #include "lab/machmsg/memory/range.h"
+#include "lab/machmsg/memory/page.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 static struct {
     struct range *at; /* sorted by start, never overlapping */
     size_t count, capacity;
+    size_t hand; /* which one range_room looks at next */
+    size_t wait; /* calls until range_tidy looks again */
 } ranges;
 
 /* Index of the first range that ends above address. */
@@ -40,6 +43,36 @@ struct range *range_find(uint64_t address)
     return r && r->start <= address ? r : NULL;
 }
 
+/* Has the program unmapped it, and not moved it? An object that is mapped shared anywhere cannot be
+ * sealed. */
+static bool is_gone(const struct range *r)
+{
+    struct mapping m;
+    unsigned char v;
+    int rc;
+
+    if (mincore((void *)r->start, mem_page(), &v) == 0 || errno != ENOMEM)
+        return false;
+    if (r->kind == MEM_SHARED && r->object->fd >= 0)
+        return object_seal(r->object) == 0;
+    rc = mem_query(r->start, &m);
+    return rc == -ENOENT || (rc == 0 && m.start >= r->end);
+}
+
+/* One range after the other is looked at, one a call; where one is gone, the next one too. */
+static void forget_gone(void)
+{
+    while (ranges.count > 0) {
+        const struct range *r = &ranges.at[ranges.hand %= ranges.count];
+
+        if (!is_gone(r)) {
+            ranges.hand++;
+            return;
+        }
+        range_forget(r->start, r->end);
+    }
+}
+
 int range_room(void)
 {
     /* A new range, what two cuts make, and four of one that is followed (range_follow). */
@@ -47,6 +80,7 @@ int range_room(void)
     const size_t capacity = ranges.capacity ? 2 * ranges.capacity : 16;
     struct range *at;
 
+    forget_gone();
     if (ranges.count + most <= ranges.capacity)
         return 0;
     if (!(at = realloc(ranges.at, capacity * sizeof *at)))
@@ -138,7 +172,9 @@ bool range_shows(const struct range *r, const struct mapping *m, uint64_t at)
     return is_of(m, r->object) && m->offset + (at - m->start) == r->offset + (at - r->start);
 }
 
-bool range_shown(const struct range *r, const struct mapping *m, struct mapping *part)
+/* Does the mapping show a part of the range's object that the range has, wherever? Then that part
+ * of the mapping. */
+static bool range_shown(const struct range *r, const struct mapping *m, struct mapping *part)
 {
     const uint64_t end = r->offset + (r->end - r->start), last = m->offset + (m->end - m->start);
 
@@ -152,6 +188,109 @@ bool range_shown(const struct range *r, const struct mapping *m, struct mapping 
     if (end < last)
         part->end -= last - end;
     return true;
+}
+
+struct look {
+    struct range **shared; /* by object and place in it */
+    size_t n;
+    range_shown_fn *fn;
+};
+
+/* Is one behind the other, in the order of objects? */
+static int compare(const void *a, const void *b)
+{
+    const struct range *x = *(struct range *const *)a, *y = *(struct range *const *)b;
+
+    if (x->object->ino != y->object->ino)
+        return x->object->ino < y->object->ino ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Index of the first range that ends behind the mapping's beginning, in the order of objects. */
+static size_t first_shown(const struct look *l, const struct mapping *m)
+{
+    size_t low = 0, high = l->n;
+
+    while (low < high) {
+        const size_t mid = (low + high) / 2;
+        const struct range *r = l->shared[mid];
+
+        if (r->object->ino > m->inode || (r->object->ino == m->inode &&
+                                          r->offset + (r->end - r->start) > m->offset))
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low;
+}
+
+static void look_at(void *arg, const struct mapping *m)
+{
+    const struct look *l = arg;
+    struct mapping part;
+
+    for (size_t i = range_index(m->start); i < ranges.count && ranges.at[i].start < m->end; i++) {
+        struct range *r = &ranges.at[i];
+
+        r->seen |= !r->object || range_shows(r, m, r->start > m->start ? r->start : m->start);
+    }
+    for (size_t i = first_shown(l, m);
+         m->shared && i < l->n && range_shown(l->shared[i], m, &part); i++) {
+        l->shared[i]->seen = true;
+        if (l->fn)
+            l->fn(l->shared[i], &part);
+    }
+}
+
+/* What moved while it was looked for is not gone: see is_gone. */
+static void forget_unseen(void)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ranges.count; i++) {
+        struct range *r = &ranges.at[i];
+
+        if (r->seen || (r->kind == MEM_SHARED && r->object->fd >= 0 && object_seal(r->object)))
+            ranges.at[kept++] = *r;
+        else if (r->object)
+            object_unref(r->object);
+    }
+    ranges.count = kept;
+}
+
+int range_each_shown(range_shown_fn *fn)
+{
+    struct look l = {.fn = fn};
+    int rc;
+
+    if (ranges.count == 0)
+        return 0;
+    if (!(l.shared = malloc(ranges.count * sizeof *l.shared)))
+        return -ENOMEM;
+    for (size_t i = 0; i < ranges.count; i++) {
+        ranges.at[i].seen = false;
+        if (ranges.at[i].kind == MEM_SHARED)
+            l.shared[l.n++] = &ranges.at[i];
+    }
+    qsort(l.shared, l.n, sizeof *l.shared, compare);
+    rc = mem_each(look_at, &l);
+    free(l.shared);
+    if (rc == 0)
+        forget_unseen();
+    return rc;
+}
+
+bool range_tidy(bool now)
+{
+    const size_t before = ranges.count;
+
+    if (!now && ranges.wait > 0) {
+        ranges.wait--;
+        return false;
+    }
+    (void)!range_each_shown(NULL);
+    ranges.wait = ranges.count;
+    return ranges.count < before;
 }
 
 /* Is all of it where the table says? Where the kernel cannot be asked, it is taken to be: memory
