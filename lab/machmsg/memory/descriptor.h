@@ -5,7 +5,8 @@
 #ifndef MACHMSG_MEMORY_DESCRIPTOR_H
 #define MACHMSG_MEMORY_DESCRIPTOR_H
 
-/* How many sixteenths of a table may be full before a descriptor of that use is given up instead. */
+/* How many sixteenths of a table may be full before a descriptor of that use is given up instead.
+ */
 enum descriptor_use {
     KEEP_OBJECT = 8, /* memory can do without */
     KEEP_PORT = 15,  /* ports cannot, but the program needs some room too */

@@ -125,7 +125,7 @@ static int each_shared(range_shown_fn *fn)
 
     while (r && !would_share(r))
         r = range_next(r->end);
-    return r ? range_each_shown(fn) : 0;
+    return r ? range_each_shown(fn, NULL) : 0;
 }
 
 static int remap(const struct range *r, const struct mapping *part, const struct object *o,
@@ -135,8 +135,9 @@ static int remap(const struct range *r, const struct mapping *part, const struct
                        offset, flags);
 }
 
-static void make_private(struct range *r, const struct mapping *part)
+static void make_private(void *arg, struct range *r, const struct mapping *part)
 {
+    (void)arg;
     if (!would_share(r))
         return;
     r->stays |= r->object->kin || part->locked ||
@@ -145,9 +146,8 @@ static void make_private(struct range *r, const struct mapping *part)
 
 static int take_snapshot(struct range *r)
 {
-    return r->object->fd < 0
-               ? object_snapshot(&r->snapshot, r)
-               : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
+    return r->object->fd < 0 ? object_snapshot(&r->snapshot, r)
+                             : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
 }
 
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
@@ -199,9 +199,11 @@ static void take_from_child(uint64_t start, uint64_t end)
 
 /* In the child, of what is mapped shared and is not to be: its copy, which is the child's alone;
  * or, where there is none, nothing. */
-static void give_copy(struct range *r, const struct mapping *part)
+static void give_copy(void *arg, struct range *r, const struct mapping *part)
 {
-    if (!would_share(r) || (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0))
+    (void)arg;
+    if (!would_share(r) ||
+        (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0))
         return;
     drop_snapshot(r);
     if (part->start < r->start || part->end > r->end) /* else it goes with the range */

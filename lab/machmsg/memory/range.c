@@ -73,21 +73,30 @@ static void forget_gone(void)
     }
 }
 
-int range_room(void)
+/* Entries that one change adds at most: a new range, and what cuts at the ends of two places make.
+ */
+enum { CHANGE = 5 };
+
+static int room_for(size_t more)
 {
-    /* A new range, what two cuts make, and four of one that is followed (range_follow). */
-    const size_t most = 7;
-    const size_t capacity = ranges.capacity ? 2 * ranges.capacity : 16;
+    size_t capacity = ranges.capacity ? ranges.capacity : 16;
     struct range *at;
 
-    forget_gone();
-    if (ranges.count + most <= ranges.capacity)
+    while (capacity < ranges.count + more)
+        capacity *= 2;
+    if (capacity == ranges.capacity)
         return 0;
     if (!(at = realloc(ranges.at, capacity * sizeof *at)))
         return -ENOMEM;
     ranges.at = at;
     ranges.capacity = capacity;
     return 0;
+}
+
+int range_room(void)
+{
+    forget_gone();
+    return room_for(CHANGE);
 }
 
 static void range_insert(size_t i, const struct range *r)
@@ -142,24 +151,20 @@ void range_forget(uint64_t start, uint64_t end)
     ranges.count -= i - first;
 }
 
-static void move_one(const struct range *r, uint64_t to)
-{
-    struct range moved = *r;
-
-    moved.end += to - r->start;
-    moved.start = to;
-    if (moved.object)
-        object_ref(moved.object);
-    range_forget(r->start, r->end);
-    range_put(&moved);
-}
-
 void range_move(uint64_t from, uint64_t to, uint64_t size)
 {
     struct range *r;
 
-    while ((r = range_next(from)) && r->start < from + size)
-        move_one(r, r->start + (to - from));
+    while ((r = range_next(from)) && r->start < from + size) {
+        struct range moved = *r;
+
+        moved.start = r->start + (to - from);
+        moved.end = r->end + (to - from);
+        if (moved.object)
+            object_ref(moved.object);
+        range_forget(r->start, r->end);
+        range_put(&moved);
+    }
 }
 
 static bool is_of(const struct mapping *m, const struct object *o)
@@ -194,6 +199,7 @@ struct look {
     struct range **shared; /* by object and place in it */
     size_t n;
     range_shown_fn *fn;
+    void *arg;
 };
 
 /* Is one behind the other, in the order of objects? */
@@ -215,8 +221,8 @@ static size_t first_shown(const struct look *l, const struct mapping *m)
         const size_t mid = (low + high) / 2;
         const struct range *r = l->shared[mid];
 
-        if (r->object->ino > m->inode || (r->object->ino == m->inode &&
-                                          r->offset + (r->end - r->start) > m->offset))
+        if (r->object->ino > m->inode ||
+            (r->object->ino == m->inode && r->offset + (r->end - r->start) > m->offset))
             high = mid;
         else
             low = mid + 1;
@@ -234,11 +240,11 @@ static void look_at(void *arg, const struct mapping *m)
 
         r->seen |= !r->object || range_shows(r, m, r->start > m->start ? r->start : m->start);
     }
-    for (size_t i = first_shown(l, m);
-         m->shared && i < l->n && range_shown(l->shared[i], m, &part); i++) {
+    for (size_t i = first_shown(l, m); m->shared && i < l->n && range_shown(l->shared[i], m, &part);
+         i++) {
         l->shared[i]->seen = true;
         if (l->fn)
-            l->fn(l->shared[i], &part);
+            l->fn(l->arg, l->shared[i], &part);
     }
 }
 
@@ -258,9 +264,9 @@ static void forget_unseen(void)
     ranges.count = kept;
 }
 
-int range_each_shown(range_shown_fn *fn)
+int range_each_shown(range_shown_fn *fn, void *arg)
 {
-    struct look l = {.fn = fn};
+    struct look l = {.fn = fn, .arg = arg};
     int rc;
 
     if (ranges.count == 0)
@@ -288,7 +294,7 @@ bool range_tidy(bool now)
         ranges.wait--;
         return false;
     }
-    (void)!range_each_shown(NULL);
+    (void)!range_each_shown(NULL, NULL);
     ranges.wait = ranges.count;
     return ranges.count < before;
 }
@@ -308,46 +314,84 @@ static bool is_in_place(const struct range *r)
     return true;
 }
 
-struct followed {
-    uint64_t start, end;
-    int rc;
+/* A part of a range that the program moved: where the table has it, where it is. */
+struct move {
+    uint64_t from, to, size;
+    struct range taken; /* out of the table, while all change places */
 };
 
-static void follow(void *arg, const struct mapping *m)
-{
-    struct followed *f = arg;
-    struct mapping part;
-    struct range *r;
+struct moves {
+    struct move *at;
+    size_t n, capacity;
+    bool short_of_memory;
+};
 
-    for (uint64_t at = f->start, from, size; (r = range_next(at)) && r->start < f->end;) {
-        at = r->end;
-        if (r->kind != MEM_SHARED || !m->shared || !range_shown(r, m, &part))
-            continue;
-        from = r->start + (part.offset - r->offset);
-        size = part.end - part.start;
-        if (from == part.start)
-            continue;
-        if ((f->rc = range_room()))
+static void note_move(void *arg, struct range *r, const struct mapping *part)
+{
+    struct moves *l = arg;
+    const uint64_t from = r->start + (part->offset - r->offset);
+
+    if (from == part->start || l->short_of_memory)
+        return;
+    if (l->n == l->capacity) {
+        const size_t capacity = l->capacity ? 2 * l->capacity : 16;
+        struct move *at = realloc(l->at, capacity * sizeof *at);
+
+        if ((l->short_of_memory = !at))
             return;
-        range_cut(from);
-        range_cut(from + size);
-        move_one(range_find(from), part.start);
-        at = from + size;
+        l->at = at;
+        l->capacity = capacity;
     }
+    l->at[l->n++] = (struct move){.from = from, .to = part->start, .size = part->end - part->start};
+}
+
+/* What is mapped where the table has it too stays there, but where that place goes. */
+static void take(struct move *m, uint64_t start, uint64_t end)
+{
+    const struct range *r = range_find(m->from);
+
+    if (!r || r->end < m->from + m->size)
+        return; /* mapped in two other places: it went to the first */
+    m->taken = *r;
+    m->taken.offset += m->from - r->start;
+    m->taken.start = m->from;
+    m->taken.end = m->from + m->size;
+    if ((m->from >= end || m->taken.end <= start) && is_in_place(&m->taken)) {
+        m->taken.object = NULL;
+        return;
+    }
+    object_ref(m->taken.object);
+    range_forget(m->taken.start, m->taken.end);
+}
+
+static void put(struct move *m)
+{
+    if (!m->taken.object)
+        return;
+    m->taken.start = m->to;
+    m->taken.end = m->to + m->size;
+    range_put(&m->taken);
 }
 
 int range_follow(uint64_t start, uint64_t end)
 {
-    struct followed f = {.start = start, .end = end};
     const struct range *r = range_next(start);
+    struct moves l = {0};
     int rc;
 
     while (r && r->start < end && (r->kind != MEM_SHARED || is_in_place(r)))
         r = range_next(r->end);
     if (!r || r->start >= end)
         return 0;
-    rc = mem_each(follow, &f);
-    return rc ? rc : f.rc;
+    rc = range_each_shown(note_move, &l);
+    if (rc == 0)
+        rc = l.short_of_memory ? -ENOMEM : room_for((l.n + 1) * CHANGE);
+    for (size_t i = 0; rc == 0 && i < l.n; i++)
+        take(&l.at[i], start, end);
+    for (size_t i = 0; rc == 0 && i < l.n; i++)
+        put(&l.at[i]);
+    free(l.at);
+    return rc;
 }
 
 int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
