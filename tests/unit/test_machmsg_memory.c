@@ -1372,6 +1372,14 @@ enum { MANY = 10000 };
 static unsigned char *many[MANY];
 static const vm_size_t many_pages = 9; /* not small */
 
+static unsigned char *allocate_in_child(void)
+{
+    vm_address_t a = 0;
+
+    child_check(vm_allocate(SELF, &a, many_pages * PAGE, VM_FLAGS_ANYWHERE) == KERN_SUCCESS);
+    return (unsigned char *)a;
+}
+
 static unsigned char seed_of(int i)
 {
     return (unsigned char)(i % 251 + 1);
@@ -1388,7 +1396,7 @@ static bool holds(const unsigned char *at, unsigned char first, unsigned char la
 static void allocate_many(void)
 {
     for (int i = 0; i < MANY; i++) {
-        many[i] = allocate(many_pages * PAGE, 0);
+        many[i] = allocate_in_child();
         many[i][0] = many[i][many_pages * PAGE - 1] = seed_of(i);
         child_check(own_room(32) == 32);
     }
@@ -1399,14 +1407,14 @@ static void allocate_many(void)
 static void deallocate_many(void)
 {
     for (int i = 0; i < MANY; i++)
-        ok(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE));
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
 }
 
 /* One after the other, kept until all are there. */
 static void send_many(void)
 {
     static unsigned char *got[MANY];
-    mach_port_t p = new_port();
+    mach_port_t p = mach_reply_port();
 
     for (int i = 0; i < MANY; i++) {
         union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
@@ -1426,18 +1434,21 @@ static void send_many(void)
 
         child_check(send_message(&m) == 0 && receive(&m, p) == 0);
         child_check(holds(m.ool.d.address, seed_of(i), 'R') && !is_mapped(got[i]));
-        ok(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE));
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
+                    KERN_SUCCESS);
     }
-    ok(mach_port_destroy(SELF, p));
+    child_check(mach_port_destroy(SELF, p) == KERN_SUCCESS);
 }
 
 /* A third is copied, one is shared, one is not inherited: and what was shared is copied again. */
 static void inherit_many(void)
 {
+    int status;
     pid_t pid;
 
     for (int i = 0; i < MANY; i++)
-        ok(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, (vm_inherit_t)(i % 3)));
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE,
+                               (vm_inherit_t)(i % 3)) == KERN_SUCCESS);
     for (int again = 0; again < 2; again++) {
         pid = fork();
         for (int i = 0; pid == 0 && i < MANY; i++) {
@@ -1449,7 +1460,7 @@ static void inherit_many(void)
         }
         if (pid == 0)
             _exit(0);
-        expect_child_ok(pid);
+        child_check(waitpid(pid, &status, 0) == pid && status == 0);
         for (int i = 0; i < MANY; i++) {
             child_check(many[i][0] == (i % 3 == VM_INHERIT_SHARE ? 'C' : seed_of(i)));
             many[i][0] = seed_of(i);
@@ -1460,11 +1471,14 @@ static void inherit_many(void)
 /* Before any child shares it, shared memory becomes memory to be copied again. */
 static void unshare_many(void)
 {
+    int status;
     pid_t pid;
 
     for (int i = 0; i < MANY; i++) {
-        ok(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_SHARE));
-        ok(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_COPY));
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_SHARE) ==
+                    KERN_SUCCESS);
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_COPY) ==
+                    KERN_SUCCESS);
     }
     pid = fork();
     for (int i = 0; pid == 0 && i < MANY; i++) {
@@ -1473,7 +1487,7 @@ static void unshare_many(void)
     }
     if (pid == 0)
         _exit(0);
-    expect_child_ok(pid);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
     for (int i = 0; i < MANY; i++)
         child_check(holds(many[i], seed_of(i), seed_of(i)));
 }
@@ -1501,10 +1515,10 @@ static void test_machmsg_memory__more_regions_than_descriptors(void **state)
 static void regions_without_their_descriptors(void)
 {
     int why_copied = 0, shared = 0;
-    mach_port_t p = new_port();
+    mach_port_t p = mach_reply_port();
 
     for (int i = 0; i < 100; i++)
-        many[i] = allocate(many_pages * PAGE, 0);
+        many[i] = allocate_in_child();
     for (int i = 0; i < 100; i++) {
         union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
 
@@ -1525,16 +1539,16 @@ static void test_machmsg_memory__no_descriptor_to_keep(void **state)
 
 static void beyond_the_soft_limit(void)
 {
-    mach_port_t ports[200], p = new_port();
+    mach_port_t ports[200], p = mach_reply_port();
     struct rlimit is;
     int status;
 
     for (int i = 0; i < 200; i++)
-        ports[i] = new_port();
+        ports[i] = mach_reply_port();
     for (int i = 0; i < 400; i++) {
         union message m;
 
-        many[i] = allocate(many_pages * PAGE, 0);
+        many[i] = allocate_in_child();
         many[i][0] = seed_of(i);
         m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
         child_check(send_message(&m) == 0 && strcmp(seen.sent.done, "shared") == 0);
@@ -1694,7 +1708,7 @@ static void ports_to_the_limit(void)
 
     /* They take what memory holds for nothing. */
     for (int i = 0; i < 600; i++) {
-        unsigned char *at = allocate(many_pages * PAGE, 0);
+        unsigned char *at = allocate_in_child();
 
         child_check(mmap(at, many_pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
                          -1, 0) == at);
@@ -1705,14 +1719,14 @@ static void ports_to_the_limit(void)
     child_check(own_room(32) == 32);
     m = header_to(ports[n - 1], MACH_MSG_TYPE_MAKE_SEND);
     child_check(send_message(&m) == 0 && receive(&m, ports[n - 1]) == 0);
-    many[0] = allocate(many_pages * PAGE, 0);
+    many[0] = allocate_in_child();
     many[0][0] = 'A';
     m = ool_message(ports[0], many[0], (mach_msg_size_t)(many_pages * PAGE), 1, true);
     child_check(send_message(&m) == 0 && receive(&m, ports[0]) == 0);
     child_check(*(char *)m.ool.d.address == 'A');
     while (n > 0)
-        ok(mach_port_destroy(SELF, ports[--n]));
-    ok(mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &ports[0]));
+        child_check(mach_port_destroy(SELF, ports[--n]) == KERN_SUCCESS);
+    child_check(mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &ports[0]) == KERN_SUCCESS);
 }
 
 static void test_machmsg_memory__ports_to_the_limit(void **state)
@@ -1726,28 +1740,30 @@ static double fork_time(int regions)
     double least = 1e9;
 
     for (int i = 0; i < regions; i++)
-        *(many[i] = allocate(many_pages * PAGE, 0)) = 'A';
+        *(many[i] = allocate_in_child()) = 'A';
     for (int tries = 0; tries < 3; tries++) {
         struct timespec a, b;
         double took;
+        int status;
         pid_t pid;
 
         for (int i = 0; i < regions; i++) /* which the last fork made private */
             if (tries > 0) {
-                ok(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE));
-                *(many[i] = allocate(many_pages * PAGE, 0)) = 'A';
+                child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) ==
+                            KERN_SUCCESS);
+                *(many[i] = allocate_in_child()) = 'A';
             }
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
         pid = fork();
         if (pid == 0)
             _exit(0);
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        expect_child_ok(pid);
+        child_check(waitpid(pid, &status, 0) == pid && status == 0);
         took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
         least = took < least ? took : least;
     }
     for (int i = 0; i < regions; i++)
-        ok(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE));
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
     return least;
 }
 
