@@ -337,8 +337,10 @@ static void note_move(void *arg, struct range *r, const struct mapping *part)
         const size_t capacity = l->capacity ? 2 * l->capacity : 16;
         struct move *at = realloc(l->at, capacity * sizeof *at);
 
-        if ((l->short_of_memory = !at))
+        if (!at) {
+            l->short_of_memory = true;
             return;
+        }
         l->at = at;
         l->capacity = capacity;
     }
