@@ -35,7 +35,8 @@ int descriptor_keep(int fd, enum descriptor_use use)
     int kept = fd;
 
     pthread_mutex_lock(&one);
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && !fits(fd, 0, limit.rlim_cur, KEEP_OBJECT)) {
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd < limit.rlim_cur &&
+        !fits(fd, 0, limit.rlim_cur, KEEP_OBJECT)) {
         kept = move_up(fd, &limit, use);
         if (kept < 0 && fits(fd, 0, limit.rlim_cur, use))
             kept = fd;
