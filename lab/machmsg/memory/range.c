@@ -59,17 +59,18 @@ static bool is_gone(const struct range *r)
     return rc == -ENOENT || (rc == 0 && m.start >= r->end);
 }
 
-/* One range after the other is looked at, one a call; where one is gone, the next one too. */
+/* A few ranges a call are looked at, in turn; where one is gone, all others are too. */
 static void forget_gone(void)
 {
-    while (ranges.count > 0) {
+    for (size_t looks = 8; looks > 0 && ranges.count > 0; looks--) {
         const struct range *r = &ranges.at[ranges.hand %= ranges.count];
 
-        if (!is_gone(r)) {
+        if (is_gone(r)) {
+            range_forget(r->start, r->end);
+            looks = ranges.count + 1;
+        } else {
             ranges.hand++;
-            return;
         }
-        range_forget(r->start, r->end);
     }
 }
 

@@ -36,8 +36,8 @@ struct range {
 struct range *range_find(uint64_t address); /* that holds address, or NULL */
 struct range *range_next(uint64_t address); /* the first one that ends above address, or NULL */
 /* Room for one change of the table, so that nothing of it can fail once memory was changed: asked
- * for before each call of those below, or each two cuts. 0 or -ENOMEM. Forgets a few ranges that
- * the program unmapped itself, if there are such. */
+ * for before each call of those below, or each two cuts. 0 or -ENOMEM. Forgets ranges that
+ * the program unmapped itself, once it meets one of them: eight are looked at each time. */
 int range_room(void);
 /* Takes over the object reference in *r. Follows what the program moved from there. */
 void range_add(const struct range *r);
