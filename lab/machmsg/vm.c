@@ -2,8 +2,8 @@
  *
  * Ordinary memory above 32 KiB is a memory object that this process maps shared, so that it can be
  * sent without a copy; small and purgeable memory is never sent without one (see message/ool.h) and
- * is plain anonymous memory. When no object can be made (no descriptors left), plain memory serves,
- * but where a forked task is to share it.
+ * is plain anonymous memory. When no object can be made or its descriptor cannot be kept, plain
+ * memory serves; where a forked task is to share it, an object without a descriptor.
  * Does not: touch other tasks. task must be mach_task_self(). */
 #include "lab/machmsg/memory/contents.h"
 #include "lab/machmsg/memory/mem.h"
@@ -71,6 +71,20 @@ static void *map_wanted(uint64_t address, const struct wanted *w, int flags, int
                 flags | (w->flags & VM_FLAGS_OVERWRITE ? MAP_FIXED : MAP_FIXED_NOREPLACE), fd, 0);
 }
 
+/* kept: is of use only with its descriptor. */
+static int new_object(struct object **out, uint64_t size, bool kept)
+{
+    int rc = object_create(out, size);
+
+    if (rc == 0 && kept && !object_keep(*out)) {
+        object_unref(*out);
+        rc = -EMFILE;
+    }
+    if (rc)
+        *out = NULL;
+    return rc;
+}
+
 /* New memory of zeros. Under mem_lock. 0 or a negative errno. */
 static int make(uint64_t *address, const struct wanted *w)
 {
@@ -91,11 +105,14 @@ static int make(uint64_t *address, const struct wanted *w)
     if (rc)
         return rc;
     if (native || shared || (w->size > SMALL_MAX && !purgeable)) {
-        rc = object_create(&r.object, w->size);
+        rc = new_object(&r.object, w->size, !shared);
+        if (rc == -EMFILE && range_tidy(shared))
+            rc = new_object(&r.object, w->size, !shared);
+        if (rc && shared)
+            return rc;
+        r.plain = rc != 0;
         if (rc == 0)
             r.kind = MEM_SHARED;
-        else if (shared)
-            return rc;
     }
     if (r.kind == MEM_SHARED)
         p = map_wanted(*address, w, MAP_SHARED, r.object->fd);
@@ -117,6 +134,8 @@ static int make(uint64_t *address, const struct wanted *w)
             object_unref(r.object);
         return rc;
     }
+    if (shared)
+        (void)object_keep(r.object);
     r.start = *address = (uint64_t)p;
     r.end = r.start + w->size;
     if (over) /* what was there is gone: it need not be looked for */
@@ -299,36 +318,43 @@ kern_return_t mach_vm_protect(vm_map_t task, mach_vm_address_t address, mach_vm_
     return error_of(-rc);
 }
 
-/* Memory that a forked task is to share must be an object that both map shared. What is private
- * now is copied once into one, in place. */
-static int make_shared(struct range *r)
+/* Copies it into a new object, in place. */
+static int renew(struct range *r, enum mem_kind kind, vm_inherit_t inherit)
 {
+    const int flags = kind == MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
     struct object *o;
     int wired = mem_wired(r->start, r->end);
     int rc = wired < 0 ? wired : object_snapshot(&o, r);
 
     if (rc)
         return rc;
-    rc = range_remap(VM_INHERIT_SHARE, r->start, r->end, mem_to_prot(r->prot), o, 0,
-                     wired ? MAP_SHARED | MAP_LOCKED : MAP_SHARED);
+    rc = range_remap(inherit, r->start, r->end, mem_to_prot(r->prot), o, 0,
+                     wired ? flags | MAP_LOCKED : flags);
     if (rc) {
         object_unref(o);
         return rc;
     }
     if (r->object)
         object_unref(r->object);
+    (void)object_keep(o);
     r->object = o;
     r->offset = 0;
-    r->kind = MEM_SHARED;
+    r->kind = kind;
     return 0;
 }
 
+/* Memory that a forked task is to share must be an object that both map shared; a fork makes that
+ * private again only through its descriptor. */
+
 static int set_inherit(struct range *r, unsigned int inherit)
 {
+    const bool shared = r->kind == MEM_SHARED;
     int rc = 0;
 
-    if (inherit == VM_INHERIT_SHARE && r->kind != MEM_SHARED)
-        rc = make_shared(r);
+    if (inherit == VM_INHERIT_SHARE && !shared)
+        rc = renew(r, MEM_SHARED, inherit);
+    else if (inherit == VM_INHERIT_COPY && shared && r->object->fd < 0 && !r->object->kin)
+        rc = renew(r, MEM_PRIVATE, inherit);
     if (rc == 0)
         r->inherit = (uint8_t)inherit;
     return rc;

@@ -1173,6 +1173,74 @@ static void test_machmsg_faults__bootstrap_of_a_child(void **state)
     with_every_fault(bootstrap_in_child, NULL);
 }
 
+/* --- descriptors that are kept above the soft limit --- */
+
+static bool keep_once(struct fault *f, void *arg)
+{
+    const vm_size_t size = 16 * PAGE;
+    int low[16], n = 0;
+    struct rlimit was, tight;
+    vm_address_t at = 0, got = 0;
+    mach_port_t p = new_port(), other = 0;
+    union message m;
+    kern_return_t kr, port_kr, inherited = 0;
+    mach_msg_return_t sent = 0, received = 0;
+    bool fell;
+
+    (void)arg;
+    do
+        low[n] = dup(STDERR_FILENO);
+    while (low[n++] < 14 && n < 16);
+    getrlimit(RLIMIT_NOFILE, &was);
+    tight = was;
+    tight.rlim_cur = (rlim_t)low[n - 1] + 8; /* and that is more than half of it */
+    setrlimit(RLIMIT_NOFILE, &tight);
+    begin(f);
+    kr = vm_allocate(SELF, &at, size, VM_FLAGS_ANYWHERE);
+    if (kr == 0) {
+        fill((unsigned char *)at, size);
+        inherited = vm_inherit(SELF, at, size, VM_INHERIT_SHARE);
+        inherited |= vm_inherit(SELF, at, size, VM_INHERIT_COPY);
+        m = ool_message(p, (void *)at, (mach_msg_size_t)size, 1, false);
+        sent = send_message(&m);
+        received = sent ? 0 : receive(&m, p);
+        got = !sent && m.h.msgh_id == 100 ? (vm_address_t)m.ool.d.address : 0;
+    }
+    port_kr = mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &other);
+    fell = end(f);
+    getrlimit(RLIMIT_NOFILE, &tight);
+    setrlimit(RLIMIT_NOFILE, &was);
+    assert_true(fell || !(kr | port_kr | inherited | sent | received));
+    assert_int_equal(tight.rlim_cur, low[n - 1] + 8);
+    if (kr)
+        assert_true(kr == KERN_NO_SPACE || kr == KERN_RESOURCE_SHORTAGE);
+    else
+        assert_int_equal(wrong_bytes((unsigned char *)at, size), 0);
+    if (port_kr)
+        assert_kr(port_kr, KERN_RESOURCE_SHORTAGE);
+    else
+        ok(mach_port_destroy(SELF, other));
+    if (sent)
+        expect_send_shortage(sent);
+    if (got) {
+        assert_int_equal(wrong_bytes((unsigned char *)got, size), 0);
+        ok(vm_deallocate(SELF, got, size));
+    }
+    if (kr == 0)
+        ok(vm_deallocate(SELF, at, size));
+    ok(mach_port_destroy(SELF, p));
+    while (n > 0)
+        close(low[--n]);
+    expect_same(f);
+    return fell;
+}
+
+static void test_machmsg_faults__descriptors_above_the_limit(void **state)
+{
+    (void)state;
+    with_every_fault(keep_once, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1184,6 +1252,7 @@ int main(void)
         leak_tested(test_machmsg_faults__right_behind_a_lost_array),
         leak_tested(test_machmsg_faults__inherit),
         leak_tested(test_machmsg_faults__vm_calls),
+        leak_tested(test_machmsg_faults__descriptors_above_the_limit),
         leak_tested(test_machmsg_faults__ports),
         leak_tested(test_machmsg_faults__bootstrap_of_a_child)};
 

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define PAGE vm_page_size
 
@@ -1331,6 +1332,464 @@ static void test_machmsg_memory__failed_inherit_changes_nothing(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, 31 * PAGE));
 }
 
+/* --- many --- */
+
+/* Runs fn in a process of its own that has no more descriptors than that. */
+static void in_a_table_of(rlim_t soft, rlim_t hard, void (*fn)(void))
+{
+    const struct rlimit limit = {soft, hard};
+    struct rlimit is;
+    pid_t pid;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &is), 0);
+    if (under_valgrind() || is.rlim_max < hard) {
+        skip_needs("a higher RLIMIT_NOFILE, and no valgrind, which has descriptors of its own");
+        return;
+    }
+    alarm(600); /* for hangs only */
+    pid = fork();
+    if (pid == 0) {
+        child_check(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        fn();
+        _exit(0);
+    }
+    expect_child_ok(pid);
+}
+
+/* Descriptors that the program itself can have yet. */
+static int own_room(int most)
+{
+    int fd[512], n = 0;
+
+    while (n < most && (fd[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        n++;
+    for (int i = 0; i < n; i++)
+        close(fd[i]);
+    return n;
+}
+
+enum { MANY = 10000 };
+static unsigned char *many[MANY];
+static const vm_size_t many_pages = 9; /* not small */
+
+static unsigned char *allocate_in_child(void)
+{
+    vm_address_t a = 0;
+
+    child_check(vm_allocate(SELF, &a, many_pages * PAGE, VM_FLAGS_ANYWHERE) == KERN_SUCCESS);
+    return (unsigned char *)a;
+}
+
+static unsigned char seed_of(int i)
+{
+    return (unsigned char)(i % 251 + 1);
+}
+
+static bool holds(const unsigned char *at, unsigned char first, unsigned char last)
+{
+    for (vm_size_t page = 1; page < many_pages - 1; page++)
+        if (at[page * PAGE])
+            return false;
+    return at[0] == first && at[many_pages * PAGE - 1] == last;
+}
+
+static void allocate_many(void)
+{
+    for (int i = 0; i < MANY; i++) {
+        many[i] = allocate_in_child();
+        many[i][0] = many[i][many_pages * PAGE - 1] = seed_of(i);
+        child_check(own_room(32) == 32);
+    }
+    for (int i = 0; i < MANY; i++)
+        child_check(holds(many[i], seed_of(i), seed_of(i)));
+}
+
+static void deallocate_many(void)
+{
+    for (int i = 0; i < MANY; i++)
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
+}
+
+/* One after the other, kept until all are there. */
+static void send_many(void)
+{
+    static unsigned char *got[MANY];
+    mach_port_t p = mach_reply_port();
+
+    for (int i = 0; i < MANY; i++) {
+        union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
+
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        got[i] = m.ool.d.address;
+        many[i][0] = 'S'; /* each side has its own */
+        got[i][many_pages * PAGE - 1] = 'R';
+    }
+    child_check(own_room(32) == 32);
+    for (int i = 0; i < MANY; i++) {
+        child_check(holds(got[i], seed_of(i), 'R') && holds(many[i], 'S', seed_of(i)));
+        many[i][0] = seed_of(i);
+    }
+    for (int i = 0; i < MANY; i++) { /* what came without a descriptor goes on all the same */
+        union message m = ool_message(p, got[i], (mach_msg_size_t)(many_pages * PAGE), 1, true);
+
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(holds(m.ool.d.address, seed_of(i), 'R') && !is_mapped(got[i]));
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
+                    KERN_SUCCESS);
+    }
+    child_check(mach_port_destroy(SELF, p) == KERN_SUCCESS);
+}
+
+/* A third is copied, one is shared, one is not inherited: and what was shared is copied again. */
+static void inherit_many(void)
+{
+    int status;
+    pid_t pid;
+
+    for (int i = 0; i < MANY; i++)
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE,
+                               (vm_inherit_t)(i % 3)) == KERN_SUCCESS);
+    for (int again = 0; again < 2; again++) {
+        pid = fork();
+        for (int i = 0; pid == 0 && i < MANY; i++) {
+            child_check(is_mapped(many[i]) == (i % 3 != VM_INHERIT_NONE));
+            if (i % 3 == VM_INHERIT_NONE)
+                continue;
+            child_check(holds(many[i], seed_of(i), seed_of(i)));
+            many[i][0] = 'C';
+        }
+        if (pid == 0)
+            _exit(0);
+        child_check(waitpid(pid, &status, 0) == pid && status == 0);
+        for (int i = 0; i < MANY; i++) {
+            child_check(many[i][0] == (i % 3 == VM_INHERIT_SHARE ? 'C' : seed_of(i)));
+            many[i][0] = seed_of(i);
+        }
+    }
+}
+
+/* Before any child shares it, shared memory becomes memory to be copied again. */
+static void unshare_many(void)
+{
+    int status;
+    pid_t pid;
+
+    for (int i = 0; i < MANY; i++) {
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_SHARE) ==
+                    KERN_SUCCESS);
+        child_check(vm_inherit(SELF, (vm_address_t)many[i], many_pages * PAGE, VM_INHERIT_COPY) ==
+                    KERN_SUCCESS);
+    }
+    pid = fork();
+    for (int i = 0; pid == 0 && i < MANY; i++) {
+        child_check(holds(many[i], seed_of(i), seed_of(i)));
+        many[i][0] = 'C';
+    }
+    if (pid == 0)
+        _exit(0);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
+    for (int i = 0; i < MANY; i++)
+        child_check(holds(many[i], seed_of(i), seed_of(i)));
+}
+
+static void many_regions(void)
+{
+    const int before = open_descriptors();
+
+    allocate_many();
+    send_many();
+    unshare_many();
+    inherit_many();
+    child_check(own_room(32) == 32);
+    deallocate_many();
+    child_check(open_descriptors() == before);
+}
+
+/* Ten thousand regions of memory where there are a thousand descriptors. */
+static void test_machmsg_memory__more_regions_than_descriptors(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, many_regions);
+}
+
+static void regions_without_their_descriptors(void)
+{
+    int why_copied = 0, shared = 0;
+    mach_port_t p = mach_reply_port();
+
+    for (int i = 0; i < 100; i++)
+        many[i] = allocate_in_child();
+    for (int i = 0; i < 100; i++) {
+        union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
+
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        shared += strcmp(seen.sent.done, "shared") == 0;
+        why_copied += strcmp(seen.sent.why,
+                             "no descriptor or memory for an object of its own: copied once") == 0;
+    }
+    child_check(shared > 0 && why_copied > 0 && shared + why_copied == 100);
+}
+
+/* What is copied for want of a descriptor says so; and as long as there are plenty, nothing is. */
+static void test_machmsg_memory__no_descriptor_to_keep(void **state)
+{
+    (void)state;
+    in_a_table_of(128, 128, regions_without_their_descriptors);
+}
+
+static void beyond_the_soft_limit(void)
+{
+    mach_port_t ports[200], p = mach_reply_port();
+    struct rlimit is;
+    int status;
+
+    for (int i = 0; i < 200; i++)
+        ports[i] = mach_reply_port();
+    for (int i = 0; i < 400; i++) {
+        union message m;
+
+        many[i] = allocate_in_child();
+        many[i][0] = seed_of(i);
+        m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, false);
+        child_check(send_message(&m) == 0 && strcmp(seen.sent.done, "shared") == 0);
+        child_check(receive(&m, p) == 0 && *(unsigned char *)m.ool.d.address == seed_of(i));
+        m = port_message(p, ports[i / 2], MACH_MSG_TYPE_MOVE_RECEIVE);
+        child_check(i % 2 || (send_message(&m) == 0 && receive(&m, p) == 0));
+        ports[i / 2] = i % 2 ? ports[i / 2] : m.port.d.name;
+    }
+    child_check(getrlimit(RLIMIT_NOFILE, &is) == 0 && is.rlim_cur == 64 && is.rlim_max == 4096);
+    child_check(own_room(16) == 16 && own_room(100) < 64); /* numbers for select() */
+    status = system("test $(ulimit -Sn) = 64 && test $(ls /proc/self/fd | wc -l) -lt 10");
+    child_check(status == 0);
+}
+
+/* What the layer keeps is above the program's limit, which stays what it is: for the program's own
+ * descriptors, and for what it executes. */
+static void test_machmsg_memory__beyond_the_soft_limit(void **state)
+{
+    (void)state;
+    in_a_table_of(64, 4096, beyond_the_soft_limit);
+}
+
+static void expect_given_back(int before, bool at_a_fork)
+{
+    if (at_a_fork) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(0);
+        expect_child_ok(pid);
+    } else { /* while memory comes and goes */
+        for (int i = 0; i < 8; i++)
+            ok(vm_deallocate(SELF, (vm_address_t)allocate(PAGE, 0), PAGE));
+    }
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* Memory of the layer's that the program takes away itself: its descriptors go too. */
+static void test_machmsg_memory__unmapped_by_the_program(void **state)
+{
+    const vm_size_t size = many_pages * PAGE;
+    const int start = open_descriptors(), n = 300;
+    unsigned char *at, *got, *stays[100];
+    int before;
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        *(stays[i] = allocate(size, 0)) = 'S';
+    before = open_descriptors();
+    for (int i = 0; i < n; i++)
+        assert_int_equal(munmap(allocate(size, 0), size), 0);
+    expect_given_back(before, false);
+    for (int i = 0; i < n; i++)
+        many[i] = allocate(size, 0);
+    for (int i = 0; i < n; i++) /* half of it, then the other */
+        assert_int_equal(munmap(many[i], 4 * PAGE), 0);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(munmap(many[i] + 4 * PAGE, size - 4 * PAGE), 0);
+    expect_given_back(before, false);
+    for (int i = 0; i < n; i++) { /* what was received */
+        at = allocate(size, 0);
+        at[0] = 'A';
+        got = transfer(at, (mach_msg_size_t)size, 1, true).address;
+        assert_int_equal(munmap(got, size), 0);
+    }
+    expect_given_back(before, false);
+    at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < n; i++) /* moved over the one before */
+        assert_ptr_equal(mremap(allocate(size, 0), size, size, MREMAP_MAYMOVE | MREMAP_FIXED, at),
+                         at);
+    assert_int_equal(munmap(at, size), 0);
+    expect_given_back(before, false);
+    for (int i = 0; i < n; i++) { /* replaced */
+        many[i] = allocate(size, 0);
+        assert_ptr_equal(mmap(many[i], size, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                         many[i]);
+        many[i][0] = 'N';
+    }
+    at = allocate(size, 0); /* so that the fork has to look */
+    expect_given_back(before + 1, true);
+    ok(vm_deallocate(SELF, (vm_address_t)at, size));
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(many[i][0], 'N');
+        assert_int_equal(munmap(many[i], size), 0);
+    }
+    expect_given_back(before, false);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(stays[i][0], 'S');
+        ok(vm_deallocate(SELF, (vm_address_t)stays[i], size));
+    }
+    assert_int_equal(open_descriptors(), start);
+}
+
+/* Of memory that is cut or mapped elsewhere too, what is left stays the layer's: it is isolated. */
+static void test_machmsg_memory__what_is_left_is_kept(void **state)
+{
+    const vm_size_t size = many_pages * PAGE;
+    unsigned char *cut = allocate(size, 0), *moved = allocate(size, 0), *to;
+    pid_t pid;
+
+    (void)state;
+    cut[5 * PAGE] = moved[0] = 'A';
+    assert_int_equal(munmap(cut, PAGE), 0);
+    to = mremap(moved, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    assert_true(to != MAP_FAILED);
+    for (int i = 0; i < 8; i++)
+        ok(vm_deallocate(SELF, (vm_address_t)allocate(size, 0), size));
+    pid = fork();
+    if (pid == 0) {
+        child_check(cut[5 * PAGE] == 'A' && to[0] == 'A');
+        cut[5 * PAGE] = to[0] = 'C';
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_true(cut[5 * PAGE] == 'A' && to[0] == 'A');
+    ok(vm_deallocate(SELF, (vm_address_t)cut, size));
+    ok(vm_deallocate(SELF, (vm_address_t)moved, size));
+    ok(vm_deallocate(SELF, (vm_address_t)to, size));
+}
+
+/* Two that changed places are each found in the other's. */
+static void test_machmsg_memory__exchanged_by_the_program(void **state)
+{
+    const vm_size_t size = many_pages * PAGE;
+    unsigned char *a = allocate(size, 0), *b = allocate(size, 0), *c = allocate(size, 0);
+    unsigned char *room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const int how = MREMAP_MAYMOVE | MREMAP_FIXED;
+    pid_t pid;
+
+    (void)state;
+    a[0] = 'A';
+    b[0] = 'B';
+    assert_ptr_equal(mremap(a, size, size, how, room), room);
+    assert_ptr_equal(mremap(b, size, size, how, a), a);
+    assert_ptr_equal(mremap(room, size, size, how, b), b);
+    /* A third one that moved has all of them followed. */
+    assert_ptr_equal(mremap(c, size, size, how, room), room);
+    ok(vm_deallocate(SELF, (vm_address_t)c, size));
+    transfer(a, (mach_msg_size_t)size, 1, false);
+    assert_string_equal(seen.sent.done, "shared");
+    assert_int_equal(((unsigned char *)seen.received.address)[0], 'B');
+    ok(vm_deallocate(SELF, seen.received.address, size));
+    pid = fork();
+    if (pid == 0) {
+        child_check(a[0] == 'B' && b[0] == 'A');
+        a[0] = b[0] = room[0] = 'C';
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_true(a[0] == 'B' && b[0] == 'A' && room[0] == 0);
+    ok(vm_deallocate(SELF, (vm_address_t)a, size));
+    ok(vm_deallocate(SELF, (vm_address_t)b, size));
+    ok(vm_deallocate(SELF, (vm_address_t)room, size));
+}
+
+static void ports_to_the_limit(void)
+{
+    static mach_port_t ports[1024];
+    kern_return_t kr;
+    union message m;
+    int n = 0;
+
+    /* They take what memory holds for nothing. */
+    for (int i = 0; i < 600; i++) {
+        unsigned char *at = allocate_in_child();
+
+        child_check(mmap(at, many_pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                         -1, 0) == at);
+    }
+    while ((kr = mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &ports[n])) == 0)
+        n++;
+    child_check(kr == KERN_RESOURCE_SHORTAGE && n > 450);
+    child_check(own_room(32) == 32);
+    m = header_to(ports[n - 1], MACH_MSG_TYPE_MAKE_SEND);
+    child_check(send_message(&m) == 0 && receive(&m, ports[n - 1]) == 0);
+    many[0] = allocate_in_child();
+    many[0][0] = 'A';
+    m = ool_message(ports[0], many[0], (mach_msg_size_t)(many_pages * PAGE), 1, true);
+    child_check(send_message(&m) == 0 && receive(&m, ports[0]) == 0);
+    child_check(*(char *)m.ool.d.address == 'A');
+    while (n > 0)
+        child_check(mach_port_destroy(SELF, ports[--n]) == KERN_SUCCESS);
+    child_check(mach_port_allocate(SELF, MACH_PORT_RIGHT_RECEIVE, &ports[0]) == KERN_SUCCESS);
+}
+
+static void test_machmsg_memory__ports_to_the_limit(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, ports_to_the_limit);
+}
+
+static double fork_time(int regions)
+{
+    double least = 1e9;
+
+    for (int i = 0; i < regions; i++)
+        *(many[i] = allocate_in_child()) = 'A';
+    for (int tries = 0; tries < 3; tries++) {
+        struct timespec a, b;
+        double took;
+        int status;
+        pid_t pid;
+
+        for (int i = 0; i < regions; i++) /* which the last fork made private */
+            if (tries > 0) {
+                child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) ==
+                            KERN_SUCCESS);
+                *(many[i] = allocate_in_child()) = 'A';
+            }
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+        pid = fork();
+        if (pid == 0)
+            _exit(0);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+        child_check(waitpid(pid, &status, 0) == pid && status == 0);
+        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+        least = took < least ? took : least;
+    }
+    for (int i = 0; i < regions; i++)
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
+    return least;
+}
+
+static void forks_of_many(void)
+{
+    const double few = fork_time(1000), more = fork_time(8000);
+
+    if (more > 24 * few)
+        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
+    child_check(more <= 24 * few); /* eight times; 64 times if it were the square */
+}
+
+/* A fork looks at each mapping once, not at all for every range. */
+static void test_machmsg_memory__fork_is_linear(void **state)
+{
+    (void)state;
+    in_a_table_of(16384, 16384, forks_of_many);
+}
+
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
@@ -1388,7 +1847,15 @@ int main(void)
         memory_tested(test_machmsg_memory__shared_by_inheritance_is_copied),
         memory_tested(test_machmsg_memory__shared_with_a_child_is_copied_when_sent),
         memory_tested(test_machmsg_memory__shared_with_one_child_copied_for_the_next),
-        memory_tested(test_machmsg_memory__failed_inherit_changes_nothing)};
+        memory_tested(test_machmsg_memory__failed_inherit_changes_nothing),
+        memory_tested(test_machmsg_memory__more_regions_than_descriptors),
+        memory_tested(test_machmsg_memory__no_descriptor_to_keep),
+        memory_tested(test_machmsg_memory__beyond_the_soft_limit),
+        memory_tested(test_machmsg_memory__unmapped_by_the_program),
+        memory_tested(test_machmsg_memory__what_is_left_is_kept),
+        memory_tested(test_machmsg_memory__exchanged_by_the_program),
+        memory_tested(test_machmsg_memory__ports_to_the_limit),
+        memory_tested(test_machmsg_memory__fork_is_linear)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);
 }

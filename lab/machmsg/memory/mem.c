@@ -1,5 +1,6 @@
 /* mem: see mem.h. */
 #include "lab/machmsg/memory/mem.h"
+#include "lab/machmsg/memory/contents.h"
 #include "lab/machmsg/memory/place.h"
 #include "lab/machmsg/trace.h"
 #include <errno.h>
@@ -43,6 +44,16 @@ int mem_fresh(uint64_t n, uint64_t *address)
     mem_unlock();
     *address = rc ? 0 : (uint64_t)p;
     return rc;
+}
+
+bool mem_tidy(void)
+{
+    bool found;
+
+    mem_lock();
+    found = range_tidy(true);
+    mem_unlock();
+    return found;
 }
 
 int mem_release(uint64_t address, uint64_t size)
@@ -106,27 +117,15 @@ static bool would_share(const struct range *r)
     return r->kind == MEM_SHARED && r->inherit == VM_INHERIT_COPY;
 }
 
-typedef void part_fn(struct range *r, const struct mapping *part);
-
-static void each_part(void *arg, const struct mapping *m)
-{
-    part_fn *const *fn = arg;
-    struct mapping part;
-
-    for (struct range *r = m->shared ? range_next(0) : NULL; r; r = range_next(r->end))
-        if (would_share(r) && range_shown(r, m, &part))
-            (*fn)(r, &part);
-}
-
-/* Calls fn for all memory that a child would share, wherever it is: the table does not know where a
- * program moved it. What the program has put in its place is not touched. */
-static int each_shared(part_fn *fn)
+/* Calls fn for all shared memory, wherever it is, if a child would share any that it should not.
+ * What the program has put in its place is not touched. */
+static int each_shared(range_shown_fn *fn)
 {
     struct range *r = range_next(0);
 
     while (r && !would_share(r))
         r = range_next(r->end);
-    return r ? mem_each(each_part, &fn) : 0;
+    return r ? range_each_shown(fn, NULL) : 0;
 }
 
 static int remap(const struct range *r, const struct mapping *part, const struct object *o,
@@ -136,10 +135,19 @@ static int remap(const struct range *r, const struct mapping *part, const struct
                        offset, flags);
 }
 
-static void make_private(struct range *r, const struct mapping *part)
+static void make_private(void *arg, struct range *r, const struct mapping *part)
 {
+    (void)arg;
+    if (!would_share(r))
+        return;
     r->stays |= r->object->kin || part->locked ||
                 (!r->stays && remap(r, part, r->object, part->offset, MAP_PRIVATE));
+}
+
+static int take_snapshot(struct range *r)
+{
+    return r->object->fd < 0 ? object_snapshot(&r->snapshot, r)
+                             : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
 }
 
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
@@ -160,7 +168,7 @@ static void fork_prepare(void)
             continue;
         if (rc == 0 && !r->stays)
             r->kind = MEM_PRIVATE;
-        else if (object_clone(&r->snapshot, r->object, r->offset, r->end - r->start))
+        else if (take_snapshot(r))
             r->snapshot = NULL;
         r->stays = false;
     }
@@ -191,9 +199,11 @@ static void take_from_child(uint64_t start, uint64_t end)
 
 /* In the child, of what is mapped shared and is not to be: its copy, which is the child's alone;
  * or, where there is none, nothing. */
-static void give_copy(struct range *r, const struct mapping *part)
+static void give_copy(void *arg, struct range *r, const struct mapping *part)
 {
-    if (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0)
+    (void)arg;
+    if (!would_share(r) ||
+        (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0))
         return;
     drop_snapshot(r);
     if (part->start < r->start || part->end > r->end) /* else it goes with the range */

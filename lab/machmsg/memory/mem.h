@@ -25,6 +25,9 @@ bool mem_native(void);
 /* New anonymous memory in whole pages for n bytes, small ones beside each other. 0, or a negative
  * errno and address 0. */
 int mem_fresh(uint64_t n, uint64_t *address);
+/* No descriptor is left: does memory that the program unmapped itself still hold any? They are
+ * closed. */
+bool mem_tidy(void);
 /* Removes the pages of [address, address + size) from the address space and from the table. 0 or a
  * negative errno, -EINVAL if it wraps round. */
 int mem_release(uint64_t address, uint64_t size);

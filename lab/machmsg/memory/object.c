@@ -1,5 +1,6 @@
 /* object: see object.h. */
 #include "lab/machmsg/memory/object.h"
+#include "lab/machmsg/memory/descriptor.h"
 #include "lab/machmsg/memory/page.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +62,15 @@ void object_unref(struct object *o)
 {
     if (__atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    close(o->fd);
+    if (o->fd >= 0)
+        close(o->fd);
     free(o);
+}
+
+bool object_keep(struct object *o)
+{
+    o->fd = descriptor_keep(o->fd, KEEP_OBJECT);
+    return o->fd >= 0;
 }
 
 int object_seal(struct object *o)

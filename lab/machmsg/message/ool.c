@@ -35,12 +35,14 @@ static enum ool_why whole_object(const struct ool_source *s, struct range **out)
     struct range *r = range_find(s->address);
 
     if (!r || !r->object)
-        return OOL_WHY_FOREIGN;
+        return r && r->plain ? OOL_WHY_NO_OBJECT : OOL_WHY_FOREIGN;
     if (r->start != s->address || r->end != s->address + s->size || r->offset != 0 ||
         r->object->size != s->size)
         return OOL_WHY_PART;
     if (r->object->kin || r->inherit == VM_INHERIT_SHARE)
         return OOL_WHY_KIN;
+    if (r->object->fd < 0)
+        return OOL_WHY_NO_OBJECT;
     *out = r;
     return OOL_WHY_NONE;
 }
@@ -209,6 +211,7 @@ static int receive_map(int fd, uint64_t size, uint64_t *address)
         object_unref(r.object);
         return rc;
     }
+    (void)object_keep(r.object); /* without, it is shared all the same, but copied when sent on */
     r.start = *address = (uint64_t)p;
     r.end = r.start + len;
     range_add(&r);

@@ -28,7 +28,8 @@
     X(OOL_WHY_KIN, 11, "memory shared with a forked task: copied once")                            \
     X(OOL_WHY_UNSEALED, 12, "the object could not be sealed: copied once")                         \
     X(OOL_WHY_CHANGED, 13, "the program changed the mapping itself: copied once")                  \
-    X(OOL_WHY_NO_ROOM, 14, "no memory to map the object anew: copied once")
+    X(OOL_WHY_NO_ROOM, 14, "no memory to map the object anew: copied once")                        \
+    X(OOL_WHY_NO_OBJECT, 15, "no descriptor or memory for an object of its own: copied once")
 
 #define OOL_WHY_ENUM(e, code, text) e = (code),
 enum ool_why { OOL_WHYS(OOL_WHY_ENUM) };

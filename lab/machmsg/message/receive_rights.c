@@ -1,4 +1,5 @@
 /* receive_rights: see incoming.h. */
+#include "lab/machmsg/memory/descriptor.h"
 #include "lab/machmsg/message/incoming.h"
 #include <stdlib.h>
 
@@ -48,7 +49,7 @@ static int adopt_receive(struct incoming *in, const struct wire_item *it, const 
     p->mscount = state.mscount;
     p->foreign = true;
     __atomic_store_n(&p->moving, false, __ATOMIC_RELEASE);
-    p->r = in->fds[it->fd];
+    p->r = descriptor_keep(in->fds[it->fd], KEEP_RIGHT);
     in->fds[it->fd] = -1;
     return port_add_receive(mport_ref(p), name);
 }

@@ -1,5 +1,6 @@
 /* port: see port.h. */
 #include "lab/machmsg/ports/port.h"
+#include "lab/machmsg/memory/descriptor.h"
 #include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/wire.h"
@@ -158,13 +159,28 @@ static struct mport *mport_new(uint64_t cookie, int s, int r)
     return p;
 }
 
-int mport_create(struct mport **out)
+/* Both ends of a new port, to keep. */
+static int make_ends(int fd[2])
 {
-    int fd[2], on = 1, rc = 0;
-    uint64_t cookie;
-
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd))
         return -errno;
+    for (int i = 0; i < 2; i++)
+        if ((fd[i] = descriptor_keep(fd[i], KEEP_PORT)) < 0) {
+            close(fd[!i]);
+            return -EMFILE;
+        }
+    return 0;
+}
+
+int mport_create(struct mport **out)
+{
+    int fd[2], on = 1, rc = make_ends(fd);
+    uint64_t cookie;
+
+    if (rc == -EMFILE && mem_tidy())
+        rc = make_ends(fd);
+    if (rc)
+        return rc;
     /* The kernel then says with each message who sent it. */
     if (setsockopt(fd[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
         rc = -errno;
@@ -195,6 +211,7 @@ int mport_import(struct mport **out, int s)
             *out = mport_ref(p);
             return 0;
         }
+        s = descriptor_keep(s, KEEP_RIGHT);
         p = mport_new(cookie, s, -1);
         if (p) {
             p->foreign = true;
