@@ -224,6 +224,46 @@ void store_close(struct store *s)
     free(s);
 }
 
+/* A file that is not there (yet) is the same if its name in its directory is. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    char *a_dir, *b_dir;
+    bool same;
+
+    if (stat(a, &x) == 0 || stat(b, &y) == 0)
+        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    a_dir = strdup(a);
+    b_dir = strdup(b);
+    same = a_dir && b_dir && strcmp(basename(a_dir), basename(b_dir)) == 0 &&
+           stat(dirname(a_dir), &x) == 0 && stat(dirname(b_dir), &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+    free(a_dir);
+    free(b_dir);
+    return same;
+}
+
+bool store_has_file(const struct store *s, const char *path)
+{
+    static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+    char *real = realpath(s->path, NULL);
+    bool found = false;
+
+    for (size_t i = 0; real && i < 4 && !found; i++) {
+        char *name = sqlite3_mprintf("%s%s", real, suffix[i]);
+
+        found = name && same_file(path, name);
+        sqlite3_free(name);
+    }
+    free(real);
+    return found;
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}
+
 sqlite3 *store_handle(struct store *s)
 {
     return s->db;

@@ -206,7 +206,7 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
     rc |= sqlite3_bind_int64(st, 1, run_key(run_id));
     rc |= sqlite3_bind_text(st, 2, run_id, -1, SQLITE_STATIC);
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
-        rc |= sqlite3_bind_text(st, ++n, text[i], -1, SQLITE_STATIC);
+        rc |= sql_bind(st, ++n, text[i]);
     rc |= sqlite3_bind_int64(st, ++n, (int64_t)info->page_size);
     rc |= sqlite3_bind_text(st, ++n, started, -1, SQLITE_STATIC);
     rc |= sqlite3_bind_int64(st, ++n, self.pid);
@@ -256,7 +256,7 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(st, 1, status_text[status], -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 2, (int64_t)dur_ns);
-        sqlite3_bind_text(st, 3, message, -1, SQLITE_STATIC);
+        sql_bind(st, 3, message);
         sqlite3_bind_int64(st, 4, run_key(run_id));
         rc = sqlite3_step(st);
         if (rc == SQLITE_FULL) {

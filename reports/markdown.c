@@ -258,7 +258,7 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
     if (rc == 0)
         rc = load_watches(&runs, &watches, db, e);
     if (rc == 0) {
-        rc = doc_open(&d, db, out_path, e);
+        rc = doc_open(&d, s, out_path, e);
         if (rc == 0)
             write_document(&d, &runs, watches);
         rc = doc_close(&d);
