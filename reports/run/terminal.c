@@ -270,6 +270,27 @@ int report_timeline(struct store *s, const char *run_id, int from_step, int to_s
     return 0;
 }
 
+/* A run that only begins has no step to be cut short after. */
+static int cut_short(const struct screen *s, sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    query_ask(&q, db, "db/report/cut-short.sql", ":runs", list, e);
+    if (query_row(&q) && strncmp(query_text(&q, "ended"), "still running, 0", 16) != 0) {
+        struct flow f = {s->out, 2, 2, false};
+
+        indent(s->out, 2);
+        style(s, "1;31");
+        flow_text(&f, "cut short:");
+        flow_text(&f, query_text(&q, "ended"));
+        plain(s);
+        fputc('\n', s->out);
+    }
+    return query_close(&q);
+}
+
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
     struct screen screen = {out, colour};
@@ -298,13 +319,9 @@ int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, 
     escape_terminal(out, h.kernel);
     fprintf(out, ", pages of %s\n  run ", format_kb(page, (double)h.page_size / 1024));
     escape_terminal(out, h.run_id);
-    if (h.status && strcmp(h.status, "complete") != 0 && strcmp(h.status, "running") != 0) {
-        fputs(", ", out);
-        escape_terminal(out, h.status);
-    }
     fputc('\n', out);
     history_release(&h);
-    return 0;
+    return cut_short(&screen, store_handle(s), run_id, e);
 }
 
 /* A line of its own per row of a query: "label: text", both columns of the query. */

@@ -98,6 +98,22 @@ void doc_text(struct doc *d, const char *text)
         escape_markdown(d->out, text);
 }
 
+void doc_cut_short(struct doc *d, const char *run_id)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    if (!doc_ask(d, &q, "db/report/cut-short.sql", ":runs", list))
+        return;
+    if (query_row(&q)) {
+        doc_say(d, " (**cut short: ");
+        doc_text(d, query_text(&q, "ended"));
+        doc_say(d, "**)");
+    }
+    doc_fail(d, query_close(&q));
+}
+
 static void cell(struct doc *d, struct query *q, const struct doc_column *c)
 {
     char buf[FORMAT_MAX];

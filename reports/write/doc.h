@@ -43,6 +43,9 @@ void doc_text(struct doc *d, const char *text);
 /* query_ask of the document's database. False after a failure, which sticks: nothing is open. */
 bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text);
 
+/* Of a run that did not come to its end, or has not yet: " (**cut short: ...**)"; else nothing. */
+void doc_cut_short(struct doc *d, const char *run_id);
+
 enum doc_kind { DOC_TEXT, DOC_COUNT, DOC_KB, DOC_NS, DOC_BYTES };
 
 struct doc_column {
