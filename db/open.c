@@ -159,7 +159,7 @@ static int read_updated_copy(struct store *s, struct err *e)
  * written, else a copy of it. Views of another text are good enough where it cannot. */
 static int open_reading(struct store *s, struct err *e)
 {
-    struct schema_state schema;
+    struct schema_state schema = {0};
     struct err why;
     int rc = connect_file(s, SQLITE_OPEN_READONLY, e), crashed = 0;
 

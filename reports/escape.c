@@ -22,8 +22,9 @@ uint32_t escape_next(const char **s)
 static void put(FILE *out, uint32_t c)
 {
     char bytes[4];
+    size_t n = utf8_encode(c, bytes);
 
-    fwrite(bytes, 1, utf8_encode(c, bytes), out);
+    fwrite(bytes, 1, n, out);
 }
 
 static bool word_char(uint32_t c)

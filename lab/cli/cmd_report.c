@@ -70,7 +70,9 @@ int cmd_report(int argc, char **argv)
         parse_option,
         "[RUN...]",
         "Writes the markdown report of these runs; without RUN, of the latest complete run per "
-        "scenario and backend.",
+        "scenario and backend, or where there is none of the latest, and of the latest watch; what "
+        "was "
+        "cut short is marked. FILE.md and its pictures appear whole or not at all.",
         NULL,
         NULL,
         NULL};

@@ -12,14 +12,14 @@ honest() { # COMMAND...: under each limit it does its work, or names the resourc
         # shellcheck disable=SC2016 # the inner shell expands
         sh -c 'ulimit -n "$1" && shift && exec "$@"' sh "$n" "$@" >out 2>&1
         status=$?
-        if [ $status -ne 0 ]; then
-            [ $status -eq 4 ] && grep -q 'Too many open files' out || { echo "limit $n, status $status:"; cat out; return 1; }
+        if [ "$status" -ne 0 ]; then
+            [ "$status" -eq 4 ] && grep -q 'Too many open files' out || { echo "limit $n, status $status:"; cat out; return 1; }
         fi
         ! grep -Eq 'no process|has ended|is gone|unasked' out || { echo "limit $n:"; cat out; return 1; }
         [ ! -e d.db ] || [ "$(sqlite3 d.db "SELECT count(*) FROM process WHERE rss_kb = 0" 2>/dev/null || echo 0)" = 0 ] ||
             { echo "limit $n: 0 KiB"; return 1; }
     done
-    [ $status -eq 0 ] || { echo "not even with $n"; cat out; return 1; }
+    [ "$status" -eq 0 ] || { echo "not even with $n"; cat out; return 1; }
 }
 ok "watch" honest cowlab watch --every 50ms --for 100ms --db d.db $sleeper
 ok "watch --children" honest cowlab watch --children --every 50ms --for 100ms --db d.db $sleeper

@@ -88,9 +88,9 @@ killed() { # a kill at many moments: the report of before or the new one, whole,
             [ "$(cat place/r.md)" = earlier ] || { echo "the report is neither"; return 1; }
             continue
         }
-        for p in $(grep -o 'r\.assets/[^)]*\.svg' place/r.md); do
-            grep -q '</svg>' "place/$p" || { echo "$p is not whole"; return 1; }
-        done
+        grep -o 'r\.assets/[^)]*\.svg' place/r.md | while read -r p; do
+            grep -q '</svg>' "place/$p" || { echo "$p is not whole"; exit 1; }
+        done || return 1
     done
     [ -z "$(find place -name '.*')" ] || { find place; return 1; }
 }
@@ -109,10 +109,10 @@ ok "one that leads nowhere yet is followed too" sh -c 'cowlab report --db w.db -
 ok "/dev/stdout is written straight, behind what is there" equals "first
 # cowlab report" sh -c '{ echo first; cowlab report --db w.db -o /dev/stdout; } >place/all; head -n 2 place/all'
 mkfifo fifo
-cat fifo >read &
+cat fifo >read.md &
 report fifo 2>/dev/null
 wait
-ok "a FIFO too" grep -q '^# cowlab report' read
+ok "a FIFO too" grep -q '^# cowlab report' read.md
 ok "and neither has pictures beside it" test ! -e fifo.assets -a ! -e /dev/stdout.assets
 ok "eight descriptors are enough" exits 0 sh -c 'ulimit -n 8; cowlab report --db w.db -o place/few.md'
 ok "its pictures are there" test "$(find place/few.assets -name '[^.]*.svg' | wc -l)" -eq "$(find good.assets -type f | wc -l)"
