@@ -12,8 +12,7 @@
 /* runs: NULL for a query about the whole database. */
 static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
 {
-    return runs ? doc_ask(d, q, sql, ":runs", runs->json)
-                : doc_fail(d, query_open(q, d->db, sql, d->e)) == 0;
+    return doc_ask(d, q, sql, runs ? ":runs" : NULL, runs ? runs->json : NULL);
 }
 
 static void lead(struct doc *d, const char *what)
