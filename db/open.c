@@ -106,10 +106,28 @@ static int open_writing(struct store *s, struct err *e)
         rc = prepare_writing(s, e);
     }
     if (rc == 0)
-        rc = runs_mark_crashed(s, e);
-    if (rc == 0)
-        reserve_take(s);
-    return rc;
+        rc = runs_crashed(s, true, e);
+    if (rc < 0)
+        return rc;
+    reserve_take(s);
+    return 0;
+}
+
+/* The checkpoint is synced; after it the log is empty and giving it up needs no sync. Fails
+ * while another program has the file open: then the last one to close does it. */
+static void make_plain_file(struct store *s)
+{
+    sqlite3_busy_timeout(s->db, 0);
+    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+        sqlite3_exec(s->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE", NULL, NULL,
+                     NULL);
+}
+
+static int bring_up_to_date(struct store *s, struct err *e)
+{
+    int rc = schema_migrate(s, e);
+
+    return rc ? rc : runs_crashed(s, true, e);
 }
 
 /* The file stays as it is: a copy of it in memory is brought up to date and read in its place. */
@@ -134,16 +152,16 @@ static int read_updated_copy(struct store *s, struct err *e)
     sqlite3_close(s->db);
     s->db = copy;
     sqlite3_extended_result_codes(s->db, 1);
-    return schema_migrate(s, e);
+    return bring_up_to_date(s, e);
 }
 
-/* An older file is brought up to date first if it can be written, else a copy of it. Views of
- * another text are good enough where it cannot; older tables are not. */
+/* An older file, or one that a lab has left by dying, is brought up to date first if it can be
+ * written, else a copy of it. Views of another text are good enough where it cannot. */
 static int open_reading(struct store *s, struct err *e)
 {
-    struct schema_state schema;
+    struct schema_state schema = {0};
     struct err why;
-    int rc = connect_file(s, SQLITE_OPEN_READONLY, e);
+    int rc = connect_file(s, SQLITE_OPEN_READONLY, e), crashed = 0;
 
     if (rc == 0)
         rc = file_check(s, true, e);
@@ -156,15 +174,19 @@ static int open_reading(struct store *s, struct err *e)
                          "who may write there must open it once",
                          s->path);
     }
-    if (rc || !(schema.tables_old || schema.contents_differ))
+    if (rc == 0)
+        rc = crashed = runs_crashed(s, false, e);
+    if (rc < 0 || !(schema.tables_old || schema.contents_differ || crashed))
         return rc;
     rc = path_check(s, STORE_CREATE, &why);
     if (rc == 0)
         rc = connect_file(s, SQLITE_OPEN_READWRITE, &why);
     if (rc == 0)
-        rc = schema_migrate(s, &why);
-    if (rc && schema.tables_old)
+        rc = bring_up_to_date(s, &why);
+    if (rc < 0 && (schema.tables_old || crashed))
         return read_updated_copy(s, e);
+    if (rc > 0)
+        make_plain_file(s);
     return connect_file(s, SQLITE_OPEN_READONLY, e);
 }
 
@@ -192,22 +214,12 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
     rc = path_check(s, mode, e);
     if (rc == 0)
         rc = mode == STORE_READ ? open_reading(s, e) : open_writing(s, e);
-    if (rc) {
+    if (rc < 0) {
         store_close(s);
         return rc;
     }
     *out = s;
     return 0;
-}
-
-/* The checkpoint is synced; after it the log is empty and giving it up needs no sync. Fails
- * while another program has the file open: then the last one to close does it. */
-static void make_plain_file(struct store *s)
-{
-    sqlite3_busy_timeout(s->db, 0);
-    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
-        sqlite3_exec(s->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE", NULL, NULL,
-                     NULL);
 }
 
 void store_close(struct store *s)
@@ -222,6 +234,46 @@ void store_close(struct store *s)
     sqlite3_close(s->db);
     free(s->path);
     free(s);
+}
+
+/* A file that is not there (yet) is the same if its name in its directory is. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    char *a_dir, *b_dir;
+    bool same;
+
+    if (stat(a, &x) == 0 || stat(b, &y) == 0)
+        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    a_dir = strdup(a);
+    b_dir = strdup(b);
+    same = a_dir && b_dir && strcmp(basename(a_dir), basename(b_dir)) == 0 &&
+           stat(dirname(a_dir), &x) == 0 && stat(dirname(b_dir), &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+    free(a_dir);
+    free(b_dir);
+    return same;
+}
+
+bool store_has_file(const struct store *s, const char *path)
+{
+    static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+    char *real = realpath(s->path, NULL);
+    bool found = false;
+
+    for (size_t i = 0; real && i < 4 && !found; i++) {
+        char *name = sqlite3_mprintf("%s%s", real, suffix[i]);
+
+        found = name && same_file(path, name);
+        sqlite3_free(name);
+    }
+    free(real);
+    return found;
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
 }
 
 sqlite3 *store_handle(struct store *s)

@@ -125,7 +125,7 @@ static void put_null(struct writer *w)
 static void put_text(struct writer *w, const char *text)
 {
     if (w->rc == SQLITE_OK)
-        failed(w, sqlite3_bind_text(w->st, ++w->column, text, -1, SQLITE_STATIC));
+        failed(w, sql_bind(w->st, ++w->column, text));
 }
 
 static void put_if(struct writer *w, bool known, int64_t n)

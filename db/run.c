@@ -1,7 +1,7 @@
 /* run: the life of a run: begun, ended, found; crashed, if its lab died.
  *
  * 1. A run that is `running` belongs to the live process named in its row, or it is marked
- *    `crashed` by the next store that opens the file for writing.
+ *    `crashed` by the next store that opens the file; where that may not write, in its own copy.
  * 2. A disk that a step has filled still takes the run's last word: some space is held back for it
  *    in a file without a name, where the file system has such. */
 #include "db/run.h"
@@ -88,15 +88,16 @@ static bool may_live(const struct identity *self, sqlite3_stmt *st)
     return now == 0 || now == start; /* 0: hidden from here */
 }
 
-int runs_mark_crashed(struct store *s, struct err *e)
+int runs_crashed(struct store *s, bool mark, struct err *e)
 {
     static const char list[] = "SELECT run, lab_pid, lab_start, lab_namespace, lab_boot FROM run "
                                "WHERE status = 'running'";
-    static const char mark[] = "UPDATE run SET status = 'crashed', message = 'the lab died while "
-                               "running' WHERE run = ? AND status = 'running'";
+    static const char update_text[] =
+        "UPDATE run SET status = 'crashed', message = 'the lab died while "
+        "running' WHERE run = ? AND status = 'running'";
     struct identity self;
     sqlite3_stmt *runs = NULL, *update = NULL;
-    int rc;
+    int rc, n = 0;
 
     identify_self(&self);
     rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
@@ -104,8 +105,11 @@ int runs_mark_crashed(struct store *s, struct err *e)
         rc = SQLITE_OK;
         if (may_live(&self, runs))
             continue;
+        n++;
+        if (!mark)
+            continue;
         if (!update)
-            rc = sqlite3_prepare_v2(s->db, mark, -1, &update, NULL);
+            rc = sqlite3_prepare_v2(s->db, update_text, -1, &update, NULL);
         if (rc == SQLITE_OK) {
             sqlite3_bind_int64(update, 1, sqlite3_column_int64(runs, 0));
             rc = sqlite3_step(update);
@@ -113,7 +117,7 @@ int runs_mark_crashed(struct store *s, struct err *e)
             rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         }
     }
-    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_WRITE);
+    rc = rc == SQLITE_DONE ? n : sql_err(s, e, rc, mark ? CANNOT_WRITE : CANNOT_READ);
     sqlite3_finalize(runs);
     sqlite3_finalize(update);
     return rc;
@@ -206,7 +210,7 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
     rc |= sqlite3_bind_int64(st, 1, run_key(run_id));
     rc |= sqlite3_bind_text(st, 2, run_id, -1, SQLITE_STATIC);
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
-        rc |= sqlite3_bind_text(st, ++n, text[i], -1, SQLITE_STATIC);
+        rc |= sql_bind(st, ++n, text[i]);
     rc |= sqlite3_bind_int64(st, ++n, (int64_t)info->page_size);
     rc |= sqlite3_bind_text(st, ++n, started, -1, SQLITE_STATIC);
     rc |= sqlite3_bind_int64(st, ++n, self.pid);
@@ -256,7 +260,7 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(st, 1, status_text[status], -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 2, (int64_t)dur_ns);
-        sqlite3_bind_text(st, 3, message, -1, SQLITE_STATIC);
+        sql_bind(st, 3, message);
         sqlite3_bind_int64(st, 4, run_key(run_id));
         rc = sqlite3_step(st);
         if (rc == SQLITE_FULL) {

@@ -6,8 +6,9 @@
 
 /* The run key inside a run id, or 0 if it is none. */
 int64_t run_key(const char *run_id);
-/* Marks the runs whose lab is gone. */
-int runs_mark_crashed(struct store *s, struct err *e);
+/* How many runs are `running` whose lab is gone; mark: makes them `crashed`. Or a negative errno.
+ */
+int runs_crashed(struct store *s, bool mark, struct err *e);
 /* Room to end a run on a disk that its steps have filled, held back while the store is open. */
 void reserve_take(struct store *s);
 void reserve_give(struct store *s);

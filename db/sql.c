@@ -1,7 +1,9 @@
 /* sql: SQLite's failures in our words. Owns nothing. */
 #include "db/sql.h"
 
+#include "probes/utf8.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The errno behind a result code; what the operating system said where SQLite kept it. */
@@ -69,6 +71,17 @@ int sql_exec(struct store *s, struct err *e, const char *sql, const char *what)
     int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 
     return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, what);
+}
+
+int sql_bind(sqlite3_stmt *st, int column, const char *text)
+{
+    int failed = 0;
+    char *mended = text ? utf8_mended(text, &failed) : NULL;
+
+    if (failed)
+        return SQLITE_NOMEM;
+    return mended ? sqlite3_bind_text(st, column, mended, -1, free)
+                  : sqlite3_bind_text(st, column, text, -1, SQLITE_STATIC);
 }
 
 int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what)

@@ -30,6 +30,9 @@ struct store {
 int sql_err(struct store *s, struct err *e, int rc, const char *what);
 /* Runs text of several statements that give no rows. */
 int sql_exec(struct store *s, struct err *e, const char *sql, const char *what);
+/* sqlite3_bind_text of text that others may have chosen: what is stored is valid UTF-8, or
+ * programs that read it fail. The text stays until the statement is stepped. */
+int sql_bind(sqlite3_stmt *st, int column, const char *text);
 /* First column of the first row of a one-line statement; 0 rows: leaves *out alone. */
 int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what);
 /* BEGIN IMMEDIATE and COMMIT that clean up; rollback never fails. */

@@ -164,6 +164,10 @@ struct step_record {
 int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e);
 void store_close(struct store *s);
 sqlite3 *store_handle(struct store *s);
+/* As a user in this directory would type it. */
+const char *store_path(const struct store *s);
+/* Is this path the database, or one of the files that SQLite keeps beside it, by whatever name? */
+bool store_has_file(const struct store *s, const char *path);
 
 int store_begin_run(struct store *s, struct run_info *info, struct err *e);
 int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e);

@@ -5,15 +5,17 @@
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
 #include "probes/caps.h"
 #include "probes/footprint.h"
+#include "probes/json.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/threads.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include "probes/rules.h"
+#include "probes/stream.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,17 +351,15 @@ static cJSON *report_json(const struct request *r, const struct caps *caps, cons
     return root;
 }
 
-static int print_json(const cJSON *root, bool compact, struct err *e)
+static int print_json(cJSON *root, bool compact, struct err *e)
 {
-    char *text = compact ? cJSON_PrintUnformatted(root) : cJSON_Print(root);
-    int rc = 0;
+    char *text = json_text(root, compact);
 
     if (!text)
         return err_no_memory(e);
-    if (puts(text) == EOF || fflush(stdout) == EOF)
-        rc = err_sys(e, errno, "cannot write the answer");
-    cJSON_free(text);
-    return rc;
+    puts(text);
+    free(text);
+    return 0;
 }
 
 static int observe(const struct request *r, const struct caps *caps, struct views *v,
@@ -395,10 +395,7 @@ static int probe(const struct request *r, struct err *e)
         rc = observe(r, &caps, &v, &obs, e);
     }
     if (rc == 0) {
-        cJSON *root = report_json(r, &caps, &v, &obs, f.comm);
-
-        rc = print_json(root, r->compact, e);
-        cJSON_Delete(root);
+        rc = print_json(report_json(r, &caps, &v, &obs, f.comm), r->compact, e);
     }
     observation_release(&obs);
     views_release(&v);
@@ -486,7 +483,7 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     return -1;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
     struct request r = {.max_runs = 4096};
     struct err e = {""};
@@ -505,4 +502,18 @@ int main(int argc, char **argv)
         return 0;
     fprintf(stderr, "cowprobe: %s\n", e.msg);
     return rc == -EACCES || rc == -EPERM ? EXIT_CANNOT : rc == -ERANGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    int code, rc;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    code = command(argc, argv);
+    rc = stream_end(stdout);
+    if (rc == 0)
+        return code;
+    fprintf(stderr, "cowprobe: cannot write to standard output: %s\n", strerror(-rc));
+    return code > EXIT_FAILED ? code : EXIT_FAILED;
 }

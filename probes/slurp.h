@@ -6,6 +6,7 @@
 #ifndef PROBES_SLURP_H
 #define PROBES_SLURP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,9 @@ struct probe_cost {
 
 uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
 
+/* What failed for want of descriptors or memory says nothing about the process: that is an error,
+ * and never an unknown with another reason. rc: a negative errno. */
+bool is_exhausted(int rc);
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);
 /* What /proc/PID/exe refers to into path[size], "" if it may not be read. */

@@ -1,81 +1,30 @@
 #include "reports/escape.h"
 
+#include "probes/utf8.h"
 #include <stdbool.h>
 #include <string.h>
-
-#define REPLACEMENT 0xfffdu
-
-/* Bytes that follow a lead byte, and the smallest character that needs that many (an encoding
- * longer than needed is invalid). */
-static int sequence(unsigned char lead, uint32_t *bits, uint32_t *least)
-{
-    if (lead < 0x80) {
-        *bits = lead;
-        *least = 0;
-        return 0;
-    }
-    if ((lead & 0xe0) == 0xc0) {
-        *bits = lead & 0x1f;
-        *least = 0x80;
-        return 1;
-    }
-    if ((lead & 0xf0) == 0xe0) {
-        *bits = lead & 0x0f;
-        *least = 0x800;
-        return 2;
-    }
-    if ((lead & 0xf8) == 0xf0) {
-        *bits = lead & 0x07;
-        *least = 0x10000;
-        return 3;
-    }
-    return -1;
-}
 
 /* Characters that must not reach a reader's screen or an XML parser as they are. */
 static bool hidden(uint32_t c)
 {
     return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) ||
-           (c >= 0xd800 && c < 0xe000) || (c & 0xfffe) == 0xfffe || c > 0x10ffff ||
-           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c & 0xfffe) == 0xfffe || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
            (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
 uint32_t escape_next(const char **s)
 {
-    const unsigned char *p = (const unsigned char *)*s;
-    uint32_t c, least;
-    int more = sequence(*p, &c, &least);
+    uint32_t c = utf8_next(s);
 
-    (*s)++;
-    if (more < 0)
-        return REPLACEMENT;
-    for (int i = 1; i <= more; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return REPLACEMENT;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    *s += more;
-    return c < least || hidden(c) ? REPLACEMENT : c;
+    return hidden(c) ? UTF8_REPLACEMENT : c;
 }
 
 static void put(FILE *out, uint32_t c)
 {
-    if (c < 0x80) {
-        fputc((int)c, out);
-    } else if (c < 0x800) {
-        fputc((int)(0xc0 | c >> 6), out);
-        fputc((int)(0x80 | (c & 0x3f)), out);
-    } else if (c < 0x10000) {
-        fputc((int)(0xe0 | c >> 12), out);
-        fputc((int)(0x80 | (c >> 6 & 0x3f)), out);
-        fputc((int)(0x80 | (c & 0x3f)), out);
-    } else {
-        fputc((int)(0xf0 | c >> 18), out);
-        fputc((int)(0x80 | (c >> 12 & 0x3f)), out);
-        fputc((int)(0x80 | (c >> 6 & 0x3f)), out);
-        fputc((int)(0x80 | (c & 0x3f)), out);
-    }
+    char bytes[4];
+    size_t n = utf8_encode(c, bytes);
+
+    fwrite(bytes, 1, n, out);
 }
 
 static bool word_char(uint32_t c)

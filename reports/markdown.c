@@ -78,7 +78,7 @@ static int selection_fill(struct selection *sel, sqlite3 *db, const char *const 
                : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, NULL, e);
     selection_release(&given);
     if (rc == 0 && sel->n == 0)
-        rc = err_set(e, ENOENT, "the database has no complete run to report on");
+        rc = err_set(e, ENOENT, "no run in the database has anything to report on");
     return rc ? rc : selection_json(sel, e);
 }
 
@@ -175,6 +175,7 @@ static void runs_sections(struct doc *d, const struct selection *runs,
 static void findings(struct doc *d, const struct selection *runs, const struct watch_data *watches)
 {
     doc_say(d, "## Findings\n\n");
+    find_cut_short(d, runs);
     if (runs->scenarios)
         find_in_scenarios(d, runs);
     find_checks(d, runs);
@@ -258,7 +259,7 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
     if (rc == 0)
         rc = load_watches(&runs, &watches, db, e);
     if (rc == 0) {
-        rc = doc_open(&d, db, out_path, e);
+        rc = doc_open(&d, s, out_path, e);
         if (rc == 0)
             write_document(&d, &runs, watches);
         rc = doc_close(&d);

@@ -17,6 +17,7 @@ struct trace {
     FILE *out;
     sqlite3 *db;
     const char *run_id;
+    char *status;
     struct err *e;
     int64_t t0, end; /* ns */
     bool comma;
@@ -359,9 +360,9 @@ static int write_trace(struct trace *t, const char *scenario)
     if (rc == 0) {
         bound_steps(t, list, n);
         fprintf(t->out,
-                "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"run\":\"%s\"},"
-                "\"traceEvents\":[",
-                t->run_id);
+                "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"run\":\"%s\","
+                "\"status\":\"%s\"},\"traceEvents\":[",
+                t->run_id, t->status);
         name_track(t, RUN_TRACK, "cowlab run", 0);
         run_slices(t, list, n, scenario);
         rc = actor_tracks(t);
@@ -390,9 +391,12 @@ int report_trace(struct store *s, const char *run_id, FILE *out, struct err *e)
 
     if (sqlite3_exec(t.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(t.db));
-    query_ask(&q, t.db, "SELECT scenario FROM run WHERE run_id = :run_id", ":run_id", run_id, e);
-    if (query_row(&q))
+    query_ask(&q, t.db, "SELECT scenario, status FROM run WHERE run_id = :run_id", ":run_id",
+              run_id, e);
+    if (query_row(&q)) {
         scenario = query_copy(&q, "scenario");
+        t.status = query_copy(&q, "status");
+    }
     rc = query_close(&q);
     if (rc == 0 && !scenario)
         rc = err_set(e, ENOENT, "no run '%s' in the database", run_id);
@@ -403,5 +407,6 @@ int report_trace(struct store *s, const char *run_id, FILE *out, struct err *e)
         free(t.actors[i]);
     free(t.actors);
     free(scenario);
-    return rc == 0 && ferror(out) ? err_set(e, EIO, "cannot write the trace") : rc;
+    free(t.status);
+    return rc;
 }

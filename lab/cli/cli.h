@@ -43,7 +43,9 @@ void words_add(struct words *w, const char *word);
 /* Prints "cowlab: <message>" and returns code. */
 int cli_fail(int code, const struct err *e);
 
-/* Opens the database for reading (db: of --db), uses it and closes it. Returns an exit code. */
+/* Opens the database (db: of --db). Returns an exit code, with the failure printed. */
+int cli_open_store(struct store **store, const char *db, enum store_mode mode);
+/* Opens it for reading, uses it and closes it. Returns an exit code. */
 int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), void *arg);
 /* Which run was meant; typed NULL: the latest. Returns an exit code, with the failure printed. */
 int cli_find_run(struct store *store, const char *typed, char run_id[40]);
@@ -54,10 +56,14 @@ const char *cli_database(const char *given);
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 
-/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; SIGPIPE and
- * SIGXFSZ are then ignored. */
+/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called. */
 extern volatile int cli_stop;
 void cli_catch_signals(void);
+/* A reader that has gone ("| head") and a file that may not grow (setrlimit(2), RLIMIT_FSIZE) are
+ * failed writes, not the end of the program; a command of the user's gets back what it was given.
+ */
+void cli_ignore_signals(void);
+void cli_inherited_signals(void);
 
 /* A process number: EXIT_DONE, or EXIT_USAGE with a message. */
 int cli_parse_pid(const char *text, pid_t *pid, struct err *e);

@@ -3,8 +3,8 @@
 #include "lab/cli/cli.h"
 #include "lab/run/paths.h"
 #include "probes/caps.h"
+#include "probes/json.h"
 #include <argp.h>
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -83,11 +83,11 @@ static void print_json(const struct caps *c)
         cJSON_AddItemToArray(list, row);
     }
     add_backends(cJSON_AddArrayToObject(o, "backends"));
-    text = cJSON_Print(o);
-    if (text)
-        puts(text);
+    text = json_text(o, false);
+    if (!text)
+        cli_no_memory();
+    puts(text);
     free(text);
-    cJSON_Delete(o);
 }
 
 static void print_missing(const struct caps *c, int i)

@@ -1,5 +1,6 @@
 /* cowlab export RUN --format perfetto: a stored run for other tools. */
 #include "lab/cli/cli.h"
+#include "reports/output.h"
 #include "reports/trace.h"
 #include <argp.h>
 #include <errno.h>
@@ -46,22 +47,23 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static int export_run(struct store *store, void *arg)
 {
     const struct export_arguments *a = arg;
-    FILE *out = stdout;
+    struct output o = {.fd = -1, .file = stdout};
     char run_id[40];
     struct err e;
-    int rc, code = cli_find_run(store, a->run, run_id);
+    int rc = 0, code = cli_find_run(store, a->run, run_id);
 
     if (code != EXIT_DONE)
         return code;
-    if (a->output && !(out = fopen(a->output, "we"))) {
-        err_sys(&e, errno, "cannot write '%s'", a->output);
-        return cli_fail(EXIT_RUNNING, &e);
-    }
-    rc = report_trace(store, run_id, out, &e);
-    if (a->output && fclose(out) != 0 && rc == 0)
-        rc = err_sys(&e, errno, "cannot write '%s'", a->output);
+    if (a->output)
+        rc = output_open(&o, a->output, NULL, store, &e);
+    if (rc == 0)
+        rc = report_trace(store, run_id, o.file, &e);
+    if (rc == 0 && a->output && (rc = output_done(&o, &e)) == 0)
+        rc = output_place(&o, &e);
+    if (a->output)
+        output_drop(&o);
     if (rc < 0)
-        return cli_fail(EXIT_RUNNING, &e);
+        return cli_fail(rc == -ETXTBSY ? EXIT_USAGE : EXIT_RUNNING, &e);
     if (a->output)
         fprintf(stderr, "wrote %s: open it at ui.perfetto.dev\n", a->output);
     return EXIT_DONE;

@@ -2,6 +2,7 @@
 #include "lab/cli/cli.h"
 #include "reports/report.h"
 #include <argp.h>
+#include <errno.h>
 #include <stdlib.h>
 
 struct report_arguments {
@@ -42,7 +43,7 @@ static int report_runs(struct store *store, void *arg)
     const struct report_arguments *a = arg;
     char(*ids)[40] = calloc(a->runs.count + 1, sizeof *ids);
     const char **list = calloc(a->runs.count + 1, sizeof *list);
-    int code = EXIT_DONE;
+    int code = EXIT_DONE, rc = 0;
     struct err e;
 
     if (!ids || !list)
@@ -51,8 +52,10 @@ static int report_runs(struct store *store, void *arg)
         code = cli_find_run(store, a->runs.list[i], ids[i]);
         list[i] = ids[i];
     }
-    if (code == EXIT_DONE && report_markdown(store, list, a->runs.count, a->output, &e) < 0)
-        code = cli_fail(EXIT_RUNNING, &e);
+    if (code == EXIT_DONE)
+        rc = report_markdown(store, list, a->runs.count, a->output, &e);
+    if (rc < 0)
+        code = cli_fail(rc == -ETXTBSY ? EXIT_USAGE : EXIT_RUNNING, &e);
     if (code == EXIT_DONE && a->output)
         fprintf(stderr, "wrote %s\n", a->output);
     free(ids);
@@ -67,7 +70,9 @@ int cmd_report(int argc, char **argv)
         parse_option,
         "[RUN...]",
         "Writes the markdown report of these runs; without RUN, of the latest complete run per "
-        "scenario and backend.",
+        "scenario and backend, or where there is none of the latest, and of the latest watch; what "
+        "was "
+        "cut short is marked. FILE.md and its pictures appear whole or not at all.",
         NULL,
         NULL,
         NULL};

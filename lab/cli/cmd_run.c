@@ -128,12 +128,12 @@ static int run_prepared(const struct backend *backend, struct plan **plans, size
         .log = stderr,
     };
     struct store *store;
-    struct err e;
     int code;
 
     cli_catch_signals();
-    if (store_open(&store, cli_database(a->db), STORE_CREATE, &e) < 0)
-        return cli_fail(EXIT_RUNNING, &e);
+    code = cli_open_store(&store, a->db, STORE_CREATE);
+    if (code != EXIT_DONE)
+        return code;
     code = run_plans(backend, (const struct plan *const *)plans, nplans, store, &opt);
     store_close(store);
     return code;

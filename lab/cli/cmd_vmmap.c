@@ -1,11 +1,11 @@
 /* cowlab vmmap PID: the region table of a live process, in the manner of macOS's vmmap(1). */
 #include "lab/cli/cli.h"
 #include "lab/run/machine.h"
+#include "probes/json.h"
 #include "probes/mappings.h"
 #include "probes/rules.h"
 #include "reports/escape.h"
 #include <argp.h>
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -478,8 +478,7 @@ static int print_json(const struct vmmap_arguments *a, const struct mappings *m,
     for (size_t i = 0; i < m->n; i++)
         if (wanted(a, m, &m->list[i]))
             cJSON_AddItemToArray(list, region_json(m, &m->list[i]));
-    text = cJSON_Print(o);
-    cJSON_Delete(o);
+    text = json_text(o, false);
     if (!text)
         return err_no_memory(e);
     printf("%s\n", text);

@@ -5,6 +5,7 @@
 #include "lab/watch/view.h"
 #include "lab/watch/watch.h"
 #include "reports/format.h"
+#include "reports/report.h"
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +128,7 @@ static pid_t start_command(char **command, struct err *e)
     if (pid == 0) {
         ssize_t n;
 
+        cli_inherited_signals();
         execvp(command[0], command);
         code = errno;
         n = write(ready[1], &code, sizeof code);
@@ -196,7 +198,7 @@ static int add_all(struct tree *tree, const struct watch_arguments *a, pid_t com
     return EXIT_DONE;
 }
 
-static void say_end(const struct watch_result *r, const struct tree *tree, const char *db)
+static void say_end(const struct watch_result *r, const struct tree *tree, struct store *store)
 {
     static const char *const ends[] = {"", "the time is over", "all have ended", "stopped"};
     char time[FORMAT_MAX], samples[FORMAT_MAX];
@@ -204,7 +206,9 @@ static void say_end(const struct watch_result *r, const struct tree *tree, const
     fprintf(stderr, "watched %zu process%s for %s (%s): %s in run %s\n", tree->n,
             tree->n == 1 ? "" : "es", format_ns(time, (double)r->dur_ns), ends[r->end],
             format_noun(samples, r->samples, "sample"), r->run_id);
-    fprintf(stderr, "see: cowlab report %s --db %s -o watch.md\n", r->run_id, db);
+    fprintf(stderr, "see: cowlab report %s -o watch.md", r->run_id);
+    report_database_option(store, stderr);
+    fputc('\n', stderr);
 }
 
 static int watch_all(struct tree *tree, struct store *store, const struct watch_arguments *a)
@@ -228,7 +232,7 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     view_end(&view);
     free(command);
     if (result.samples)
-        say_end(&result, tree, cli_database(a->db));
+        say_end(&result, tree, store);
     if (rc < 0)
         return cli_fail(EXIT_RUNNING, &e);
     return result.end == WATCH_STOPPED ? EXIT_INTERRUPTED : EXIT_DONE;
@@ -277,8 +281,9 @@ int cmd_watch(int argc, char **argv)
 
     cli_parse(&argp, argc, argv, &a);
     machine_caps(); /* its self-tests come before what is watched */
-    if (store_open(&store, cli_database(a.db), STORE_CREATE, &e) < 0)
-        return cli_fail(EXIT_RUNNING, &e);
+    code = cli_open_store(&store, a.db, STORE_CREATE);
+    if (code != EXIT_DONE)
+        return code;
     tree_init(&tree, a.children || a.command);
     if (a.command && (command = start_command(a.command, &e)) < 0)
         code = cli_fail(command == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);

@@ -1,10 +1,12 @@
 #include "lab/cli/cli.h"
 #include "probes/list.h"
+#include "reports/report.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 volatile int cli_stop;
@@ -22,10 +24,21 @@ void cli_catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    /* A reader that has gone ("| head") is a failed write: the run is ended and marked. */
-    signal(SIGPIPE, SIG_IGN);
-    /* So is a file that may not grow (setrlimit(2), RLIMIT_FSIZE). */
-    signal(SIGXFSZ, SIG_IGN);
+}
+
+static const int failures[] = {SIGPIPE, SIGXFSZ};
+static void (*inherited[2])(int);
+
+void cli_ignore_signals(void)
+{
+    for (int i = 0; i < 2; i++)
+        inherited[i] = signal(failures[i], SIG_IGN);
+}
+
+void cli_inherited_signals(void)
+{
+    for (int i = 0; i < 2; i++)
+        signal(failures[i], inherited[i]);
 }
 
 void cli_no_memory(void)
@@ -36,7 +49,7 @@ void cli_no_memory(void)
 
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+    if (argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, input) != 0)
         cli_no_memory();
 }
 
@@ -52,17 +65,6 @@ void words_add(struct words *w, const char *word)
 int cli_fail(int code, const struct err *e)
 {
     fprintf(stderr, "cowlab: %s\n", e->msg);
-    return code;
-}
-
-/* For a stored run: a database that is not there, or a run that is not in it, is bad usage;
- * anything else is a failure. rc: what the store said. */
-static int cli_store_fail(int rc, const struct err *e)
-{
-    int code = cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, e);
-
-    if (rc == -ENOENT)
-        fprintf(stderr, "name the database with --db, or make one: cowlab run fork-write\n");
     return code;
 }
 
@@ -104,14 +106,46 @@ int cli_process_failure(int rc, const struct err *e)
     return cli_fail(rc == -EACCES || rc == -EPERM ? EXIT_MACHINE : EXIT_RUNNING, e);
 }
 
+/* What is printed into the database ("> cowlab.db") would destroy it. */
+static bool printed_into(const char *path)
+{
+    struct stat st, file;
+
+    if (stat(path, &file) < 0)
+        return false;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fstat(fd, &st) == 0 && st.st_dev == file.st_dev && st.st_ino == file.st_ino)
+            return true;
+    return false;
+}
+
+/* For a stored run a database that is not there is bad usage; anything else is a failure. */
+int cli_open_store(struct store **store, const char *db, enum store_mode mode)
+{
+    const char *path = cli_database(db);
+    struct err e;
+    int rc = printed_into(path)
+                 ? err_set(&e, ETXTBSY, "standard output or error is the database '%s'", path)
+                 : store_open(store, path, mode, &e);
+
+    if (rc == 0)
+        return EXIT_DONE;
+    if (rc == -ETXTBSY || (mode == STORE_READ && rc == -EINVAL))
+        return cli_fail(EXIT_USAGE, &e);
+    if (mode != STORE_READ || rc != -ENOENT)
+        return cli_fail(EXIT_RUNNING, &e);
+    cli_fail(EXIT_USAGE, &e);
+    fprintf(stderr, "name the database with --db, or make one: cowlab run fork-write\n");
+    return EXIT_USAGE;
+}
+
 int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), void *arg)
 {
     struct store *store;
-    struct err e;
-    int code, rc = store_open(&store, cli_database(db), STORE_READ, &e);
+    int code = cli_open_store(&store, db, STORE_READ);
 
-    if (rc < 0)
-        return cli_store_fail(rc, &e);
+    if (code != EXIT_DONE)
+        return code;
     code = use(store, arg);
     store_close(store);
     return code;
@@ -122,5 +156,10 @@ int cli_find_run(struct store *store, const char *typed, char run_id[40])
     struct err e;
     int rc = store_find_run(store, typed ? typed : "latest", run_id, &e);
 
-    return rc < 0 ? cli_store_fail(rc, &e) : EXIT_DONE;
+    if (rc == 0)
+        return EXIT_DONE;
+    cli_fail(EXIT_USAGE, &e);
+    if (rc == -ENOENT && typed && strcmp(typed, "latest") != 0)
+        report_list_hint(store, stderr);
+    return rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING;
 }

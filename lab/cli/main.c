@@ -2,6 +2,7 @@
 #include "lab/cli/cli.h"
 
 #include "lab/run/version.h"
+#include "probes/stream.h"
 #include <argp.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -55,10 +56,8 @@ static void hold_standard_streams(void)
             return;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
-    hold_standard_streams();
-    argp_err_exit_status = EXIT_USAGE;
     if (argc < 2)
         return usage(stderr);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
@@ -70,17 +69,25 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < NCOMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             static char name[64];
-            int code;
 
             snprintf(name, sizeof name, "cowlab %s", argv[1]);
             argv[1] = name; /* what argp calls the program */
-            code = commands[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "cowlab: cannot write to standard output\n");
-                return exit_worse(code, EXIT_RUNNING);
-            }
-            return code;
+            return commands[i].run(argc - 1, argv + 1);
         }
     fprintf(stderr, "cowlab: there is no command '%s'; see cowlab --help\n", argv[1]);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int code, rc;
+
+    hold_standard_streams();
+    argp_err_exit_status = EXIT_USAGE;
+    cli_ignore_signals();
+    code = command(argc, argv);
+    rc = stream_end(stdout);
+    if (rc < 0)
+        fprintf(stderr, "cowlab: cannot write to standard output: %s\n", strerror(-rc));
+    return rc < 0 ? exit_worse(code, EXIT_RUNNING) : code;
 }

@@ -60,17 +60,20 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
 
     if (setpgid(0, g->keeper) < 0)
         _exit(126); /* the group is gone, and with it the run */
+    if (dup2(output, STDOUT_FILENO) < 0)
+        _exit(124);
+    /* The user's too, and so joining the cgroup is never short of them. */
+    if (keep_fd > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned int)keep_fd - 1, 0);
+    close_range(keep_fd > STDERR_FILENO ? (unsigned int)keep_fd + 1 : STDERR_FILENO + 1, ~0u, 0);
     if (actor)
         pin_to_one_cpu(g->cpu);
     if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
         _exit(125);
-    if (dup2(output, STDOUT_FILENO) < 0)
-        _exit(124);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
-    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* the user's too */
     if (keep_fd >= 0)
         fcntl(keep_fd, F_SETFD, 0);
     execv(argv[0], argv);

@@ -2,7 +2,8 @@
  */
 #include "lab/run/backend.h"
 
-#include <cjson/cJSON.h>
+#include "probes/json.h"
+#include <stdlib.h>
 
 /* An ability that lacks a word for want of memory would be a wrong one: each is looked after. */
 static bool add_text(cJSON *list, const char *text)
@@ -50,7 +51,10 @@ int backend_describe(const struct ability *a, struct run_info *info, struct err 
               add_untold(untold, total_quantities, a->no_total_quantities);
 
     info->backend = a->name;
-    info->ability = ok ? cJSON_PrintUnformatted(o) : NULL;
-    cJSON_Delete(o);
+    info->ability = json_text(o, true);
+    if (!ok) {
+        free(info->ability);
+        info->ability = NULL;
+    }
     return info->ability ? 0 : err_no_memory(e);
 }

@@ -1,8 +1,8 @@
 #include "lab/run/machine.h"
 
 #include "lab/run/version.h"
+#include "probes/json.h"
 #include "probes/system.h"
-#include <cjson/cJSON.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,7 +41,6 @@ struct value machine_memory_kb(void)
 static char *machine_json(void)
 {
     cJSON *o = cJSON_CreateObject();
-    char *text;
 
     cJSON_AddStringToObject(o, "cowlab", COWLAB_VERSION);
     cJSON_AddNumberToObject(o, "cpus", (double)sysconf(_SC_NPROCESSORS_ONLN));
@@ -50,16 +49,13 @@ static char *machine_json(void)
                                 ((double)machine_caps()->page_size / 1024));
     cJSON_AddNumberToObject(o, "page_size", (double)machine_caps()->page_size);
     cJSON_AddBoolToObject(o, "root", geteuid() == 0);
-    text = cJSON_PrintUnformatted(o);
-    cJSON_Delete(o);
-    return text;
+    return json_text(o, true);
 }
 
 static char *capabilities_json(void)
 {
     const struct caps *c = machine_caps();
     cJSON *list = cJSON_CreateArray();
-    char *text;
 
     for (int i = 0; i < CAP__COUNT; i++) {
         cJSON *row = cJSON_CreateObject();
@@ -73,9 +69,7 @@ static char *capabilities_json(void)
         }
         cJSON_AddItemToArray(list, row);
     }
-    text = cJSON_PrintUnformatted(list);
-    cJSON_Delete(list);
-    return text;
+    return json_text(list, true);
 }
 
 int machine_describe(struct run_info *info, struct err *e)

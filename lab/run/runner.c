@@ -4,8 +4,8 @@
 #include "lab/run/exits.h"
 #include "lab/run/judge.h"
 #include "lab/run/progress.h"
+#include "probes/json.h"
 #include "reports/report.h"
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -29,7 +29,6 @@ struct running {
 static char *params_json(const struct plan *p)
 {
     cJSON *o = cJSON_CreateObject();
-    char *text;
 
     for (size_t i = 0; i < p->nparams; i++) {
         const struct plan_param *param = &p->params[i];
@@ -39,9 +38,7 @@ static char *params_json(const struct plan *p)
         else
             cJSON_AddStringToObject(o, param->name, param->text);
     }
-    text = cJSON_PrintUnformatted(o);
-    cJSON_Delete(o);
-    return text;
+    return json_text(o, true);
 }
 
 static int begin(struct running *r, struct session *session, size_t index, struct err *e)
@@ -194,7 +191,7 @@ static int one_step(struct running *r, const struct step *s, struct err *e)
     if (rc == 0)
         rc = store_result(r, s, &result, e);
     step_result_release(&result);
-    if (rc == 0 && !r->opt->json) {
+    if (rc == 0 && !r->opt->json && !ferror(r->opt->out)) {
         rc = report_timeline(r->store, r->info.run_id, s->number, s->number, r->opt->colour,
                              r->opt->out, e);
         fflush(r->opt->out);

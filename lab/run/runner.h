@@ -6,7 +6,8 @@
  *
  * Owns: the order of things: step (the backend looks as part of it), judge, store, show.
  * Promises: a step is stored whole or not at all; whatever happens, the backend's `end` is called
- * and the run is marked complete, failed or interrupted.
+ * and the run is marked complete, failed or interrupted. A reader of
+ * the output that goes away ends the printing, not the run; that it did is left in opt->out.
  * Does not: know any backend; read page state; write SQL.
  *
  *     running --all steps--> complete

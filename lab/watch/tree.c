@@ -99,6 +99,11 @@ static char *command_of(struct tree *t, pid_t pid)
     return text;
 }
 
+static int cannot_look(pid_t pid, int code, struct err *e)
+{
+    return err_sys(e, code, "cannot look at process %d", (int)pid);
+}
+
 /* The pidfd first, then who the number belongs to: if it still is alive by the pidfd after that,
  * what was read is about it. */
 static int append(struct tree *t, pid_t pid, int parent, struct err *e)
@@ -110,7 +115,12 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
 
     if (pidfd == -ESRCH || pidfd == -EINVAL)
         return err_set(e, ESRCH, "there is no process %d", (int)pid);
-    rc = read_stat(t, pid, &f);
+    rc = is_exhausted(pidfd) ? pidfd : read_stat(t, pid, &f);
+    if (is_exhausted(rc)) {
+        if (pidfd >= 0)
+            close(pidfd);
+        return cannot_look(pid, rc, e);
+    }
     if (rc < 0 || f.state == 'Z' || f.state == 'X' || pidfd_ended(pidfd)) {
         if (pidfd >= 0)
             close(pidfd);
@@ -147,21 +157,17 @@ static int find_alive(const struct tree *t, pid_t pid)
 
 /* May its memory be looked at? The kernel's answer to opening smaps, which is only given when it
  * is read. */
-static int may_look(struct tree *t, pid_t pid, struct err *e)
+static int may_look(pid_t pid, struct err *e)
 {
-    char path[64];
-    int fd, rc;
+    int fd = proc_open(pid, "smaps"), rc = fd;
+    char byte;
 
-    snprintf(path, sizeof path, "/proc/%d/smaps", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    rc = fd < 0 ? -errno : 0;
     if (fd >= 0) {
-        ssize_t n = pread(fd, path, 1, 0);
-
-        rc = n < 0 ? -errno : 0;
+        rc = pread(fd, &byte, 1, 0) < 0 ? -errno : 0;
         close(fd);
     }
-    (void)t;
+    if (is_exhausted(rc))
+        return cannot_look(pid, rc, e);
     if (rc == -EACCES || rc == -EPERM)
         return caps_refuse(pid, e);
     return rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d any more", (int)pid) : 0;
@@ -202,7 +208,7 @@ int tree_add(struct tree *t, pid_t pid, struct err *e)
         return 0;
     rc = append(t, pid, -1, e);
     if (rc == 0)
-        rc = may_look(t, pid, e);
+        rc = may_look(pid, e);
     if (rc < 0)
         return rc;
     t->list[t->n - 1].root = true;
@@ -210,17 +216,23 @@ int tree_add(struct tree *t, pid_t pid, struct err *e)
     return 0;
 }
 
+/* Without a pidfd: it has, unless nothing can be opened to see that. */
+static bool stat_ended(struct tree *t, const struct tree_process *p)
+{
+    struct footprint f = {0};
+    int rc = read_stat(t, p->pid, &f);
+
+    return rc < 0 ? !is_exhausted(rc) : f.start_time != p->start_time || f.state == 'Z';
+}
+
 static void note_ends(struct tree *t)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct tree_process *p = &t->list[i];
-        struct footprint f = {0};
 
         if (!p->alive)
             continue;
-        if (p->pidfd >= 0
-                ? pidfd_ended(p->pidfd)
-                : read_stat(t, p->pid, &f) < 0 || f.start_time != p->start_time || f.state == 'Z') {
+        if (p->pidfd >= 0 ? pidfd_ended(p->pidfd) : stat_ended(t, p)) {
             p->alive = false;
             p->gone_now = true;
             if (p->pidfd >= 0)
@@ -240,9 +252,9 @@ static int add_child(struct tree *t, pid_t pid, int parent, struct err *e)
     if (find_alive(t, pid) >= 0 || pid == getpid())
         return 0;
     rc = append(t, pid, parent, &gone);
-    if (rc == -ENOMEM)
+    if (is_exhausted(rc))
         *e = gone;
-    return rc == -ENOMEM ? rc : 0;
+    return is_exhausted(rc) ? rc : 0;
 }
 
 /* Children by the kernel's own list, thread by thread (CONFIG_PROC_CHILDREN). -ENOENT: the kernel
@@ -257,7 +269,7 @@ static int listed_children(struct tree *t, int parent, struct err *e)
     snprintf(path, sizeof path, "/proc/%d/task", (int)t->list[parent].pid);
     tasks = opendir(path);
     if (!tasks)
-        return 0;
+        return is_exhausted(-errno) ? cannot_look(t->list[parent].pid, errno, e) : 0;
     while (rc == 0 && (d = readdir(tasks))) {
         char *at;
 
@@ -266,6 +278,10 @@ static int listed_children(struct tree *t, int parent, struct err *e)
         snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)t->list[parent].pid,
                  d->d_name);
         rc = slurp_path(&t->text, path);
+        if (is_exhausted(rc)) {
+            rc = cannot_look(t->list[parent].pid, rc, e);
+            break;
+        }
         if (rc < 0) {
             rc = rc == -ENOENT && access("/proc/self/task", F_OK) == 0 &&
                          access("/proc/thread-self/children", F_OK) != 0
@@ -295,13 +311,15 @@ static int search_children(struct tree *t, struct err *e)
     int rc = 0;
 
     if (!proc)
-        return 0;
+        return is_exhausted(-errno) ? err_sys(e, errno, "cannot list the processes") : 0;
     while (rc == 0 && (d = readdir(proc))) {
         struct footprint f = {0};
         pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-        int parent;
+        int parent, seen = pid > 0 ? read_stat(t, pid, &f) : -ESRCH;
 
-        if (pid > 0 && read_stat(t, pid, &f) == 0 && (parent = find_alive(t, f.ppid)) >= 0)
+        if (is_exhausted(seen))
+            rc = cannot_look(pid, seen, e);
+        else if (seen == 0 && (parent = find_alive(t, f.ppid)) >= 0)
             rc = add_child(t, pid, parent, e);
     }
     closedir(proc);

@@ -241,19 +241,12 @@ static void one_line(struct watch_view *v, const struct view_sample *s)
     fflush(v->out);
 }
 
-void view_show(struct watch_view *v, const struct view_sample *s)
+static void redraw(struct watch_view *v, const struct view_sample *s)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *f;
 
-    if (!v->out)
-        return;
-    if (!v->screen) {
-        one_line(v, s);
-        v->shown++;
-        return;
-    }
     measure(v);
     if (!v->begun)
         fputs(ENTER_SCREEN, v->out);
@@ -265,7 +258,22 @@ void view_show(struct watch_view *v, const struct view_sample *s)
     if (fclose(f) == 0)
         draw(v, text);
     free(text);
+}
+
+void view_show(struct watch_view *v, const struct view_sample *s)
+{
+    if (!v->out)
+        return;
+    if (v->screen)
+        redraw(v, s);
+    else
+        one_line(v, s);
     v->shown++;
+    if (!ferror(v->out))
+        return;
+    v->out = NULL;
+    v->begun = false;
+    fprintf(stderr, "cowlab: what shows the samples is gone; watching and storing go on\n");
 }
 
 void view_end(struct watch_view *v)

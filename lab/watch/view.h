@@ -1,6 +1,7 @@
 /* view: the live picture of a watch: on a terminal one screen that is redrawn in place, elsewhere
  * one line per sample.
  *
+ * When its reader goes away that is told on stderr, once, and the showing ends, not the watch.
  * Promises: writes a whole frame with one write, and of it only the lines that changed, so that it
  * does not flicker and is cheap over a slow line; leaves the terminal as it was, also after a
  * signal that the program handles. Text of others is escaped. Lifetime: view_init ... view_end. */

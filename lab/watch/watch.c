@@ -3,7 +3,7 @@
 
 #include "lab/run/backend.h"
 #include "lab/run/clock.h"
-#include <cjson/cJSON.h>
+#include "probes/json.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +137,6 @@ static int sample_once(struct watch *w, bool last)
 static char *parameters(const struct watch *w)
 {
     cJSON *o = cJSON_CreateObject(), *pids = cJSON_AddArrayToObject(o, "pids");
-    char *text;
 
     for (size_t i = 0; i < w->tree->n; i++)
         if (w->tree->list[i].root)
@@ -148,9 +147,7 @@ static char *parameters(const struct watch *w)
         cJSON_AddNumberToObject(o, "for_ms", (double)w->opt->for_ns / 1e6);
     if (w->opt->command)
         cJSON_AddStringToObject(o, "command", w->opt->command);
-    text = cJSON_PrintUnformatted(o);
-    cJSON_Delete(o);
-    return text;
+    return json_text(o, true);
 }
 
 /* So few samples that all of what moves can be stored. */
@@ -217,18 +214,13 @@ static int wait_for_next(struct watch *w, uint64_t due)
     return rc;
 }
 
-static bool nobody_reads(const struct watch *w)
-{
-    return w->opt->view->out && ferror(w->opt->view->out);
-}
-
 static int loop(struct watch *w, struct watch_result *out)
 {
     uint64_t due = w->began_ns;
     int rc = 0;
 
     while (rc == 0) {
-        bool over = *w->opt->stop || time_over(w) || nobody_reads(w);
+        bool over = *w->opt->stop || time_over(w);
 
         rc = tree_refresh(w->tree, w->e);
         out->end = *w->opt->stop ? WATCH_STOPPED : over ? WATCH_TIME_OVER : WATCH_ALL_ENDED;

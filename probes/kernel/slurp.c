@@ -19,6 +19,11 @@ uint64_t probe_clock(void)
     return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
+bool is_exhausted(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
 int proc_open(pid_t pid, const char *file)
 {
     char path[64];

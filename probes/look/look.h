@@ -269,9 +269,6 @@ bool watched_observes(const struct watched *w, const struct map_entry *e);
 /* Faults taken since watched_read began, or unknown. */
 struct value watched_induced(struct observer *o, struct watched *w);
 void watched_free(struct watched *w);
-/* What failed for want of descriptors or memory says nothing about the process: that is an error,
- * and never an unknown with another reason. rc: a negative errno. */
-bool is_exhausted(int rc);
 bool is_shmem_dev(const struct observer *o, uint64_t dev);
 
 /* walk.c */

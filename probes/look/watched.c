@@ -38,11 +38,6 @@ void watched_free(struct watched *w)
     free(w);
 }
 
-bool is_exhausted(int rc)
-{
-    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
-}
-
 bool is_shmem_dev(const struct observer *o, uint64_t dev)
 {
     for (size_t i = 0; i < o->nshmem_devs; i++)

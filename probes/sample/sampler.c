@@ -85,19 +85,23 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 
 /* A number for what a process executes now. The kernel makes the auxiliary vector anew at each
  * exec, with other addresses in it, of the same program too; a fork hands it on as it is. Where it
- * may not be read the program's file is all that tells. */
+ * may not be read the program's file is all that tells. 0: nothing is known. */
 static uint64_t program_of(pid_t pid, struct slurp *text)
 {
     uint64_t h = 0xcbf29ce484222325ULL;
     struct stat st = {0};
     char path[64];
+    int rc;
 
     snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
     if (stat(path, &st) < 0)
         return 0;
     h = mix(mix(h, &st.st_dev, sizeof st.st_dev), &st.st_ino, sizeof st.st_ino);
     snprintf(path, sizeof path, "/proc/%d/auxv", (int)pid);
-    if (slurp_path(text, path) == 0)
+    rc = slurp_path(text, path);
+    if (is_exhausted(rc))
+        return 0;
+    if (rc == 0)
         h = mix(h, text->text, text->len);
     return h ? h : 1;
 }
@@ -132,8 +136,8 @@ static int read_maps(struct sampler *s, struct sampled *w)
 
     if (w->smaps_fd < 0)
         open_memory(s, w);
-    if (w->smaps_fd < 0)
-        return w->smaps_fd;
+    if (w->smaps_fd < 0 || is_exhausted(w->pagemap_fd))
+        return w->smaps_fd < 0 ? w->smaps_fd : w->pagemap_fd;
     rc = maps_read_fd(&w->maps, w->smaps_fd, &w->cost[SC_SMAPS], &ignored);
     /* Empty: a zombie, or a kernel thread. */
     return rc == 0 && !w->maps.n ? -ESRCH : rc;
@@ -151,8 +155,9 @@ static bool has_memory(const struct sampled *w)
 static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int threads)
 {
     int rc = read_maps(s, w);
+    uint64_t program;
 
-    if (rc == 0 && w->frames && (rc = pages_read(s, w, words, threads)) < 0 && rc != -ENOMEM) {
+    if (rc == 0 && w->frames && (rc = pages_read(s, w, words, threads)) < 0 && !is_exhausted(rc)) {
         /* The counters are there all the same. */
         page_table_release(&w->now);
         w->frames = false;
@@ -160,10 +165,11 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
     }
     if (rc == 0 && !w->frames)
         rc = zeros_read(s, w);
+    if (rc < 0)
+        return rc;
     /* Or has it executed a program while it was read? */
-    return rc == 0 && (!has_memory(w) || (w->program && program_of(w->pid, &w->text) != w->program))
-               ? -ESRCH
-               : rc;
+    program = w->program ? program_of(w->pid, &w->text) : 0;
+    return !has_memory(w) || (program && program != w->program) ? -ESRCH : 0;
 }
 
 static void forget_memory(struct sampled *w)
@@ -191,7 +197,7 @@ static int read_memory(struct sampler *s, struct sampled *w, uint64_t *words, in
 
     if (w->fresh && w->parent)
         w->again = w->parent->again; /* from before the fork, for all that is known */
-    for (int again = 0; again < 2 && rc < 0 && rc != -ENOMEM; again++) {
+    for (int again = 0; again < 2 && rc < 0 && !is_exhausted(rc); again++) {
         note_program(s, w);
         rc = read_once(s, w, words, threads);
         went |= rc == -ESRCH && w->smaps_fd >= 0;
@@ -216,6 +222,9 @@ static enum why read_counters(struct sampled *w)
         w->stat_fd = proc_open(w->pid, "stat");
     if (w->status_fd < 0)
         w->status_fd = proc_open(w->pid, "status");
+    w->failed = is_exhausted(w->stat_fd)     ? w->stat_fd
+                : is_exhausted(w->status_fd) ? w->status_fd
+                                             : 0;
     if (w->stat_fd < 0 || w->status_fd < 0 ||
         slurp_counted(&w->text, w->stat_fd, &w->cost[SC_STAT]) < 0 ||
         footprint_from_stat(&w->fp, &w->text) < 0)
@@ -266,7 +275,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     if (w->why != WHY_KNOWN)
         return;
     rc = read_memory(s, w, words, threads);
-    w->failed = rc == -ENOMEM;
+    w->failed = is_exhausted(rc) ? rc : 0;
     if (rc < 0) {
         w->why = why_of(rc);
         unknown_footprint(w, w->why);
@@ -305,7 +314,7 @@ static void *pool_work(void *arg)
         if (words)
             read_process(p->s, p->list[i], words, p->threads);
         else
-            p->list[i]->failed = true;
+            p->list[i]->failed = -ENOMEM;
     }
     free(words);
     return NULL;
@@ -349,7 +358,7 @@ static int read_all(struct sampler *s, const struct sample_target *targets, size
     free(depth);
     for (size_t i = 0; i < n; i++)
         if (s->now[i]->failed)
-            return -ENOMEM;
+            return s->now[i]->failed;
     return done == n ? 0 : -ENOMEM;
 }
 
@@ -554,8 +563,12 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
 int sampler_take(struct sampler *s, const struct sample_target *targets, size_t n,
                  const struct sample **out, struct err *e)
 {
-    if (room_for(s, n) < 0 || take(s, targets, n) < 0)
-        return err_set(e, ENOMEM, "out of memory for a sample of %zu processes", n);
+    int rc = room_for(s, n);
+
+    if (rc == 0)
+        rc = take(s, targets, n);
+    if (rc < 0)
+        return err_sys(e, rc, "cannot take a sample of %zu process%s", n, n == 1 ? "" : "es");
     *out = &s->sample;
     return 0;
 }
@@ -628,7 +641,7 @@ int sampler_bins(struct sampler *s, size_t process, const struct sample_region *
 
 /* -- life ------------------------------------------------------------------------------- */
 
-static void open_kpage_files(struct sampler *s)
+static int open_kpage_files(struct sampler *s)
 {
     struct err why = {""};
 
@@ -637,17 +650,20 @@ static void open_kpage_files(struct sampler *s)
     if (s->caps.via_helper && !s->helper)
         s->frames = false;
     if (!s->frames)
-        return;
+        return 0;
     if (s->helper) {
         s->count_fd = helper_open(s->helper, HELPER_KPAGECOUNT, 0, 0, 0);
         s->flags_fd = helper_open(s->helper, HELPER_KPAGEFLAGS, 0, 0, 0);
     } else {
         s->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
         s->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+        if ((s->count_fd < 0 || s->flags_fd < 0) && is_exhausted(-errno))
+            return -errno;
     }
     /* Without both, states of frames cannot be told: counters serve better. */
     if (s->count_fd < 0 || s->flags_fd < 0)
         s->frames = false;
+    return 0;
 }
 
 int sampler_new(struct sampler **out, const struct caps *caps, const struct sampler_options *opt,
@@ -655,6 +671,7 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
 {
     struct sampler *s = calloc(1, sizeof *s);
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int rc;
 
     if (!s)
         return err_no_memory(e);
@@ -667,8 +684,10 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
     s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];
     s->frames_off = s->frames && opt && opt->no_frames;
     s->frames &= !s->frames_off;
-    if (s->frames)
-        open_kpage_files(s);
+    if (s->frames && (rc = open_kpage_files(s)) < 0) {
+        sampler_free(s);
+        return err_sys(e, rc, "cannot open '/proc/kpagecount' and '/proc/kpageflags'");
+    }
     *out = s;
     return 0;
 }

@@ -129,7 +129,7 @@ struct sampled {
     const struct sampled *parent;
     struct probe_cost cost[SC__COUNT];
     struct slurp text;
-    bool failed; /* without memory */
+    int failed; /* want of descriptors or memory: a negative errno; or 0 */
 };
 
 /* Pages [first, first + n) of a memory object. */

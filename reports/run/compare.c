@@ -13,7 +13,7 @@ static bool any_rows(struct doc *d, const char *sql)
     struct query q;
     bool any;
 
-    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+    if (!doc_ask(d, &q, sql, NULL, NULL))
         return false;
     any = query_row(&q);
     doc_fail(d, query_close(&q));
@@ -25,7 +25,7 @@ static void table_of(struct doc *d, const char *sql, const struct doc_column *co
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, sql, d->e)))
+    if (!doc_ask(d, &q, sql, NULL, NULL))
         return;
     doc_say(d, "%s\n\n", intro);
     doc_table(d, &q, columns, 1);
@@ -41,8 +41,7 @@ static void read_titles(struct doc *d, struct titles *t)
     struct query q;
 
     *t = (struct titles){.fork = {""}};
-    if (doc_fail(d, query_open(&q, d->db,
-                               "SELECT label, purgeable FROM published_backend ORDER BY nr", d->e)))
+    if (!doc_ask(d, &q, "SELECT label, purgeable FROM published_backend ORDER BY nr", NULL, NULL))
         return;
     for (int i = 0; i < 2 && query_row(&q); i++) {
         const char *label = query_text(&q, "label");
@@ -225,7 +224,7 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-vs-ool-sentence.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/fork-vs-ool-sentence.sql", NULL, NULL))
         return;
     query_bind(&q, ":fork", fork_run);
     query_bind(&q, ":ool", ool_run);
@@ -259,7 +258,7 @@ static void pair_table(struct doc *d, const char *fork_run, const char *ool_run,
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-vs-ool.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/fork-vs-ool.sql", NULL, NULL))
         return;
     query_bind(&q, ":fork", fork_run);
     query_bind(&q, ":ool", ool_run);
@@ -323,7 +322,7 @@ void section_fork_vs_ool(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/fork-ool-pairs.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/fork-ool-pairs.sql", NULL, NULL))
         return;
     query_bind(&q, ":runs", runs->json);
     for (int n = 0; query_row(&q); n++) {
@@ -352,7 +351,7 @@ void section_cost(struct doc *d, const struct selection *runs)
                                                 {NULL, NULL, DOC_TEXT}};
     struct query q;
 
-    if (doc_fail(d, query_open(&q, d->db, "db/report/probe-cost.sql", d->e)))
+    if (!doc_ask(d, &q, "db/report/probe-cost.sql", NULL, NULL))
         return;
     query_bind(&q, ":runs", runs->json);
     doc_say(d, "## What looking cost\n\n");

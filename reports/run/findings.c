@@ -12,8 +12,7 @@
 /* runs: NULL for a query about the whole database. */
 static bool begin(struct doc *d, const struct selection *runs, struct query *q, const char *sql)
 {
-    return runs ? doc_ask(d, q, sql, ":runs", runs->json)
-                : doc_fail(d, query_open(q, d->db, sql, d->e)) == 0;
+    return doc_ask(d, q, sql, runs ? ":runs" : NULL, runs ? runs->json : NULL);
 }
 
 static void lead(struct doc *d, const char *what)
@@ -457,6 +456,26 @@ void find_unknown(struct doc *d, const struct selection *runs)
         doc_say(d, "\n");
     }
     doc_fail(d, query_close(&q));
+}
+
+static void cut_short(struct doc *d, struct query *q)
+{
+    doc_say(d, "`%s` of ", query_text(q, "run_id"));
+    where(d, q);
+    doc_say(d, ", ");
+    doc_text(d, query_text(q, "ended"));
+}
+
+void find_cut_short(struct doc *d, const struct selection *runs)
+{
+    static const struct listing list = {
+        .sql = "db/report/cut-short.sql",
+        .title = "Cut short.",
+        .clause = cut_short,
+        .end = " What is said of such a run holds as far as it came; what is said of its end is as "
+               "of what was stored last."};
+
+    find_list(d, runs, &list);
 }
 
 static const struct listing copiers = {

@@ -2,8 +2,8 @@
  * has an entry in "unknowns". Integers are written in full (a double would round large ones). */
 #include "reports/report.h"
 
+#include "probes/json.h"
 #include "reports/write/query.h"
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -23,39 +23,6 @@ static const struct {
     {"sharing", "SELECT * FROM sharing WHERE run_id = :run_id"},
 };
 
-/* Length of the UTF-8 sequence at p, or 0 if it is none. */
-static size_t sequence(const unsigned char *p)
-{
-    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : 0;
-
-    if (n == 0 && *p >= 0xf0 && *p < 0xf5)
-        n = 4;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
-/* A JSON document is UTF-8: bytes that are not become '?'. */
-static cJSON *text_item(const char *text)
-{
-    char *copy = strdup(text);
-    cJSON *item = NULL;
-
-    if (!copy)
-        return NULL;
-    for (unsigned char *p = (unsigned char *)copy; *p;) {
-        size_t n = sequence(p);
-
-        if (n == 0)
-            *p = '?';
-        p += n ? n : 1;
-    }
-    item = cJSON_CreateString(copy);
-    free(copy);
-    return item;
-}
-
 /* Columns that hold JSON themselves: shown as what they hold. */
 static bool holds_json(const char *column)
 {
@@ -63,25 +30,11 @@ static bool holds_json(const char *column)
            strcmp(column, "capabilities") == 0;
 }
 
-/* Out of memory, or a column that holds no JSON (in a damaged database), which is shown as text. */
-static cJSON *parsed_item(struct query *q, const char *text)
-{
-    cJSON *item = cJSON_Parse(text);
-    struct query valid;
-    bool ok = false;
-
-    if (item)
-        return item;
-    query_ask(&valid, sqlite3_db_handle(q->stmt), "SELECT json_valid(:text) AS ok", ":text", text,
-              q->err);
-    ok = query_row(&valid) && query_int(&valid, "ok");
-    return query_close(&valid) < 0 || ok ? NULL : text_item(text);
-}
-
 static cJSON *item_of(struct query *q, int i)
 {
     const char *text;
     char number[32];
+    cJSON *item;
 
     switch (sqlite3_column_type(q->stmt, i)) {
     case SQLITE_INTEGER:
@@ -95,7 +48,9 @@ static cJSON *item_of(struct query *q, int i)
         text = (const char *)sqlite3_column_text(q->stmt, i);
         if (!text)
             return NULL; /* an empty one is not NULL */
-        return holds_json(query_column_name(q, i)) ? parsed_item(q, text) : text_item(text);
+        /* A damaged database may hold anything there. */
+        item = holds_json(query_column_name(q, i)) ? cJSON_Parse(text) : NULL;
+        return item ? item : cJSON_CreateString(text);
     }
 }
 
@@ -205,18 +160,21 @@ int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
     sqlite3 *db = store_handle(s);
     cJSON *doc = cJSON_CreateObject();
-    char *text = NULL;
+    char *text;
     int rc = doc ? fill_run(doc, db, run_id, e) : err_no_memory(e);
 
     if (rc == 0)
         rc = fill_steps(doc, db, run_id, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
         rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
-    if (rc == 0 && !(text = cJSON_Print(doc)))
-        rc = err_no_memory(e);
-    if (rc == 0 && (fprintf(out, "%s\n", text) < 0 || fflush(out) != 0))
-        rc = err_sys(e, errno, "cannot write the run as JSON");
-    cJSON_free(text);
-    cJSON_Delete(doc);
-    return rc;
+    if (rc) {
+        cJSON_Delete(doc);
+        return rc;
+    }
+    text = json_text(doc, false);
+    if (!text)
+        return err_no_memory(e);
+    fprintf(out, "%s\n", text);
+    free(text);
+    return 0;
 }

@@ -9,6 +9,8 @@
 
 /* Findings, a bullet each. */
 void find_in_scenarios(struct doc *d, const struct selection *runs);
+/* Which of the runs did not come to their end. */
+void find_cut_short(struct doc *d, const struct selection *runs);
 void find_checks(struct doc *d, const struct selection *runs);
 void find_unknown(struct doc *d, const struct selection *runs);
 

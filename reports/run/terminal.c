@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LINE 80
 #define INDENT 7     /* under the step's phase */
@@ -39,14 +38,6 @@ static void style(const struct screen *s, const char *ansi)
 static void plain(const struct screen *s)
 {
     style(s, "0");
-}
-
-/* A write error of the whole output becomes the caller's error. */
-static int finish(FILE *out, int rc, struct err *e)
-{
-    if (rc == 0 && (fflush(out) != 0 || ferror(out)))
-        return err_set(e, EIO, "cannot write the report to the terminal");
-    return rc;
 }
 
 static void indent(FILE *out, int n)
@@ -276,7 +267,28 @@ int report_timeline(struct store *s, const char *run_id, int from_step, int to_s
         memory_line(&screen, o);
     }
     history_release(&h);
-    return finish(out, 0, e);
+    return 0;
+}
+
+/* A run that only begins has no step to be cut short after. */
+static int cut_short(const struct screen *s, sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    query_ask(&q, db, "db/report/cut-short.sql", ":runs", list, e);
+    if (query_row(&q) && strncmp(query_text(&q, "ended"), "still running, 0", 16) != 0) {
+        struct flow f = {s->out, 2, 2, false};
+
+        indent(s->out, 2);
+        style(s, "1;31");
+        flow_text(&f, "cut short:");
+        flow_text(&f, query_text(&q, "ended"));
+        plain(s);
+        fputc('\n', s->out);
+    }
+    return query_close(&q);
 }
 
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
@@ -307,13 +319,9 @@ int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, 
     escape_terminal(out, h.kernel);
     fprintf(out, ", pages of %s\n  run ", format_kb(page, (double)h.page_size / 1024));
     escape_terminal(out, h.run_id);
-    if (h.status && strcmp(h.status, "complete") != 0 && strcmp(h.status, "running") != 0) {
-        fputs(", ", out);
-        escape_terminal(out, h.status);
-    }
     fputc('\n', out);
     history_release(&h);
-    return finish(out, 0, e);
+    return cut_short(&screen, store_handle(s), run_id, e);
 }
 
 /* A line of its own per row of a query: "label: text", both columns of the query. */
@@ -363,21 +371,6 @@ static int counts_line(const struct screen *s, sqlite3 *db, const char *sql, con
     return query_close(&q);
 }
 
-/* The database as a user in this directory would type it: its name if it is here, else its path. */
-static const char *database_name(sqlite3 *db)
-{
-    const char *file = sqlite3_db_filename(db, "main");
-    const char *slash = file ? strrchr(file, '/') : NULL;
-    char here[4096];
-
-    if (!file || !*file)
-        return "FILE";
-    if (slash && getcwd(here, sizeof here) && strlen(here) == (size_t)(slash - file) &&
-        strncmp(here, file, (size_t)(slash - file)) == 0)
-        return slash + 1;
-    return file;
-}
-
 /* A word for the shell, quoted if it must be. */
 static void shell_word(FILE *out, const char *word)
 {
@@ -396,12 +389,19 @@ static void shell_word(FILE *out, const char *word)
 
 void report_database_option(struct store *s, FILE *out)
 {
-    const char *name = database_name(store_handle(s));
+    const char *name = store_path(s), *set = getenv("COWLAB_DB");
 
-    if (strcmp(name, "cowlab.db") == 0)
+    if (strcmp(name, "cowlab.db") == 0 && !(set && *set))
         return;
     fputs(" --db ", out);
     shell_word(out, name);
+}
+
+void report_list_hint(struct store *s, FILE *out)
+{
+    fputs("its runs: sqlite3 -box ", out);
+    shell_word(out, store_path(s));
+    fputs(" \"SELECT run_id, scenario, backend, status FROM runs\"\n", out);
 }
 
 /* What to type next. */
@@ -413,7 +413,7 @@ static void next_commands(const struct screen *s, struct store *store, const cha
     fputs("\n      cowlab report -o report.md", s->out);
     report_database_option(store, s->out);
     fputs("\n      sqlite3 -box ", s->out);
-    shell_word(s->out, database_name(store_handle(store)));
+    shell_word(s->out, store_path(store));
     fprintf(s->out,
             " \"SELECT step, observed, share_mode, ref_count, write_outcome\n"
             "        FROM timeline WHERE run_id = '%s'\"\n",
@@ -456,5 +456,5 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
         rc = each_line(&screen, db, parts[i].sql, run_id, parts[i].heading, e);
     if (rc == 0)
         next_commands(&screen, s, run_id);
-    return finish(out, rc, e);
+    return rc;
 }

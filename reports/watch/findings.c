@@ -562,6 +562,7 @@ void find_watch(struct doc *d, const struct watch_data *w)
 {
     doc_say(d, "- **Watch `%s`**, ", w->run_id);
     doc_text(d, w->title);
+    doc_cut_short(d, w->run_id);
     doc_say(d, ":\n");
     if (w->samples == 0) {
         doc_say(d, "  - It has no sample.\n");

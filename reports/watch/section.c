@@ -191,6 +191,7 @@ void section_watch(struct doc *d, const struct watch_data *w)
 {
     doc_say(d, "### Run `%s`: ", w->run_id);
     doc_text(d, w->title);
+    doc_cut_short(d, w->run_id);
     doc_say(d, "\n\n");
     doc_say(d,
             "Live processes were looked at over time, without being stopped, traced or written "

@@ -4,6 +4,7 @@
 #include "reports/escape.h"
 #include "reports/format.h"
 #include <errno.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,63 +23,61 @@ bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, 
     return d->rc == 0 && doc_fail(d, query_ask(q, d->db, sql, name, text, d->e)) == 0;
 }
 
-/* To standard output: without pictures, since there is no place for them. */
-static int open_stdout(struct doc *d)
-{
-    int fd = dup(STDOUT_FILENO);
-
-    d->out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (d->out)
-        return 0;
-    if (fd >= 0)
-        close(fd);
-    return doc_fail(d, err_sys(d->e, errno, "cannot write to standard output"));
-}
-
-int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e)
+int doc_open(struct doc *d, struct store *store, const char *path, struct err *e)
 {
     size_t len = path ? strlen(path) : 0, stem = len;
     const char *slash;
 
-    *d = (struct doc){.db = db, .e = e};
+    *d = (struct doc){
+        .store = store, .db = store_handle(store), .e = e, .out = stdout, .file = {.fd = -1}};
     if (!path)
-        return open_stdout(d);
+        return 0;
+    if (doc_fail(d, output_open(&d->file, path, NULL, store, e)))
+        return d->rc;
+    d->out = d->file.file;
+    if (!d->file.target)
+        return 0;
     if (len > 3 && strcmp(path + len - 3, ".md") == 0)
         stem = len - 3;
-    d->path = strdup(path);
-    if (!d->path || asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
+    if (asprintf(&d->assets, "%.*s.assets", (int)stem, path) < 0) {
         d->assets = NULL;
         return doc_fail(d, err_no_memory(e));
     }
     slash = strrchr(d->assets, '/');
     d->link = slash ? slash + 1 : d->assets;
-    /* The document first: where that cannot be, no directory is left behind. */
-    d->out = fopen(path, "we");
-    if (!d->out)
-        return doc_fail(d, err_sys(e, errno, "cannot write '%s'", path));
-    if (mkdir(d->assets, 0777) != 0 && errno != EEXIST)
-        return doc_fail(d, err_sys(e, errno, "cannot make directory '%s'", d->assets));
     return 0;
+}
+
+/* Pictures that are not named any more, or not yet, do no harm; one that is named and not there
+ * does: so the document is last. */
+static void place_all(struct doc *d)
+{
+    bool made = d->assets && d->npictures && mkdir(d->assets, 0777) == 0;
+
+    if (d->assets && d->npictures && !made && errno != EEXIST)
+        doc_fail(d, err_sys(d->e, errno, "cannot make directory '%s'", d->assets));
+    for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
+        doc_fail(d, output_place(&d->pictures[i].file, d->e));
+    if (d->rc == 0)
+        doc_fail(d, output_place(&d->file, d->e));
+    if (d->rc && made)
+        rmdir(d->assets);
 }
 
 int doc_close(struct doc *d)
 {
-    if (d->out) {
-        int bad = ferror(d->out);
-
-        if ((fclose(d->out) != 0 || bad) && d->rc == 0)
-            doc_fail(d, err_sys(d->e, errno, "cannot write '%s'",
-                                d->path ? d->path : "standard output"));
+    if (d->rc == 0 && d->file.file)
+        doc_fail(d, output_done(&d->file, d->e));
+    if (d->rc == 0 && d->file.path)
+        place_all(d);
+    output_drop(&d->file);
+    for (size_t i = 0; i < d->npictures; i++) {
+        output_drop(&d->pictures[i].file);
+        free(d->pictures[i].name);
     }
-    d->out = NULL;
-    for (size_t i = 0; i < d->npictures; i++)
-        free(d->pictures[i]);
     free(d->pictures);
-    d->pictures = NULL;
-    d->npictures = 0;
-    free(d->path);
     free(d->assets);
-    d->path = d->assets = NULL;
+    *d = (struct doc){.rc = d->rc};
     return d->rc;
 }
 
@@ -97,6 +96,22 @@ void doc_text(struct doc *d, const char *text)
 {
     if (d->rc == 0)
         escape_markdown(d->out, text);
+}
+
+void doc_cut_short(struct doc *d, const char *run_id)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    if (!doc_ask(d, &q, "db/report/cut-short.sql", ":runs", list))
+        return;
+    if (query_row(&q)) {
+        doc_say(d, " (**cut short: ");
+        doc_text(d, query_text(&q, "ended"));
+        doc_say(d, "**)");
+    }
+    doc_fail(d, query_close(&q));
 }
 
 static void cell(struct doc *d, struct query *q, const struct doc_column *c)
@@ -202,41 +217,60 @@ int doc_answer(struct doc *d, const char *sql, const char *name, const char *tex
     return doc_ask(d, &q, sql, name, text) ? doc_table(d, &q, columns, 1) : 0;
 }
 
-/* Remembers a file name that no picture of this document has yet. */
-static const char *new_name(struct doc *d, const char *wanted)
+/* A file name that no picture of this document has yet. */
+static struct doc_picture *new_picture(struct doc *d, const char *wanted)
 {
-    char base[160], file[180], **added;
+    char base[160], file[180];
+    struct doc_picture *added;
 
     escape_file_name(base, sizeof base, wanted);
     snprintf(file, sizeof file, "%s", base);
     for (size_t i = 0, n = 2; i < d->npictures; i++)
-        if (strcmp(d->pictures[i], file) == 0) {
+        if (strcmp(d->pictures[i].name, file) == 0) {
             snprintf(file, sizeof file, "%s-%zu", base, n++);
             i = (size_t)-1; /* look at all again */
         }
     added = LIST_ADD(d->pictures, d->npictures);
-    if (added && !(*added = strdup(file)))
+    if (added)
+        *added = (struct doc_picture){strdup(file), {.fd = -1}};
+    if (added && !added->name)
         d->npictures--;
-    return added ? *added : NULL;
+    return added && added->name ? added : NULL;
+}
+
+/* The directory of the pictures is made with the first that is placed. */
+static int open_picture(struct doc *d, struct doc_picture *p)
+{
+    char *path, *beside = strdup(d->file.target);
+    int rc = -1;
+
+    if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {
+        rc = output_open(&p->file, path, access(d->assets, F_OK) ? dirname(beside) : NULL, d->store,
+                         d->e);
+        free(path);
+    } else {
+        rc = err_no_memory(d->e);
+    }
+    free(beside);
+    return rc;
 }
 
 FILE *doc_picture(struct doc *d, const char *name)
 {
-    const char *file = d->rc ? NULL : new_name(d, name);
-    char *path = NULL;
-    FILE *f = NULL;
+    struct doc_picture *p = d->rc ? NULL : new_picture(d, name);
 
-    if (file && !d->assets)
-        f = fopen("/dev/null", "we");
-    else if (file && asprintf(&path, "%s/%s.svg", d->assets, file) >= 0)
-        f = fopen(path, "we");
+    if (!p) {
+        if (d->rc == 0)
+            doc_fail(d, err_no_memory(d->e));
+        return NULL;
+    }
+    if (d->assets)
+        doc_fail(d, open_picture(d, p));
     else
-        path = NULL;
-    if (!f && d->rc == 0)
-        doc_fail(d, err_sys(d->e, path ? errno : ENOMEM, "cannot write the picture '%s'",
-                            path ? path : name));
-    free(path);
-    return f;
+        p->file.file = fopen("/dev/null", "we");
+    if (!p->file.file && d->rc == 0)
+        doc_fail(d, err_sys(d->e, errno, "cannot write '/dev/null'"));
+    return d->rc ? NULL : p->file.file;
 }
 
 /* In a link: everything but plain characters as %XX. */
@@ -255,16 +289,12 @@ static void link_text(FILE *out, const char *s)
 
 void doc_picture_end(struct doc *d, FILE *f, const char *alt)
 {
-    const char *file;
+    struct doc_picture *p;
 
     if (!f)
         return;
-    file = d->pictures[d->npictures - 1];
-    if (ferror(f) | fclose(f)) {
-        doc_fail(d, err_sys(d->e, errno, "cannot write the picture '%s.svg'", file));
-        return;
-    }
-    if (d->rc)
+    p = &d->pictures[d->npictures - 1];
+    if (d->rc || doc_fail(d, output_done(&p->file, d->e)))
         return;
     if (!d->assets) {
         fputs("*Picture, written with -o FILE.md: ", d->out);
@@ -277,6 +307,6 @@ void doc_picture_end(struct doc *d, FILE *f, const char *alt)
     fputs("](", d->out);
     link_text(d->out, d->link);
     fputc('/', d->out);
-    link_text(d->out, file);
+    link_text(d->out, p->name);
     fputs(".svg)\n\n", d->out);
 }

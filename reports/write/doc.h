@@ -1,28 +1,37 @@
 /* doc: one markdown document with its pictures beside it, and the tables in it.
  *
  * Owns: the output file and the directory NAME.assets/. Every table can be followed by the query
- * behind it. The first failure sticks; doc_close reports it.
+ * behind it. The first failure sticks; doc_close reports it. Nothing is in its place before all of
+ * it is written; then come the pictures, and last the document that names them.
  * Lifetime: doc_open ... doc_close. */
 #ifndef REPORTS_WRITE_DOC_H
 #define REPORTS_WRITE_DOC_H
 
+#include "reports/output.h"
 #include "reports/write/query.h"
 #include <stdio.h>
 
+struct doc_picture {
+    char *name; /* of the file, without .svg; each once */
+    struct output file;
+};
+
 struct doc {
     FILE *out;
+    struct store *store;
     sqlite3 *db;
     struct err *e;
     int rc;
-    char *path;       /* of the document */
-    char *assets;     /* directory of the pictures */
-    const char *link; /* the same as seen from the document: a part of assets */
-    char **pictures;  /* file names without .svg, each once */
+    struct output file; /* the document; not to standard output */
+    char *assets;       /* directory of the pictures; NULL: they are only named */
+    const char *link;   /* the same as seen from the document: a part of assets */
+    struct doc_picture *pictures;
     size_t npictures;
 };
 
-/* path NULL: to standard output, where pictures are only named. */
-int doc_open(struct doc *d, sqlite3 *db, const char *path, struct err *e);
+/* path NULL: to standard output. There, and where the path is no regular file, pictures are only
+ * named; whether standard output took all of it is the caller's to see. */
+int doc_open(struct doc *d, struct store *store, const char *path, struct err *e);
 int doc_close(struct doc *d);
 /* Takes over the failure of a step, unless there is an earlier one. */
 int doc_fail(struct doc *d, int rc);
@@ -33,6 +42,9 @@ void doc_text(struct doc *d, const char *text);
 
 /* query_ask of the document's database. False after a failure, which sticks: nothing is open. */
 bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text);
+
+/* Of a run that did not come to its end, or has not yet: " (**cut short: ...**)"; else nothing. */
+void doc_cut_short(struct doc *d, const char *run_id);
 
 enum doc_kind { DOC_TEXT, DOC_COUNT, DOC_KB, DOC_NS, DOC_BYTES };
 

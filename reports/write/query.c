@@ -54,7 +54,7 @@ int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, c
 {
     int rc = query_open(q, db, sql, e);
 
-    if (rc == 0)
+    if (rc == 0 && name)
         query_bind(q, name, text);
     return rc;
 }

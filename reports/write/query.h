@@ -19,7 +19,7 @@ struct query {
 
 /* sql: a one-line statement, or the path of an embedded one ("db/report/sharing.sql"). */
 int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e);
-/* The same with one text bound, the most common case. */
+/* The same with one text bound, the most common case; name NULL: none. */
 int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, const char *text,
               struct err *e);
 void query_bind(struct query *q, const char *name, const char *text); /* NULL binds NULL */

@@ -683,44 +683,6 @@ static void test_report__timeline_of_one_step(void **state)
     free(text);
 }
 
-static long allocations_left = -1; /* of cJSON's, before one fails */
-
-static void *failing_malloc(size_t size)
-{
-    return allocations_left >= 0 && allocations_left-- == 0 ? NULL : malloc(size);
-}
-
-/* Each allocation of a document fails in turn: an error, and never another document. */
-static void test_report__json_without_memory_is_an_error(void **state)
-{
-    struct fixture *f = *state;
-    char *whole = NULL, *text;
-    size_t len;
-    int rc = -ENOMEM;
-
-    for (long n = -1; rc; n = n < 200 ? n + 1 : n + n / 8) { /* the first: all there is */
-        FILE *out = open_memstream(&text, &len);
-
-        cJSON_InitHooks(&(cJSON_Hooks){failing_malloc, free});
-        allocations_left = n;
-        rc = report_json(f->in.store, f->nobody, out, &f->e);
-        cJSON_InitHooks(NULL);
-        fclose(out);
-        if (!whole) {
-            assert_int_equal(rc, 0);
-            whole = strdup(text);
-            rc = -ENOMEM;
-        } else if (rc == 0) {
-            assert_string_equal(text, whole);
-        } else {
-            assert_int_equal(rc, -ENOMEM);
-            assert_string_equal(text, "");
-        }
-        free(text);
-    }
-    free(whole);
-}
-
 static void test_report__json_has_everything(void **state)
 {
     struct fixture *f = *state;
@@ -1008,7 +970,6 @@ int main(void)
         T(terminal_fits_80_columns),
         T(terminal_shows_strips_and_outcomes),
         T(timeline_of_one_step),
-        T(json_without_memory_is_an_error),
         T(json_has_everything),
         T(default_is_the_latest_complete_run),
         T(errors_name_their_subject),

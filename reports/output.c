@@ -1,0 +1,230 @@
+#include "reports/output.h"
+
+#include "probes/stream.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define MOST_LINKS 40 /* as the kernel follows (path_resolution(7)) */
+
+static int cannot(const struct output *o, int code, struct err *e)
+{
+    return err_sys(e, code, "cannot write '%s'", o->path);
+}
+
+/* Malloc'd; NULL without memory. */
+static char *directory_of(const char *path)
+{
+    char *copy = strdup(path), *dir = copy ? strdup(dirname(copy)) : NULL;
+
+    free(copy);
+    return dir;
+}
+
+/* -- where it goes ----------------------------------------------------------------------- */
+
+/* One symbolic link further: 1; there is none: 0. The links of /proc/PID/fd lead to what is open,
+ * which need not have a name: they are ends. */
+static int follow(char **path)
+{
+    char to[PATH_MAX], *dir = directory_of(*path), *next;
+    struct statfs fs;
+    ssize_t n = dir ? readlink(*path, to, sizeof to - 1) : -1;
+    bool open_file = n > 0 && statfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+    int rc = dir ? 0 : -ENOMEM;
+
+    if (n > 0 && !open_file) {
+        to[n] = '\0';
+        rc = asprintf(&next, "%s%s%s", *to == '/' ? "" : dir, *to == '/' ? "" : "/", to) < 0
+                 ? -ENOMEM
+                 : 1;
+        if (rc == 1) {
+            free(*path);
+            *path = next;
+        }
+    }
+    free(dir);
+    return rc ? rc : open_file ? -EXDEV : 0;
+}
+
+/* Of this process, so that what is written goes behind what was written there before. */
+static int open_own(const char *path)
+{
+    char *dir = directory_of(path), *end = NULL;
+    const char *slash = strrchr(path, '/');
+    long number = slash ? strtol(slash + 1, &end, 10) : -1;
+    struct stat a, b;
+    bool own = dir && end && !*end && stat(dir, &a) == 0 && stat("/proc/self/fd", &b) == 0 &&
+               a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+
+    free(dir);
+    return own ? fcntl((int)number, F_DUPFD_CLOEXEC, 3)
+               : open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+
+static int open_straight(struct output *o, int fd, struct err *e)
+{
+    free(o->target);
+    o->target = NULL;
+    o->file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (o->file)
+        return 0;
+    if (fd >= 0)
+        close(fd);
+    return cannot(o, errno, e);
+}
+
+/* -- the new file ------------------------------------------------------------------------ */
+
+/* So few are left that a report with hundreds of pictures would run out of them. */
+static bool scarce(int fd)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd >= limit.rlim_cur / 2;
+}
+
+/* Takes the name that the new file has until it is placed. One that was left by a kill is in the
+ * way, and goes. */
+static int give_name(struct output *o)
+{
+    char own[40];
+    int rc = -1;
+
+    snprintf(own, sizeof own, "/proc/self/fd/%d", o->fd);
+    for (int i = 0; i < 3 && rc < 0; i++) {
+        rc = linkat(AT_FDCWD, own, AT_FDCWD, o->name, AT_SYMLINK_FOLLOW);
+        if (rc < 0 && (errno != EEXIST || (unlink(o->name) < 0 && errno != ENOENT)))
+            break;
+    }
+    o->beside = rc == 0;
+    return rc;
+}
+
+/* Without a name where the file system can (open(2), O_TMPFILE): then a kill leaves nothing. */
+static int open_beside(struct output *o, const char *ready, struct err *e)
+{
+    char *dir = ready ? strdup(ready) : directory_of(o->target), *copy = strdup(o->target);
+    int rc = -1;
+
+    if (dir && copy)
+        rc = asprintf(&o->name, "%s/.%.200s.cowlab-new", dir, basename(copy));
+    if (rc < 0)
+        o->name = NULL;
+    else
+        o->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (o->name && o->fd < 0) {
+        unlink(o->name);
+        o->fd = open(o->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+        o->beside = o->fd >= 0;
+    }
+    rc = !o->name ? -ENOMEM : o->fd < 0 ? -errno : 0;
+    free(dir);
+    free(copy);
+    if (rc == 0 && (!(o->file = fdopen(o->fd, "w"))))
+        rc = -errno;
+    return rc ? cannot(o, rc, e) : 0;
+}
+
+/* Whoever replaces a file that is not his, leaves it to its owner. */
+static int keep_permissions(const struct output *o, const struct stat *old)
+{
+    if ((old->st_uid != geteuid() || old->st_gid != getegid()) &&
+        fchown(o->fd, old->st_uid, old->st_gid) < 0 && errno != EPERM)
+        return -1;
+    return fchmod(o->fd, old->st_mode & 07777);
+}
+
+int output_open(struct output *o, const char *path, const char *ready, struct store *store,
+                struct err *e)
+{
+    struct stat old;
+    bool there;
+    int rc = 1;
+
+    *o = (struct output){.fd = -1, .path = strdup(path), .target = strdup(path)};
+    if (!o->path || !o->target)
+        return err_no_memory(e);
+    if (store_has_file(store, path))
+        return err_set(e, ETXTBSY, "cannot write '%s': it is the database, or belongs to it", path);
+    for (int i = 0; rc == 1; i++)
+        rc = i < MOST_LINKS ? follow(&o->target) : -ELOOP;
+    if (rc == -EXDEV)
+        return open_straight(o, open_own(o->target), e);
+    if (rc < 0)
+        return cannot(o, rc, e);
+    there = stat(o->target, &old) == 0;
+    if (!there && errno != ENOENT)
+        return cannot(o, errno, e);
+    if (there && !S_ISREG(old.st_mode))
+        return open_straight(o, open(o->target, O_WRONLY | O_CLOEXEC | O_NOCTTY), e);
+    if (there && faccessat(AT_FDCWD, o->target, W_OK, AT_EACCESS) < 0)
+        return cannot(o, errno, e);
+    rc = open_beside(o, ready, e);
+    return rc == 0 && there && keep_permissions(o, &old) < 0 ? cannot(o, errno, e) : rc;
+}
+
+int output_done(struct output *o, struct err *e)
+{
+    bool bad;
+    int rc = stream_end(o->file);
+
+    if (rc < 0)
+        return cannot(o, rc, e);
+    if (o->target && fsync(o->fd) < 0)
+        return cannot(o, errno, e);
+    if (o->target && !o->beside && scarce(o->fd) && give_name(o) < 0)
+        return cannot(o, errno, e);
+    if (!o->target || o->beside) {
+        bad = fclose(o->file) != 0;
+        o->file = NULL;
+        o->fd = -1;
+        if (bad)
+            return cannot(o, errno, e);
+    }
+    return 0;
+}
+
+int output_place(struct output *o, struct err *e)
+{
+    char *dir;
+    int fd;
+
+    if (!o->target)
+        return 0;
+    if (!o->beside && give_name(o) < 0)
+        return cannot(o, errno, e);
+    if (rename(o->name, o->target) < 0)
+        return cannot(o, errno, e);
+    o->beside = false;
+    dir = directory_of(o->target);
+    fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(dir);
+    return 0;
+}
+
+void output_drop(struct output *o)
+{
+    if (o->file)
+        fclose(o->file);
+    else if (o->fd >= 0)
+        close(o->fd);
+    if (o->beside)
+        unlink(o->name);
+    free(o->path);
+    free(o->target);
+    free(o->name);
+    *o = (struct output){.fd = -1};
+}

@@ -1,0 +1,37 @@
+/* output: every file that the program writes. It appears whole under its name, or not at all: it is
+ * written beside the place, synced, and renamed to it, so that a failure or a kill at any moment
+ * leaves what was there.
+ *
+ * The new file has the permissions of the one that it replaces. A symbolic link stays: what it
+ * points at is replaced. What is no regular file (a device, a FIFO, /dev/stdout) is written
+ * straight. The database that is read, and the files beside it, are refused: -ETXTBSY.
+ * Lifetime: output_open ... (output_done ... output_place) or output_drop, which can always be
+ * called, several times. */
+#ifndef REPORTS_OUTPUT_H
+#define REPORTS_OUTPUT_H
+
+#include "db/store.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+struct output {
+    FILE *file;   /* to write to; errors may be left to output_done */
+    bool beside;  /* the new file has a name of its own until it is placed */
+    int fd;       /* it has none yet; -1 */
+    char *path;   /* as the user named it; for messages */
+    char *target; /* the same with symbolic links followed; NULL: written straight */
+    char *name;   /* its name until then, in the directory that is ready for it */
+};
+
+/* ready: a directory on the same file system that is there; NULL: the target's own. 0, or a
+ * negative errno with the path in the message. */
+int output_open(struct output *o, const char *path, const char *ready, struct store *store,
+                struct err *e);
+/* All is written: to the disk, whole. What can fail for want of space fails here. */
+int output_done(struct output *o, struct err *e);
+/* Puts it in its place. */
+int output_place(struct output *o, struct err *e);
+/* Forgets what was not placed, and frees. */
+void output_drop(struct output *o);
+
+#endif
