@@ -98,6 +98,10 @@ int runs_mark_crashed(struct store *s, struct err *e)
     sqlite3_stmt *runs = NULL, *update = NULL;
     int rc;
 
+    /* Begun as a writer: from a reader's snapshot there is no way to one that others changed. */
+    rc = sql_begin(s, e, CANNOT_WRITE);
+    if (rc)
+        return rc;
     identify_self(&self);
     rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(runs)) == SQLITE_ROW) {
@@ -116,6 +120,10 @@ int runs_mark_crashed(struct store *s, struct err *e)
     rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_WRITE);
     sqlite3_finalize(runs);
     sqlite3_finalize(update);
+    if (rc == 0)
+        rc = sql_commit(s, e, CANNOT_WRITE);
+    if (rc)
+        sql_rollback(s);
     return rc;
 }
 

@@ -112,6 +112,10 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
 
     if (rc < 0)
         return cli_store_fail(rc, &e);
+    if (store_is_taken_as_it_lies(store))
+        fprintf(stderr,
+                "cowlab: '%s' cannot be written from here and has no log: read as it lies\n",
+                cli_database(db));
     code = use(store, arg);
     store_close(store);
     return code;
