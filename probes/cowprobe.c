@@ -10,6 +10,7 @@
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include "probes/rules.h"
+#include "probes/signals.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -490,7 +491,10 @@ int main(int argc, char **argv)
 {
     struct request r = {.max_runs = 4096};
     struct err e = {""};
-    int rc = parse_options(argc, argv, &r);
+    int rc;
+
+    signals_begin();
+    rc = parse_options(argc, argv, &r);
 
     if (rc < 0)
         rc = parse_arguments(argc, argv, &r);

@@ -54,8 +54,7 @@ const char *cli_database(const char *given);
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 
-/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; SIGPIPE and
- * SIGXFSZ are then ignored. */
+/* Becomes non-zero on a signal to end once cli_catch_signals was called (probes/signals.h). */
 extern volatile int cli_stop;
 void cli_catch_signals(void);
 

@@ -4,11 +4,11 @@
 #include "lab/run/machine.h"
 #include "lab/watch/view.h"
 #include "lab/watch/watch.h"
+#include "probes/signals.h"
 #include "reports/format.h"
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -127,6 +127,7 @@ static pid_t start_command(char **command, struct err *e)
     if (pid == 0) {
         ssize_t n;
 
+        signals_as_given();
         execvp(command[0], command);
         code = errno;
         n = write(ready[1], &code, sizeof code);

@@ -1,8 +1,8 @@
 #include "lab/cli/cli.h"
 #include "probes/list.h"
+#include "probes/signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,15 +17,7 @@ static void note_signal(int number)
 
 void cli_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = note_signal};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    /* A reader that has gone ("| head") is a failed write: the run is ended and marked. */
-    signal(SIGPIPE, SIG_IGN);
-    /* So is a file that may not grow (setrlimit(2), RLIMIT_FSIZE). */
-    signal(SIGXFSZ, SIG_IGN);
+    signals_catch(note_signal);
 }
 
 void cli_no_memory(void)

@@ -2,6 +2,7 @@
 #include "lab/cli/cli.h"
 
 #include "lab/run/version.h"
+#include "probes/signals.h"
 #include <argp.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ static void hold_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+    signals_begin();
     hold_standard_streams();
     argp_err_exit_status = EXIT_USAGE;
     if (argc < 2)

@@ -55,8 +55,6 @@ static void pin_to_one_cpu(int cpu)
  * its standard output is (the lab's is for data alone). Does not return. */
 static void become(struct actor_group *g, int keep_fd, bool actor, int output, char *const argv[])
 {
-    sigset_t none;
-
     if (setpgid(0, g->keeper) < 0)
         _exit(126); /* the group is gone, and with it the run */
     if (actor)
@@ -65,8 +63,6 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
         _exit(125);
     if (dup2(output, STDOUT_FILENO) < 0)
         _exit(124);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
     close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* the user's too */

@@ -9,6 +9,7 @@
 #include "lab/machmsg/names/spawn.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/port.h"
+#include "probes/signals.h"
 #include <errno.h>
 #include <mach/mach_init.h>
 #include <poll.h>
@@ -31,6 +32,7 @@ __attribute__((constructor(103))) static void serve_instead(void)
         return;
     /* The socket and the lock are opened after this: nothing else of the caller's stays open. */
     closefrom(3);
+    signals_begin();
     rc = nameserver_run(&opt, NULL);
     _exit(rc == 0 || rc == -EALREADY ? 0 : 4);
 }
