@@ -8,9 +8,11 @@
  *   actors.c     the processes, the keeper; talk.c their sockets and deadlines
  *   regions.c    who has which region, and what is on its way in messages
  *   cgroup.c     the run's own memory cgroup
+ *   rundir.c     the run's own directory; the tidying up after labs that were killed
  *   actor/       the program that an actor runs; protocol.h is what it is asked */
 #include "lab/linux/ability.h"
 #include "lab/linux/run.h"
+#include "lab/linux/rundir.h"
 #include "lab/run/clock.h"
 #include "lab/run/machine.h"
 #include <errno.h>
@@ -29,6 +31,7 @@ static int linux_session_open(struct session **out, const struct plan *const *pl
 
     if (!s)
         return err_no_memory(e);
+    run_dirs_tidy(); /* what labs before left that were killed */
     *s = (struct session){plans, nplans, *opt};
     *out = s;
     return 0;
@@ -284,4 +287,5 @@ const struct backend backend_linux = {
     .step = linux_step,
     .end = linux_end,
     .session_close = linux_session_close,
+    .left = run_dirs_left,
 };
