@@ -30,10 +30,10 @@ samples() {
 }
 count() { sqlite3 -cmd '.timeout 5000' w.db 'SELECT count(*) FROM steps' 2>/dev/null || echo 0; }
 goes_on() { # after the signal it stores more
-    kill -"$1" $watcher && samples 3 && kill -0 $watcher
+    kill -"$1" "$watcher" && samples 3 && kill -0 "$watcher"
 }
 ends() { # by the signal, in order
-    kill -"$1" $watcher && exits 130 wait $watcher &&
+    kill -"$1" "$watcher" && exits 130 wait "$watcher" &&
         equals complete sqlite3 w.db 'SELECT status FROM runs'
 }
 

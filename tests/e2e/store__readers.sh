@@ -8,13 +8,13 @@
 hold() {
     held=$1
     shift
-    rm -f fifo held
+    rm -f fifo said
     mkfifo fifo
-    sqlite3 "$held" <fifo >held 2>&1 &
+    sqlite3 "$held" <fifo >said 2>&1 &
     holder=$!
     exec 3>fifo
     printf '%s\n' "$@" "SELECT 'held';" >&3
-    until grep -q held held; do sleep 0.05; done
+    until grep -q held said; do sleep 0.05; done
 }
 let_go() {
     printf '%s\n' "$@" >&3
@@ -26,13 +26,15 @@ runs() { sqlite3 "$1" 'SELECT count(*) FROM runs'; }
 make_old() { sqlite3 "$1" 'PRAGMA journal_mode = DELETE' >/dev/null; }
 
 cowlab run fork-write --db r.db >/dev/null 2>&1
-ok "the finished file is complete without its log" sh -c 'mkdir copy && cp r.db copy/ && [ "$(sqlite3 copy/r.db "SELECT count(*) FROM runs")" = 1 ]'
+mkdir copy
+cp r.db copy/
+ok "the finished file is complete without its log" equals 1 runs copy/r.db
 hold r.db 'BEGIN;' 'SELECT count(*) FROM runs;'
 ok "a reader of a finished file does not block a run" cowlab run fork-write --db r.db
 ok "... nor a watch" cowlab watch $$ --for 100ms --every 50ms --db r.db
 ok "... nor who shows what is new" says 'watch: live processes' cowlab show --db r.db
 let_go 'SELECT count(*) FROM runs;' 'COMMIT;' 'SELECT count(*) FROM runs;'
-ok "... and keeps its snapshot until it ends" equals "1 held 1 3" sh -c 'paste -sd" " held'
+ok "... and keeps its snapshot until it ends" equals "1 held 1 3" sh -c 'paste -sd" " said'
 cowlab watch $$ --for 1500ms --every 50ms --db r.db >/dev/null 2>&1 &
 watcher=$!
 for _ in 1 2 3 4 5; do ok "a run beside a watch" cowlab run fork-write --db r.db; done
@@ -59,12 +61,12 @@ ok "... after which no reader blocks" cowlab run fork-write --db old.db
 let_go
 
 # Removed while it is written: what follows would be in no file.
-cowlab watch $$ --every 20ms --for 1m --db gone.db >/dev/null 2>said &
+cowlab watch $$ --every 20ms --for 1m --db gone.db >/dev/null 2>why &
 watcher=$!
 until [ "$(sqlite3 gone.db 'SELECT count(*) > 2 FROM steps' 2>/dev/null)" = 1 ]; do sleep 0.05; done
 rm gone.db
 ok "a database removed meanwhile ends the watch" exits 4 wait $watcher
-ok "... which says so" says 'gone.db.*removed or replaced' cat said
+ok "... which says so" says 'gone.db.*removed or replaced' cat why
 rm -f gone.db-*
 
 if [ "$(id -u)" = 0 ]; then
