@@ -102,16 +102,6 @@ static int refuse_if_moved(void *store)
     return moved;
 }
 
-/* WAL can be refused by a file system without shared memory: a rollback journal keeps the same
- * promises, slower. A file that is not in WAL mode yet (of an older version, or restored) can be
- * switched only while nobody reads it; a reader that stays would hold up each commit too. */
-static int switch_to_wal(struct store *s, struct err *e)
-{
-    int rc = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-
-    return (rc & 0xff) == SQLITE_BUSY ? sql_err(s, e, rc, CANNOT_WRITE) : 0;
-}
-
 static int prepare_writing(struct store *s, struct err *e)
 {
     struct schema_state schema;
@@ -131,7 +121,9 @@ static int prepare_writing(struct store *s, struct err *e)
             return rc;
     }
     sqlite3_commit_hook(s->db, refuse_if_moved, s);
-    rc = switch_to_wal(s, e);
+    /* A file that is not in WAL mode yet (of an older version, or restored) can be switched only
+     * while nobody reads it; a reader that stays would hold up each commit too. */
+    rc = sql_exec(s, e, "PRAGMA journal_mode = WAL", CANNOT_WRITE);
     if (rc == 0 && (schema.tables_old || schema.contents_differ))
         rc = schema_migrate(s, e);
     if (rc == 0 && schema.version == 0)

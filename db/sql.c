@@ -104,17 +104,15 @@ int sql_err(struct store *s, struct err *e, int rc, const char *what)
 {
     int code = sql_errno(s->db, rc);
 
+    if (rc == SQLITE_CONSTRAINT_COMMITHOOK) /* open.c, refuse_if_moved */
+        return err_set(e, code, "%s '%s': the file was removed or replaced meanwhile", what,
+                       s->path);
     switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return say_busy(s, e, code, what);
     case SQLITE_FULL:
         return err_sys(e, code, "%s '%s'", what, s->path);
-    case SQLITE_CONSTRAINT:
-        if (rc == SQLITE_CONSTRAINT_COMMITHOOK)
-            return err_set(e, code, "%s '%s': the file was removed or replaced meanwhile", what,
-                           s->path);
-        return err_set(e, code, "%s '%s': %s", what, s->path, sqlite3_errmsg(s->db));
     case SQLITE_CORRUPT:
         return err_set(e, code, "%s '%s': the database is damaged", what, s->path);
     case SQLITE_NOTADB:
