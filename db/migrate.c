@@ -25,6 +25,7 @@
 /* SQLite's file header (https://www.sqlite.org/fileformat2.html, 1.3). */
 #define HEADER_SIZE 108
 #define HEADER_MAGIC "SQLite format 3"
+#define OFFSET_USER_VERSION 60
 #define OFFSET_APPLICATION_ID 68
 #define OFFSET_CELL_COUNT 103 /* of the schema table's page: 0 in a database without tables */
 #define APPLICATION_ID 0x636f776c
@@ -75,6 +76,39 @@ bool file_has_journal(const char *path)
     return found;
 }
 
+/* Number of a migration, or 0 if the text is content. */
+static int migration_number(const struct embedded_text *t)
+{
+    int n;
+
+    if (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) != 0)
+        return 0;
+    n = atoi(t->path + sizeof SCHEMA_DIR - 1);
+    return n < FIRST_CONTENT ? n : 0;
+}
+
+static int newest_migration(void)
+{
+    int newest = 0;
+
+    for (const struct embedded_text *t = embedded_sql; t->path; t++)
+        if (migration_number(t) > newest)
+            newest = migration_number(t);
+    return newest;
+}
+
+static int refuse_newer(struct store *s, int64_t version, struct err *e)
+{
+    int newest = newest_migration();
+
+    if (version <= newest)
+        return 0;
+    return err_set(e, EOVERFLOW,
+                   CANNOT_OPEN " '%s': its schema is version %lld, newer than version %d "
+                               "of this program",
+                   s->path, (long long)version, newest);
+}
+
 int file_check(struct store *s, bool must_exist, struct err *e)
 {
     unsigned char header[HEADER_SIZE] = {0};
@@ -90,7 +124,7 @@ int file_check(struct store *s, bool must_exist, struct err *e)
         return refuse(s, e, EPROTO, "not a database");
     id = big_endian32(header + OFFSET_APPLICATION_ID);
     if (id == APPLICATION_ID)
-        return 0;
+        return refuse_newer(s, big_endian32(header + OFFSET_USER_VERSION), e);
     /* What `sqlite3 FILE vacuum` leaves: a header and no table. */
     if (!must_exist && id == 0 && header[OFFSET_CELL_COUNT] == 0 &&
         header[OFFSET_CELL_COUNT + 1] == 0 && !file_has_journal(s->path))
@@ -98,31 +132,10 @@ int file_check(struct store *s, bool must_exist, struct err *e)
     return refuse(s, e, EPROTO, "it belongs to another program, not to cowlab");
 }
 
-/* Number of a migration, or 0 if the text is content. */
-static int migration_number(const struct embedded_text *t)
-{
-    int n;
-
-    if (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) != 0)
-        return 0;
-    n = atoi(t->path + sizeof SCHEMA_DIR - 1);
-    return n < FIRST_CONTENT ? n : 0;
-}
-
 static bool is_content(const struct embedded_text *t)
 {
     return (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) == 0 && !migration_number(t)) ||
            strncmp(t->path, "db/published/", sizeof "db/published/" - 1) == 0;
-}
-
-static int newest_migration(void)
-{
-    int newest = 0;
-
-    for (const struct embedded_text *t = embedded_sql; t->path; t++)
-        if (migration_number(t) > newest)
-            newest = migration_number(t);
-    return newest;
 }
 
 static uint64_t fnv1a(uint64_t h, const char *text)
@@ -165,15 +178,9 @@ static int content_is_ours(struct store *s, bool *same, struct err *e)
 
 static int schema_version(struct store *s, int64_t *version, struct err *e)
 {
-    int newest = newest_migration();
     int rc = sql_int(s, e, "PRAGMA user_version", version, CANNOT_READ);
 
-    if (rc == 0 && *version > newest)
-        rc = err_set(e, EOVERFLOW,
-                     CANNOT_OPEN " '%s': its schema is version %lld, newer than version %d "
-                                 "of this program",
-                     s->path, (long long)*version, newest);
-    return rc;
+    return rc ? rc : refuse_newer(s, *version, e);
 }
 
 int schema_look(struct store *s, struct schema_state *out, struct err *e)

@@ -1,10 +1,13 @@
 /* open: opening and closing the file.
  *
- * 1. While a store is open for writing the file is in WAL mode with synchronous=NORMAL: a commit
- *    costs no fsync, and a kill at any instant leaves every committed step. (A power failure may
- *    take the last steps with it, never the file's integrity.)
- * 2. The last store to close makes it a plain file again: easy to copy, readable from a read-only
- *    place. */
+ * 1. The file is in WAL mode with synchronous=NORMAL: a commit costs no fsync, a kill at any
+ * instant leaves every committed step, and who reads never holds up who writes. (A power failure
+ * may take the last steps with it, never the file's integrity.) It stays so when it is closed: to
+ *    change the mode needs a moment without readers.
+ * 2. Closing takes the log into the file, which alone is then complete, and leaves the empty log
+ *    and its index beside it: with them SQLite reads a database whose directory it may not write.
+ * 3. Where they are missing and cannot be made, nobody can be writing: our reader takes the file
+ *    as it lies. */
 #include "db/migrate.h"
 #include "db/run.h"
 #include "db/sql.h"
@@ -51,15 +54,37 @@ static int path_check(struct store *s, enum store_mode mode, struct err *e)
     return rc;
 }
 
+/* A URI that says nobody writes to the file: no lock is taken, no log looked for. */
+static char *uri_of_unchanging(const char *path)
+{
+    char *uri = NULL;
+    size_t size;
+    FILE *f = open_memstream(&uri, &size);
+
+    if (!f)
+        return NULL;
+    fputs("file:", f);
+    for (const char *p = path; *p; p++)
+        fprintf(f, strchr("?#%", *p) ? "%%%02x" : "%c", (unsigned char)*p);
+    fputs("?immutable=1", f);
+    if (fclose(f) == 0)
+        return uri;
+    free(uri);
+    return NULL;
+}
+
 static int connect_file(struct store *s, int flags, struct err *e)
 {
-    int rc;
+    char *uri = s->unchanging ? uri_of_unchanging(s->path) : NULL;
+    int rc, keep_log = 1;
 
     sqlite3_close(s->db);
     s->db = NULL;
-    rc = sqlite3_open_v2(s->path, &s->db, flags, NULL);
+    rc = sqlite3_open_v2(uri ? uri : s->path, &s->db, flags | (uri ? SQLITE_OPEN_URI : 0), NULL);
+    free(uri);
     if (!s->db)
         return err_sys(e, ENOMEM, CANNOT_OPEN " '%s'", s->path);
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_log);
     sqlite3_extended_result_codes(s->db, 1);
     if (rc != SQLITE_OK)
         return sql_err(s, e, rc, CANNOT_OPEN);
@@ -67,8 +92,16 @@ static int connect_file(struct store *s, int flags, struct err *e)
     return 0;
 }
 
-/* WAL can be refused (another program holds the file in another mode, a file system without
- * shared memory): a rollback journal keeps the same promises, slower. */
+/* A file that is gone from its name: what is written to it would be lost with the last step. */
+static int refuse_if_moved(void *store)
+{
+    struct store *s = store;
+    int moved = 0;
+
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved;
+}
+
 static int prepare_writing(struct store *s, struct err *e)
 {
     struct schema_state schema;
@@ -87,8 +120,11 @@ static int prepare_writing(struct store *s, struct err *e)
         if (rc)
             return rc;
     }
-    sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-    if (schema.tables_old || schema.contents_differ)
+    sqlite3_commit_hook(s->db, refuse_if_moved, s);
+    /* A file that is not in WAL mode yet (of an older version, or restored) can be switched only
+     * while nobody reads it; a reader that stays would hold up each commit too. */
+    rc = sql_exec(s, e, "PRAGMA journal_mode = WAL", CANNOT_WRITE);
+    if (rc == 0 && (schema.tables_old || schema.contents_differ))
         rc = schema_migrate(s, e);
     if (rc == 0 && schema.version == 0)
         rc = sql_exec(s, e, "PRAGMA synchronous = NORMAL", CANNOT_OPEN);
@@ -113,14 +149,11 @@ static int open_writing(struct store *s, struct err *e)
     return 0;
 }
 
-/* The checkpoint is synced; after it the log is empty and giving it up needs no sync. Fails
- * while another program has the file open: then the last one to close does it. */
-static void make_plain_file(struct store *s)
+/* As far as it can: a reader that still needs the log keeps it, and the next store goes on. */
+static void take_in_log(struct store *s)
 {
     sqlite3_busy_timeout(s->db, 0);
-    if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
-        sqlite3_exec(s->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE", NULL, NULL,
-                     NULL);
+    sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 static int bring_up_to_date(struct store *s, struct err *e)
@@ -155,8 +188,26 @@ static int read_updated_copy(struct store *s, struct err *e)
     return bring_up_to_date(s, e);
 }
 
+/* Looks at the schema of a file that may lie where its reader cannot write. */
+static int look_from_afar(struct store *s, struct schema_state *schema, struct err *e)
+{
+    struct err why;
+    int rc = schema_look(s, schema, e);
+
+    if (rc == 0 || rc == -EOVERFLOW || path_check(s, STORE_CREATE, &why) == 0)
+        return rc;
+    if (file_has_journal(s->path))
+        return err_set(e, EACCES,
+                       "cannot read database '%s': a lab that died left a log beside it; a user "
+                       "who may write there must open it once",
+                       s->path);
+    s->unchanging = true;
+    rc = connect_file(s, SQLITE_OPEN_READONLY, e);
+    return rc ? rc : schema_look(s, schema, e);
+}
+
 /* An older file, or one that a lab has left by dying, is brought up to date first if it can be
- * written, else a copy of it. Views of another text are good enough where it cannot. */
+ * written at once, else a copy of it. Views of another text are good enough where it cannot. */
 static int open_reading(struct store *s, struct err *e)
 {
     struct schema_state schema = {0};
@@ -165,15 +216,8 @@ static int open_reading(struct store *s, struct err *e)
 
     if (rc == 0)
         rc = file_check(s, true, e);
-    if (rc == 0) {
-        rc = schema_look(s, &schema, e);
-        if (rc && rc != -EOVERFLOW && path_check(s, STORE_CREATE, &why) &&
-            file_has_journal(s->path))
-            rc = err_set(e, EACCES,
-                         "cannot read database '%s': a lab that died left a log beside it; a user "
-                         "who may write there must open it once",
-                         s->path);
-    }
+    if (rc == 0)
+        rc = look_from_afar(s, &schema, e);
     if (rc == 0)
         rc = crashed = runs_crashed(s, false, e);
     if (rc < 0 || !(schema.tables_old || schema.contents_differ || crashed))
@@ -181,12 +225,14 @@ static int open_reading(struct store *s, struct err *e)
     rc = path_check(s, STORE_CREATE, &why);
     if (rc == 0)
         rc = connect_file(s, SQLITE_OPEN_READWRITE, &why);
-    if (rc == 0)
+    if (rc == 0) {
+        sqlite3_busy_timeout(s->db, 0);
         rc = bring_up_to_date(s, &why);
+    }
     if (rc < 0 && (schema.tables_old || crashed))
         return read_updated_copy(s, e);
     if (rc > 0)
-        make_plain_file(s);
+        take_in_log(s);
     return connect_file(s, SQLITE_OPEN_READONLY, e);
 }
 
@@ -230,7 +276,7 @@ void store_close(struct store *s)
         sqlite3_finalize(s->st[i]);
     reserve_give(s);
     if (s->writable)
-        make_plain_file(s);
+        take_in_log(s);
     sqlite3_close(s->db);
     free(s->path);
     free(s);
@@ -274,6 +320,11 @@ bool store_has_file(const struct store *s, const char *path)
 const char *store_path(const struct store *s)
 {
     return s->path;
+}
+
+bool store_is_taken_as_it_lies(const struct store *s)
+{
+    return s->unchanging;
 }
 
 sqlite3 *store_handle(struct store *s)

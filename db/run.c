@@ -99,6 +99,10 @@ int runs_crashed(struct store *s, bool mark, struct err *e)
     sqlite3_stmt *runs = NULL, *update = NULL;
     int rc, n = 0;
 
+    /* Begun as a writer: from a reader's snapshot there is no way to one that others changed. */
+    rc = mark ? sql_begin(s, e, CANNOT_WRITE) : 0;
+    if (rc)
+        return rc;
     identify_self(&self);
     rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(runs)) == SQLITE_ROW) {
@@ -117,10 +121,14 @@ int runs_crashed(struct store *s, bool mark, struct err *e)
             rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
         }
     }
-    rc = rc == SQLITE_DONE ? n : sql_err(s, e, rc, mark ? CANNOT_WRITE : CANNOT_READ);
+    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, mark ? CANNOT_WRITE : CANNOT_READ);
     sqlite3_finalize(runs);
     sqlite3_finalize(update);
-    return rc;
+    if (rc == 0 && mark)
+        rc = sql_commit(s, e, CANNOT_WRITE);
+    if (rc && mark)
+        sql_rollback(s);
+    return rc ? rc : n;
 }
 
 /* -- room for the last word ---------------------------------------------------------------- */

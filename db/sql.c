@@ -3,8 +3,11 @@
 
 #include "probes/utf8.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The errno behind a result code; what the operating system said where SQLite kept it. */
 static int sql_errno(sqlite3 *db, int rc)
@@ -34,20 +37,82 @@ static int sql_errno(sqlite3 *db, int rc)
         return rc == SQLITE_IOERR_NOMEM ? ENOMEM : os > 0 ? os : EIO;
     case SQLITE_INTERRUPT:
         return EINTR;
+    case SQLITE_CONSTRAINT:
+        return rc == SQLITE_CONSTRAINT_COMMITHOOK ? ENOENT : EINVAL;
     default:
         return EINVAL;
     }
+}
+
+/* The process that holds a lock of this kind ("": any) on these bytes of a file. 0: none is seen,
+ * as from another pid namespace. */
+static int lock_holder(const char *path, long long from, long long to, const char *kind)
+{
+    char line[256], access[16];
+    struct stat st;
+    FILE *f = stat(path, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+    int found = 0;
+
+    while (f && !found && fgets(line, sizeof line, f)) {
+        unsigned long long inode;
+        long long first, last = INT64_MAX; /* "EOF" */
+        int pid;
+
+        if (sscanf(line, "%*d: POSIX %*s %15s %d %*x:%*x:%llu %lld %lld", access, &pid, &inode,
+                   &first, &last) >= 4 &&
+            inode == st.st_ino && pid != getpid() && strstr(access, kind) && first <= to &&
+            last >= from)
+            found = pid;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* Who writes has a lock on the log's index; where there is no log, who reads is in the way too
+ * (https://www.sqlite.org/walformat.html 2.3, lockingv3.html). */
+static int who_holds(struct store *s)
+{
+    char *index = sqlite3_mprintf("%s-shm", s->path);
+    int pid = index ? lock_holder(index, 120, 120, "WRITE") : 0;
+
+    sqlite3_free(index);
+    return pid ? pid : lock_holder(s->path, 0x40000000, 0x40000000 + 511, "");
+}
+
+static int say_busy(struct store *s, struct err *e, int code, const char *what)
+{
+    char path[40], name[32] = "?";
+    int pid = who_holds(s);
+    FILE *f;
+
+    if (!pid)
+        return err_set(e, code, "%s '%s': another program kept it locked for 5 seconds", what,
+                       s->path);
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    f = fopen(path, "re");
+    if (f) {
+        if (fgets(name, sizeof name, f))
+            name[strcspn(name, "\n")] = '\0';
+        fclose(f);
+    }
+    return err_set(e, code,
+                   "%s '%s': process %d (%s) kept it locked for 5 seconds: end its transaction "
+                   "(COMMIT), or end it",
+                   what, s->path, pid, name);
 }
 
 int sql_err(struct store *s, struct err *e, int rc, const char *what)
 {
     int code = sql_errno(s->db, rc);
 
+    if (rc == SQLITE_CONSTRAINT_COMMITHOOK) /* open.c, refuse_if_moved */
+        return err_set(e, code, "%s '%s': the file was removed or replaced meanwhile", what,
+                       s->path);
     switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return err_set(e, code, "%s '%s': another program kept it locked for 5 seconds", what,
-                       s->path);
+        return say_busy(s, e, code, what);
     case SQLITE_FULL:
         return err_sys(e, code, "%s '%s'", what, s->path);
     case SQLITE_CORRUPT:

@@ -15,7 +15,8 @@ struct store {
     sqlite3 *db;
     char *path; /* as the user gave it: for messages */
     bool writable;
-    int reserve; /* a file without a name that holds space on the same disk; -1: none */
+    bool unchanging; /* read without locks and log: nobody can be writing */
+    int reserve;     /* a file without a name that holds space on the same disk; -1: none */
     sqlite3_stmt *st[STORE_STATEMENTS]; /* NULL until first used */
 };
 

@@ -160,9 +160,12 @@ struct step_record {
 
 /* Opens path, creating and migrating it in STORE_CREATE mode. Errors: -EISDIR, -EACCES, -EROFS,
  * -EPROTO (not a database, or not a cowlab one), -EOVERFLOW (newer schema; both versions in the
- * message), -EBUSY (after waiting), -ENOENT (STORE_READ). */
+ * message), -EBUSY (after waiting; by whom), -ENOENT
+ * (STORE_READ; of what writes: the file was removed meanwhile). */
 int store_open(struct store **out, const char *path, enum store_mode mode, struct err *e);
 void store_close(struct store *s);
+/* The reader may write neither the file nor beside it: what a run stores meanwhile is not seen. */
+bool store_is_taken_as_it_lies(const struct store *s);
 sqlite3 *store_handle(struct store *s);
 /* As a user in this directory would type it. */
 const char *store_path(const struct store *s);

@@ -11,11 +11,11 @@
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include "probes/rules.h"
+#include "probes/signals.h"
 #include "probes/stream.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,7 +487,10 @@ static int command(int argc, char **argv)
 {
     struct request r = {.max_runs = 4096};
     struct err e = {""};
-    int rc = parse_options(argc, argv, &r);
+    int rc;
+
+    signals_begin();
+    rc = parse_options(argc, argv, &r);
 
     if (rc < 0)
         rc = parse_arguments(argc, argv, &r);
@@ -508,8 +511,6 @@ int main(int argc, char **argv)
 {
     int code, rc;
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
     code = command(argc, argv);
     rc = stream_end(stdout);
     if (rc == 0)

@@ -56,14 +56,9 @@ const char *cli_database(const char *given);
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 
-/* Becomes non-zero on SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called. */
+/* Becomes non-zero on a signal to end once cli_catch_signals was called (probes/signals.h). */
 extern volatile int cli_stop;
 void cli_catch_signals(void);
-/* A reader that has gone ("| head") and a file that may not grow (setrlimit(2), RLIMIT_FSIZE) are
- * failed writes, not the end of the program; a command of the user's gets back what it was given.
- */
-void cli_ignore_signals(void);
-void cli_inherited_signals(void);
 
 /* A process number: EXIT_DONE, or EXIT_USAGE with a message. */
 int cli_parse_pid(const char *text, pid_t *pid, struct err *e);

@@ -61,6 +61,32 @@ static void print_backends(void)
     }
 }
 
+/* --- what labs that were killed have left --- */
+
+static void add_left(void *list, const char *path, uid_t user)
+{
+    cJSON *row = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(row, "path", path);
+    cJSON_AddNumberToObject(row, "user", user);
+    cJSON_AddItemToArray(list, row);
+}
+
+static void print_left(void *count, const char *path, uid_t user)
+{
+    if ((*(int *)count)++ == 0)
+        printf(
+            "\nLeft by runs whose lab was killed; the next run of the same user removes it:\n\n");
+    printf("  %s, of user %u\n", path, (unsigned int)user);
+}
+
+static void visit_left(backend_visit_fn *visit, void *arg)
+{
+    for (size_t i = 0; backends[i]; i++)
+        if (backends[i]->left)
+            backends[i]->left(visit, arg);
+}
+
 static void print_json(const struct caps *c)
 {
     cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "capabilities");
@@ -83,6 +109,7 @@ static void print_json(const struct caps *c)
         cJSON_AddItemToArray(list, row);
     }
     add_backends(cJSON_AddArrayToObject(o, "backends"));
+    visit_left(add_left, cJSON_AddArrayToObject(o, "left"));
     text = json_text(o, false);
     if (!text)
         cli_no_memory();
@@ -113,7 +140,7 @@ static void print_setcap(void)
 static void print_text(const struct caps *c)
 {
     bool green = cli_colour(stdout);
-    int missing = 0;
+    int missing = 0, left = 0;
 
     printf("%s, pages of %llu bytes, %s\n\n", c->kernel, (unsigned long long)c->page_size,
            geteuid() == 0  ? "as root"
@@ -130,6 +157,9 @@ static void print_text(const struct caps *c)
         if (!c->have[i])
             print_missing(c, i);
     print_backends();
+    visit_left(print_left, &left);
+    if (!left)
+        printf("\nNothing is left by runs whose lab was killed.\n");
     if (geteuid() && (!c->have[CAP_FRAMES] || !c->have[CAP_KPAGECOUNT] || !c->have[CAP_KPAGEFLAGS]))
         print_setcap();
 }

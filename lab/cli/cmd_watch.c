@@ -4,12 +4,12 @@
 #include "lab/run/machine.h"
 #include "lab/watch/view.h"
 #include "lab/watch/watch.h"
+#include "probes/signals.h"
 #include "reports/format.h"
 #include "reports/report.h"
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -128,7 +128,7 @@ static pid_t start_command(char **command, struct err *e)
     if (pid == 0) {
         ssize_t n;
 
-        cli_inherited_signals();
+        signals_as_given();
         execvp(command[0], command);
         code = errno;
         n = write(ready[1], &code, sizeof code);

@@ -1,9 +1,9 @@
 #include "lab/cli/cli.h"
 #include "probes/list.h"
+#include "probes/signals.h"
 #include "reports/report.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,26 +19,7 @@ static void note_signal(int number)
 
 void cli_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = note_signal};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-}
-
-static const int failures[] = {SIGPIPE, SIGXFSZ};
-static void (*inherited[2])(int);
-
-void cli_ignore_signals(void)
-{
-    for (int i = 0; i < 2; i++)
-        inherited[i] = signal(failures[i], SIG_IGN);
-}
-
-void cli_inherited_signals(void)
-{
-    for (int i = 0; i < 2; i++)
-        signal(failures[i], inherited[i]);
+    signals_catch(note_signal);
 }
 
 void cli_no_memory(void)
@@ -146,6 +127,10 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
 
     if (code != EXIT_DONE)
         return code;
+    if (store_is_taken_as_it_lies(store))
+        fprintf(stderr,
+                "cowlab: '%s' cannot be written from here and has no log: read as it lies\n",
+                cli_database(db));
     code = use(store, arg);
     store_close(store);
     return code;

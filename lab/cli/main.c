@@ -2,6 +2,7 @@
 #include "lab/cli/cli.h"
 
 #include "lab/run/version.h"
+#include "probes/signals.h"
 #include "probes/stream.h"
 #include <argp.h>
 #include <fcntl.h>
@@ -82,9 +83,9 @@ int main(int argc, char **argv)
 {
     int code, rc;
 
+    signals_begin();
     hold_standard_streams();
     argp_err_exit_status = EXIT_USAGE;
-    cli_ignore_signals();
     code = command(argc, argv);
     rc = stream_end(stdout);
     if (rc < 0)

@@ -1,12 +1,12 @@
 #include "lab/linux/actors.h"
 
 #include "lab/linux/cgroup.h"
+#include "lab/linux/rundir.h"
 #include "lab/linux/shortage.h"
 #include "lab/linux/talk.h"
 #include "lab/run/clock.h"
 #include "lab/run/paths.h"
 #include "probes/list.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,9 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,13 +51,17 @@ static void pin_to_one_cpu(int cpu)
 }
 
 /* Between fork and exec, in the child: into the group, out of the lab's descriptors. output: what
- * its standard output is (the lab's is for data alone). Does not return. */
+ * its standard output is (the lab's is for data alone). All but the keeper die with the lab even if
+ * the keeper died with it. Does not return. */
 static void become(struct actor_group *g, int keep_fd, bool actor, int output, char *const argv[])
 {
-    sigset_t none;
-
     if (setpgid(0, g->keeper) < 0)
         _exit(126); /* the group is gone, and with it the run */
+    if (g->keeper != getpid()) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != g->lab)
+            _exit(126); /* it died before that */
+    }
     if (dup2(output, STDOUT_FILENO) < 0)
         _exit(124);
     /* The user's too, and so joining the cgroup is never short of them. */
@@ -70,10 +72,6 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
         pin_to_one_cpu(g->cpu);
     if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
         _exit(125);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
     if (keep_fd >= 0)
         fcntl(keep_fd, F_SETFD, 0);
     execv(argv[0], argv);
@@ -83,7 +81,7 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
 static int start_keeper(struct actor_group *g, struct err *e)
 {
     char fd[16];
-    char *argv[] = {g->program, "--keeper", fd, g->dir, g->cgroup, NULL};
+    char *argv[] = {g->program, "--keeper", fd, g->dir, NULL};
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -110,19 +108,6 @@ static int start_keeper(struct actor_group *g, struct err *e)
     return 0;
 }
 
-/* Chooses the run's directory: in $TMPDIR unless that is too long for a socket's path (unix(7)). */
-static void name_dir(struct actor_group *g)
-{
-    const char *tmp = getenv("TMPDIR");
-    uint32_t salt = 0;
-
-    if (!tmp || !*tmp || strlen(tmp) > sizeof g->dir - sizeof "/cowlab-1234567-12345678/bootstrap")
-        tmp = "/tmp";
-    if (getrandom(&salt, sizeof salt, 0) < 0)
-        salt = (uint32_t)now_ms();
-    snprintf(g->dir, sizeof g->dir, "%s/cowlab-%d-%08x", tmp, getpid(), salt);
-}
-
 int actor_group_begin(struct actor_group *g, const struct backend_options *opt, bool want_cgroup,
                       struct err *e)
 {
@@ -131,25 +116,26 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
     memset(g, 0, sizeof *g);
     g->opt = opt;
     g->cpu = sched_getcpu();
+    g->lab = getpid();
     g->oom_kills = shortage_oom_kills();
-    g->keeper_pipe = g->keeper_pidfd = g->helper_pidfd = -1;
+    g->lock = g->keeper_pipe = g->keeper_pidfd = g->helper_pidfd = -1;
     rc = find_program("cowlab-actor", "COWLAB_ACTOR", g->program, sizeof g->program, e);
     if (rc < 0)
         return rc;
     /* Forked actors whose parent exits become ours, and so can be reaped. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    name_dir(g);
+    run_dir_name(g->dir);
     if (want_cgroup)
-        run_cgroup_name(g->cgroup, sizeof g->cgroup);
-    /* The keeper knows both names before they exist: a kill in between leaves nothing. */
+        run_cgroup_name(strrchr(g->dir, '/'), g->cgroup, sizeof g->cgroup);
+    /* The keeper knows the name before it exists: a kill in between leaves nothing. */
     rc = start_keeper(g, e);
-    if (rc == 0 && mkdir(g->dir, 0700) < 0)
-        rc = err_sys(e, errno, "cannot create the run's directory '%s'", g->dir);
-    if (rc == 0 && g->cgroup[0] && run_cgroup_make(g->cgroup) < 0)
+    if (rc == 0)
+        rc = g->lock = run_dir_make(g->dir, g->cgroup, e);
+    if (rc >= 0 && g->cgroup[0] && run_cgroup_make(g->cgroup) < 0)
         g->cgroup[0] = '\0';
     if (rc < 0)
         actor_group_end(g);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static void kill_and_await(int pidfd, int64_t until)
@@ -178,24 +164,6 @@ static void reap_group(struct actor_group *g, int64_t until)
     }
 }
 
-static void remove_dir(const char *dir)
-{
-    struct dirent *entry;
-    DIR *d;
-
-    /* Nearly always it is empty; then not even a descriptor is needed. */
-    if (rmdir(dir) == 0)
-        return;
-    d = opendir(dir);
-    if (!d)
-        return;
-    while ((entry = readdir(d)))
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-            unlinkat(dirfd(d), entry->d_name, 0);
-    closedir(d);
-    rmdir(dir);
-}
-
 /* The keeper goes last: should the lab be killed in here, it does what is left to do. */
 void actor_group_end(struct actor_group *g)
 {
@@ -214,11 +182,9 @@ void actor_group_end(struct actor_group *g)
     close_fd(&g->helper_pidfd);
     while (g->keeper > 0 && waitpid(-g->keeper, NULL, WNOHANG) > 0)
         ; /* in a v1 cgroup a zombie still counts */
-    if (g->cgroup[0])
-        run_cgroup_remove(g->cgroup);
-    if (g->dir[0])
-        remove_dir(g->dir);
-    g->cgroup[0] = g->dir[0] = '\0';
+    if (g->lock >= 0)
+        run_dir_remove(g->dir, g->lock);
+    close_fd(&g->lock);
     if (g->keeper > 0)
         reap_group(g, until);
     g->keeper = 0;

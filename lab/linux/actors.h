@@ -10,6 +10,7 @@
 #define LAB_LINUX_ACTORS_H
 
 #include "lab/linux/protocol.h"
+#include "lab/linux/rundir.h"
 #include "lab/run/backend.h"
 #include "probes/err.h"
 #include "probes/value.h"
@@ -26,10 +27,12 @@ struct actor_process {
 
 struct actor_group {
     const struct backend_options *opt;
-    char program[4096]; /* the actor program */
-    char dir[96];       /* the run's private directory */
-    char cgroup[4200];  /* "" if none */
-    pid_t keeper;       /* also the process group of all actors */
+    char program[4096];    /* the actor program */
+    char dir[RUN_DIR_MAX]; /* the run's private directory */
+    int lock;              /* ... which is ours while this is open */
+    char cgroup[4200];     /* "" if none */
+    pid_t lab;             /* who begins the group */
+    pid_t keeper;          /* also the process group of all actors */
     int keeper_pipe, keeper_pidfd;
     pid_t helper;
     int helper_pidfd; /* the run's name server, or -1 */

@@ -9,9 +9,11 @@
  *   shortage.c   which limit an actor ran into
  *   regions.c    who has which region, and what is on its way in messages
  *   cgroup.c     the run's own memory cgroup
+ *   rundir.c     the run's own directory; the tidying up after labs that were killed
  *   actor/       the program that an actor runs; protocol.h is what it is asked */
 #include "lab/linux/ability.h"
 #include "lab/linux/run.h"
+#include "lab/linux/rundir.h"
 #include "lab/run/clock.h"
 #include "lab/run/machine.h"
 #include <errno.h>
@@ -30,6 +32,7 @@ static int linux_session_open(struct session **out, const struct plan *const *pl
 
     if (!s)
         return err_no_memory(e);
+    run_dirs_tidy(); /* what labs before left that were killed */
     *s = (struct session){plans, nplans, *opt};
     *out = s;
     return 0;
@@ -285,4 +288,5 @@ const struct backend backend_linux = {
     .step = linux_step,
     .end = linux_end,
     .session_close = linux_session_close,
+    .left = run_dirs_left,
 };

@@ -5,10 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-int run_cgroup_name(char *path, size_t size)
+int run_cgroup_name(const char *name, char *path, size_t size)
 {
     char parent[4096];
     struct err why;
@@ -16,7 +15,7 @@ int run_cgroup_name(char *path, size_t size)
     path[0] = '\0';
     if (system_cgroup_parent(parent, sizeof parent, &why) <= 0)
         return -1;
-    snprintf(path, size, "%s/cowlab-%d", parent, getpid());
+    snprintf(path, size, "%s%s", parent, name);
     return 0;
 }
 
@@ -56,12 +55,4 @@ int run_cgroup_join(const char *path)
     rc = write(fd, "0", 1) == 1 ? 0 : -1;
     close(fd);
     return rc;
-}
-
-void run_cgroup_remove(const char *path)
-{
-    const struct timespec pause_5ms = {0, 5000000};
-
-    for (int i = 0; i < 200 && rmdir(path) < 0 && errno == EBUSY; i++)
-        nanosleep(&pause_5ms, NULL);
 }

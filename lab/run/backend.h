@@ -16,7 +16,6 @@
 #include "probes/observation.h"
 
 struct backend_options {
-    const char *run_dir;      /* a private directory for sockets and files, removed after */
     const volatile int *stop; /* becomes non-zero when the user interrupts: return -EINTR soon */
     int deadline_ms;          /* per step; 0: the default */
     void (*progress)(void *arg, const char *what,
@@ -71,7 +70,13 @@ typedef int backend_step_fn(struct backend_run *r, const struct step *step, stru
 typedef void backend_end_fn(struct backend_run *r);
 typedef void backend_session_close_fn(struct session *s);
 
-/* All of it is there: a backend that cannot do something says so in its ability. */
+/* Calls with every place that a run has left whose lab was killed, and the user who ran it; the
+ * next run of that user removes it. */
+typedef void backend_visit_fn(void *arg, const char *path, uid_t user);
+typedef void backend_left_fn(backend_visit_fn *visit, void *arg);
+
+/* All of it is there, but `left` where nothing can be: a backend that cannot do something says so
+ * in its ability. */
 struct backend {
     const struct ability *ability;
     backend_page_size_fn *page_size;
@@ -81,6 +86,7 @@ struct backend {
     backend_step_fn *step;
     backend_end_fn *end;
     backend_session_close_fn *session_close;
+    backend_left_fn *left;
 };
 
 void step_result_init(struct step_result *r);

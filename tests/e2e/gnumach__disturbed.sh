@@ -104,7 +104,7 @@ interrupt() {
     PATH=$TMP/fake:$PATH COWLAB_MACH_MARK=$mark cowlab run fork-write --backend gnumach --db "$db" >/dev/null 2>&1 &
     lab=$!
     sleep 0.5
-    kill -INT "$lab"
+    kill -TERM "$lab"
     wait "$lab"
     rc=$?
     [ "$rc" -eq 130 ] || { echo "exit status $rc"; return 1; }

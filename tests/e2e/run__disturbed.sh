@@ -86,14 +86,14 @@ ok "it is named as well" says "name server .*exited unasked with status 1" env C
 ok "a name server that hangs: the deadline" exits 4 env COWLAB_DEADLINE_MS=300 COWLAB_NAMESERVER="$TMP/hang" cowlab run ool-write --db t.db
 
 hold 3
-kill -INT "$lab"
+kill -TERM "$lab"
 exec 3>&-
 wait "$lab"
 status=$?
-ok "Ctrl-C: exit 130" test $status -eq 130
+ok "an end by signal: exit 130" test $status -eq 130
 ok "the run is marked interrupted" equals interrupted last status
 ok "two steps are kept" equals 2 steps_of_last
-ok "nothing is left after Ctrl-C" gone
+ok "nothing is left after it" gone
 
 # The lab's own descriptors must not slip into their places.
 ok "standard streams that are closed: exit 4" exits 4 sh -c 'exec cowlab run fork-write --db closed.db <&- >&- 2>&-'

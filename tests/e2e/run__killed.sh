@@ -1,6 +1,7 @@
 #!/bin/sh
-# kill -9 of the lab, an actor or the keeper at random instants: no process stays, the database is
-# sound and has every finished step, and the run is marked. KILLS sets how often (default 50).
+# kill -9 of the lab, an actor, lab and keeper together or all at random instants: no process stays,
+# the database is sound and has every finished step, the run is marked, and the next run leaves
+# nothing of it. KILLS sets how often (default 50).
 . "$(dirname "$0")/lib.sh"
 
 kills=${KILLS:-50}
@@ -12,21 +13,34 @@ db=$TMP/t.db
 ours() { grep -lz "^COWLAB_KILL_MARK=$mark\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'; }
 name_of() { cat "/proc/$1/comm" 2>/dev/null; }
 
-# kill_one TARGET DELAY: starts a run, waits, kills the lab or one other process of the run.
+# Where the runs have their directories: another lab on this machine has its own.
+mkdir "$TMP/runs"
+export TMPDIR="$TMP/runs"
+
+# The run's keeper, or nothing: the child of the lab that leads the group of the others.
+keeper_of() { pgrep -P "$1" -f -- 'cowlab-actor --keeper'; }
+
+# kill_one TARGET DELAY: starts a run, waits, kills the lab, one actor, lab and keeper in one call, or
+# these and all actors and the name server.
 kill_one() {
-    COWLAB_KILL_MARK=$mark cowlab run fork-write fork-write --param pages=64 --db "$db" >/dev/null 2>&1 &
+    COWLAB_KILL_MARK=$mark cowlab run fork-write ool-write --param pages=64 --db "$db" >/dev/null 2>&1 &
     lab=$!
     labs="$labs $lab"
     sleep "$2"
-    if [ "$1" = lab ]; then
-        kill -9 "$lab" 2>/dev/null
-    else
-        for p in $(ours); do
-            [ "$p" = "$lab" ] || { [ "$(name_of "$p")" = cowlab-actor ] && kill -9 "$p" 2>/dev/null && break; }
-        done
-    fi
+    keeper=$(keeper_of "$lab")
+    # shellcheck disable=SC2046,SC2086 # a list of processes
+    case $1 in
+    lab) kill -9 "$lab" 2>/dev/null ;;
+    actor) kill -9 $(ours | while read -r p; do [ "$(name_of "$p")" != cowlab-actor ] || echo "$p"; done | head -n 1) 2>/dev/null ;;
+    both) kill -9 "$lab" $keeper 2>/dev/null ;;
+    stopped) # a stopped actor does not see that its lab is gone
+        [ -z "$keeper" ] || kill -STOP -- "-$keeper" 2>/dev/null
+        kill -9 "$lab" $keeper 2>/dev/null
+        ;;
+    group) kill -9 "$lab" ${keeper:+-- "-$keeper"} 2>/dev/null ;;
+    esac
     wait "$lab" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for _ in $(seq 200); do # for hangs: 10 s, and more under load
         left=$(ours)
         [ -n "$left" ] || return 0
         sleep 0.05
@@ -38,7 +52,7 @@ kill_one() {
 kill_many() {
     i=0
     while [ "$i" -lt "$kills" ]; do
-        case $((i % 3)) in 0 | 1) target=lab ;; 2) target=actor ;; esac
+        case $((i % 5)) in 0) target=lab ;; 1) target=both ;; 2) target=actor ;; 3) target=group ;; 4) target=stopped ;; esac
         # 0 to 120 ms, in steps that miss no part of the run over many rounds
         kill_one "$target" "0.$(printf '%03d' $(((i * 37) % 120)))" || return 1
         i=$((i + 1))
@@ -58,17 +72,68 @@ ok "the database is sound and has every finished step" whole_steps
 cowlab run fork-write --db "$db" >/dev/null 2>&1
 ok "no run is still marked as running" equals 0 sqlite3 "$db" "SELECT count(*) FROM runs WHERE status = 'running'"
 ok "killed runs are marked crashed or failed" sh -c "[ \"\$(sqlite3 '$db' \"SELECT count(*) FROM runs WHERE status IN ('crashed', 'failed')\")\" -gt 0 ]"
-# Other labs may run on this machine: only the killed ones' cgroups count, and their janitors may
-# still be at work for a moment.
-no_cgroup() {
-    for _ in $(seq 40); do
-        left=
-        for lab in $labs; do left="$left$(find /sys/fs/cgroup -type d -name "cowlab-$lab" 2>/dev/null)"; done
+# The janitor of a keeper that was not killed may still be at work for a moment.
+nothing_left() {
+    for _ in $(seq 200); do
+        left=$(find "$TMPDIR" -mindepth 1)
+        for lab in $labs; do left="$left$(find /sys/fs/cgroup -type d -name "cowlab-run-$lab-*" 2>/dev/null)"; done
         [ -n "$left" ] || return 0
-        sleep 0.1
+        sleep 0.05
     done
     echo "left: $left"
     return 1
 }
-ok "no cgroup of a run stays" no_cgroup
+ok "after the next run no directory and no cgroup stays" nothing_left
+ok "doctor says so" says 'Nothing is left by runs' cowlab doctor
+
+# A run in the middle of a pause, killed with its keeper: what is left is told, and tidied up by one
+# run of many; what has an owner, or is not ours, is not touched.
+paused() { # a run that waits, in $lab
+    rm -f keys
+    mkfifo keys
+    cowlab run ool-write --pause --db "$db" <keys >/dev/null 2>&1 &
+    lab=$!
+    exec 3>keys
+    echo >&3
+    until [ "$(sqlite3 -cmd '.timeout 5000' "$db" "SELECT count(*) FROM runs WHERE status = 'running'")" = 1 ]; do sleep 0.05; done
+}
+left_by() { find "$TMPDIR" -name "cowlab-run-$1-*"; }
+paused
+killed=$lab
+kill -9 "$lab" "$(keeper_of "$lab")"
+wait "$lab" 2>/dev/null
+exec 3>&-
+dir=$(left_by "$killed")
+ok "lab and keeper killed together leave a directory" test -d "$dir"
+ok "... which doctor tells" says "$dir, of user $(id -u)" cowlab doctor
+ok "... as JSON too" sh -c "cowlab doctor --json | jq -e '.left[] | select(.path == \"$dir\" and .user == $(id -u))'"
+ok "... and leaves" test -d "$dir"
+ln -s "$TMP" "$TMPDIR/cowlab-run-1-link"
+mkdir -m 755 "$TMPDIR/cowlab-run-1-open"
+mkdir -m 700 "$TMPDIR/cowlab-run-1-dead" "$TMP/cowlab-run-1-dead" # its link names no cgroup
+ln -s "$TMP/cowlab-run-1-dead" "$TMPDIR/cowlab-run-1-dead/cgroup"
+if [ "$(id -u)" = 0 ]; then
+    mkdir -m 700 "$TMPDIR/cowlab-run-1-theirs"
+    touch "$TMPDIR/cowlab-run-1-theirs/file"
+    chown -R 65534 "$TMPDIR/cowlab-run-1-theirs"
+fi
+paused
+runs=
+for n in 1 2 3 4; do
+    cowlab run fork-write --db "$n.db" >/dev/null 2>"said.$n" &
+    runs="$runs $!"
+done
+all_end() { for run in $runs; do wait "$run" || { cat said.*; return 1; }; done; }
+ok "four runs tidy up at once" all_end
+ok "... all of it" test ! -e "$dir"
+ok "... but not of a run that lives" test -d "$(left_by "$lab")"
+exec 3>&-
+wait "$lab"
+ok "... which ends by itself, tidily" equals "" left_by "$lab"
+ok "a link is not followed" test -L "$TMPDIR/cowlab-run-1-link"
+ok "what others may write is not touched" test -d "$TMPDIR/cowlab-run-1-open"
+ok "what names no cgroup is not removed as one" test -d "$TMP/cowlab-run-1-dead"
+ok "... and is gone itself" test ! -e "$TMPDIR/cowlab-run-1-dead"
+[ "$(id -u)" != 0 ] || ok "what another user left stays" test -f "$TMPDIR/cowlab-run-1-theirs/file"
+[ "$(id -u)" != 0 ] || ok "... and is told" says 'cowlab-run-1-theirs, of user 65534' cowlab doctor
 finish

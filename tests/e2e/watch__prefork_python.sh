@@ -57,7 +57,7 @@ watch() {
         sleep 0.05
     done
     sleep 0.5
-    kill -INT $watcher
+    kill -TERM $watcher
     wait $watcher
     code=$?
     exec 9>&-

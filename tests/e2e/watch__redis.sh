@@ -38,7 +38,7 @@ while [ "$(cli info persistence | tr -d '\r' | sed -n 's/^rdb_bgsave_in_progress
 done
 cow=$(cli info persistence | tr -d '\r' | sed -n 's/^rdb_last_cow_size://p')
 sleep 0.5
-kill -INT $watcher
+kill -TERM $watcher
 wait $watcher
 code=$?
 

@@ -61,9 +61,9 @@ rm -f w.db
 cowlab watch $sleeper --every 100ms --db w.db >/dev/null 2>&1 &
 watcher=$!
 sleep 0.6
-kill -INT $watcher
+kill -TERM $watcher
 wait $watcher
-ok "Ctrl-C is told by the status" test $? -eq 130
+ok "the signal is told by the status" test $? -eq 130
 ok "and the run is complete" test "$(query 'SELECT status FROM runs')" = complete
 cowlab watch --every 100ms --db w.db -- sleep 31.7 >/dev/null 2>&1 &
 watcher=$!

@@ -99,22 +99,70 @@ static void test_store__a_new_database_says_whose_it_is(void **state)
     store_close(s);
 }
 
-/* Easy to copy, and readable from a place that cannot be written: no file beside it, and the
- * header's read and write versions (bytes 18 and 19) are 1, not 2 for WAL. */
-static void test_store__a_closed_database_is_one_plain_file(void **state)
+/* The file alone is complete; beside it lie the empty log and its index, for who may not make
+ * them. A reader leaves the log where it is, and loses nothing by it. */
+static void test_store__a_closed_database_is_complete(void **state)
 {
-    const char *path = scratch_path(*state, "plain.db");
+    const char *path = scratch_path(*state, "whole.db");
     struct store *s = open_or_fail(path, STORE_CREATE);
-    char run[40], *bytes;
+    sqlite3 *alone = NULL;
+    char run[40], *log;
+    size_t len = 1;
     struct err e;
 
     assert_int_equal(support_fork_write(s, NULL, run, &e), 0);
     store_close(s);
-    bytes = slurp(path, NULL);
-    assert_int_equal(bytes[18], 1);
-    assert_int_equal(bytes[19], 1);
-    free(bytes);
-    assert_int_equal(count_files(*state), 1);
+    store_close(open_or_fail(path, STORE_READ));
+    log = slurp(scratch_path(*state, "whole.db-wal"), &len);
+    assert_int_equal(len, 0);
+    free(log);
+    assert_int_equal(count_files(*state), 3);
+    assert_int_equal(rename(path, scratch_path(*state, "alone.db")), 0);
+    assert_int_equal(sqlite3_open(scratch_path(*state, "alone.db"), &alone), SQLITE_OK);
+    assert_int_equal(db_int(alone, "SELECT count(*) FROM steps"), 7);
+    sqlite3_close(alone);
+}
+
+/* A program in the middle of reading: neither the next store's opening nor its runs, nor its
+ * closing, wait for it, and it sees what it saw. */
+static void test_store__a_reader_does_not_block(void **state)
+{
+    const char *path = scratch_path(*state, "read.db");
+    struct store *s = open_or_fail(path, STORE_CREATE);
+    sqlite3 *reader = NULL;
+    char run[40];
+    struct err e;
+
+    assert_int_equal(support_fork_write(s, NULL, run, &e), 0);
+    store_close(s);
+    assert_int_equal(sqlite3_open(path, &reader), SQLITE_OK);
+    db_exec(reader, "BEGIN");
+    assert_int_equal(db_int(reader, "SELECT count(*) FROM run"), 1);
+    s = open_or_fail(path, STORE_CREATE);
+    assert_int_equal(support_fork_write(s, NULL, run, &e), 0);
+    db_exec(store_handle(s), "DELETE FROM content"); /* the next one brings its views */
+    store_close(s);
+    store_close(open_or_fail(path, STORE_READ));
+    s = open_or_fail(path, STORE_CREATE);
+    assert_int_equal(db_int(store_handle(s), "SELECT count(*) FROM content"), 1);
+    store_close(s);
+    assert_int_equal(db_int(reader, "SELECT count(*) FROM run"), 1);
+    db_exec(reader, "COMMIT");
+    assert_int_equal(db_int(reader, "SELECT count(*) FROM run"), 2);
+    sqlite3_close(reader);
+}
+
+static void test_store__a_file_that_was_removed_takes_nothing(void **state)
+{
+    const char *path = scratch_path(*state, "gone.db");
+    struct store *s = open_or_fail(path, STORE_CREATE);
+    char run[40];
+    struct err e = {""};
+
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(support_fork_write(s, NULL, run, &e), -ENOENT);
+    assert_non_null(strstr(e.msg, "removed or replaced"));
+    store_close(s);
 }
 
 static void test_store__an_empty_file_or_database_becomes_ours(void **state)
@@ -866,7 +914,9 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_store__a_new_database_says_whose_it_is),
-        T(test_store__a_closed_database_is_one_plain_file),
+        T(test_store__a_closed_database_is_complete),
+        T(test_store__a_reader_does_not_block),
+        T(test_store__a_file_that_was_removed_takes_nothing),
         T(test_store__an_empty_file_or_database_becomes_ours),
         T(test_store__another_programs_file_is_refused_and_untouched),
         T(test_store__another_programs_log_is_left_alone),

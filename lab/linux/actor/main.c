@@ -1,6 +1,7 @@
 /* The actor's loop, and the actions that are about the process itself. See actor.h. */
 #include "lab/linux/actor/actor.h"
 
+#include "probes/signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -112,6 +113,7 @@ int main(int argc, char **argv)
 {
     struct cost_meter warm;
 
+    signals_begin();
     if (argc >= 2 && strcmp(argv[1], "--keeper") == 0)
         return keeper_main(argc - 2, argv + 2);
     if (argc != 2 || atoi(argv[1]) <= 2) {

@@ -10,6 +10,7 @@
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/port.h"
 #include "probes/receive.h"
+#include "probes/signals.h"
 #include <errno.h>
 #include <mach/mach_error.h>
 #include <mach/mach_init.h>
@@ -33,6 +34,7 @@ __attribute__((constructor(103))) static void serve_instead(void)
         return;
     /* The socket and the lock are opened after this: nothing else of the caller's stays open. */
     closefrom(3);
+    signals_begin();
     rc = nameserver_run(&opt, NULL);
     _exit(rc == -EALREADY ? 0 : -rc);
 }

@@ -1,6 +1,7 @@
 /* cowlab-nameserver: the name server as a program of its own. Programs start one by themselves
  * when they need it; the lab starts one per run, in the foreground, on a socket of its own. */
 #include "lab/machmsg/names/nameserver.h"
+#include "probes/signals.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
     char path[4096];
     int rc = 0;
 
+    signals_begin();
     for (int i = 1; i < argc; i++) {
         char *end = "";
 

@@ -3,6 +3,7 @@
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/port.h"
 #include "probes/receive.h"
+#include "probes/signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -265,13 +266,9 @@ static int detach(int *tell, int *rc)
 
 static void set_signals(void)
 {
-    struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
-
     stopped = 0;
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGHUP, &ignore, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
+    signal(SIGHUP, SIG_IGN);
+    signals_catch(on_stop);
 }
 
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket))
