@@ -61,8 +61,6 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
         _exit(126); /* the group is gone, and with it the run */
     if (actor)
         pin_to_one_cpu(g->cpu);
-    if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
-        _exit(125);
     if (dup2(output, STDOUT_FILENO) < 0)
         _exit(124);
     sigemptyset(&none);
@@ -158,11 +156,14 @@ static void kill_and_await(int pidfd, int64_t until)
         ;
 }
 
+/* The keeper is awaited; whoever else is left, an actor's child that the lab never heard of, is
+ * polled for. */
 static void reap_group(struct actor_group *g, int64_t until)
 {
     const struct timespec pause_1ms = {0, 1000000};
 
     kill(-g->keeper, SIGKILL);
+    kill_and_await(g->keeper_pidfd, until);
     while (now_ms() < until) {
         pid_t pid = waitpid(-g->keeper, NULL, WNOHANG);
 
@@ -250,7 +251,7 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return err_sys(e, errno, "cannot create a socket pair for actor '%s'", name);
     snprintf(fd, sizeof fd, "%d", ends[1]);
-    pid = fork();
+    pid = run_cgroup_fork(g->cgroup);
     if (pid == 0)
         become(g, ends[1], true, STDERR_FILENO, argv);
     close(ends[1]);
