@@ -373,7 +373,7 @@ int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *ar
         load_step(&l.q[STEPS], &s);
         rc = load_rows(&l);
         if (rc == 0)
-            rc = each(arg, &s);
+            rc = each(arg, &s, e);
         step_release(&s);
     }
     for (enum table t = 0; t < TABLES; t++) {
@@ -386,18 +386,13 @@ int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *ar
 
 /* -- a whole run ------------------------------------------------------------------------ */
 
-struct keeper {
-    struct history *h;
-    struct err *e;
-};
-
-static int keep_step(void *keeper, struct history_step *s)
+static int keep_step(void *history, struct history_step *s, struct err *e)
 {
-    struct keeper *k = keeper;
-    struct history_step *kept = LIST_ADD(k->h->steps, k->h->nsteps);
+    struct history *h = history;
+    struct history_step *kept = LIST_ADD(h->steps, h->nsteps);
 
     if (!kept)
-        return err_no_memory(k->e);
+        return err_no_memory(e);
     *kept = *s;
     *s = (struct history_step){.step = kept->step}; /* what it pointed to has moved */
     return 0;
@@ -434,11 +429,10 @@ static int find_before(struct history *h)
 int history_load(struct history *h, sqlite3 *db, const char *run_id, enum history_depth depth,
                  struct err *e)
 {
-    struct keeper keeper = {h, e};
     int rc = load_run(h, db, run_id, e);
 
     if (rc == 0 && depth == HISTORY_STEPS)
-        rc = history_each(h, db, keep_step, &keeper, e);
+        rc = history_each(h, db, keep_step, h, e);
     if (rc == 0 && find_before(h) < 0)
         rc = err_no_memory(e);
     if (rc)

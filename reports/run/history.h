@@ -44,7 +44,7 @@ void history_release(struct history *h);
 
 /* The steps of a run that was loaded without them, one after the other: each is gone after its
  * call. Stops at a result that is not 0, with that. */
-typedef int history_step_fn(void *arg, struct history_step *s);
+typedef int history_step_fn(void *arg, struct history_step *s, struct err *e);
 int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *arg, struct err *e);
 
 /* The region of this step in the latest step before that saw it too, or NULL. */

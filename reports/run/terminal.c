@@ -317,31 +317,24 @@ int timeline_step(struct timeline *t, const struct step_record *s, struct err *e
     return finish(t->screen.out, 0, e);
 }
 
-struct stored_timeline {
-    struct timeline *timeline;
-    struct err *e;
-};
-
-static int stored_step(void *arg, struct history_step *s)
+static int stored_step(void *timeline, struct history_step *s, struct err *e)
 {
-    const struct stored_timeline *t = arg;
     struct step_record record = history_record(s);
 
-    return timeline_step(t->timeline, &record, t->e);
+    return timeline_step(timeline, &record, e);
 }
 
 int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
-    struct stored_timeline t = {timeline_new(colour, out), e};
+    struct timeline *t = timeline_new(colour, out);
     struct history h;
-    int rc =
-        t.timeline ? history_load(&h, store_handle(s), run_id, HISTORY_RUN, e) : err_no_memory(e);
+    int rc = t ? history_load(&h, store_handle(s), run_id, HISTORY_RUN, e) : err_no_memory(e);
 
     if (rc == 0) {
-        rc = history_each(&h, store_handle(s), stored_step, &t, e);
+        rc = history_each(&h, store_handle(s), stored_step, t, e);
         history_release(&h);
     }
-    timeline_free(t.timeline);
+    timeline_free(t);
     return rc;
 }
 
