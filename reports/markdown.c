@@ -149,10 +149,10 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
  * many steps to read them all. */
 static void run_section(struct doc *d, const char *run_id, const struct watch_data *w, char **last)
 {
-    enum history_depth depth = w->run_id ? HISTORY_RUN : HISTORY_PAGES;
+    enum history_depth depth = w->run_id ? HISTORY_RUN : HISTORY_STEPS;
     struct history h;
 
-    if (doc_fail(d, history_load(&h, d->db, run_id, depth, 0, 0, d->e)))
+    if (doc_fail(d, history_load(&h, d->db, run_id, depth, d->e)))
         return;
     scenario_heading(d, &h, last);
     if (w->run_id)

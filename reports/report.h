@@ -15,9 +15,13 @@
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
                     struct err *e);
 
-/* Terminal: the timeline of a run, or of its steps from..to only (0: all). colour: ANSI. */
-int report_timeline(struct store *s, const char *run_id, int from_step, int to_step, bool colour,
-                    FILE *out, struct err *e);
+/* Terminal: a timeline, printed step by step as they are given to the store, and that of a stored
+ * run. colour: ANSI. */
+struct timeline;
+struct timeline *timeline_new(bool colour, FILE *out); /* NULL without memory */
+int timeline_step(struct timeline *t, const struct step_record *s, struct err *e);
+void timeline_free(struct timeline *t);
+int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
 /* Terminal: the run's heading line(s), and its closing summary: expectations held, failed, not
  * checked, with each failed one in full; checks that differ; where to look next. */
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);

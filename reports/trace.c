@@ -201,14 +201,11 @@ static void run_slices(struct trace *t, const struct step *list, size_t n, const
 
     slice(t, RUN_TRACK, scenario, t->t0, t->end);
     close_event(t, false);
-    for (size_t i = 0; i < n; i++) {
-        bool first = i == 0 || strcmp(list[i].phase, list[i - 1].phase) != 0;
-        size_t last = i;
-
-        while (last + 1 < n && strcmp(list[last + 1].phase, list[i].phase) == 0)
-            last++;
-        if (first && !watch) {
-            slice(t, RUN_TRACK, list[i].phase, list[i].start, list[last].end);
+    for (size_t i = 0, last = 0; i < n; i++) {
+        if (!watch && i == last) {
+            while (last < n && strcmp(list[last].phase, list[i].phase) == 0)
+                last++;
+            slice(t, RUN_TRACK, list[i].phase, list[i].start, list[last - 1].end);
             close_event(t, false);
         }
         step_slices(t, &list[i], watch);

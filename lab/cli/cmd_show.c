@@ -45,7 +45,7 @@ static int show_text(struct store *store, const char *run_id, struct err *e)
     if (rc == 0 && watch)
         return report_watch(store, run_id, stdout, e);
     if (rc == 0)
-        rc = report_timeline(store, run_id, 0, 0, colour, stdout, e);
+        rc = report_timeline(store, run_id, colour, stdout, e);
     return rc < 0 ? rc : report_summary(store, run_id, colour, stdout, e);
 }
 

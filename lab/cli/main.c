@@ -6,6 +6,7 @@
 #include "probes/stream.h"
 #include <argp.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,8 @@ int main(int argc, char **argv)
 
     signals_begin();
     hold_standard_streams();
+    /* What a step has freed the next one uses: not given back and faulted in again each time. */
+    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
     argp_err_exit_status = EXIT_USAGE;
     code = command(argc, argv);
     rc = stream_end(stdout);

@@ -53,7 +53,8 @@ static void pin_to_one_cpu(int cpu)
 /* Between fork and exec, in the child: into the group, out of the lab's descriptors. output: what
  * its standard output is (the lab's is for data alone). All but the keeper die with the lab even if
  * the keeper died with it. Does not return. */
-static void become(struct actor_group *g, int keep_fd, bool actor, int output, char *const argv[])
+static void become(struct actor_group *g, int keep_fd, bool actor, bool join, int output,
+                   char *const argv[])
 {
     if (setpgid(0, g->keeper) < 0)
         _exit(126); /* the group is gone, and with it the run */
@@ -70,7 +71,7 @@ static void become(struct actor_group *g, int keep_fd, bool actor, int output, c
     close_range(keep_fd > STDERR_FILENO ? (unsigned int)keep_fd + 1 : STDERR_FILENO + 1, ~0u, 0);
     if (actor)
         pin_to_one_cpu(g->cpu);
-    if (actor && g->cgroup[0] && run_cgroup_join(g->cgroup) < 0)
+    if (join && run_cgroup_join(g->cgroup) < 0)
         _exit(125);
     if (keep_fd >= 0)
         fcntl(keep_fd, F_SETFD, 0);
@@ -90,7 +91,7 @@ static int start_keeper(struct actor_group *g, struct err *e)
     g->keeper = fork();
     if (g->keeper == 0) {
         g->keeper = getpid();
-        become(g, ends[0], false, STDERR_FILENO, argv);
+        become(g, ends[0], false, false, STDERR_FILENO, argv);
     }
     if (g->keeper < 0) {
         int error = errno;
@@ -149,11 +150,14 @@ static void kill_and_await(int pidfd, int64_t until)
         ;
 }
 
+/* The keeper is awaited; whoever else is left, an actor's child that the lab never heard of, is
+ * polled for. */
 static void reap_group(struct actor_group *g, int64_t until)
 {
     const struct timespec pause_1ms = {0, 1000000};
 
     kill(-g->keeper, SIGKILL);
+    kill_and_await(g->keeper_pidfd, until);
     while (now_ms() < until) {
         pid_t pid = waitpid(-g->keeper, NULL, WNOHANG);
 
@@ -215,15 +219,16 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
     char fd[16];
     char *argv[] = {g->program, fd, NULL};
     int ends[2];
+    bool inside;
     pid_t pid;
     int index, rc;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return err_sys(e, errno, "cannot create a socket pair for actor '%s'", name);
     snprintf(fd, sizeof fd, "%d", ends[1]);
-    pid = fork();
+    pid = run_cgroup_fork(g->cgroup, &inside);
     if (pid == 0)
-        become(g, ends[1], true, STDERR_FILENO, argv);
+        become(g, ends[1], true, g->cgroup[0] && !inside, STDERR_FILENO, argv);
     close(ends[1]);
     if (pid < 0) {
         rc = err_sys(e, errno, "cannot start actor '%s'", name);
@@ -250,7 +255,7 @@ int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
         return err_sys(e, errno, "cannot create a pipe");
     pid = fork();
     if (pid == 0)
-        become(g, -1, false, ends[1], argv);
+        become(g, -1, false, false, ends[1], argv);
     close(ends[1]);
     if (pid < 0)
         rc = err_sys(e, errno, "cannot start '%s'", argv[0]);

@@ -2,13 +2,16 @@
 #ifndef LAB_LINUX_CGROUP_H
 #define LAB_LINUX_CGROUP_H
 
-#include <stddef.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 /* Writes the path that it will have, below the lab's own memory cgroup; -1 if there is none. name
  * begins with a slash. */
 int run_cgroup_name(const char *name, char *path, size_t size);
 /* Makes it; -1 if that is not allowed. */
 int run_cgroup_make(const char *path);
+/* fork(2). *inside: the child is born in that cgroup; else it moves itself there, if there is one. */
+pid_t run_cgroup_fork(const char *path, bool *inside);
 /* Moves the calling process into it; async-signal-safe (called between fork and exec). */
 int run_cgroup_join(const char *path);
 

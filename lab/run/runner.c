@@ -19,6 +19,7 @@ struct running {
     struct store *store;
     const struct runner_options *opt;
     struct progress *progress;
+    struct timeline *timeline; /* NULL: the run is printed as JSON, when it has ended */
     struct backend_run *run;
     struct run_info info;
     bool begun;    /* the store knows the run */
@@ -139,8 +140,9 @@ static int collect_results(struct step_record *record, const struct judged *judg
     return 0;
 }
 
-static int store_result(struct running *r, const struct step *s, const struct step_result *result,
-                        struct err *e)
+/* Judges, stores and shows. */
+static int keep_result(struct running *r, const struct step *s, const struct step_result *result,
+                       struct err *e)
 {
     struct judged judged;
     struct stamp_expectation stamps;
@@ -170,6 +172,10 @@ static int store_result(struct running *r, const struct step *s, const struct st
     }
     r->failed += judged.failed + (result->stamps.wrong > 0);
     rc = store_step(r->store, r->info.run_id, &record, e);
+    if (rc == 0 && r->timeline && !ferror(r->opt->out)) {
+        rc = timeline_step(r->timeline, &record, e);
+        fflush(r->opt->out);
+    }
     free((void *)(uintptr_t)record.expectations);
     judged_release(&judged);
     return rc;
@@ -189,13 +195,8 @@ static int one_step(struct running *r, const struct step *s, struct err *e)
     rc = r->backend->step(r->run, s, &result, e);
     progress_clear(r->progress);
     if (rc == 0)
-        rc = store_result(r, s, &result, e);
+        rc = keep_result(r, s, &result, e);
     step_result_release(&result);
-    if (rc == 0 && !r->opt->json && !ferror(r->opt->out)) {
-        rc = report_timeline(r->store, r->info.run_id, s->number, s->number, r->opt->colour,
-                             r->opt->out, e);
-        fflush(r->opt->out);
-    }
     return rc;
 }
 
@@ -232,14 +233,18 @@ static int run_one(struct running *r, struct session *session, size_t index)
     uint64_t start = now_ns();
     int code, rc = begin(r, session, index, &e);
 
-    if (rc == 0 && !r->opt->json)
-        rc = report_heading(r->store, r->info.run_id, r->opt->colour, r->opt->out, &e);
+    if (rc == 0 && !r->opt->json) {
+        r->timeline = timeline_new(r->opt->colour, r->opt->out);
+        rc = r->timeline ? report_heading(r->store, r->info.run_id, r->opt->colour, r->opt->out, &e)
+                         : err_no_memory(&e);
+    }
     for (size_t i = 0; rc == 0 && i < r->plan->nsteps; i++)
         rc = one_step(r, &r->plan->steps[i], &e);
     if (r->run)
         r->backend->end(r->run);
     code = finish(r, rc, now_ns() - start, &e);
     run_info_release(&r->info);
+    timeline_free(r->timeline);
     return code;
 }
 

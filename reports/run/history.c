@@ -1,26 +1,61 @@
 #include "reports/run/history.h"
 
 #include "probes/list.h"
+#include "reports/run/region_index.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Each list is one query in the order of its keys; `from` and `to` bound the steps. */
-#define RANGE " WHERE run = :run AND step BETWEEN :from AND :to ORDER BY step, "
+/* What is read of a run, each in the order of its keys, beside each other: a step is whole when all
+ * have come past it. */
+enum table {
+    STEPS,
+    PROCESSES,
+    REGIONS,
+    SHARING,
+    UNKNOWNS,
+    PAGE_RUNS,
+    OBJECTS,
+    OBJECT_RUNS,
+    TABLES
+};
+
+static const char *const tables[TABLES] = {
+    [STEPS] = "SELECT * FROM step WHERE run = :run ORDER BY step",
+    [PROCESSES] = "SELECT * FROM process WHERE run = :run ORDER BY step, nr",
+    [REGIONS] = "SELECT * FROM region WHERE run = :run ORDER BY step, nr",
+    [SHARING] = "SELECT * FROM shared_frames WHERE run = :run ORDER BY step, nr",
+    [UNKNOWNS] = "SELECT * FROM unknown WHERE run = :run ORDER BY step, nr",
+    [PAGE_RUNS] = "SELECT * FROM page_run WHERE run = :run ORDER BY step, nr, first",
+    [OBJECTS] = "SELECT * FROM object WHERE run = :run ORDER BY step, nr, depth",
+    [OBJECT_RUNS] = "SELECT * FROM object_run WHERE run = :run ORDER BY step, nr, depth, first",
+};
 
 struct loader {
     struct history *h;
-    sqlite3 *db;
     struct err *e;
-    int from, to;
-    struct query q;
+    struct query q[TABLES];
+    bool row[TABLES];       /* the query stands on a row that was not used yet */
+    struct history_step *s; /* being read */
+    size_t unknown_at;      /* region that the last unknown value was of */
 };
 
-static int out_of_memory(struct loader *l)
+/* The table's next row, if it is of this step. */
+static struct query *row_of(struct loader *l, enum table t)
 {
-    query_no_memory(&l->q);
-    return query_close(&l->q);
+    struct query *q = &l->q[t];
+
+    while (l->row[t] || (l->row[t] = query_row(q))) {
+        int64_t step = query_int(q, "step");
+
+        if (step > l->s->step)
+            return NULL;
+        l->row[t] = false;
+        if (step == l->s->step)
+            return q;
+    }
+    return NULL;
 }
 
 /* A column as a value of its quantity's type. A NULL reads as not applicable until the list of
@@ -62,28 +97,9 @@ static void read_values(struct query *q, const struct quantity *list, struct val
     }
 }
 
-static void begin(struct loader *l, const char *sql)
+static int load_run(struct history *h, sqlite3 *db, const char *run_id, struct err *e)
 {
-    query_open(&l->q, l->db, sql, l->e);
-    query_bind_int(&l->q, ":run", l->h->run);
-    query_bind_int(&l->q, ":from", l->from);
-    query_bind_int(&l->q, ":to", l->to);
-}
-
-/* The step of the current row; rows come in step order, so *at only moves on. */
-static struct history_step *step_of_row(struct loader *l, size_t *at)
-{
-    int64_t step = query_int(&l->q, "step");
-
-    while (*at < l->h->nsteps && l->h->steps[*at].step < step)
-        (*at)++;
-    return *at < l->h->nsteps && l->h->steps[*at].step == step ? &l->h->steps[*at] : NULL;
-}
-
-static int load_run(struct loader *l, const char *run_id)
-{
-    struct history *h = l->h;
-    struct query *q = &l->q;
+    struct query q;
     const struct {
         const char *column;
         char **field;
@@ -102,115 +118,107 @@ static int load_run(struct loader *l, const char *run_id)
                  {"capabilities", &h->capabilities},
                  {"source", &h->source}};
 
-    query_ask(q, l->db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, l->e);
-    if (!query_row(q)) {
-        int rc = query_close(q);
+    memset(h, 0, sizeof *h);
+    query_ask(&q, db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, e);
+    if (!query_row(&q)) {
+        int rc = query_close(&q);
 
-        return rc ? rc : err_set(l->e, ENOENT, "no run '%s'", run_id);
+        return rc ? rc : err_set(e, ENOENT, "no run '%s'", run_id);
     }
-    h->run = query_int(q, "run");
-    h->page_size = query_int(q, "page_size");
+    h->run = query_int(&q, "run");
+    h->page_size = query_int(&q, "page_size");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i].field = query_copy(q, texts[i].column);
-    return query_close(q);
+        *texts[i].field = query_copy(&q, texts[i].column);
+    return query_close(&q);
 }
 
-static int load_steps(struct loader *l)
+static void load_step(struct query *q, struct history_step *s)
 {
-    struct history *h = l->h;
-
-    begin(l, "SELECT * FROM step" RANGE "1");
-    while (query_row(&l->q)) {
-        struct history_step *s = LIST_ADD(h->steps, h->nsteps);
-
-        if (!s)
-            return out_of_memory(l);
-        observation_init(&s->obs);
-        s->step = (int)query_int(&l->q, "step");
-        s->phase = query_copy(&l->q, "phase");
-        s->actor = query_copy(&l->q, "actor");
-        s->action = query_copy(&l->q, "action");
-        s->case_name = query_copy(&l->q, "case_name");
-        s->region = query_copy(&l->q, "region");
-        s->published = query_copy(&l->q, "published");
-        s->dur_ns = query_int(&l->q, "dur_ns");
-        s->obs.t_ns = (uint64_t)query_int(&l->q, "t_ns");
-        s->obs.system_source = query_copy(&l->q, "system_source");
-        read_values(&l->q, total_quantities, s->obs.totals);
-    }
-    return query_close(&l->q);
+    *s = (struct history_step){.step = (int)query_int(q, "step"),
+                               .phase = query_copy(q, "phase"),
+                               .actor = query_copy(q, "actor"),
+                               .action = query_copy(q, "action"),
+                               .case_name = query_copy(q, "case_name"),
+                               .region = query_copy(q, "region"),
+                               .published = query_copy(q, "published"),
+                               .dur_ns = query_int(q, "dur_ns")};
+    observation_init(&s->obs);
+    s->obs.t_ns = (uint64_t)query_int(q, "t_ns");
+    s->obs.system_source = query_copy(q, "system_source");
+    read_values(q, total_quantities, s->obs.totals);
 }
 
-static int load_processes(struct loader *l)
+static int load_process(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_process *p = observation_add_process(&l->s->obs, query_text(q, "actor"));
 
-    begin(l, "SELECT * FROM process" RANGE "nr");
-    while (query_row(&l->q)) {
-        struct history_step *s = step_of_row(l, &at);
-        struct obs_process *p;
-
-        if (!s)
-            continue;
-        p = observation_add_process(&s->obs, query_text(&l->q, "actor"));
-        if (!p)
-            return out_of_memory(l);
-        p->pid = (int)query_int(&l->q, "pid");
-        p->acting = query_int(&l->q, "acting") != 0;
-        read_values(&l->q, process_quantities, p->q);
-    }
-    return query_close(&l->q);
+    if (!p)
+        return query_no_memory(q);
+    p->pid = (int)query_int(q, "pid");
+    p->acting = query_int(q, "acting") != 0;
+    read_values(q, process_quantities, p->q);
+    return 0;
 }
 
-static int load_regions(struct loader *l)
+static int load_region(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_region *r = observation_add_region(
+        &l->s->obs, query_text(q, "observed"), query_text(q, "region"), query_text(q, "case_name"));
 
-    begin(l, "SELECT * FROM region" RANGE "nr");
-    while (query_row(&l->q)) {
-        struct history_step *s = step_of_row(l, &at);
-        struct obs_region *r;
-
-        if (!s)
-            continue;
-        r = observation_add_region(&s->obs, query_text(&l->q, "observed"),
-                                   query_text(&l->q, "region"), query_text(&l->q, "case_name"));
-        if (!r)
-            return out_of_memory(l);
-        r->start = (uint64_t)query_int(&l->q, "range_start");
-        r->end = (uint64_t)query_int(&l->q, "range_end");
-        r->entry_start = (uint64_t)query_int(&l->q, "entry_start");
-        r->entry_end = (uint64_t)query_int(&l->q, "entry_end");
-        r->needs_copy = query_null(&l->q, "needs_copy") ? -1 : (int)query_int(&l->q, "needs_copy");
-        r->runs_cut = query_int(&l->q, "runs_cut") != 0;
-        read_values(&l->q, region_quantities, r->q);
-    }
-    return query_close(&l->q);
+    if (!r)
+        return query_no_memory(q);
+    r->start = (uint64_t)query_int(q, "range_start");
+    r->end = (uint64_t)query_int(q, "range_end");
+    r->entry_start = (uint64_t)query_int(q, "entry_start");
+    r->entry_end = (uint64_t)query_int(q, "entry_end");
+    r->needs_copy = query_null(q, "needs_copy") ? -1 : (int)query_int(q, "needs_copy");
+    r->runs_cut = query_int(q, "runs_cut") != 0;
+    read_values(q, region_quantities, r->q);
+    return 0;
 }
 
-static int load_sharing(struct loader *l)
+static int load_sharing(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_sharing *p =
+        observation_add_sharing(&l->s->obs, query_text(q, "actor_a"), query_text(q, "actor_b"));
 
-    begin(l, "SELECT * FROM shared_frames" RANGE "nr");
-    while (query_row(&l->q)) {
-        struct history_step *s = step_of_row(l, &at);
-        struct obs_sharing *p;
+    if (!p)
+        return query_no_memory(q);
+    p->region_frames = read_value(q, query_find(q, "region_frames"), QT_COUNT);
+    p->frames = read_value(q, query_find(q, "frames"), QT_COUNT);
+    return 0;
+}
 
-        if (!s)
-            continue;
-        p = observation_add_sharing(&s->obs, query_text(&l->q, "actor_a"),
-                                    query_text(&l->q, "actor_b"));
-        if (!p)
-            return out_of_memory(l);
-        p->region_frames = read_value(&l->q, query_find(&l->q, "region_frames"), QT_COUNT);
-        p->frames = read_value(&l->q, query_find(&l->q, "frames"), QT_COUNT);
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_region(const struct obs_region *r, const char *observed, const char *region,
+                      const char *case_name)
+{
+    return same_text(r->region, region) && same_text(r->observed, observed) &&
+           same_text(r->case_name, case_name);
+}
+
+/* The region of an unknown value. They were stored in the order of the regions. */
+static struct obs_region *unknown_region(struct loader *l, struct query *q)
+{
+    struct observation *o = &l->s->obs;
+    const char *observed = query_text(q, "observed"), *region = query_text(q, "region");
+    const char *case_name = query_text(q, "case_name");
+
+    for (size_t n = 0; n < o->nregions; n++, l->unknown_at++) {
+        if (l->unknown_at >= o->nregions)
+            l->unknown_at = 0;
+        if (is_region(&o->regions[l->unknown_at], observed, region, case_name))
+            return &o->regions[l->unknown_at];
     }
-    return query_close(&l->q);
+    return NULL;
 }
 
 /* Puts the reason of one unknown value where the value is. */
-static void place_unknown(struct query *q, struct history_step *s)
+static int load_unknown(struct loader *l, struct query *q)
 {
     const char *observed = query_text(q, "observed"), *region = query_text(q, "region");
     const char *column = query_text(q, "quantity");
@@ -222,65 +230,44 @@ static void place_unknown(struct query *q, struct history_step *s)
     if (!observed) {
         i = quantity_index(total_quantities, column);
         if (i >= 0)
-            s->obs.totals[i] = why;
+            l->s->obs.totals[i] = why;
     } else if (region) {
-        r = observation_find_region(&s->obs, observed, region, query_text(q, "case_name"));
+        r = unknown_region(l, q);
         i = quantity_index(region_quantities, column);
         if (r && i >= 0)
             r->q[i] = why;
     } else {
-        p = observation_find_process(&s->obs, observed);
+        p = observation_find_process(&l->s->obs, observed);
         i = quantity_index(process_quantities, column);
         if (p && i >= 0)
             p->q[i] = why;
     }
-}
-
-static int load_unknowns(struct loader *l)
-{
-    size_t at = 0;
-
-    begin(l, "SELECT * FROM unknown" RANGE "nr");
-    while (query_row(&l->q)) {
-        struct history_step *s = step_of_row(l, &at);
-
-        if (s)
-            place_unknown(&l->q, s);
-    }
-    return query_close(&l->q);
+    return 0;
 }
 
 /* The region with this number in the step: regions were added in the order of nr, from 0. */
-static struct obs_region *region_of_row(struct loader *l, size_t *at)
+static struct obs_region *region_of_row(struct loader *l, struct query *q)
 {
-    struct history_step *s = step_of_row(l, at);
-    int64_t nr = query_int(&l->q, "nr");
+    int64_t nr = query_int(q, "nr");
 
-    return s && nr >= 0 && (size_t)nr < s->obs.nregions ? &s->obs.regions[nr] : NULL;
+    return nr >= 0 && (size_t)nr < l->s->obs.nregions ? &l->s->obs.regions[nr] : NULL;
 }
 
-static int load_page_runs(struct loader *l)
+static int load_page_run(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_region *r = region_of_row(l, q);
+    const char *state = query_text(q, "state");
+    struct page_run run = {.first = (uint64_t)query_int(q, "first"),
+                           .count = (uint64_t)query_int(q, "count"),
+                           .frame = (uint64_t)query_int(q, "frame")};
 
-    begin(l, "SELECT * FROM page_run" RANGE "nr, first");
-    while (query_row(&l->q)) {
-        struct obs_region *r = region_of_row(l, &at);
-        struct page_run run = {.first = (uint64_t)query_int(&l->q, "first"),
-                               .count = (uint64_t)query_int(&l->q, "count"),
-                               .frame = (uint64_t)query_int(&l->q, "frame")};
-        const char *state = query_text(&l->q, "state");
-
-        if (!r || !state)
-            continue;
-        run.state = (uint8_t)word_code(page_states, state);
-        run.mapcount = query_null(&l->q, "mapcount") ? -1 : (int32_t)query_int(&l->q, "mapcount");
-        run.huge = query_int(&l->q, "huge") != 0;
-        run.inferred = query_int(&l->q, "inferred") != 0;
-        if (obs_region_add_run(r, &run))
-            return out_of_memory(l);
-    }
-    return query_close(&l->q);
+    if (!r || !state)
+        return 0;
+    run.state = (uint8_t)word_code(page_states, state);
+    run.mapcount = query_null(q, "mapcount") ? -1 : (int32_t)query_int(q, "mapcount");
+    run.huge = query_int(q, "huge") != 0;
+    run.inferred = query_int(q, "inferred") != 0;
+    return obs_region_add_run(r, &run) ? query_no_memory(q) : 0;
 }
 
 /* A text that lives as long as the history. */
@@ -297,31 +284,26 @@ static const char *pooled(struct history *h, const char *text)
     return added ? *added : NULL;
 }
 
-static int load_objects(struct loader *l)
+static int load_object(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_region *r = region_of_row(l, q);
+    const char *kind = query_text(q, "kind");
+    struct obs_object *o;
 
-    begin(l, "SELECT * FROM object" RANGE "nr, depth");
-    while (query_row(&l->q)) {
-        struct obs_region *r = region_of_row(l, &at);
-        const char *kind = query_text(&l->q, "kind");
-        struct obs_object *o;
-
-        if (!r || !kind)
-            continue;
-        o = obs_region_add_object(r);
-        kind = pooled(l->h, kind);
-        if (!o || !kind)
-            return out_of_memory(l);
-        o->kind = kind;
-        o->number = (uint64_t)query_int(&l->q, "number");
-        o->depth = (int)query_int(&l->q, "depth");
-        o->refs = read_value(&l->q, query_find(&l->q, "refs"), QT_COUNT);
-        o->size = read_value(&l->q, query_find(&l->q, "size"), QT_PAGES);
-        o->resident = read_value(&l->q, query_find(&l->q, "resident"), QT_PAGES);
-        o->offset = read_value(&l->q, query_find(&l->q, "offset"), QT_PAGES);
-    }
-    return query_close(&l->q);
+    if (!r || !kind)
+        return 0;
+    o = obs_region_add_object(r);
+    kind = pooled(l->h, kind);
+    if (!o || !kind)
+        return query_no_memory(q);
+    o->kind = kind;
+    o->number = (uint64_t)query_int(q, "number");
+    o->depth = (int)query_int(q, "depth");
+    o->refs = read_value(q, query_find(q, "refs"), QT_COUNT);
+    o->size = read_value(q, query_find(q, "size"), QT_PAGES);
+    o->resident = read_value(q, query_find(q, "resident"), QT_PAGES);
+    o->offset = read_value(q, query_find(q, "offset"), QT_PAGES);
+    return 0;
 }
 
 static int add_object_run(struct obs_object *o, struct query *q)
@@ -329,7 +311,7 @@ static int add_object_run(struct obs_object *o, struct query *q)
     struct page_run *added = LIST_ADD(o->runs, o->nruns);
 
     if (!added)
-        return -ENOMEM;
+        return query_no_memory(q);
     *added = (struct page_run){.first = (uint64_t)query_int(q, "first"),
                                .count = (uint64_t)query_int(q, "count"),
                                .frame = (uint64_t)query_int(q, "frame"),
@@ -337,36 +319,122 @@ static int add_object_run(struct obs_object *o, struct query *q)
     return 0;
 }
 
-static int load_object_runs(struct loader *l)
+static int load_object_run(struct loader *l, struct query *q)
 {
-    size_t at = 0;
+    struct obs_region *r = region_of_row(l, q);
+    int64_t depth = query_int(q, "depth");
+    int rc = 0;
 
-    begin(l, "SELECT * FROM object_run" RANGE "nr, depth, first");
-    while (query_row(&l->q)) {
-        struct obs_region *r = region_of_row(l, &at);
-        int64_t depth = query_int(&l->q, "depth");
+    for (size_t i = 0; r && i < r->nobjects && rc == 0; i++)
+        if (r->objects[i].depth == depth)
+            rc = add_object_run(&r->objects[i], q);
+    return rc;
+}
 
-        for (size_t i = 0; r && i < r->nobjects; i++)
-            if (r->objects[i].depth == depth && add_object_run(&r->objects[i], &l->q))
-                return out_of_memory(l);
+static int load_rows(struct loader *l)
+{
+    static int (*const load[TABLES])(struct loader *, struct query *) = {
+        [PROCESSES] = load_process,     [REGIONS] = load_region,     [SHARING] = load_sharing,
+        [UNKNOWNS] = load_unknown,      [PAGE_RUNS] = load_page_run, [OBJECTS] = load_object,
+        [OBJECT_RUNS] = load_object_run};
+    struct query *q;
+    int rc = 0;
+
+    for (enum table t = PROCESSES; t < TABLES; t++)
+        while (rc == 0 && (q = row_of(l, t)))
+            rc = load[t](l, q);
+    return rc;
+}
+
+static void step_release(struct history_step *s)
+{
+    free(s->phase);
+    free(s->actor);
+    free(s->action);
+    free(s->case_name);
+    free(s->region);
+    free(s->published);
+    free(s->before);
+    observation_release(&s->obs);
+}
+
+int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *arg, struct err *e)
+{
+    struct loader l = {.h = h, .e = e};
+    int rc = 0;
+
+    for (enum table t = 0; t < TABLES; t++)
+        if (query_open(&l.q[t], db, tables[t], e) == 0)
+            query_bind_int(&l.q[t], ":run", h->run);
+    while (rc == 0 && query_row(&l.q[STEPS])) {
+        struct history_step s;
+
+        l.s = &s;
+        load_step(&l.q[STEPS], &s);
+        rc = load_rows(&l);
+        if (rc == 0)
+            rc = each(arg, &s, e);
+        step_release(&s);
     }
-    return query_close(&l->q);
+    for (enum table t = 0; t < TABLES; t++) {
+        int closed = query_close(&l.q[t]);
+
+        rc = rc ? rc : closed;
+    }
+    return rc;
+}
+
+/* -- a whole run ------------------------------------------------------------------------ */
+
+static int keep_step(void *history, struct history_step *s, struct err *e)
+{
+    struct history *h = history;
+    struct history_step *kept = LIST_ADD(h->steps, h->nsteps);
+
+    if (!kept)
+        return err_no_memory(e);
+    *kept = *s;
+    *s = (struct history_step){.step = kept->step}; /* what it pointed to has moved */
+    return 0;
+}
+
+/* What each region was before, once for all who ask. */
+static int find_before(struct history *h)
+{
+    struct region_index index = {0};
+    const struct obs_region **last = NULL;
+    size_t nlast = 0, number;
+    int rc = 0;
+
+    for (size_t i = 0; i < h->nsteps && rc == 0; i++) {
+        struct history_step *s = &h->steps[i];
+
+        s->before = calloc(s->obs.nregions + 1, sizeof *s->before);
+        rc = s->before ? 0 : -ENOMEM;
+        for (size_t k = 0; k < s->obs.nregions && rc == 0; k++) {
+            number = region_index_of(&index, &s->obs.regions[k]);
+            if (number == SIZE_MAX || (number == nlast && !LIST_ADD(last, nlast))) {
+                rc = -ENOMEM;
+                break;
+            }
+            s->before[k] = last[number];
+            last[number] = &s->obs.regions[k];
+        }
+    }
+    free(last);
+    region_index_release(&index);
+    return rc;
 }
 
 int history_load(struct history *h, sqlite3 *db, const char *run_id, enum history_depth depth,
-                 int from, int to, struct err *e)
+                 struct err *e)
 {
-    static int (*const parts[])(struct loader *) = {load_steps,   load_processes,  load_regions,
-                                                    load_sharing, load_unknowns,   load_page_runs,
-                                                    load_objects, load_object_runs};
-    size_t n = depth == HISTORY_RUN ? 0 : depth == HISTORY_STEPS ? 5 : 8;
-    struct loader l = {.h = h, .db = db, .e = e, .from = from, .to = to ? to : INT32_MAX};
-    int rc;
+    int rc = load_run(h, db, run_id, e);
 
-    memset(h, 0, sizeof *h);
-    rc = load_run(&l, run_id);
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = parts[i](&l);
+    if (rc == 0 && depth == HISTORY_STEPS)
+        rc = history_each(h, db, keep_step, h, e);
+    if (rc == 0 && find_before(h) < 0)
+        rc = err_no_memory(e);
     if (rc)
         history_release(h);
     return rc;
@@ -380,17 +448,8 @@ void history_release(struct history *h)
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
-    for (size_t i = 0; i < h->nsteps; i++) {
-        struct history_step *s = &h->steps[i];
-
-        free(s->phase);
-        free(s->actor);
-        free(s->action);
-        free(s->case_name);
-        free(s->region);
-        free(s->published);
-        observation_release(&s->obs);
-    }
+    for (size_t i = 0; i < h->nsteps; i++)
+        step_release(&h->steps[i]);
     free(h->steps);
     for (size_t i = 0; i < h->npool; i++)
         free(h->pool[i]);
@@ -398,39 +457,32 @@ void history_release(struct history *h)
     memset(h, 0, sizeof *h);
 }
 
-const struct obs_region *history_before(const struct history *h, size_t i,
-                                        const struct obs_region *r)
+const struct obs_region *history_before(const struct history_step *s, const struct obs_region *r)
 {
-    while (i-- > 0) {
-        const struct obs_region *b =
-            observation_find_region(&h->steps[i].obs, r->observed, r->region, r->case_name);
-
-        if (b)
-            return b;
-    }
-    return NULL;
+    return s->before[r - s->obs.regions];
 }
 
-bool history_changed(const struct history *h, size_t i, const struct obs_region *r)
+bool region_changed(const struct value *before, const struct obs_region *r)
 {
-    const struct obs_region *before = history_before(h, i, r);
-
-    if (!before)
-        return true;
-    for (int q = 0; q < RQ__COUNT; q++)
-        if (before->q[q].why != r->q[q].why ||
-            (value_is_known(r->q[q]) && before->q[q].n != r->q[q].n))
+    for (int q = 0; before && q < RQ__COUNT; q++)
+        if (before[q].why != r->q[q].why || (value_is_known(r->q[q]) && before[q].n != r->q[q].n))
             return true;
-    return false;
+    return !before;
 }
 
-static bool same_text(const char *a, const char *b)
+bool step_concerns(const struct step_record *s, const struct obs_region *r)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    return s->actor && s->region && is_region(r, s->actor, s->region, s->case_name);
 }
 
-bool history_concerns(const struct history_step *s, const struct obs_region *r)
+struct step_record history_record(const struct history_step *s)
 {
-    return s->actor && s->region && same_text(s->actor, r->observed) &&
-           same_text(s->region, r->region) && same_text(s->case_name, r->case_name);
+    return (struct step_record){.step = s->step,
+                                .phase = s->phase,
+                                .actor = s->actor,
+                                .action = s->action,
+                                .case_name = s->case_name,
+                                .region = s->region,
+                                .dur_ns = (uint64_t)s->dur_ns,
+                                .obs = &s->obs};
 }

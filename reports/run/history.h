@@ -9,9 +9,8 @@
 #ifndef REPORTS_RUN_HISTORY_H
 #define REPORTS_RUN_HISTORY_H
 
-#include "probes/err.h"
-#include "probes/observation.h"
-#include <sqlite3.h>
+#include "db/store.h"
+#include <stdbool.h>
 
 struct history_step {
     int step;
@@ -19,6 +18,7 @@ struct history_step {
         *published; /* all but phase, action: or NULL */
     int64_t dur_ns;
     struct observation obs;
+    const struct obs_region **before; /* history_before; of a whole history only */
 };
 
 struct history {
@@ -33,23 +33,27 @@ struct history {
 };
 
 enum history_depth {
-    HISTORY_RUN,   /* the run's own row */
-    HISTORY_STEPS, /* and its steps with regions, processes, sharing, totals */
-    HISTORY_PAGES  /* and page runs and objects */
+    HISTORY_RUN,  /* the run's own row */
+    HISTORY_STEPS /* and all its steps */
 };
 
-/* Steps from..to only (0: no limit on that side). -ENOENT if there is no such run. */
+/* -ENOENT if there is no such run. */
 int history_load(struct history *h, sqlite3 *db, const char *run_id, enum history_depth depth,
-                 int from, int to, struct err *e);
+                 struct err *e);
 void history_release(struct history *h);
 
-/* The step before i in which this region was seen too, or NULL. */
-const struct obs_region *history_before(const struct history *h, size_t i,
-                                        const struct obs_region *r);
-/* Does any quantity of the region differ from the step before in which it was seen? True for the
- * first. */
-bool history_changed(const struct history *h, size_t i, const struct obs_region *r);
+/* The steps of a run that was loaded without them, one after the other: each is gone after its
+ * call. Stops at a result that is not 0, with that. */
+typedef int history_step_fn(void *arg, struct history_step *s, struct err *e);
+int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *arg, struct err *e);
+
+/* The region of this step in the latest step before that saw it too, or NULL. */
+const struct obs_region *history_before(const struct history_step *s, const struct obs_region *r);
+/* Does any quantity of the region differ from what it was before? True without a before. */
+bool region_changed(const struct value *before, const struct obs_region *r);
 /* Is this the region that the step's actor acted on? */
-bool history_concerns(const struct history_step *s, const struct obs_region *r);
+bool step_concerns(const struct step_record *s, const struct obs_region *r);
+/* The step as it was given to the store; what it points to is the history's. */
+struct step_record history_record(const struct history_step *s);
 
 #endif

@@ -113,30 +113,25 @@ static int fill_run(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
     return query_close(&q);
 }
 
-/* The step's object in the array, found from the end: rows come in step order. */
-static cJSON *timeline_of_step(cJSON *steps, int64_t step)
+static int64_t number_of(const cJSON *step)
 {
-    for (cJSON *s = steps->child ? steps->child->prev : NULL; s; s = s->prev) {
-        const cJSON *n = cJSON_GetObjectItemCaseSensitive(s, "step");
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(step, "step");
 
-        if (n && cJSON_IsRaw(n) && strtoll(n->valuestring, NULL, 10) == step)
-            return cJSON_GetObjectItemCaseSensitive(s, "timeline");
-        if (s == steps->child)
-            break;
-    }
-    return NULL;
+    return n && cJSON_IsRaw(n) ? strtoll(n->valuestring, NULL, 10) : 0;
 }
 
+/* Rows come in the order of the steps. */
 static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct err *e)
 {
+    cJSON *s = steps->child;
     struct query q;
 
     query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", ":run_id", run_id, e);
     while (query_row(&q)) {
-        cJSON *rows = timeline_of_step(steps, query_int(&q, "step"));
-
-        if (rows)
-            append(&q, rows, row_object(&q));
+        while (s && number_of(s) < query_int(&q, "step"))
+            s = s->next;
+        if (s && number_of(s) == query_int(&q, "step"))
+            append(&q, cJSON_GetObjectItemCaseSensitive(s, "timeline"), row_object(&q));
     }
     return query_close(&q);
 }

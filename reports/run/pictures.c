@@ -35,12 +35,14 @@ static void strip_set_release(struct strip_set *set)
 static int strip_set_add(struct strip_set *set, const struct history_step *s,
                          const struct obs_region *r, bool first)
 {
+    const struct step_record record = history_record(s);
     char did[300], step[400], label[300], note[64];
     struct strip_row *row = LIST_ADD(set->rows, set->n);
 
     if (!row)
         return -ENOMEM;
-    snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase, wording_action(did, sizeof did, s));
+    snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase,
+             wording_action(did, sizeof did, &record));
     *row = (struct strip_row){
         .step = first ? strdup(step) : NULL,
         .label = strdup(label_short(label, sizeof label, r, 32)),
@@ -82,9 +84,9 @@ static bool same_case(const char *a, const char *b)
 }
 
 /* Worth a row: pages are known here, and something is new since the step before. */
-static bool wanted(const struct history *h, size_t i, const struct obs_region *r, bool all)
+static bool wanted(const struct history_step *s, const struct obs_region *r, bool all)
 {
-    const struct obs_region *before = history_before(h, i, r);
+    const struct obs_region *before = history_before(s, r);
 
     if (!value_is_known(r->q[RQ_PAGES]) || r->q[RQ_PAGES].n == 0)
         return false;
@@ -143,7 +145,7 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
         for (size_t k = 0; k < o->nregions; k++) {
             const struct obs_region *r = &o->regions[k];
 
-            if (!same_case(r->case_name, case_name) || !wanted(h, i, r, all))
+            if (!same_case(r->case_name, case_name) || !wanted(&h->steps[i], r, all))
                 continue;
             if (strip_set_add(&set, &h->steps[i], r, first))
                 doc_fail(d, err_no_memory(d->e));
@@ -154,11 +156,14 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
     strip_set_release(&set);
 }
 
-/* Is this the first region with its case? */
+/* Is this the first region with its case? One that was seen before is not. */
 static bool new_case(const struct history *h, size_t step, size_t region)
 {
-    const char *c = h->steps[step].obs.regions[region].case_name;
+    const struct obs_region *r = &h->steps[step].obs.regions[region];
+    const char *c = r->case_name;
 
+    if (history_before(&h->steps[step], r))
+        return false;
     for (size_t i = 0; i <= step; i++)
         for (size_t k = 0; k < (i == step ? region : h->steps[i].obs.nregions); k++)
             if (same_case(h->steps[i].obs.regions[k].case_name, c))
@@ -173,7 +178,7 @@ void picture_strips(struct doc *d, const struct history *h)
     for (size_t i = 0; i < h->nsteps; i++) {
         rows += h->steps[i].obs.nregions;
         for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
-            pages += wanted(h, i, &h->steps[i].obs.regions[k], true);
+            pages += wanted(&h->steps[i], &h->steps[i].obs.regions[k], true);
     }
     if (pages == 0)
         return;
@@ -198,7 +203,7 @@ static size_t chain_regions(const struct history *h, size_t i, const char *case_
 
     *changed = false;
     for (size_t k = 0; k < o->nregions; k++) {
-        const struct obs_region *r = &o->regions[k], *before = history_before(h, i, r);
+        const struct obs_region *r = &o->regions[k], *before = history_before(&h->steps[i], r);
 
         if (!same_case(r->case_name, case_name))
             continue;
@@ -243,6 +248,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
     for (size_t i = 0; i < h->nsteps && p && d->rc == 0; i++) {
         const struct history_step *s = &h->steps[i];
         const struct obs_region **regions = calloc(s->obs.nregions + 1, sizeof *regions);
+        const struct step_record record = history_record(s);
         char did[300];
         bool changed;
         size_t n;
@@ -259,7 +265,7 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
         if (p->n == PANELS_PER_PICTURE)
             draw_panels(d, h, case_name, p, part++);
         snprintf(p->titles[p->n], sizeof p->titles[p->n], "%d %s: %s", s->step, s->phase,
-                 wording_action(did, sizeof did, s));
+                 wording_action(did, sizeof did, &record));
         p->regions[p->n] = regions;
         p->all[p->n] = (struct chain_panel){p->titles[p->n], regions, n};
         p->n++;

@@ -81,13 +81,14 @@ static void timeline_row(struct doc *d, const struct history_step *s, const stru
                          int first)
 {
     const struct obs_process *p = observation_find_process(&s->obs, r->observed);
+    const struct step_record record = history_record(s);
     struct value none = value_na();
     char did[512], label[512], mode[40], b[6][FORMAT_MAX];
 
     doc_say(d, "| ");
     if (first) {
         doc_say(d, "%d | %s | ", s->step, s->phase);
-        doc_text(d, wording_action(did, sizeof did, s));
+        doc_text(d, wording_action(did, sizeof did, &record));
     } else {
         doc_say(d, "| |");
     }
@@ -118,10 +119,11 @@ static size_t count_regions(const struct history *h)
 /* A step in which no region is observed still is a line. */
 static void bare_step(struct doc *d, const struct history_step *s)
 {
+    const struct step_record record = history_record(s);
     char did[512];
 
     doc_say(d, "| %d | %s | ", s->step, s->phase);
-    doc_text(d, wording_action(did, sizeof did, s));
+    doc_text(d, wording_action(did, sizeof did, &record));
     doc_say(d, " | | | | | | | | | | | | |\n");
 }
 
@@ -136,18 +138,20 @@ static void timeline(struct doc *d, const struct history *h)
                "| entry | by state | the write | RSS KiB | PSS KiB | USS KiB |\n"
                "|---:|---|---|---|---|---:|---:|---:|---:|---:|---|---|---:|---:|---:|\n");
     for (size_t i = 0; i < h->nsteps; i++) {
-        const struct observation *o = &h->steps[i].obs;
+        const struct history_step *s = &h->steps[i];
+        const struct step_record record = history_record(s);
         int rows = 0;
 
-        for (size_t k = 0; k < o->nregions; k++) {
-            if (all || history_concerns(&h->steps[i], &o->regions[k]) ||
-                history_changed(h, i, &o->regions[k]))
-                timeline_row(d, &h->steps[i], &o->regions[k], rows++ == 0);
+        for (size_t k = 0; k < s->obs.nregions; k++) {
+            const struct obs_region *r = &s->obs.regions[k], *before = history_before(s, r);
+
+            if (all || step_concerns(&record, r) || region_changed(before ? before->q : NULL, r))
+                timeline_row(d, s, r, rows++ == 0);
             else
                 left_out++;
         }
         if (rows == 0)
-            bare_step(d, &h->steps[i]);
+            bare_step(d, s);
     }
     if (left_out)
         doc_say(d, "\n%s that did not change since the step before left out.\n",

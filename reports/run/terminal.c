@@ -4,12 +4,14 @@
  * number is "?", one that does not apply "-". Text of scenarios cannot move the cursor. */
 #include "reports/report.h"
 
+#include "probes/list.h"
 #include "reports/draw/label.h"
 #include "reports/draw/palette.h"
 #include "reports/draw/strips.h"
 #include "reports/escape.h"
 #include "reports/format.h"
 #include "reports/run/history.h"
+#include "reports/run/region_index.h"
 #include "reports/run/wording.h"
 #include "reports/write/query.h"
 #include <errno.h>
@@ -96,7 +98,7 @@ static void columns_heading(const struct screen *s)
     plain(s);
 }
 
-static void step_line(const struct screen *s, const struct history_step *st)
+static void step_line(const struct screen *s, const struct step_record *st)
 {
     char did[512], time[FORMAT_MAX], number[16];
 
@@ -217,57 +219,114 @@ static void memory_line(const struct screen *s, const struct observation *o)
     plain(s);
 }
 
+/* -- the timeline ----------------------------------------------------------------------- */
+
+struct timeline {
+    struct screen screen;
+    bool begun;
+    struct region_index index;
+    struct region_state {
+        struct value q[RQ__COUNT];
+    } * before; /* as each region was when it was seen last, by its number */
+    size_t nbefore;
+};
+
+struct timeline *timeline_new(bool colour, FILE *out)
+{
+    struct timeline *t = calloc(1, sizeof *t);
+
+    if (t)
+        t->screen = (struct screen){out, colour};
+    return t;
+}
+
+void timeline_free(struct timeline *t)
+{
+    if (!t)
+        return;
+    region_index_release(&t->index);
+    free(t->before);
+    free(t);
+}
+
 /* If it did not change: one of many, or of another case than the step's; never the one that the
  * step is about. */
-static bool may_be_left_out(const struct history_step *s, const struct obs_region *r)
+static bool may_be_left_out(const struct step_record *s, const struct obs_region *r)
 {
-    if (history_concerns(s, r))
+    if (step_concerns(s, r))
         return false;
-    return s->obs.nregions > MANY_REGIONS ||
+    return s->obs->nregions > MANY_REGIONS ||
            strcmp(s->case_name ? s->case_name : "", r->case_name ? r->case_name : "") != 0;
 }
 
-/* All regions of a step, or those worth a line. */
-static void regions(const struct screen *s, const struct history *h, size_t i)
+/* Is it as it was before? Remembers how it is. -ENOMEM without memory. */
+static int unchanged(struct timeline *t, const struct obs_region *r)
 {
-    const struct observation *o = &h->steps[i].obs;
-    size_t unchanged = 0;
-    char n[FORMAT_MAX];
+    size_t number = region_index_of(&t->index, r);
+    bool is_new = number == t->nbefore, changed;
 
-    for (size_t r = 0; r < o->nregions; r++) {
-        if (may_be_left_out(&h->steps[i], &o->regions[r]) && !history_changed(h, i, &o->regions[r]))
-            unchanged++;
-        else
-            region_lines(s, &o->regions[r], h->steps[i].case_name);
-    }
-    if (unchanged) {
-        indent(s->out, INDENT);
-        fprintf(s->out, "%s as before\n", format_noun(n, (int64_t)unchanged, "region"));
-    }
+    if (number == SIZE_MAX || (is_new && !LIST_ADD(t->before, t->nbefore)))
+        return -ENOMEM;
+    changed = region_changed(is_new ? NULL : t->before[number].q, r);
+    memcpy(t->before[number].q, r->q, sizeof r->q);
+    return !changed;
 }
 
-int report_timeline(struct store *s, const char *run_id, int from_step, int to_step, bool colour,
-                    FILE *out, struct err *e)
+/* All regions of a step, or those worth a line. */
+static int regions(struct timeline *t, const struct step_record *s)
 {
-    struct screen screen = {out, colour};
-    struct history h;
-    int rc = history_load(&h, store_handle(s), run_id, HISTORY_PAGES, from_step - 1, to_step, e);
+    size_t left_out = 0;
+    char n[FORMAT_MAX];
 
-    if (rc)
-        return rc;
-    if (from_step <= 1)
-        columns_heading(&screen);
-    for (size_t i = 0; i < h.nsteps; i++) {
-        const struct observation *o = &h.steps[i].obs;
+    for (size_t i = 0; i < s->obs->nregions; i++) {
+        const struct obs_region *r = &s->obs->regions[i];
+        int same = unchanged(t, r);
 
-        if (h.steps[i].step < from_step)
-            continue; /* read for comparison only */
-        step_line(&screen, &h.steps[i]);
-        regions(&screen, &h, i);
-        memory_line(&screen, o);
+        if (same < 0)
+            return same;
+        if (same && may_be_left_out(s, r))
+            left_out++;
+        else
+            region_lines(&t->screen, r, s->case_name);
     }
-    history_release(&h);
+    if (left_out) {
+        indent(t->screen.out, INDENT);
+        fprintf(t->screen.out, "%s as before\n", format_noun(n, (int64_t)left_out, "region"));
+    }
     return 0;
+}
+
+int timeline_step(struct timeline *t, const struct step_record *s, struct err *e)
+{
+    if (!t->begun)
+        columns_heading(&t->screen);
+    t->begun = true;
+    step_line(&t->screen, s);
+    if (regions(t, s) < 0)
+        return err_no_memory(e);
+    memory_line(&t->screen, s->obs);
+    return 0;
+}
+
+static int stored_step(void *timeline, struct history_step *s, struct err *e)
+{
+    struct step_record record = history_record(s);
+
+    return timeline_step(timeline, &record, e);
+}
+
+int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
+{
+    struct timeline *t = timeline_new(colour, out);
+    struct history h;
+    int rc = t ? history_load(&h, store_handle(s), run_id, HISTORY_RUN, e) : err_no_memory(e);
+
+    if (rc == 0) {
+        rc = history_each(&h, store_handle(s), stored_step, t, e);
+        history_release(&h);
+    }
+    timeline_free(t);
+    return rc;
 }
 
 /* A run that only begins has no step to be cut short after. */
@@ -296,7 +355,7 @@ int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, 
     struct screen screen = {out, colour};
     struct history h;
     char page[FORMAT_MAX];
-    int rc = history_load(&h, store_handle(s), run_id, HISTORY_RUN, 0, 0, e);
+    int rc = history_load(&h, store_handle(s), run_id, HISTORY_RUN, e);
 
     if (rc)
         return rc;
@@ -434,7 +493,7 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
     struct screen screen = {out, colour};
     sqlite3 *db = store_handle(s);
     struct history h;
-    int rc = history_load(&h, db, run_id, HISTORY_RUN, 0, 0, e);
+    int rc = history_load(&h, db, run_id, HISTORY_RUN, e);
 
     if (rc)
         return rc;

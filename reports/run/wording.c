@@ -28,7 +28,7 @@ static const struct {
     {"reply", "replies"},
 };
 
-char *wording_action(char *buf, size_t cap, const struct history_step *s)
+char *wording_action(char *buf, size_t cap, const struct step_record *s)
 {
     const char *verb = s->action;
 

@@ -3,9 +3,9 @@
 #ifndef REPORTS_RUN_WORDING_H
 #define REPORTS_RUN_WORDING_H
 
-#include "reports/run/history.h"
+#include "db/store.h"
 
 /* "parent writes r", "child forks", "look" ...; at most cap bytes into buf, which it returns. */
-char *wording_action(char *buf, size_t cap, const struct history_step *s);
+char *wording_action(char *buf, size_t cap, const struct step_record *s);
 
 #endif

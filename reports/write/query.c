@@ -3,6 +3,7 @@
 #include "db/embedded.h"
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int failed(struct query *q, int code, const char *what)
@@ -24,7 +25,7 @@ int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e)
 {
     const char *text = strncmp(sql, "db/", 3) == 0 ? embedded(sql) : sql;
 
-    *q = (struct query){NULL, 0, e};
+    *q = (struct query){.err = e};
     if (!text)
         return failed(q, ENOENT, sql);
     if (sqlite3_prepare_v2(db, text, -1, &q->stmt, NULL) != SQLITE_OK)
@@ -67,12 +68,20 @@ void query_bind_int(struct query *q, const char *name, int64_t n)
         failed(q, ENOMEM, name);
 }
 
+static void forget_names(struct query *q)
+{
+    free(q->names);
+    q->names = NULL;
+}
+
 bool query_row(struct query *q)
 {
     int rc;
 
     if (q->rc)
         return false;
+    if (!sqlite3_stmt_busy(q->stmt))
+        forget_names(q); /* beginning it may prepare it anew */
     rc = sqlite3_step(q->stmt);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         failed(q, rc == SQLITE_BUSY ? EBUSY : EIO, sqlite3_errmsg(sqlite3_db_handle(q->stmt)));
@@ -81,6 +90,7 @@ bool query_row(struct query *q)
 
 int query_close(struct query *q)
 {
+    forget_names(q);
     sqlite3_finalize(q->stmt);
     q->stmt = NULL;
     return q->rc;
@@ -104,16 +114,39 @@ int query_columns(const struct query *q)
     return q->stmt ? sqlite3_column_count(q->stmt) : 0;
 }
 
-const char *query_column_name(const struct query *q, int column)
+/* SQLite's names, asked for once: it makes each anew. NULL without memory. */
+static const char *const *names(struct query *q)
 {
-    return sqlite3_column_name(q->stmt, column);
+    int n = query_columns(q);
+
+    if (q->names)
+        return q->names;
+    q->names = calloc((size_t)n + 1, sizeof *q->names);
+    for (int i = 0; i < n && q->names; i++)
+        if (!(q->names[i] = sqlite3_column_name(q->stmt, i)))
+            forget_names(q);
+    if (!q->names)
+        query_no_memory(q);
+    return q->names;
 }
 
-int query_find(const struct query *q, const char *column)
+const char *query_column_name(struct query *q, int column)
 {
-    for (int i = 0; i < query_columns(q); i++)
-        if (strcmp(query_column_name(q, i), column) == 0)
-            return i;
+    return names(q) ? q->names[column] : NULL;
+}
+
+/* Columns are mostly asked for in their order: the one behind the last is looked at first. */
+int query_find(struct query *q, const char *column)
+{
+    int n = query_columns(q);
+
+    for (int i = 0, at = q->next; i < n && names(q); i++, at++) {
+        at = at < n ? at : 0;
+        if (strcmp(q->names[at], column) == 0) {
+            q->next = at + 1;
+            return at;
+        }
+    }
     return -1;
 }
 

@@ -15,6 +15,8 @@ struct query {
     sqlite3_stmt *stmt;
     int rc; /* 0, or the first failure as a negative errno */
     struct err *err;
+    const char **names; /* of the columns, once one was asked for; SQLite's */
+    int next;           /* column behind the one found last */
 };
 
 /* sql: a one-line statement, or the path of an embedded one ("db/report/sharing.sql"). */
@@ -34,9 +36,9 @@ int query_no_memory(struct query *q);
 void query_reset(struct query *q);
 
 int query_columns(const struct query *q);
-const char *query_column_name(const struct query *q, int column);
+const char *query_column_name(struct query *q, int column); /* NULL without memory */
 /* Index of a column, or -1. */
-int query_find(const struct query *q, const char *column);
+int query_find(struct query *q, const char *column);
 /* By name. A column that the query has not is a mistake of ours: reads as NULL and fails the query.
  */
 bool query_null(struct query *q, const char *column);

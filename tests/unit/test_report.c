@@ -70,7 +70,7 @@ static char *terminal(struct fixture *f, const char *run, bool colour)
     FILE *out = open_memstream(&text, &len);
 
     if (report_heading(f->in.store, run, colour, out, &f->e) ||
-        report_timeline(f->in.store, run, 0, 0, colour, out, &f->e) ||
+        report_timeline(f->in.store, run, colour, out, &f->e) ||
         report_summary(f->in.store, run, colour, out, &f->e))
         fail_msg("%s", f->e.msg);
     fclose(out);
@@ -667,22 +667,6 @@ static void test_report__terminal_shows_strips_and_outcomes(void **state)
     free(colour);
 }
 
-/* While a run goes on, each step is printed as it ends. */
-static void test_report__timeline_of_one_step(void **state)
-{
-    struct fixture *f = *state;
-    char *text;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-
-    assert_int_equal(report_timeline(f->in.store, f->fork, 4, 4, false, out, &f->e), 0);
-    fclose(out);
-    assert_contains(text, "child writes r");
-    assert_null(strstr(text, "parent forks"));
-    assert_null(strstr(text, "share mode")); /* the heading stands above step 1 only */
-    free(text);
-}
-
 static void test_report__json_has_everything(void **state)
 {
     struct fixture *f = *state;
@@ -742,7 +726,7 @@ static void test_report__errors_name_their_subject(void **state)
     assert_int_equal(report_markdown(f->in.store, NULL, 0, scratch_path(f->in.dir, "taken"), &f->e),
                      -EISDIR);
     assert_int_equal(access(scratch_path(f->in.dir, "taken.assets"), F_OK), -1);
-    assert_int_equal(report_timeline(f->in.store, nothing, 0, 0, false, stderr, &f->e), -ENOENT);
+    assert_int_equal(report_timeline(f->in.store, nothing, false, stderr, &f->e), -ENOENT);
     assert_int_equal(report_json(f->in.store, nothing, stderr, &f->e), -ENOENT);
 }
 
@@ -969,7 +953,6 @@ int main(void)
         T(terminal_is_not_steered),
         T(terminal_fits_80_columns),
         T(terminal_shows_strips_and_outcomes),
-        T(timeline_of_one_step),
         T(json_has_everything),
         T(default_is_the_latest_complete_run),
         T(errors_name_their_subject),

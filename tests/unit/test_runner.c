@@ -2,6 +2,7 @@
 #include "lab/backends.h"
 #include "lab/run/exits.h"
 #include "lab/run/runner.h"
+#include "reports/report.h"
 #include "tests/support/replay.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -206,6 +207,131 @@ static void test_runner__a_wrong_stamp_is_a_failed_expectation(void **state)
                      1);
 }
 
+/* -- what a step costs, however many there are ------------------------------------------- */
+
+#define REGIONS 6
+
+/* A scenario of so many steps takes the place of the fixture's. */
+static void plan_steps(struct fixture *f, int n)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct err e;
+
+    fprintf(out,
+            "{ \"scenario\": \"long\", \"language\": 1, \"title\": \"Long\", \"question\": \"?\","
+            "\"no_twin\": \"a test\", \"actors\": [\"parent\"], \"steps\": ["
+            "{ \"phase\": \"mapped\", \"actor\": \"parent\","
+            "  \"map\": { \"region\": \"r\", \"pages\": 4, \"kind\": \"anonymous\" } }");
+    for (int i = 1; i < n; i++)
+        fprintf(out, ",{ \"phase\": \"populated\", \"actor\": \"parent\","
+                     "  \"write\": { \"region\": \"r\", \"pages\": \"all\", \"stamp\": \"A\" } }");
+    fprintf(out, "] }");
+    fclose(out);
+    plan_free(f->plan);
+    if (plan_parse(&f->plan, text, len, "t", abilities, "replay", 4096, NULL, 0, &e) < 0)
+        fail_msg("%s", e.msg);
+    free(text);
+}
+
+/* Every kind of value and row that is printed: one that is unknown, concluded, of no use; pages;
+ * and a region that is there at every third step only. */
+static int full_step(const struct step *step, struct step_result *out, struct err *e)
+{
+    (void)e;
+    for (int i = 0; i < REGIONS; i++) {
+        char name[8];
+        struct obs_region *r;
+
+        snprintf(name, sizeof name, i ? "r%d" : "r", i);
+        if (i == 1 && step->number % 3 != 1)
+            continue;
+        r = observation_add_region(&out->obs, "parent", name, i == 2 ? "CASE" : NULL);
+        r->q[RQ_PAGES] = value_known(4);
+        r->q[RQ_RESIDENT] = value_known(i == 3 ? step->number : 4);
+        r->q[RQ_MAPPED] = i == 4 ? value_unknown(WHY_PERMISSION) : value_known(4);
+        r->q[RQ_EXCLUSIVE] = value_known(3);
+        r->q[RQ_NONE] = value_known(1);
+        r->q[RQ_SHARE_MODE] = value_known(SM_PRIVATE);
+        r->q[RQ_SHARE_MODE].inferred = i == 5;
+        if (i == 0 && step->number > 1) {
+            r->q[RQ_WRITE_OUTCOME] = value_known(WO_COPIED);
+            r->q[RQ_COPIED] = value_known(4);
+        }
+        obs_region_add_run(r, &(struct page_run){.count = 3, .state = PS_EXCLUSIVE, .frame = 7});
+        obs_region_add_run(r, &(struct page_run){.first = 3, .count = 1, .state = PS_NONE});
+    }
+    observation_add_process(&out->obs, "parent")->q[PQ_RSS] = value_known(1000 + step->number);
+    out->dur_ns = (uint64_t)step->number * 1000;
+    return 0;
+}
+
+static char *shown(struct fixture *f)
+{
+    char *text, run_id[40];
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct err e;
+
+    if (store_find_run(f->store, "latest", run_id, &e) ||
+        report_heading(f->store, run_id, false, out, &e) ||
+        report_timeline(f->store, run_id, false, out, &e) ||
+        report_summary(f->store, run_id, false, out, &e))
+        fail_msg("%s", e.msg);
+    fclose(out);
+    return text;
+}
+
+static void test_runner__what_is_shown_later_is_what_was_printed(void **state)
+{
+    struct fixture *f = *state;
+    char printed[64 * 1024] = "", *later;
+
+    plan_steps(f, 12);
+    f->replay.step = full_step;
+    assert_int_equal(run(f), EXIT_DONE);
+    rewind(f->out);
+    assert_true(fread(printed, 1, sizeof printed - 1, f->out) > 0);
+    later = shown(f);
+    assert_string_equal(printed, later);
+    assert_non_null(strstr(printed, "4 regions as before")); /* r1 too, of three steps ago */
+    assert_non_null(strstr(printed, "?"));
+    assert_non_null(strstr(printed, "~SM_PRIVATE"));
+    free(later);
+}
+
+/* SQLite asks it whenever it compiles a statement. */
+static int count_compiled(void *count, int action, const char *a, const char *b, const char *c,
+                          const char *d)
+{
+    (void)action, (void)a, (void)b, (void)c, (void)d;
+    ++*(size_t *)count;
+    return SQLITE_OK;
+}
+
+static size_t compiled(struct fixture *f, int steps)
+{
+    size_t count = 0;
+
+    plan_steps(f, steps);
+    sqlite3_set_authorizer(store_handle(f->store), count_compiled, &count);
+    assert_int_equal(run(f), EXIT_DONE);
+    sqlite3_set_authorizer(store_handle(f->store), NULL, NULL);
+    return count;
+}
+
+static void test_runner__statements_are_compiled_once_however_many_steps(void **state)
+{
+    struct fixture *f = *state;
+    size_t few;
+
+    f->replay.step = full_step;
+    few = compiled(f, 3);
+    assert_true(few > 0);
+    assert_int_equal(compiled(f, 60), few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +346,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_runner__a_wrong_stamp_is_a_failed_expectation, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_runner__what_is_shown_later_is_what_was_printed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            test_runner__statements_are_compiled_once_however_many_steps, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
