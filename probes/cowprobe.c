@@ -411,14 +411,19 @@ static int complain(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-static int serve(const char *number)
+/* The numbers of two descriptors: "SOCKET,MEMORY". */
+static int serve(char *numbers)
 {
+    char *memory = strchr(numbers, ',');
     struct err e;
-    long fd;
+    long fd[2];
 
-    if (!parse_number(number, 0, 1 << 20, &fd))
-        return complain("bad descriptor", number);
-    if (helper_serve((int)fd, &e) < 0) {
+    if (memory)
+        *memory++ = '\0';
+    if (!memory || !parse_number(numbers, 0, 1 << 20, &fd[0]) ||
+        !parse_number(memory, 0, 1 << 20, &fd[1]))
+        return complain("bad descriptors", numbers);
+    if (helper_serve((int)fd[0], (int)fd[1], &e) < 0) {
         fprintf(stderr, "cowprobe: %s\n", e.msg);
         return EXIT_FAILED;
     }

@@ -1,4 +1,5 @@
 #include "probes/kernel/object.h"
+#include "probes/kernel/helper.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -66,40 +67,7 @@ static bool is_device(const char *name)
            strncmp(name, "/dev/zero (", 11) != 0;
 }
 
-int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper)
-{
-    char path[96];
-    int fd, rc;
-
-    if (is_device(entry->name))
-        return -EACCES;
-    snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
-             (unsigned long long)entry->start, (unsigned long long)entry->end);
-    fd = open(path, OPEN_FLAGS);
-    if (fd >= 0)
-        return fd;
-    if (helper) {
-        fd = helper_open(helper, HELPER_OBJECT, pid, entry->start, entry->end);
-        if (fd >= 0)
-            return fd;
-    }
-    fd = open_by_name(entry);
-    if (fd >= 0)
-        return fd;
-    rc = open_by_descriptor(pid, entry->dev, entry->inode); /* last: it may have thousands */
-    return rc == -ENOENT ? -EACCES : rc;
-}
-
-int object_reopen(int fd)
-{
-    char path[32];
-
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    fd = open(path, OPEN_FLAGS);
-    return fd < 0 ? -errno : fd;
-}
-
-int object_stat(int fd, uint64_t page_size, struct object_info *out)
+int object_stat(int fd, struct object_info *out)
 {
     struct statfs fs;
     struct stat st;
@@ -109,10 +77,75 @@ int object_stat(int fd, uint64_t page_size, struct object_info *out)
     *out = (struct object_info){.dev = st.st_dev,
                                 .inode = st.st_ino,
                                 .bytes = (uint64_t)st.st_size,
-                                .resident_hint = (uint64_t)st.st_blocks * 512 / page_size,
+                                .resident_hint =
+                                    (uint64_t)st.st_blocks * 512 / (uint64_t)sysconf(_SC_PAGESIZE),
                                 .shmem = (uint64_t)fs.f_type == TMPFS_MAGIC,
                                 .hugetlb = (uint64_t)fs.f_type == HUGETLBFS_MAGIC};
     return 0;
+}
+
+int object_take(struct object *out, int fd)
+{
+    int rc;
+
+    *out = OBJECT_NONE;
+    if (fd < 0)
+        return fd;
+    out->fd = fd;
+    rc = object_stat(fd, &out->info);
+    if (rc < 0)
+        object_close(out);
+    return rc;
+}
+
+void object_close(struct object *o)
+{
+    if (o->fd >= 0)
+        close(o->fd);
+    *o = OBJECT_NONE;
+}
+
+static int ask_helper(const struct object *o, uint64_t first, uint64_t n, bool swap, uint64_t *bits,
+                      uint64_t *swapped, uint64_t *count, struct object_info *info)
+{
+    return helper_object(o->helper,
+                         &(struct helper_object){o->pid, o->start, o->end, first, n, swap}, info,
+                         bits, swapped, count);
+}
+
+int object_open(struct object *out, pid_t pid, const struct map_entry *entry, struct helper *helper)
+{
+    uint64_t none;
+    char path[96];
+    int fd, rc;
+
+    *out = OBJECT_NONE;
+    if (is_device(entry->name))
+        return -EACCES;
+    snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
+             (unsigned long long)entry->start, (unsigned long long)entry->end);
+    fd = open(path, OPEN_FLAGS);
+    if (fd < 0 && helper) {
+        *out = (struct object){-1, helper, pid, entry->start, entry->end, {0}};
+        if (ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info) == 0)
+            return 0;
+    }
+    if (fd < 0)
+        fd = open_by_name(entry);
+    if (fd < 0) {
+        rc = open_by_descriptor(pid, entry->dev, entry->inode); /* last: it may have thousands */
+        fd = rc == -ENOENT ? -EACCES : rc;
+    }
+    return object_take(out, fd);
+}
+
+int object_reopen(int fd)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    fd = open(path, OPEN_FLAGS);
+    return fd < 0 ? -errno : fd;
 }
 
 static void set_range(uint64_t *bits, uint64_t from, uint64_t to)
@@ -268,30 +301,50 @@ static void clear_bits(uint64_t *bits, uint64_t n)
         memset(bits, 0, (n + 63) / 64 * 8);
 }
 
-int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
-                     uint64_t n, bool swap, uint64_t *bits, uint64_t *swapped, uint64_t *count,
-                     struct probe_cost *cost)
+/* Of q->n pages; the bits have room for n. */
+static int answer(struct question *q, const struct object *o, uint64_t n, bool swap)
 {
-    uint64_t began = cost ? probe_clock() : 0, pages = (info->bytes + page_size - 1) / page_size;
-    struct question q = {fd, page_size, first, n, bits, swapped, 0, 0, info->shmem};
-    int rc = 0;
+    uint64_t pages = (o->info.bytes + q->page_size - 1) / q->page_size;
+    int rc = -E2BIG;
+
+    if (q->first >= pages)
+        q->n = 0;
+    else if (q->n > pages - q->first)
+        q->n = pages - q->first;
+    if (q->shmem && !swap && o->info.resident_hint >= pages) {
+        set_range(q->bits, 0, q->n);
+        q->count = q->n;
+        return 0;
+    }
+    if (!q->n || (q->shmem && o->info.resident_hint == 0))
+        return 0;
+    if (q->shmem && !swap)
+        rc = by_seeking(q, SEEK_EXTENTS);
+    if (rc != -E2BIG)
+        return rc;
+    q->count = 0;
+    clear_bits(q->bits, n);
+    return by_asking(q);
+}
+
+int object_residency(const struct object *o, uint64_t first, uint64_t n, bool swap, uint64_t *bits,
+                     uint64_t *swapped, uint64_t *count, struct probe_cost *cost)
+{
+    uint64_t began = cost ? probe_clock() : 0;
+    struct question q = {
+        o->fd, (uint64_t)sysconf(_SC_PAGESIZE), first, n, bits, swapped, 0, 0, o->info.shmem};
+    struct object_info now;
+    int rc;
 
     clear_bits(bits, n);
     clear_bits(swapped, n);
-    if (first >= pages)
-        q.n = 0;
-    else if (n > pages - first)
-        q.n = pages - first;
-    if (info->shmem && !swap && info->resident_hint >= pages) {
-        set_range(bits, 0, q.n);
-        q.count = q.n;
-    } else if (q.n && !(info->shmem && info->resident_hint == 0)) {
-        rc = info->shmem && !swap ? by_seeking(&q, SEEK_EXTENTS) : -E2BIG;
-        if (rc == -E2BIG) {
-            q.count = 0;
-            clear_bits(bits, n);
-            rc = by_asking(&q);
-        }
+    if (o->helper) {
+        rc = ask_helper(o, first, n, swap, bits, swapped, &q.count, &now);
+        if (rc == 0 && (now.dev != o->info.dev || now.inode != o->info.inode))
+            rc = -ESTALE; /* another object is mapped there by now */
+        q.calls++;
+    } else {
+        rc = answer(&q, o, n, swap);
     }
     *count = q.count;
     if (cost) {

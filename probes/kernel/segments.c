@@ -60,28 +60,26 @@ static void read_headers(int fd, struct segment_file *file)
         take_header(file, &headers[i]);
 }
 
-static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e,
-                                          struct helper *helper)
+static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e)
 {
     struct segment_file *file;
-    int fd;
+    struct object object;
 
     for (size_t i = 0; i < s->n; i++)
         if (s->files[i].inode == e->inode && s->files[i].dev == e->dev)
             return &s->files[i];
-    fd = object_open(pid, e, helper); /* another process may be able to, if this is not */
-    if (fd < 0)
+    /* Another process may be able to, if this is not. */
+    if (object_open(&object, pid, e, NULL) < 0)
         return NULL;
     if ((file = LIST_ADD(s->files, s->n))) {
         *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
-        read_headers(fd, file);
+        read_headers(object.fd, file);
     }
-    close(fd);
+    object_close(&object);
     return file;
 }
 
-uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
-                      struct helper *helper)
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index)
 {
     const struct map_entry *e = &m->entries[index];
     const struct segment_file *file;
@@ -90,7 +88,7 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
     /* What mprotect and madvise have cut it into lies in between. */
     for (int i = 0; i < PIECES_MAX && !e->inode && e > m->entries && e[-1].end == e->start; i++)
         e--;
-    if (e == &m->entries[index] || !e->inode || e->shared || !(file = file_of(s, pid, e, helper)))
+    if (e == &m->entries[index] || !e->inode || e->shared || !(file = file_of(s, pid, e)))
         return 0;
     for (size_t i = 0; i < file->n; i++) {
         uint64_t at = file->data[i].offset, behind = at + file->data[i].in_file;

@@ -8,7 +8,6 @@
 #ifndef PROBES_KERNEL_SEGMENTS_H
 #define PROBES_KERNEL_SEGMENTS_H
 
-#include "probes/kernel/helper.h"
 #include "probes/maps.h"
 #include <sys/types.h>
 
@@ -19,8 +18,7 @@ struct segments {
 
 /* The address behind the data segment that ends in the entry before this one; 0 if there is none,
  * or if this entry lies over an object itself. */
-uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
-                      struct helper *helper);
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index);
 void segments_release(struct segments *s);
 
 #endif

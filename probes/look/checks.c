@@ -186,7 +186,7 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         told += entry->kb.pss;
         present += w->entry_sums[entry - w->maps.entries].words.present;
         once += w->entry_sums[entry - w->maps.entries].words.single;
-        if (w->pagemap_frames)
+        if (w->pagemap.frames)
             rest_of_entry(o, w, m, entry, &rest);
     }
     c->left = pss;
@@ -198,7 +198,7 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     if ((value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE) ||
         w->shadows || others_come(o, maps_find(&w->maps, m->start)) ||
         (present > (uint64_t)r->q[RQ_MAPPED].n &&
-         (!w->pagemap_frames || rest.alone != once - mapped_once(m))))
+         (!w->pagemap.frames || rest.alone != once - mapped_once(m))))
         c->right = value_na();
     c->tolerance = entries > 1 ? entries - 1 : 0;
     judge(c);
@@ -330,7 +330,7 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
             maybe_zero += w->entry_sums[i].words.maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
-    c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
+    c->left = w->pagemap.fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
     c->right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
     judge(c);
     return 0;
@@ -352,7 +352,7 @@ static int check_pss(struct observer *o, struct observation *out)
 
         if (!w->seen)
             continue;
-        frames &= w->pagemap_frames;
+        frames &= w->pagemap.frames;
         counted &= w->maps.counted;
         for (size_t k = 0; k < w->maps.n; k++)
             if (mapping_is_own(&w->maps.entries[k], is_shmem_dev(o, w->maps.entries[k].dev)) &&

@@ -18,9 +18,8 @@
 
 #include "probes/footprint.h"
 #include "probes/kernel/frames.h"
-#include "probes/kernel/helper.h"
 #include "probes/kernel/object.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/reader.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include "probes/rules.h"
@@ -135,8 +134,8 @@ struct entry_sums {
 struct watched {
     pid_t pid;
     char *actor;
-    int smaps_fd, maps_fd, pagemap_fd, status_fd, stat_fd;
-    bool pagemap_frames; /* pagemap_fd shows frame numbers */
+    int smaps_fd, maps_fd, status_fd, stat_fd;
+    struct page_file pagemap;
     bool no_smaps;
     struct maps maps;
     struct entry_sums *entry_sums; /* one per entry */
@@ -163,8 +162,7 @@ struct seen_object {
     uint64_t dev, inode;
     uint32_t number; /* O number */
     const char *kind;
-    struct object_info info;
-    enum why why; /* WHY_KNOWN: info and resident are there */
+    enum why why; /* WHY_KNOWN: it could be opened */
     uint64_t resident;
     enum why why_resident;
     uint64_t processes; /* targets that map it */
@@ -178,7 +176,7 @@ struct seen_object {
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;
     uint64_t *swapped_bits; /* in swap */
-    int fd;                 /* open during the look, or -1 */
+    struct object object;   /* open during the look */
 };
 
 /* Another process maps the object. */
@@ -202,8 +200,7 @@ struct observer {
     size_t max_runs;
     int threads;
     enum corrupt corrupt;
-    struct helper *helper;
-    int count_fd, flags_fd;
+    struct page_reader reader;
     uint64_t page_size;
     uint64_t zero_frame; /* of the small zero page; 0 unknown */
     uint64_t *shmem_devs;
@@ -247,7 +244,7 @@ static inline bool all_in_view(const struct observer *o)
 /* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
 static inline bool zero_told(const struct observer *o, const struct watched *w)
 {
-    return w->pagemap_frames || o->caps.have[CAP_PAGEMAP_SCAN];
+    return w->pagemap.frames || o->caps.have[CAP_PAGEMAP_SCAN];
 }
 
 /* What the page table's word says of an anonymous page: mapped once is taken for exclusive until
@@ -268,7 +265,7 @@ int watched_read(struct observer *o, struct watched *w, struct err *e);
 bool watched_observes(const struct watched *w, const struct map_entry *e);
 /* Faults taken since watched_read began, or unknown. */
 struct value watched_induced(struct observer *o, struct watched *w);
-void watched_free(struct watched *w);
+void watched_free(struct observer *o, struct watched *w);
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */
 bool is_exhausted(int rc);

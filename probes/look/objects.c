@@ -72,7 +72,7 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
         err_no_memory(e);
         return NULL;
     }
-    *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
+    *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .object = OBJECT_NONE};
     s->shmem = is_shmem_dev(o, dev);
     s->own = s->shmem && nameless && !is_standard(dev, inode);
     s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
@@ -89,18 +89,38 @@ static int no_access(int rc, const struct watched *w, struct err *e)
                : 0;
 }
 
-/* Takes over fd: size, and room for the bit sets. */
-static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *e)
+static void measure(struct observer *o, struct seen_object *s, uint64_t first, uint64_t n)
+{
+    uint64_t count = 0;
+    int rc;
+
+    if (s->object.info.hugetlb) {
+        s->why_resident = WHY_NO_INTERFACE;
+        return;
+    }
+    rc = object_residency(&s->object, first, n, o->caps.have[CAP_SWAP], s->resident_bits,
+                          s->swapped_bits, &count, &o->cost[COST_OBJECT]);
+    s->resident = count;
+    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
+}
+
+/* The whole object where that is cheap. A large file: not, and nobody asks. */
+static void measure_whole(struct observer *o, struct seen_object *s)
+{
+    if (!s->shmem && s->object.info.bytes > WHOLE_FILE)
+        s->why_resident = WHY_TOO_LARGE;
+    else
+        measure(o, s, 0, s->npages);
+}
+
+/* Takes over the object: size, bit sets, and what of it is in memory. */
+static int adopt(struct observer *o, struct seen_object *s, struct object object, struct err *e)
 {
     uint64_t words;
 
-    if (object_stat(fd, o->page_size, &s->info) < 0) {
-        close(fd);
-        return 0;
-    }
-    s->fd = fd;
+    s->object = object;
     s->why = WHY_KNOWN;
-    s->npages = (s->info.bytes + o->page_size - 1) / o->page_size;
+    s->npages = (object.info.bytes + o->page_size - 1) / o->page_size;
     words = s->npages / 64 + 1;
     s->mapped = calloc(words, 8);
     s->visible = calloc(words, 8);
@@ -109,58 +129,32 @@ static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *
     if (!s->mapped || !s->visible || !s->resident_bits || !s->swapped_bits)
         return err_set(e, ENOMEM, "out of memory for an object of %llu pages",
                        (unsigned long long)s->npages);
+    measure_whole(o, s);
     return 0;
-}
-
-static void measure(struct observer *o, struct seen_object *s, uint64_t first, uint64_t n)
-{
-    uint64_t count = 0;
-    int rc;
-
-    if (s->info.hugetlb) {
-        s->why_resident = WHY_NO_INTERFACE;
-        return;
-    }
-    rc = object_residency(s->fd, &s->info, o->page_size, first, n, o->caps.have[CAP_SWAP],
-                          s->resident_bits, s->swapped_bits, &count, &o->cost[COST_OBJECT]);
-    s->resident = count;
-    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
-}
-
-/* The whole object where that is cheap. A large file: not, and nobody asks. */
-static void measure_whole(struct observer *o, struct seen_object *s)
-{
-    if (!s->shmem && s->info.bytes > WHOLE_FILE)
-        s->why_resident = WHY_TOO_LARGE;
-    else
-        measure(o, s, 0, s->npages);
 }
 
 static int object_of_entry(struct observer *o, struct watched *w, const struct map_entry *entry,
                            struct err *e)
 {
     struct seen_object *s = object_find(o, entry->dev, entry->inode);
-    int fd, rc;
+    struct object object;
+    int rc;
 
     if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name,
                                ends_as_deleted(entry->name), e)))
         return -ENOMEM;
-    if (s->fd >= 0)
+    if (object_is_open(&s->object))
         return 0;
-    fd = object_open(w->pid, entry, o->helper);
-    if (fd < 0)
-        return no_access(fd, w, e);
-    rc = adopt(o, s, fd, e);
-    if (rc == 0 && s->fd >= 0)
-        measure_whole(o, s);
-    return rc;
+    rc = object_open(&object, w->pid, entry, o->reader.helper);
+    return rc < 0 ? no_access(rc, w, e) : adopt(o, s, object, e);
 }
 
 static int object_of_message(struct observer *o, const struct target_message *m, struct err *e)
 {
+    struct object object;
     struct seen_object *s;
     struct stat st;
-    int fd, rc;
+    int rc;
 
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
@@ -168,15 +162,12 @@ static int object_of_message(struct observer *o, const struct target_message *m,
     if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
-    if (s->fd >= 0)
+    if (object_is_open(&s->object))
         return 0;
-    fd = object_reopen(m->fd);
-    if (fd < 0)
-        return is_exhausted(fd) ? err_sys(e, fd, "cannot open what a message carries") : 0;
-    rc = adopt(o, s, fd, e);
-    if (rc == 0 && s->fd >= 0)
-        measure_whole(o, s);
-    return rc;
+    rc = object_take(&object, object_reopen(m->fd));
+    if (rc < 0)
+        return is_exhausted(rc) ? err_sys(e, rc, "cannot open what a message carries") : 0;
+    return adopt(o, s, object, e);
 }
 
 /* Shared memory that the process holds by a descriptor, mapped or not. */
@@ -208,16 +199,12 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
             break;
         }
         s->descriptor = true;
-        if (s->fd < 0) {
-            char name[96];
-            int fd;
+        if (!object_is_open(&s->object)) {
+            struct object object;
+            int fd = openat(dirfd(dir), d->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-            snprintf(name, sizeof name, "/proc/%d/fd/%.20s", (int)w->pid, d->d_name);
-            fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-            if (fd < 0)
-                rc = no_access(-errno, w, e);
-            else if ((rc = adopt(o, s, fd, e)) == 0 && s->fd >= 0)
-                measure_whole(o, s);
+            rc = object_take(&object, fd < 0 ? -errno : fd);
+            rc = rc < 0 ? no_access(rc, w, e) : adopt(o, s, object, e);
         }
     }
     closedir(dir);
@@ -269,8 +256,7 @@ void objects_end(struct observer *o)
     for (size_t i = 0; i < o->nobjects; i++) {
         struct seen_object *s = &o->objects[i];
 
-        if (s->fd >= 0)
-            close(s->fd);
+        object_close(&s->object);
         free(s->mapped);
         free(s->visible);
         free(s->resident_bits);

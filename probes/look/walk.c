@@ -44,7 +44,7 @@ static bool wanted(const struct walk *k)
         return false;
     if (watched_observes(k->w, k->e) || k->object)
         return true;
-    if (!k->w->pagemap_frames || !k->o->opt.whole_process)
+    if (!k->w->pagemap.frames || !k->o->opt.whole_process)
         return false;
     return k->w->no_smaps || k->e->kb.rss || k->e->kb.swap || k->e->kb.private_hugetlb ||
            k->e->kb.shared_hugetlb;
@@ -76,8 +76,8 @@ static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words,
         int64_t got;
 
         pages = (window_end(k, at, end) - at) / o->page_size;
-        got = pagemap_read(k->w->pagemap_fd, o->page_size, at, pages, o->words, o->threads,
-                           &o->cost[COST_PAGEMAP]);
+        got = reader_words(&o->reader, &k->w->pagemap, o->page_size, at, pages, o->words,
+                           o->threads, &o->cost[COST_PAGEMAP]);
         if (got < 0)
             return err_sys(k->err, (int)got, "cannot read '/proc/%d/pagemap'", (int)k->w->pid);
         if (got == 0)
@@ -113,7 +113,7 @@ static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
  * PAGEMAP_SCAN says; and what is a file's in a mapping without one is the huge one. */
 static void mark_zero(const struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
 {
-    uint64_t zero_frame = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
+    uint64_t zero_frame = k->w->pagemap.frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
     uint64_t file = k->kind && !k->e->inode ? PM_FILE : 0, ps = k->o->page_size;
 
     for (uint64_t i = 0; i < n; i++) {
@@ -173,7 +173,7 @@ static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
     uint64_t number = PM_FRAME(word) | (pm_present(word) ? 0 : FRAME_NUMBER_SWAP);
 
     *slot = 0;
-    if (!k->w->pagemap_frames)
+    if (!k->w->pagemap.frames)
         return 0;
     *slot = frames_slot(&o->frames, number);
     if (!*slot)
@@ -186,7 +186,7 @@ static int count_loose(struct walk *k, const uint64_t *words, uint64_t n)
 {
     struct watched *w = k->w;
 
-    for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
+    for (uint64_t i = 0; i < n && w->pagemap.frames; i++) {
         uint32_t slot, *loose;
         int rc;
 
@@ -410,13 +410,13 @@ static bool maybe_huge(const struct walk *k)
 static int scan_entry(struct walk *k)
 {
     struct observer *o = k->o;
-    bool zero = !k->w->pagemap_frames;
+    bool zero = !k->w->pagemap.frames;
 
     o->nscans = 0;
     if (!o->caps.have[CAP_PAGEMAP_SCAN] || !(zero || maybe_huge(k)) ||
         k->e->flags & (1u << VMF_HUGETLB))
         return 0;
-    return pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_ZERO | SCAN_HUGE,
+    return pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_ZERO | SCAN_HUGE,
                         SCAN_ZERO | SCAN_HUGE, keep_range, o, &o->cost[COST_SCAN]);
 }
 
@@ -438,7 +438,7 @@ static int walk_entry(struct walk *k)
     if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
         return walk_range(k, k->e->start, k->e->end);
     k->from = k->to = 0;
-    rc = pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
+    rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
                       SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
     k->from = k->to = 0;
     if (rc < 0 && !k->told)
@@ -452,7 +452,7 @@ static int make_sets(struct walk *k)
     struct watched *w = k->w;
     uint32_t last = k->o->frames.n;
 
-    if (!w->pagemap_frames || !(w->changed || !w->frames.words))
+    if (!w->pagemap.frames || !(w->changed || !w->frames.words))
         return 0;
     if (frame_set_reserve(&w->frames, last) < 0 || frame_set_reserve(&w->region_frames, last) < 0)
         return err_no_memory(k->err);
@@ -482,7 +482,7 @@ int walk_process(struct observer *o, struct watched *w, struct err *e)
     struct walk k = {.o = o, .w = w, .err = e};
     int rc = 0;
 
-    if (w->pagemap_fd < 0)
+    if (w->pagemap.fd < 0)
         return 0;
     for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
         k.e = &w->maps.entries[k.entry];

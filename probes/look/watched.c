@@ -15,18 +15,18 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static void close_files(struct watched *w)
+static void close_files(struct observer *o, struct watched *w)
 {
     close_fd(&w->smaps_fd);
     close_fd(&w->maps_fd);
-    close_fd(&w->pagemap_fd);
+    reader_detach(&o->reader, &w->pagemap);
     close_fd(&w->status_fd);
     close_fd(&w->stat_fd);
 }
 
-void watched_free(struct watched *w)
+void watched_free(struct observer *o, struct watched *w)
 {
-    close_files(w);
+    close_files(o, w);
     maps_release(&w->maps);
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
@@ -105,21 +105,13 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
 
     close_fd(&w->smaps_fd);
     close_fd(&w->maps_fd);
-    close_fd(&w->pagemap_fd);
+    reader_detach(&o->reader, &w->pagemap);
     if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
         return rc;
-    w->pagemap_frames = false;
     if (!o->caps.have[CAP_PAGEMAP])
         return 0;
-    if (o->helper && o->caps.have[CAP_FRAMES]) {
-        w->pagemap_fd = helper_open(o->helper, HELPER_PAGEMAP, w->pid, 0, 0);
-        w->pagemap_frames = w->pagemap_fd >= 0;
-    }
-    if (w->pagemap_fd < 0) {
-        w->pagemap_fd = proc_open(w->pid, "pagemap");
-        w->pagemap_frames = o->caps.have[CAP_FRAMES] && !o->caps.via_helper;
-    }
-    return check_opened(w, w->pagemap_fd, "pagemap", e);
+    rc = reader_attach(&o->reader, w->pid, o->caps.have[CAP_FRAMES], &w->pagemap);
+    return check_opened(w, rc, "pagemap", e);
 }
 
 static int open_files(struct observer *o, struct watched *w, struct err *e)
@@ -148,12 +140,13 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
         return err_no_memory(e);
     }
     w->pid = t->pid;
-    w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
+    w->smaps_fd = w->maps_fd = w->status_fd = w->stat_fd = -1;
+    w->pagemap = READER_NONE;
     w->minflt_before = w->majflt_before = value_na();
     rc = open_files(o, w, e);
     added = rc < 0 ? NULL : LIST_ADD(o->watched, o->nwatched);
     if (!added) {
-        watched_free(w);
+        watched_free(o, w);
         return rc < 0 ? rc : err_no_memory(e);
     }
     *added = w;

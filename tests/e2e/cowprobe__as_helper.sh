@@ -27,7 +27,7 @@ ok "fork-write as nobody knows debt" exits 0 as_nobody cowlab run fork-write
 ok "no value of a region hangs on missing frames" equals 0 as_nobody sqlite3 cowlab.db \
     "SELECT count(*) FROM timeline WHERE observed <> 'message' AND (debt IS NULL OR share_mode IS NULL OR ref_count IS NULL)"
 # The helper is killed when the parent has been seen and the child not yet: the run goes on, and
-# what only the helper could have opened is unknown with its reason.
+# what only the helper can tell is unknown with its reason from there on.
 cat >"$TMP/killed.sh" <<'END'
 trap '' PIPE
 mkfifo in
@@ -45,8 +45,10 @@ for step in 2 3 4 5 6 7 8; do echo >&3 2>/dev/null; done
 wait $lab
 END
 ok "the helper dies in mid-run: the run goes on" as_nobody timeout 300 sh "$TMP/killed.sh"
-ok "the parent is seen as before" equals 0 as_nobody sqlite3 killed.db \
-    "SELECT count(*) FROM timeline WHERE observed = 'parent' AND debt IS NULL"
+ok "what was told before stays" equals 0 as_nobody sqlite3 killed.db \
+    "SELECT count(*) FROM timeline WHERE step = (SELECT min(step) FROM timeline) AND debt IS NULL"
+ok "what the page table alone says is told on" equals 0 as_nobody sqlite3 killed.db \
+    "SELECT count(*) FROM timeline WHERE observed = 'parent' AND resident IS NULL"
 ok "of the child exclusive and debt are not known" equals 1 as_nobody sqlite3 killed.db \
     "SELECT count(*) > 0 FROM timeline WHERE observed = 'child' AND debt IS NULL"
 ok "with the reason" equals 1 as_nobody sqlite3 killed.db \
