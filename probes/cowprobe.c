@@ -1,5 +1,5 @@
 /* cowprobe: regions and pages of a live process as JSON, useful alone and, given file
- * capabilities, the helper that opens page files for an unprivileged cowlab (--serve).
+ * capabilities, the helper that reads page files for an unprivileged cowlab (--serve).
  *
  * It never stops, traces or writes to the process: a snapshot of one that runs is not atomic.
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
@@ -48,6 +48,9 @@ static const char usage_text[] =
     "kernel cannot know is null, with its reason under \"unknown\". Without root, page frames and "
     "map\n"
     "counts need: setcap cap_sys_admin,cap_dac_read_search=ep cowprobe\n"
+    "That lets every user who may execute it see states, map counts and flags of pages of their "
+    "own\n"
+    "processes, and which share frames; no frame numbers, and nothing of others.\n"
     "Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 failed.\n";
 
 /* All numbers of a range in full, with or without 0x; both ends are rounded outward to pages. */
