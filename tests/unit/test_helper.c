@@ -500,6 +500,51 @@ static void objects_client(void (*now)(void))
     CHECK(stop(&c) == 0);
 }
 
+/* The client's side: more pages than one request has room for. */
+static void large_client(void (*now)(void))
+{
+    const uint64_t pages = WIRE_PAGES * 2 + 5, huge = 2 * WIRE_BITS + 77;
+    uint64_t *words = calloc(3 * pages, 8), *numbers = words + pages, *out = numbers + pages;
+    uint64_t *bits = calloc(huge / 64 + 1, 8), count = 0;
+    char *at = filled(pages), *object = mmap(NULL, huge * page_size, PROT_READ | PROT_WRITE,
+                                             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct helper_object q = {
+        getpid(), (uintptr_t)object, (uintptr_t)object + huge * page_size, 0, huge, false};
+    struct object_info info;
+    struct helper *h;
+    struct err e;
+    int number;
+
+    (void)now;
+    CHECK(setenv("COWLAB_COWPROBE", program, 1) == 0 && helper_start(&h, &e) == 0);
+    number = helper_attach(h, getpid());
+    CHECK(helper_read(h, number, (uintptr_t)at / page_size, pages, words) == (int64_t)pages);
+    for (uint64_t i = 0; i < pages; i++) {
+        CHECK(words[i] & PM_PRESENT && words[i] & PM_LABEL);
+        numbers[i] = (uintptr_t)at / page_size + i;
+    }
+    CHECK(helper_ask(h, number, true, numbers, words, out, pages) == 0);
+    for (uint64_t i = 0; i < pages; i++)
+        CHECK(out[i] == 1);
+    CHECK(object != MAP_FAILED);
+    for (uint64_t i = 0; i < huge; i += WIRE_BITS)
+        object[i * page_size] = object[(huge - 1) * page_size] = 1;
+    CHECK(helper_object(h, &q, &info, bits, NULL, &count) == 0 && count == 4);
+    CHECK(info.bytes == huge * page_size && bit_is_set(bits, 0) && bit_is_set(bits, WIRE_BITS));
+    CHECK(bit_is_set(bits, 2 * WIRE_BITS) && bit_is_set(bits, huge - 1) && !bit_is_set(bits, 1));
+    CHECK(helper_object(h, &q, &info, NULL, NULL, &count) == 0 && count == 4);
+    CHECK(!helper_lost(h));
+    helper_detach(h, number);
+    CHECK(helper_read(h, number, 0, 1, words) == -EINVAL);
+    helper_stop(h);
+}
+
+static void test_helper__answers_in_batches(void **state)
+{
+    (void)state;
+    as_nobody(large_client, nothing);
+}
+
 /* Answers, and no descriptor: ask_bytes looks at each packet. */
 static void test_helper__tells_of_the_users_own_objects_only(void **state)
 {
@@ -739,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_helper__tells_nothing_of_frames_that_are_not_the_clients),
         cmocka_unit_test(test_helper__serves_only_whom_the_client_may_see),
         cmocka_unit_test(test_helper__tells_of_the_users_own_objects_only),
+        cmocka_unit_test(test_helper__answers_in_batches),
         cmocka_unit_test(test_helper__withstands_a_hostile_client),
         cmocka_unit_test(test_helper__withstands_nonsense_without_capabilities),
         cmocka_unit_test(test_helper__takes_sealed_memory_only),
