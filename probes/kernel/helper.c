@@ -131,13 +131,16 @@ int helper_start(struct helper **out, struct err *e)
     return 0;
 }
 
-/* Ends by itself when the socket closes; killed when it does not within the deadline. */
+/* Ends by itself when the socket closes; killed when it does not within the deadline, or has hung
+ * before. */
 void helper_stop(struct helper *h)
 {
     if (!h)
         return;
     if (h->fd >= 0)
         close(h->fd);
+    else
+        kill(h->pid, SIGKILL);
     for (int waited = 0; waitpid(h->pid, NULL, WNOHANG) == 0; waited++) {
         if (waited == ANSWER_MS)
             kill(h->pid, SIGKILL);
