@@ -12,6 +12,7 @@
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
+#include "probes/places.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,10 +25,26 @@ struct object_info {
     bool hugetlb;
 };
 
+/* The regular files that a process holds open, listed once, when the first of them is asked for.
+ * {0}
+ * ... open_files_release. */
+struct open_files {
+    pid_t pid;
+    struct open_file {
+        uint64_t dev, inode;
+        int fd; /* the process's */
+    } * list;
+    size_t n, cap;
+    struct places places;
+};
+
+void open_files_release(struct open_files *f);
+
 /* Opens the object behind a mapping of pid: through map_files (root, or the helper), else by its
  * name or through a descriptor that the process still holds; never a device. Returns a descriptor
  * or a negative errno. */
-int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper);
+int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper,
+                struct open_files *files);
 /* A descriptor of one's own of the object that fd refers to, with an offset of its own. */
 int object_reopen(int fd);
 

@@ -45,6 +45,7 @@ void objects_close(struct sampler *s)
             close(s->open[i].fd);
         s->open[i].pid = 0;
     }
+    open_files_release(&s->files);
 }
 
 void objects_forget(struct sampler *s)
@@ -71,8 +72,10 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
         return o;
     if (o->pid && o->fd >= 0)
         close(o->fd);
-    *o = (struct open_object){
-        .dev = e->dev, .inode = e->inode, .pid = w->pid, .fd = object_open(w->pid, e, s->helper)};
+    *o = (struct open_object){.dev = e->dev,
+                              .inode = e->inode,
+                              .pid = w->pid,
+                              .fd = object_open(w->pid, e, s->helper, &s->files)};
     if (o->fd >= 0 && object_stat(o->fd, s->page_size, &o->info) < 0) {
         close(o->fd);
         o->fd = -EIO;

@@ -208,6 +208,7 @@ struct sampler {
     size_t nplaces;   /* a power of two, twice the room for objects */
     uint64_t ahead;   /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
+    struct open_files files; /* of one sample */
     struct users users;
     struct segments segments;
     struct sample sample;
