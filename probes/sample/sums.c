@@ -23,6 +23,8 @@
 #define ASK_COUNT 2
 #define ASK_TRUSTED 3
 #define TRUST_EVERY 64
+/* Frames that nobody maps any more are kept up to this many, and as many as are mapped. */
+#define FRAMES_KEPT (1u << 14)
 /* Frames per batch of questions. */
 #define BATCH 65536
 
@@ -130,7 +132,7 @@ static int join_chunk(struct sampler *s, struct page_chunk *c)
  * that nobody maps any more, the numbering begins anew. */
 static void forget_frames(struct sampler *s)
 {
-    if (s->join.n > 4 * (uint64_t)s->nmet + (1u << 18)) {
+    if (s->join.n > 2 * (uint64_t)s->nmet + FRAMES_KEPT) {
         frames_release(&s->join);
         s->slots_cap = 0;
         s->epoch++;
