@@ -147,6 +147,20 @@ static const struct seen *seen_as(const struct store_watch *w, const char *name)
     return seen;
 }
 
+/* The process that a row about what is unknown names, or the pair: "one&other" (record.c), where
+ * each may have such a sign in its own name. */
+static void find_seen(const struct store_watch *w, const char *name, const struct seen *of[2])
+{
+    of[0] = seen_as(w, name);
+    for (const char *at = name; at && !of[0] && (at = strchr(at, '&')); at++) {
+        char *one = strndup(name, (size_t)(at - name));
+
+        of[0] = seen_as(w, one);
+        of[1] = of[0] ? seen_as(w, at + 1) : NULL;
+        free(one);
+    }
+}
+
 /* The entry of a kind of row and up to four names, made if need be (then step is 0). */
 static struct entry *find(struct store_watch *w, char kind, const char *const name[4], size_t n)
 {
@@ -165,9 +179,11 @@ static struct entry *find(struct store_watch *w, char kind, const char *const na
         free(key);
         return NULL;
     }
-    if (kind != 'p') {
+    if (kind == 's') {
         x->of[0] = seen_as(w, name[0]);
-        x->of[1] = kind == 's' ? seen_as(w, name[1]) : NULL;
+        x->of[1] = seen_as(w, name[1]);
+    } else if (kind != 'p') {
+        find_seen(w, name[0], x->of);
     }
     x->key = key;
     x->n = n;
