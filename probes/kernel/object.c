@@ -1,11 +1,13 @@
 #include "probes/kernel/object.h"
 #include "probes/kernel/helper.h"
+#include "probes/list.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -24,39 +26,76 @@
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-/* A descriptor of the process that refers to the object. */
-static int open_by_descriptor(pid_t pid, uint64_t dev, uint64_t inode)
+/* Only if that (still) is the object. */
+static int open_checked(const char *path, const struct map_entry *entry)
+{
+    struct stat st;
+    int fd = open(path, OPEN_FLAGS);
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode) {
+        close(fd);
+        return -ENOENT;
+    }
+    return fd;
+}
+
+static int add_file(struct open_files *f, const struct stat *st, int fd)
+{
+    struct open_file *added = LIST_ADD_ROOM(f->list, f->n, f->cap);
+
+    if (!added)
+        return -ENOMEM;
+    *added = (struct open_file){st->st_dev, st->st_ino, fd};
+    return places_add(&f->places, places_hash(st->st_ino, st->st_dev), f->n);
+}
+
+static int list_files(struct open_files *f, pid_t pid)
 {
     char path[64];
     struct dirent *d;
     struct stat st;
     DIR *dir;
-    int fd = -ENOENT;
+    int rc = 0;
 
+    f->n = 0;
+    f->pid = 0;
+    places_clear(&f->places);
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     dir = opendir(path);
     if (!dir)
         return -errno;
-    while (fd == -ENOENT && (d = readdir(dir)))
-        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && st.st_dev == dev && st.st_ino == inode) {
-            fd = openat(dirfd(dir), d->d_name, OPEN_FLAGS);
-            fd = fd < 0 ? -errno : fd;
-        }
+    while (rc == 0 && (d = readdir(dir)))
+        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            rc = add_file(f, &st, (int)strtol(d->d_name, NULL, 10));
     closedir(dir);
-    return fd;
+    f->pid = rc == 0 ? pid : 0;
+    return rc;
 }
 
-/* An ordinary file by its name, or -1: only if that still is the same one. */
-static int open_by_name(const struct map_entry *entry)
+void open_files_release(struct open_files *f)
 {
-    struct stat st;
-    int fd = entry->name[0] == '/' ? open(entry->name, OPEN_FLAGS) : -1;
+    free(f->list);
+    free(f->places.at);
+    *f = (struct open_files){0};
+}
 
-    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode)) {
-        close(fd);
-        return -1;
+/* Through a descriptor of the process. */
+static int open_held(pid_t pid, const struct map_entry *entry, struct open_files *f)
+{
+    uint32_t h = places_hash(entry->inode, entry->dev), row;
+    int rc = f->pid == pid ? 0 : list_files(f, pid), fd = -EACCES;
+    char path[64];
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = h; fd < 0 && (row = places_next(&f->places, h, &i));) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, f->list[row - 1].fd);
+        if (f->list[row - 1].inode == entry->inode && f->list[row - 1].dev == entry->dev)
+            fd = open_checked(path, entry);
     }
-    return fd;
+    return fd == -ENOENT ? -EACCES : fd;
 }
 
 /* To open a device may do something. Shared memory without a name is called "/dev/zero (deleted)".
@@ -113,11 +152,12 @@ static int ask_helper(const struct object *o, uint64_t first, uint64_t n, bool s
                          bits, swapped, count);
 }
 
-int object_open(struct object *out, pid_t pid, const struct map_entry *entry, struct helper *helper)
+int object_open(struct object *out, pid_t pid, const struct map_entry *entry, struct helper *helper,
+                struct open_files *files)
 {
     uint64_t none;
     char path[96];
-    int fd, rc;
+    int fd;
 
     *out = OBJECT_NONE;
     if (is_device(entry->name))
@@ -131,11 +171,9 @@ int object_open(struct object *out, pid_t pid, const struct map_entry *entry, st
             return 0;
     }
     if (fd < 0)
-        fd = open_by_name(entry);
-    if (fd < 0) {
-        rc = open_by_descriptor(pid, entry->dev, entry->inode); /* last: it may have thousands */
-        fd = rc == -ENOENT ? -EACCES : rc;
-    }
+        fd = entry->name[0] == '/' ? open_checked(entry->name, entry) : -ENOENT;
+    if (fd < 0)
+        fd = open_held(pid, entry, files); /* last: it may have thousands */
     return object_take(out, fd);
 }
 

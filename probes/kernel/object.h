@@ -11,6 +11,7 @@
 
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
+#include "probes/places.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,21 @@ struct object_info {
     bool shmem;             /* tmpfs, memfd, shared anonymous */
     bool hugetlb;
 };
+
+/* The regular files that a process holds open, listed once, when the first of them is asked for.
+ * {0}
+ * ... open_files_release. */
+struct open_files {
+    pid_t pid;
+    struct open_file {
+        uint64_t dev, inode;
+        int fd; /* the process's */
+    } * list;
+    size_t n, cap;
+    struct places places;
+};
+
+void open_files_release(struct open_files *f);
 
 /* An object that can be asked. */
 struct object {
@@ -43,8 +59,8 @@ static inline bool object_is_open(const struct object *o)
 /* Opens the object behind a mapping of pid: through map_files (root), else by the helper, if there
  * is one, or by its name, or through a descriptor that the process still holds; never a device. 0,
  * or a negative errno and OBJECT_NONE. */
-int object_open(struct object *out, pid_t pid, const struct map_entry *entry,
-                struct helper *helper);
+int object_open(struct object *out, pid_t pid, const struct map_entry *entry, struct helper *helper,
+                struct open_files *files);
 /* Of what fd refers to, which it takes; negative: an errno. */
 int object_take(struct object *out, int fd);
 void object_close(struct object *o);

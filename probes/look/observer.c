@@ -147,7 +147,9 @@ void observer_free(struct observer *o)
     slurp_release(&o->text);
     free(o->watched);
     free(o->memories);
+    free(o->memory_places.at);
     free(o->numbers);
+    free(o->number_places.at);
     free(o->mappers);
     free(o->shmem_devs);
     free(o->cgroup);
@@ -233,7 +235,7 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
 
 /* Processes and regions that are not in this look are forgotten: their descriptors would keep a
  * dead address space's remains, and their pages count no more. */
-static void forget_unseen(struct observer *o)
+static int forget_unseen(struct observer *o, struct err *e)
 {
     size_t kept = 0;
 
@@ -246,14 +248,7 @@ static void forget_unseen(struct observer *o)
         }
     }
     o->nwatched = kept;
-    kept = 0;
-    for (size_t i = 0; i < o->nmemories; i++) {
-        if (o->memories[i]->seen)
-            o->memories[kept++] = o->memories[i];
-        else
-            memory_free(o, o->memories[i]);
-    }
-    o->nmemories = kept;
+    return memories_forget(o) < 0 ? err_no_memory(e) : 0;
 }
 
 /* Are all processes kept on the same CPU? Then a batch of new pages is emptied before a page in it
@@ -313,7 +308,6 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
     int rc = 0;
 
     o->samples = o->samples_agreed = 0;
-    o->next_memory = 0;
     if (o->caps.have[CAP_FRAMES] && reader_lost(&o->reader))
         go_blind(o);
     o->outsiders = o->descriptors_unseen = false;
@@ -326,9 +320,10 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
         rc = mappers_read(o, targets, n, e);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = begin_target(o, &targets[i], e);
+    if (rc == 0)
+        rc = forget_unseen(o, e);
     if (rc < 0)
         return rc;
-    forget_unseen(o);
     o->one_cpu = on_one_cpu(o);
     o->swap_in_view = false;
     for (size_t i = 0; i < o->nwatched; i++) {

@@ -97,9 +97,21 @@ struct scan_cursor {
     const struct scan_range *at, *end;
 };
 
-static struct scan_cursor scan_begin(const struct walk *k)
+/* From the first one on that reaches behind addr. */
+static struct scan_cursor scan_begin(const struct walk *k, uint64_t addr)
 {
-    return (struct scan_cursor){k->o->scans, k->o->scans + k->o->nscans};
+    const struct scan_range *scans = k->o->scans;
+    size_t low = 0, high = k->o->nscans;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (scans[middle].end <= addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (struct scan_cursor){scans + low, scans + k->o->nscans};
 }
 
 static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
@@ -121,11 +133,11 @@ static void mark_zero(const struct walk *k, uint64_t addr, uint64_t *words, uint
         if (pm_present(words[i]) && (PM_FRAME(words[i]) == zero_frame || words[i] & file))
             words[i] |= PM_ZERO;
     }
-    for (size_t r = 0; r < k->o->nscans; r++) {
-        const struct scan_range *s = &k->o->scans[r];
-        uint64_t at = s->start > addr ? s->start : addr;
+    for (struct scan_cursor s = scan_begin(k, addr); s.at < s.end && s.at->start < addr + n * ps;
+         s.at++) {
+        uint64_t at = s.at->start > addr ? s.at->start : addr;
 
-        for (; (s->categories & SCAN_ZERO) && at < s->end && at < addr + n * ps; at += ps)
+        for (; (s.at->categories & SCAN_ZERO) && at < s.at->end && at < addr + n * ps; at += ps)
             words[(at - addr) / ps] |= pm_present(words[(at - addr) / ps]) ? PM_ZERO : 0;
     }
 }
@@ -258,7 +270,7 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
 static int walk_region(struct walk *k, struct memory *m, uint64_t first, const uint64_t *words,
                        uint64_t n)
 {
-    struct scan_cursor scan = scan_begin(k);
+    struct scan_cursor scan = scan_begin(k, m->start + first * k->o->page_size);
     bool scanned = k->o->nscans > 0;
     int rc = 0;
 
@@ -318,8 +330,7 @@ static int walk_part(struct walk *k, struct memory *m, uint64_t addr, const uint
     return rc;
 }
 
-/* Index of the first region, by address, that may reach behind addr. */
-static size_t first_region(const struct watched *w, uint64_t addr)
+size_t first_region(const struct watched *w, uint64_t addr)
 {
     size_t low = 0, high = w->nmemories;
 

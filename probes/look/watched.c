@@ -53,17 +53,8 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
 
 bool watched_observes(const struct watched *w, const struct map_entry *e)
 {
-    size_t low = 0, high = w->nmemories;
-
-    while (low < high && !w->shadows) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->by_start[middle]->end <= e->start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (size_t i = low; i < w->nmemories && w->by_start[i]->start < e->end; i++)
+    for (size_t i = first_region(w, e->start); i < w->nmemories && w->by_start[i]->start < e->end;
+         i++)
         if (w->by_start[i]->end > e->start)
             return true;
     return false;

@@ -44,6 +44,7 @@ void objects_close(struct sampler *s)
             object_close(&s->open[i].object);
         s->open[i].pid = 0;
     }
+    open_files_release(&s->files);
 }
 
 void objects_forget(struct sampler *s)
@@ -71,7 +72,7 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
     if (o->pid)
         object_close(&o->object);
     *o = (struct open_object){.dev = e->dev, .inode = e->inode, .pid = w->pid};
-    object_open(&o->object, w->pid, e, s->reader.helper);
+    object_open(&o->object, w->pid, e, s->reader.helper, &s->files);
     return o;
 }
 

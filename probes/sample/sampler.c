@@ -530,6 +530,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
     if (rc == 0)
         rc = fill_processes(s);
     objects_close(s);
+    segments_turn(&s->segments);
     if (rc == 0) {
         users_conclude(s);
         sums_totals(s);

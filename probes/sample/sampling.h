@@ -173,7 +173,7 @@ struct users {
 #define INFO_STATE 0x0f
 
 /* A page of a process of the sample. */
-struct place {
+struct page_place {
     uint64_t page; /* address / page size */
     size_t process;
 };
@@ -195,11 +195,11 @@ struct sampler {
     uint32_t epoch;
     uint32_t *met; /* slots in the order of meeting them */
     uint32_t nmet, met_cap;
-    uint8_t *info;       /* by slot */
-    int32_t *counts;     /* by slot: map count, -1 unknown */
-    uint8_t *ask;        /* by slot: which question is open */
-    uint32_t *met_in;    /* by slot: sample in which it was met last */
-    struct place *where; /* by slot: where it was met first in it */
+    uint8_t *info;            /* by slot */
+    int32_t *counts;          /* by slot: map count, -1 unknown */
+    uint8_t *ask;             /* by slot: which question is open */
+    uint32_t *met_in;         /* by slot: sample in which it was met last */
+    struct page_place *where; /* by slot: where it was met first in it */
     uint32_t slots_cap;
     bool doubt;        /* a trusted page was found changed */
     bool trusts;       /* some page of this sample was not asked */
@@ -211,6 +211,7 @@ struct sampler {
     size_t nplaces;   /* a power of two, twice the room for objects */
     uint64_t ahead;   /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
+    struct open_files files; /* of one sample */
     struct users users;
     struct segments segments;
     struct sample sample;

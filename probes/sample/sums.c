@@ -23,6 +23,8 @@
 #define ASK_COUNT 2
 #define ASK_TRUSTED 3
 #define TRUST_EVERY 64
+/* Frames that nobody maps any more are kept up to this many, and as many as are mapped. */
+#define FRAMES_KEPT (1u << 14)
 /* Frames per batch of questions. */
 #define BATCH 65536
 
@@ -32,7 +34,7 @@ static int grow_slots(struct sampler *s)
 {
     uint32_t cap = s->join.cap;
     uint8_t *info, *ask;
-    struct place *where;
+    struct page_place *where;
     uint32_t *met_in;
     int32_t *counts;
 
@@ -61,7 +63,7 @@ static int grow_slots(struct sampler *s)
 }
 
 /* trusts: how often this chunk was taken at its former word. */
-static int meet(struct sampler *s, uint32_t slot, uint64_t word, struct place at,
+static int meet(struct sampler *s, uint32_t slot, uint64_t word, struct page_place at,
                 unsigned int *trusts)
 {
     bool trusted;
@@ -104,7 +106,7 @@ static int meet(struct sampler *s, uint32_t slot, uint64_t word, struct place at
 }
 
 /* at: where its first page is. */
-static int join_chunk(struct sampler *s, struct page_chunk *c, struct place at)
+static int join_chunk(struct sampler *s, struct page_chunk *c, struct page_place at)
 {
     unsigned int trusts = 0;
 
@@ -137,7 +139,7 @@ static int join_chunk(struct sampler *s, struct page_chunk *c, struct place at)
  * that nobody maps any more, the numbering begins anew. */
 static void forget_frames(struct sampler *s)
 {
-    if (s->join.n > 4 * (uint64_t)s->nmet + (1u << 18)) {
+    if (s->join.n > 2 * (uint64_t)s->nmet + FRAMES_KEPT) {
         frames_release(&s->join);
         s->slots_cap = 0;
         s->epoch++;
@@ -261,7 +263,7 @@ static int join_processes(struct sampler *s)
                     c->stamp = s->number;
                     c->tallied = 0;
                 } else if (c->users) {
-                    if (join_chunk(s, c, (struct place){t->index[j] * CHUNK_PAGES, i}) < 0)
+                    if (join_chunk(s, c, (struct page_place){t->index[j] * CHUNK_PAGES, i}) < 0)
                         return -ENOMEM;
                     c->users = 0;
                 }
