@@ -27,10 +27,11 @@ struct seen {
 
 struct entry {
     char *key;
-    int step;          /* of the row stored last */
-    size_t n;          /* values */
-    struct value *q;   /* as stored last; counts: as the sample before had them */
-    struct seen *seen; /* of a process */
+    int step;                 /* of the row stored last */
+    size_t n;                 /* values */
+    struct value *q;          /* as stored last; counts: as the sample before had them */
+    struct seen *seen;        /* of a process */
+    const struct seen *of[2]; /* of any other row: the processes that it is about */
 };
 
 struct store_watch {
@@ -41,6 +42,7 @@ struct store_watch {
     size_t size, used;     /* size is a power of two */
     struct seen **seen;    /* that are listed */
     size_t nseen;
+    bool left; /* somebody is listed no more */
 };
 
 int store_watch_new(struct store_watch **out, const struct store_watch_options *opt, struct err *e)
@@ -56,15 +58,19 @@ int store_watch_new(struct store_watch **out, const struct store_watch_options *
     return 0;
 }
 
+static void entry_release(struct entry *x)
+{
+    free(x->key);
+    free(x->q);
+    if (x->seen)
+        free(x->seen->row.p.actor);
+    free(x->seen);
+}
+
 void filter_forget(struct store_watch *w)
 {
-    for (size_t i = 0; i < w->size; i++) {
-        free(w->entries[i].key);
-        free(w->entries[i].q);
-        if (w->entries[i].seen)
-            free(w->entries[i].seen->row.p.actor);
-        free(w->entries[i].seen);
-    }
+    for (size_t i = 0; i < w->size; i++)
+        entry_release(&w->entries[i]);
     free(w->entries);
     free(w->seen);
     w->entries = NULL;
@@ -121,16 +127,47 @@ static bool grow(struct store_watch *w)
     return true;
 }
 
-/* The entry of a kind of row and up to three names, made if need be (then step is 0). */
-static struct entry *find(struct store_watch *w, char kind, const char *const name[4], size_t n)
+static char *key_of(char kind, const char *const name[4])
 {
     char *key = NULL;
-    struct entry *x;
 
-    if (w->used * 2 >= w->size && !grow(w))
-        return NULL;
-    if (asprintf(&key, "%c\x1f%s\x1f%s\x1f%s\x1f%s", kind, name[0] ? name[0] : "",
-                 name[1] ? name[1] : "", name[2] ? name[2] : "", name[3] ? name[3] : "") < 0)
+    return asprintf(&key, "%c\x1f%s\x1f%s\x1f%s\x1f%s", kind, name[0] ? name[0] : "",
+                    name[1] ? name[1] : "", name[2] ? name[2] : "", name[3] ? name[3] : "") < 0
+               ? NULL
+               : key;
+}
+
+/* Of a process that was seen. */
+static const struct seen *seen_as(const struct store_watch *w, const char *name)
+{
+    char *key = name ? key_of('p', (const char *const[4]){name}) : NULL;
+    const struct seen *seen = key ? slot(w->entries, w->size, key)->seen : NULL;
+
+    free(key);
+    return seen;
+}
+
+/* The process that a row about what is unknown names, or the pair: "one&other" (record.c), where
+ * each may have such a sign in its own name. */
+static void find_seen(const struct store_watch *w, const char *name, const struct seen *of[2])
+{
+    of[0] = seen_as(w, name);
+    for (const char *at = name; at && !of[0] && (at = strchr(at, '&')); at++) {
+        char *one = strndup(name, (size_t)(at - name));
+
+        of[0] = seen_as(w, one);
+        of[1] = of[0] ? seen_as(w, at + 1) : NULL;
+        free(one);
+    }
+}
+
+/* The entry of a kind of row and up to four names, made if need be (then step is 0). */
+static struct entry *find(struct store_watch *w, char kind, const char *const name[4], size_t n)
+{
+    struct entry *x;
+    char *key;
+
+    if ((w->used * 2 >= w->size && !grow(w)) || !(key = key_of(kind, name)))
         return NULL;
     x = slot(w->entries, w->size, key);
     if (x->key) {
@@ -142,10 +179,49 @@ static struct entry *find(struct store_watch *w, char kind, const char *const na
         free(key);
         return NULL;
     }
+    if (kind == 's') {
+        x->of[0] = seen_as(w, name[0]);
+        x->of[1] = seen_as(w, name[1]);
+    } else if (kind != 'p') {
+        find_seen(w, name[0], x->of);
+    }
     x->key = key;
     x->n = n;
     w->used++;
     return x;
+}
+
+static bool has_left(const struct entry *x)
+{
+    return (x->seen && !x->seen->listed) || (x->of[0] && !x->of[0]->listed) ||
+           (x->of[1] && !x->of[1]->listed);
+}
+
+/* All rows about processes that are listed no more. Without memory for another table: later. */
+static void drop_left(struct store_watch *w)
+{
+    struct entry *entries, *old = w->entries;
+    size_t size = 256, had = w->size, used = 0;
+
+    for (size_t i = 0; i < had; i++)
+        used += old[i].key && !has_left(&old[i]);
+    while (size <= used * 2)
+        size *= 2;
+    entries = calloc(size, sizeof *entries);
+    if (!entries)
+        return;
+    for (size_t i = 0; i < had; i++)
+        if (old[i].key && !has_left(&old[i])) {
+            *slot(entries, size, old[i].key) = old[i];
+            old[i] = (struct entry){.key = NULL};
+        }
+    w->entries = entries;
+    w->size = size;
+    w->used = used;
+    w->left = false;
+    for (size_t i = 0; i < had; i++)
+        entry_release(&old[i]);
+    free(old);
 }
 
 /* -- what moved ------------------------------------------------------------------------- */
@@ -289,9 +365,12 @@ bool filter_left(struct store_watch *w, int step, struct filter_row *out)
             continue;
         w->seen[i] = w->seen[--w->nseen];
         seen->listed = false;
+        w->left = true;
         if (take_waiting(&seen->row, out))
             return true;
     }
+    if (w->left)
+        drop_left(w);
     return false;
 }
 

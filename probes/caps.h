@@ -59,7 +59,7 @@ struct cap_row {
 extern const struct cap_row cap_rows[]; /* indexed by enum cap; ends with name NULL */
 
 /* have[c], and for a missing one the reason as this machine gave it ("permission denied").
- * via_helper: frames and kpage files are read through the privileged cowprobe helper. */
+ * via_helper: the privileged cowprobe helper reads frames (as labels) and kpage files. */
 struct caps {
     bool have[CAP__COUNT];
     bool hidden[CAP__COUNT]; /* missing because this user may not see whether the kernel has it */

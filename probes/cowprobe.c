@@ -1,5 +1,5 @@
 /* cowprobe: regions and pages of a live process as JSON, useful alone and, given file
- * capabilities, the helper that opens page files for an unprivileged cowlab (--serve).
+ * capabilities, the helper that reads page files for an unprivileged cowlab (--serve).
  *
  * It never stops, traces or writes to the process: a snapshot of one that runs is not atomic.
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
@@ -50,6 +50,9 @@ static const char usage_text[] =
     "kernel cannot know is null, with its reason under \"unknown\". Without root, page frames and "
     "map\n"
     "counts need: setcap cap_sys_admin,cap_dac_read_search=ep cowprobe\n"
+    "That lets every user who may execute it see states, map counts and flags of pages of their "
+    "own\n"
+    "processes, and which share frames; no frame numbers, and nothing of others.\n"
     "Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 failed.\n";
 
 /* All numbers of a range in full, with or without 0x; both ends are rounded outward to pages. */
@@ -408,14 +411,19 @@ static int complain(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-static int serve(const char *number)
+/* The numbers of two descriptors: "SOCKET,MEMORY". */
+static int serve(char *numbers)
 {
+    char *memory = strchr(numbers, ',');
     struct err e;
-    long fd;
+    long fd[2];
 
-    if (!parse_number(number, 0, 1 << 20, &fd))
-        return complain("bad descriptor", number);
-    if (helper_serve((int)fd, &e) < 0) {
+    if (memory)
+        *memory++ = '\0';
+    if (!memory || !parse_number(numbers, 0, 1 << 20, &fd[0]) ||
+        !parse_number(memory, 0, 1 << 20, &fd[1]))
+        return complain("bad descriptors", numbers);
+    if (helper_serve((int)fd[0], (int)fd[1], &e) < 0) {
         fprintf(stderr, "cowprobe: %s\n", e.msg);
         return EXIT_FAILED;
     }

@@ -93,7 +93,7 @@ static int fill_list(pid_t pid, struct mappings *m, struct err *e)
     threads_read(&threads, pid, m->fp.threads, &ignored);
     for (size_t i = 0; i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
-        uint64_t data_end = segments_end(&segments, pid, &m->maps, i, NULL);
+        uint64_t data_end = segments_end(&segments, pid, &m->maps, i);
 
         if (mapping_is_kernels(entry) || region >= m->obs.nregions)
             continue;

@@ -133,6 +133,9 @@ static void print_setcap(void)
         snprintf(helper, sizeof helper, "cowprobe");
     printf("\nTo see page frames without running the lab as root, let its helper read them:\n"
            "  sudo setcap cap_sys_admin,cap_dac_read_search=ep '%s'\n"
+           "Every user who may execute it then sees states, map counts and flags of the pages of "
+           "their own\n"
+           "processes, and which share frames; no frame numbers, and nothing of others.\n"
            "Everything runs without it; what cannot be seen is reported as unknown.\n",
            helper);
 }

@@ -203,8 +203,8 @@ static void say_end(const struct watch_result *r, const struct tree *tree, struc
     static const char *const ends[] = {"", "the time is over", "all have ended", "stopped"};
     char time[FORMAT_MAX], samples[FORMAT_MAX];
 
-    fprintf(stderr, "watched %zu process%s for %s (%s): %s in run %s\n", tree->n,
-            tree->n == 1 ? "" : "es", format_ns(time, (double)r->dur_ns), ends[r->end],
+    fprintf(stderr, "watched %zu process%s for %s (%s): %s in run %s\n", tree->ever,
+            tree->ever == 1 ? "" : "es", format_ns(time, (double)r->dur_ns), ends[r->end],
             format_noun(samples, r->samples, "sample"), r->run_id);
     fprintf(stderr, "see: cowlab report %s -o watch.md", r->run_id);
     report_database_option(store, stderr);

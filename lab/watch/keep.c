@@ -33,22 +33,27 @@ static struct kept *place(struct kept *table, size_t cap, uint32_t process, uint
     return &table[i];
 }
 
+static bool is_recent(const struct keep *k, const struct kept *was)
+{
+    return was->used && was->seen + 1 >= k->sample;
+}
+
 /* Keeps what was seen in this sample or the last; the rest was reported as gone. */
-static int rebuild(struct keep *k, size_t want)
+static int rebuild(struct keep *k, size_t regions)
 {
     size_t cap = 1024, n = 0;
     struct kept *table;
 
-    while (cap < want * 2)
+    for (size_t i = 0; i < k->cap; i++)
+        n += is_recent(k, &k->table[i]);
+    while (cap < (n + regions) * 2)
         cap *= 2;
     table = calloc(cap, sizeof *table);
     if (!table)
         return -ENOMEM;
     for (size_t i = 0; i < k->cap; i++)
-        if (k->table[i].used && k->table[i].seen + 1 >= k->sample) {
+        if (is_recent(k, &k->table[i]))
             *place(table, cap, k->table[i].process, k->table[i].start) = k->table[i];
-            n++;
-        }
     free(k->table);
     k->table = table;
     k->cap = cap;
@@ -124,13 +129,13 @@ struct list {
 };
 
 /* Candidates: new mappings that hold anything, and those that changed enough. */
-static int gather(struct keep *k, const struct sample *s, const int *tree_index, bool all,
+static int gather(struct keep *k, const struct sample *s, const int *who, bool all,
                   struct list *out)
 {
     for (size_t i = 0; i < s->n; i++)
         for (size_t j = 0; j < s->processes[i].nregions; j++) {
             const struct sample_region *r = &s->processes[i].regions[j];
-            struct kept *was = place(k->table, k->cap, (uint32_t)tree_index[i], r->map->start);
+            struct kept *was = place(k->table, k->cap, (uint32_t)who[i], r->map->start);
             bool fresh = !was->used;
             int64_t change = fresh ? known(r->q[RQ_MAPPED]) + 1 : change_of(was, r);
             struct value copied = waited(&was->copied, r->copied),
@@ -141,7 +146,7 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
                 k->n++; /* with pages of zero, should its row have to wait */
             was->used = true;
             was->counted |= value_is_known(r->lost);
-            was->process = (uint32_t)tree_index[i];
+            was->process = (uint32_t)who[i];
             was->start = r->map->start;
             was->seen = k->sample;
             if (k->sample > 1 && (fresh ? change <= 1 : !change || !(all || matters(change, r))))
@@ -161,8 +166,7 @@ static int gather(struct keep *k, const struct sample *s, const int *tree_index,
 }
 
 /* Mappings of processes that are still there, seen in the last sample and not in this one. */
-static int gather_gone(struct keep *k, const struct sample *s, const int *tree_index,
-                       struct list *out)
+static int gather_gone(struct keep *k, const struct sample *s, const int *who, struct list *out)
 {
     for (size_t i = 0; i < k->cap; i++) {
         const struct kept *was = &k->table[i];
@@ -171,8 +175,7 @@ static int gather_gone(struct keep *k, const struct sample *s, const int *tree_i
 
         if (!was->used || was->seen + 1 != k->sample || was->pages[0] <= 0)
             continue;
-        while (p < s->n &&
-               ((uint32_t)tree_index[p] != was->process || s->processes[p].why != WHY_KNOWN))
+        while (p < s->n && ((uint32_t)who[p] != was->process || s->processes[p].why != WHY_KNOWN))
             p++;
         if (p == s->n)
             continue;
@@ -215,7 +218,7 @@ static void refill(struct keep *k, uint64_t now_ns)
     k->last_ns = now_ns;
 }
 
-int keep_choose(struct keep *k, const struct sample *s, const int *tree_index, bool all,
+int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all,
                 struct keep_choice **out, size_t *n, size_t *waiting)
 {
     struct list list = {0};
@@ -225,11 +228,11 @@ int keep_choose(struct keep *k, const struct sample *s, const int *tree_index, b
     for (size_t i = 0; i < s->n; i++)
         regions += s->processes[i].nregions;
     k->sample++;
-    rc = (k->n + regions) * 2 > k->cap ? rebuild(k, k->n + regions) : 0;
+    rc = (k->n + regions) * 2 > k->cap ? rebuild(k, regions) : 0;
     if (rc == 0)
-        rc = gather(k, s, tree_index, all, &list);
+        rc = gather(k, s, who, all, &list);
     if (rc == 0)
-        rc = gather_gone(k, s, tree_index, &list);
+        rc = gather_gone(k, s, who, &list);
     if (rc < 0) {
         free(list.at);
         return rc;
@@ -242,8 +245,8 @@ int keep_choose(struct keep *k, const struct sample *s, const int *tree_index, b
 
         k->budget -= k->budget >= 1;
         if (c->region)
-            remember(place(k->table, k->cap, (uint32_t)tree_index[c->process], c->start),
-                     (uint32_t)tree_index[c->process], c->region);
+            remember(place(k->table, k->cap, (uint32_t)who[c->process], c->start),
+                     (uint32_t)who[c->process], c->region);
     }
     *waiting = list.n - take;
     if (take)

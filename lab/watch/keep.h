@@ -15,7 +15,7 @@
 #define KEEP_BURST 4096
 
 struct kept {
-    uint32_t process; /* index in the tree */
+    uint32_t process; /* its id in the tree */
     uint64_t start;
     uint64_t end;
     int prot, share_mode;
@@ -47,10 +47,10 @@ struct keep_choice {
 void keep_init(struct keep *k);
 void keep_release(struct keep *k);
 
-/* tree_index[i]: who process i of the sample is. all: store every mapping that has changed at all
+/* who[i]: who process i of the sample is. all: store every mapping that has changed at all
  * (the last sample). *out: malloc'd, in the order of the sample. *waiting: changed, but left for
  * later. 0 or -ENOMEM. */
-int keep_choose(struct keep *k, const struct sample *s, const int *tree_index, bool all,
+int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all,
                 struct keep_choice **out, size_t *n, size_t *waiting);
 
 #endif

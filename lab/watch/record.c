@@ -35,7 +35,8 @@ static struct value since_last(int64_t *before, struct value now)
 static int put_process(struct watch *w, const struct sample_process *p, int index,
                        struct observation *o)
 {
-    struct obs_process *out = observation_add_process(o, w->tree->list[index].name);
+    struct tree_process *before = &w->tree->list[index];
+    struct obs_process *out = observation_add_process(o, before->name);
     const struct footprint *f = &p->fp;
 
     if (!out)
@@ -50,8 +51,8 @@ static int put_process(struct watch *w, const struct sample_process *p, int inde
     out->q[PQ_SWAP] = f->swap_kb;
     out->q[PQ_MINFLT_TOTAL] = f->minflt;
     out->q[PQ_MAJFLT_TOTAL] = f->majflt;
-    out->q[PQ_MINFLT] = since_last(&w->before[index].minflt, f->minflt);
-    out->q[PQ_MAJFLT] = since_last(&w->before[index].majflt, f->majflt);
+    out->q[PQ_MINFLT] = since_last(&before->minflt, f->minflt);
+    out->q[PQ_MAJFLT] = since_last(&before->majflt, f->majflt);
     out->q[PQ_EXCLUSIVE] = p->q[WQ_EXCLUSIVE];
     out->q[PQ_SHARED_PARENT] = p->q[WQ_PARENT];
     out->q[PQ_DEBT] = p->q[WQ_DEBT];
@@ -180,12 +181,12 @@ static struct value fork_time(struct watch *w, const struct sample *s, int child
     long hz = sysconf(_SC_CLK_TCK);
     uint64_t ticks;
 
-    if (parent < 0 || w->step == 1 || (at = w->position[parent]) < 0 ||
-        w->before[parent].stime == UINT64_MAX || s->processes[at].why != WHY_KNOWN)
+    if (parent < 0 || w->step == 1 || (at = w->tree->list[parent].at) < 0 ||
+        w->tree->list[parent].stime == UINT64_MAX || s->processes[at].why != WHY_KNOWN)
         return value_na();
     for (size_t i = 0; i < w->tree->n; i++)
         siblings += w->tree->list[i].fresh && w->tree->list[i].parent == parent;
-    ticks = s->processes[at].fp.stime - w->before[parent].stime + 1;
+    ticks = s->processes[at].fp.stime - w->tree->list[parent].stime + 1;
     return value_inferred((int64_t)(ticks * 1000000000 / (uint64_t)hz) / (siblings ? siblings : 1));
 }
 
@@ -212,7 +213,7 @@ void record_release(struct record *r)
 
 static int fill_regions(struct watch *w, const struct sample *s, bool last, struct record *r)
 {
-    int rc = keep_choose(&w->keep, s, w->tree_index, last, &r->choices, &r->nchoices,
+    int rc = keep_choose(&w->keep, s, w->who, last, &r->choices, &r->nchoices,
                          &r->sample.regions_waiting);
 
     if (rc < 0)
@@ -239,12 +240,12 @@ static int fill_regions(struct watch *w, const struct sample *s, bool last, stru
 /* As in struct store_watch_process: with the first sample that tells; -1 in those after it. */
 static int own_program(struct watch *w, const struct sample *s, int index)
 {
-    int at = w->position[index];
+    struct tree_process *p = &w->tree->list[index];
+    int at = p->at;
 
-    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN ||
-        w->before[index].program_told)
+    if (at < 0 || w->targets[at].parent < 0 || s->processes[at].why != WHY_KNOWN || p->program_told)
         return -1;
-    w->before[index].program_told = s->processes[at].own_program >= 0;
+    p->program_told = s->processes[at].own_program >= 0;
     return s->processes[at].own_program;
 }
 

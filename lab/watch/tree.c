@@ -21,15 +21,20 @@ void tree_init(struct tree *t, bool children)
     *t = (struct tree){.children = children};
 }
 
+static void forget(struct tree_process *p)
+{
+    if (p->pidfd >= 0)
+        close(p->pidfd);
+    free(p->name);
+    free(p->command);
+}
+
 void tree_release(struct tree *t)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->list[i].pidfd >= 0)
-            close(t->list[i].pidfd);
-        free(t->list[i].name);
-        free(t->list[i].command);
-    }
+    for (size_t i = 0; i < t->n; i++)
+        forget(&t->list[i]);
     free(t->list);
+    free(t->numbers);
     slurp_release(&t->text);
     *t = (struct tree){0};
 }
@@ -59,21 +64,22 @@ static int read_stat(struct tree *t, pid_t pid, struct footprint *f)
     return rc < 0 ? rc : footprint_from_stat(f, &t->text);
 }
 
-static bool name_taken(const struct tree *t, const char *name, pid_t pid)
+/* Of a number that was in the tree before the name says which of all its processes this one is. */
+static char *unique_name(struct tree *t, const char *comm, pid_t pid)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (t->list[i].pid == pid && strcmp(t->list[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static char *unique_name(const struct tree *t, const char *comm, pid_t pid)
-{
+    size_t word = (size_t)pid / 64, had = t->numbers_room;
     char name[96];
 
-    snprintf(name, sizeof name, "%s[%d]", *comm ? comm : "?", (int)pid);
-    for (int again = 2; name_taken(t, name, pid); again++)
-        snprintf(name, sizeof name, "%s[%d]#%d", *comm ? comm : "?", (int)pid, again);
+    if (word >= had) {
+        if (LIST_ROOM(t->numbers, t->numbers_room, word + 1 > 2 * had ? word + 1 : 2 * had) < 0)
+            return NULL;
+        memset(t->numbers + had, 0, (t->numbers_room - had) * sizeof *t->numbers);
+    }
+    if (t->numbers[word] >> pid % 64 & 1)
+        snprintf(name, sizeof name, "%s[%d]#%zu", *comm ? comm : "?", (int)pid, t->ever + 1);
+    else
+        snprintf(name, sizeof name, "%s[%d]", *comm ? comm : "?", (int)pid);
+    t->numbers[word] |= 1ULL << pid % 64;
     return strdup(name);
 }
 
@@ -135,7 +141,12 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
             close(pidfd);
         return err_no_memory(e);
     }
-    *p = (struct tree_process){.pid = pid,
+    *p = (struct tree_process){.id = (int)t->ever++,
+                               .at = -1,
+                               .stime = UINT64_MAX,
+                               .minflt = -1,
+                               .majflt = -1,
+                               .pid = pid,
                                .start_time = f.start_time,
                                .pidfd = pidfd < 0 ? -1 : pidfd,
                                .parent = parent,
@@ -369,13 +380,25 @@ bool tree_renamed(struct tree *t, size_t i, const char *comm)
 
 void tree_told(struct tree *t)
 {
+    int *moved = malloc(t->n * sizeof *moved + 1); /* where in the list to; -1: nowhere */
+    size_t kept = 0;
+
     for (size_t i = 0; i < t->n; i++) {
-        t->list[i].fresh = t->list[i].gone_now = false;
-        if (!t->list[i].alive) { /* they stay for their names: others may be their children */
-            free(t->list[i].command);
-            t->list[i].command = NULL;
+        struct tree_process *p = &t->list[i];
+
+        p->fresh = p->gone_now = false;
+        if (!moved) /* the next time */
+            continue;
+        moved[i] = p->alive ? (int)kept : -1;
+        if (!p->alive) {
+            forget(p);
+            continue;
         }
+        p->parent = p->parent >= 0 ? moved[p->parent] : -1;
+        t->list[kept++] = *p;
     }
+    t->n = moved ? kept : t->n;
+    free(moved);
 }
 
 bool tree_wait(const struct tree *t, int ms)

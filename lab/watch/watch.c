@@ -19,27 +19,16 @@ static int room(struct watch *w)
 {
     size_t n = w->tree->n, cap = n + n / 2 + 16;
 
-    if (n > w->cap) {
-        free(w->targets);
-        free(w->tree_index);
-        free(w->position);
-        w->targets = malloc(cap * sizeof *w->targets);
-        w->tree_index = malloc(cap * sizeof *w->tree_index);
-        w->position = malloc(cap * sizeof *w->position);
-        w->cap = w->targets && w->tree_index && w->position ? cap : 0;
-        if (!w->cap)
-            return err_no_memory(w->e);
-    }
-    if (n > w->before_cap) {
-        struct counters *grown = realloc(w->before, cap * sizeof *grown);
-
-        if (!grown)
-            return err_no_memory(w->e);
-        w->before = grown;
-        while (w->before_cap < cap)
-            w->before[w->before_cap++] = (struct counters){UINT64_MAX, -1, -1, false};
-    }
-    return 0;
+    if (n <= w->cap)
+        return 0;
+    free(w->targets);
+    free(w->tree_index);
+    free(w->who);
+    w->targets = malloc(cap * sizeof *w->targets);
+    w->tree_index = malloc(cap * sizeof *w->tree_index);
+    w->who = malloc(cap * sizeof *w->who);
+    w->cap = w->targets && w->tree_index && w->who ? cap : 0;
+    return w->cap ? 0 : err_no_memory(w->e);
 }
 
 /* Parents stand before children in the tree, and so they do here. */
@@ -49,17 +38,17 @@ static int choose_targets(struct watch *w)
 
     w->n = 0;
     for (size_t i = 0; rc == 0 && i < w->tree->n; i++) {
-        const struct tree_process *p = &w->tree->list[i];
+        struct tree_process *p = &w->tree->list[i];
 
-        w->position[i] = -1;
+        p->at = p->alive ? (int)w->n : -1;
         if (!p->alive)
             continue;
-        w->position[i] = (int)w->n;
         w->tree_index[w->n] = (int)i;
+        w->who[w->n] = p->id;
         w->targets[w->n++] =
             (struct sample_target){.pid = p->pid,
                                    .start_time = p->start_time,
-                                   .parent = p->parent >= 0 ? w->position[p->parent] : -1};
+                                   .parent = p->parent >= 0 ? w->tree->list[p->parent].at : -1};
     }
     return rc;
 }
@@ -67,7 +56,7 @@ static int choose_targets(struct watch *w)
 static void remember(struct watch *w, const struct sample *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        w->before[w->tree_index[i]].stime =
+        w->tree->list[w->tree_index[i]].stime =
             s->processes[i].why == WHY_KNOWN ? s->processes[i].fp.stime : UINT64_MAX;
     tree_told(w->tree);
 }
@@ -245,8 +234,7 @@ static void watch_release(struct watch *w)
     slurp_release(&w->text);
     free(w->targets);
     free(w->tree_index);
-    free(w->position);
-    free(w->before);
+    free(w->who);
     free(w->events);
 }
 

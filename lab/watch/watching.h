@@ -16,13 +16,6 @@
 
 #define BINS 64
 
-/* Of a process at its last sample. */
-struct counters {
-    uint64_t stime;         /* clock ticks; UINT64_MAX unknown */
-    int64_t minflt, majflt; /* -1 unknown */
-    bool program_told;      /* whether it runs another program than at the fork is stored */
-};
-
 struct watch {
     struct tree *tree;
     struct store *store;
@@ -31,8 +24,7 @@ struct watch {
     struct keep keep;
     struct run_info info;
     struct sample_target *targets; /* of this sample */
-    int *tree_index;
-    int *position; /* by tree index: place in the sample, -1 */
+    int *tree_index, *who;         /* of who is in it: their indices in the tree, and ids */
     size_t cap;
     size_t n;
     int step;
@@ -40,8 +32,6 @@ struct watch {
     char cgroup[4096];
     bool own_cgroup; /* of the watched processes alone */
     bool checked_cgroup;
-    struct counters *before; /* by tree index */
-    size_t before_cap;
     uint64_t matrix_ns, matrix_soonest_ns; /* when it was stored last, and may be again */
     bool matrix_pending;                   /* something changed since */
     char thp[16];

@@ -1,6 +1,5 @@
 #include "probes/caps.h"
-#include "probes/kernel/helper.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/reader.h"
 #include "probes/kernel/selftest.h"
 #include "probes/maps.h"
 #include "probes/slurp.h"
@@ -91,22 +90,23 @@ static void take_selftest(struct caps *c, const struct selftest *t)
  * hidden is the helper tried. */
 static void probe_page_files(struct caps *c)
 {
-    struct helper *helper = NULL;
     struct selftest t;
-    struct err why = {""};
+    struct page_reader r;
 
-    selftest_run(&t, c->page_size, c->huge_page_size, NULL);
+    reader_open(&r, false);
+    selftest_run(&t, c->page_size, c->huge_page_size, &r);
+    reader_close(&r);
     take_selftest(c, &t);
     if (c->have[CAP_FRAMES] && c->have[CAP_KPAGECOUNT] && c->have[CAP_KPAGEFLAGS])
         return;
-    if (helper_start(&helper, &why) < 0)
-        return;
-    selftest_run(&t, c->page_size, c->huge_page_size, helper);
-    if (t.frames == 0) {
-        c->via_helper = true;
-        take_selftest(c, &t);
+    reader_open(&r, true);
+    if (r.helper) {
+        selftest_run(&t, c->page_size, c->huge_page_size, &r);
+        c->via_helper = t.frames == 0;
     }
-    helper_stop(helper);
+    reader_close(&r);
+    if (c->via_helper)
+        take_selftest(c, &t);
 }
 
 static int stop_at_first(void *arg, const struct scan_range *range)

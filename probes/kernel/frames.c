@@ -1,5 +1,6 @@
 #include "probes/kernel/frames.h"
 #include "probes/kernel/bulk.h"
+#include "probes/kernel/pagemap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -132,14 +133,56 @@ static int grow_slots(struct frames *f)
     return 0;
 }
 
-uint32_t frames_slot(struct frames *f, uint64_t number)
+static uint32_t *label_home(const struct frames *f, uint32_t *table, uint32_t n, uint64_t label)
+{
+    uint32_t i = (uint32_t)label & (n - 1);
+
+    while (table[i] && f->number[table[i]] != label)
+        i = (i + 1) & (n - 1);
+    return &table[i];
+}
+
+/* At least half of the table stays free. */
+static int grow_labelled(struct frames *f)
+{
+    uint32_t n = f->nlabelled ? f->nlabelled * 2 : 4096, *table;
+
+    if (!n || !(table = bulk_alloc(n * sizeof *table)))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < f->nlabelled; i++)
+        if (f->labelled[i])
+            *label_home(f, table, n, f->number[f->labelled[i]]) = f->labelled[i];
+    bulk_free(f->labelled, f->nlabelled * sizeof *f->labelled);
+    f->labelled = table;
+    f->nlabelled = n;
+    return 0;
+}
+
+static uint32_t *slot_of_label(struct frames *f, uint64_t label)
+{
+    uint32_t *slot;
+
+    if (f->labels_met >= f->nlabelled / 2 && grow_labelled(f) < 0)
+        return NULL;
+    slot = label_home(f, f->labelled, f->nlabelled, label);
+    f->labels_met += !*slot;
+    return slot;
+}
+
+static inline uint32_t *slot_of_number(struct frames *f, uint64_t number)
 {
     struct frame_chunk *chunk = find_chunk(f, number >> CHUNK_BITS);
-    uint32_t *slot, known;
 
-    if (!chunk)
+    return chunk ? &chunk->slot[number & (CHUNK_FRAMES - 1)] : NULL;
+}
+
+uint32_t frames_slot(struct frames *f, uint64_t number)
+{
+    uint32_t *slot = number & PM_LABEL ? slot_of_label(f, number) : slot_of_number(f, number),
+             known;
+
+    if (!slot)
         return 0;
-    slot = &chunk->slot[number & (CHUNK_FRAMES - 1)];
     known = *slot;
     if (known)
         return known;
@@ -164,6 +207,7 @@ void frames_release(struct frames *f)
     for (uint32_t i = 0; i < f->ndirect; i++)
         free(f->direct[i]);
     free(f->table);
+    bulk_free(f->labelled, f->nlabelled * sizeof *f->labelled);
     bulk_free(f->direct, f->ndirect * sizeof(*f->direct));
     release_slots(f);
     *f = (struct frames){0};

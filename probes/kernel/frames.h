@@ -1,6 +1,7 @@
 /* frames: the page frames that a run has met, numbered in the order of meeting them.
  *
  *     frame number (54 bits) --chunks of 512--> slot (1, 2, 3, ...) --> own[slot], label[slot]
+ *     the helper's label -----hash-----------/
  *
  * A slot is an index into flat arrays, so that a page needs 4 bytes to remember its frame and a
  * join over processes is an array access. Labels (F1, F2, ...) are what leaves the probes: they
@@ -35,6 +36,8 @@ struct frames {
     struct frame_chunk **direct; /* by chunk number */
     struct frame_chunk **table;  /* beyond: by hash, open addressing, power of two */
     uint32_t ndirect, ntable, nchunks;
+    uint32_t *labelled; /* slots by the helper's labels: as table, which are random already */
+    uint32_t nlabelled, labels_met;
     uint64_t *number; /* by slot: the kernel's frame number */
     uint32_t *label;  /* by slot: F number, 0 none yet */
     uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */

@@ -1,41 +1,30 @@
 #include "probes/kernel/helper.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define ANSWER_MS 2000 /* longest wait for an answer, and for the helper's end */
-#define HELPER_FD 3    /* the socket's number in the helper */
+#define ANSWER_MS 10000 /* longest wait for an answer, and for the helper's end: it hangs */
+#define ABOVE 8         /* descriptors of this number and up are in nobody's way in the helper */
 
 struct helper {
     pid_t pid;
     int fd; /* -1: gave up on it */
-};
-
-/* One packet each way: SOCK_SEQPACKET keeps the borders. */
-struct request {
-    uint32_t what; /* enum helper_file */
-    int32_t pid;
-    uint64_t start, end;
-};
-struct answer {
-    int32_t rc; /* 0: a descriptor comes with it */
+    struct wire_memory *memory;
+    pthread_mutex_t lock; /* one question at a time */
 };
 
 static int find_program(char *path, size_t size)
@@ -57,56 +46,107 @@ static int find_program(char *path, size_t size)
     return 0;
 }
 
+static void close_all(const int *fds, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+/* Memory for both: h->memory, and its descriptor or a negative errno. */
+static int share_memory(struct helper *h)
+{
+    int fd = memfd_create("cowlab-helper", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, sizeof *h->memory) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        rc = -errno;
+    h->memory = mmap(NULL, sizeof *h->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (rc < 0 || h->memory == MAP_FAILED) {
+        rc = rc < 0 ? rc : -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+/* The helper has socket and memory as the descriptors that its arguments name. */
+static int spawn_helper(struct helper *h, char *path, int socket, int memory)
+{
+    char numbers[] = "3,4", serve[] = "--serve";
+    char *argv[] = {path, serve, numbers, NULL}, *envp[] = {NULL};
+    int from[2] = {fcntl(socket, F_DUPFD_CLOEXEC, ABOVE), fcntl(memory, F_DUPFD_CLOEXEC, ABOVE)};
+    posix_spawn_file_actions_t actions;
+    int rc = from[0] < 0 || from[1] < 0 ? -EMFILE : 0;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, from[0], 3);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 4);
+    if (rc == 0)
+        rc = -posix_spawn(&h->pid, path, &actions, NULL, argv, envp);
+    posix_spawn_file_actions_destroy(&actions);
+    close_all(from, 2);
+    return rc;
+}
+
+static void release(struct helper *h)
+{
+    if (h->memory != MAP_FAILED)
+        munmap(h->memory, sizeof *h->memory);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
 int helper_start(struct helper **out, struct err *e)
 {
-    char path[PATH_MAX], number[12];
-    char *argv[] = {path, "--serve", number, NULL}, *envp[] = {NULL};
-    posix_spawn_file_actions_t actions;
+    int fds[3] = {-1, -1, -1}, rc; /* of a pair, and the memory's */
+    char path[PATH_MAX];
     struct helper *h;
-    int pair[2], rc;
 
     rc = find_program(path, sizeof path);
     if (rc < 0 || access(path, X_OK) < 0)
         return err_set(e, ENOENT, "there is no helper program 'cowprobe' beside this one");
     if (getxattr(path, "security.capability", NULL, 0) <= 0)
         return err_set(e, EPERM, "'%s' has no file capabilities", path);
-    h = malloc(sizeof *h);
+    h = calloc(1, sizeof *h);
     if (!h)
         return err_no_memory(e);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-        rc = err_sys(e, errno, "cannot make a socket for the helper");
-        free(h);
-        return rc;
-    }
-    snprintf(number, sizeof number, "%d", HELPER_FD);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pair[1], HELPER_FD);
-    rc = posix_spawn(&h->pid, path, &actions, NULL, argv, envp);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pair[1]);
-    if (rc) {
-        close(pair[0]);
-        free(h);
+    pthread_mutex_init(&h->lock, NULL);
+    h->memory = MAP_FAILED;
+    rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+    if (rc == 0)
+        rc = fds[2] = share_memory(h);
+    if (rc >= 0)
+        rc = spawn_helper(h, path, fds[1], fds[2]);
+    close_all(fds + 1, 2);
+    if (rc < 0) {
+        close_all(fds, 1);
+        release(h);
         return err_sys(e, rc, "cannot start '%s'", path);
     }
-    h->fd = pair[0];
+    h->fd = fds[0];
     *out = h;
     return 0;
 }
 
-/* Ends by itself when the socket closes; killed when it does not within the deadline. */
+/* Ends by itself when the socket closes; killed when it does not within the deadline, or has hung
+ * before. */
 void helper_stop(struct helper *h)
 {
     if (!h)
         return;
     if (h->fd >= 0)
         close(h->fd);
+    else
+        kill(h->pid, SIGKILL);
     for (int waited = 0; waitpid(h->pid, NULL, WNOHANG) == 0; waited++) {
         if (waited == ANSWER_MS)
             kill(h->pid, SIGKILL);
         poll(NULL, 0, 1);
     }
-    free(h);
+    release(h);
 }
 
 static int give_up(struct helper *h, int rc)
@@ -116,206 +156,145 @@ static int give_up(struct helper *h, int rc)
     return rc;
 }
 
-/* The descriptor in a received message, or -1. There is room for one only: the kernel drops more.
- */
-static int passed_fd(struct msghdr *msg)
+static int exchange(struct helper *h, const struct wire_request *request,
+                    struct wire_answer *answer)
 {
-    int fd = -1;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && fd < 0)
-            memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
-}
-
-int helper_open(struct helper *h, enum helper_file what, pid_t pid, uint64_t start, uint64_t end)
-{
-    struct request request = {what, pid, start, end};
-    struct answer answer;
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = {&answer, sizeof answer};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = &control,
-                         .msg_controllen = sizeof control};
-    struct pollfd pfd;
-    int fd;
+    struct pollfd pfd = {.fd = h->fd, .events = POLLIN};
+    int n;
 
     if (h->fd < 0)
         return -EPIPE;
-    if (send(h->fd, &request, sizeof request, MSG_NOSIGNAL) != sizeof request)
+    if (send(h->fd, request, sizeof *request, MSG_NOSIGNAL) != sizeof *request)
         return give_up(h, -EPIPE);
-    pfd = (struct pollfd){.fd = h->fd, .events = POLLIN};
-    if (poll(&pfd, 1, ANSWER_MS) != 1)
+    while ((n = poll(&pfd, 1, ANSWER_MS)) < 0 && errno == EINTR)
+        ;
+    if (n != 1)
         return give_up(h, -ETIMEDOUT);
-    if (recvmsg(h->fd, &msg, MSG_CMSG_CLOEXEC) != sizeof answer)
+    if (recv(h->fd, answer, sizeof *answer, 0) != sizeof *answer)
         return give_up(h, -EPIPE);
-    fd = passed_fd(&msg);
-    if (answer.rc == 0 && fd >= 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return answer.rc < 0 ? answer.rc : -EPROTO;
-}
-
-/* From here on: the privileged side. */
-
-/* Effective capabilities off (permitted ones stay) or all of the permitted ones on. */
-static int set_effective(bool on)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2];
-
-    if (syscall(SYS_capget, &header, data) < 0)
-        return -errno;
-    for (int i = 0; i < 2; i++)
-        data[i].effective = on ? data[i].permitted : 0;
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
-/* With CAP_SYS_ADMIN alone any process's mappings can be read (perfmon_capable in mm_access), so
- * these capabilities must not be around when files are opened on a user's word. Dumpable again,
- * because the memory of this process holds nothing that its user may not see. */
-int helper_drop_privileges(void)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
-
-    if (!getauxval(AT_SECURE))
-        return 0;
-    if (syscall(SYS_capset, &header, none) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
-        return -errno;
     return 0;
 }
 
-/* Would the kernel let the asking user look at this process without our capabilities? Then it
- * opens the file; the ptrace rule applies (same user and group, dumpable, no more capabilities). */
-static int allowed(int process)
+/* Under the lock: the answer's rc, or what became of the helper. */
+static int64_t ask(struct helper *h, const struct wire_request *request)
 {
-    int rc = set_effective(false), fd;
+    struct wire_answer answer;
+    int rc = exchange(h, request, &answer);
 
-    if (rc < 0)
-        return rc;
-    fd = openat(process, "pagemap", O_RDONLY | O_CLOEXEC);
-    rc = fd < 0 ? -errno : 0;
-    if (fd >= 0)
-        close(fd);
-    set_effective(true);
+    return rc < 0 ? rc : answer.rc;
+}
+
+bool helper_lost(struct helper *h)
+{
+    struct pollfd pfd;
+    bool lost;
+
+    pthread_mutex_lock(&h->lock);
+    pfd = (struct pollfd){.fd = h->fd};
+    lost = h->fd < 0 || (poll(&pfd, 1, 0) == 1 && pfd.revents);
+    pthread_mutex_unlock(&h->lock);
+    return lost;
+}
+
+static int64_t ask_locked(struct helper *h, const struct wire_request *request)
+{
+    int64_t rc;
+
+    pthread_mutex_lock(&h->lock);
+    rc = ask(h, request);
+    pthread_mutex_unlock(&h->lock);
     return rc;
 }
 
-/* The memory object behind a mapping; only one that belongs to the asking user, because the
- * descriptor can be read. */
-static int open_object(int process, const struct request *r)
+int helper_attach(struct helper *h, pid_t pid)
 {
-    char name[64];
-    struct stat st;
-    int fd;
-
-    snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)r->start,
-             (unsigned long long)r->end);
-    fd = openat(process, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0 || st.st_uid != getuid() || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return -EACCES;
-    }
-    return fd;
+    return (int)ask_locked(h, &(struct wire_request){.call = WIRE_ATTACH, .process = pid});
 }
 
-/* The process is held by a descriptor of its directory, so that its number cannot be reused in
- * between; the rule is asked before and after, so that an exec in between cannot slip through. */
-static int open_of_process(const struct request *r)
+void helper_detach(struct helper *h, int number)
 {
-    char path[32];
-    int process, fd, rc;
+    ask_locked(h, &(struct wire_request){.call = WIRE_DETACH, .process = number});
+}
 
-    snprintf(path, sizeof path, "/proc/%d", r->pid);
-    process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (process < 0)
-        return -errno;
-    fd = allowed(process);
-    if (fd == 0) {
-        if (r->what == HELPER_OBJECT) {
-            fd = open_object(process, r);
-        } else {
-            fd = openat(process, "pagemap", O_RDONLY | O_CLOEXEC);
-            fd = fd < 0 ? -errno : fd;
+static uint64_t batch_of(uint64_t left)
+{
+    return left < WIRE_PAGES ? left : WIRE_PAGES;
+}
+
+int64_t helper_read(struct helper *h, int number, uint64_t first, uint64_t n, uint64_t *words)
+{
+    uint64_t done = 0, batch;
+    int64_t got;
+
+    do {
+        batch = batch_of(n - done);
+        pthread_mutex_lock(&h->lock);
+        got = ask(h, &(struct wire_request){
+                         .call = WIRE_READ, .process = number, .first = first + done, .n = batch});
+        if (got > (int64_t)batch)
+            got = -EPROTO;
+        if (got > 0)
+            memcpy(words + done, h->memory->words, (size_t)got * sizeof *words);
+        pthread_mutex_unlock(&h->lock);
+        done += got > 0 ? (uint64_t)got : 0;
+    } while (got == (int64_t)batch && done < n);
+    return got < 0 ? got : (int64_t)done;
+}
+
+int helper_ask(struct helper *h, int number, bool counts, const uint64_t *pages,
+               const uint64_t *labels, uint64_t *out, size_t n)
+{
+    int64_t rc = 0;
+
+    for (size_t done = 0, batch; done < n && rc == 0; done += batch) {
+        batch = batch_of(n - done);
+        pthread_mutex_lock(&h->lock);
+        memcpy(h->memory->pages, pages + done, batch * sizeof *pages);
+        memcpy(h->memory->words, labels + done, batch * sizeof *labels);
+        rc = ask(h, &(struct wire_request){
+                        .call = counts ? WIRE_COUNTS : WIRE_FLAGS, .process = number, .n = batch});
+        if (rc == 0)
+            memcpy(out + done, h->memory->words, batch * sizeof *out);
+        pthread_mutex_unlock(&h->lock);
+    }
+    return (int)rc;
+}
+
+static void take_bits(uint64_t *bits, const uint64_t *from, uint64_t done, uint64_t n)
+{
+    if (bits)
+        memcpy(bits + done / 64, from, (n + 63) / 64 * sizeof *bits);
+}
+
+int helper_object(struct helper *h, const struct helper_object *q, struct object_info *info,
+                  uint64_t *bits, uint64_t *swapped, uint64_t *count)
+{
+    bool which = bits || swapped;
+    struct wire_request request = {.call = WIRE_OBJECT,
+                                   .process = q->pid,
+                                   .start = q->start,
+                                   .end = q->end,
+                                   .flags =
+                                       (which ? WIRE_WITH_BITS : 0) | (q->swap ? WIRE_SWAP : 0)};
+    struct wire_answer answer = {0};
+    uint64_t done = 0;
+    int64_t rc;
+
+    *count = 0;
+    do {
+        request.first = q->first + done;
+        request.n = which && q->n - done > WIRE_BITS ? WIRE_BITS : q->n - done;
+        pthread_mutex_lock(&h->lock);
+        rc = exchange(h, &request, &answer);
+        rc = rc < 0 ? rc : answer.rc;
+        if (rc == 0) {
+            take_bits(bits, h->memory->pages, done, request.n);
+            take_bits(swapped, h->memory->words, done, request.n);
         }
-        if (fd >= 0 && (rc = allowed(process)) < 0) {
-            close(fd);
-            fd = rc;
-        }
-    }
-    close(process);
-    return fd;
-}
-
-static int open_requested(const struct request *r)
-{
-    int fd;
-
-    switch (r->what) {
-    case HELPER_PAGEMAP:
-    case HELPER_OBJECT:
-        return open_of_process(r);
-    case HELPER_KPAGECOUNT:
-        fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
-    case HELPER_KPAGEFLAGS:
-        fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
-    default:
-        return -EINVAL;
-    }
-}
-
-static int reply(int socket, int fd)
-{
-    struct answer answer = {fd < 0 ? fd : 0};
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec iov = {&answer, sizeof answer};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (fd >= 0) {
-        struct cmsghdr *c;
-
-        msg.msg_control = &control;
-        msg.msg_controllen = sizeof control;
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    }
-    return sendmsg(socket, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-int helper_serve(int fd, struct err *e)
-{
-    struct request request;
-    ssize_t n;
-    int given, rc = 0;
-
-    while (rc == 0) {
-        n = recv(fd, &request, sizeof request, 0);
-        if (n == 0)
-            return 0;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_sys(e, errno, "cannot receive requests from descriptor %d", fd);
-        given = n == sizeof request ? open_requested(&request) : -EINVAL;
-        rc = reply(fd, given);
-        if (given >= 0)
-            close(given);
-    }
-    return rc == -EPIPE ? 0 : err_sys(e, rc, "cannot answer");
+        pthread_mutex_unlock(&h->lock);
+        *count += answer.count;
+        done += request.n;
+    } while (rc == 0 && done < q->n);
+    *info = answer.info;
+    return (int)rc;
 }

@@ -1,10 +1,13 @@
 #include "probes/kernel/object.h"
+#include "probes/kernel/helper.h"
+#include "probes/list.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,39 +26,76 @@
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-/* A descriptor of the process that refers to the object. */
-static int open_by_descriptor(pid_t pid, uint64_t dev, uint64_t inode)
+/* Only if that (still) is the object. */
+static int open_checked(const char *path, const struct map_entry *entry)
+{
+    struct stat st;
+    int fd = open(path, OPEN_FLAGS);
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode) {
+        close(fd);
+        return -ENOENT;
+    }
+    return fd;
+}
+
+static int add_file(struct open_files *f, const struct stat *st, int fd)
+{
+    struct open_file *added = LIST_ADD_ROOM(f->list, f->n, f->cap);
+
+    if (!added)
+        return -ENOMEM;
+    *added = (struct open_file){st->st_dev, st->st_ino, fd};
+    return places_add(&f->places, places_hash(st->st_ino, st->st_dev), f->n);
+}
+
+static int list_files(struct open_files *f, pid_t pid)
 {
     char path[64];
     struct dirent *d;
     struct stat st;
     DIR *dir;
-    int fd = -ENOENT;
+    int rc = 0;
 
+    f->n = 0;
+    f->pid = 0;
+    places_clear(&f->places);
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     dir = opendir(path);
     if (!dir)
         return -errno;
-    while (fd == -ENOENT && (d = readdir(dir)))
-        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && st.st_dev == dev && st.st_ino == inode) {
-            fd = openat(dirfd(dir), d->d_name, OPEN_FLAGS);
-            fd = fd < 0 ? -errno : fd;
-        }
+    while (rc == 0 && (d = readdir(dir)))
+        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            rc = add_file(f, &st, (int)strtol(d->d_name, NULL, 10));
     closedir(dir);
-    return fd;
+    f->pid = rc == 0 ? pid : 0;
+    return rc;
 }
 
-/* An ordinary file by its name, or -1: only if that still is the same one. */
-static int open_by_name(const struct map_entry *entry)
+void open_files_release(struct open_files *f)
 {
-    struct stat st;
-    int fd = entry->name[0] == '/' ? open(entry->name, OPEN_FLAGS) : -1;
+    free(f->list);
+    free(f->places.at);
+    *f = (struct open_files){0};
+}
 
-    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != entry->dev || st.st_ino != entry->inode)) {
-        close(fd);
-        return -1;
+/* Through a descriptor of the process. */
+static int open_held(pid_t pid, const struct map_entry *entry, struct open_files *f)
+{
+    uint32_t h = places_hash(entry->inode, entry->dev), row;
+    int rc = f->pid == pid ? 0 : list_files(f, pid), fd = -EACCES;
+    char path[64];
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = h; fd < 0 && (row = places_next(&f->places, h, &i));) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, f->list[row - 1].fd);
+        if (f->list[row - 1].inode == entry->inode && f->list[row - 1].dev == entry->dev)
+            fd = open_checked(path, entry);
     }
-    return fd;
+    return fd == -ENOENT ? -EACCES : fd;
 }
 
 /* To open a device may do something. Shared memory without a name is called "/dev/zero (deleted)".
@@ -66,40 +106,7 @@ static bool is_device(const char *name)
            strncmp(name, "/dev/zero (", 11) != 0;
 }
 
-int object_open(pid_t pid, const struct map_entry *entry, struct helper *helper)
-{
-    char path[96];
-    int fd, rc;
-
-    if (is_device(entry->name))
-        return -EACCES;
-    snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
-             (unsigned long long)entry->start, (unsigned long long)entry->end);
-    fd = open(path, OPEN_FLAGS);
-    if (fd >= 0)
-        return fd;
-    if (helper) {
-        fd = helper_open(helper, HELPER_OBJECT, pid, entry->start, entry->end);
-        if (fd >= 0)
-            return fd;
-    }
-    fd = open_by_name(entry);
-    if (fd >= 0)
-        return fd;
-    rc = open_by_descriptor(pid, entry->dev, entry->inode); /* last: it may have thousands */
-    return rc == -ENOENT ? -EACCES : rc;
-}
-
-int object_reopen(int fd)
-{
-    char path[32];
-
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    fd = open(path, OPEN_FLAGS);
-    return fd < 0 ? -errno : fd;
-}
-
-int object_stat(int fd, uint64_t page_size, struct object_info *out)
+int object_stat(int fd, struct object_info *out)
 {
     struct statfs fs;
     struct stat st;
@@ -109,10 +116,74 @@ int object_stat(int fd, uint64_t page_size, struct object_info *out)
     *out = (struct object_info){.dev = st.st_dev,
                                 .inode = st.st_ino,
                                 .bytes = (uint64_t)st.st_size,
-                                .resident_hint = (uint64_t)st.st_blocks * 512 / page_size,
+                                .resident_hint =
+                                    (uint64_t)st.st_blocks * 512 / (uint64_t)sysconf(_SC_PAGESIZE),
                                 .shmem = (uint64_t)fs.f_type == TMPFS_MAGIC,
                                 .hugetlb = (uint64_t)fs.f_type == HUGETLBFS_MAGIC};
     return 0;
+}
+
+int object_take(struct object *out, int fd)
+{
+    int rc;
+
+    *out = OBJECT_NONE;
+    if (fd < 0)
+        return fd;
+    out->fd = fd;
+    rc = object_stat(fd, &out->info);
+    if (rc < 0)
+        object_close(out);
+    return rc;
+}
+
+void object_close(struct object *o)
+{
+    if (o->fd >= 0)
+        close(o->fd);
+    *o = OBJECT_NONE;
+}
+
+static int ask_helper(const struct object *o, uint64_t first, uint64_t n, bool swap, uint64_t *bits,
+                      uint64_t *swapped, uint64_t *count, struct object_info *info)
+{
+    return helper_object(o->helper,
+                         &(struct helper_object){o->pid, o->start, o->end, first, n, swap}, info,
+                         bits, swapped, count);
+}
+
+int object_open(struct object *out, pid_t pid, const struct map_entry *entry, struct helper *helper,
+                struct open_files *files)
+{
+    uint64_t none;
+    char path[96];
+    int fd;
+
+    *out = OBJECT_NONE;
+    if (is_device(entry->name))
+        return -EACCES;
+    snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
+             (unsigned long long)entry->start, (unsigned long long)entry->end);
+    fd = open(path, OPEN_FLAGS);
+    if (fd < 0 && helper) {
+        *out = (struct object){-1, helper, pid, entry->start, entry->end, {0}};
+        if (ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info) == 0)
+            return 0;
+    }
+    if (fd < 0)
+        fd = entry->name[0] == '/' ? open_checked(entry->name, entry) : -ENOENT;
+    if (fd < 0)
+        fd = open_held(pid, entry, files); /* last: it may have thousands */
+    return object_take(out, fd);
+}
+
+int object_reopen(int fd)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    fd = open(path, OPEN_FLAGS);
+    return fd < 0 ? -errno : fd;
 }
 
 static void set_range(uint64_t *bits, uint64_t from, uint64_t to)
@@ -268,30 +339,50 @@ static void clear_bits(uint64_t *bits, uint64_t n)
         memset(bits, 0, (n + 63) / 64 * 8);
 }
 
-int object_residency(int fd, const struct object_info *info, uint64_t page_size, uint64_t first,
-                     uint64_t n, bool swap, uint64_t *bits, uint64_t *swapped, uint64_t *count,
-                     struct probe_cost *cost)
+/* Of q->n pages; the bits have room for n. */
+static int answer(struct question *q, const struct object *o, uint64_t n, bool swap)
 {
-    uint64_t began = cost ? probe_clock() : 0, pages = (info->bytes + page_size - 1) / page_size;
-    struct question q = {fd, page_size, first, n, bits, swapped, 0, 0, info->shmem};
-    int rc = 0;
+    uint64_t pages = (o->info.bytes + q->page_size - 1) / q->page_size;
+    int rc = -E2BIG;
+
+    if (q->first >= pages)
+        q->n = 0;
+    else if (q->n > pages - q->first)
+        q->n = pages - q->first;
+    if (q->shmem && !swap && o->info.resident_hint >= pages) {
+        set_range(q->bits, 0, q->n);
+        q->count = q->n;
+        return 0;
+    }
+    if (!q->n || (q->shmem && o->info.resident_hint == 0))
+        return 0;
+    if (q->shmem && !swap)
+        rc = by_seeking(q, SEEK_EXTENTS);
+    if (rc != -E2BIG)
+        return rc;
+    q->count = 0;
+    clear_bits(q->bits, n);
+    return by_asking(q);
+}
+
+int object_residency(const struct object *o, uint64_t first, uint64_t n, bool swap, uint64_t *bits,
+                     uint64_t *swapped, uint64_t *count, struct probe_cost *cost)
+{
+    uint64_t began = cost ? probe_clock() : 0;
+    struct question q = {
+        o->fd, (uint64_t)sysconf(_SC_PAGESIZE), first, n, bits, swapped, 0, 0, o->info.shmem};
+    struct object_info now;
+    int rc;
 
     clear_bits(bits, n);
     clear_bits(swapped, n);
-    if (first >= pages)
-        q.n = 0;
-    else if (n > pages - first)
-        q.n = pages - first;
-    if (info->shmem && !swap && info->resident_hint >= pages) {
-        set_range(bits, 0, q.n);
-        q.count = q.n;
-    } else if (q.n && !(info->shmem && info->resident_hint == 0)) {
-        rc = info->shmem && !swap ? by_seeking(&q, SEEK_EXTENTS) : -E2BIG;
-        if (rc == -E2BIG) {
-            q.count = 0;
-            clear_bits(bits, n);
-            rc = by_asking(&q);
-        }
+    if (o->helper) {
+        rc = ask_helper(o, first, n, swap, bits, swapped, &q.count, &now);
+        if (rc == 0 && (now.dev != o->info.dev || now.inode != o->info.inode))
+            rc = -ESTALE; /* another object is mapped there by now */
+        q.calls++;
+    } else {
+        rc = answer(&q, o, n, swap);
     }
     *count = q.count;
     if (cost) {

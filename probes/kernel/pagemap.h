@@ -15,6 +15,8 @@
 
 /* /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst) */
 #define PM_FRAME(e) ((e) & ((1ULL << 55) - 1)) /* 0 without CAP_SYS_ADMIN */
+#define PM_LABEL                                                                                   \
+    (1ULL << 54) /* not the kernel's: no frame number, but the helper's label for one */
 #define PM_SOFT_DIRTY (1ULL << 55)
 #define PM_EXCLUSIVE (1ULL << 56) /* mapped once; of a large folio: its head page's answer */
 #define PM_UFFD_WP (1ULL << 57)

@@ -1,5 +1,4 @@
 #include "probes/kernel/segments.h"
-#include "probes/kernel/object.h"
 #include "probes/list.h"
 
 #include <link.h>
@@ -18,6 +17,7 @@
 
 struct segment_file {
     uint64_t dev, inode;
+    bool asked; /* since the last turn */
     size_t n;
     struct {
         uint64_t offset, in_file, in_memory; /* bytes */
@@ -60,28 +60,33 @@ static void read_headers(int fd, struct segment_file *file)
         take_header(file, &headers[i]);
 }
 
-static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e,
-                                          struct helper *helper)
+static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e)
 {
+    uint32_t h = places_hash(e->inode, e->dev), row;
     struct segment_file *file;
-    int fd;
+    struct object object;
 
-    for (size_t i = 0; i < s->n; i++)
-        if (s->files[i].inode == e->inode && s->files[i].dev == e->dev)
-            return &s->files[i];
-    fd = object_open(pid, e, helper); /* another process may be able to, if this is not */
-    if (fd < 0)
+    for (size_t i = h; (row = places_next(&s->places, h, &i));)
+        if (s->files[row - 1].inode == e->inode && s->files[row - 1].dev == e->dev) {
+            s->files[row - 1].asked = true;
+            return &s->files[row - 1];
+        }
+    /* Another process may be able to, if this is not. */
+    if (object_open(&object, pid, e, NULL, &s->open) < 0)
         return NULL;
-    if ((file = LIST_ADD(s->files, s->n))) {
-        *file = (struct segment_file){.dev = e->dev, .inode = e->inode};
-        read_headers(fd, file);
+    file = LIST_ADD(s->files, s->n);
+    if (file && places_add(&s->places, h, s->n) == 0) {
+        *file = (struct segment_file){.dev = e->dev, .inode = e->inode, .asked = true};
+        read_headers(object.fd, file);
+    } else {
+        s->n -= file != NULL;
+        file = NULL;
     }
-    close(fd);
+    object_close(&object);
     return file;
 }
 
-uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
-                      struct helper *helper)
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index)
 {
     const struct map_entry *e = &m->entries[index];
     const struct segment_file *file;
@@ -90,7 +95,7 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
     /* What mprotect and madvise have cut it into lies in between. */
     for (int i = 0; i < PIECES_MAX && !e->inode && e > m->entries && e[-1].end == e->start; i++)
         e--;
-    if (e == &m->entries[index] || !e->inode || e->shared || !(file = file_of(s, pid, e, helper)))
+    if (e == &m->entries[index] || !e->inode || e->shared || !(file = file_of(s, pid, e)))
         return 0;
     for (size_t i = 0; i < file->n; i++) {
         uint64_t at = file->data[i].offset, behind = at + file->data[i].in_file;
@@ -105,8 +110,28 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
     return end & ~(page - 1);
 }
 
+void segments_turn(struct segments *s)
+{
+    size_t kept = 0;
+
+    open_files_release(&s->open);
+    places_clear(&s->places);
+    for (size_t i = 0; i < s->n; i++) {
+        struct segment_file *file = &s->files[i];
+
+        if (!file->asked ||
+            places_add(&s->places, places_hash(file->inode, file->dev), kept + 1) < 0)
+            continue;
+        s->files[kept] = *file;
+        s->files[kept++].asked = false;
+    }
+    s->n = kept;
+}
+
 void segments_release(struct segments *s)
 {
+    open_files_release(&s->open);
+    free(s->places.at);
     free(s->files);
     *s = (struct segments){0};
 }

@@ -8,19 +8,20 @@
 #ifndef PROBES_KERNEL_SEGMENTS_H
 #define PROBES_KERNEL_SEGMENTS_H
 
-#include "probes/kernel/helper.h"
-#include "probes/maps.h"
-#include <sys/types.h>
+#include "probes/kernel/object.h"
 
 struct segments {
     struct segment_file *files;
     size_t n;
+    struct places places;
+    struct open_files open;
 };
 
 /* The address behind the data segment that ends in the entry before this one; 0 if there is none,
  * or if this entry lies over an object itself. */
-uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index,
-                      struct helper *helper);
+uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_t index);
+/* Who looks again and again: files that were not asked for since the last call are forgotten. */
+void segments_turn(struct segments *s);
 void segments_release(struct segments *s);
 
 #endif

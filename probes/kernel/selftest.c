@@ -1,6 +1,5 @@
 #include "probes/kernel/selftest.h"
-#include "probes/kernel/helper.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,40 +14,40 @@
 #define DEADLINE_MS 10000
 
 struct files {
-    int pagemap, count, flags;
+    struct page_reader *reader;
+    struct page_file own;
+    uint64_t page_size;
 };
 
 /* In a forked child from here on to run_in_child: system calls only, no allocation. */
 
-static int word_at(int fd, uint64_t index, uint64_t *word)
+static int entry_of(const struct files *f, const volatile char *page, uint64_t *entry)
 {
-    ssize_t n = pread(fd, word, sizeof *word, (off_t)(index * 8));
+    int64_t n = reader_words(f->reader, &f->own, f->page_size, (uintptr_t)page, 1, entry, 1, NULL);
 
-    return n == 8 ? 0 : n < 0 ? errno : ENOMSG;
+    return n == 1 ? 0 : n < 0 ? (int)-n : ENOMSG;
 }
 
-static int entry_of(const struct files *f, const volatile char *page, uint64_t page_size,
-                    uint64_t *entry)
+static int ask(const struct files *f, bool counts, const volatile char *page, uint64_t *answer)
 {
-    return word_at(f->pagemap, (uintptr_t)page / page_size, entry);
+    uint64_t entry, number = (uintptr_t)page / f->page_size;
+    int rc = entry_of(f, page, &entry);
+
+    if (rc)
+        return rc;
+    entry = PM_FRAME(entry);
+    rc = -reader_ask(f->reader, &f->own, counts, &number, &entry, answer, 1, 1, NULL);
+    return rc ? rc : *answer == KPAGE_NONE ? ENOMSG : 0;
 }
 
-static int flags_of(const struct files *f, const volatile char *page, uint64_t page_size,
-                    uint64_t *flags)
+static int flags_of(const struct files *f, const volatile char *page, uint64_t *flags)
 {
-    uint64_t entry;
-    int rc = entry_of(f, page, page_size, &entry);
-
-    return rc ? rc : word_at(f->flags, PM_FRAME(entry), flags);
+    return ask(f, false, page, flags);
 }
 
-static int count_of(const struct files *f, const volatile char *page, uint64_t page_size,
-                    uint64_t *count)
+static int count_of(const struct files *f, const volatile char *page, uint64_t *count)
 {
-    uint64_t entry;
-    int rc = entry_of(f, page, page_size, &entry);
-
-    return rc ? rc : word_at(f->count, PM_FRAME(entry), count);
+    return ask(f, true, page, count);
 }
 
 /* Forks, lets the child do one thing to the memory, and waits until it has exited if held is
@@ -92,20 +91,19 @@ static pid_t fork_sharer(char *drop, size_t len, int *held)
 
 /* A fresh written page is anon-exclusive; a fork and the child's exit leave it mapped once and
  * not exclusive; the next write makes it exclusive again. */
-static int test_debt(const struct files *f, volatile char *page, uint64_t page_size)
+static int test_debt(const struct files *f, volatile char *page)
 {
     uint64_t fresh, count, left, entry, paid;
 
     page[0] = 1;
-    if (flags_of(f, page, page_size, &fresh))
+    if (flags_of(f, page, &fresh))
         return ENOMSG;
     if (fork_sharer(NULL, 0, NULL) < 0)
         return errno;
-    if (count_of(f, page, page_size, &count) || flags_of(f, page, page_size, &left) ||
-        entry_of(f, page, page_size, &entry))
+    if (count_of(f, page, &count) || flags_of(f, page, &left) || entry_of(f, page, &entry))
         return ENOMSG;
     page[0] = 2;
-    if (flags_of(f, page, page_size, &paid))
+    if (flags_of(f, page, &paid))
         return ENOMSG;
     if (!(fresh & KPF_ANON_EXCLUSIVE) || (left & KPF_ANON_EXCLUSIVE) || count != 1 ||
         !(entry & PM_EXCLUSIVE) || !(paid & KPF_ANON_EXCLUSIVE))
@@ -115,7 +113,7 @@ static int test_debt(const struct files *f, volatile char *page, uint64_t page_s
 
 /* A huge page of which the sharer has unmapped one half: its first page must count 2, its last 1.
  * A kernel that keeps only averages gives the same for both. */
-static int test_page_mapcount(const struct files *f, uint64_t page_size, uint64_t huge_size)
+static int test_page_mapcount(const struct files *f, uint64_t huge_size)
 {
     uint64_t first = 0, last = 0, flags = 0;
     int held = -1, rc = ENODATA;
@@ -129,13 +127,12 @@ static int test_page_mapcount(const struct files *f, uint64_t page_size, uint64_
     if (madvise(huge, huge_size, MADV_HUGEPAGE) < 0)
         return ENODATA;
     huge[0] = 1;
-    if (flags_of(f, huge, page_size, &flags) || !(flags & KPF_THP))
+    if (flags_of(f, huge, &flags) || !(flags & KPF_THP))
         return ENODATA;
     pid = fork_sharer(huge + huge_size / 2, huge_size / 2, &held);
     if (pid < 0)
         return errno;
-    if (count_of(f, huge, page_size, &first) == 0 &&
-        count_of(f, huge + huge_size - page_size, page_size, &last) == 0)
+    if (count_of(f, huge, &first) == 0 && count_of(f, huge + huge_size - f->page_size, &last) == 0)
         rc = first == 2 && last == 1 ? 0 : ENOMSG;
     close(held);
     waitpid(pid, NULL, 0);
@@ -143,7 +140,7 @@ static int test_page_mapcount(const struct files *f, uint64_t page_size, uint64_
     return rc;
 }
 
-static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t page_size)
+static int test_soft_dirty(const struct files *f, volatile char *page)
 {
     uint64_t clean, dirty;
     int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
@@ -154,10 +151,10 @@ static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t 
     page[0] = 3;
     n = write(fd, "4", 1);
     close(fd);
-    if (n != 1 || entry_of(f, page, page_size, &clean))
+    if (n != 1 || entry_of(f, page, &clean))
         return ENOMSG;
     page[0] = 4;
-    if (entry_of(f, page, page_size, &dirty))
+    if (entry_of(f, page, &dirty))
         return ENOMSG;
     if (!(dirty & PM_SOFT_DIRTY))
         return ENOTTY; /* a kernel that has the bit sets it at every write */
@@ -165,62 +162,50 @@ static int test_soft_dirty(const struct files *f, volatile char *page, uint64_t 
 }
 
 /* A page that was only read: bit 56 set says that it is this process's own, and no zero page. */
-static int test_zero_page(const struct files *f, uint64_t page_size)
+static int test_zero_page(const struct files *f)
 {
     volatile char *page =
-        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, f->page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint64_t entry = 0;
 
     if (page == MAP_FAILED)
         return errno;
     (void)page[0];
-    if (entry_of(f, page, page_size, &entry) || !(entry & PM_PRESENT))
+    if (entry_of(f, page, &entry) || !(entry & PM_PRESENT))
         return ENOMSG;
     return entry & PM_EXCLUSIVE ? ENODATA : 0;
 }
 
-static int open_or(struct helper *helper, enum helper_file what, const char *path)
-{
-    int fd;
-
-    if (!helper)
-        return open(path, O_RDONLY | O_CLOEXEC);
-    fd = helper_open(helper, what, getpid(), 0, 0);
-    errno = fd < 0 ? -fd : 0;
-    return fd;
-}
-
 static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size,
-                      struct helper *helper)
+                      struct page_reader *reader)
 {
-    struct files f = {-1, -1, -1};
+    struct files f = {reader, READER_NONE, page_size};
     uint64_t entry = 0, word;
     char *page = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
         return;
     page[0] = 1;
-    f.pagemap = open_or(helper, HELPER_PAGEMAP, "/proc/self/pagemap");
-    t->pagemap = f.pagemap < 0 ? errno : entry_of(&f, page, page_size, &entry);
+    t->pagemap = -reader_attach(reader, getpid(), true, &f.own);
+    if (t->pagemap == 0)
+        t->pagemap = entry_of(&f, page, &entry);
     if (t->pagemap == 0 && !(entry & PM_PRESENT))
         t->pagemap = ENOMSG;
-    t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f, page_size);
-    t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page, page_size);
+    t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f);
+    t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page);
     t->frames = t->pagemap ? t->pagemap : PM_FRAME(entry) ? 0 : EPERM;
-    f.count = open_or(helper, HELPER_KPAGECOUNT, "/proc/kpagecount");
-    t->kpagecount = f.count < 0 ? errno : word_at(f.count, PM_FRAME(entry), &word);
-    f.flags = open_or(helper, HELPER_KPAGEFLAGS, "/proc/kpageflags");
-    t->kpageflags = f.flags < 0 ? errno : word_at(f.flags, PM_FRAME(entry), &word);
+    t->kpagecount = reader->no_counts ? reader->no_counts : count_of(&f, page, &word);
+    t->kpageflags = reader->no_flags ? reader->no_flags : flags_of(&f, page, &word);
     if (t->frames || t->kpagecount || t->kpageflags) {
         t->debt = t->page_mapcount = EPERM;
         return;
     }
-    t->debt = test_debt(&f, page, page_size);
-    t->page_mapcount = huge_size ? test_page_mapcount(&f, page_size, huge_size) : ENODATA;
+    t->debt = test_debt(&f, page);
+    t->page_mapcount = huge_size ? test_page_mapcount(&f, huge_size) : ENODATA;
 }
 
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
-                  struct helper *helper)
+                  struct page_reader *reader)
 {
     struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO, EIO};
     struct pollfd pfd;
@@ -233,7 +218,7 @@ void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run_tests(&t, page_size, huge_size, helper);
+        run_tests(&t, page_size, huge_size, reader);
         _exit(write(pipefd[1], &t, sizeof t) == sizeof t ? 0 : 1);
     }
     close(pipefd[1]);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct helper;
+struct page_reader;
 
 /* Each field: 0 works; otherwise the errno that stood in the way. ENOMSG: the file answered, but
  * not as it should; ENODATA: the condition could not be set up (no huge page to be had). */
@@ -17,9 +17,9 @@ struct selftest {
     int pagemap, frames, kpagecount, kpageflags, debt, page_mapcount, soft_dirty, zero_page;
 };
 
-/* helper: where to get the files from instead of opening them, or NULL. page_size in bytes;
- * huge_size: of a transparent huge page, 0 if there are none. */
+/* reader: an open one. page_size in bytes; huge_size: of a transparent huge page, 0 if there are
+ * none. */
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
-                  struct helper *helper);
+                  struct page_reader *reader);
 
 #endif

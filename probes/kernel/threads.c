@@ -25,6 +25,13 @@ static void add(struct threads *t, uint64_t stack)
         *added = stack;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
 void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
 {
     uint64_t began = probe_clock(), stack;
@@ -47,7 +54,24 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
             add(t, stack);
     }
     closedir(dir);
+    if (t->nstacks)
+        qsort(t->stacks, t->nstacks, sizeof *t->stacks, ascending);
     cost->ns += probe_clock() - began;
+}
+
+bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end)
+{
+    size_t low = 0, high = t->nstacks;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (t->stacks[middle] < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->nstacks && t->stacks[low] < end;
 }
 
 static bool first_has_ended(pid_t pid)

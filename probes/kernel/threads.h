@@ -6,18 +6,20 @@
 #define PROBES_KERNEL_THREADS_H
 
 #include "probes/slurp.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct threads {
-    int n; /* of the process, by its stat; 0: not known */
-    uint64_t *stacks;
+    int n;            /* of the process, by its stat; 0: not known */
+    uint64_t *stacks; /* ascending */
     size_t nstacks, cap;
     struct slurp text;
 };
 
 /* n: the process's number of threads. With one there is nothing to read. */
 void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost);
+bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end);
 /* By which number the process's memory is seen: its own; where its first thread has ended before
  * others, which hides it (/proc/PID/maps is empty then), that of one of those. */
 pid_t threads_living(pid_t pid);

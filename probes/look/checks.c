@@ -127,33 +127,58 @@ static uint64_t share_of(const struct observer *o, uint32_t slot)
     return own ? (o->page_size << PSS_SHIFT) / own : 0;
 }
 
-/* What is not in the region of the entries that hold it. */
-struct rest {
-    uint64_t pss;   /* by the run's own mappings of the frames */
-    uint64_t alone; /* pages that the run maps once */
-};
-
-static void add_rest(const struct observer *o, struct rest *rest, uint32_t slot)
+static void add_slot(const struct observer *o, struct own_sums *sums, uint32_t slot)
 {
-    rest->pss += share_of(o, slot);
-    rest->alone += slot && !(o->frames.kind[slot] & FRAME_SWAP) && o->frames.own[slot] == 1;
+    sums->pss += share_of(o, slot);
+    sums->alone += slot && !(o->frames.kind[slot] & FRAME_SWAP) && o->frames.own[slot] == 1;
 }
 
-static void rest_of_entry(const struct observer *o, const struct watched *w, const struct memory *m,
-                          const struct map_entry *entry, struct rest *rest)
+/* The part of a region that lies in the entry. */
+static void add_part(const struct observer *o, const struct memory *m,
+                     const struct map_entry *entry, struct own_sums *sums)
 {
-    const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
+    uint64_t first = entry->start > m->start ? (entry->start - m->start) / o->page_size : 0;
+    uint64_t end = entry->end < m->end ? (entry->end - m->start) / o->page_size : m->now.n;
+    uint64_t block = first / BLOCK_PAGES, p, to;
 
-    for (size_t i = t->loose_first; i < t->loose_end; i++)
-        add_rest(o, rest, w->loose[i]);
-    for (size_t i = 0; i < w->nmemories; i++) {
-        const struct memory *other = w->memories[i];
-        uint64_t from = other->start > entry->start ? other->start : entry->start;
-        uint64_t to = other->end < entry->end ? other->end : entry->end;
-
-        for (; other != m && from < to; from += o->page_size)
-            add_rest(o, rest, other->now.slot[(from - other->start) / o->page_size]);
+    for (; (block = next_touched(&m->now, block)) * BLOCK_PAGES < end; block++) {
+        p = block * BLOCK_PAGES > first ? block * BLOCK_PAGES : first;
+        to = (block + 1) * BLOCK_PAGES < end ? (block + 1) * BLOCK_PAGES : end;
+        for (; p < to; p++)
+            add_slot(o, sums, m->now.slot[p]);
     }
+}
+
+/* All of an entry is summed once, whatever number of regions it has. */
+static const struct own_sums *sums_of_entry(const struct observer *o, struct watched *w,
+                                            const struct map_entry *entry)
+{
+    struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
+
+    if (t->summed)
+        return &t->own;
+    t->summed = true;
+    for (size_t i = t->loose_first; i < t->loose_end; i++)
+        add_slot(o, &t->own, w->loose[i]);
+    for (size_t i = first_region(w, entry->start);
+         i < w->nmemories && w->by_start[i]->start < entry->end; i++)
+        add_part(o, w->by_start[i], entry, &t->own);
+    return &t->own;
+}
+
+/* What of the entry is not in the region. */
+static void add_rest(const struct observer *o, struct watched *w, const struct memory *m,
+                     const struct map_entry *entry, struct own_sums *rest)
+{
+    struct own_sums own = {0, 0};
+    const struct own_sums *all;
+
+    if (m->start <= entry->start && entry->end <= m->end)
+        return;
+    all = sums_of_entry(o, w, entry);
+    add_part(o, m, entry, &own);
+    rest->pss += all->pss - own.pss;
+    rest->alone += all->alone - own.alone;
 }
 
 static uint64_t mapped_once(const struct memory *m)
@@ -177,7 +202,7 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     const struct map_entry *entry = maps_find(&w->maps, m->start);
     const struct map_entry *end = w->maps.entries + w->maps.n;
     uint64_t told = 0, once = 0, present = 0;
-    struct rest rest = {0, 0};
+    struct own_sums rest = {0, 0};
     int64_t entries = 0;
 
     if (!c)
@@ -186,8 +211,8 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
         told += entry->kb.pss;
         present += w->entry_sums[entry - w->maps.entries].words.present;
         once += w->entry_sums[entry - w->maps.entries].words.single;
-        if (w->pagemap_frames)
-            rest_of_entry(o, w, m, entry, &rest);
+        if (w->pagemap.frames && !w->shadows)
+            add_rest(o, w, m, entry, &rest);
     }
     c->left = pss;
     if (value_is_known(pss))
@@ -198,7 +223,7 @@ static int check_map_counts(struct observer *o, struct watched *w, struct memory
     if ((value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE) ||
         w->shadows || others_come(o, maps_find(&w->maps, m->start)) ||
         (present > (uint64_t)r->q[RQ_MAPPED].n &&
-         (!w->pagemap_frames || rest.alone != once - mapped_once(m))))
+         (!w->pagemap.frames || rest.alone != once - mapped_once(m))))
         c->right = value_na();
     c->tolerance = entries > 1 ? entries - 1 : 0;
     judge(c);
@@ -330,7 +355,7 @@ int checks_process(struct observer *o, struct watched *w, struct observation *ou
             maybe_zero += w->entry_sums[i].words.maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
-    c->left = w->pagemap_fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
+    c->left = w->pagemap.fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
     c->right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
     judge(c);
     return 0;
@@ -352,7 +377,7 @@ static int check_pss(struct observer *o, struct observation *out)
 
         if (!w->seen)
             continue;
-        frames &= w->pagemap_frames;
+        frames &= w->pagemap.frames;
         counted &= w->maps.counted;
         for (size_t k = 0; k < w->maps.n; k++)
             if (mapping_is_own(&w->maps.entries[k], is_shmem_dev(o, w->maps.entries[k].dev)) &&

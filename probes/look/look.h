@@ -18,11 +18,11 @@
 
 #include "probes/footprint.h"
 #include "probes/kernel/frames.h"
-#include "probes/kernel/helper.h"
 #include "probes/kernel/object.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/reader.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
+#include "probes/places.h"
 #include "probes/rules.h"
 
 /* Pages per pass through the buffers: 1 MiB of pagemap entries. */
@@ -124,19 +124,26 @@ static inline bool is_written(const struct memory *m, uint64_t page)
            (!m->target->page_written || m->target->page_written(m->target->writer, page));
 }
 
+/* What some pages add to PSS by the run's own mappings of their frames, and how many of them the
+ * run maps once. */
+struct own_sums {
+    uint64_t pss, alone;
+};
+
 /* Sums over the pages of one entry. */
 struct entry_sums {
-    bool walked;
+    bool walked, summed;
     struct word_sums words;
     size_t loose_first, loose_end; /* its part of watched.loose */
+    struct own_sums own;           /* once summed (checks.c) */
 };
 
 /* A process through the looks of a run. */
 struct watched {
     pid_t pid;
     char *actor;
-    int smaps_fd, maps_fd, pagemap_fd, status_fd, stat_fd;
-    bool pagemap_frames; /* pagemap_fd shows frame numbers */
+    int smaps_fd, maps_fd, status_fd, stat_fd;
+    struct page_file pagemap;
     bool no_smaps;
     struct maps maps;
     struct entry_sums *entry_sums; /* one per entry */
@@ -163,11 +170,11 @@ struct seen_object {
     uint64_t dev, inode;
     uint32_t number; /* O number */
     const char *kind;
-    struct object_info info;
-    enum why why; /* WHY_KNOWN: info and resident are there */
+    enum why why; /* WHY_KNOWN: it could be opened */
     uint64_t resident;
     enum why why_resident;
     uint64_t processes; /* targets that map it */
+    size_t counted;     /* the last of these, from 1 on */
     uint64_t elsewhere; /* and other processes: those whose mappings were read */
     uint64_t carriers;  /* messages that carry it */
     bool descriptor;    /* an actor holds a descriptor of it */
@@ -177,8 +184,8 @@ struct seen_object {
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;
-    uint64_t *swapped_bits; /* in swap */
-    int fd;                 /* open during the look, or -1 */
+    uint64_t *swapped_bits;      /* in swap */
+    const struct watched *tried; /* through whom it could not be opened last */
 };
 
 /* Another process maps the object. */
@@ -190,6 +197,7 @@ struct mapper {
 struct object_number {
     uint64_t dev, inode;
     uint32_t number;
+    size_t met; /* in this look: it is observer.objects[met - 1]; or 0 */
 };
 
 /* For tests: a reader that lies, so that the checks can be seen to notice. */
@@ -202,8 +210,7 @@ struct observer {
     size_t max_runs;
     int threads;
     enum corrupt corrupt;
-    struct helper *helper;
-    int count_fd, flags_fd;
+    struct page_reader reader;
     uint64_t page_size;
     uint64_t zero_frame; /* of the small zero page; 0 unknown */
     uint64_t *shmem_devs;
@@ -213,9 +220,10 @@ struct observer {
     size_t nwatched;
     struct memory **memories;
     size_t nmemories;
-    size_t next_memory; /* where the search for a region begins */
+    struct places memory_places;
     struct object_number *numbers;
     size_t nnumbers;
+    struct places number_places;
     uint32_t next_object;
     /* of one look */
     struct seen_object *objects;
@@ -235,6 +243,7 @@ struct observer {
     struct scan_range *scans;
     size_t nscans, scans_cap;
     struct slurp text;
+    struct open_files files; /* of one look */
 };
 
 /* Can nobody but the processes of the look have what is theirs? In a run: its actors were started
@@ -247,7 +256,7 @@ static inline bool all_in_view(const struct observer *o)
 /* Its frame or PAGEMAP_SCAN tells the zero page from a shared one; both have bit 56 clear. */
 static inline bool zero_told(const struct observer *o, const struct watched *w)
 {
-    return w->pagemap_frames || o->caps.have[CAP_PAGEMAP_SCAN];
+    return w->pagemap.frames || o->caps.have[CAP_PAGEMAP_SCAN];
 }
 
 /* What the page table's word says of an anonymous page: mapped once is taken for exclusive until
@@ -268,10 +277,12 @@ int watched_read(struct observer *o, struct watched *w, struct err *e);
 bool watched_observes(const struct watched *w, const struct map_entry *e);
 /* Faults taken since watched_read began, or unknown. */
 struct value watched_induced(struct observer *o, struct watched *w);
-void watched_free(struct watched *w);
+void watched_free(struct observer *o, struct watched *w);
 bool is_shmem_dev(const struct observer *o, uint64_t dev);
 
 /* walk.c */
+/* Index of the first of its regions, by address, that may reach behind addr. */
+size_t first_region(const struct watched *w, uint64_t addr);
 int walk_process(struct observer *o, struct watched *w, struct err *e);
 
 /* region.c */
@@ -281,6 +292,8 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
 int memory_begin(struct observer *o, const char *actor, const struct target_region *r,
                  struct memory **out, struct err *e);
 void memory_free(struct observer *o, struct memory *m);
+/* Those that are not in this look: their pages count no more. 0 or -ENOMEM. */
+int memories_forget(struct observer *o);
 /* Whether the region counts its pages itself has changed: it begins anew. */
 void memory_recount(struct observer *o, struct memory *m, bool shadow);
 

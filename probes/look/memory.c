@@ -69,17 +69,18 @@ static bool is(const struct memory *m, const char *actor, const struct target_re
     return same(m->actor, actor) && same(m->region, r->name) && same(m->case_name, r->case_name);
 }
 
-/* Regions mostly come in the order of the last look: the search goes on where it ended. */
+static uint32_t hash(const char *actor, const char *region)
+{
+    return places_hash_text(places_hash_text(0, actor), region);
+}
+
 static struct memory *find(struct observer *o, const char *actor, const struct target_region *r)
 {
-    for (size_t i = 0; i < o->nmemories; i++) {
-        size_t at = (o->next_memory + i) % o->nmemories;
+    uint32_t h = hash(actor, r->name), row;
 
-        if (is(o->memories[at], actor, r)) {
-            o->next_memory = at + 1;
-            return o->memories[at];
-        }
-    }
+    for (size_t i = h; (row = places_next(&o->memory_places, h, &i));)
+        if (is(o->memories[row - 1], actor, r))
+            return o->memories[row - 1];
     return NULL;
 }
 
@@ -93,7 +94,8 @@ static struct memory *new_memory(struct observer *o, const char *actor,
         m->actor = strdup(actor);
         m->region = strdup(r->name);
         m->case_name = r->case_name ? strdup(r->case_name) : NULL;
-        if (m->actor && m->region && (m->case_name || !r->case_name)) {
+        if (m->actor && m->region && (m->case_name || !r->case_name) &&
+            places_add(&o->memory_places, hash(actor, r->name), o->nmemories) == 0) {
             *added = m;
             return m;
         }
@@ -144,6 +146,26 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
                            (unsigned long long)pages, r->name);
     }
     return keep_before(m) < 0 ? err_no_memory(e) : 0;
+}
+
+int memories_forget(struct observer *o)
+{
+    size_t kept = 0, had = o->nmemories;
+    int rc = 0;
+
+    for (size_t i = 0; i < had; i++) {
+        if (o->memories[i]->seen)
+            o->memories[kept++] = o->memories[i];
+        else
+            memory_free(o, o->memories[i]);
+    }
+    o->nmemories = kept;
+    if (kept != had)
+        places_clear(&o->memory_places);
+    for (size_t i = 0; kept != had && i < kept && rc == 0; i++)
+        rc = places_add(&o->memory_places, hash(o->memories[i]->actor, o->memories[i]->region),
+                        i + 1);
+    return rc;
 }
 
 void memory_recount(struct observer *o, struct memory *m, bool shadow)

@@ -4,7 +4,7 @@
  * sake and stays as long as anybody holds it, and any file behind an observed region. All are
  * collected before the pages are walked, so that pointers into the list stay valid.
  *
- * Descriptors of an object are held open only within a look. */
+ * No descriptor of an object stays open. */
 #include "probes/list.h"
 #include "probes/look/look.h"
 
@@ -20,25 +20,36 @@
 /* Of a larger file only the observed parts are asked for, not all of it. */
 #define WHOLE_FILE (4ULL << 30)
 
-struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode)
+static struct object_number *number_find(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    for (size_t i = 0; i < o->nobjects; i++)
-        if (o->objects[i].inode == inode && o->objects[i].dev == dev)
-            return &o->objects[i];
+    uint32_t h = places_hash(inode, dev), row;
+
+    for (size_t i = h; (row = places_next(&o->number_places, h, &i));)
+        if (o->numbers[row - 1].inode == inode && o->numbers[row - 1].dev == dev)
+            return &o->numbers[row - 1];
     return NULL;
 }
 
-static uint32_t number_of(struct observer *o, uint64_t dev, uint64_t inode)
+struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    struct object_number *added;
+    const struct object_number *number = number_find(o, dev, inode);
 
-    for (size_t i = 0; i < o->nnumbers; i++)
-        if (o->numbers[i].inode == inode && o->numbers[i].dev == dev)
-            return o->numbers[i].number;
-    if (!(added = LIST_ADD(o->numbers, o->nnumbers)))
-        return 0;
-    *added = (struct object_number){dev, inode, ++o->next_object};
-    return o->next_object;
+    return number && number->met ? &o->objects[number->met - 1] : NULL;
+}
+
+static struct object_number *number_of(struct observer *o, uint64_t dev, uint64_t inode)
+{
+    struct object_number *number = number_find(o, dev, inode);
+
+    if (number || !(number = LIST_ADD(o->numbers, o->nnumbers)))
+        return number;
+    *number = (struct object_number){.dev = dev, .inode = inode, .number = o->next_object + 1};
+    if (places_add(&o->number_places, places_hash(inode, dev), o->nnumbers) < 0) {
+        o->nnumbers--;
+        return NULL;
+    }
+    o->next_object++;
+    return number;
 }
 
 /* The kernel names what has no name (any more) like this in maps; a descriptor's count of links
@@ -65,14 +76,15 @@ static bool is_standard(uint64_t dev, uint64_t inode)
 static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
                                       const char *name, bool nameless, struct err *e)
 {
-    uint32_t number = number_of(o, dev, inode);
+    struct object_number *number = number_of(o, dev, inode);
     struct seen_object *s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
 
     if (!s) {
         err_no_memory(e);
         return NULL;
     }
-    *s = (struct seen_object){.dev = dev, .inode = inode, .number = number, .fd = -1};
+    number->met = o->nobjects;
+    *s = (struct seen_object){.dev = dev, .inode = inode, .number = number->number};
     s->shmem = is_shmem_dev(o, dev);
     s->own = s->shmem && nameless && !is_standard(dev, inode);
     s->why = s->why_resident = WHY_NO_OBJECT_ACCESS;
@@ -89,18 +101,14 @@ static int no_access(int rc, const struct watched *w, struct err *e)
                : 0;
 }
 
-/* Takes over fd: size, and room for the bit sets. */
-static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *e)
+/* Size, and room for the bit sets. */
+static int make_room(struct observer *o, struct seen_object *s, const struct object *object,
+                     struct err *e)
 {
     uint64_t words;
 
-    if (object_stat(fd, o->page_size, &s->info) < 0) {
-        close(fd);
-        return 0;
-    }
-    s->fd = fd;
     s->why = WHY_KNOWN;
-    s->npages = (s->info.bytes + o->page_size - 1) / o->page_size;
+    s->npages = (object->info.bytes + o->page_size - 1) / o->page_size;
     words = s->npages / 64 + 1;
     s->mapped = calloc(words, 8);
     s->visible = calloc(words, 8);
@@ -112,55 +120,54 @@ static int adopt(struct observer *o, struct seen_object *s, int fd, struct err *
     return 0;
 }
 
-static void measure(struct observer *o, struct seen_object *s, uint64_t first, uint64_t n)
+/* The whole object where that is cheap. A large file: not, and nobody asks. */
+static enum why measure(struct observer *o, struct seen_object *s, const struct object *object)
 {
-    uint64_t count = 0;
     int rc;
 
-    if (s->info.hugetlb) {
-        s->why_resident = WHY_NO_INTERFACE;
-        return;
-    }
-    rc = object_residency(s->fd, &s->info, o->page_size, first, n, o->caps.have[CAP_SWAP],
-                          s->resident_bits, s->swapped_bits, &count, &o->cost[COST_OBJECT]);
-    s->resident = count;
-    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
+    if (!s->shmem && object->info.bytes > WHOLE_FILE)
+        return WHY_TOO_LARGE;
+    if (object->info.hugetlb)
+        return WHY_NO_INTERFACE;
+    rc = object_residency(object, 0, s->npages, o->caps.have[CAP_SWAP], s->resident_bits,
+                          s->swapped_bits, &s->resident, &o->cost[COST_OBJECT]);
+    return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
 }
 
-/* The whole object where that is cheap. A large file: not, and nobody asks. */
-static void measure_whole(struct observer *o, struct seen_object *s)
+/* All that it tells; then it is closed: there may be more objects than descriptors can be had. */
+static int adopt(struct observer *o, struct seen_object *s, struct object object, struct err *e)
 {
-    if (!s->shmem && s->info.bytes > WHOLE_FILE)
-        s->why_resident = WHY_TOO_LARGE;
-    else
-        measure(o, s, 0, s->npages);
+    int rc = make_room(o, s, &object, e);
+
+    if (rc == 0)
+        s->why_resident = measure(o, s, &object);
+    object_close(&object);
+    return rc;
 }
 
 static int object_of_entry(struct observer *o, struct watched *w, const struct map_entry *entry,
                            struct err *e)
 {
     struct seen_object *s = object_find(o, entry->dev, entry->inode);
-    int fd, rc;
+    struct object object;
+    int rc;
 
     if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name,
                                ends_as_deleted(entry->name), e)))
         return -ENOMEM;
-    if (s->fd >= 0)
+    if (s->why == WHY_KNOWN || s->tried == w)
         return 0;
-    fd = object_open(w->pid, entry, o->helper);
-    if (fd < 0)
-        return no_access(fd, w, e);
-    rc = adopt(o, s, fd, e);
-    if (rc == 0 && s->fd >= 0)
-        measure_whole(o, s);
-    return rc;
+    s->tried = w;
+    rc = object_open(&object, w->pid, entry, o->reader.helper, &o->files);
+    return rc < 0 ? no_access(rc, w, e) : adopt(o, s, object, e);
 }
 
 static int object_of_message(struct observer *o, const struct target_message *m, struct err *e)
 {
+    struct object object;
     struct seen_object *s;
     struct stat st;
-    int fd, rc;
+    int rc;
 
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
@@ -168,15 +175,12 @@ static int object_of_message(struct observer *o, const struct target_message *m,
     if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
-    if (s->fd >= 0)
+    if (s->why == WHY_KNOWN)
         return 0;
-    fd = object_reopen(m->fd);
-    if (fd < 0)
-        return is_exhausted(fd) ? err_sys(e, fd, "cannot open what a message carries") : 0;
-    rc = adopt(o, s, fd, e);
-    if (rc == 0 && s->fd >= 0)
-        measure_whole(o, s);
-    return rc;
+    rc = object_take(&object, object_reopen(m->fd));
+    if (rc < 0)
+        return is_exhausted(rc) ? err_sys(e, rc, "cannot open what a message carries") : 0;
+    return adopt(o, s, object, e);
 }
 
 /* Shared memory that the process holds by a descriptor, mapped or not. */
@@ -208,16 +212,12 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
             break;
         }
         s->descriptor = true;
-        if (s->fd < 0) {
-            char name[96];
-            int fd;
+        if (s->why != WHY_KNOWN) {
+            struct object object;
+            int fd = openat(dirfd(dir), d->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-            snprintf(name, sizeof name, "/proc/%d/fd/%.20s", (int)w->pid, d->d_name);
-            fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-            if (fd < 0)
-                rc = no_access(-errno, w, e);
-            else if ((rc = adopt(o, s, fd, e)) == 0 && s->fd >= 0)
-                measure_whole(o, s);
+            rc = object_take(&object, fd < 0 ? -errno : fd);
+            rc = rc < 0 ? no_access(rc, w, e) : adopt(o, s, object, e);
         }
     }
     closedir(dir);
@@ -228,16 +228,15 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
 /* Each process that maps an object counts once, however many entries it has of it. */
 static void count_processes(struct observer *o)
 {
-    for (size_t i = 0; i < o->nobjects; i++)
-        for (size_t j = 0; j < o->nwatched; j++) {
-            const struct maps *m = &o->watched[j]->maps;
+    for (size_t i = 0; i < o->nwatched; i++)
+        for (size_t k = 0; k < o->watched[i]->maps.n; k++) {
+            const struct map_entry *e = &o->watched[i]->maps.entries[k];
+            struct seen_object *s = e->inode ? object_find(o, e->dev, e->inode) : NULL;
 
-            for (size_t k = 0; o->watched[j]->seen && k < m->n; k++)
-                if (m->entries[k].inode == o->objects[i].inode &&
-                    m->entries[k].dev == o->objects[i].dev) {
-                    o->objects[i].processes++;
-                    break;
-                }
+            if (s && s->counted != i + 1) {
+                s->counted = i + 1;
+                s->processes++;
+            }
         }
 }
 
@@ -266,16 +265,17 @@ int objects_begin(struct observer *o, const struct target_message *messages, siz
 
 void objects_end(struct observer *o)
 {
+    for (size_t i = 0; i < o->nnumbers; i++)
+        o->numbers[i].met = 0;
     for (size_t i = 0; i < o->nobjects; i++) {
         struct seen_object *s = &o->objects[i];
 
-        if (s->fd >= 0)
-            close(s->fd);
         free(s->mapped);
         free(s->visible);
         free(s->resident_bits);
         free(s->swapped_bits);
     }
+    open_files_release(&o->files);
     free(o->objects);
     o->objects = NULL;
     o->nobjects = 0;

@@ -55,45 +55,39 @@ static int find_shmem_devs(struct observer *o)
  * a kernel that gives the reader an ordinary page instead, whose frame others will have later. */
 static void find_zero_frame(struct observer *o)
 {
-    int fd = o->helper ? helper_open(o->helper, HELPER_PAGEMAP, getpid(), 0, 0)
-                       : open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    struct page_file own;
     volatile char *page = mmap(NULL, o->page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint64_t word = 0;
 
     if (page != MAP_FAILED) {
         (void)page[0];
-        if (fd >= 0 && pagemap_read(fd, o->page_size, (uintptr_t)page, 1, &word, 1, NULL) == 1 &&
+        if (reader_attach(&o->reader, getpid(), true, &own) == 0 &&
+            reader_words(&o->reader, &own, o->page_size, (uintptr_t)page, 1, &word, 1, NULL) == 1 &&
             (word & PM_PRESENT) && !(word & PM_EXCLUSIVE))
             o->zero_frame = PM_FRAME(word);
+        reader_detach(&o->reader, &own);
         munmap((void *)page, o->page_size);
     }
-    if (fd >= 0)
-        close(fd);
 }
 
-/* The helper that gave the capabilities may be gone by now: then what it gave is gone too. */
-static int open_kpage_files(struct observer *o)
+/* What cannot be asked (the helper that gave the capabilities may be gone by now) is not there. */
+static void drop_caps(struct observer *o, bool counts, bool flags)
 {
     struct caps *c = &o->caps;
-    struct err why = {""};
 
-    if (c->via_helper && helper_start(&o->helper, &why) < 0)
-        o->helper = NULL;
-    if (o->helper) {
-        o->count_fd = helper_open(o->helper, HELPER_KPAGECOUNT, 0, 0, 0);
-        o->flags_fd = helper_open(o->helper, HELPER_KPAGEFLAGS, 0, 0, 0);
-    } else if (!c->via_helper) {
-        o->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-        o->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-    }
-    if (!o->helper && c->have[CAP_KPAGEFLAGS] && (o->count_fd < 0 || o->flags_fd < 0) &&
-        (errno == EMFILE || errno == ENFILE))
-        return -errno;
-    if (o->count_fd < 0)
+    if (!counts)
         c->have[CAP_KPAGECOUNT] = c->have[CAP_PAGE_MAPCOUNT] = false;
-    if (o->flags_fd < 0)
+    if (!flags)
         c->have[CAP_KPAGEFLAGS] = c->have[CAP_DEBT] = false;
-    return 0;
+}
+
+static int open_reader(struct observer *o)
+{
+    bool wanted = o->caps.have[CAP_KPAGEFLAGS];
+    int rc = reader_open(&o->reader, o->caps.via_helper);
+
+    drop_caps(o, !o->reader.no_counts, !o->reader.no_flags);
+    return wanted ? rc : 0;
 }
 
 static enum corrupt corruption(void)
@@ -123,12 +117,12 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     o->max_runs = o->opt.max_runs ? o->opt.max_runs : DEFAULT_MAX_RUNS;
     o->threads = o->opt.threads ? o->opt.threads : sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
     o->corrupt = corruption();
-    o->count_fd = o->flags_fd = -1;
+    o->reader.count_fd = o->reader.flags_fd = -1;
     o->words = malloc(WALK_PAGES * sizeof *o->words);
     o->cgroup = o->opt.cgroup ? strdup(o->opt.cgroup) : NULL;
     rc = !o->words || (o->opt.cgroup && !o->cgroup) ? -ENOMEM : find_shmem_devs(o);
     if (rc == 0)
-        rc = open_kpage_files(o);
+        rc = open_reader(o);
     if (rc < 0) {
         observer_free(o);
         return err_sys(e, rc, "cannot prepare to look at processes");
@@ -144,20 +138,18 @@ void observer_free(struct observer *o)
     if (!o)
         return;
     for (size_t i = 0; i < o->nwatched; i++)
-        watched_free(o->watched[i]);
+        watched_free(o, o->watched[i]);
     for (size_t i = 0; i < o->nmemories; i++)
         memory_free(o, o->memories[i]);
     objects_end(o);
     frames_release(&o->frames);
-    helper_stop(o->helper);
-    if (o->count_fd >= 0)
-        close(o->count_fd);
-    if (o->flags_fd >= 0)
-        close(o->flags_fd);
+    reader_close(&o->reader);
     slurp_release(&o->text);
     free(o->watched);
     free(o->memories);
+    free(o->memory_places.at);
     free(o->numbers);
+    free(o->number_places.at);
     free(o->mappers);
     free(o->shmem_devs);
     free(o->cgroup);
@@ -243,7 +235,7 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
 
 /* Processes and regions that are not in this look are forgotten: their descriptors would keep a
  * dead address space's remains, and their pages count no more. */
-static void forget_unseen(struct observer *o)
+static int forget_unseen(struct observer *o, struct err *e)
 {
     size_t kept = 0;
 
@@ -252,18 +244,11 @@ static void forget_unseen(struct observer *o)
             o->watched[kept++] = o->watched[i];
         } else {
             forget_loose(o, o->watched[i]);
-            watched_free(o->watched[i]);
+            watched_free(o, o->watched[i]);
         }
     }
     o->nwatched = kept;
-    kept = 0;
-    for (size_t i = 0; i < o->nmemories; i++) {
-        if (o->memories[i]->seen)
-            o->memories[kept++] = o->memories[i];
-        else
-            memory_free(o, o->memories[i]);
-    }
-    o->nmemories = kept;
+    return memories_forget(o) < 0 ? err_no_memory(e) : 0;
 }
 
 /* Are all processes kept on the same CPU? Then a batch of new pages is emptied before a page in it
@@ -283,12 +268,48 @@ static bool on_one_cpu(const struct observer *o)
     return true;
 }
 
+/* The helper is gone, and with it frames, map counts and flags, for the rest of the run. */
+static void go_blind(struct observer *o)
+{
+    o->caps.have[CAP_FRAMES] = false;
+    drop_caps(o, false, false);
+    for (size_t i = 0; i < o->nwatched; i++)
+        o->watched[i]->pagemap.frames = false;
+}
+
+static void rewind_walk(struct observer *o, struct watched *w)
+{
+    forget_loose(o, w);
+    memset(w->entry_sums, 0, w->maps.n * sizeof *w->entry_sums);
+    for (size_t i = 0; i < w->nmemories; i++)
+        w->memories[i]->walked = 0;
+}
+
+/* All processes, once more if the helper ends meanwhile. */
+static int walk_all(struct observer *o, struct err *e)
+{
+    for (size_t i = 0; i < o->nwatched; i++) {
+        int rc = walk_process(o, o->watched[i], e);
+
+        if (rc < 0 && o->caps.have[CAP_FRAMES] && reader_lost(&o->reader)) {
+            go_blind(o);
+            for (i = 0; i < o->nwatched; i++)
+                rewind_walk(o, o->watched[i]);
+            return walk_all(o, e);
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int begin_look(struct observer *o, const struct target *targets, size_t n, struct err *e)
 {
     int rc = 0;
 
     o->samples = o->samples_agreed = 0;
-    o->next_memory = 0;
+    if (o->caps.have[CAP_FRAMES] && reader_lost(&o->reader))
+        go_blind(o);
     o->outsiders = o->descriptors_unseen = false;
     memset(o->cost, 0, sizeof o->cost);
     for (size_t i = 0; i < o->nwatched; i++)
@@ -299,9 +320,10 @@ static int begin_look(struct observer *o, const struct target *targets, size_t n
         rc = mappers_read(o, targets, n, e);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = begin_target(o, &targets[i], e);
+    if (rc == 0)
+        rc = forget_unseen(o, e);
     if (rc < 0)
         return rc;
-    forget_unseen(o);
     o->one_cpu = on_one_cpu(o);
     o->swap_in_view = false;
     for (size_t i = 0; i < o->nwatched; i++) {
@@ -386,8 +408,8 @@ static int look(struct observer *o, const struct target *targets, size_t ntarget
 
     if (rc == 0)
         rc = objects_begin(o, messages, nmessages, e);
-    for (size_t i = 0; i < o->nwatched && rc == 0; i++)
-        rc = walk_process(o, o->watched[i], e);
+    if (rc == 0)
+        rc = walk_all(o, e);
     for (size_t i = 0; i < o->nwatched && rc == 0; i++) {
         struct watched *w = o->watched[i];
 

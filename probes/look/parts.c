@@ -18,7 +18,7 @@ static void promise(struct part *part, const struct outcome_facts *o)
 {
     const struct finish *f = part->f;
     struct promises *sums = &part->sums.promises;
-    bool shared = f->entry && f->entry->shared, seen = f->w->pagemap_frames;
+    bool shared = f->entry && f->entry->shared, seen = f->w->pagemap.frames;
 
     switch (
         page_kept_promise((struct promise_facts){o->was, o->is, o->same_frame, o->had, shared})) {
@@ -271,6 +271,7 @@ struct wave {
 static void lend_buffers(struct part *s, struct part *owner)
 {
     s->frames = owner->frames;
+    s->numbers = owner->numbers;
     s->answers = owner->answers;
     s->again = owner->again;
     s->pages = owner->pages;
@@ -281,11 +282,12 @@ static void *finish_parts(void *arg)
 {
     struct wave *wave = arg;
     struct part own = {.frames = malloc(wave->room * sizeof *own.frames),
+                       .numbers = malloc(wave->room * sizeof *own.numbers),
                        .answers = malloc(wave->room * sizeof *own.answers),
                        .again = malloc(wave->room * sizeof *own.again),
                        .pages = malloc(wave->room * sizeof *own.pages),
                        .counts = malloc(wave->room * sizeof *own.counts)};
-    bool room = own.frames && own.answers && own.again && own.pages && own.counts;
+    bool room = own.frames && own.numbers && own.answers && own.again && own.pages && own.counts;
     uint32_t i;
 
     while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
@@ -299,6 +301,7 @@ static void *finish_parts(void *arg)
             s->rc = flush_run(s);
     }
     free(own.frames);
+    free(own.numbers);
     free(own.answers);
     free(own.again);
     free(own.pages);

@@ -108,7 +108,7 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
     uint64_t swap = e ? e->kb.swap - r->object_swapped * (f->o->page_size / 1024) : 0;
 
     region_maybe_cached(r, f->o->swap_in_view, !all_in_view(f->o) && f->o->caps.have[CAP_SWAP]);
-    if (!own || (all_in_view(f->o) && f->w->pagemap_frames))
+    if (!own || (all_in_view(f->o) && f->w->pagemap.frames))
         return;
     r->swap_shared = 0;
     r->why_swap = f->w->maps.counted ? WHY_SWAP_HOLDERS : WHY_NO_INTERFACE;
@@ -149,7 +149,7 @@ static bool maybe_swapped(const struct finish *f, const struct region_facts *r)
 static void complete_facts(struct finish *f)
 {
     const bool *have = f->o->caps.have;
-    bool frames = f->w->pagemap_frames;
+    bool frames = f->w->pagemap.frames;
     struct region_facts *r = &f->sums.facts;
 
     r->sight = (struct sight){.table = true,
@@ -186,8 +186,8 @@ static void fill_counted(struct finish *f)
     q[RQ_HUGE] = have[CAP_PAGEMAP_SCAN] || (f->entry && !f->entry->kb.anon_huge)
                      ? value_known((int64_t)f->sums.facts.huge)
                      : value_unknown(WHY_NO_INTERFACE);
-    if (!f->w->pagemap_frames || !have[CAP_KPAGECOUNT] || !f->o->opt.whole_process)
-        q[RQ_OUTSIDE] = value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
+    if (!f->w->pagemap.frames || !have[CAP_KPAGECOUNT] || !f->o->opt.whole_process)
+        q[RQ_OUTSIDE] = value_unknown(f->w->pagemap.frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
     else if (f->sums.counts_missing)
         q[RQ_OUTSIDE] = value_unknown(region_why_no_count(&f->sums.facts));
     else
@@ -228,7 +228,7 @@ static void fill_outcome(struct finish *f)
     s->why_before = f->m->before.n == s->pages ? WHY_KNOWN : WHY_NOT_REPORTED;
     s->why_object = object_why(f);
     s->why_doubt = region_why_anon(&f->sums.facts);
-    if (!f->w->pagemap_frames)
+    if (!f->w->pagemap.frames)
         s->why_doubt = WHY_NO_FRAMES;
     region_outcome(s, f->r->q);
 }
@@ -323,7 +323,7 @@ static void decide_inference(struct finish *f)
             swap += state == PS_SWAPPED ||
                     (state == PS_COW && f->m->now.word[p] & PM_EXCLUSIVE); /* see settle_states */
         }
-    if (huge || swap || !f->w->pagemap_frames)
+    if (huge || swap || !f->w->pagemap.frames)
         return;
     f->infer_debt = single > INFER_PAGES && f->o->caps.have[CAP_DEBT] && !maybe_listed(f);
     f->infer_counts = more > INFER_PAGES && f->o->opt.whole_process;
@@ -349,7 +349,7 @@ static int tell_region(struct finish *f)
 static struct value region_pss(const struct finish *f)
 {
     if (f->sums.counts_missing)
-        return value_unknown(f->w->pagemap_frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
+        return value_unknown(f->w->pagemap.frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
     return with_inference(f->sums.pss, f->sums.facts.inferred_count);
 }
 
@@ -357,7 +357,7 @@ static struct value region_swap_pss(const struct finish *f)
 {
     if (!f->sums.facts.states[PS_SWAPPED])
         return value_na();
-    return f->w->pagemap_frames ? value_known((int64_t)f->sums.swap_pss)
+    return f->w->pagemap.frames ? value_known((int64_t)f->sums.swap_pss)
                                 : value_unknown(WHY_NO_FRAMES);
 }
 
@@ -383,7 +383,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     if (f.entry && mapping_has_object(f.entry))
         f.object = object_find(o, f.entry->dev, f.entry->inode);
     fill_entry(&f);
-    if (w->pagemap_fd < 0) {
+    if (w->pagemap.fd < 0) {
         for (int i = RQ_RESIDENT; i <= RQ_OUTSIDE; i++)
             f.r->q[i] = value_unknown(WHY_PERMISSION);
         if (m->written)

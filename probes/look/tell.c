@@ -21,28 +21,38 @@ static bool odd(bool counts, uint64_t answer)
     return counts ? answer < 2 || answer == KPAGE_NONE : page_exclusive(answer) != ANSWER_YES;
 }
 
-/* Pages [i, end) of the batch, neighbours with odd answers: those that are in another frame now are
- * asked again. */
-static int ask_moved(struct part *s, int fd, size_t i, size_t end, struct probe_cost *cost)
+/* The question to one of the kpage files about `n` pages of the batch from i on. */
+static int ask_pages(struct part *s, bool counts, size_t i, size_t n)
 {
     const struct finish *f = s->f;
-    uint64_t at = f->m->start + s->pages[i] * f->o->page_size;
-    int64_t n =
-        pagemap_read(f->w->pagemap_fd, f->o->page_size, at, end - i, s->again, 1, &s->again_cost);
+
+    return reader_ask(&f->o->reader, &f->w->pagemap, counts, s->numbers + i, s->frames + i,
+                      s->answers + i, n, 1, counts ? &s->count_cost : &s->flags_cost);
+}
+
+/* Pages [i, end) of the batch, neighbours with odd answers: those that are in another frame now are
+ * asked again. */
+static int ask_moved(struct part *s, bool counts, size_t i, size_t end)
+{
+    const struct finish *f = s->f;
+    int64_t n = reader_words(&f->o->reader, &f->w->pagemap, f->o->page_size,
+                             s->numbers[i] * f->o->page_size, end - i, s->again, 1, &s->again_cost);
     int rc = 0;
 
-    for (int64_t k = 0; k < n && rc == 0; k++) {
+    for (int64_t k = 0; k < n && rc == 0; k++, i++) {
         uint64_t frame = PM_FRAME(s->again[k]);
 
-        if ((s->again[k] & PM_PRESENT) && frame != s->frames[i + (size_t)k])
-            rc = kpage_read(fd, &frame, &s->answers[i + (size_t)k], 1, 1, cost);
+        if (!(s->again[k] & PM_PRESENT) || frame == s->frames[i])
+            continue;
+        s->frames[i] = frame;
+        rc = ask_pages(s, counts, i, 1);
     }
     return rc;
 }
 
 /* The kernel moves pages to other frames when it likes (mm/compaction.c), between the page table
  * and the question too: then the answer was about somebody else's page. */
-static int follow_moved(struct part *s, int fd, bool counts, size_t n, struct probe_cost *cost)
+static int follow_moved(struct part *s, bool counts, size_t n)
 {
     int rc = 0;
 
@@ -53,23 +63,24 @@ static int follow_moved(struct part *s, int fd, bool counts, size_t n, struct pr
         if (end == i)
             end++;
         else
-            rc = ask_moved(s, fd, i, end, cost);
+            rc = ask_moved(s, counts, i, end);
     }
     return rc;
 }
 
 /* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
-static int ask(struct part *s, int fd, bool counts, size_t n)
+static int ask(struct part *s, bool counts, size_t n)
 {
     const struct memory *m = s->f->m;
-    struct probe_cost *cost = counts ? &s->count_cost : &s->flags_cost;
     int rc;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         s->frames[i] = PM_FRAME(m->now.word[s->pages[i]]);
-    rc = kpage_read(fd, s->frames, s->answers, n, 1, cost);
+        s->numbers[i] = m->start / s->f->o->page_size + s->pages[i];
+    }
+    rc = ask_pages(s, counts, 0, n);
     if (rc == 0)
-        rc = follow_moved(s, fd, counts, n, cost);
+        rc = follow_moved(s, counts, n);
     return rc < 0 ? err_sys(&s->err, rc, "cannot read '/proc/%s'",
                             counts ? "kpagecount" : "kpageflags")
                   : 0;
@@ -150,7 +161,7 @@ static int tell_debt(struct part *s, uint64_t first, uint64_t end)
         else
             rec[p] |= REC_INFERRED;
     }
-    rc = ask(s, f->o->flags_fd, false, n);
+    rc = ask(s, false, n);
     for (size_t i = 0; i < n && rc == 0; i++)
         take_flags(s, s->pages[i], s->answers[i]);
     return rc;
@@ -180,7 +191,7 @@ static int drop_averages(struct part *s, uint64_t first, size_t n)
 
     if (f->o->caps.have[CAP_PAGE_MAPCOUNT] || !f->o->caps.have[CAP_KPAGEFLAGS])
         return 0;
-    rc = ask(s, f->o->flags_fd, false, n);
+    rc = ask(s, false, n);
     for (size_t i = 0; i < n && rc == 0; i++) {
         uint64_t p = s->pages[i];
 
@@ -231,7 +242,7 @@ static int tell_counts(struct part *s, uint64_t first, uint64_t end)
         }
         s->pages[n++] = (uint32_t)p;
     }
-    rc = ask(s, f->o->count_fd, true, n);
+    rc = ask(s, true, n);
     for (size_t i = 0; i < n && rc == 0; i++) {
         int32_t *count = &s->counts[s->pages[i] - first];
         int32_t told = (int32_t)s->answers[i] + (f->o->corrupt == CORRUPT_KPAGECOUNT);
@@ -302,7 +313,7 @@ static void count_zero_doubts(struct part *s, uint64_t first, uint64_t end)
  * head's answer is its own (bit 56 of the others repeats it). */
 static uint8_t state_by_word(const struct finish *f, uint64_t page)
 {
-    bool frames = f->w->pagemap_frames;
+    bool frames = f->w->pagemap.frames;
 
     if (!frames && (f->m->now.rec[page] & REC_HUGE) &&
         (f->m->start + page * f->o->page_size) % f->o->caps.huge_page_size)
@@ -328,7 +339,7 @@ int tell_pages(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     const struct caps *caps = &f->o->caps;
-    bool frames = f->w->pagemap_frames;
+    bool frames = f->w->pagemap.frames;
     int rc = 0;
 
     if (!f->infer_debt)

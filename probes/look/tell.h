@@ -48,7 +48,8 @@ struct part {
     struct err err;
     int rc;
     /* lookups of one batch */
-    uint64_t *frames, *answers, *again; /* again: the page table read once more */
+    uint64_t *frames, *numbers; /* of a page: its frame, its address / page size */
+    uint64_t *answers, *again;  /* again: the page table read once more */
     uint32_t *pages;
     int32_t *counts;
 };

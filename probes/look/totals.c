@@ -17,7 +17,7 @@ static enum why why_no_frames(const struct observer *o)
     if (!o->opt.whole_process)
         return WHY_NOT_REPORTED;
     for (size_t i = 0; i < o->nwatched; i++)
-        if (o->watched[i]->seen && !o->watched[i]->pagemap_frames)
+        if (o->watched[i]->seen && !o->watched[i]->pagemap.frames)
             return WHY_NO_FRAMES;
     return WHY_KNOWN;
 }
@@ -34,7 +34,7 @@ static int fill_sharing(struct observer *o, struct observation *out, struct err 
             s = observation_add_sharing(out, a->actor, b->actor);
             if (!s)
                 return err_no_memory(e);
-            if (!a->pagemap_frames || !b->pagemap_frames) {
+            if (!a->pagemap.frames || !b->pagemap.frames) {
                 s->frames = s->region_frames = value_unknown(WHY_NO_FRAMES);
                 continue;
             }
@@ -72,7 +72,7 @@ static void fill_objects(const struct observer *o, struct value *totals)
     bool blind = false;
 
     for (size_t i = 0; i < o->nwatched; i++)
-        blind |= o->watched[i]->seen && o->watched[i]->pagemap_fd < 0;
+        blind |= o->watched[i]->seen && o->watched[i]->pagemap.fd < 0;
     for (size_t i = 0; i < o->nobjects; i++) {
         const struct seen_object *s = &o->objects[i];
         bool held = s->processes || s->descriptor;

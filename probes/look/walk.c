@@ -44,7 +44,7 @@ static bool wanted(const struct walk *k)
         return false;
     if (watched_observes(k->w, k->e) || k->object)
         return true;
-    if (!k->w->pagemap_frames || !k->o->opt.whole_process)
+    if (!k->w->pagemap.frames || !k->o->opt.whole_process)
         return false;
     return k->w->no_smaps || k->e->kb.rss || k->e->kb.swap || k->e->kb.private_hugetlb ||
            k->e->kb.shared_hugetlb;
@@ -76,8 +76,8 @@ static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words,
         int64_t got;
 
         pages = (window_end(k, at, end) - at) / o->page_size;
-        got = pagemap_read(k->w->pagemap_fd, o->page_size, at, pages, o->words, o->threads,
-                           &o->cost[COST_PAGEMAP]);
+        got = reader_words(&o->reader, &k->w->pagemap, o->page_size, at, pages, o->words,
+                           o->threads, &o->cost[COST_PAGEMAP]);
         if (got < 0)
             return err_sys(k->err, (int)got, "cannot read '/proc/%d/pagemap'", (int)k->w->pid);
         if (got == 0)
@@ -97,9 +97,21 @@ struct scan_cursor {
     const struct scan_range *at, *end;
 };
 
-static struct scan_cursor scan_begin(const struct walk *k)
+/* From the first one on that reaches behind addr. */
+static struct scan_cursor scan_begin(const struct walk *k, uint64_t addr)
 {
-    return (struct scan_cursor){k->o->scans, k->o->scans + k->o->nscans};
+    const struct scan_range *scans = k->o->scans;
+    size_t low = 0, high = k->o->nscans;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (scans[middle].end <= addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (struct scan_cursor){scans + low, scans + k->o->nscans};
 }
 
 static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
@@ -113,7 +125,7 @@ static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
  * PAGEMAP_SCAN says; and what is a file's in a mapping without one is the huge one. */
 static void mark_zero(const struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
 {
-    uint64_t zero_frame = k->w->pagemap_frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
+    uint64_t zero_frame = k->w->pagemap.frames && k->o->zero_frame ? k->o->zero_frame : ~0ULL;
     uint64_t file = k->kind && !k->e->inode ? PM_FILE : 0, ps = k->o->page_size;
 
     for (uint64_t i = 0; i < n; i++) {
@@ -121,11 +133,11 @@ static void mark_zero(const struct walk *k, uint64_t addr, uint64_t *words, uint
         if (pm_present(words[i]) && (PM_FRAME(words[i]) == zero_frame || words[i] & file))
             words[i] |= PM_ZERO;
     }
-    for (size_t r = 0; r < k->o->nscans; r++) {
-        const struct scan_range *s = &k->o->scans[r];
-        uint64_t at = s->start > addr ? s->start : addr;
+    for (struct scan_cursor s = scan_begin(k, addr); s.at < s.end && s.at->start < addr + n * ps;
+         s.at++) {
+        uint64_t at = s.at->start > addr ? s.at->start : addr;
 
-        for (; (s->categories & SCAN_ZERO) && at < s->end && at < addr + n * ps; at += ps)
+        for (; (s.at->categories & SCAN_ZERO) && at < s.at->end && at < addr + n * ps; at += ps)
             words[(at - addr) / ps] |= pm_present(words[(at - addr) / ps]) ? PM_ZERO : 0;
     }
 }
@@ -173,7 +185,7 @@ static int count_frame(struct walk *k, uint64_t word, uint32_t *slot)
     uint64_t number = PM_FRAME(word) | (pm_present(word) ? 0 : FRAME_NUMBER_SWAP);
 
     *slot = 0;
-    if (!k->w->pagemap_frames)
+    if (!k->w->pagemap.frames)
         return 0;
     *slot = frames_slot(&o->frames, number);
     if (!*slot)
@@ -186,7 +198,7 @@ static int count_loose(struct walk *k, const uint64_t *words, uint64_t n)
 {
     struct watched *w = k->w;
 
-    for (uint64_t i = 0; i < n && w->pagemap_frames; i++) {
+    for (uint64_t i = 0; i < n && w->pagemap.frames; i++) {
         uint32_t slot, *loose;
         int rc;
 
@@ -258,7 +270,7 @@ static int change_page(struct walk *k, struct memory *m, uint64_t page, uint64_t
 static int walk_region(struct walk *k, struct memory *m, uint64_t first, const uint64_t *words,
                        uint64_t n)
 {
-    struct scan_cursor scan = scan_begin(k);
+    struct scan_cursor scan = scan_begin(k, m->start + first * k->o->page_size);
     bool scanned = k->o->nscans > 0;
     int rc = 0;
 
@@ -318,8 +330,7 @@ static int walk_part(struct walk *k, struct memory *m, uint64_t addr, const uint
     return rc;
 }
 
-/* Index of the first region, by address, that may reach behind addr. */
-static size_t first_region(const struct watched *w, uint64_t addr)
+size_t first_region(const struct watched *w, uint64_t addr)
 {
     size_t low = 0, high = w->nmemories;
 
@@ -410,13 +421,13 @@ static bool maybe_huge(const struct walk *k)
 static int scan_entry(struct walk *k)
 {
     struct observer *o = k->o;
-    bool zero = !k->w->pagemap_frames;
+    bool zero = !k->w->pagemap.frames;
 
     o->nscans = 0;
     if (!o->caps.have[CAP_PAGEMAP_SCAN] || !(zero || maybe_huge(k)) ||
         k->e->flags & (1u << VMF_HUGETLB))
         return 0;
-    return pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_ZERO | SCAN_HUGE,
+    return pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_ZERO | SCAN_HUGE,
                         SCAN_ZERO | SCAN_HUGE, keep_range, o, &o->cost[COST_SCAN]);
 }
 
@@ -438,7 +449,7 @@ static int walk_entry(struct walk *k)
     if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
         return walk_range(k, k->e->start, k->e->end);
     k->from = k->to = 0;
-    rc = pagemap_scan(k->w->pagemap_fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
+    rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
                       SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
     k->from = k->to = 0;
     if (rc < 0 && !k->told)
@@ -452,7 +463,7 @@ static int make_sets(struct walk *k)
     struct watched *w = k->w;
     uint32_t last = k->o->frames.n;
 
-    if (!w->pagemap_frames || !(w->changed || !w->frames.words))
+    if (!w->pagemap.frames || !(w->changed || !w->frames.words))
         return 0;
     if (frame_set_reserve(&w->frames, last) < 0 || frame_set_reserve(&w->region_frames, last) < 0)
         return err_no_memory(k->err);
@@ -482,7 +493,7 @@ int walk_process(struct observer *o, struct watched *w, struct err *e)
     struct walk k = {.o = o, .w = w, .err = e};
     int rc = 0;
 
-    if (w->pagemap_fd < 0)
+    if (w->pagemap.fd < 0)
         return 0;
     for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
         k.e = &w->maps.entries[k.entry];

@@ -15,18 +15,18 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static void close_files(struct watched *w)
+static void close_files(struct observer *o, struct watched *w)
 {
     close_fd(&w->smaps_fd);
     close_fd(&w->maps_fd);
-    close_fd(&w->pagemap_fd);
+    reader_detach(&o->reader, &w->pagemap);
     close_fd(&w->status_fd);
     close_fd(&w->stat_fd);
 }
 
-void watched_free(struct watched *w)
+void watched_free(struct observer *o, struct watched *w)
 {
-    close_files(w);
+    close_files(o, w);
     maps_release(&w->maps);
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
@@ -48,17 +48,8 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
 
 bool watched_observes(const struct watched *w, const struct map_entry *e)
 {
-    size_t low = 0, high = w->nmemories;
-
-    while (low < high && !w->shadows) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->by_start[middle]->end <= e->start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (size_t i = low; i < w->nmemories && w->by_start[i]->start < e->end; i++)
+    for (size_t i = first_region(w, e->start); i < w->nmemories && w->by_start[i]->start < e->end;
+         i++)
         if (w->by_start[i]->end > e->start)
             return true;
     return false;
@@ -100,21 +91,13 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
 
     close_fd(&w->smaps_fd);
     close_fd(&w->maps_fd);
-    close_fd(&w->pagemap_fd);
+    reader_detach(&o->reader, &w->pagemap);
     if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
         return rc;
-    w->pagemap_frames = false;
     if (!o->caps.have[CAP_PAGEMAP])
         return 0;
-    if (o->helper && o->caps.have[CAP_FRAMES]) {
-        w->pagemap_fd = helper_open(o->helper, HELPER_PAGEMAP, w->pid, 0, 0);
-        w->pagemap_frames = w->pagemap_fd >= 0;
-    }
-    if (w->pagemap_fd < 0) {
-        w->pagemap_fd = proc_open(w->pid, "pagemap");
-        w->pagemap_frames = o->caps.have[CAP_FRAMES] && !o->caps.via_helper;
-    }
-    return check_opened(w, w->pagemap_fd, "pagemap", e);
+    rc = reader_attach(&o->reader, w->pid, o->caps.have[CAP_FRAMES], &w->pagemap);
+    return check_opened(w, rc, "pagemap", e);
 }
 
 static int open_files(struct observer *o, struct watched *w, struct err *e)
@@ -143,12 +126,13 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
         return err_no_memory(e);
     }
     w->pid = t->pid;
-    w->smaps_fd = w->maps_fd = w->pagemap_fd = w->status_fd = w->stat_fd = -1;
+    w->smaps_fd = w->maps_fd = w->status_fd = w->stat_fd = -1;
+    w->pagemap = READER_NONE;
     w->minflt_before = w->majflt_before = value_na();
     rc = open_files(o, w, e);
     added = rc < 0 ? NULL : LIST_ADD(o->watched, o->nwatched);
     if (!added) {
-        watched_free(w);
+        watched_free(o, w);
         return rc < 0 ? rc : err_no_memory(e);
     }
     *added = w;

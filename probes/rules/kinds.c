@@ -38,10 +38,7 @@ static bool is_stack(const struct maps *m, size_t i, const struct threads *t)
     if (!before || before->end != e->start || before->prot || before->inode ||
         before->end - before->start > 64 * 1024)
         return false;
-    for (size_t k = 0; k < t->nstacks; k++)
-        if (t->stacks[k] >= e->start && t->stacks[k] < e->end)
-            return true;
-    return false;
+    return threads_have_stack(t, e->start, e->end);
 }
 
 static enum region_kind anonymous_kind(const struct maps *m, size_t i, const struct threads *t,

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Pages per block of a part, a word of bits: all of a block are told, or none. */
 #define BLOCK 64
@@ -41,10 +40,11 @@ void objects_turn(struct sampler *s)
 void objects_close(struct sampler *s)
 {
     for (size_t i = 0; i < OPEN_OBJECTS; i++) {
-        if (s->open[i].pid && s->open[i].fd >= 0)
-            close(s->open[i].fd);
+        if (s->open[i].pid)
+            object_close(&s->open[i].object);
         s->open[i].pid = 0;
     }
+    open_files_release(&s->files);
 }
 
 void objects_forget(struct sampler *s)
@@ -67,16 +67,12 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
     struct open_object *o = &s->open[hash(e->inode, e->dev) % OPEN_OBJECTS];
     bool same = o->pid && o->dev == e->dev && o->inode == e->inode;
 
-    if (same && (o->fd >= 0 || o->pid == w->pid))
+    if (same && (object_is_open(&o->object) || o->pid == w->pid))
         return o;
-    if (o->pid && o->fd >= 0)
-        close(o->fd);
-    *o = (struct open_object){
-        .dev = e->dev, .inode = e->inode, .pid = w->pid, .fd = object_open(w->pid, e, s->helper)};
-    if (o->fd >= 0 && object_stat(o->fd, s->page_size, &o->info) < 0) {
-        close(o->fd);
-        o->fd = -EIO;
-    }
+    if (o->pid)
+        object_close(&o->object);
+    *o = (struct open_object){.dev = e->dev, .inode = e->inode, .pid = w->pid};
+    object_open(&o->object, w->pid, e, s->reader.helper, &s->files);
     return o;
 }
 
@@ -84,8 +80,8 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
 static int ask(struct sampler *s, const struct open_object *from, uint64_t first, uint64_t n,
                uint64_t *bits, uint64_t *count)
 {
-    return object_residency(from->fd, &from->info, s->page_size, first, n, s->caps.have[CAP_SWAP],
-                            bits, NULL, count, &s->now[0]->cost[SC_OBJECT]);
+    return object_residency(&from->object, first, n, s->caps.have[CAP_SWAP], bits, NULL, count,
+                            &s->now[0]->cost[SC_OBJECT]);
 }
 
 static enum why ask_count(struct sampler *s, const struct sampled *w, const struct map_entry *e,
@@ -94,7 +90,7 @@ static enum why ask_count(struct sampler *s, const struct sampled *w, const stru
     const struct open_object *from = open_object(s, w, e);
     int rc;
 
-    if (from->fd < 0)
+    if (!object_is_open(&from->object))
         return WHY_NO_OBJECT_ACCESS;
     rc = ask(s, from, o->first, o->n, NULL, &o->count);
     return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
@@ -172,7 +168,7 @@ struct value objects_hidden(struct sampler *s, const struct sampled *w, const st
     uint64_t bytes = CHUNK_PAGES * s->page_size;
     int64_t n = 0;
 
-    if (from->fd < 0)
+    if (!object_is_open(&from->object))
         return value_unknown(WHY_NO_OBJECT_ACCESS);
     for (uint64_t index = e->start / bytes; index <= (e->end - 1) / bytes; index++) {
         const struct page_chunk *c = page_table_find(&w->now, index);
@@ -245,7 +241,7 @@ static void prepare(struct sampler *s, const struct sampled *w, const struct map
         o->bits = calloc((o->n + 63) / 64, sizeof *o->bits);
     if (!o->told)
         o->told = calloc(o->n / BLOCK / 64 + 1, sizeof *o->told);
-    if (from->fd < 0 || !o->bits || !o->told)
+    if (!object_is_open(&from->object) || !o->bits || !o->told)
         return;
     if (o->n <= LARGE)
         ask_ahead(s, from, o, bit_is_set(o->told, 0) ? o->n : 0, o->n);
@@ -256,7 +252,7 @@ static void prepare(struct sampler *s, const struct sampled *w, const struct map
 void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *e,
                   const struct asked_object *o)
 {
-    if (o && w->frames)
+    if (o && w->pagemap.frames)
         prepare(s, w, e, &s->objects[o - s->objects]);
     w->views[w->nviews++] = (struct object_view){.start = e->start,
                                                  .end = e->end,

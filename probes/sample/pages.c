@@ -139,8 +139,9 @@ static int read_chunks(struct reader *r, uint64_t first, uint64_t end)
         first = r->next;
     while (first < end && rc == 0) {
         uint64_t n = end - first < READ_CHUNKS ? end - first : READ_CHUNKS;
-        int64_t got = pagemap_read(r->w->pagemap_fd, r->s->page_size, first * r->chunk_bytes,
-                                   n * CHUNK_PAGES, r->words, r->threads, &r->w->cost[SC_PAGEMAP]);
+        int64_t got =
+            reader_words(&r->s->reader, &r->w->pagemap, r->s->page_size, first * r->chunk_bytes,
+                         n * CHUNK_PAGES, r->words, r->threads, &r->w->cost[SC_PAGEMAP]);
 
         if (got < 0)
             return (int)got;
@@ -199,7 +200,7 @@ int pages_read(struct sampler *s, struct sampled *w, uint64_t *words, int thread
             continue;
         }
         if (searched(&r, e)) {
-            rc = pagemap_scan(w->pagemap_fd, e->start, e->end, SCAN_PRESENT | SCAN_SWAPPED,
+            rc = pagemap_scan(w->pagemap.fd, e->start, e->end, SCAN_PRESENT | SCAN_SWAPPED,
                               SCAN_PRESENT, read_found, &r, &w->cost[SC_SCAN]);
             e++;
             continue;
@@ -256,9 +257,9 @@ static int64_t scan_zero(struct sampler *s, struct sampled *w, struct zeros *z, 
 {
     const struct map_entry *e = w->maps.entries;
 
-    if (!s->caps.have[CAP_PAGEMAP_SCAN] || w->pagemap_fd < 0)
+    if (!s->caps.have[CAP_PAGEMAP_SCAN] || w->pagemap.fd < 0)
         return -1;
-    return pagemap_scan(w->pagemap_fd, e[first].start, e[end - 1].end, SCAN_ZERO, SCAN_ZERO,
+    return pagemap_scan(w->pagemap.fd, e[first].start, e[end - 1].end, SCAN_ZERO, SCAN_ZERO,
                         add_zero, z, &w->cost[SC_SCAN]);
 }
 

@@ -32,16 +32,15 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static void close_memory(struct sampled *w)
+static void close_memory(struct sampler *s, struct sampled *w)
 {
     close_fd(&w->smaps_fd);
-    close_fd(&w->pagemap_fd);
-    w->frames = false;
+    reader_detach(&s->reader, &w->pagemap);
 }
 
-static void sampled_free(struct sampled *w)
+static void sampled_free(struct sampler *s, struct sampled *w)
 {
-    close_memory(w);
+    close_memory(s, w);
     close_fd(&w->stat_fd);
     close_fd(&w->status_fd);
     maps_release(&w->maps);
@@ -58,20 +57,17 @@ static void sampled_free(struct sampled *w)
 }
 
 /* The files that belong to the address space that the process has now. */
-static void open_memory(struct sampler *s, struct sampled *w)
+static int open_memory(struct sampler *s, struct sampled *w)
 {
-    close_memory(w);
+    int rc = 0;
+
+    close_memory(s, w);
     w->smaps_fd = proc_open(w->pid, "smaps");
-    if (!s->frames && !s->caps.have[CAP_PAGEMAP_SCAN])
-        return;
-    if (s->frames && s->helper) {
-        pthread_mutex_lock(&s->helper_lock);
-        w->pagemap_fd = helper_open(s->helper, HELPER_PAGEMAP, w->pid, 0, 0);
-        pthread_mutex_unlock(&s->helper_lock);
-    } else {
-        w->pagemap_fd = proc_open(w->pid, "pagemap");
-    }
-    w->frames = s->frames && w->pagemap_fd >= 0;
+    if (s->frames || s->caps.have[CAP_PAGEMAP_SCAN])
+        rc = reader_attach(&s->reader, w->pid, s->frames, &w->pagemap);
+    if (is_exhausted(rc)) /* once more, when it is read */
+        close_memory(s, w);
+    return is_exhausted(rc) ? rc : w->smaps_fd < 0 ? w->smaps_fd : 0;
 }
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
@@ -132,12 +128,10 @@ static bool borrows_memory(const struct sampled *w)
 static int read_maps(struct sampler *s, struct sampled *w)
 {
     struct err ignored;
-    int rc;
+    int rc = w->smaps_fd < 0 ? open_memory(s, w) : 0;
 
-    if (w->smaps_fd < 0)
-        open_memory(s, w);
-    if (w->smaps_fd < 0 || is_exhausted(w->pagemap_fd))
-        return w->smaps_fd < 0 ? w->smaps_fd : w->pagemap_fd;
+    if (rc < 0)
+        return rc;
     rc = maps_read_fd(&w->maps, w->smaps_fd, &w->cost[SC_SMAPS], &ignored);
     /* Empty: a zombie, or a kernel thread. */
     return rc == 0 && !w->maps.n ? -ESRCH : rc;
@@ -157,13 +151,14 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
     int rc = read_maps(s, w);
     uint64_t program;
 
-    if (rc == 0 && w->frames && (rc = pages_read(s, w, words, threads)) < 0 && !is_exhausted(rc)) {
+    if (rc == 0 && w->pagemap.frames && (rc = pages_read(s, w, words, threads)) < 0 &&
+        !is_exhausted(rc)) {
         /* The counters are there all the same. */
         page_table_release(&w->now);
-        w->frames = false;
+        w->pagemap.frames = false;
         rc = 0;
     }
-    if (rc == 0 && !w->frames)
+    if (rc == 0 && !w->pagemap.frames)
         rc = zeros_read(s, w);
     if (rc < 0)
         return rc;
@@ -172,9 +167,9 @@ static int read_once(struct sampler *s, struct sampled *w, uint64_t *words, int 
     return !has_memory(w) || (program && program != w->program) ? -ESRCH : 0;
 }
 
-static void forget_memory(struct sampled *w)
+static void forget_memory(struct sampler *s, struct sampled *w)
 {
-    close_memory(w);
+    close_memory(s, w);
     page_table_release(&w->now);
     w->maps.n = 0;
 }
@@ -202,7 +197,7 @@ static int read_memory(struct sampler *s, struct sampled *w, uint64_t *words, in
         rc = read_once(s, w, words, threads);
         went |= rc == -ESRCH && w->smaps_fd >= 0;
         if (rc < 0)
-            forget_memory(w);
+            forget_memory(s, w);
     }
     if (rc == 0 && went)
         note_exec(s, w);
@@ -372,7 +367,7 @@ static size_t drop_ended(struct sampler *s)
         struct sampled *w = s->now[i];
 
         if (w->why == WHY_KNOWN && !has_memory(w)) {
-            forget_memory(w);
+            forget_memory(s, w);
             w->why = WHY_GONE;
             unknown_footprint(w, w->why);
             n++;
@@ -413,7 +408,8 @@ static struct sampled *find_sampled(struct sampler *s, const struct sample_targe
         return NULL;
     w->pid = t->pid;
     w->start_time = t->start_time;
-    w->stat_fd = w->status_fd = w->smaps_fd = w->pagemap_fd = -1;
+    w->stat_fd = w->status_fd = w->smaps_fd = -1;
+    w->pagemap = READER_NONE;
     w->fresh = true;
     return s->known[s->nknown++] = w;
 }
@@ -426,7 +422,7 @@ static void forget_absent(struct sampler *s)
         if (s->known[i]->seen == s->number)
             s->known[kept++] = s->known[i];
         else
-            sampled_free(s->known[i]);
+            sampled_free(s, s->known[i]);
     }
     s->nknown = kept;
 }
@@ -546,6 +542,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
     if (rc == 0)
         rc = fill_processes(s);
     objects_close(s);
+    segments_turn(&s->segments);
     if (rc == 0) {
         users_conclude(s);
         sums_totals(s);
@@ -598,7 +595,7 @@ struct value sampler_common(struct sampler *s, size_t i, size_t j)
 {
     const struct frame_set *a, *b;
 
-    if (!s->now[i]->frames || !s->now[j]->frames)
+    if (!s->now[i]->pagemap.frames || !s->now[j]->pagemap.frames)
         return value_unknown(s->frames_off ? WHY_FRAMES_OFF : WHY_NO_FRAMES);
     a = frames_of(s, s->now[i]);
     b = frames_of(s, s->now[j]);
@@ -613,7 +610,7 @@ int sampler_bins(struct sampler *s, size_t process, const struct sample_region *
              pages = (r->map->end - r->map->start) / s->page_size;
     uint64_t *sums;
 
-    if (!w->frames || !w->parent || !w->parent->frames || !pages)
+    if (!w->pagemap.frames || !w->parent || !w->parent->pagemap.frames || !pages)
         return -ENODATA;
     sums = calloc(n, sizeof *sums);
     if (!sums)
@@ -641,50 +638,29 @@ int sampler_bins(struct sampler *s, size_t process, const struct sample_region *
 
 /* -- life ------------------------------------------------------------------------------- */
 
-static int open_kpage_files(struct sampler *s)
-{
-    struct err why = {""};
-
-    if (s->caps.via_helper && helper_start(&s->helper, &why) < 0)
-        s->helper = NULL;
-    if (s->caps.via_helper && !s->helper)
-        s->frames = false;
-    if (!s->frames)
-        return 0;
-    if (s->helper) {
-        s->count_fd = helper_open(s->helper, HELPER_KPAGECOUNT, 0, 0, 0);
-        s->flags_fd = helper_open(s->helper, HELPER_KPAGEFLAGS, 0, 0, 0);
-    } else {
-        s->count_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-        s->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-        if ((s->count_fd < 0 || s->flags_fd < 0) && is_exhausted(-errno))
-            return -errno;
-    }
-    /* Without both, states of frames cannot be told: counters serve better. */
-    if (s->count_fd < 0 || s->flags_fd < 0)
-        s->frames = false;
-    return 0;
-}
-
 int sampler_new(struct sampler **out, const struct caps *caps, const struct sampler_options *opt,
                 struct err *e)
 {
     struct sampler *s = calloc(1, sizeof *s);
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    int rc;
+    int rc = 0;
 
     if (!s)
         return err_no_memory(e);
     s->caps = *caps;
     s->page_size = caps->page_size;
     s->threads = opt && opt->threads ? opt->threads : cpus > 1 ? 2 : 1;
-    s->count_fd = s->flags_fd = -1;
+    s->reader = (struct page_reader){.count_fd = -1, .flags_fd = -1};
     s->epoch = 1;
-    pthread_mutex_init(&s->helper_lock, NULL);
     s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];
     s->frames_off = s->frames && opt && opt->no_frames;
     s->frames &= !s->frames_off;
-    if (s->frames && (rc = open_kpage_files(s)) < 0) {
+    /* Without both, states of frames cannot be told: counters serve better. */
+    if (s->frames) {
+        rc = reader_open(&s->reader, caps->via_helper);
+        s->frames = !s->reader.no_counts && !s->reader.no_flags;
+    }
+    if (rc < 0) {
         sampler_free(s);
         return err_sys(e, rc, "cannot open '/proc/kpagecount' and '/proc/kpageflags'");
     }
@@ -697,7 +673,7 @@ void sampler_free(struct sampler *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->nknown; i++)
-        sampled_free(s->known[i]);
+        sampled_free(s, s->known[i]);
     free(s->known);
     free(s->now);
     free(s->processes);
@@ -709,11 +685,9 @@ void sampler_free(struct sampler *s)
     free(s->counts);
     free(s->ask);
     free(s->met_in);
+    free(s->where);
     segments_release(&s->segments);
     slurp_release(&s->text);
-    close_fd(&s->count_fd);
-    close_fd(&s->flags_fd);
-    helper_stop(s->helper);
-    pthread_mutex_destroy(&s->helper_lock);
+    reader_close(&s->reader);
     free(s);
 }

@@ -9,9 +9,8 @@
 #define PROBES_SAMPLE_SAMPLING_H
 
 #include "probes/kernel/frames.h"
-#include "probes/kernel/helper.h"
 #include "probes/kernel/object.h"
-#include "probes/kernel/pagemap.h"
+#include "probes/kernel/reader.h"
 #include "probes/kernel/segments.h"
 #include "probes/kernel/threads.h"
 #include "probes/rules.h"
@@ -103,8 +102,8 @@ struct sampled {
     pid_t pid;
     uint64_t start_time;
     uint32_t seen; /* sample in which it was asked for last */
-    int stat_fd, status_fd, smaps_fd, pagemap_fd;
-    bool frames; /* pagemap_fd shows frame numbers */
+    int stat_fd, status_fd, smaps_fd;
+    struct page_file pagemap;
     enum why why;
     char exe[256];
     uint64_t program; /* tells its program apart, and each execution of it; 0 unknown */
@@ -147,9 +146,8 @@ struct asked_object {
 /* A memory object that is open during a sample. */
 struct open_object {
     uint64_t dev, inode;
-    pid_t pid; /* through whom; 0: nobody */
-    int fd;    /* negative: through this one it cannot be opened */
-    struct object_info info;
+    pid_t pid;            /* through whom; 0: nobody */
+    struct object object; /* not open: through this one it cannot be */
 };
 
 /* Who maps a memory object. */
@@ -174,14 +172,18 @@ struct users {
 #define INFO_TRUSTED 0x40 /* exclusive at the last sample, not asked in this one */
 #define INFO_STATE 0x0f
 
+/* A page of a process of the sample. */
+struct page_place {
+    uint64_t page; /* address / page size */
+    size_t process;
+};
+
 struct sampler {
     struct caps caps;
     bool frames, frames_off; /* off: they could be seen, and are not asked for */
     int threads;
     uint64_t page_size;
-    struct helper *helper;
-    pthread_mutex_t helper_lock; /* one question at a time */
-    int count_fd, flags_fd;
+    struct page_reader reader;
     uint32_t number; /* of the sample */
     struct sampled **known;
     size_t nknown;
@@ -193,10 +195,11 @@ struct sampler {
     uint32_t epoch;
     uint32_t *met; /* slots in the order of meeting them */
     uint32_t nmet, met_cap;
-    uint8_t *info;    /* by slot */
-    int32_t *counts;  /* by slot: map count, -1 unknown */
-    uint8_t *ask;     /* by slot: which question is open */
-    uint32_t *met_in; /* by slot: sample in which it was met last */
+    uint8_t *info;            /* by slot */
+    int32_t *counts;          /* by slot: map count, -1 unknown */
+    uint8_t *ask;             /* by slot: which question is open */
+    uint32_t *met_in;         /* by slot: sample in which it was met last */
+    struct page_place *where; /* by slot: where it was met first in it */
     uint32_t slots_cap;
     bool doubt;        /* a trusted page was found changed */
     bool trusts;       /* some page of this sample was not asked */
@@ -208,6 +211,7 @@ struct sampler {
     size_t nplaces;   /* a power of two, twice the room for objects */
     uint64_t ahead;   /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
+    struct open_files files; /* of one sample */
     struct users users;
     struct segments segments;
     struct sample sample;

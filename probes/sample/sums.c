@@ -23,6 +23,8 @@
 #define ASK_COUNT 2
 #define ASK_TRUSTED 3
 #define TRUST_EVERY 64
+/* Frames that nobody maps any more are kept up to this many, and as many as are mapped. */
+#define FRAMES_KEPT (1u << 14)
 /* Frames per batch of questions. */
 #define BATCH 65536
 
@@ -32,6 +34,7 @@ static int grow_slots(struct sampler *s)
 {
     uint32_t cap = s->join.cap;
     uint8_t *info, *ask;
+    struct page_place *where;
     uint32_t *met_in;
     int32_t *counts;
 
@@ -49,7 +52,10 @@ static int grow_slots(struct sampler *s)
     met_in = realloc(s->met_in, cap * sizeof *met_in);
     if (met_in)
         s->met_in = met_in;
-    if (!info || !ask || !counts || !met_in)
+    where = realloc(s->where, cap * sizeof *where);
+    if (where)
+        s->where = where;
+    if (!info || !ask || !counts || !met_in || !where)
         return -ENOMEM;
     memset(met_in + s->slots_cap, 0, (cap - s->slots_cap) * sizeof *met_in);
     s->slots_cap = cap;
@@ -57,7 +63,8 @@ static int grow_slots(struct sampler *s)
 }
 
 /* trusts: how often this chunk was taken at its former word. */
-static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *trusts)
+static int meet(struct sampler *s, uint32_t slot, uint64_t word, struct page_place at,
+                unsigned int *trusts)
 {
     bool trusted;
 
@@ -71,6 +78,7 @@ static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *t
         s->met_cap = cap;
     }
     s->met[s->nmet++] = slot;
+    s->where[slot] = at;
     /* met_in 0: never met, and info[slot] was never written. */
     trusted = s->met_in[slot] && s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) &&
               !(word & PM_FILE) &&
@@ -97,11 +105,12 @@ static int meet(struct sampler *s, uint32_t slot, uint64_t word, unsigned int *t
     return 0;
 }
 
-static int join_chunk(struct sampler *s, struct page_chunk *c)
+/* at: where its first page is. */
+static int join_chunk(struct sampler *s, struct page_chunk *c, struct page_place at)
 {
     unsigned int trusts = 0;
 
-    for (int i = 0; i < CHUNK_PAGES; i++) {
+    for (int i = 0; i < CHUNK_PAGES; i++, at.page++) {
         uint64_t word = c->words[i];
         uint32_t slot;
         uint32_t own;
@@ -117,7 +126,7 @@ static int join_chunk(struct sampler *s, struct page_chunk *c)
         }
         slot = c->slots[i];
         own = s->join.own[slot];
-        if (!own && meet(s, slot, word, &trusts) < 0)
+        if (!own && meet(s, slot, word, at, &trusts) < 0)
             return -ENOMEM;
         own += c->users;
         s->join.own[slot] = own < UINT16_MAX ? (uint16_t)own : UINT16_MAX;
@@ -130,7 +139,7 @@ static int join_chunk(struct sampler *s, struct page_chunk *c)
  * that nobody maps any more, the numbering begins anew. */
 static void forget_frames(struct sampler *s)
 {
-    if (s->join.n > 4 * (uint64_t)s->nmet + (1u << 18)) {
+    if (s->join.n > 2 * (uint64_t)s->nmet + FRAMES_KEPT) {
         frames_release(&s->join);
         s->slots_cap = 0;
         s->epoch++;
@@ -141,17 +150,28 @@ static void forget_frames(struct sampler *s)
     s->doubt = s->trusts = false;
 }
 
-static int ask_batch(struct sampler *s, int fd, enum sampler_cost which, const uint32_t *slots,
-                     size_t n, uint64_t *frames, uint64_t *answers, struct probe_cost *cost)
-{
-    int rc;
+/* Buffers of a batch of questions. */
+struct batch {
+    uint32_t slots[BATCH];
+    uint64_t pages[BATCH], frames[BATCH], answers[BATCH];
+};
 
-    for (size_t i = 0; i < n; i++)
-        frames[i] = s->join.number[slots[i]];
-    rc = kpage_read(fd, frames, answers, n, s->threads, &cost[which]);
-    if (rc < 0)
-        memset(answers, 0xff, n * sizeof *answers); /* KPAGE_NONE */
-    return rc;
+/* Asks about the first n slots: in turn about those that were met in the same process. */
+static void ask_batch(struct sampler *s, bool flags, struct batch *b, size_t n,
+                      struct probe_cost *cost)
+{
+    for (size_t from = 0, i = 0; from < n; from = i) {
+        size_t process = s->where[b->slots[from]].process;
+
+        for (; i < n && s->where[b->slots[i]].process == process; i++) {
+            b->pages[i] = s->where[b->slots[i]].page;
+            b->frames[i] = s->join.number[b->slots[i]];
+        }
+        if (reader_ask(&s->reader, &s->now[process]->pagemap, !flags, b->pages + from,
+                       b->frames + from, b->answers + from, i - from, s->threads,
+                       &cost[flags ? SC_FLAGS : SC_COUNT]) < 0)
+            memset(b->answers + from, 0xff, (i - from) * sizeof *b->answers); /* KPAGE_NONE */
+    }
 }
 
 /* These return what is to be asked next. */
@@ -209,27 +229,24 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
 static int ask_all(struct sampler *s, uint8_t question, struct probe_cost *cost)
 {
     bool flags = question != ASK_COUNT;
-    uint64_t *frames = malloc(BATCH * sizeof *frames), *answers = malloc(BATCH * sizeof *answers);
-    uint32_t *slots = malloc(BATCH * sizeof *slots);
+    struct batch *b = malloc(sizeof *b);
     uint32_t at = 0;
-    int rc = frames && answers && slots ? 0 : -ENOMEM;
 
-    while (at < s->nmet && rc == 0) {
+    if (!b)
+        return -ENOMEM;
+    while (at < s->nmet) {
         size_t n = 0;
 
         for (; at < s->nmet && n < BATCH; at++)
             if (s->ask[s->met[at]] == question)
-                slots[n++] = s->met[at];
-        ask_batch(s, flags ? s->flags_fd : s->count_fd, flags ? SC_FLAGS : SC_COUNT, slots, n,
-                  frames, answers, cost);
+                b->slots[n++] = s->met[at];
+        ask_batch(s, flags, b, n, cost);
         for (size_t i = 0; i < n; i++)
-            s->ask[slots[i]] =
-                flags ? take_flags(s, slots[i], answers[i]) : take_count(s, slots[i], answers[i]);
+            s->ask[b->slots[i]] = flags ? take_flags(s, b->slots[i], b->answers[i])
+                                        : take_count(s, b->slots[i], b->answers[i]);
     }
-    free(frames);
-    free(answers);
-    free(slots);
-    return rc;
+    free(b);
+    return 0;
 }
 
 static int join_processes(struct sampler *s)
@@ -238,7 +255,7 @@ static int join_processes(struct sampler *s)
         for (size_t i = 0; i < s->sample.n; i++) {
             const struct page_table *t = &s->now[i]->now;
 
-            for (size_t j = 0; s->now[i]->frames && j < t->n; j++) {
+            for (size_t j = 0; s->now[i]->pagemap.frames && j < t->n; j++) {
                 struct page_chunk *c = t->chunk[j];
 
                 if (pass == 0) {
@@ -246,7 +263,7 @@ static int join_processes(struct sampler *s)
                     c->stamp = s->number;
                     c->tallied = 0;
                 } else if (c->users) {
-                    if (join_chunk(s, c) < 0)
+                    if (join_chunk(s, c, (struct page_place){t->index[j] * CHUNK_PAGES, i}) < 0)
                         return -ENOMEM;
                     c->users = 0;
                 }
@@ -582,7 +599,7 @@ static struct region_facts facts_of(const struct sampler *s, const struct sample
 {
     const bool *have = s->caps.have;
 
-    return (struct region_facts){.sight = {.frames = w->frames,
+    return (struct region_facts){.sight = {.frames = w->pagemap.frames,
                                            .counts = have[CAP_KPAGECOUNT],
                                            .exact = have[CAP_PAGE_MAPCOUNT],
                                            .flags = have[CAP_KPAGEFLAGS],
@@ -617,7 +634,7 @@ static void ask_object(struct sampler *s, struct sampled *w, const struct map_en
         return;
     f->backed_any = o->count > 0;
     if (o->count && region_anon_pages(f) + f->states[PS_SWAPPED]) {
-        if (!w->frames)
+        if (!w->pagemap.frames)
             hidden = value_unknown(WHY_NO_FRAMES);
         else if (o->count == o->n)
             hidden.n = (int64_t)(o->n - mapped - f->states[PS_NONE]);
@@ -664,9 +681,9 @@ static struct value lost_pages(const struct sampled *w, struct count lost)
         return w->had_parent         ? value_unknown(WHY_GONE)
                : w->parent_unwatched ? value_unknown(WHY_PARENT_UNWATCHED)
                                      : value_na();
-    if (w->own_program > 0 || (parent->frames && (!w->before.n || !parent->before.n)))
+    if (w->own_program > 0 || (parent->pagemap.frames && (!w->before.n || !parent->before.n)))
         return value_na();
-    if (!parent->frames)
+    if (!parent->pagemap.frames)
         return value_unknown(WHY_NO_FRAMES);
     return counted(lost);
 }
@@ -692,12 +709,12 @@ static void from_pages(struct sampler *s, struct sampled *w, struct sample_regio
     users_facts(s, r->map, sums.tally.object_count, &f);
     tell(s, w, &f, r);
     r->parent_pages =
-        parent_pages(w, w->parent && w->parent->frames ? value_known((int64_t)sums.parent)
-                                                       : value_unknown(WHY_NO_FRAMES));
+        parent_pages(w, w->parent && w->parent->pagemap.frames ? value_known((int64_t)sums.parent)
+                                                               : value_unknown(WHY_NO_FRAMES));
     r->copied = w->before.n && !w->exec ? counted(sums.copied) : value_na();
     r->lost = lost_pages(w, sums.lost);
     r->lost_before = value_na();
-    if (w->fresh && w->parent && w->parent->frames && w->own_program <= 0)
+    if (w->fresh && w->parent && w->parent->pagemap.frames && w->own_program <= 0)
         r->lost_before = value_inferred((int64_t)sums.before);
 }
 
@@ -777,7 +794,7 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
 {
     struct sample_region *r = &w->regions[i];
     const struct map_entry *e = &w->maps.entries[i];
-    uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i, s->helper);
+    uint64_t data_end = segments_end(&s->segments, w->pid, &w->maps, i);
 
     *r = (struct sample_region){.map = e,
                                 .kind = region_kind(&w->maps, i, w->exe, &w->threads, data_end)};
@@ -789,7 +806,7 @@ static void fill_region(struct sampler *s, struct sampled *w, size_t i, size_t *
     r->q[RQ_INHERITANCE] = value_known(mapping_inherit(e->shared, e->flags, INHERIT_UNTOLD));
     r->q[RQ_HUGE] =
         value_known((int64_t)pages_of_kb(s, e->kb.anon_huge + e->kb.shmem_huge + e->kb.file_huge));
-    if (w->frames && w->why == WHY_KNOWN)
+    if (w->pagemap.frames && w->why == WHY_KNOWN)
         from_pages(s, w, r, at);
     else
         from_counters(s, w, r);
@@ -868,7 +885,7 @@ void sums_totals(struct sampler *s)
     for (size_t i = 0; i < s->sample.n; i++) {
         if (s->processes[i].why == WHY_GONE || s->processes[i].why == WHY_BORROWED_MEMORY)
             continue;
-        all = all && s->now[i]->frames;
+        all = all && s->now[i]->pagemap.frames;
         risk = value_add(risk, s->processes[i].q[WQ_AT_RISK]);
     }
     if (!all) {

@@ -26,8 +26,23 @@ ok "and init too" exits 3 as_nobody cowprobe 1
 ok "fork-write as nobody knows debt" exits 0 as_nobody cowlab run fork-write
 ok "no value of a region hangs on missing frames" equals 0 as_nobody sqlite3 cowlab.db \
     "SELECT count(*) FROM timeline WHERE observed <> 'message' AND (debt IS NULL OR share_mode IS NULL OR ref_count IS NULL)"
+# Huge pages, zero pages, objects and swap are told through the helper as they are to root.
+swap_setup && trap 'kill $root $own 2>/dev/null; swap_away; rm -rf "$TMP"' EXIT
+for scenario in fork-thp fork-zero fork-shared fork-file fork-mremap fork-swap ool-thp; do
+    missing=$(lacks $scenario)
+    if [ -n "$missing" ]; then
+        skip "$scenario" "$missing"
+        continue
+    fi
+    ok "$scenario holds as nobody" exits 0 as_nobody cowlab run $scenario --db scenarios.db
+done
+ok "and no value of it hangs on missing frames" equals 0 as_nobody sqlite3 scenarios.db \
+    "SELECT count(*) FROM unknowns WHERE reason LIKE '%CAP_SYS_ADMIN%' OR reason LIKE '%kpage%'"
+ok "a watch knows frames" exits 0 as_nobody cowlab watch --lines -e 100ms -f 500ms --db watch.db $own
+ok "in each of its samples" equals 0 as_nobody sqlite3 watch.db \
+    "SELECT count(*) FROM watch_samples WHERE distinct_kb IS NULL"
 # The helper is killed when the parent has been seen and the child not yet: the run goes on, and
-# what only the helper could have opened is unknown with its reason.
+# what only the helper can tell is unknown with its reason from there on.
 cat >"$TMP/killed.sh" <<'END'
 trap '' PIPE
 mkfifo in
@@ -45,8 +60,10 @@ for step in 2 3 4 5 6 7 8; do echo >&3 2>/dev/null; done
 wait $lab
 END
 ok "the helper dies in mid-run: the run goes on" as_nobody timeout 300 sh "$TMP/killed.sh"
-ok "the parent is seen as before" equals 0 as_nobody sqlite3 killed.db \
-    "SELECT count(*) FROM timeline WHERE observed = 'parent' AND debt IS NULL"
+ok "what was told before stays" equals 0 as_nobody sqlite3 killed.db \
+    "SELECT count(*) FROM timeline WHERE step = (SELECT min(step) FROM timeline) AND debt IS NULL"
+ok "what the page table alone says is told on" equals 0 as_nobody sqlite3 killed.db \
+    "SELECT count(*) FROM timeline WHERE observed = 'parent' AND resident IS NULL"
 ok "of the child exclusive and debt are not known" equals 1 as_nobody sqlite3 killed.db \
     "SELECT count(*) > 0 FROM timeline WHERE observed = 'child' AND debt IS NULL"
 ok "with the reason" equals 1 as_nobody sqlite3 killed.db \

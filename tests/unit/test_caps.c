@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,76 +87,6 @@ static void test_caps__disabled_by_name(void **state)
         assert_string_equal(c.reason[CAP_KPAGECOUNT], "needs frames");
 }
 
-/* Both sides of the helper in one process tree: a child serves, this process asks. */
-static int serve(pid_t *pid)
-{
-    int pair[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    *pid = fork();
-    if (*pid == 0) {
-        struct err e;
-
-        close(pair[0]);
-        _exit(helper_serve(pair[1], &e) < 0 ? 1 : 0);
-    }
-    close(pair[1]);
-    return pair[0];
-}
-
-static int32_t ask(int fd, const void *request, size_t n)
-{
-    int32_t answer = 1;
-    char control[256];
-    struct iovec iov = {&answer, sizeof answer};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *c;
-    int passed;
-
-    assert_int_equal(send(fd, request, n, 0), n);
-    assert_int_equal(recvmsg(fd, &msg, MSG_CMSG_CLOEXEC), sizeof answer);
-    c = CMSG_FIRSTHDR(&msg);
-    if (c) {
-        memcpy(&passed, CMSG_DATA(c), sizeof passed);
-        close(passed);
-    }
-    assert_int_equal(c != NULL, answer == 0);
-    return answer;
-}
-
-/* Requests that no client of ours would send get an errno, never a descriptor or a crash. */
-static void test_helper__refuses_nonsense(void **state)
-{
-    struct {
-        uint32_t what;
-        int32_t pid;
-        uint64_t start, end;
-    } r = {0, 0, 0, 0};
-    pid_t pid;
-    int fd = serve(&pid), status;
-
-    (void)state;
-    assert_int_equal(ask(fd, &r, sizeof r), -EINVAL);
-    r.what = 77;
-    assert_int_equal(ask(fd, &r, sizeof r), -EINVAL);
-    assert_int_equal(ask(fd, &r, 3), -EINVAL);
-    r.what = HELPER_PAGEMAP;
-    r.pid = -1;
-    assert_true(ask(fd, &r, sizeof r) < 0);
-    r.pid = 1 << 29;
-    assert_true(ask(fd, &r, sizeof r) < 0);
-    /* Without its capabilities the helper may look at its own user's processes, but not at one that
-     * has capabilities itself. */
-    r.pid = getpid();
-    assert_int_equal(ask(fd, &r, sizeof r), geteuid() == 0 ? -EACCES : 0);
-    r.what = HELPER_OBJECT;
-    assert_true(ask(fd, &r, sizeof r) < 0);
-    close(fd);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
 static void test_helper__absent_or_without_capabilities(void **state)
 {
     struct helper *h = NULL;
@@ -226,7 +155,6 @@ int main(void)
         cmocka_unit_test(test_caps__what_is_missing_has_a_reason),
         cmocka_unit_test(test_caps__leaves_nothing_behind),
         cmocka_unit_test(test_caps__disabled_by_name),
-        cmocka_unit_test(test_helper__refuses_nonsense),
         cmocka_unit_test(test_helper__absent_or_without_capabilities),
         cmocka_unit_test(test_system__meminfo_and_no_cgroup),
         cmocka_unit_test(test_system__cgroup_files),

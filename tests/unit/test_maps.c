@@ -283,7 +283,7 @@ static enum region_kind kind_in_pieces(const struct program *p, size_t bytes, si
     assert_int_equal(entry->end - entry->start, (n - cut) * page);
     /* Twice: the second time from what was kept. */
     for (int i = 0; i < 2; i++)
-        end = segments_end(&segments, getpid(), &m, (size_t)(entry - m.entries), NULL);
+        end = segments_end(&segments, getpid(), &m, (size_t)(entry - m.entries));
     kind = region_kind(&m, (size_t)(entry - m.entries), "", &(struct threads){.n = 1}, end);
     segments_release(&segments);
     maps_release(&m);

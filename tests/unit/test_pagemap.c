@@ -136,6 +136,24 @@ static void test_pagemap__scan_tells_zero_pages(void **state)
     close(fd);
 }
 
+/* Labels of the helper are found among frame numbers, however many there are. */
+static void test_frames__labels_have_slots_too(void **state)
+{
+    struct frames f = {0};
+
+    (void)state;
+    for (uint64_t i = 0; i < 100000; i++) {
+        uint64_t label = PM_LABEL | ((i * 0x9e3779b97f4a7c15ULL) & (PM_LABEL - 1));
+
+        assert_int_equal(frames_slot(&f, label), 3 * i + 1);
+        assert_int_equal(frames_slot(&f, i), 3 * i + 2);
+        assert_int_equal(frames_slot(&f, label | FRAME_NUMBER_SWAP), 3 * i + 3);
+        assert_int_equal(frames_slot(&f, label), 3 * i + 1);
+        assert_true(f.number[3 * i + 1] == label);
+    }
+    frames_release(&f);
+}
+
 /* Frames in any order: the same slot again, labels in the order of asking, own counted. */
 static void test_frames__slots_labels_and_sums(void **state)
 {
@@ -199,31 +217,26 @@ static void test_object__residency_fills_no_hole(void **state)
     const uint64_t pages = 2000;
     int fd = memfd_create("holes", MFD_CLOEXEC);
     uint64_t bits[2000 / 64 + 1], count;
-    struct object_info info;
+    struct object object = OBJECT_NONE;
     struct stat st;
 
     (void)state;
     assert_int_equal(ftruncate(fd, (off_t)(pages * caps.page_size)), 0);
     for (uint64_t i = 0; i < pages; i += 3)
         assert_int_equal(pwrite(fd, "x", 1, (off_t)(i * caps.page_size)), 1);
-    assert_int_equal(object_stat(fd, caps.page_size, &info), 0);
-    assert_true(info.shmem);
+    object.fd = fd;
+    assert_int_equal(object_stat(fd, &object.info), 0);
+    assert_true(object.info.shmem);
     for (int swap = 0; swap < 2; swap++) { /* true: by mincore, not by seeking */
-        assert_int_equal(
-            object_residency(fd, &info, caps.page_size, 0, pages, swap, bits, NULL, &count, NULL),
-            0);
+        assert_int_equal(object_residency(&object, 0, pages, swap, bits, NULL, &count, NULL), 0);
         assert_int_equal(count, 667);
         for (uint64_t i = 0; i < pages; i++)
             assert_int_equal(bit_is_set(bits, i), i % 3 == 0);
-        assert_int_equal(
-            object_residency(fd, &info, caps.page_size, 300, 30, swap, bits, NULL, &count, NULL),
-            0);
+        assert_int_equal(object_residency(&object, 300, 30, swap, bits, NULL, &count, NULL), 0);
         assert_int_equal(count, 10);
         assert_true(bit_is_set(bits, 0) && !bit_is_set(bits, 1));
         /* Beyond the end there is nothing. */
-        assert_int_equal(
-            object_residency(fd, &info, caps.page_size, pages, 5, swap, bits, NULL, &count, NULL),
-            0);
+        assert_int_equal(object_residency(&object, pages, 5, swap, bits, NULL, &count, NULL), 0);
         assert_int_equal(count, 0);
     }
     fstat(fd, &st);
@@ -236,7 +249,7 @@ static void test_object__files(void **state)
 {
     char path[] = "/tmp/cowlab-pages-XXXXXX";
     int fd = mkstemp(path), again;
-    struct object_info info;
+    struct object object = OBJECT_NONE;
     uint64_t bits[2], count;
     char *page = calloc(1, caps.page_size);
 
@@ -245,21 +258,17 @@ static void test_object__files(void **state)
     for (int i = 0; i < 20; i++)
         assert_int_equal(write(fd, page, caps.page_size), caps.page_size);
     again = object_reopen(fd);
-    assert_int_equal(object_stat(again, caps.page_size, &info), 0);
-    assert_int_equal(
-        object_residency(again, &info, caps.page_size, 0, 100, false, bits, NULL, &count, NULL), 0);
+    object.fd = again;
+    assert_int_equal(object_stat(again, &object.info), 0);
+    assert_int_equal(object_residency(&object, 0, 100, false, bits, NULL, &count, NULL), 0);
     assert_int_equal(count, 20);
     assert_true(bit_is_set(bits, 19) && !bit_is_set(bits, 20));
-    assert_int_equal(
-        object_residency(again, &info, caps.page_size, 15, 100, false, bits, NULL, &count, NULL),
-        0);
+    assert_int_equal(object_residency(&object, 15, 100, false, bits, NULL, &count, NULL), 0);
     assert_int_equal(count, 5);
-    if (!info.shmem) {
+    if (!object.info.shmem) {
         fsync(fd);
         assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-        assert_int_equal(
-            object_residency(again, &info, caps.page_size, 0, 20, false, bits, NULL, &count, NULL),
-            0);
+        assert_int_equal(object_residency(&object, 0, 20, false, bits, NULL, &count, NULL), 0);
         assert_true(count < 20);
     }
     free(page);
@@ -271,7 +280,7 @@ static void test_object__files(void **state)
 static void test_object__a_reopened_descriptor_lets_it_be_sealed(void **state)
 {
     int fd = memfd_create("seal", MFD_CLOEXEC | MFD_ALLOW_SEALING), again;
-    struct object_info info;
+    struct object object = OBJECT_NONE;
     uint64_t count;
 
     (void)state;
@@ -280,9 +289,9 @@ static void test_object__a_reopened_descriptor_lets_it_be_sealed(void **state)
     again = object_reopen(fd);
     assert_true(again >= 0);
     assert_int_equal(fcntl(again, F_GETFL) & O_ACCMODE, O_RDONLY);
-    assert_int_equal(object_stat(again, caps.page_size, &info), 0);
-    assert_int_equal(
-        object_residency(again, &info, caps.page_size, 0, 4, true, NULL, NULL, &count, NULL), 0);
+    object.fd = again;
+    assert_int_equal(object_stat(again, &object.info), 0);
+    assert_int_equal(object_residency(&object, 0, 4, true, NULL, NULL, &count, NULL), 0);
     assert_int_equal(count, 1);
     assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), 0);
     close(again);
@@ -296,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_pagemap__kpage_ranges_equal_single_reads),
         cmocka_unit_test(test_pagemap__scan_tells_zero_pages),
         cmocka_unit_test(test_frames__slots_labels_and_sums),
+        cmocka_unit_test(test_frames__labels_have_slots_too),
         cmocka_unit_test(test_bulk__is_zero_and_grows),
         cmocka_unit_test(test_object__residency_fills_no_hole),
         cmocka_unit_test(test_object__files),

@@ -230,7 +230,7 @@ static void plan_steps(struct fixture *f, int n)
     fprintf(out, "] }");
     fclose(out);
     plan_free(f->plan);
-    if (plan_parse(&f->plan, text, len, "t", abilities, "replay", 4096, NULL, 0, &e) < 0)
+    if (plan_parse(&f->plan, text, len, "t", abilities, "replay", 4096, NULL, 0, NULL, &e) < 0)
         fail_msg("%s", e.msg);
     free(text);
 }

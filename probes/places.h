@@ -1,0 +1,84 @@
+/* places: where in a list something is, by a hash of it. The list is the user's, and says what
+ * equals what; its rows are counted from 1 on. {0} is an empty one, free(p.at) ends it.
+ *
+ *     for (size_t i = hash; (row = places_next(&p, hash, &i));)
+ *         if (list[row - 1] is it)
+ *             ...
+ */
+#ifndef PROBES_PLACES_H
+#define PROBES_PLACES_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct places {
+    struct place {
+        uint32_t hash, row; /* row 0: free */
+    } * at;                 /* open addressing, at least half of it free */
+    size_t size, n;         /* size is a power of two */
+};
+
+static inline uint32_t places_hash(uint64_t a, uint64_t b)
+{
+    return (uint32_t)((((a * 0x9e3779b97f4a7c15ULL) ^ b) * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
+static inline uint32_t places_hash_text(uint32_t h, const char *text)
+{
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 0x01000193U; /* FNV-1a */
+    return h ^ h >> 15;
+}
+
+/* The next row of this hash; 0: there are no more. */
+static inline uint32_t places_next(const struct places *p, uint32_t hash, size_t *i)
+{
+    while (p->size) {
+        const struct place *x = &p->at[(*i)++ & (p->size - 1)];
+
+        if (!x->row || x->hash == hash)
+            return x->row;
+    }
+    return 0;
+}
+
+static inline void places_put(struct places *p, struct place x)
+{
+    size_t i = x.hash;
+
+    while (p->at[i & (p->size - 1)].row)
+        i++;
+    p->at[i & (p->size - 1)] = x;
+    p->n++;
+}
+
+/* Of a row that is not in it. 0 or -ENOMEM. */
+static inline int places_add(struct places *p, uint32_t hash, size_t row)
+{
+    if (2 * (p->n + 1) > p->size) {
+        struct places grown = {.size = p->size ? p->size * 2 : 64};
+
+        grown.at = calloc(grown.size, sizeof *grown.at);
+        if (!grown.at)
+            return -ENOMEM;
+        for (size_t i = 0; i < p->size; i++)
+            if (p->at[i].row)
+                places_put(&grown, p->at[i]);
+        free(p->at);
+        *p = grown;
+    }
+    places_put(p, (struct place){hash, (uint32_t)row});
+    return 0;
+}
+
+/* Empty again; the room stays. */
+static inline void places_clear(struct places *p)
+{
+    if (p->n)
+        memset(p->at, 0, p->size * sizeof *p->at);
+    p->n = 0;
+}
+
+#endif
