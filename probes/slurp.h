@@ -21,7 +21,9 @@ struct probe_cost {
     uint64_t ns, calls, bytes;
 };
 
-uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+uint64_t probe_clock(void);
+/* Threads that are worth it here: two, or one where this process may run on one CPU only. */
+int probe_threads(void); /* CLOCK_MONOTONIC in ns */
 
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);

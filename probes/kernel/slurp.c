@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,14 @@ uint64_t probe_clock(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+int probe_threads(void)
+{
+    cpu_set_t set;
+
+    /* Fails where there are more CPUs than the set has room for. */
+    return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) > 1 ? 2 : 1;
 }
 
 int proc_open(pid_t pid, const char *file)
