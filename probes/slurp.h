@@ -22,7 +22,9 @@ struct probe_cost {
     uint64_t ns, calls, bytes;
 };
 
-uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+uint64_t probe_clock(void);
+/* Threads that are worth it here: two, or one where this process may run on one CPU only. */
+int probe_threads(void); /* CLOCK_MONOTONIC in ns */
 
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */

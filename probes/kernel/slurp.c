@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ uint64_t probe_clock(void)
 bool is_exhausted(int rc)
 {
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
+int probe_threads(void)
+{
+    cpu_set_t set;
+
+    /* Fails where there are more CPUs than the set has room for. */
+    return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) > 1 ? 2 : 1;
 }
 
 int proc_open(pid_t pid, const char *file)

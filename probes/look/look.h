@@ -273,6 +273,8 @@ static inline enum page_state anon_by_word(uint64_t word, bool zero_told)
 /* watched.c */
 int watched_find(struct observer *o, const struct target *t, struct watched **out, struct err *e);
 int watched_read(struct observer *o, struct watched *w, struct err *e);
+/* Index of the first of its regions, by address, that may reach behind addr. */
+size_t first_region(const struct watched *w, uint64_t addr);
 /* Does one of its regions lie in this entry? */
 bool watched_observes(const struct watched *w, const struct map_entry *e);
 /* Faults taken since watched_read began, or unknown. */
@@ -281,8 +283,6 @@ void watched_free(struct observer *o, struct watched *w);
 bool is_shmem_dev(const struct observer *o, uint64_t dev);
 
 /* walk.c */
-/* Index of the first of its regions, by address, that may reach behind addr. */
-size_t first_region(const struct watched *w, uint64_t addr);
 int walk_process(struct observer *o, struct watched *w, struct err *e);
 
 /* region.c */

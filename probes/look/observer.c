@@ -115,7 +115,7 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     o->opt = opt ? *opt : defaults;
     o->page_size = caps->page_size;
     o->max_runs = o->opt.max_runs ? o->opt.max_runs : DEFAULT_MAX_RUNS;
-    o->threads = o->opt.threads ? o->opt.threads : sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
+    o->threads = o->opt.threads ? o->opt.threads : probe_threads();
     o->corrupt = corruption();
     o->reader.count_fd = o->reader.flags_fd = -1;
     o->words = malloc(WALK_PAGES * sizeof *o->words);

@@ -330,23 +330,6 @@ static int walk_part(struct walk *k, struct memory *m, uint64_t addr, const uint
     return rc;
 }
 
-size_t first_region(const struct watched *w, uint64_t addr)
-{
-    size_t low = 0, high = w->nmemories;
-
-    if (w->shadows)
-        return 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->by_start[middle]->end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* A window of n pages from addr on, all of one entry: regions in order, and what lies between. */
 static int walk_window(struct walk *k, uint64_t addr, uint64_t *words, uint64_t n)
 {

@@ -46,6 +46,23 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
     return false;
 }
 
+size_t first_region(const struct watched *w, uint64_t addr)
+{
+    size_t low = 0, high = w->nmemories;
+
+    if (w->shadows)
+        return 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->by_start[middle]->end <= addr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 bool watched_observes(const struct watched *w, const struct map_entry *e)
 {
     for (size_t i = first_region(w, e->start); i < w->nmemories && w->by_start[i]->start < e->end;

@@ -642,14 +642,13 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
                 struct err *e)
 {
     struct sampler *s = calloc(1, sizeof *s);
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     int rc = 0;
 
     if (!s)
         return err_no_memory(e);
     s->caps = *caps;
     s->page_size = caps->page_size;
-    s->threads = opt && opt->threads ? opt->threads : cpus > 1 ? 2 : 1;
+    s->threads = opt && opt->threads ? opt->threads : probe_threads();
     s->reader = (struct page_reader){.count_fd = -1, .flags_fd = -1};
     s->epoch = 1;
     s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];

@@ -170,6 +170,20 @@ static void test_watch_keep__large_changes_first_and_all_at_the_end(void **state
     assert_int_equal(f->waiting, 0);
 }
 
+/* Of 20,000 processes, two at a time, the table has room for those that are there. */
+static void test_watch_keep__who_has_ended_takes_no_room(void **state)
+{
+    struct fixture *f = *state;
+
+    f->sample.n = 2;
+    for (int i = 0; i < 10000; i++) {
+        f->index[0] = 2 * i;
+        f->index[1] = 2 * i + 1;
+        choose(f, false);
+    }
+    assert_true(f->keep.cap <= 2048);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -180,6 +194,7 @@ int main(void)
         T(test_watch_keep__a_mapping_that_is_gone_gets_a_last_row),
         T(test_watch_keep__a_day_stays_under_its_bound),
         T(test_watch_keep__large_changes_first_and_all_at_the_end),
+        T(test_watch_keep__who_has_ended_takes_no_room),
     };
 
     return cmocka_run_group_tests_name("watch_keep", tests, NULL, NULL);
