@@ -99,6 +99,9 @@ int runs_crashed(struct store *s, bool mark, struct err *e)
     sqlite3_stmt *runs = NULL, *update = NULL;
     int rc, n = 0;
 
+    /* Who writes all the time would hold us up for nothing. */
+    if (mark && (rc = runs_crashed(s, false, e)) <= 0)
+        return rc;
     /* Begun as a writer: from a reader's snapshot there is no way to one that others changed. */
     rc = mark ? sql_begin(s, e, CANNOT_WRITE) : 0;
     if (rc)

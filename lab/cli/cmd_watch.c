@@ -282,8 +282,10 @@ int cmd_watch(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     machine_caps(); /* its self-tests come before what is watched */
     code = cli_open_store(&store, a.db, STORE_CREATE);
-    if (code != EXIT_DONE)
+    if (code != EXIT_DONE) {
+        free(a.pids.list);
         return code;
+    }
     tree_init(&tree, a.children || a.command);
     if (a.command && (command = start_command(a.command, &e)) < 0)
         code = cli_fail(command == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);

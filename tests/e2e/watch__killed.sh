@@ -54,7 +54,7 @@ for _ in $(seq 3000); do
 done
 ok "one that goes on is called so" says "cut short: still running, [0-9]+ samples so far" cowlab show --db live.db
 ok "and reported, where there is nothing else" says "still running" cowlab report --db live.db
-kill -INT $live
+kill -TERM $live
 wait $live
 ok "its reader did not mark it" equals complete sqlite3 live.db "SELECT status FROM runs"
 ok "whole, it has no mark" sh -c '! cowlab show --db live.db | grep -q "cut short" && ! cowlab report --db live.db | grep -qi "cut short"'
