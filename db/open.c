@@ -188,19 +188,23 @@ static int read_updated_copy(struct store *s, struct err *e)
     return bring_up_to_date(s, e);
 }
 
-/* Looks at the schema of a file that may lie where its reader cannot write. */
+/* Looks at the schema of a file that may lie where its reader cannot write, or on a full disk. */
 static int look_from_afar(struct store *s, struct schema_state *schema, struct err *e)
 {
     struct err why;
     int rc = schema_look(s, schema, e);
 
-    if (rc == 0 || rc == -EOVERFLOW || path_check(s, STORE_CREATE, &why) == 0)
+    bool full = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG; /* for the log's index */
+
+    if (rc == 0 || rc == -EOVERFLOW || (!full && path_check(s, STORE_CREATE, &why) == 0))
         return rc;
     if (file_has_journal(s->path))
-        return err_set(e, EACCES,
-                       "cannot read database '%s': a lab that died left a log beside it; a user "
-                       "who may write there must open it once",
-                       s->path);
+        return full ? rc
+                    : err_set(
+                          e, EACCES,
+                          "cannot read database '%s': a lab that died left a log beside it; a user "
+                          "who may write there must open it once",
+                          s->path);
     s->unchanging = true;
     rc = connect_file(s, SQLITE_OPEN_READONLY, e);
     return rc ? rc : schema_look(s, schema, e);

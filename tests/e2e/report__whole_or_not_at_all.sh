@@ -64,6 +64,11 @@ if mkdir small && mount -t tmpfs -o size=40k none small 2>/dev/null; then
     ok "a full disk: exit 4" exits 4 report small/r.md
     ok "nothing of it stays" equals "small/r.md:earlier" grep -r . small
     umount small
+    mount -t tmpfs -o size=300k none small && cp w.db small
+    dd if=/dev/zero of=small/fill bs=4k 2>/dev/null
+    ok "a database on a full disk, without its log, is read all the same" says "^cowlab: .*read as it lies" cowlab show --db small/w.db
+    ok "and shown as it is" sh -c 'cowlab show --json --db small/w.db >there && cowlab show --json --db w.db | cmp - there'
+    umount small
 else
     skip "a full disk" "a mount of one's own"
 fi
@@ -117,5 +122,7 @@ ok "and neither has pictures beside it" test ! -e fifo.assets -a ! -e /dev/stdou
 ok "eight descriptors are enough" exits 0 sh -c 'ulimit -n 8; cowlab report --db w.db -o place/few.md'
 ok "its pictures are there" test "$(find place/few.assets -name '[^.]*.svg' | wc -l)" -eq "$(find good.assets -type f | wc -l)"
 ok "and nothing else is" equals "" find place -name '.*'
-ok "four are not: it says of what there are too few" says "cannot write 'place/none.md': Too many open files" sh -c 'ulimit -n 4; cowlab report --db w.db -o place/none.md'
+few() { sh -c "ulimit -n $1; cowlab report --db w.db -o place/none.md"; }
+ok "four are not: it says of what there are too few, and where" says "cannot read database 'w.db': Too many open files" few 4
+ok "six are enough to read" says "cannot write 'place/none.md': Too many open files" few 6
 finish
