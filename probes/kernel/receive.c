@@ -241,10 +241,14 @@ ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct rece
 
 bool receive_shut(int socket)
 {
+    const int on = 1;
     struct received r = {0};
     ssize_t n;
 
     shutdown(socket, SHUT_RDWR);
+    /* From now on the kernel puts its sender beside every packet, so that an empty one is none:
+     * only the end has nothing. */
+    (void)setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     do
         n = receive_packet(socket, NULL, 0, MSG_DONTWAIT, &r);
     while (n == 0 && (r.beside || r.cut));

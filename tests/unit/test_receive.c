@@ -249,13 +249,18 @@ static void test_receive__too_many_lingering(void **state)
 static void test_receive__shut_socket(void **state)
 {
     struct lingering l;
+    struct received r = {0};
     int nested = lingering_in_a_queue(&l);
 
     (void)state;
+    /* A packet of nothing is not the end. */
+    assert_int_equal(send(pair[1], "", 0, MSG_NOSIGNAL), 0);
     assert_int_equal(send_beside(pair[1], "", 0, &nested, 1, 0), 0);
     assert_int_equal(send_beside(pair[1], "x", 1, &pair[1], 1, 0), 1);
     close(nested);
     assert_true(receive_shut(pair[0]));
+    assert_int_equal(receive_packet(pair[0], NULL, 0, MSG_DONTWAIT, &r), 0);
+    assert_false(r.beside || r.cut);
     assert_int_equal(send(pair[1], "x", 1, MSG_NOSIGNAL), -1);
     lingering_end(&l);
 }
