@@ -1,5 +1,6 @@
 /* The helper's protocol, spoken raw by a hostile client: as nobody with a copy of cowprobe that has
  * the file capabilities (root makes it), and without any capability in one process tree. */
+#include "probes/caps.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/wire.h"
 
@@ -794,6 +795,39 @@ static void test_helper__writes_without_capabilities(void **state)
     as_nobody(writing_client, nothing);
 }
 
+/* One that cannot be started is not one that has no capabilities. */
+static void broken_client(void (*now)(void))
+{
+    char path[96];
+    struct caps caps;
+
+    (void)now;
+    snprintf(path, sizeof path, "%s/broken", folder);
+    setenv("COWLAB_COWPROBE", path, 1);
+    caps_probe(&caps);
+    CHECK(!caps.have[CAP_FRAMES]);
+    CHECK(strcmp(caps.reason[CAP_FRAMES], "the helper cannot be started: Exec format error") == 0);
+}
+
+static void test_helper__that_cannot_be_started(void **state)
+{
+    char path[96], rights[64];
+    ssize_t n = ready ? getxattr(program, "security.capability", rights, sizeof rights) : 0;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/broken", folder);
+    if (ready) {
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        assert_true(fd >= 0 && write(fd, "no program", 10) == 10);
+        close(fd);
+        assert_true(n > 0);
+        assert_int_equal(setxattr(path, "security.capability", rights, (size_t)n, 0), 0);
+    }
+    as_nobody(broken_client, nothing);
+    unlink(path);
+}
+
 static int setup(void **state)
 {
     struct vfs_cap_data data = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
@@ -846,6 +880,7 @@ int main(void)
         cmocka_unit_test(test_helper__withstands_a_hostile_client),
         cmocka_unit_test(test_helper__withstands_nonsense_without_capabilities),
         cmocka_unit_test(test_helper__writes_without_capabilities),
+        cmocka_unit_test(test_helper__that_cannot_be_started),
         cmocka_unit_test(test_helper__takes_sealed_memory_only),
     };
 
