@@ -411,7 +411,8 @@ static int complain(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-/* The numbers of two descriptors: "SOCKET,MEMORY". */
+/* The numbers of two descriptors: "SOCKET,MEMORY"; -1 if they are not. Nothing is written before
+ * the helper has its capabilities in hand: standard error may be any file. */
 static int serve(char *numbers)
 {
     char *memory = strchr(numbers, ',');
@@ -422,7 +423,7 @@ static int serve(char *numbers)
         *memory++ = '\0';
     if (!memory || !parse_number(numbers, 0, 1 << 20, &fd[0]) ||
         !parse_number(memory, 0, 1 << 20, &fd[1]))
-        return complain("bad descriptors", numbers);
+        return -1;
     if (helper_serve((int)fd[0], (int)fd[1], &e) < 0) {
         fprintf(stderr, "cowprobe: %s\n", e.msg);
         return EXIT_FAILED;
@@ -433,13 +434,10 @@ static int serve(char *numbers)
 /* -1: go on; else the exit code. */
 static int parse_options(int argc, char **argv, struct request *r)
 {
-    static const struct option options[] = {{"runs", required_argument, NULL, 'r'},
-                                            {"compact", no_argument, NULL, 'c'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {"serve", required_argument, NULL, 'S'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"runs", required_argument, NULL, 'r'},    {"compact", no_argument, NULL, 'c'},
+        {"threads", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0}};
     long n;
     int c;
 
@@ -458,8 +456,6 @@ static int parse_options(int argc, char **argv, struct request *r)
         case 'c':
             r->compact = true;
             break;
-        case 'S':
-            return serve(optarg);
         case 'h':
             fputs(usage_text, stdout);
             return 0;
@@ -495,20 +491,23 @@ static int command(int argc, char **argv)
 {
     struct request r = {.max_runs = 4096};
     struct err e = {""};
-    int rc;
+    int rc, code;
 
     signals_begin();
-    rc = parse_options(argc, argv, &r);
-
-    if (rc < 0)
-        rc = parse_arguments(argc, argv, &r);
-    if (rc >= 0)
-        return rc;
+    code = argc == 3 && strcmp(argv[1], "--serve") == 0 ? serve(argv[2]) : -1;
+    if (code >= 0)
+        return code;
     rc = helper_drop_privileges();
-    if (rc < 0) /* never go on with more than the user has */
+    if (rc < 0) { /* never go on with more than the user has */
         err_sys(&e, rc, "cannot give up the capabilities of the file");
-    else
+    } else {
+        code = parse_options(argc, argv, &r);
+        if (code < 0)
+            code = parse_arguments(argc, argv, &r);
+        if (code >= 0)
+            return code;
         rc = probe(&r, &e);
+    }
     if (rc == 0)
         return 0;
     fprintf(stderr, "cowprobe: %s\n", e.msg);

@@ -148,8 +148,10 @@ static int read_reply(const struct actor_group *g, struct actor_process *a, stru
     ssize_t n = receive_packet(a->control, out, sizeof *out, MSG_DONTWAIT, &r);
 
     fds->count += (int)r.nfds;
-    if (n <= 0)
+    if (n == 0 || n == -ECONNRESET)
         return report_actor_death(g, a, e);
+    if (n < 0)
+        return err_sys(e, (int)n, "cannot receive from actor '%s'", a->name);
     if (r.lost)
         return err_set(e, EMFILE, "no descriptors left for the memory that actor '%s' sent",
                        a->name);

@@ -90,6 +90,7 @@ static void take_selftest(struct caps *c, const struct selftest *t)
  * hidden is the helper tried. */
 static void probe_page_files(struct caps *c)
 {
+    char why[96], text[64];
     struct selftest t;
     struct page_reader r;
 
@@ -103,6 +104,10 @@ static void probe_page_files(struct caps *c)
     if (r.helper) {
         selftest_run(&t, c->page_size, c->huge_page_size, &r);
         c->via_helper = t.frames == 0;
+    } else if (!c->have[CAP_FRAMES] && r.no_flags != ENOENT && r.no_flags != EPERM) {
+        snprintf(why, sizeof why, "the helper cannot be started: %s",
+                 strerror_r(r.no_flags, text, sizeof text));
+        missing(c, CAP_FRAMES, why);
     }
     reader_close(&r);
     if (c->via_helper)

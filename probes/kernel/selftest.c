@@ -204,18 +204,25 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
     t->page_mapcount = huge_size ? test_page_mapcount(&f, huge_size) : ENODATA;
 }
 
+static struct selftest all_for(int error)
+{
+    return (struct selftest){error, error, error, error, error, error, error, error};
+}
+
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
                   struct page_reader *reader)
 {
-    struct selftest t = {EIO, EIO, EIO, EIO, EIO, EIO, EIO, EIO};
+    struct selftest t = all_for(EIO);
     struct pollfd pfd;
     int pipefd[2];
     pid_t pid;
 
-    *out = t;
-    if (pipe2(pipefd, O_CLOEXEC) < 0)
+    if (pipe2(pipefd, O_CLOEXEC) < 0) {
+        *out = all_for(errno);
         return;
+    }
     pid = fork();
+    *out = pid < 0 ? all_for(errno) : t;
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         run_tests(&t, page_size, huge_size, reader);

@@ -93,7 +93,7 @@ static int allowed(int process)
  * directory, so that its number cannot be reused in between; the rule is asked before and after;
  * and an exec of a setuid program in between, and of another one, cannot slip through, because its
  * files are root's meanwhile and CAP_SYS_ADMIN opens no file of another user. */
-static int open_of_process(const struct server *s, pid_t pid, const char *name)
+static int open_of_process(const struct server *s, pid_t pid, const char *name, int flags)
 {
     char path[16];
     int process, fd, rc;
@@ -107,7 +107,7 @@ static int open_of_process(const struct server *s, pid_t pid, const char *name)
     fd = allowed(process);
     if (fd == 0) {
         rc = set_effective(1u << CAP_SYS_ADMIN);
-        fd = rc < 0 ? rc : openat(process, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        fd = rc < 0 ? rc : openat(process, name, flags | O_CLOEXEC);
         fd = rc == 0 && fd < 0 ? -errno : fd;
         rc = set_effective(0);
         rc = rc < 0 ? rc : allowed(process);
@@ -287,7 +287,7 @@ static int64_t run(struct half p)
 
 static int attach(struct server *s, pid_t pid)
 {
-    int fd = open_of_process(s, pid, "pagemap");
+    int fd = open_of_process(s, pid, "pagemap", O_RDONLY);
     size_t i = 0;
 
     if (fd < 0)
@@ -362,19 +362,21 @@ static int64_t tell_object(struct server *s, const struct wire_request *r, struc
     struct object object;
     char name[64];
     struct stat st;
-    int fd, rc;
+    int found, fd, rc;
 
     if (r->n > PAGE_LIMIT || r->first > PAGE_LIMIT || (which && r->n > WIRE_BITS))
         return -EINVAL;
     snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)r->start,
              (unsigned long long)r->end);
-    fd = open_of_process(s, r->process, name);
-    if (fd < 0)
-        return fd;
-    if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return -EACCES;
-    }
+    /* Only found with the capability; opened, if it is a file of this user's, with no more rights
+     * than the user has. */
+    found = open_of_process(s, r->process, name, O_PATH);
+    if (found < 0)
+        return found;
+    fd = fstat(found, &st) == 0 && st.st_uid == geteuid() && S_ISREG(st.st_mode)
+             ? object_reopen(found)
+             : -EACCES;
+    close(found);
     rc = object_take(&object, fd);
     a->info = object.info;
     if (rc == 0 && r->n)
@@ -459,7 +461,10 @@ static int open_files(struct server *s)
 
 static int prepare(struct server *s, int memory)
 {
-    int rc = close_doors();
+    int rc = set_effective(0);
+
+    if (rc == 0)
+        rc = close_doors();
 
     s->two = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     if (rc == 0)

@@ -2,6 +2,7 @@
 #include "probes/caps.h"
 #include "probes/kernel/helper.h"
 #include "probes/system.h"
+#include "tests/support/skip.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +42,25 @@ static void test_caps__what_is_missing_has_a_reason(void **state)
         assert_false(c.via_helper);
         assert_int_equal(c.cgroup_version != 0, c.have[CAP_CGROUP]);
     }
+}
+
+/* A self-test that cannot begin says why: that says nothing of the files. */
+static void test_caps__without_descriptors(void **state)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    struct rlimit old, low;
+    struct caps c;
+
+    (void)state;
+    if (preload && strstr(preload, "vgpreload"))
+        skip_needs("the kernel to see the limit, which valgrind hides");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = 4;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    caps_probe(&c);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_string_equal(c.reason[CAP_PAGEMAP], "Too many open files");
 }
 
 /* Nothing of the self-test is left: no child, no descriptor, no cgroup. */
@@ -153,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caps__what_is_missing_has_a_reason),
+        cmocka_unit_test(test_caps__without_descriptors),
         cmocka_unit_test(test_caps__leaves_nothing_behind),
         cmocka_unit_test(test_caps__disabled_by_name),
         cmocka_unit_test(test_helper__absent_or_without_capabilities),

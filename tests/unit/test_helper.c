@@ -1,5 +1,6 @@
 /* The helper's protocol, spoken raw by a hostile client: as nobody with a copy of cowprobe that has
  * the file capabilities (root makes it), and without any capability in one process tree. */
+#include "probes/caps.h"
 #include "probes/kernel/helper.h"
 #include "probes/kernel/wire.h"
 
@@ -736,6 +737,97 @@ static void test_helper__takes_sealed_memory_only(void **state)
     close(two[0]);
 }
 
+/* -- what it writes --------------------------------------------------------------------- */
+
+/* A line of /proc/PID/status; "" if there is none. */
+static void status_line(pid_t pid, const char *key, char *value, size_t size)
+{
+    char path[64], line[256];
+    FILE *f;
+
+    *value = '\0';
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0)
+            snprintf(value, size, "%s", line + strlen(key));
+    if (f)
+        fclose(f);
+}
+
+/* Its user says where it writes to: what it writes, it writes without capabilities. Held in the
+ * middle of that by a pipe that is full. */
+static void writing_client(void (*now)(void))
+{
+    static char whole[1 << 16], *const calls[] = {"--serve=x", "--serve", "--help", "x"};
+    char line[256];
+    int pipes[2];
+    pid_t pid;
+
+    (void)now;
+    CHECK(pipe2(pipes, O_CLOEXEC) == 0 && fcntl(pipes[1], F_SETPIPE_SZ, sizeof whole) > 0);
+    CHECK(write(pipes[1], whole, sizeof whole) == sizeof whole);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        pid = fork();
+        if (pid == 0) {
+            char *const argv[] = {program, calls[i], i == 1 ? "x" : NULL, NULL};
+
+            dup2(pipes[1], 1);
+            dup2(pipes[1], 2);
+            execv(program, argv);
+            _exit(127);
+        }
+        do { /* the program it is, and asleep */
+            status_line(pid, "Name:\tcowprobe", line, sizeof line);
+            if (*line)
+                status_line(pid, "State:\tS", line, sizeof line);
+            CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+        } while (!*line);
+        status_line(pid, "CapEff:\t", line, sizeof line);
+        CHECK(strcmp(line, "0000000000000000\n") == 0);
+        end(pid);
+    }
+}
+
+static void test_helper__writes_without_capabilities(void **state)
+{
+    (void)state;
+    as_nobody(writing_client, nothing);
+}
+
+/* One that cannot be started is not one that has no capabilities. */
+static void broken_client(void (*now)(void))
+{
+    char path[96];
+    struct caps caps;
+
+    (void)now;
+    snprintf(path, sizeof path, "%s/broken", folder);
+    setenv("COWLAB_COWPROBE", path, 1);
+    caps_probe(&caps);
+    CHECK(!caps.have[CAP_FRAMES]);
+    CHECK(strcmp(caps.reason[CAP_FRAMES], "the helper cannot be started: Exec format error") == 0);
+}
+
+static void test_helper__that_cannot_be_started(void **state)
+{
+    char path[96], rights[64];
+    ssize_t n = ready ? getxattr(program, "security.capability", rights, sizeof rights) : 0;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/broken", folder);
+    if (ready) {
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        assert_true(fd >= 0 && write(fd, "no program", 10) == 10);
+        close(fd);
+        assert_true(n > 0);
+        assert_int_equal(setxattr(path, "security.capability", rights, (size_t)n, 0), 0);
+    }
+    as_nobody(broken_client, nothing);
+    unlink(path);
+}
+
 static int setup(void **state)
 {
     struct vfs_cap_data data = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
@@ -787,6 +879,8 @@ int main(void)
         cmocka_unit_test(test_helper__answers_in_batches),
         cmocka_unit_test(test_helper__withstands_a_hostile_client),
         cmocka_unit_test(test_helper__withstands_nonsense_without_capabilities),
+        cmocka_unit_test(test_helper__writes_without_capabilities),
+        cmocka_unit_test(test_helper__that_cannot_be_started),
         cmocka_unit_test(test_helper__takes_sealed_memory_only),
     };
 

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -458,6 +459,63 @@ static void test_machmsg_bootstrap__hostile_server(void **state)
     close(listener);
 }
 
+static void nothing(int sig)
+{
+    (void)sig;
+}
+
+/* A server that takes its time, and a program whose signals come all the while. */
+static void test_machmsg_bootstrap__slow_server(void **state)
+{
+    const struct itimerval often = {{0, 10000}, {0, 10000}}, off = {{0, 0}, {0, 0}};
+    const struct sigaction act = {.sa_handler = nothing};
+    struct sigaction before;
+    boolean_t active = 1;
+    pid_t pid = run_server(-1), waker;
+    int status;
+
+    (void)state;
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    waker = fork();
+    if (waker == 0) {
+        usleep(300000);
+        _exit(kill(pid, SIGCONT));
+    }
+    sigaction(SIGALRM, &act, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    status = bootstrap_status(bootstrap_port, "none", &active);
+    setitimer(ITIMER_REAL, &off, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    ok(status);
+    assert_false(active);
+    expect_child_ok(waker);
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+/* Somebody listens and never accepts: the queue is full, and the caller is told so. */
+static void test_machmsg_bootstrap__nobody_accepts(void **state)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int listener = nameserver_bind(path), fds[8], n = 0;
+    mach_port_t found;
+
+    (void)state;
+    strcpy(a.sun_path, path);
+    assert_int_equal(listen(listener, 0), 0);
+    do
+        fds[n] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    while (connect(fds[n++], (struct sockaddr *)&a, sizeof a) == 0 && n < 8);
+    assert_true(n < 8);
+    alarm(300);
+    assert_kr(bootstrap_look_up(bootstrap_port, "x", &found), BOOTSTRAP_NOT_PRIVILEGED);
+    alarm(0);
+    while (n > 0)
+        close(fds[--n]);
+    close(listener);
+}
+
 /* Somebody else's lookup is refused by the server, and somebody else's server by the client. */
 static void test_machmsg_bootstrap__another_user(void **state)
 {
@@ -656,6 +714,8 @@ int main(void)
         names_tested(test_machmsg_bootstrap__closes_that_wait),
         names_tested(test_machmsg_bootstrap__taken_names),
         names_tested(test_machmsg_bootstrap__hostile_server), /* says why, once in this process */
+        names_tested(test_machmsg_bootstrap__slow_server),
+        names_tested(test_machmsg_bootstrap__nobody_accepts),
         names_tested(test_machmsg_bootstrap__long_path)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,13 @@ static void test_receive__lingering(void **state)
 static void test_receive__too_many_lingering(void **state)
 {
     enum { N = 24 };
+    const struct backend_options opt = {.deadline_ms = 10000};
+    struct actor_process a = {.name = "a", .pid = getpid(), .pidfd = -1, .control = pair[0]};
+    struct actor_group g = {
+        .opt = &opt, .actors = &a, .nactors = 1, .keeper_pidfd = -1, .helper_pidfd = -1};
+    struct actor_request rq = {0};
+    struct actor_reply reply;
+    struct err e = {""};
     struct lingering l[N];
     int many[250], got, others = open("/dev/null", O_RDONLY | O_CLOEXEC), packets = 0;
     struct received r = {.kinds = RECEIVE_SOCKETS, .room = 1, .fds = &got};
@@ -237,6 +244,9 @@ static void test_receive__too_many_lingering(void **state)
     assert_int_equal(n, -ENOBUFS);
     assert_false(receive_has_room());
     assert_true(open_descriptors() < before + 2 + 1 + 2 * N + 1000);
+    /* An actor's answer cannot be had then, and that is what is said: the actor lives. */
+    assert_int_equal(actor_call(&g, 0, &rq, -1, 0, &reply, NULL, &e), -ENOBUFS);
+    assert_non_null(strstr(e.msg, "cannot receive from actor 'a'"));
     for (int i = 0; i < N; i++)
         lingering_end(&l[i]);
     close(others);

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #define MARK "COWLAB_SERVE_NAMES"
-#define PATIENCE_MS 5000 /* for a server to start and to answer */
 
 __attribute__((constructor(103))) static void serve_instead(void)
 {
@@ -74,15 +73,19 @@ static int start_server(const char *socket)
 /* One request over a connection of its own. port goes along (-1: none); *back takes what came
  * (-1: nothing). A negative errno if there was no answer. */
 static int exchange(int fd, const struct nameserver_request *q, int port,
-                    struct nameserver_reply *r, int *back)
+                    const struct deadline *until, struct nameserver_reply *r, int *back)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     ssize_t n = nameserver_send(fd, q, sizeof *q, port);
+    int came;
 
     *back = -1;
     if (n < 0)
         return (int)n;
-    if (poll(&p, 1, PATIENCE_MS) != 1)
+    do
+        came = poll(&p, 1, deadline_left(until));
+    while (came < 0 && errno == EINTR); /* the program's signals */
+    if (came != 1)
         return -ETIMEDOUT;
     n = nameserver_receive(fd, r, sizeof *r, back);
     if (n == sizeof *r && r->magic == NAMESERVER_MAGIC)
@@ -107,7 +110,7 @@ static kern_return_t no_server(const char *path, int rc)
 static kern_return_t ask(enum nameserver_op op, const char *name, int port, int *back)
 {
     struct nameserver_request q = {.magic = NAMESERVER_MAGIC, .op = op};
-    const struct deadline until = deadline_in(true, PATIENCE_MS);
+    const struct deadline until = deadline_in(true, NAMESERVER_PATIENCE_MS);
     struct nameserver_reply r;
     char path[4200];
     int rc = nameserver_path(path, sizeof path);
@@ -123,19 +126,19 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
 
         if (fd >= 0) {
             /* Somebody else's socket at that place is told nothing. */
-            rc = nameserver_same_user(fd) ? exchange(fd, &q, port, &r, back) : -EPERM;
+            rc = nameserver_same_user(fd) ? exchange(fd, &q, port, &until, &r, back) : -EPERM;
             receive_drop(fd);
             if (rc == 0 || rc == -EMFILE)
                 return rc ? BOOTSTRAP_NO_MEMORY : r.code;
             if (rc == -EPERM || rc == -ETIMEDOUT || rc == -EPROTO)
                 break;
         } else {
-            rc = fd;
-            if (rc != -ENOENT && rc != -ECONNREFUSED && rc != -EAGAIN)
+            const bool none = fd == -ENOENT || fd == -ECONNREFUSED;
+
+            rc = none ? start_server(path) : fd;
+            if (rc != 0 && rc != -EAGAIN && rc != -EINTR)
                 break;
-            if (rc != -EAGAIN && (rc = start_server(path)) != 0)
-                break;
-            rc = fd;
+            rc = fd == -EAGAIN ? -ETIMEDOUT : fd;
         }
         /* It ended just then, or another program is starting one. */
         nanosleep(&pause, NULL);

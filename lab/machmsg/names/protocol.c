@@ -170,9 +170,18 @@ static int socket_at(const char *path, int (*how)(int, const struct sockaddr *, 
     return rc ? rc : fd;
 }
 
+/* Where nobody accepts, a full queue would be waited for without end. */
+static int connect_soon(int fd, const struct sockaddr *a, socklen_t len)
+{
+    const struct timeval patience = {.tv_sec = NAMESERVER_PATIENCE_MS / 1000};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    return connect(fd, a, len);
+}
+
 int nameserver_connect(const char *path)
 {
-    return socket_at(path, connect);
+    return socket_at(path, connect_soon);
 }
 
 int nameserver_bind(const char *path)

@@ -34,7 +34,8 @@ struct nameserver_reply {
 int nameserver_path(char *path, size_t size);
 
 /* A socket connected to that path, which may be longer than an address can hold; or one bound to
- * it. A negative errno. */
+ * it. A negative errno; -EAGAIN: nobody there accepted in time. */
+#define NAMESERVER_PATIENCE_MS 5000 /* of a client: for a server to start and to answer */
 int nameserver_connect(const char *path);
 int nameserver_bind(const char *path);
 
