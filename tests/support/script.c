@@ -213,7 +213,7 @@ static struct figure figure(struct stage *s, size_t who, const char *key)
 
 static void must_be_why(struct value v, const char *key, const char *why)
 {
-    char name[40];
+    char name[80];
 
     if (value_is_known(v))
         fail_msg("%s is %lld, not unknown", key, (long long)v.n);
@@ -248,6 +248,20 @@ static void must_match(struct stage *s, const char *key, struct figure f, bool l
         fail_msg("%s is not marked as concluded", key);
 }
 
+/* Of ONE|OTHER the other, where it is plainly not the one. */
+static char *choose(struct figure f, char *value)
+{
+    char *other = strchr(value, '|');
+    const char *is;
+
+    if (!other)
+        return value;
+    *other++ = '\0';
+    is = f.words && value_is_known(f.v) ? word_text(f.words, (int)f.v.n) : NULL;
+    return *value == '?' ? (value_is_known(f.v) ? other : value)
+                         : (is && strcmp(is, value) == 0 ? value : other);
+}
+
 /* One word of the list: KEY=VALUE or KEY>=VALUE, of each puppet in who. */
 static void must_hold(struct stage *s, const char *who, char *word, char *value)
 {
@@ -257,11 +271,14 @@ static void must_hold(struct stage *s, const char *who, char *word, char *value)
     value++;
     for (; *who; who++) {
         struct figure f = figure(s, (size_t)(*who - 'a'), word);
+        char copy[64], *want;
 
-        if (*value == '?')
-            must_be_why(f.v, word, value + 1);
+        snprintf(copy, sizeof copy, "%s", value);
+        want = choose(f, copy);
+        if (*want == '?')
+            must_be_why(f.v, word, want + 1);
         else
-            must_match(s, word, f, least, value);
+            must_match(s, word, f, least, want);
     }
 }
 
