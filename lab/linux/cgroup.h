@@ -10,7 +10,8 @@
 int run_cgroup_name(const char *name, char *path, size_t size);
 /* Makes it; -1 if that is not allowed. */
 int run_cgroup_make(const char *path);
-/* fork(2). *inside: the child is born in that cgroup; else it moves itself there, if there is one. */
+/* fork(2). *inside: the child is born in that cgroup; else it moves itself there, if there is one.
+ */
 pid_t run_cgroup_fork(const char *path, bool *inside);
 /* Moves the calling process into it; async-signal-safe (called between fork and exec). */
 int run_cgroup_join(const char *path);
