@@ -437,6 +437,16 @@ static int build_all(struct reader *r, const char *backend, const struct param_s
     return rc == 0 && !*asked ? err_set(r->e, EINVAL, "unknown backend '%s'", backend) : rc;
 }
 
+static int refuse_repeated(const struct reader *r)
+{
+    const cJSON *node, *object;
+    int rc = 0;
+
+    for (size_t i = 0; !fatal(rc) && (node = json_doc_repeated(r->doc, i, &object)); i++)
+        rc = fail_offset(r, object, key_offset(r, node), "key '%.60s' stands twice", node->string);
+    return rc;
+}
+
 int plan_parse(struct plan **out, const char *text, size_t len, const char *origin,
                const struct ability *const *known, const char *backend, uint64_t page_size,
                const struct param_setting *settings, size_t nsettings, FILE *told, struct err *e)
@@ -452,7 +462,9 @@ int plan_parse(struct plan **out, const char *text, size_t len, const char *orig
     if (rc < 0)
         return rc;
     r.doc = doc;
-    rc = build_all(&r, backend, settings, nsettings, built, &asked);
+    rc = refuse_repeated(&r);
+    if (!fatal(rc))
+        rc = either(rc, build_all(&r, backend, settings, nsettings, built, &asked));
     if (!fatal(rc))
         rc = either(rc, list_backends(&r, built, rc == 0 ? asked : NULL));
     if (rc == 0)

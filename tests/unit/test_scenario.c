@@ -814,6 +814,24 @@ static void test_scenario__wrong_parameters_are_told_together(void **state)
     free(text);
 }
 
+static void test_scenario__repeated_keys_are_told_with_the_rest(void **state)
+{
+    char *text =
+        document(", \"title\": \"again\", \"note\": {\"a\": 1, \"a\": {\"b\": 1, \"b\": 2}}",
+                 MAP("4, \"pages\": 5, \"pagse\": 6"));
+    char *told = told_of(text, NULL, 0);
+    static const char *const parts[] = {
+        "key 'title' stands twice\n", "note: key 'a' stands twice\n",
+        "note.a: key 'b' stands twice\n", "map: key 'pages' stands twice\n", "unknown key 'pagse'"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(told, parts[i]))
+            fail_msg("no '%s' in:\n%s", parts[i], told);
+    free(told);
+    free(text);
+}
+
 /* n steps after the first; '@' in them is the number. */
 static char *many_steps(const char *first, const char *each, size_t n)
 {
@@ -1315,6 +1333,7 @@ int main(void)
         cmocka_unit_test(test_scenario__expectations_know_their_line),
         cmocka_unit_test(test_scenario__bad_scenarios_say_exactly_what_is_wrong),
         cmocka_unit_test(test_scenario__wrong_parameters_are_told_together),
+        cmocka_unit_test(test_scenario__repeated_keys_are_told_with_the_rest),
         cmocka_unit_test(test_scenario__many_mistakes_are_counted),
         cmocka_unit_test(test_scenario__time_grows_with_the_text),
         cmocka_unit_test(test_scenario__shipped_scenarios_are_whole),

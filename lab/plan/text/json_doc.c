@@ -17,9 +17,11 @@ struct json_doc {
     size_t len;
     cJSON *root;
     struct json_marks marks;
-    const cJSON **nodes;     /* by mark */
+    cJSON **nodes;           /* by mark */
     struct numbered *sorted; /* by address */
-    struct spot *spots;      /* one for each PLACE_STEP bytes of the text */
+    int *again;              /* marks of values whose key stood in their object before */
+    size_t nagain;
+    struct spot *spots; /* one for each PLACE_STEP bytes of the text */
 };
 
 /* Line and column before the byte at a multiple of PLACE_STEP. */
@@ -38,9 +40,9 @@ static int by_address(const void *a, const void *b)
 }
 
 /* The tree in the order of the text: the same order as the marks. */
-static void number_nodes(struct json_doc *doc, const cJSON *node, size_t *n)
+static void number_nodes(struct json_doc *doc, cJSON *node, size_t *n)
 {
-    const cJSON *child;
+    cJSON *child;
 
     doc->nodes[*n] = node;
     doc->sorted[*n] = (struct numbered){node, (int)*n};
@@ -82,12 +84,10 @@ static int by_name_then_place(const void *a, const void *b)
     return c ? c : (x->mark > y->mark) - (x->mark < y->mark);
 }
 
-/* Repeated keys of one object, compared after escapes are resolved. scratch has room for all
- * nodes. */
-static int check_keys(struct json_doc *doc, const cJSON *object, struct numbered *scratch,
-                      struct err *e)
+/* Takes repeated keys out of one object, compared after escapes are resolved. scratch has room for
+ * all nodes. */
+static void check_keys(struct json_doc *doc, cJSON *object, struct numbered *scratch)
 {
-    const struct numbered *again = NULL;
     const cJSON *child;
     size_t n = 0;
 
@@ -96,27 +96,34 @@ static int check_keys(struct json_doc *doc, const cJSON *object, struct numbered
     }
     qsort(scratch, n, sizeof *scratch, by_name_then_place);
     for (size_t i = 1; i < n; i++)
-        if (strcmp(scratch[i - 1].node->string, scratch[i].node->string) == 0 &&
-            (!again || scratch[i].mark < again->mark))
-            again = &scratch[i];
-    if (!again)
-        return 0;
-    return json_doc_fail(doc, object, doc->marks.at[again->mark].key, e, "key '%.60s' stands twice",
-                         again->node->string);
+        if (strcmp(scratch[i - 1].node->string, scratch[i].node->string) == 0) {
+            doc->again[doc->nagain++] = scratch[i].mark;
+            cJSON_DetachItemViaPointer(object, doc->nodes[scratch[i].mark]);
+        }
 }
 
 static int check_all_keys(struct json_doc *doc, struct err *e)
 {
     struct numbered *scratch = calloc(doc->marks.n, sizeof *scratch);
-    int rc = 0;
 
-    if (!scratch)
+    doc->again = calloc(doc->marks.n, sizeof *doc->again);
+    if (!scratch || !doc->again) {
+        free(scratch);
         return err_no_memory(e);
-    for (size_t i = 0; i < doc->marks.n && rc == 0; i++)
+    }
+    for (size_t i = 0; i < doc->marks.n; i++)
         if (cJSON_IsObject(doc->nodes[i]))
-            rc = check_keys(doc, doc->nodes[i], scratch, e);
+            check_keys(doc, doc->nodes[i], scratch);
     free(scratch);
-    return rc;
+    return 0;
+}
+
+const cJSON *json_doc_repeated(const struct json_doc *doc, size_t n, const cJSON **object)
+{
+    if (n >= doc->nagain)
+        return NULL;
+    *object = doc->nodes[doc->marks.at[doc->again[n]].parent];
+    return doc->nodes[doc->again[n]];
 }
 
 /* Moves a spot over bytes of the text. A character is counted at its first byte. */
@@ -191,6 +198,9 @@ void json_doc_free(struct json_doc *doc)
 {
     if (!doc)
         return;
+    for (size_t i = 0; i < doc->nagain; i++)
+        cJSON_Delete(doc->nodes[doc->again[i]]);
+    free(doc->again);
     cJSON_Delete(doc->root);
     json_marks_release(&doc->marks);
     free(doc->nodes);

@@ -58,6 +58,9 @@ void json_doc_free(struct json_doc *doc);
 const cJSON *json_doc_root(const struct json_doc *doc);
 /* The mark of a node of this document's tree. */
 struct json_mark json_doc_mark(const struct json_doc *doc, const cJSON *node);
+/* The n-th value whose key stood in its object before, which is not in the tree, and that object;
+ * NULL: no more. */
+const cJSON *json_doc_repeated(const struct json_doc *doc, size_t n, const cJSON **object);
 /* The source text from an offset of a mark on. */
 const char *json_doc_text(const struct json_doc *doc, size_t offset);
 /* Line and column of an offset, both from 1; a column is a character, a tab is one too. */
