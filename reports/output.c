@@ -131,10 +131,12 @@ static int give_name(struct output *o)
     bool made = o->fd >= 0;
 
     snprintf(own, sizeof own, "/proc/self/fd/%d", o->fd);
-    for (int i = 0; i < 2 * MOST_WRITERS && !o->beside; i++) {
-        *number = (char)('0' + i / 2);
-        if (i % 2)
-            clear_left(o->name);
+    for (char n = '0'; n < '0' + MOST_WRITERS; n++) {
+        *number = n;
+        clear_left(o->name);
+    }
+    for (char n = '0'; n < '0' + MOST_WRITERS && !o->beside; n++) {
+        *number = n;
         if (made)
             o->beside = linkat(AT_FDCWD, own, AT_FDCWD, o->name, AT_SYMLINK_FOLLOW) == 0;
         else
