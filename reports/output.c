@@ -8,12 +8,15 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define MOST_LINKS 40 /* as the kernel follows (path_resolution(7)) */
+#define MOST_LINKS 40   /* as the kernel follows (path_resolution(7)) */
+#define MOST_WRITERS 10 /* at once to the same place */
+#define READER_MS 10000
 
 static int cannot(const struct output *o, int code, struct err *e)
 {
@@ -92,21 +95,56 @@ static bool scarce(int fd)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd >= limit.rlim_cur / 2;
 }
 
-/* Takes the name that the new file has until it is placed. One that was left by a kill is in the
- * way, and goes. */
+/* Takes away what a kill left under this name; who lives has his locked. */
+static void clear_left(const char *name)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat mine, now;
+
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && lstat(name, &now) == 0 &&
+        mine.st_ino == now.st_ino && mine.st_dev == now.st_dev)
+        unlink(name);
+    close(fd);
+}
+
+/* Made and locked; whoever clears away what was left may have been between the two. */
+static int make_named(const char *name)
+{
+    int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    struct stat st;
+
+    if (fd < 0 || ((flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+                   fstat(fd, &st) == 0 && st.st_nlink > 0))
+        return fd;
+    close(fd);
+    errno = EEXIST;
+    return -1;
+}
+
+/* The new file takes the name that it has until it is placed: the first that nobody has who writes
+ * to the same place now. Where there is no file without a name, it is made with one. */
 static int give_name(struct output *o)
 {
-    char own[40];
-    int rc = -1;
+    char own[40], *number = o->name + strlen(o->name) - 1;
+    bool made = o->fd >= 0;
 
     snprintf(own, sizeof own, "/proc/self/fd/%d", o->fd);
-    for (int i = 0; i < 3 && rc < 0; i++) {
-        rc = linkat(AT_FDCWD, own, AT_FDCWD, o->name, AT_SYMLINK_FOLLOW);
-        if (rc < 0 && (errno != EEXIST || (unlink(o->name) < 0 && errno != ENOENT)))
+    for (char n = '0'; n < '0' + MOST_WRITERS; n++) {
+        *number = n;
+        clear_left(o->name);
+    }
+    for (char n = '0'; n < '0' + MOST_WRITERS && !o->beside; n++) {
+        *number = n;
+        if (made)
+            o->beside = linkat(AT_FDCWD, own, AT_FDCWD, o->name, AT_SYMLINK_FOLLOW) == 0;
+        else
+            o->beside = (o->fd = make_named(o->name)) >= 0;
+        if (!o->beside && errno != EEXIST)
             break;
     }
-    o->beside = rc == 0;
-    return rc;
+    return o->beside ? 0 : -1;
 }
 
 /* Without a name where the file system can (open(2), O_TMPFILE): then a kill leaves nothing. */
@@ -116,16 +154,13 @@ static int open_beside(struct output *o, const char *ready, struct err *e)
     int rc = -1;
 
     if (dir && copy)
-        rc = asprintf(&o->name, "%s/.%.200s.cowlab-new", dir, basename(copy));
+        rc = asprintf(&o->name, "%s/.%.200s.cowlab-new0", dir, basename(copy));
     if (rc < 0)
         o->name = NULL;
+    else if ((o->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)) >= 0)
+        flock(o->fd, LOCK_EX | LOCK_NB);
     else
-        o->fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    if (o->name && o->fd < 0) {
-        unlink(o->name);
-        o->fd = open(o->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-        o->beside = o->fd >= 0;
-    }
+        give_name(o);
     rc = !o->name ? -ENOMEM : o->fd < 0 ? -errno : 0;
     free(dir);
     free(copy);
@@ -134,19 +169,71 @@ static int open_beside(struct output *o, const char *ready, struct err *e)
     return rc ? cannot(o, rc, e) : 0;
 }
 
-/* Whoever replaces a file that is not his, leaves it to its owner. */
+/* Whoever replaces a file that is not his, leaves it to its owner, or to its group at least. */
 static int keep_permissions(const struct output *o, const struct stat *old)
 {
     if ((old->st_uid != geteuid() || old->st_gid != getegid()) &&
-        fchown(o->fd, old->st_uid, old->st_gid) < 0 && errno != EPERM)
+        fchown(o->fd, old->st_uid, old->st_gid) < 0 && errno == EPERM &&
+        fchown(o->fd, (uid_t)-1, old->st_gid) < 0 && errno != EPERM)
         return -1;
     return fchmod(o->fd, old->st_mode & 07777);
+}
+
+/* -- what is there ----------------------------------------------------------------------- */
+
+/* What rename(2) would refuse when the pictures are in their places already: a file in somebody
+ * else's sticky directory, a file that is a mount of its own. */
+static int may_replace(const struct output *o, const struct stat *old)
+{
+    char *name = directory_of(o->target);
+    struct stat dir = {0};
+    struct statx x = {0};
+    int rc = faccessat(AT_FDCWD, o->target, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+
+    if (rc == 0 && name && stat(name, &dir) == 0 && dir.st_mode & S_ISVTX && geteuid() != 0 &&
+        dir.st_uid != geteuid() && old->st_uid != geteuid())
+        rc = -EPERM;
+    if (rc == 0 && statx(AT_FDCWD, o->target, 0, STATX_INO, &x) == 0 &&
+        x.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        rc = -EBUSY;
+    free(name);
+    return rc;
+}
+
+/* Nobody means to lose one, whichever it is ($COWLAB_DB while --db names another). */
+static bool is_database(const char *path)
+{
+    char magic[16] = "";
+    FILE *f = fopen(path, "re");
+    bool is = f && fread(magic, sizeof magic, 1, f) == 1 &&
+              memcmp(magic, "SQLite format 3", sizeof magic) == 0;
+
+    if (f)
+        fclose(f);
+    return is;
+}
+
+/* What is no regular file. A FIFO's reader is waited for, not for ever. */
+static int open_special(const char *path, const struct stat *st)
+{
+    int fd = -1, fifo = S_ISFIFO(st->st_mode) ? O_NONBLOCK : 0;
+
+    for (int ms = 0; fd < 0 && ms < READER_MS; ms += 10) {
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | fifo);
+        if (fd >= 0 || !fifo || errno != ENXIO)
+            break;
+        usleep(10000);
+    }
+    if (fd >= 0 && fifo)
+        fcntl(fd, F_SETFL, 0);
+    return fd;
 }
 
 int output_open(struct output *o, const char *path, const char *ready, struct store *store,
                 struct err *e)
 {
     struct stat old;
+    const char *name;
     bool there;
     int rc = 1;
 
@@ -161,29 +248,40 @@ int output_open(struct output *o, const char *path, const char *ready, struct st
         return open_straight(o, open_own(o->target), e);
     if (rc < 0)
         return cannot(o, rc, e);
+    name = strrchr(o->target, '/');
+    if (!*(name ? name + 1 : o->target))
+        return cannot(o, *path ? EISDIR : ENOENT, e);
     there = stat(o->target, &old) == 0;
     if (!there && errno != ENOENT)
         return cannot(o, errno, e);
-    if (there && !S_ISREG(old.st_mode))
-        return open_straight(o, open(o->target, O_WRONLY | O_CLOEXEC | O_NOCTTY), e);
-    if (there && faccessat(AT_FDCWD, o->target, W_OK, AT_EACCESS) < 0)
-        return cannot(o, errno, e);
+    if (there && !S_ISREG(old.st_mode)) {
+        rc = open_special(o->target, &old);
+        if (rc < 0 && errno == ENXIO && S_ISFIFO(old.st_mode))
+            return err_set(e, ENXIO, "cannot write '%s': nobody reads it (waited %d s)", path,
+                           READER_MS / 1000);
+        return open_straight(o, rc, e);
+    }
+    if (there && (rc = may_replace(o, &old)) < 0)
+        return cannot(o, rc, e);
+    if (there && is_database(o->target))
+        return err_set(e, ETXTBSY, "cannot write '%s': it is a database", path);
     rc = open_beside(o, ready, e);
     return rc == 0 && there && keep_permissions(o, &old) < 0 ? cannot(o, errno, e) : rc;
 }
 
 int output_done(struct output *o, struct err *e)
 {
-    bool bad;
+    bool bad, few;
     int rc = stream_end(o->file);
 
     if (rc < 0)
         return cannot(o, rc, e);
     if (o->target && fsync(o->fd) < 0)
         return cannot(o, errno, e);
-    if (o->target && !o->beside && scarce(o->fd) && give_name(o) < 0)
+    few = scarce(o->fd);
+    if (o->target && !o->beside && few && give_name(o) < 0)
         return cannot(o, errno, e);
-    if (!o->target || o->beside) {
+    if (!o->target || few) {
         bad = fclose(o->file) != 0;
         o->file = NULL;
         o->fd = -1;

@@ -350,17 +350,21 @@ static int counter_tracks(struct trace *t, const char *sql)
 
 static int write_trace(struct trace *t, const char *scenario)
 {
+    bool whole = strcmp(t->status, "complete") == 0;
+    char name[64];
     struct step *list = NULL;
     size_t n = 0;
     int rc = read_steps(t, &list, &n);
 
+    snprintf(name, sizeof name, "cowlab run%s%s%s",
+             whole ? "" : " (cut short: ", whole ? "" : t->status, whole ? "" : ")");
     if (rc == 0) {
         bound_steps(t, list, n);
         fprintf(t->out,
                 "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"run\":\"%s\","
                 "\"status\":\"%s\"},\"traceEvents\":[",
                 t->run_id, t->status);
-        name_track(t, RUN_TRACK, "cowlab run", 0);
+        name_track(t, RUN_TRACK, name, 0);
         run_slices(t, list, n, scenario);
         rc = actor_tracks(t);
     }

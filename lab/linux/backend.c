@@ -14,6 +14,7 @@
 #include "lab/linux/ability.h"
 #include "lab/linux/run.h"
 #include "lab/linux/rundir.h"
+#include "lab/linux/talk.h"
 #include "lab/run/clock.h"
 #include "lab/run/machine.h"
 #include <errno.h>
@@ -166,6 +167,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
     struct target_region *regions = calloc(nregions + 1, sizeof *regions), *next = regions;
     struct target_message *messages = calloc(r->carried.count + 1, sizeof *messages);
     int rc = targets && regions && messages ? 0 : err_no_memory(e);
+    struct err why;
 
     for (size_t i = 0; rc == 0 && i < r->group.nactors; i++) {
         const struct actor_process *a = &r->group.actors[i];
@@ -188,6 +190,11 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
         size_t nmessages = fill_messages(r, messages);
 
         rc = observer_look(r->observer, targets, ntargets, messages, nmessages, obs, e);
+        /* Its memory goes a moment before its end is known, and with it why. */
+        if (rc == -ESRCH && talk_await(&r->group, -1, -1, now_ms() + 1000, 1000, &why) == -ECHILD) {
+            *e = why;
+            rc = -ECHILD;
+        }
     }
     free(targets);
     free(regions);

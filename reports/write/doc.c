@@ -241,7 +241,7 @@ static struct doc_picture *new_picture(struct doc *d, const char *wanted)
 /* The directory of the pictures is made with the first that is placed. */
 static int open_picture(struct doc *d, struct doc_picture *p)
 {
-    char *path, *beside = strdup(d->file.target);
+    char *path, *beside = strdup(d->assets);
     int rc = -1;
 
     if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {

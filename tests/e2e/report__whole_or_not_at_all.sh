@@ -119,6 +119,52 @@ report fifo 2>/dev/null
 wait
 ok "a FIFO too" grep -q '^# cowlab report' read.md
 ok "and neither has pictures beside it" test ! -e fifo.assets -a ! -e /dev/stdout.assets
+ok "one that nobody reads is not waited for for ever" says "cannot write 'fifo': nobody reads it" report fifo
+
+# -- beside others, and what the file system would refuse in the end only
+several() { # COMMAND...: eight at once to the same name: all end well, and leave a whole report
+    rm -rf place/at-once* && pids=
+    for i in 1 2 3 4 5 6 7 8; do
+        "$@" cowlab report --db w.db -o place/at-once.md 2>/dev/null &
+        pids="$pids $!"
+    done
+    for pid in $pids; do wait "$pid" || return 1; done
+    [ -z "$(find place -name '.*')" ] && sed 's/at-once.assets/good.assets/' place/at-once.md | cmp good.md
+}
+ok "several at once to the same name" several env
+mkdir place/at-once.assets
+no_tmpfile="strace -qq -o /dev/null -e trace=openat -e inject=openat:error=EOPNOTSUPP -P $TMP/place -P $TMP/place/at-once.assets"
+if strace -qq -o /dev/null -e trace=openat -e inject=openat:error=EOPNOTSUPP -P /nowhere true 2>/dev/null; then
+    # shellcheck disable=SC2086 # a command with its arguments
+    ok "the same where a file cannot be made without a name" several $no_tmpfile
+    echo left >place/.at-once.md.cowlab-new0
+    # shellcheck disable=SC2086
+    ok "what a kill left there goes" several $no_tmpfile
+else
+    skip "where a file cannot be made without a name" strace
+fi
+mkdir elsewhere
+if mount -t tmpfs none elsewhere 2>/dev/null; then
+    ln -s elsewhere/r.md across.md
+    ok "a link to another file system" exits 0 report across.md
+    umount elsewhere
+else
+    skip "a link to another file system" "a mount of one's own"
+fi
+nothing() { # COMMAND...: exit 4, and no picture was put anywhere
+    exits 4 "$@" && [ -z "$(find . -name '*.svg' -newer mark)" ]
+}
+touch mark
+ok "no name: nothing is written" nothing report ''
+ok "the name of a directory that is not there" nothing report there-is-none/
+mkdir -m 1777 sticky
+echo earlier >sticky/r.md
+chmod 666 sticky/r.md
+ok "another's file in a sticky directory" nothing as_nobody cowlab report --db w.db -o "$TMP/sticky/r.md"
+cowlab run fork-write --db other.db >/dev/null
+ok "another database is none the less one" exits 2 report other.db
+ok "and goes on being one" exits 0 cowlab show --db other.db
+
 ok "eight descriptors are enough" exits 0 sh -c 'ulimit -n 8; cowlab report --db w.db -o place/few.md'
 ok "its pictures are there" test "$(find place/few.assets -name '[^.]*.svg' | wc -l)" -eq "$(find good.assets -type f | wc -l)"
 ok "and nothing else is" equals "" find place -name '.*'

@@ -31,6 +31,7 @@ ok "and above its section" grep -q "^### Run.*\*\*$mark" w.md
 ok "its samples are in it" grep -q "\*\*Seen.\*\* $n samples" w.md
 ok "as JSON" equals crashed sh -c "cowlab show --json --db w.db | jq -r .run.status"
 ok "in a trace" equals crashed sh -c "cowlab export --db w.db | jq -r .otherData.status"
+ok "where a viewer shows it" equals "cowlab run (cut short: crashed)" sh -c "cowlab export --db w.db | jq -r '.traceEvents[0].args.name'"
 
 cut other.db
 ok "export alone marks it too" equals crashed sh -c "cowlab export --db other.db | jq -r .otherData.status"
@@ -54,7 +55,7 @@ for _ in $(seq 3000); do
 done
 ok "one that goes on is called so" says "cut short: still running, [0-9]+ samples so far" cowlab show --db live.db
 ok "and reported, where there is nothing else" says "still running" cowlab report --db live.db
-kill -TERM $live
+kill -TERM $live # SIGINT is ignored by what a shell started with "&"
 wait $live
 ok "its reader did not mark it" equals complete sqlite3 live.db "SELECT status FROM runs"
 ok "whole, it has no mark" sh -c '! cowlab show --db live.db | grep -q "cut short" && ! cowlab report --db live.db | grep -qi "cut short"'
