@@ -209,5 +209,6 @@ int main(void)
     };
 
     mallopt(M_ARENA_MAX, 1); /* mallinfo2 tells of one only */
+    sqlite3_initialize();    /* counts what it has in use, unless the store is first */
     return cmocka_run_group_tests_name("watch_bounded", tests, NULL, NULL);
 }
