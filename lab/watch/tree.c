@@ -218,8 +218,7 @@ int tree_add(struct tree *t, pid_t pid, struct err *e)
     if (find_alive(t, pid) >= 0)
         return 0;
     rc = append(t, pid, -1, e);
-    if (rc == 0)
-        rc = may_look(pid, e);
+    rc = rc ? rc : may_look(pid, e);
     if (rc < 0)
         return rc;
     t->list[t->n - 1].root = true;

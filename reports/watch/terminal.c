@@ -81,8 +81,7 @@ int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
     int rc = samples(store_handle(s), run_id, out, e);
 
-    if (rc == 0)
-        rc = processes(store_handle(s), run_id, out, e);
+    rc = rc ? rc : processes(store_handle(s), run_id, out, e);
     if (rc < 0)
         return rc;
     report_database_option(s, out);

@@ -202,8 +202,7 @@ static int add_message(struct snapshot *s, char *f, struct err *e)
     char *text;
     int rc = take_numbers(&f, "iuu", &m->id, e);
 
-    if (rc == 0)
-        rc = field_text(&f, &text, &len, e);
+    rc = rc ? rc : field_text(&f, &text, &len, e);
     if (rc < 0)
         return rc;
     if (m->there)
