@@ -178,7 +178,7 @@ static int read_observation(struct session *s, uint64_t run, uint64_t step, stru
     uint64_t n[4];
     int rc;
 
-    snapshot_clear(snap);
+    snapshot_release(snap);
     for (;;) {
         rc = next_record(s, &r, e);
         if (rc < 0)

@@ -138,22 +138,31 @@ static double occupied(struct query *q)
     return sum;
 }
 
+static double number_or_none(struct query *q, const char *column)
+{
+    return query_null(q, column) ? CHART_NONE : query_number(q, column);
+}
+
+static bool ask_pair(struct doc *d, struct query *q, const char *sql, const char *fork_run,
+                     const char *ool_run)
+{
+    if (!doc_ask(d, q, sql, ":fork", fork_run))
+        return false;
+    query_bind(q, ":ool", ool_run);
+    return true;
+}
+
 static int read_phases(struct doc *d, const char *fork_run, const char *ool_run, struct phases *p)
 {
     struct query q;
-    int rc = query_open(&q, d->db, "db/report/fork-vs-ool.sql", d->e);
 
-    if (rc)
-        return rc;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
+    if (!ask_pair(d, &q, "db/report/fork-vs-ool.sql", fork_run, ool_run))
+        return d->rc;
     while (p->n < MAX_PHASES && query_row(&q)) {
         bool fork = !query_null(&q, "fork_step"), ool = !query_null(&q, "ool_step");
 
-        p->fork_ns[p->n] =
-            query_null(&q, "fork_time_ns") ? CHART_NONE : query_number(&q, "fork_time_ns");
-        p->ool_ns[p->n] =
-            query_null(&q, "ool_time_ns") ? CHART_NONE : query_number(&q, "ool_time_ns");
+        p->fork_ns[p->n] = number_or_none(&q, "fork_time_ns");
+        p->ool_ns[p->n] = number_or_none(&q, "ool_time_ns");
         p->fork_kb[p->n] = fork ? query_number(&q, "fork_distinct_kb") : CHART_NONE;
         p->ool_kb[p->n] = ool ? occupied(&q) : CHART_NONE;
         p->labels[p->n] = strdup(query_text(&q, "phase"));
@@ -201,10 +210,8 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!doc_ask(d, &q, "db/report/fork-vs-ool-sentence.sql", NULL, NULL))
+    if (!ask_pair(d, &q, "db/report/fork-vs-ool-sentence.sql", fork_run, ool_run))
         return;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
     if (query_row(&q)) {
         double fork = query_number(&q, "fork_ns"), ool = query_number(&q, "ool_ns");
 
@@ -235,11 +242,8 @@ static void pair_table(struct doc *d, const char *fork_run, const char *ool_run,
 {
     struct query q;
 
-    if (!doc_ask(d, &q, "db/report/fork-vs-ool.sql", NULL, NULL))
-        return;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
-    doc_table(d, &q, columns, with_query);
+    if (ask_pair(d, &q, "db/report/fork-vs-ool.sql", fork_run, ool_run))
+        doc_table(d, &q, columns, with_query);
 }
 
 static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run)
@@ -292,9 +296,8 @@ void section_fork_vs_ool(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
-    if (!doc_ask(d, &q, "db/report/fork-ool-pairs.sql", NULL, NULL))
+    if (!doc_ask(d, &q, "db/report/fork-ool-pairs.sql", ":runs", runs->json))
         return;
-    query_bind(&q, ":runs", runs->json);
     for (int n = 0; query_row(&q); n++) {
         if (n == 0)
             doc_say(d,
@@ -314,12 +317,8 @@ void section_cost(struct doc *d, const struct selection *runs)
         DOC_COUNT("calls", "calls"), DOC_KB("read_kb", "read"), DOC_NS("total_ns", "time in all"),
         DOC_NS("each_ns", "a look"), DOC_NS("most_ns", "the longest"),
         DOC_COUNT("faults", "faults induced"));
-    struct query q;
 
-    if (!doc_ask(d, &q, "db/report/probe-cost.sql", NULL, NULL))
-        return;
-    query_bind(&q, ":runs", runs->json);
     doc_say(d, "## What looking cost\n\n");
-    if (doc_table(d, &q, columns, 1) == 0)
+    if (doc_answer(d, "db/report/probe-cost.sql", ":runs", runs->json, columns) == 0)
         doc_say(d, "No costs were stored.\n\n");
 }

@@ -100,8 +100,9 @@ static void read_values(struct query *q, const struct quantity *list, struct val
 /* The columns of a run that are texts, as the history has them. */
 #define RUN_TEXTS(X)                                                                               \
     X(run_id)                                                                                      \
-    X(scenario) X(title) X(question) X(backend) X(kernel) X(status) X(message) X(twin) X(no_twin)  \
-        X(params) X(machine) X(capabilities) X(source)
+    X(scenario)                                                                                    \
+    X(title) X(question) X(backend) X(kernel) X(status) X(message) X(twin) X(no_twin) X(params)    \
+        X(machine) X(capabilities) X(source)
 
 static int load_run(struct history *h, sqlite3 *db, const char *run_id, struct err *e)
 {

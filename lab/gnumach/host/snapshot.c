@@ -39,11 +39,6 @@ void snapshot_release(struct snapshot *s)
     snapshot_init(s);
 }
 
-void snapshot_clear(struct snapshot *s)
-{
-    snapshot_release(s);
-}
-
 /* Room for one more element, zeroed; NULL without memory or beyond all reason. */
 static void *append(void *list, size_t *count, size_t size)
 {
