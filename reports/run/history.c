@@ -98,11 +98,11 @@ static void read_values(struct query *q, const struct quantity *list, struct val
 }
 
 /* The columns of a run that are texts, as the history has them. */
+/* clang-format off */
 #define RUN_TEXTS(X)                                                                               \
-    X(run_id)                                                                                      \
-    X(scenario)                                                                                    \
-    X(title) X(question) X(backend) X(kernel) X(status) X(message) X(twin) X(no_twin) X(params)    \
-        X(machine) X(capabilities) X(source)
+    X(run_id) X(scenario) X(title) X(question) X(backend) X(kernel) X(status) X(message) X(twin)   \
+    X(no_twin) X(params) X(machine) X(capabilities) X(source)
+/* clang-format on */
 
 static int load_run(struct history *h, sqlite3 *db, const char *run_id, struct err *e)
 {
