@@ -10,6 +10,7 @@
  * stored with every sample. */
 #include "db/filter.h"
 #include "probes/list.h"
+#include "probes/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,10 +38,11 @@ struct entry {
 struct store_watch {
     int64_t grain_kb;
     int pace, refresh;
-    bool all;              /* of this sample every row is stored */
-    struct entry *entries; /* open addressing; key NULL: free */
-    size_t size, used;     /* size is a power of two */
-    struct seen **seen;    /* that are listed */
+    bool all; /* of this sample every row is stored */
+    struct entry *entries;
+    size_t n;
+    struct places places; /* of entries, by key */
+    struct seen **seen;   /* that are listed */
     size_t nseen;
     bool left; /* somebody is listed no more */
 };
@@ -69,13 +71,15 @@ static void entry_release(struct entry *x)
 
 void filter_forget(struct store_watch *w)
 {
-    for (size_t i = 0; i < w->size; i++)
+    for (size_t i = 0; i < w->n; i++)
         entry_release(&w->entries[i]);
     free(w->entries);
+    free(w->places.at);
     free(w->seen);
     w->entries = NULL;
+    w->places = (struct places){0};
     w->seen = NULL;
-    w->size = w->used = w->nseen = 0;
+    w->n = w->nseen = 0;
 }
 
 void store_watch_free(struct store_watch *w)
@@ -93,38 +97,20 @@ void filter_all(struct store_watch *w, bool all)
 
 /* -- the table -------------------------------------------------------------------------- */
 
-static size_t hash(const char *key)
+static uint32_t hash(const char *key)
 {
-    uint64_t h = 0xcbf29ce484222325ULL;
-
-    for (; *key; key++)
-        h = (h ^ (unsigned char)*key) * 0x100000001b3ULL;
-    return (size_t)(h ^ h >> 32);
+    return places_hash_text(0x811c9dc5U, key);
 }
 
-static struct entry *slot(struct entry *entries, size_t size, const char *key)
+/* NULL: it has none. */
+static struct entry *entry_of(const struct store_watch *w, const char *key)
 {
-    size_t i = hash(key) & (size - 1);
+    uint32_t row, h = hash(key);
 
-    while (entries[i].key && strcmp(entries[i].key, key) != 0)
-        i = (i + 1) & (size - 1);
-    return &entries[i];
-}
-
-static bool grow(struct store_watch *w)
-{
-    size_t size = w->size ? w->size * 2 : 256;
-    struct entry *entries = calloc(size, sizeof *entries);
-
-    if (!entries)
-        return false;
-    for (size_t i = 0; i < w->size; i++)
-        if (w->entries[i].key)
-            *slot(entries, size, w->entries[i].key) = w->entries[i];
-    free(w->entries);
-    w->entries = entries;
-    w->size = size;
-    return true;
+    for (size_t i = h; (row = places_next(&w->places, h, &i));)
+        if (strcmp(w->entries[row - 1].key, key) == 0)
+            return &w->entries[row - 1];
+    return NULL;
 }
 
 static char *key_of(char kind, const char *const name[4])
@@ -141,10 +127,10 @@ static char *key_of(char kind, const char *const name[4])
 static const struct seen *seen_as(const struct store_watch *w, const char *name)
 {
     char *key = name ? key_of('p', (const char *const[4]){name}) : NULL;
-    const struct seen *seen = key ? slot(w->entries, w->size, key)->seen : NULL;
+    const struct entry *x = key ? entry_of(w, key) : NULL;
 
     free(key);
-    return seen;
+    return x ? x->seen : NULL;
 }
 
 /* The process that a row about what is unknown names, or the pair: "one&other" (record.c), where
@@ -164,30 +150,26 @@ static void find_seen(const struct store_watch *w, const char *name, const struc
 /* The entry of a kind of row and up to four names, made if need be (then step is 0). */
 static struct entry *find(struct store_watch *w, char kind, const char *const name[4], size_t n)
 {
-    struct entry *x;
-    char *key;
+    char *key = key_of(kind, name);
+    struct entry *x = key ? entry_of(w, key) : NULL, added = {.key = key, .n = n};
 
-    if ((w->used * 2 >= w->size && !grow(w)) || !(key = key_of(kind, name)))
-        return NULL;
-    x = slot(w->entries, w->size, key);
-    if (x->key) {
-        free(key);
-        return x;
+    if (!x && key && (added.q = calloc(n ? n : 1, sizeof *added.q))) {
+        if (kind == 's') {
+            added.of[0] = seen_as(w, name[0]);
+            added.of[1] = seen_as(w, name[1]);
+        } else if (kind != 'p') {
+            find_seen(w, name[0], added.of);
+        }
+        x = LIST_ADD(w->entries, w->n);
+        if (x && places_add(&w->places, hash(key), w->n) == 0) {
+            *x = added;
+            return x;
+        }
+        w->n -= x != NULL;
+        x = NULL;
+        free(added.q);
     }
-    x->q = calloc(n ? n : 1, sizeof *x->q);
-    if (!x->q) {
-        free(key);
-        return NULL;
-    }
-    if (kind == 's') {
-        x->of[0] = seen_as(w, name[0]);
-        x->of[1] = seen_as(w, name[1]);
-    } else if (kind != 'p') {
-        find_seen(w, name[0], x->of);
-    }
-    x->key = key;
-    x->n = n;
-    w->used++;
+    free(key);
     return x;
 }
 
@@ -197,31 +179,24 @@ static bool has_left(const struct entry *x)
            (x->of[1] && !x->of[1]->listed);
 }
 
-/* All rows about processes that are listed no more. Without memory for another table: later. */
+/* All rows about processes that are listed no more. What these refer to goes last. */
 static void drop_left(struct store_watch *w)
 {
-    struct entry *entries, *old = w->entries;
-    size_t size = 256, had = w->size, used = 0;
+    size_t kept = 0, had = w->n;
 
     for (size_t i = 0; i < had; i++)
-        used += old[i].key && !has_left(&old[i]);
-    while (size <= used * 2)
-        size *= 2;
-    entries = calloc(size, sizeof *entries);
-    if (!entries)
-        return;
-    for (size_t i = 0; i < had; i++)
-        if (old[i].key && !has_left(&old[i])) {
-            *slot(entries, size, old[i].key) = old[i];
-            old[i] = (struct entry){.key = NULL};
+        if (!has_left(&w->entries[i])) {
+            struct entry x = w->entries[kept];
+
+            w->entries[kept++] = w->entries[i];
+            w->entries[i] = x;
         }
-    w->entries = entries;
-    w->size = size;
-    w->used = used;
+    for (w->n = kept; had > kept;)
+        entry_release(&w->entries[--had]);
+    places_clear(&w->places);
+    for (size_t i = 0; i < w->n; i++)
+        places_add(&w->places, hash(w->entries[i].key), i + 1); /* there is room */
     w->left = false;
-    for (size_t i = 0; i < had; i++)
-        entry_release(&old[i]);
-    free(old);
 }
 
 /* -- what moved ------------------------------------------------------------------------- */

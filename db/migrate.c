@@ -254,8 +254,7 @@ static int put_contents(struct store *s, struct err *e)
             if (is_content(t) &&
                 (strncmp(t->path, SCHEMA_DIR, sizeof SCHEMA_DIR - 1) == 0) == schema)
                 rc = sql_exec(s, e, t->text, CANNOT_UPDATE);
-    if (rc == 0)
-        rc = put_reasons(s, e);
+    rc = rc ? rc : put_reasons(s, e);
     if (rc)
         return rc;
     content_hash(hash);
@@ -281,12 +280,10 @@ int schema_migrate(struct store *s, struct err *e)
     for (const struct embedded_text *t = embedded_sql; t->path && rc == 0; t++)
         if (migration_number(t) > version)
             rc = sql_exec(s, e, t->text, CANNOT_UPDATE);
-    if (rc == 0)
-        rc = content_is_ours(s, &same, e);
+    rc = rc ? rc : content_is_ours(s, &same, e);
     if (rc == 0 && (old || !same))
         rc = put_contents(s, e);
-    if (rc == 0)
-        rc = sql_commit(s, e, CANNOT_UPDATE);
+    rc = rc ? rc : sql_commit(s, e, CANNOT_UPDATE);
     if (rc)
         sql_rollback(s);
     return rc;

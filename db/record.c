@@ -109,32 +109,54 @@ static void failed(struct writer *w, int rc)
         w->rc = rc;
 }
 
-static void put_int(struct writer *w, int64_t n)
+/* What a column gets; text NULL becomes NULL, and outlives the statement's step. */
+struct cell {
+    enum { CELL_NULL, CELL_INT, CELL_TEXT } what;
+    int64_t n;
+    const char *text;
+};
+
+static struct cell num(int64_t n)
 {
-    if (w->rc == SQLITE_OK)
-        failed(w, sqlite3_bind_int64(w->st, ++w->column, n));
+    return (struct cell){CELL_INT, n, NULL};
 }
 
-static void put_null(struct writer *w)
+static struct cell num_if(bool there, int64_t n)
 {
-    if (w->rc == SQLITE_OK)
-        failed(w, sqlite3_bind_null(w->st, ++w->column));
+    return (struct cell){there ? CELL_INT : CELL_NULL, n, NULL};
 }
 
-/* NULL text becomes NULL. The text outlives the statement's step. */
-static void put_text(struct writer *w, const char *text)
+static struct cell known(struct value v)
 {
-    if (w->rc == SQLITE_OK)
-        failed(w, sql_bind(w->st, ++w->column, text));
+    return num_if(v.why == WHY_KNOWN, v.n);
 }
 
-static void put_if(struct writer *w, bool known, int64_t n)
+static struct cell text(const char *t)
 {
-    if (known)
-        put_int(w, n);
-    else
-        put_null(w);
+    return (struct cell){CELL_TEXT, 0, t};
 }
+
+/* A code without a row in its list fails the step. */
+static struct cell word(struct writer *w, const struct word *list, int code)
+{
+    if (!word_text(list, code))
+        failed(w, SQLITE_MISMATCH);
+    return text(word_text(list, code));
+}
+
+static void put(struct writer *w, const struct cell *c, size_t n)
+{
+    for (; n-- && w->rc == SQLITE_OK; c++) {
+        w->column++;
+        failed(w, c->what == CELL_INT    ? sqlite3_bind_int64(w->st, w->column, c->n)
+                  : c->what == CELL_TEXT ? sql_bind(w->st, w->column, c->text)
+                                         : sqlite3_bind_null(w->st, w->column));
+    }
+}
+
+#define CELLS(...)                                                                                 \
+    (const struct cell[]){__VA_ARGS__}, sizeof(struct cell[]){__VA_ARGS__} / sizeof(struct cell)
+#define PUT(w, ...) put(w, CELLS(__VA_ARGS__))
 
 /* A parameter per column. sqlite3_free() it; NULL: out of memory. */
 static char *statement_text(enum statement which)
@@ -171,15 +193,7 @@ static void row_begin(struct writer *w, enum statement which)
 {
     w->st = statement(w, which);
     w->column = 0;
-    put_int(w, w->run);
-    put_int(w, w->step);
-}
-
-/* The nr-th row of its kind in the step. */
-static void row_begin_nr(struct writer *w, enum statement which, size_t nr)
-{
-    row_begin(w, which);
-    put_int(w, (int64_t)nr);
+    PUT(w, num(w->run), num(w->step));
 }
 
 static void row_end(struct writer *w)
@@ -193,6 +207,15 @@ static void row_end(struct writer *w)
         failed(w, rc ? rc : SQLITE_INTERNAL);
     failed(w, sqlite3_reset(w->st));
 }
+
+static void put_row(struct writer *w, enum statement which, const struct cell *c, size_t n)
+{
+    row_begin(w, which);
+    put(w, c, n);
+    row_end(w);
+}
+
+#define ROW(w, which, ...) put_row(w, which, CELLS(__VA_ARGS__))
 
 /* -- values ----------------------------------------------------------------------------- */
 
@@ -218,13 +241,9 @@ static void note_unknown(struct writer *w, const struct whose *of, const char *q
     if (w->watch && !wanted(w, filter_unknown(w->watch, of->observed, of->region, of->case_name,
                                               quantity, v.why)))
         return;
-    row_begin_nr(w, ST_UNKNOWN, w->unknowns++);
-    put_text(w, of->observed);
-    put_text(w, of->region);
-    put_text(w, of->case_name);
-    put_text(w, quantity);
-    put_int(w, v.why);
-    row_end(w);
+    ROW(w, ST_UNKNOWN, num((int64_t)w->unknowns), text(of->observed), text(of->region),
+        text(of->case_name), text(quantity), num(v.why));
+    w->unknowns++;
 }
 
 static void note_unknowns(struct writer *w, const struct whose *of, const struct quantity *list,
@@ -247,67 +266,45 @@ static const char *inferred_names(struct writer *w, const struct quantity *list,
     return n ? w->inferred : NULL;
 }
 
-static void put_word(struct writer *w, const struct word *list, int code)
-{
-    const char *text = word_text(list, code);
-
-    if (!text)
-        failed(w, SQLITE_MISMATCH); /* a code without a row in its list */
-    put_text(w, text);
-}
-
-static void put_value(struct writer *w, enum quantity_type type, struct value v)
+static struct cell quantity_cell(struct writer *w, enum quantity_type type, struct value v)
 {
     static const char *const protections[] = {"---", "r--", "-w-", "rw-",
                                               "--x", "r-x", "-wx", "rwx"};
 
-    if (v.why != WHY_KNOWN)
-        put_null(w);
-    else if (type == QT_PROTECTION)
-        put_text(w, protections[v.n & 7]);
-    else if (quantity_words(type))
-        put_word(w, quantity_words(type), (int)v.n);
-    else
-        put_int(w, v.n);
+    if (v.why == WHY_KNOWN && type == QT_PROTECTION)
+        return text(protections[v.n & 7]);
+    if (v.why == WHY_KNOWN && quantity_words(type))
+        return word(w, quantity_words(type), (int)v.n);
+    return known(v);
 }
 
 static void put_values(struct writer *w, const struct quantity *list, const struct value *q)
 {
     for (int i = 0; list[i].column; i++)
-        put_value(w, list[i].type, q[i]);
+        PUT(w, quantity_cell(w, list[i].type, q[i]));
 }
 
 /* -- the rows of a step ----------------------------------------------------------------- */
 
 /* Over all processes, for a watch: its rows do not tell, since unchanged ones are left out. */
-static void put_sum(struct writer *w, const struct observation *o, enum process_quantity q)
+static struct cell sum_of(const struct writer *w, const struct observation *o,
+                          enum process_quantity q)
 {
     struct value sum = value_known(0);
 
     for (size_t i = 0; i < o->nprocesses; i++)
         sum = value_add(sum, o->processes[i].q[q]);
-    put_if(w, w->watch && value_is_known(sum), sum.n);
+    return num_if(w->watch && value_is_known(sum), sum.n);
 }
 
 static void write_step(struct writer *w, const struct step_record *r)
 {
     row_begin(w, ST_STEP);
-    put_text(w, r->phase);
-    put_text(w, r->actor);
-    put_text(w, r->action);
-    put_text(w, r->case_name);
-    put_text(w, r->region);
-    put_text(w, r->published);
-    put_int(w, (int64_t)r->start_ns);
-    put_int(w, (int64_t)r->dur_ns);
-    put_int(w, (int64_t)r->obs->t_ns);
-    put_text(w, r->obs->system_source);
-    put_text(w, inferred_names(w, total_quantities, r->obs->totals));
-    put_if(w, w->watch, (int64_t)r->obs->nprocesses);
-    put_sum(w, r->obs, PQ_RSS);
-    put_sum(w, r->obs, PQ_PSS);
-    put_sum(w, r->obs, PQ_USS);
-    put_sum(w, r->obs, PQ_PAGETABLE);
+    PUT(w, text(r->phase), text(r->actor), text(r->action), text(r->case_name), text(r->region),
+        text(r->published), num(r->start_ns), num(r->dur_ns), num(r->obs->t_ns),
+        text(r->obs->system_source), text(inferred_names(w, total_quantities, r->obs->totals)),
+        num_if(w->watch, r->obs->nprocesses), sum_of(w, r->obs, PQ_RSS), sum_of(w, r->obs, PQ_PSS),
+        sum_of(w, r->obs, PQ_USS), sum_of(w, r->obs, PQ_PAGETABLE));
     put_values(w, total_quantities, r->obs->totals);
     row_end(w);
     note_unknowns(w, &the_step, total_quantities, r->obs->totals);
@@ -315,11 +312,9 @@ static void write_step(struct writer *w, const struct step_record *r)
 
 static void put_process(struct writer *w, size_t nr, const struct obs_process *p)
 {
-    row_begin_nr(w, ST_PROCESS, nr);
-    put_text(w, p->actor);
-    put_if(w, p->pid > 0, p->pid);
-    put_int(w, p->acting);
-    put_text(w, inferred_names(w, process_quantities, p->q));
+    row_begin(w, ST_PROCESS);
+    PUT(w, num(nr), text(p->actor), num_if(p->pid > 0, p->pid), num(p->acting),
+        text(inferred_names(w, process_quantities, p->q)));
     put_values(w, process_quantities, p->q);
     row_end(w);
 }
@@ -334,15 +329,9 @@ static void write_process(struct writer *w, size_t nr, const struct obs_process 
 
 static void write_page_run(struct writer *w, size_t nr, const struct page_run *p)
 {
-    row_begin_nr(w, ST_PAGE_RUN, nr);
-    put_int(w, (int64_t)p->first);
-    put_int(w, (int64_t)p->count);
-    put_word(w, page_states, p->state);
-    put_if(w, p->frame != 0, (int64_t)p->frame);
-    put_if(w, p->mapcount >= 0, p->mapcount);
-    put_int(w, p->huge);
-    put_int(w, p->inferred);
-    row_end(w);
+    ROW(w, ST_PAGE_RUN, num(nr), num(p->first), num(p->count), word(w, page_states, p->state),
+        num_if(p->frame != 0, p->frame), num_if(p->mapcount >= 0, p->mapcount), num(p->huge),
+        num(p->inferred));
 }
 
 static void write_object(struct writer *w, size_t nr, const struct obs_object *o,
@@ -355,21 +344,14 @@ static void write_object(struct writer *w, size_t nr, const struct obs_object *o
                                            {NULL, 0}};
     const struct value q[] = {o->refs, o->size, o->resident, o->offset};
 
-    row_begin_nr(w, ST_OBJECT, nr);
-    put_int(w, o->depth);
-    put_int(w, (int64_t)o->number);
-    put_text(w, o->kind);
-    put_text(w, inferred_names(w, list, q));
+    row_begin(w, ST_OBJECT);
+    PUT(w, num(nr), num(o->depth), num(o->number), text(o->kind), text(inferred_names(w, list, q)));
     put_values(w, list, q);
     row_end(w);
     note_unknowns(w, of, list, q);
     for (size_t i = 0; i < o->nruns; i++) {
-        row_begin_nr(w, ST_OBJECT_RUN, nr);
-        put_int(w, o->depth);
-        put_int(w, (int64_t)o->runs[i].first);
-        put_int(w, (int64_t)o->runs[i].count);
-        put_if(w, o->runs[i].frame != 0, (int64_t)o->runs[i].frame);
-        row_end(w);
+        ROW(w, ST_OBJECT_RUN, num(nr), num(o->depth), num(o->runs[i].first), num(o->runs[i].count),
+            num_if(o->runs[i].frame != 0, o->runs[i].frame));
     }
 }
 
@@ -377,17 +359,12 @@ static void write_region(struct writer *w, size_t nr, const struct obs_region *r
 {
     struct whose of = {r->observed, r->region, r->case_name};
 
-    row_begin_nr(w, ST_REGION, nr);
-    put_text(w, r->observed);
-    put_text(w, r->region);
-    put_text(w, r->case_name);
-    put_if(w, r->end != 0, (int64_t)r->start);
-    put_if(w, r->end != 0, (int64_t)r->end);
-    put_if(w, r->entry_end != 0, (int64_t)r->entry_start);
-    put_if(w, r->entry_end != 0, (int64_t)r->entry_end);
-    put_if(w, r->needs_copy >= 0, r->needs_copy);
-    put_int(w, r->runs_cut);
-    put_text(w, inferred_names(w, region_quantities, r->q));
+    row_begin(w, ST_REGION);
+    PUT(w, num(nr), text(r->observed), text(r->region), text(r->case_name),
+        num_if(r->end != 0, r->start), num_if(r->end != 0, r->end),
+        num_if(r->entry_end != 0, r->entry_start), num_if(r->entry_end != 0, r->entry_end),
+        num_if(r->needs_copy >= 0, r->needs_copy), num(r->runs_cut),
+        text(inferred_names(w, region_quantities, r->q)));
     put_values(w, region_quantities, r->q);
     row_end(w);
     note_unknowns(w, &of, region_quantities, r->q);
@@ -406,10 +383,8 @@ static void write_sharing(struct writer *w, size_t nr, const struct obs_sharing 
     struct whose of = {pair, NULL, NULL};
 
     snprintf(pair, sizeof pair, "%s&%s", sh->actor_a, sh->actor_b);
-    row_begin_nr(w, ST_SHARING, nr);
-    put_text(w, sh->actor_a);
-    put_text(w, sh->actor_b);
-    put_text(w, inferred_names(w, list, q));
+    row_begin(w, ST_SHARING);
+    PUT(w, num(nr), text(sh->actor_a), text(sh->actor_b), text(inferred_names(w, list, q)));
     put_values(w, list, q);
     row_end(w);
     note_unknowns(w, &of, list, q);
@@ -421,18 +396,11 @@ static void write_check(struct writer *w, size_t nr, const struct obs_check *c)
     struct whose of = {c->observed, c->region, c->case_name};
     char name[96];
 
-    row_begin_nr(w, ST_CHECK, nr);
-    put_text(w, c->check);
-    put_text(w, c->observed);
-    put_text(w, c->region);
-    put_text(w, c->case_name);
-    put_int(w, c->tolerance);
-    put_text(w, c->verdict >= CHECK_HELD && c->verdict <= CHECK_NOT_CHECKED ? verdicts[c->verdict]
-                                                                            : NULL);
-    put_text(w, c->detail);
-    put_value(w, QT_COUNT, c->left);
-    put_value(w, QT_COUNT, c->right);
-    row_end(w);
+    ROW(w, ST_CHECK, num(nr), text(c->check), text(c->observed), text(c->region),
+        text(c->case_name), num(c->tolerance),
+        text(c->verdict >= CHECK_HELD && c->verdict <= CHECK_NOT_CHECKED ? verdicts[c->verdict]
+                                                                         : NULL),
+        text(c->detail), known(c->left), known(c->right));
     snprintf(name, sizeof name, "check %s left", c->check);
     note_unknown(w, &of, name, c->left);
     snprintf(name, sizeof name, "check %s right", c->check);
@@ -443,96 +411,52 @@ static void write_cost(struct writer *w, size_t nr, const struct obs_cost *c)
 {
     char name[96];
 
-    row_begin_nr(w, ST_COST, nr);
-    put_text(w, c->probe);
-    put_int(w, (int64_t)c->dur_ns);
-    put_int(w, (int64_t)c->calls);
-    put_int(w, (int64_t)c->bytes);
-    put_value(w, QT_COUNT, c->faults_induced);
-    row_end(w);
+    ROW(w, ST_COST, num(nr), text(c->probe), num(c->dur_ns), num(c->calls), num(c->bytes),
+        known(c->faults_induced));
     snprintf(name, sizeof name, "cost %s faults_induced", c->probe);
     note_unknown(w, &the_step, name, c->faults_induced);
 }
 
 static void write_transfer(struct writer *w, size_t nr, const struct store_transfer *t)
 {
-    row_begin_nr(w, ST_TRANSFER, nr);
-    put_text(w, t->from);
-    put_text(w, t->to);
-    put_text(w, t->region);
-    put_text(w, t->case_name);
-    put_int(w, t->descriptor);
-    put_text(w, t->kind);
-    put_text(w, t->asked);
-    put_text(w, t->received);
-    put_text(w, t->done);
-    put_if(w, t->deallocate >= 0, t->deallocate);
-    put_int(w, t->size);
-    put_text(w, t->why);
-    row_end(w);
+    ROW(w, ST_TRANSFER, num(nr), text(t->from), text(t->to), text(t->region), text(t->case_name),
+        num(t->descriptor), text(t->kind), text(t->asked), text(t->received), text(t->done),
+        num_if(t->deallocate >= 0, t->deallocate), num(t->size), text(t->why));
 }
 
 static void write_message(struct writer *w, const struct store_message *m)
 {
-    row_begin(w, ST_MESSAGE);
-    put_text(w, m->actor);
-    put_int(w, m->id);
-    put_int(w, m->size);
-    put_text(w, m->text);
-    put_int(w, m->descriptors);
-    put_if(w, m->reply_sent >= 0, m->reply_sent);
-    row_end(w);
+    ROW(w, ST_MESSAGE, text(m->actor), num(m->id), num(m->size), text(m->text), num(m->descriptors),
+        num_if(m->reply_sent >= 0, m->reply_sent));
 }
 
 static void write_expectation(struct writer *w, size_t nr, const struct store_expectation *x)
 {
-    row_begin_nr(w, ST_EXPECTATION, nr);
-    put_text(w, x->on);
-    put_text(w, x->key);
-    put_text(w, x->expected);
-    put_text(w, x->measured);
-    put_text(w, x->held < 0 ? "not checked" : x->held ? "held" : "failed");
-    put_text(w, x->reason);
-    put_if(w, x->line > 0, x->line);
-    row_end(w);
+    ROW(w, ST_EXPECTATION, num(nr), text(x->on), text(x->key), text(x->expected), text(x->measured),
+        text(x->held < 0 ? "not checked"
+             : x->held   ? "held"
+                         : "failed"),
+        text(x->reason), num_if(x->line > 0, x->line));
 }
 
 static void write_came(struct writer *w, const struct store_watch_process *p)
 {
-    row_begin(w, ST_CAME);
-    put_text(w, p->actor);
-    put_int(w, p->pid);
-    put_int(w, (int64_t)p->start_ticks);
-    put_text(w, p->parent);
-    put_text(w, p->name);
-    put_text(w, p->command);
-    put_if(w, p->own_program >= 0, p->own_program);
-    row_end(w);
+    ROW(w, ST_CAME, text(p->actor), num(p->pid), num(p->start_ticks), text(p->parent),
+        text(p->name), text(p->command), num_if(p->own_program >= 0, p->own_program));
 }
 
 static void write_named(struct writer *w, const struct store_watch_process *p)
 {
-    row_begin(w, ST_NAMED);
-    put_text(w, p->actor);
-    put_text(w, p->name);
-    put_text(w, p->command);
-    put_if(w, p->own_program >= 0, p->own_program);
-    row_end(w);
+    ROW(w, ST_NAMED, text(p->actor), text(p->name), text(p->command),
+        num_if(p->own_program >= 0, p->own_program));
 }
 
 static void write_event(struct writer *w, size_t nr, const struct store_watch_event *x)
 {
-    row_begin_nr(w, ST_EVENT, nr);
-    put_text(w, x->actor);
-    put_text(w, x->kind);
-    put_if(w, x->value, x->value ? *x->value : 0);
-    put_text(w, x->text);
-    row_end(w);
-    if (strcmp(x->kind, "gone") == 0) {
-        row_begin(w, ST_GONE);
-        put_text(w, x->actor);
-        row_end(w);
-    }
+    ROW(w, ST_EVENT, num(nr), text(x->actor), text(x->kind),
+        num_if(x->value, x->value ? *x->value : 0), text(x->text));
+    if (strcmp(x->kind, "gone") == 0)
+        ROW(w, ST_GONE, text(x->actor));
 }
 
 static void write_watch_sample(struct writer *w, const struct store_watch_sample *s)
@@ -545,10 +469,7 @@ static void write_watch_sample(struct writer *w, const struct store_watch_sample
                               s->cgroup_high, s->cgroup_max, s->cgroup_oom,   s->cgroup_oom_kill};
 
     row_begin(w, ST_WATCH_SAMPLE);
-    put_int(w, (int64_t)s->dur_ns);
-    put_text(w, s->thp);
-    put_int(w, s->inferred);
-    put_int(w, (int64_t)s->regions_waiting);
+    PUT(w, num(s->dur_ns), text(s->thp), num(s->inferred), num(s->regions_waiting));
     put_values(w, list, q);
     row_end(w);
     note_unknowns(w, &the_step, list, q);
@@ -556,15 +477,9 @@ static void write_watch_sample(struct writer *w, const struct store_watch_sample
 
 static void write_watch_region(struct writer *w, size_t nr, const struct store_watch_region *r)
 {
-    row_begin_nr(w, ST_WATCH_REGION, nr);
-    put_word(w, region_kinds, (int)r->kind);
-    put_text(w, word_label(region_kinds, (int)r->kind));
-    put_int(w, r->gone);
-    put_text(w, r->bins);
-    put_value(w, QT_PAGES, r->parent_pages);
-    put_value(w, QT_PAGES, r->copied);
-    put_value(w, QT_PAGES, r->lost);
-    row_end(w);
+    ROW(w, ST_WATCH_REGION, num(nr), word(w, region_kinds, (int)r->kind),
+        text(word_label(region_kinds, (int)r->kind)), num(r->gone), text(r->bins),
+        known(r->parent_pages), known(r->copied), known(r->lost));
 }
 
 /* A row of a sample before. Why it lacks a value was said when it first did. */

@@ -53,8 +53,7 @@ static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, 
     while (rc == 0 && query_row(&q))
         rc = selection_add(sel, query_text(&q, "run_id"), e);
     closed = query_close(&q);
-    if (rc == 0)
-        rc = closed;
+    rc = rc ? rc : closed;
     if (rc == 0 && want && sel->n == before)
         rc = err_set(e, ENOENT, "no run '%s' in the database", want);
     return rc;
@@ -71,8 +70,7 @@ static int selection_fill(struct selection *sel, sqlite3 *db, const char *const 
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = selection_query(&given, db, "SELECT run_id FROM run WHERE run_id = :id", ":id", ids[i],
                              ids[i], e);
-    if (rc == 0)
-        rc = selection_json(&given, e);
+    rc = rc ? rc : selection_json(&given, e);
     if (rc == 0)
         rc = n ? selection_query(sel, db, "db/report/runs-given.sql", ":runs", given.json, NULL, e)
                : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, NULL, e);
@@ -256,8 +254,7 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
     if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
     rc = selection_fill(&runs, db, run_ids, nruns, e);
-    if (rc == 0)
-        rc = load_watches(&runs, &watches, db, e);
+    rc = rc ? rc : load_watches(&runs, &watches, db, e);
     if (rc == 0) {
         rc = doc_open(&d, s, out_path, e);
         if (rc == 0)

@@ -73,8 +73,7 @@ static int gnumach_check(const struct plan *plan, struct err *e)
     if (plan->why_not)
         return err_set(e, ENOTSUP, "'%s' cannot run on gnumach: %s", plan->name, plan->why_not);
     rc = blob_check(plan, e);
-    if (rc == 0)
-        rc = machine_find(&parts, e);
+    rc = rc ? rc : machine_find(&parts, e);
     if (rc == 0 && value_is_known(have) && need > (uint64_t)have.n / 1024)
         rc = err_set(e, ENOTSUP,
                      "'%s' on gnumach needs %" PRIu64 " MiB of free memory for the machine: "
@@ -161,10 +160,8 @@ static int failed_run(struct record *r, struct err *e)
     size_t len;
     int rc = fields_u64(&r->fields, n, 2, e);
 
-    if (rc == 0)
-        rc = field_i64(&r->fields, &code, e);
-    if (rc == 0)
-        rc = field_text(&r->fields, &what, &len, e);
+    rc = rc ? rc : field_i64(&r->fields, &code, e);
+    rc = rc ? rc : field_text(&r->fields, &what, &len, e);
     if (rc < 0)
         return rc;
     if (code == 0)
@@ -181,7 +178,7 @@ static int read_observation(struct session *s, uint64_t run, uint64_t step, stru
     uint64_t n[4];
     int rc;
 
-    snapshot_clear(snap);
+    snapshot_release(snap);
     for (;;) {
         rc = next_record(s, &r, e);
         if (rc < 0)
@@ -214,10 +211,8 @@ static int read_start(struct session *s, struct err *e)
 
     if (rc == 0 && r.letter != 'H')
         rc = err_set(e, EBADMSG, "the guest's first record is a '%c'", r.letter);
-    if (rc == 0)
-        rc = fields_u64(&r.fields, n, 5, e);
-    if (rc == 0)
-        rc = field_text(&r.fields, &text, &len, e);
+    rc = rc ? rc : fields_u64(&r.fields, n, 5, e);
+    rc = rc ? rc : field_text(&r.fields, &text, &len, e);
     if (rc == 0 && (n[0] != GUEST_VERSION || n[1] != GUEST_PAGE_SIZE))
         rc = err_set(e, EBADMSG, "the guest is of another version: run 'make' again");
     if (rc < 0)
@@ -394,12 +389,9 @@ static int gnumach_begin(struct session *s, size_t plan_index, struct backend_ru
     r->plan = s->plans[plan_index];
     r->index = plan_index;
     rc = find_run(s, plan_index, e);
-    if (rc == 0)
-        rc = read_observation(s, plan_index, 0, &r->snap, e);
-    if (rc == 0)
-        rc = reading_new(&r->reading, r->plan, s->memory_bytes, &r->snap, e);
-    if (rc == 0)
-        rc = describe(s, info, e);
+    rc = rc ? rc : read_observation(s, plan_index, 0, &r->snap, e);
+    rc = rc ? rc : reading_new(&r->reading, r->plan, s->memory_bytes, &r->snap, e);
+    rc = rc ? rc : describe(s, info, e);
     if (rc < 0) {
         gnumach_end(r);
         return rc;
@@ -442,8 +434,7 @@ static int gnumach_step(struct backend_run *r, const struct step *step, struct s
 {
     int rc = read_observation(r->session, r->index, (uint64_t)step->number, &r->snap, e);
 
-    if (rc == 0)
-        rc = reading_step(r->reading, step, &r->snap, out, e);
+    rc = rc ? rc : reading_step(r->reading, step, &r->snap, out, e);
     if (rc == 0 && step == &r->plan->steps[r->plan->nsteps - 1])
         rc = read_end(r, e);
     return rc;

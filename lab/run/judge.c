@@ -235,11 +235,9 @@ static int check_one(const struct expectation *x, const struct step_result *r,
     out->measured = s.text;
     out->reason = s.reason;
     out->line = x->at.line;
-    if (rc == 0)
-        rc = on_text(x, &on);
+    rc = rc ? rc : on_text(x, &on);
     out->on = on;
-    if (rc == 0)
-        rc = expected_text(x, &expected);
+    rc = rc ? rc : expected_text(x, &expected);
     out->expected = expected;
     if (rc < 0)
         return rc;

@@ -229,10 +229,8 @@ int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all
         regions += s->processes[i].nregions;
     k->sample++;
     rc = (k->n + regions) * 2 > k->cap ? rebuild(k, regions) : 0;
-    if (rc == 0)
-        rc = gather(k, s, who, all, &list);
-    if (rc == 0)
-        rc = gather_gone(k, s, who, &list);
+    rc = rc ? rc : gather(k, s, who, all, &list);
+    rc = rc ? rc : gather_gone(k, s, who, &list);
     if (rc < 0) {
         free(list.at);
         return rc;

@@ -331,20 +331,13 @@ int record_fill(struct watch *w, const struct sample *s, bool last, struct recor
     r->obs.t_ns = s->t_ns;
     memcpy(r->obs.totals, s->totals, sizeof r->obs.totals);
     rc = fill_named(w, s, r); /* first: an exec tells the name it brought */
-    if (rc == 0)
-        rc = events_of_sample(w, s);
-    if (rc == 0)
-        rc = fill_came(w, s, r);
-    if (rc == 0)
-        rc = fill_processes(w, s, r);
-    if (rc == 0)
-        rc = fill_regions(w, s, last, r);
-    if (rc == 0)
-        rc = put_matrix(w, s, last, &r->obs);
-    if (rc == 0)
-        rc = put_costs(w, s, &r->obs);
-    if (rc == 0)
-        rc = put_check(w, s, &r->obs);
+    rc = rc ? rc : events_of_sample(w, s);
+    rc = rc ? rc : fill_came(w, s, r);
+    rc = rc ? rc : fill_processes(w, s, r);
+    rc = rc ? rc : fill_regions(w, s, last, r);
+    rc = rc ? rc : put_matrix(w, s, last, &r->obs);
+    rc = rc ? rc : put_costs(w, s, &r->obs);
+    rc = rc ? rc : put_check(w, s, &r->obs);
     if (rc < 0)
         return rc;
     surround_read(w, &r->obs, &r->sample);

@@ -115,31 +115,25 @@ static int cannot_look(pid_t pid, int code, struct err *e)
 static int append(struct tree *t, pid_t pid, int parent, struct err *e)
 {
     struct footprint f = {0};
-    struct tree_process *p;
+    struct tree_process *p = NULL;
     int pidfd = open_pidfd(pid), rc;
-    char *name;
+    char *name = NULL;
 
     if (pidfd == -ESRCH || pidfd == -EINVAL)
         return err_set(e, ESRCH, "there is no process %d", (int)pid);
     rc = is_exhausted(pidfd) ? pidfd : read_stat(t, pid, &f);
-    if (is_exhausted(rc)) {
-        if (pidfd >= 0)
-            close(pidfd);
-        return cannot_look(pid, rc, e);
-    }
-    if (rc < 0 || f.state == 'Z' || f.state == 'X' || pidfd_ended(pidfd)) {
-        if (pidfd >= 0)
-            close(pidfd);
-        return err_set(e, ESRCH, "there is no process %d%s", (int)pid,
-                       rc < 0 ? "" : " any more: it has ended");
-    }
-    name = unique_name(t, f.comm, pid);
-    p = name ? LIST_ADD(t->list, t->n) : NULL;
+    if (is_exhausted(rc))
+        rc = cannot_look(pid, rc, e);
+    else if (rc < 0 || f.state == 'Z' || f.state == 'X' || pidfd_ended(pidfd))
+        rc = err_set(e, ESRCH, "there is no process %d%s", (int)pid,
+                     rc < 0 ? "" : " any more: it has ended");
+    else if (!(name = unique_name(t, f.comm, pid)) || !(p = LIST_ADD(t->list, t->n)))
+        rc = err_no_memory(e);
     if (!p) {
         free(name);
         if (pidfd >= 0)
             close(pidfd);
-        return err_no_memory(e);
+        return rc;
     }
     *p = (struct tree_process){.id = (int)t->ever++,
                                .at = -1,
@@ -218,8 +212,7 @@ int tree_add(struct tree *t, pid_t pid, struct err *e)
     if (find_alive(t, pid) >= 0)
         return 0;
     rc = append(t, pid, -1, e);
-    if (rc == 0)
-        rc = may_look(pid, e);
+    rc = rc ? rc : may_look(pid, e);
     if (rc < 0)
         return rc;
     t->list[t->n - 1].root = true;

@@ -89,8 +89,7 @@ static int sample_once(struct watch *w, bool last)
                                .sample = &r.sample};
     int rc = choose_targets(w);
 
-    if (rc == 0)
-        rc = sampler_take(w->sampler, w->targets, w->n, &s, w->e);
+    rc = rc ? rc : sampler_take(w->sampler, w->targets, w->n, &s, w->e);
     if (rc < 0)
         return rc;
     w->step++;
@@ -106,8 +105,7 @@ static int sample_once(struct watch *w, bool last)
     step.nevents = w->nevents;
     step.regions = r.regions;
     step.watch_last = last;
-    if (rc == 0)
-        rc = store_step(w->store, w->info.run_id, &step, w->e);
+    rc = rc ? rc : store_step(w->store, w->info.run_id, &step, w->e);
     if (rc == 0) {
         show(w, s, &r);
         remember(w, s);
@@ -163,14 +161,10 @@ static int begin(struct watch *w)
                                 .params = params ? params : "{}",
                                 .page_size = machine_caps()->page_size};
     rc = store_watch_new(&w->moved, short_watch(w) ? &every : NULL, w->e);
-    if (rc == 0)
-        rc = sampler_new(&w->sampler, machine_caps(), &so, w->e);
-    if (rc == 0)
-        rc = machine_describe(&w->info, w->e);
-    if (rc == 0)
-        rc = backend_describe(w->opt->ability, &w->info, w->e);
-    if (rc == 0)
-        rc = store_begin_run(w->store, &w->info, w->e);
+    rc = rc ? rc : sampler_new(&w->sampler, machine_caps(), &so, w->e);
+    rc = rc ? rc : machine_describe(&w->info, w->e);
+    rc = rc ? rc : backend_describe(w->opt->ability, &w->info, w->e);
+    rc = rc ? rc : store_begin_run(w->store, &w->info, w->e);
     free(params);
     w->info.params = w->info.title = NULL;
     return rc;
@@ -213,8 +207,7 @@ static int loop(struct watch *w, struct watch_result *out)
 
         rc = tree_refresh(w->tree, w->e);
         out->end = *w->opt->stop ? WATCH_STOPPED : over ? WATCH_TIME_OVER : WATCH_ALL_ENDED;
-        if (rc == 0)
-            rc = sample_once(w, over || !tree_alive(w->tree));
+        rc = rc ? rc : sample_once(w, over || !tree_alive(w->tree));
         if (rc < 0 || over || !tree_alive(w->tree))
             break;
         due += w->every_ns;

@@ -30,7 +30,6 @@ struct watch {
     int step;
     uint64_t began_ns, last_ns, every_ns;
     char cgroup[4096];
-    bool own_cgroup; /* of the watched processes alone */
     bool checked_cgroup;
     uint64_t matrix_ns, matrix_soonest_ns; /* when it was stored last, and may be again */
     bool matrix_pending;                   /* something changed since */

@@ -415,7 +415,7 @@ static void draw_links(FILE *out, struct panel *p, double top)
             /* Past the columns between, then into the object: never behind another's box. */
             if (n->x - GAP > x)
                 svg_line(out, x, y, n->x - GAP, y, "link");
-            svg_link(out, fmax(x, n->x - GAP), y, n->x, top + n->y + 18, "link", 1);
+            svg_link(out, fmax(x, n->x - GAP), y, n->x, top + n->y + 18, "link");
             x = n->x + OBJECT_W;
             y = top + n->y + 18;
         }

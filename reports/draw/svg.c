@@ -97,14 +97,13 @@ void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char 
             x2, y2, cls);
 }
 
-void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls, int arrow)
+void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls)
 {
-    double bend = (x2 - x1) / 2, end = arrow ? x2 - 6 : x2;
+    double bend = (x2 - x1) / 2, end = x2 - 6;
 
     fprintf(out, "<path d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" class=\"%s\"/>\n", x1, y1,
             x1 + bend, y1, end - bend, y2, end, y2, cls);
-    if (arrow)
-        fprintf(out, "<path d=\"M%.1f %.1fl-7 -3.5v7z\" class=\"head\"/>\n", x2, y2);
+    fprintf(out, "<path d=\"M%.1f %.1fl-7 -3.5v7z\" class=\"head\"/>\n", x2, y2);
 }
 
 void svg_polyline(FILE *out, const double *x, const double *y, size_t n, const char *cls)

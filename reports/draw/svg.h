@@ -26,8 +26,8 @@ void svg_text(FILE *out, double x, double y, enum svg_anchor anchor, const char 
 void svg_rect(FILE *out, double x, double y, double w, double h, double radius, const char *cls,
               const char *tip);
 void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char *cls);
-/* A curve from left to right, for links between boxes; arrow: a head at its end. */
-void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls, int arrow);
+/* A curve from left to right, for links between boxes, with a head at its end. */
+void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls);
 /* n points x[i], y[i]; a point whose y is NAN interrupts the line. */
 void svg_polyline(FILE *out, const double *x, const double *y, size_t n, const char *cls);
 /* A marker of the series: shape by number, so that lines differ without colour. */

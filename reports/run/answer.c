@@ -4,6 +4,7 @@
 
 #include "reports/draw/label.h"
 #include "reports/format.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,11 +16,15 @@ struct clauses {
     size_t n;
 };
 
-static void clause(struct clauses *c, const char *text)
+static void __attribute__((format(printf, 2, 3))) clause(struct clauses *c, const char *fmt, ...)
 {
+    va_list ap;
+
     if (c->n++)
         fputs("; ", c->out);
-    fputs(text, c->out);
+    va_start(ap, fmt);
+    vfprintf(c->out, fmt, ap);
+    va_end(ap);
 }
 
 /* The region that the step's actor wrote, if this step was a write. */
@@ -55,21 +60,20 @@ static void one_write(struct clauses *c, const struct history_step *s, const str
                  {RQ_NO_FAULT, "wrote", " without a fault"},
                  {RQ_SWAPPED_IN, "brought back", " from swap"},
                  {RQ_FIRST_TOUCH, "first touched", ""}};
-    char text[512], n[FORMAT_MAX];
-    size_t at = (size_t)snprintf(text, sizeof text, "in step %d %.80s", s->step, s->actor);
+    char n[FORMAT_MAX];
     int said = 0;
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && at < sizeof text; i++)
+    clause(c, "in step %d %.80s", s->step, s->actor);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (pages_of(r, parts[i].q))
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s %s %s%s%s", said++ ? "," : "",
-                                   parts[i].did, format_mark(r->q[parts[i].q]),
-                                   format_noun(n, pages_of(r, parts[i].q), "page"), parts[i].how);
-    if (!value_is_known(r->q[RQ_WRITE_OUTCOME]) && at < sizeof text)
-        snprintf(text + at, sizeof text - at, "%s (%s)",
-                 said ? ", and what it did to the others is unknown"
-                      : " wrote, with an unknown outcome",
-                 word_text(unknown_reasons, r->q[RQ_WRITE_OUTCOME].why));
-    clause(c, text);
+            fprintf(c->out, "%s %s %s%s%s", said++ ? "," : "", parts[i].did,
+                    format_mark(r->q[parts[i].q]), format_noun(n, pages_of(r, parts[i].q), "page"),
+                    parts[i].how);
+    if (!value_is_known(r->q[RQ_WRITE_OUTCOME]))
+        fprintf(c->out, "%s (%s)",
+                said ? ", and what it did to the others is unknown"
+                     : " wrote, with an unknown outcome",
+                word_text(unknown_reasons, r->q[RQ_WRITE_OUTCOME].why));
 }
 
 /* Sums over the writes that are known, and how many are not. */
@@ -79,7 +83,7 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
     struct value sums[] = {value_known(0), value_known(0), value_known(0)};
     size_t unknown = 0;
     enum why why = WHY_KNOWN;
-    char text[512], a[FORMAT_MAX], b[FORMAT_MAX], n[FORMAT_MAX];
+    char a[FORMAT_MAX], b[FORMAT_MAX], n[FORMAT_MAX];
 
     for (size_t i = 0; i < h->nsteps; i++) {
         const struct obs_region *r = written(&h->steps[i]);
@@ -95,21 +99,16 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
             if (value_is_known(r->q[of[k]]))
                 sums[k] = value_add(sums[k], r->q[of[k]]);
     }
-    if (unknown < writes) {
-        snprintf(text, sizeof text,
-                 "%zu writes to memory that was there copied %s%s, reused %s%s, and met %s%s "
-                 "without a fault",
-                 writes - unknown, format_mark(sums[0]), format_noun(a, sums[0].n, "page"),
-                 format_mark(sums[1]), format_noun(b, sums[1].n, "page"), format_mark(sums[2]),
-                 format_noun(n, sums[2].n, "page"));
-        clause(c, text);
-    }
-    if (unknown) {
-        snprintf(text, sizeof text,
-                 "%zu wrote with an outcome that is unknown, wholly or in part (%s)", unknown,
-                 word_text(unknown_reasons, why));
-        clause(c, text);
-    }
+    if (unknown < writes)
+        clause(c,
+               "%zu writes to memory that was there copied %s%s, reused %s%s, and met %s%s "
+               "without a fault",
+               writes - unknown, format_mark(sums[0]), format_noun(a, sums[0].n, "page"),
+               format_mark(sums[1]), format_noun(b, sums[1].n, "page"), format_mark(sums[2]),
+               format_noun(n, sums[2].n, "page"));
+    if (unknown)
+        clause(c, "%zu wrote with an outcome that is unknown, wholly or in part (%s)", unknown,
+               word_text(unknown_reasons, why));
 }
 
 static void writes(struct clauses *c, const struct history *h)
@@ -137,7 +136,7 @@ static void writes(struct clauses *c, const struct history *h)
 static void debt(struct clauses *c, const struct history *h)
 {
     const struct obs_region *most = NULL;
-    char text[512], label[300], n[FORMAT_MAX];
+    char label[300], n[FORMAT_MAX];
     enum why why = WHY_KNOWN;
     int step = 0;
 
@@ -153,24 +152,20 @@ static void debt(struct clauses *c, const struct history *h)
             }
         }
     if (!most) {
-        snprintf(text, sizeof text, "which pages were in debt is unknown (%s)",
-                 word_text(unknown_reasons, why));
         if (why)
-            clause(c, text);
+            clause(c, "which pages were in debt is unknown (%s)", word_text(unknown_reasons, why));
         return;
     }
-    snprintf(text, sizeof text,
-             "after step %d %s held %s%s in debt: alone, but the next write faults", step,
-             label_region(label, sizeof label, most), format_mark(most->q[RQ_DEBT]),
-             format_noun(n, pages_of(most, RQ_DEBT), "page"));
-    clause(c, text);
+    clause(c, "after step %d %s held %s%s in debt: alone, but the next write faults", step,
+           label_region(label, sizeof label, most), format_mark(most->q[RQ_DEBT]),
+           format_noun(n, pages_of(most, RQ_DEBT), "page"));
 }
 
 /* Share modes of the last step, a few regions at most. */
 static void ending(struct clauses *c, const struct history *h)
 {
     const struct observation *o;
-    char text[700], label[300], mode[64];
+    char label[300], mode[64];
 
     if (h->nsteps == 0)
         return;
@@ -178,13 +173,11 @@ static void ending(struct clauses *c, const struct history *h)
     for (size_t i = 0; i < o->nregions && o->nregions <= 4; i++) {
         label_region(label, sizeof label, &o->regions[i]);
         if (value_is_known(o->regions[i].q[RQ_SHARE_MODE]))
-            snprintf(text, sizeof text, "%s%s is %s", i == 0 ? "at the end " : "", label,
-                     label_mode(mode, sizeof mode, &o->regions[i]));
+            clause(c, "%s%s is %s", i == 0 ? "at the end " : "", label,
+                   label_mode(mode, sizeof mode, &o->regions[i]));
         else
-            snprintf(text, sizeof text, "%sthe share mode of %s is unknown (%s)",
-                     i == 0 ? "at the end " : "", label,
-                     word_text(unknown_reasons, o->regions[i].q[RQ_SHARE_MODE].why));
-        clause(c, text);
+            clause(c, "%sthe share mode of %s is unknown (%s)", i == 0 ? "at the end " : "", label,
+                   word_text(unknown_reasons, o->regions[i].q[RQ_SHARE_MODE].why));
     }
 }
 
@@ -210,19 +203,17 @@ static void overcount(struct clauses *c, const struct history *h)
                  h->steps[i].step);
     }
     if (best > 0)
-        clause(c, text);
+        clause(c, "%s", text);
 }
 
 static void transfers(struct clauses *c, const struct history *h, struct doc *d)
 {
     struct query q;
-    char text[512];
 
     if (!doc_ask(d, &q, "db/report/answer-transfers.sql", ":run_id", h->run_id))
         return;
     if (query_row(&q) && !query_null(&q, "line")) {
-        snprintf(text, sizeof text, "of the transfers %s", query_text(&q, "line"));
-        clause(c, text);
+        clause(c, "of the transfers %s", query_text(&q, "line"));
     }
     doc_fail(d, query_close(&q));
 }

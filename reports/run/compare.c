@@ -57,62 +57,39 @@ static void read_titles(struct doc *d, struct titles *t)
     doc_fail(d, query_close(&q));
 }
 
-static const struct doc_column all_columns[] = {{"verdict", "", DOC_TEXT},
-                                                {"scenario", "scenario", DOC_TEXT},
-                                                {"case_name", "case", DOC_TEXT},
-                                                {"memory", "memory", DOC_TEXT},
-                                                {"quantity", "quantity", DOC_TEXT},
-                                                {"published", "published", DOC_TEXT},
-                                                {"predicted", "predicted", DOC_TEXT},
-                                                {"backend", "backend", DOC_TEXT},
-                                                {"measured", "measured", DOC_TEXT},
-                                                {"pages", "in pages", DOC_TEXT},
-                                                {"reason", "why", DOC_TEXT},
-                                                {NULL, NULL, DOC_TEXT}};
-static const struct doc_column large_columns[] = {{"case_name", "case", DOC_TEXT},
-                                                  {"observed", "seen from", DOC_TEXT},
-                                                  {"quantity", "quantity", DOC_TEXT},
-                                                  {"published", "XNU published", DOC_TEXT},
-                                                  {"backend", "backend", DOC_TEXT},
-                                                  {"measured_text", "measured", DOC_TEXT},
-                                                  {"verdict", "", DOC_TEXT},
-                                                  {"reason", "why", DOC_TEXT},
-                                                  {NULL, NULL, DOC_TEXT}};
+static const struct doc_column all_columns[] = DOC_COLUMNS(
+    DOC_TEXT("verdict", ""), DOC_TEXT("scenario", "scenario"), DOC_TEXT("case_name", "case"),
+    DOC_TEXT("memory", "memory"), DOC_TEXT("quantity", "quantity"),
+    DOC_TEXT("published", "published"), DOC_TEXT("predicted", "predicted"),
+    DOC_TEXT("backend", "backend"), DOC_TEXT("measured", "measured"), DOC_TEXT("pages", "in pages"),
+    DOC_TEXT("reason", "why"));
+static const struct doc_column large_columns[] =
+    DOC_COLUMNS(DOC_TEXT("case_name", "case"), DOC_TEXT("observed", "seen from"),
+                DOC_TEXT("quantity", "quantity"), DOC_TEXT("published", "XNU published"),
+                DOC_TEXT("backend", "backend"), DOC_TEXT("measured_text", "measured"),
+                DOC_TEXT("verdict", ""), DOC_TEXT("reason", "why"));
 
-static const struct doc_column count_columns[] = {{"scenario", "scenario", DOC_TEXT},
-                                                  {"backend", "backend", DOC_TEXT},
-                                                  {"memory", "memory", DOC_TEXT},
-                                                  {"quantity", "quantity", DOC_TEXT},
-                                                  {"published", "values", DOC_COUNT},
-                                                  {"same", "same", DOC_COUNT},
-                                                  {"differing", "differ", DOC_COUNT},
-                                                  {"unknown", "not known here", DOC_COUNT},
-                                                  {NULL, NULL, DOC_TEXT}};
-static const struct doc_column missing_columns[] = {{"command", "to run", DOC_TEXT},
-                                                    {"missing", "published values", DOC_COUNT},
-                                                    {NULL, NULL, DOC_TEXT}};
+static const struct doc_column count_columns[] = DOC_COLUMNS(
+    DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"), DOC_TEXT("memory", "memory"),
+    DOC_TEXT("quantity", "quantity"), DOC_COUNT("published", "values"), DOC_COUNT("same", "same"),
+    DOC_COUNT("differing", "differ"), DOC_COUNT("unknown", "not known here"));
+static const struct doc_column missing_columns[] =
+    DOC_COLUMNS(DOC_TEXT("command", "to run"), DOC_COUNT("missing", "published values"));
 
 void section_published(struct doc *d)
 {
     struct titles t;
-    const struct doc_column fork_columns[] = {{"case_name", "step", DOC_TEXT},
-                                              {"observed", "seen from", DOC_TEXT},
-                                              {"published", "XNU published", DOC_TEXT},
-                                              {"measured_1", t.fork[0], DOC_TEXT},
-                                              {"same_1", "", DOC_TEXT},
-                                              {"measured_2", t.fork[1], DOC_TEXT},
-                                              {"same_2", "", DOC_TEXT},
-                                              {"reason", "why", DOC_TEXT},
-                                              {NULL, NULL, DOC_TEXT}};
-    const struct doc_column ool_columns[] = {
-        {"case_name", "case", DOC_TEXT},
-        {"published", "XNU published (purgeable)", DOC_TEXT},
-        {"measured_purgeable", t.ool[0], DOC_TEXT},
-        {"predicted", "XNU predicted, ordinary memory", DOC_TEXT},
-        {"measured_ordinary", t.ool[1], DOC_TEXT},
-        {"measured_only", t.ool[2], DOC_TEXT},
-        {"reason", "why", DOC_TEXT},
-        {NULL, NULL, DOC_TEXT}};
+    const struct doc_column fork_columns[] =
+        DOC_COLUMNS(DOC_TEXT("case_name", "step"), DOC_TEXT("observed", "seen from"),
+                    DOC_TEXT("published", "XNU published"), DOC_TEXT("measured_1", t.fork[0]),
+                    DOC_TEXT("same_1", ""), DOC_TEXT("measured_2", t.fork[1]),
+                    DOC_TEXT("same_2", ""), DOC_TEXT("reason", "why"));
+    const struct doc_column ool_columns[] = DOC_COLUMNS(
+        DOC_TEXT("case_name", "case"), DOC_TEXT("published", "XNU published (purgeable)"),
+        DOC_TEXT("measured_purgeable", t.ool[0]),
+        DOC_TEXT("predicted", "XNU predicted, ordinary memory"),
+        DOC_TEXT("measured_ordinary", t.ool[1]), DOC_TEXT("measured_only", t.ool[2]),
+        DOC_TEXT("reason", "why"));
 
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
         return;
@@ -161,22 +138,31 @@ static double occupied(struct query *q)
     return sum;
 }
 
+static double number_or_none(struct query *q, const char *column)
+{
+    return query_null(q, column) ? CHART_NONE : query_number(q, column);
+}
+
+static bool ask_pair(struct doc *d, struct query *q, const char *sql, const char *fork_run,
+                     const char *ool_run)
+{
+    if (!doc_ask(d, q, sql, ":fork", fork_run))
+        return false;
+    query_bind(q, ":ool", ool_run);
+    return true;
+}
+
 static int read_phases(struct doc *d, const char *fork_run, const char *ool_run, struct phases *p)
 {
     struct query q;
-    int rc = query_open(&q, d->db, "db/report/fork-vs-ool.sql", d->e);
 
-    if (rc)
-        return rc;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
+    if (!ask_pair(d, &q, "db/report/fork-vs-ool.sql", fork_run, ool_run))
+        return d->rc;
     while (p->n < MAX_PHASES && query_row(&q)) {
         bool fork = !query_null(&q, "fork_step"), ool = !query_null(&q, "ool_step");
 
-        p->fork_ns[p->n] =
-            query_null(&q, "fork_time_ns") ? CHART_NONE : query_number(&q, "fork_time_ns");
-        p->ool_ns[p->n] =
-            query_null(&q, "ool_time_ns") ? CHART_NONE : query_number(&q, "ool_time_ns");
+        p->fork_ns[p->n] = number_or_none(&q, "fork_time_ns");
+        p->ool_ns[p->n] = number_or_none(&q, "ool_time_ns");
         p->fork_kb[p->n] = fork ? query_number(&q, "fork_distinct_kb") : CHART_NONE;
         p->ool_kb[p->n] = ool ? occupied(&q) : CHART_NONE;
         p->labels[p->n] = strdup(query_text(&q, "phase"));
@@ -224,10 +210,8 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!doc_ask(d, &q, "db/report/fork-vs-ool-sentence.sql", NULL, NULL))
+    if (!ask_pair(d, &q, "db/report/fork-vs-ool-sentence.sql", fork_run, ool_run))
         return;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
     if (query_row(&q)) {
         double fork = query_number(&q, "fork_ns"), ool = query_number(&q, "ool_ns");
 
@@ -258,37 +242,27 @@ static void pair_table(struct doc *d, const char *fork_run, const char *ool_run,
 {
     struct query q;
 
-    if (!doc_ask(d, &q, "db/report/fork-vs-ool.sql", NULL, NULL))
-        return;
-    query_bind(&q, ":fork", fork_run);
-    query_bind(&q, ":ool", ool_run);
-    doc_table(d, &q, columns, with_query);
+    if (ask_pair(d, &q, "db/report/fork-vs-ool.sql", fork_run, ool_run))
+        doc_table(d, &q, columns, with_query);
 }
 
 static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run)
 {
-    static const struct doc_column work[] = {
-        {"phase", "phase", DOC_TEXT},        {"fork_time_ns", "time: fork", DOC_NS},
-        {"ool_time_ns", "OOL", DOC_NS},      {"fork_minflt", "faults: fork", DOC_COUNT},
-        {"ool_minflt", "OOL", DOC_COUNT},    {"fork_copied", "pages copied: fork", DOC_COUNT},
-        {"ool_copied", "OOL", DOC_COUNT},    {"fork_pagetable_kb", "page tables: fork", DOC_KB},
-        {"ool_pagetable_kb", "OOL", DOC_KB}, {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column memory[] = {
-        {"phase", "phase", DOC_TEXT},
-        {"fork_mapped", "mapped: fork", DOC_COUNT},
-        {"ool_mapped", "OOL", DOC_COUNT},
-        {"fork_resident", "resident: fork", DOC_COUNT},
-        {"ool_resident", "OOL", DOC_COUNT},
-        {"fork_rss_kb", "sum of RSS: fork", DOC_KB},
-        {"ool_rss_kb", "OOL", DOC_KB},
-        {"fork_distinct_kb", "distinct: fork", DOC_KB},
-        {"ool_distinct_kb", "OOL", DOC_KB},
-        {"ool_object_only_kb", "in objects only: OOL", DOC_KB},
-        {"ool_superseded_kb", "superseded: OOL", DOC_KB},
-        {"ool_in_transit_kb", "in transit: OOL", DOC_KB},
-        {"fork_system_kb", "system: fork", DOC_KB},
-        {"ool_system_kb", "OOL", DOC_KB},
-        {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column work[] = DOC_COLUMNS(
+        DOC_TEXT("phase", "phase"), DOC_NS("fork_time_ns", "time: fork"),
+        DOC_NS("ool_time_ns", "OOL"), DOC_COUNT("fork_minflt", "faults: fork"),
+        DOC_COUNT("ool_minflt", "OOL"), DOC_COUNT("fork_copied", "pages copied: fork"),
+        DOC_COUNT("ool_copied", "OOL"), DOC_KB("fork_pagetable_kb", "page tables: fork"),
+        DOC_KB("ool_pagetable_kb", "OOL"));
+    static const struct doc_column memory[] = DOC_COLUMNS(
+        DOC_TEXT("phase", "phase"), DOC_COUNT("fork_mapped", "mapped: fork"),
+        DOC_COUNT("ool_mapped", "OOL"), DOC_COUNT("fork_resident", "resident: fork"),
+        DOC_COUNT("ool_resident", "OOL"), DOC_KB("fork_rss_kb", "sum of RSS: fork"),
+        DOC_KB("ool_rss_kb", "OOL"), DOC_KB("fork_distinct_kb", "distinct: fork"),
+        DOC_KB("ool_distinct_kb", "OOL"), DOC_KB("ool_object_only_kb", "in objects only: OOL"),
+        DOC_KB("ool_superseded_kb", "superseded: OOL"),
+        DOC_KB("ool_in_transit_kb", "in transit: OOL"), DOC_KB("fork_system_kb", "system: fork"),
+        DOC_KB("ool_system_kb", "OOL"));
 
     pair_table(d, fork_run, ool_run, work, 0);
     pair_table(d, fork_run, ool_run, memory, 1);
@@ -322,9 +296,8 @@ void section_fork_vs_ool(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
-    if (!doc_ask(d, &q, "db/report/fork-ool-pairs.sql", NULL, NULL))
+    if (!doc_ask(d, &q, "db/report/fork-ool-pairs.sql", ":runs", runs->json))
         return;
-    query_bind(&q, ":runs", runs->json);
     for (int n = 0; query_row(&q); n++) {
         if (n == 0)
             doc_say(d,
@@ -339,22 +312,13 @@ void section_fork_vs_ool(struct doc *d, const struct selection *runs)
 
 void section_cost(struct doc *d, const struct selection *runs)
 {
-    static const struct doc_column columns[] = {{"backend", "backend", DOC_TEXT},
-                                                {"probe", "probe", DOC_TEXT},
-                                                {"looks", "looks", DOC_COUNT},
-                                                {"calls", "calls", DOC_COUNT},
-                                                {"read_kb", "read", DOC_KB},
-                                                {"total_ns", "time in all", DOC_NS},
-                                                {"each_ns", "a look", DOC_NS},
-                                                {"most_ns", "the longest", DOC_NS},
-                                                {"faults", "faults induced", DOC_COUNT},
-                                                {NULL, NULL, DOC_TEXT}};
-    struct query q;
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("backend", "backend"), DOC_TEXT("probe", "probe"), DOC_COUNT("looks", "looks"),
+        DOC_COUNT("calls", "calls"), DOC_KB("read_kb", "read"), DOC_NS("total_ns", "time in all"),
+        DOC_NS("each_ns", "a look"), DOC_NS("most_ns", "the longest"),
+        DOC_COUNT("faults", "faults induced"));
 
-    if (!doc_ask(d, &q, "db/report/probe-cost.sql", NULL, NULL))
-        return;
-    query_bind(&q, ":runs", runs->json);
     doc_say(d, "## What looking cost\n\n");
-    if (doc_table(d, &q, columns, 1) == 0)
+    if (doc_answer(d, "db/report/probe-cost.sql", ":runs", runs->json, columns) == 0)
         doc_say(d, "No costs were stored.\n\n");
 }

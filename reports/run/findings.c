@@ -42,6 +42,7 @@ struct listing {
     const char *what;     /* a row is one: "run" */
     const char *outcome;  /* that the query asks for */
     const char *end;      /* another sentence */
+    bool ends_itself;     /* the clause has its own full stop, where it needs one */
     const char *quantity; /* that it tells: where it is unknown is told too; NULL: no such */
     const char *nobody;   /* without a row, where nothing is unknown; NULL: nothing is said */
 };
@@ -68,7 +69,7 @@ static int say_list(struct doc *d, struct query *q, const struct listing *l)
         doc_say(d, "; and so in %d more %s%s", n - LISTED, text_or(l->what, "run"),
                 n - LISTED == 1 ? "" : "s");
     if (n > 0)
-        doc_say(d, ".%s", text_or(l->end, ""));
+        doc_say(d, "%s%s", l->ends_itself ? "" : ".", text_or(l->end, ""));
     return n;
 }
 
@@ -118,34 +119,23 @@ static void find_list(struct doc *d, const struct selection *runs, const struct 
         doc_say(d, "\n");
 }
 
-static void find_expectations(struct doc *d, const struct selection *runs)
+static void expectations(struct doc *d, struct query *q)
 {
-    struct query q;
+    int64_t held = query_int(q, "held"), failed = query_int(q, "failed");
+    int64_t not_checked = query_int(q, "not_checked"), all = held + failed + not_checked;
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-expectations.sql"))
-        return;
-    if (query_row(&q)) {
-        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
-        int64_t not_checked = query_int(&q, "not_checked");
-
-        lead(d, "Expectations.");
-        if (held + failed + not_checked == 0)
-            doc_say(d, "No run stated any.");
-        else
-            doc_say(d, "%s of %s held", format_count(a, held),
-                    format_count(b, held + failed + not_checked));
-        if (failed)
-            doc_say(d, "; **%s failed**", format_count(a, failed));
-        else if (held + not_checked)
-            doc_say(d, "; none failed");
-        if (not_checked)
-            doc_say(
-                d, "; %s could not be checked: the value is unknown, or concluded and not measured",
+    if (all == 0)
+        doc_say(d, "No run stated any");
+    else
+        doc_say(d, "%s of %s held", format_count(a, held), format_count(b, all));
+    if (failed)
+        doc_say(d, "; **%s failed**", format_count(a, failed));
+    else if (all)
+        doc_say(d, "; none failed");
+    if (not_checked)
+        doc_say(d, "; %s could not be checked: the value is unknown, or concluded and not measured",
                 format_count(a, not_checked));
-        doc_say(d, held + failed + not_checked ? ".\n" : "\n");
-    }
-    doc_fail(d, query_close(&q));
 }
 
 static void find_failed(struct doc *d, const struct selection *runs)
@@ -208,63 +198,42 @@ static void not_predicted(struct doc *d, struct query *q, const char *column, co
 }
 
 /* Each state is a promise of what the next write does, and the writes held them to it. */
-static void find_predictions(struct doc *d, const struct selection *runs)
+static void predictions(struct doc *d, struct query *q)
 {
-    struct query q;
+    int64_t held = query_int(q, "held"), failed = query_int(q, "failed");
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-predictions.sql"))
-        return;
-    if (query_row(&q)) {
-        int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
-
-        lead(d, "States as predictions.");
-        if (held + failed)
-            doc_say(d, "%s of the %s that could be compared %s written as %s predicted",
-                    format_count(a, held), format_noun(b, held + failed, "page"),
-                    held == 1 ? "was" : "were", held == 1 ? "its state had" : "their states had");
-        else
-            doc_say(d, "No page that was written could be compared with what its state predicted");
-        if (failed) {
-            doc_say(d, "; **%s failed:** ", format_count(a, failed));
-            doc_text(d, query_text(&q, "failed_where"));
-        } else if (held)
-            doc_say(d, "; none failed");
-        not_predicted(d, &q, "either", "either_where", "the kernel may decide either way");
-        not_predicted(d, &q, "hidden", "hidden_where",
-                      "the write copied what was in debt, for a cause that does not show");
-        not_predicted(d, &q, "untold", "untold_where", "it could not be told");
-        doc_say(d, ".\n");
-    }
-    doc_fail(d, query_close(&q));
+    if (held + failed)
+        doc_say(d, "%s of the %s that could be compared %s written as %s predicted",
+                format_count(a, held), format_noun(b, held + failed, "page"),
+                held == 1 ? "was" : "were", held == 1 ? "its state had" : "their states had");
+    else
+        doc_say(d, "No page that was written could be compared with what its state predicted");
+    if (failed) {
+        doc_say(d, "; **%s failed:** ", format_count(a, failed));
+        doc_text(d, query_text(q, "failed_where"));
+    } else if (held)
+        doc_say(d, "; none failed");
+    not_predicted(d, q, "either", "either_where", "the kernel may decide either way");
+    not_predicted(d, q, "hidden", "hidden_where",
+                  "the write copied what was in debt, for a cause that does not show");
+    not_predicted(d, q, "untold", "untold_where", "it could not be told");
 }
 
-static void find_isolation(struct doc *d, const struct selection *runs)
+static void isolation(struct doc *d, struct query *q)
 {
-    struct query q;
+    int64_t held = query_int(q, "held"), differs = query_int(q, "differs");
     char n[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-isolation.sql"))
-        return;
-    if (query_row(&q)) {
-        int64_t held = query_int(&q, "held"), differs = query_int(&q, "differs");
-
-        lead(d, "Isolation of contents.");
-        if (differs)
-            doc_say(d, "**Broken:** %s read something other than what was written for it: ",
-                    format_noun(n, differs, "check"));
-        else if (held)
-            doc_say(d,
-                    "Kept: in %s the stamps that were read were those the reader was meant to "
-                    "see.",
-                    format_noun(n, held, "check"));
-        else
-            doc_say(d, "Not checked: no run read back the stamps of its pages.");
-        if (differs)
-            doc_text(d, query_text(&q, "places"));
-        doc_say(d, "\n");
-    }
-    doc_fail(d, query_close(&q));
+    if (differs)
+        doc_say(d, "**Broken:** %s read something other than what was written for it: ",
+                format_noun(n, differs, "check"));
+    else if (held)
+        doc_say(d, "Kept: in %s the stamps that were read were those the reader was meant to see.",
+                format_noun(n, held, "check"));
+    else
+        doc_say(d, "Not checked: no run read back the stamps of its pages.");
+    doc_text(d, differs ? query_text(q, "places") : NULL);
 }
 
 static void at_risk(struct doc *d, struct query *q)
@@ -277,35 +246,26 @@ static void at_risk(struct doc *d, struct query *q)
             format_kb(size, query_number(q, "kb")));
 }
 
-static void find_overcount(struct doc *d, const struct selection *runs)
+static void overcount(struct doc *d, struct query *q)
 {
-    struct query q;
+    const bool frames = !query_null(q, "distinct_kb");
+    double sum = query_number(q, "sum_rss_kb");
+    double real = query_number(q, frames ? "distinct_kb" : "sum_pss_kb");
     char rss[FORMAT_MAX], own[FORMAT_MAX], sys[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-overcount.sql"))
-        return;
-    if (query_row(&q)) {
-        const bool frames = !query_null(&q, "distinct_kb");
-        double sum = query_number(&q, "sum_rss_kb");
-        double real = query_number(&q, frames ? "distinct_kb" : "sum_pss_kb");
-
-        lead(d, "What the processes seem to use.");
-        doc_say(d, frames ? "The sum of RSS is furthest from the truth in "
-                          : "The sum of RSS exceeds the sum of PSS most in ");
-        where(d, &q);
-        doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(&q, "step"),
-                format_kb(rss, sum), (int)query_int(&q, "actors"));
-        doc_say(d,
-                frames ? "which occupy %s of distinct frames (%.2f times as much)"
-                       : "whose PSS is %s in sum (%.2f times as much; what they occupy is unknown: "
-                         "PSS leaves their part of each page to processes outside the run, too)",
-                format_kb(own, real), sum / real);
-        if (!query_null(&q, "system_kb"))
-            doc_say(d, "; the system's own figure there is %s",
-                    format_kb(sys, query_number(&q, "system_kb")));
-        doc_say(d, ".\n");
-    }
-    doc_fail(d, query_close(&q));
+    doc_say(d, frames ? "The sum of RSS is furthest from the truth in "
+                      : "The sum of RSS exceeds the sum of PSS most in ");
+    where(d, q);
+    doc_say(d, ", step %d: %s in %d processes, ", (int)query_int(q, "step"), format_kb(rss, sum),
+            (int)query_int(q, "actors"));
+    doc_say(d,
+            frames ? "which occupy %s of distinct frames (%.2f times as much)"
+                   : "whose PSS is %s in sum (%.2f times as much; what they occupy is unknown: "
+                     "PSS leaves their part of each page to processes outside the run, too)",
+            format_kb(own, real), sum / real);
+    if (!query_null(q, "system_kb"))
+        doc_say(d, "; the system's own figure there is %s",
+                format_kb(sys, query_number(q, "system_kb")));
 }
 
 static void mapped(struct doc *d, struct query *q)
@@ -437,25 +397,23 @@ void find_checks(struct doc *d, const struct selection *runs)
     doc_fail(d, query_close(&q));
 }
 
-void find_unknown(struct doc *d, const struct selection *runs)
+static void unknown(struct doc *d, struct query *q)
 {
-    struct query q;
+    int64_t n = query_int(q, "unknown");
     char a[FORMAT_MAX], b[FORMAT_MAX];
 
-    if (!begin(d, runs, &q, "db/report/find-unknown.sql"))
-        return;
-    if (query_row(&q)) {
-        lead(d, "Unknown.");
-        if (query_int(&q, "unknown") == 0)
-            doc_say(d, "Nothing that applies is unknown.");
-        else
-            doc_say(d, "%s %s unknown, for %s; the next section groups them.",
-                    format_noun(a, query_int(&q, "unknown"), "value"),
-                    query_int(&q, "unknown") == 1 ? "is" : "are",
-                    format_noun(b, query_int(&q, "reasons"), "reason"));
-        doc_say(d, "\n");
-    }
-    doc_fail(d, query_close(&q));
+    if (n == 0)
+        doc_say(d, "Nothing that applies is unknown");
+    else
+        doc_say(d, "%s %s unknown, for %s; the next section groups them",
+                format_noun(a, n, "value"), n == 1 ? "is" : "are",
+                format_noun(b, query_int(q, "reasons"), "reason"));
+}
+
+void find_unknown(struct doc *d, const struct selection *runs)
+{
+    find_list(d, runs,
+              &(struct listing){"db/report/find-unknown.sql", "Unknown.", .clause = unknown});
 }
 
 static void cut_short(struct doc *d, struct query *q)
@@ -478,6 +436,19 @@ void find_cut_short(struct doc *d, const struct selection *runs)
     find_list(d, runs, &list);
 }
 
+/* Of one row each. */
+static const struct listing expected = {
+    .sql = "db/report/find-expectations.sql", .title = "Expectations.", .clause = expectations};
+static const struct listing predicted = {.sql = "db/report/find-predictions.sql",
+                                         .title = "States as predictions.",
+                                         .clause = predictions};
+static const struct listing isolated = {.sql = "db/report/find-isolation.sql",
+                                        .title = "Isolation of contents.",
+                                        .clause = isolation,
+                                        .ends_itself = true};
+static const struct listing overcounted = {.sql = "db/report/find-overcount.sql",
+                                           .title = "What the processes seem to use.",
+                                           .clause = overcount};
 static const struct listing copiers = {
     .sql = "db/report/find-writers.sql",
     .title = "Who copied (pages that a write gave a new frame).",
@@ -553,17 +524,17 @@ static const struct listing publications = {
 /* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
 void find_in_scenarios(struct doc *d, const struct selection *runs)
 {
-    find_expectations(d, runs);
+    find_list(d, runs, &expected);
     find_failed(d, runs);
-    find_predictions(d, runs);
+    find_list(d, runs, &predicted);
     find_list(d, runs, &copiers);
     find_list(d, runs, &reusers);
     find_list(d, runs, &swappers);
     find_list(d, runs, &debts);
     find_list(d, runs, &risks);
-    find_isolation(d, runs);
+    find_list(d, runs, &isolated);
     find_list(d, runs, &strays);
-    find_overcount(d, runs);
+    find_list(d, runs, &overcounted);
     find_list(d, runs, &not_mapped);
     find_list(d, runs, &residuals);
     find_list(d, runs, &transferred);

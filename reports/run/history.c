@@ -97,26 +97,16 @@ static void read_values(struct query *q, const struct quantity *list, struct val
     }
 }
 
+/* The columns of a run that are texts, as the history has them. */
+/* clang-format off */
+#define RUN_TEXTS(X)                                                                               \
+    X(run_id) X(scenario) X(title) X(question) X(backend) X(kernel) X(status) X(message) X(twin)   \
+    X(no_twin) X(params) X(machine) X(capabilities) X(source)
+/* clang-format on */
+
 static int load_run(struct history *h, sqlite3 *db, const char *run_id, struct err *e)
 {
     struct query q;
-    const struct {
-        const char *column;
-        char **field;
-    } texts[] = {{"run_id", &h->run_id},
-                 {"scenario", &h->scenario},
-                 {"title", &h->title},
-                 {"question", &h->question},
-                 {"backend", &h->backend},
-                 {"kernel", &h->kernel},
-                 {"status", &h->status},
-                 {"message", &h->message},
-                 {"twin", &h->twin},
-                 {"no_twin", &h->no_twin},
-                 {"params", &h->params},
-                 {"machine", &h->machine},
-                 {"capabilities", &h->capabilities},
-                 {"source", &h->source}};
 
     memset(h, 0, sizeof *h);
     query_ask(&q, db, "SELECT * FROM run WHERE run_id = :run", ":run", run_id, e);
@@ -127,8 +117,8 @@ static int load_run(struct history *h, sqlite3 *db, const char *run_id, struct e
     }
     h->run = query_int(&q, "run");
     h->page_size = query_int(&q, "page_size");
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i].field = query_copy(&q, texts[i].column);
+#define COPY(name) h->name = query_copy(&q, #name);
+    RUN_TEXTS(COPY)
     return query_close(&q);
 }
 
@@ -348,13 +338,10 @@ static int load_rows(struct loader *l)
 
 static void step_release(struct history_step *s)
 {
-    free(s->phase);
-    free(s->actor);
-    free(s->action);
-    free(s->case_name);
-    free(s->region);
-    free(s->published);
-    free(s->before);
+    void *own[] = {s->phase, s->actor, s->action, s->case_name, s->region, s->published, s->before};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        free(own[i]);
     observation_release(&s->obs);
 }
 
@@ -372,8 +359,7 @@ int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *ar
         l.s = &s;
         load_step(&l.q[STEPS], &s);
         rc = load_rows(&l);
-        if (rc == 0)
-            rc = each(arg, &s, e);
+        rc = rc ? rc : each(arg, &s, e);
         step_release(&s);
     }
     for (enum table t = 0; t < TABLES; t++) {
@@ -442,12 +428,8 @@ int history_load(struct history *h, sqlite3 *db, const char *run_id, enum histor
 
 void history_release(struct history *h)
 {
-    char *texts[] = {h->run_id, h->scenario, h->title,        h->question, h->backend,
-                     h->kernel, h->status,   h->message,      h->twin,     h->no_twin,
-                     h->params, h->machine,  h->capabilities, h->source};
-
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        free(texts[i]);
+#define FREE(name) free(h->name);
+    RUN_TEXTS(FREE)
     for (size_t i = 0; i < h->nsteps; i++)
         step_release(&h->steps[i]);
     free(h->steps);

@@ -6,12 +6,12 @@
 #define REPORTS_RUN_REGION_INDEX_H
 
 #include "probes/observation.h"
+#include "probes/places.h"
 
 struct region_index {
     char **names; /* by number */
     size_t count;
-    size_t *places; /* by hash, open addressing: numbers from 1 on */
-    size_t size;
+    struct places places; /* of names */
 };
 
 /* The region's number, from 0: equal to the count of before if it is new. SIZE_MAX without memory.

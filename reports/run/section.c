@@ -166,21 +166,14 @@ static void timeline(struct doc *d, const struct history *h)
 
 static void footprint(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
-                                                {"phase", "phase", DOC_TEXT},
-                                                {"actors", "actors", DOC_COUNT},
-                                                {"sum_rss_kb", "sum of RSS", DOC_KB},
-                                                {"sum_pss_kb", "sum of PSS", DOC_KB},
-                                                {"sum_uss_kb", "sum of USS", DOC_KB},
-                                                {"distinct_kb", "distinct frames", DOC_KB},
-                                                {"distinct_file_kb", "of them files", DOC_KB},
-                                                {"object_only_kb", "in objects only", DOC_KB},
-                                                {"superseded_kb", "superseded", DOC_KB},
-                                                {"in_transit_kb", "in transit", DOC_KB},
-                                                {"pagetable_kb", "page tables", DOC_KB},
-                                                {"system_kb", "the system's figure", DOC_KB},
-                                                {"residual_kb", "residual", DOC_KB},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_COUNT("step", "step"), DOC_TEXT("phase", "phase"), DOC_COUNT("actors", "actors"),
+        DOC_KB("sum_rss_kb", "sum of RSS"), DOC_KB("sum_pss_kb", "sum of PSS"),
+        DOC_KB("sum_uss_kb", "sum of USS"), DOC_KB("distinct_kb", "distinct frames"),
+        DOC_KB("distinct_file_kb", "of them files"), DOC_KB("object_only_kb", "in objects only"),
+        DOC_KB("superseded_kb", "superseded"), DOC_KB("in_transit_kb", "in transit"),
+        DOC_KB("pagetable_kb", "page tables"), DOC_KB("system_kb", "the system's figure"),
+        DOC_KB("residual_kb", "residual"));
 
     doc_say(d, "#### What the processes seem to use, and what the system uses\n\n");
     if (doc_answer(d, "db/report/footprint.sql", ":run_id", h->run_id, columns) == 0)
@@ -190,15 +183,10 @@ static void footprint(struct doc *d, const struct history *h)
 
 static void expectations(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {{"result", "result", DOC_TEXT},
-                                                {"step", "step", DOC_COUNT},
-                                                {"observed", "on", DOC_TEXT},
-                                                {"key", "key", DOC_TEXT},
-                                                {"expected", "expected", DOC_TEXT},
-                                                {"measured", "measured", DOC_TEXT},
-                                                {"reason", "why not checked", DOC_TEXT},
-                                                {"line", "line", DOC_COUNT},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("result", "result"), DOC_COUNT("step", "step"), DOC_TEXT("observed", "on"),
+        DOC_TEXT("key", "key"), DOC_TEXT("expected", "expected"), DOC_TEXT("measured", "measured"),
+        DOC_TEXT("reason", "why not checked"), DOC_COUNT("line", "line"));
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
@@ -237,60 +225,43 @@ static void optional_table(struct doc *d, const struct history *h, const char *t
 
 static void sharing(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {
-        {"step", "step", DOC_COUNT},
-        {"phase", "phase", DOC_TEXT},
-        {"actor_a", "one", DOC_TEXT},
-        {"actor_b", "the other", DOC_TEXT},
-        {"region_frames", "frames in common in the regions", DOC_COUNT},
-        {"region_kb", "that is", DOC_KB},
-        {"frames", "in the whole processes", DOC_COUNT},
-        {"shared_kb", "that is", DOC_KB},
-        {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_COUNT("step", "step"), DOC_TEXT("phase", "phase"),
+                    DOC_TEXT("actor_a", "one"), DOC_TEXT("actor_b", "the other"),
+                    DOC_COUNT("region_frames", "frames in common in the regions"),
+                    DOC_KB("region_kb", "that is"), DOC_COUNT("frames", "in the whole processes"),
+                    DOC_KB("shared_kb", "that is"));
 
     optional_table(d, h, "Who shares with whom", "db/report/sharing.sql", columns);
 }
 
 static void transfers(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
-                                                {"case_name", "case", DOC_TEXT},
-                                                {"sender", "from", DOC_TEXT},
-                                                {"receiver", "to", DOC_TEXT},
-                                                {"region", "region", DOC_TEXT},
-                                                {"kind", "kind", DOC_TEXT},
-                                                {"size", "size", DOC_COUNT},
-                                                {"asked", "asked", DOC_TEXT},
-                                                {"received", "arrived as", DOC_TEXT},
-                                                {"done", "done", DOC_TEXT},
-                                                {"deallocate", "deallocate", DOC_TEXT},
-                                                {"why", "why", DOC_TEXT},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_COUNT("step", "step"), DOC_TEXT("case_name", "case"), DOC_TEXT("sender", "from"),
+        DOC_TEXT("receiver", "to"), DOC_TEXT("region", "region"), DOC_TEXT("kind", "kind"),
+        DOC_COUNT("size", "size"), DOC_TEXT("asked", "asked"), DOC_TEXT("received", "arrived as"),
+        DOC_TEXT("done", "done"), DOC_TEXT("deallocate", "deallocate"), DOC_TEXT("why", "why"));
 
     optional_table(d, h, "Transfers: asked, arrived, done", "db/report/transfers.sql", columns);
 }
 
 static void messages(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {
-        {"step", "step", DOC_COUNT},    {"actor", "received by", DOC_TEXT},
-        {"id", "id", DOC_COUNT},        {"size", "bytes inline", DOC_COUNT},
-        {"text", "text", DOC_TEXT},     {"descriptors", "descriptors", DOC_COUNT},
-        {"reply", "replied", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_COUNT("step", "step"), DOC_TEXT("actor", "received by"), DOC_COUNT("id", "id"),
+        DOC_COUNT("size", "bytes inline"), DOC_TEXT("text", "text"),
+        DOC_COUNT("descriptors", "descriptors"), DOC_TEXT("reply", "replied"));
 
     optional_table(d, h, "Messages received", "db/report/messages.sql", columns);
 }
 
 static void stray(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = {{"step", "step", DOC_COUNT},
-                                                {"case_name", "case", DOC_TEXT},
-                                                {"actor", "received by", DOC_TEXT},
-                                                {"region", "region", DOC_TEXT},
-                                                {"stray", "bytes that are not zero", DOC_COUNT},
-                                                {"seen", "beside the range", DOC_TEXT},
-                                                {"detail", "looked at", DOC_TEXT},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_COUNT("step", "step"), DOC_TEXT("case_name", "case"), DOC_TEXT("actor", "received by"),
+        DOC_TEXT("region", "region"), DOC_COUNT("stray", "bytes that are not zero"),
+        DOC_TEXT("seen", "beside the range"), DOC_TEXT("detail", "looked at"));
 
     optional_table(d, h, "Bytes beside what was sent", "db/report/stray.sql", columns);
 }

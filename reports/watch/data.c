@@ -36,15 +36,11 @@ void watch_data_release(struct watch_data *w)
         free(w->figure[i]);
     for (size_t i = 0; i < w->nactors; i++) {
         struct watch_actor *a = &w->actors[i];
+        void *own[] = {a->actor, a->name,     a->parent,   a->part,
+                       a->title, a->lost_why, a->debt_why, a->told};
 
-        free(a->actor);
-        free(a->name);
-        free(a->parent);
-        free(a->part);
-        free(a->title);
-        free(a->lost_why);
-        free(a->debt_why);
-        free(a->told);
+        for (size_t k = 0; k < sizeof own / sizeof *own; k++)
+            free(own[k]);
         for (int k = 0; k < WP__COUNT; k++)
             free(a->figure[k]);
     }
@@ -52,8 +48,9 @@ void watch_data_release(struct watch_data *w)
     *w = (struct watch_data){0};
 }
 
-static int reserve(struct watch_data *w, struct err *e)
+static int reserve(struct watch_data *w, sqlite3 *db, struct err *e)
 {
+    (void)db;
     w->n = (size_t)w->samples < WATCH_POINTS ? (size_t)w->samples : WATCH_POINTS;
     w->step = calloc(w->n + 1, sizeof *w->step);
     w->t_s = unknowns(w->n);
@@ -153,19 +150,19 @@ static void add_actor(struct watch_data *w, struct query *q)
                               .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),
                               .last = query_null(q, "last_step") ? INT_MAX
-                                                                 : (int)query_int(q, "last_step")};
-    a->actor = query_copy(q, "actor");
-    a->name = query_copy(q, "name");
-    a->parent = query_copy(q, "parent");
+                                                                 : (int)query_int(q, "last_step"),
+                              .actor = query_copy(q, "actor"),
+                              .name = query_copy(q, "name"),
+                              .parent = query_copy(q, "parent"),
+                              .lost_why = query_copy(q, "lost_why"),
+                              .debt_why = query_copy(q, "debt_why"),
+                              .told = calloc(w->n + 1, sizeof *a->told)};
     a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
-    a->lost_why = query_copy(q, "lost_why");
-    a->debt_why = query_copy(q, "debt_why");
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     w->risk_concluded |= query_int(q, "risk_concluded") > 0;
     a->debt_concluded = query_inferred(q, "max_debt_kb");
     w->debt_concluded |= a->debt_concluded;
-    a->told = calloc(w->n + 1, sizeof *a->told);
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {
         a->figure[k] = unknowns(w->n);
@@ -302,22 +299,13 @@ static void scale_time(struct watch_data *w)
 
 int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err *e)
 {
-    int rc;
+    static int (*const load[])(struct watch_data *, sqlite3 *, struct err *) = {
+        load_run, reserve, load_samples, load_huge, load_actors, load_processes, load_parts};
+    int rc = 0;
 
     *w = (struct watch_data){.run_id = run_id};
-    rc = load_run(w, db, e);
-    if (rc == 0)
-        rc = reserve(w, e);
-    if (rc == 0)
-        rc = load_samples(w, db, e);
-    if (rc == 0)
-        rc = load_huge(w, db, e);
-    if (rc == 0)
-        rc = load_actors(w, db, e);
-    if (rc == 0)
-        rc = load_processes(w, db, e);
-    if (rc == 0)
-        rc = load_parts(w, db, e);
+    for (size_t i = 0; i < sizeof load / sizeof *load && rc == 0; i++)
+        rc = load[i](w, db, e);
     scale_time(w);
     if (rc)
         watch_data_release(w);

@@ -16,17 +16,12 @@ static int table(struct doc *d, const struct watch_data *w, const char *sql,
 
 static void seem_and_use(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column sums[] = {{"step", "sample", DOC_COUNT},
-                                             {"after", "after", DOC_TEXT},
-                                             {"which", "", DOC_TEXT},
-                                             {"processes", "processes", DOC_COUNT},
-                                             {"sum_rss_kb", "sum of RSS", DOC_KB},
-                                             {"sum_pss_kb", "sum of PSS", DOC_KB},
-                                             {"distinct_kb", "distinct frames", DOC_KB},
-                                             {"sum_uss_kb", "sum of USS", DOC_KB},
-                                             {"pagetable_kb", "page tables", DOC_KB},
-                                             {"system_kb", "the system's figure", DOC_KB},
-                                             {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column sums[] =
+        DOC_COLUMNS(DOC_COUNT("step", "sample"), DOC_TEXT("after", "after"), DOC_TEXT("which", ""),
+                    DOC_COUNT("processes", "processes"), DOC_KB("sum_rss_kb", "sum of RSS"),
+                    DOC_KB("sum_pss_kb", "sum of PSS"), DOC_KB("distinct_kb", "distinct frames"),
+                    DOC_KB("sum_uss_kb", "sum of USS"), DOC_KB("pagetable_kb", "page tables"),
+                    DOC_KB("system_kb", "the system's figure"));
 
     doc_say(d, "#### What they seem to use, and what they use\n\n");
     watch_picture_footprint(d, w);
@@ -49,21 +44,14 @@ static void sharing(struct doc *d, const struct watch_data *w)
 static void costs(struct doc *d, const struct watch_data *w)
 {
     const char *shared = w->parent_at_most ? "shared with parent, at most" : "shared with parent";
-    const struct doc_column columns[] = {{"actor", "process", DOC_TEXT},
-                                         {"called", "command, or title", DOC_TEXT},
-                                         {"parent", "parent", DOC_TEXT},
-                                         {"max_rss_kb", "largest RSS", DOC_KB},
-                                         {"max_parent_kb", shared, DOC_KB},
-                                         {"lost_kb", "lost of it", DOC_KB},
-                                         {"lost_before_kb", "before, at most", DOC_KB},
-                                         {"copied_kb", "copied", DOC_KB},
-                                         {"copied_kb_per_s", "a second", DOC_KB},
-                                         {"minflt", "minor faults", DOC_COUNT},
-                                         {"majflt", "major faults", DOC_COUNT},
-                                         {"max_debt_kb", "most in debt", DOC_KB},
-                                         {"last_at_risk_kb", "at risk at last", DOC_KB},
-                                         {"fork_ns", "fork, at most", DOC_NS},
-                                         {NULL, NULL, DOC_TEXT}};
+    const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("actor", "process"), DOC_TEXT("called", "command, or title"),
+        DOC_TEXT("parent", "parent"), DOC_KB("max_rss_kb", "largest RSS"),
+        DOC_KB("max_parent_kb", shared), DOC_KB("lost_kb", "lost of it"),
+        DOC_KB("lost_before_kb", "before, at most"), DOC_KB("copied_kb", "copied"),
+        DOC_KB("copied_kb_per_s", "a second"), DOC_COUNT("minflt", "minor faults"),
+        DOC_COUNT("majflt", "major faults"), DOC_KB("max_debt_kb", "most in debt"),
+        DOC_KB("last_at_risk_kb", "at risk at last"), DOC_NS("fork_ns", "fork, at most"));
 
     doc_say(d, "#### What copy-on-write cost each process\n\n");
     watch_picture_copied(d, w);
@@ -85,15 +73,13 @@ static void not_known(struct doc *d, const struct watch_data *w)
 
 static void lost(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column parts[] = {
-        {"actor", "process", DOC_TEXT},        {"part", "part", DOC_TEXT},
-        {"most_kb", "most in common", DOC_KB}, {"last_kb", "at last", DOC_KB},
-        {"lost_kb", "lost", DOC_KB},           {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column mappings[] = {
-        {"actor", "process", DOC_TEXT},         {"region", "mapping", DOC_TEXT},
-        {"range", "addresses", DOC_TEXT},       {"most_kb", "most in common", DOC_KB},
-        {"last_kb", "at last", DOC_KB},         {"lost_kb", "lost", DOC_KB},
-        {"share_mode", "share mode", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column parts[] = DOC_COLUMNS(
+        DOC_TEXT("actor", "process"), DOC_TEXT("part", "part"), DOC_KB("most_kb", "most in common"),
+        DOC_KB("last_kb", "at last"), DOC_KB("lost_kb", "lost"));
+    static const struct doc_column mappings[] = DOC_COLUMNS(
+        DOC_TEXT("actor", "process"), DOC_TEXT("region", "mapping"), DOC_TEXT("range", "addresses"),
+        DOC_KB("most_kb", "most in common"), DOC_KB("last_kb", "at last"),
+        DOC_KB("lost_kb", "lost"), DOC_TEXT("share_mode", "share mode"));
 
     doc_say(d, "#### Where sharing was lost\n\n");
     watch_picture_lost(d, w);
@@ -109,11 +95,9 @@ static void lost(struct doc *d, const struct watch_data *w)
 
 static void matrix(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {{"actor_a", "process", DOC_TEXT},
-                                                {"actor_b", "and", DOC_TEXT},
-                                                {"shared_kb", "in common", DOC_KB},
-                                                {"step", "as of sample", DOC_COUNT},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_TEXT("actor_a", "process"), DOC_TEXT("actor_b", "and"),
+                    DOC_KB("shared_kb", "in common"), DOC_COUNT("step", "as of sample"));
     size_t untold = 0;
 
     for (size_t i = 0; i < w->nactors; i++)
@@ -133,15 +117,12 @@ static void matrix(struct doc *d, const struct watch_data *w)
 
 static void risk(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {
-        {"step", "sample", DOC_COUNT},
-        {"after", "after", DOC_TEXT},
-        {"growth_kb", "new memory if all is written", DOC_KB},
-        {"mem_available_kb", "machine has available", DOC_KB},
-        {"cgroup_limit_kb", "cgroup's limit", DOC_KB},
-        {"cgroup_kb", "cgroup uses", DOC_KB},
-        {"room_kb", "so is free", DOC_KB},
-        {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_COUNT("step", "sample"), DOC_TEXT("after", "after"),
+                    DOC_KB("growth_kb", "new memory if all is written"),
+                    DOC_KB("mem_available_kb", "machine has available"),
+                    DOC_KB("cgroup_limit_kb", "cgroup's limit"), DOC_KB("cgroup_kb", "cgroup uses"),
+                    DOC_KB("room_kb", "so is free"));
 
     doc_say(d, "#### Memory at risk against what is free\n\n");
     watch_picture_risk(d, w);
@@ -150,13 +131,9 @@ static void risk(struct doc *d, const struct watch_data *w)
 
 static void events(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {{"step", "sample", DOC_COUNT},
-                                                {"after", "after", DOC_TEXT},
-                                                {"actor", "process", DOC_TEXT},
-                                                {"kind", "what", DOC_TEXT},
-                                                {"fork_ns", "took at most", DOC_NS},
-                                                {"text", "", DOC_TEXT},
-                                                {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_COUNT("step", "sample"), DOC_TEXT("after", "after"), DOC_TEXT("actor", "process"),
+        DOC_TEXT("kind", "what"), DOC_NS("fork_ns", "took at most"), DOC_TEXT("text", ""));
 
     doc_say(d, "#### Who came and went\n\n");
     if (table(d, w, "db/report/watch-events.sql", columns) == 0)
@@ -167,20 +144,14 @@ static void events(struct doc *d, const struct watch_data *w)
 
 static void cost_of_looking(struct doc *d, const struct watch_data *w)
 {
-    static const struct doc_column columns[] = {
-        {"samples", "samples", DOC_COUNT},
-        {"each_ns", "each", DOC_NS},
-        {"most_ns", "the longest", DOC_NS},
-        {"total_ns", "in all", DOC_NS},
-        {"watched_ns", "watched", DOC_NS},
-        {"percent", "% of the time", DOC_TEXT},
-        {"behind", "samples with mappings left over", DOC_COUNT},
-        {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column probes[] = {{"probe", "read", DOC_TEXT},
-                                               {"calls", "calls", DOC_COUNT},
-                                               {"read_kb", "bytes", DOC_KB},
-                                               {"total_ns", "time in all", DOC_NS},
-                                               {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_COUNT("samples", "samples"), DOC_NS("each_ns", "each"),
+                    DOC_NS("most_ns", "the longest"), DOC_NS("total_ns", "in all"),
+                    DOC_NS("watched_ns", "watched"), DOC_TEXT("percent", "% of the time"),
+                    DOC_COUNT("behind", "samples with mappings left over"));
+    static const struct doc_column probes[] =
+        DOC_COLUMNS(DOC_TEXT("probe", "read"), DOC_COUNT("calls", "calls"),
+                    DOC_KB("read_kb", "bytes"), DOC_NS("total_ns", "time in all"));
 
     doc_say(d, "#### What looking cost\n\n");
     table(d, w, "db/report/watch-cost.sql", columns);

@@ -30,15 +30,14 @@ static int samples(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
     char rss[CELL_MAX], pss[CELL_MAX], frames[CELL_MAX], copied[FORMAT_MAX];
     struct query q;
     double since = 0;
-    int rc = query_open(&q, db,
-                        "WITH s AS (SELECT *, max(step) OVER () AS last FROM watch_samples "
-                        "WHERE run_id = :run) SELECT *, "
-                        "(step - 1) % (last / 24 + 1) = 0 OR step = last AS shown FROM s",
-                        e);
+    int rc = query_ask(&q, db,
+                       "WITH s AS (SELECT *, max(step) OVER () AS last FROM watch_samples "
+                       "WHERE run_id = :run) SELECT *, "
+                       "(step - 1) % (last / 24 + 1) = 0 OR step = last AS shown FROM s",
+                       ":run", run_id, e);
 
     if (rc < 0)
         return rc;
-    query_bind(&q, ":run", run_id);
     fprintf(out, "%8s %6s %12s %12s %12s %12s\n", "seconds", "procs", "sum of RSS", "sum of PSS",
             "frames", "copied");
     while (query_row(&q)) {
@@ -81,8 +80,7 @@ int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
     int rc = samples(store_handle(s), run_id, out, e);
 
-    if (rc == 0)
-        rc = processes(store_handle(s), run_id, out, e);
+    rc = rc ? rc : processes(store_handle(s), run_id, out, e);
     if (rc < 0)
         return rc;
     report_database_option(s, out);

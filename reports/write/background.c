@@ -29,21 +29,17 @@ static void capabilities_had(struct doc *d, const struct selection *runs)
 
 void section_machine(struct doc *d, const struct selection *runs)
 {
-    static const struct doc_column machines[] = {
-        {"backend", "backend", DOC_TEXT}, {"kernel", "kernel", DOC_TEXT},
-        {"page_kb", "page", DOC_KB},      {"details", "details", DOC_TEXT},
-        {"runs", "runs", DOC_COUNT},      {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column capabilities[] = {{"backend", "backend", DOC_TEXT},
-                                                     {"name", "missing", DOC_TEXT},
-                                                     {"unlocks", "what it would show", DOC_TEXT},
-                                                     {"reason", "why it is missing", DOC_TEXT},
-                                                     {"how", "how to get it", DOC_TEXT},
-                                                     {"runs", "runs", DOC_COUNT},
-                                                     {NULL, NULL, DOC_TEXT}};
-    static const struct doc_column unknowns[] = {
-        {"reason", "why unknown", DOC_TEXT},      {"n", "values", DOC_COUNT},
-        {"quantities", "which", DOC_TEXT},        {"scenarios", "in", DOC_TEXT},
-        {"unlocks", "what would tell", DOC_TEXT}, {NULL, NULL, DOC_TEXT}};
+    static const struct doc_column machines[] = DOC_COLUMNS(
+        DOC_TEXT("backend", "backend"), DOC_TEXT("kernel", "kernel"), DOC_KB("page_kb", "page"),
+        DOC_TEXT("details", "details"), DOC_COUNT("runs", "runs"));
+    static const struct doc_column capabilities[] = DOC_COLUMNS(
+        DOC_TEXT("backend", "backend"), DOC_TEXT("name", "missing"),
+        DOC_TEXT("unlocks", "what it would show"), DOC_TEXT("reason", "why it is missing"),
+        DOC_TEXT("how", "how to get it"), DOC_COUNT("runs", "runs"));
+    static const struct doc_column unknowns[] =
+        DOC_COLUMNS(DOC_TEXT("reason", "why unknown"), DOC_COUNT("n", "values"),
+                    DOC_TEXT("quantities", "which"), DOC_TEXT("scenarios", "in"),
+                    DOC_TEXT("unlocks", "what would tell"));
 
     doc_say(d, "## The machine, and what it could not see\n\n");
     table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");

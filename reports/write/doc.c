@@ -125,16 +125,13 @@ static void cell(struct doc *d, struct query *q, const struct doc_column *c)
     doc_say(d, query_at_least(q, c->column) ? " at least " : " ");
     doc_say(d, query_inferred(q, c->column) ? "~" : "");
     switch (c->kind) {
-    case DOC_COUNT:
+    case DOC_KIND_COUNT:
         doc_say(d, "%s", format_count(buf, query_int(q, c->column)));
         break;
-    case DOC_KB:
+    case DOC_KIND_KB:
         doc_say(d, "%s", format_kb(buf, query_number(q, c->column)));
         break;
-    case DOC_BYTES:
-        doc_say(d, "%s", format_kb(buf, query_number(q, c->column) / 1024));
-        break;
-    case DOC_NS:
+    case DOC_KIND_NS:
         doc_say(d, "%s", format_ns(buf, query_number(q, c->column)));
         break;
     default:
@@ -150,7 +147,7 @@ static void table_head(struct doc *d, const struct doc_column *columns)
         doc_say(d, " %s |", c->header);
     doc_say(d, "\n|");
     for (const struct doc_column *c = columns; c->column; c++)
-        doc_say(d, c->kind == DOC_TEXT ? "---|" : "---:|");
+        doc_say(d, c->kind == DOC_KIND_TEXT ? "---|" : "---:|");
     doc_say(d, "\n");
 }
 

@@ -46,15 +46,22 @@ bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, 
 /* Of a run that did not come to its end, or has not yet: " (**cut short: ...**)"; else nothing. */
 void doc_cut_short(struct doc *d, const char *run_id);
 
-enum doc_kind { DOC_TEXT, DOC_COUNT, DOC_KB, DOC_NS, DOC_BYTES };
-
 struct doc_column {
     const char *column; /* of the query */
     const char *header;
-    enum doc_kind kind;
+    enum doc_kind { DOC_KIND_TEXT, DOC_KIND_COUNT, DOC_KIND_KB, DOC_KIND_NS } kind;
 };
+/* clang-format off */
+#define DOC_COLUMN(column, header, kind) {column, header, DOC_KIND_##kind}
+#define DOC_TEXT(column, header) DOC_COLUMN(column, header, TEXT)
+#define DOC_COUNT(column, header) DOC_COLUMN(column, header, COUNT)
+#define DOC_KB(column, header) DOC_COLUMN(column, header, KB)
+#define DOC_NS(column, header) DOC_COLUMN(column, header, NS)
+/* Those of a table; the last one is its end. */
+#define DOC_COLUMNS(...) {__VA_ARGS__, DOC_TEXT(NULL, NULL)}
+/* clang-format on */
 
-/* The rows of a query as a table; columns end with column NULL. A NULL is "unknown" if the query
+/* The rows of a query as a table. A NULL is "unknown" if the query
  * has a column unknown_keys (names with commas) that names it, else "-"; a
  * value that inferred_keys names was concluded: "~"; one of at_least_keys is "at least" so much.
  * Returns the number of rows; without rows nothing is written. Closes the query. with_query: the

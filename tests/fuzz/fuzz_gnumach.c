@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rc = one_line(&stream, text, len, &record, line, size + 128, &e);
         if (rc > 0 && record.letter == 'Z') {
             rc = observe(&r, &s, &step, &e);
-            snapshot_clear(&s);
+            snapshot_release(&s);
         } else if (rc > 0) {
             rc = snapshot_add(&s, &record, &e);
         }

@@ -87,7 +87,7 @@ static int replay_record(struct replay *p, struct record *r, struct err *e)
             reading_step(p->reading, &p->plan->steps[p->steps], &p->snap, &p->results[p->steps], e);
         p->steps++;
     }
-    snapshot_clear(&p->snap);
+    snapshot_release(&p->snap);
     return rc;
 }
 

@@ -22,10 +22,6 @@ kern_return_t ask(const struct run *r, const struct actor *a, uint32_t step)
                            control, 1000, MACH_PORT_NULL);
         if (rc != MACH_RCV_TIMED_OUT || waited >= the_plan->deadline_ms)
             return rc;
-        record_begin('W');
-        record_number(r->index);
-        record_number(step);
-        record_number(waited / 1000 + 1);
-        record_end();
+        RECORD('W', "uuu", r->index, step, waited / 1000 + 1);
     }
 }

@@ -69,9 +69,7 @@ static const char *begin_run(struct run *r)
             (r->rc = bear(r, i, task)) != KERN_SUCCESS)
             return "an actor did not start";
     }
-    record_begin('B');
-    record_number(r->index);
-    record_end();
+    RECORD('B', "u", r->index);
     return look(r, 0);
 }
 
@@ -87,9 +85,7 @@ static void end_run(struct run *r)
     }
     release(r->actors, r->plan->nactors * sizeof *r->actors);
     release(r->transits, r->transits_max * sizeof *r->transits);
-    record_begin('D');
-    record_number(r->index);
-    record_end();
+    RECORD('D', "u", r->index);
 }
 
 static int run_plan(uint32_t index)
@@ -136,9 +132,7 @@ void controller_main(const uintptr_t *stack)
     } else {
         failed = UINT32_MAX;
     }
-    record_begin('Q');
-    record_number(failed);
-    record_end();
+    RECORD('Q', "u", failed);
     host_reboot(host_priv, 0);
     for (;;)
         mach_msg_trap(&answered.head, MACH_RCV_MSG, 0, sizeof answered, control,

@@ -117,12 +117,24 @@ void port_release(mach_port_t name);
 /* record.c: the lines that the host reads. A record is begun, gets fields, is ended. */
 void record_nonce(uint64_t nonce);
 void record_begin(char letter);
-void record_number(uint64_t n);
-void record_signed(int64_t n);
-void record_hex(uint64_t n);
+void record_numbers(const char *form, const uint64_t *n);
 void record_text(const char *text, size_t n);
 void record_end(void);
 size_t record_room(void); /* bytes that still fit into this line */
+/* Fields by their form, a letter each: u a number, x a hex one, i one with a sign. */
+#define RECORD_FIELDS(form, ...)                                                                   \
+    do {                                                                                           \
+        const uint64_t fields_[] = {__VA_ARGS__};                                                  \
+        _Static_assert(sizeof form - 1 == sizeof fields_ / sizeof *fields_, "a letter a field");   \
+        record_numbers(form, fields_);                                                             \
+    } while (0)
+/* A record of numbers alone. */
+#define RECORD(letter, form, ...)                                                                  \
+    do {                                                                                           \
+        record_begin(letter);                                                                      \
+        RECORD_FIELDS(form, __VA_ARGS__);                                                          \
+        record_end();                                                                              \
+    } while (0)
 
 /* clock.c: nanoseconds since boot, from the processor's counter, whose rate was measured once
  * against the kernel's clock. */

@@ -42,13 +42,10 @@ static void flush_run(struct page_line *l)
     }
     if (!l->open) {
         record_begin('P');
-        record_number(l->object);
+        RECORD_FIELDS("u", l->object);
         l->open = 1;
     }
-    record_number(l->first);
-    record_number(l->count);
-    record_hex(l->frame);
-    record_signed(l->step);
+    RECORD_FIELDS("uuxi", l->first, l->count, l->frame, (uint64_t)l->step);
     l->count = 0;
 }
 
@@ -76,10 +73,7 @@ static void tell_pages(uint64_t object, mach_port_t name)
     mach_msg_type_number_t n = PAGES_INLINE;
     kern_return_t rc = mach_vm_object_pages_phys(name, &pages, &n);
     if (rc != KERN_SUCCESS) {
-        record_begin('U');
-        record_number(object);
-        record_signed(rc);
-        record_end();
+        RECORD('U', "ui", object, (uint64_t)rc);
         return;
     }
     struct page_line l = {.object = object};
@@ -106,16 +100,9 @@ static kern_return_t tell_chain(mach_port_t name)
             break;
         port_release(copy);
         if (tell_once(info.voi_object)) {
-            record_begin('O');
-            record_number(info.voi_object);
-            record_number(info.voi_size / PAGE);
-            record_number(info.voi_ref_count - 1);
-            record_number(info.voi_resident_page_count);
-            record_number(info.voi_shadow);
-            record_number(info.voi_shadow_offset / PAGE);
-            record_number(info.voi_copy);
-            record_number(info.voi_state);
-            record_end();
+            RECORD('O', "uuuuuuuu", info.voi_object, info.voi_size / PAGE, info.voi_ref_count - 1,
+                   info.voi_resident_page_count, info.voi_shadow, info.voi_shadow_offset / PAGE,
+                   info.voi_copy, info.voi_state);
             tell_pages(info.voi_object, name);
         }
         port_release(held);
@@ -136,17 +123,9 @@ static kern_return_t tell_entries(uint32_t actor, mach_port_t task)
             return KERN_SUCCESS;
         if (rc != KERN_SUCCESS)
             return rc;
-        record_begin('E');
-        record_number(actor);
-        record_hex(e.vri_start);
-        record_hex(e.vri_end);
-        record_number((uint32_t)e.vri_protection);
-        record_number((uint32_t)e.vri_max_protection);
-        record_number((uint32_t)e.vri_inheritance);
-        record_number(e.vri_needs_copy != 0);
-        record_number(e.vri_object);
-        record_number(e.vri_offset / PAGE);
-        record_end();
+        RECORD('E', "uxxuuuuuu", actor, e.vri_start, e.vri_end, (uint32_t)e.vri_protection,
+               (uint32_t)e.vri_max_protection, (uint32_t)e.vri_inheritance, e.vri_needs_copy != 0,
+               e.vri_object, e.vri_offset / PAGE);
         if (MACH_PORT_VALID(name))
             rc = tell_chain(name);
         port_release(name);
@@ -169,44 +148,22 @@ static kern_return_t tell_task(struct run *r, uint32_t i)
     rc = task_info(a->task, TASK_EVENTS_INFO, (task_info_t)&events, &n);
     if (rc != KERN_SUCCESS)
         return rc;
-    record_begin('T');
-    record_number(i);
-    record_number(basic.virtual_size);
-    record_number(basic.resident_size);
-    record_number(events.faults);
-    record_number(events.zero_fills);
-    record_number(events.cow_faults);
-    record_number(events.messages_sent);
-    record_number(events.messages_received);
-    record_end();
+    RECORD('T', "uuuuuuuu", i, basic.virtual_size, basic.resident_size, events.faults,
+           events.zero_fills, events.cow_faults, events.messages_sent, events.messages_received);
     for (uint32_t s = 0; s < r->plan->nslots; s++) {
         if (!a->regions[s].bytes)
             continue;
-        record_begin('R');
-        record_number(i);
-        record_number(s);
-        record_hex(a->regions[s].address);
-        record_number(a->regions[s].bytes);
-        record_end();
+        RECORD('R', "uuxu", i, s, a->regions[s].address, a->regions[s].bytes);
     }
     return tell_entries(i, a->task);
 }
 
 static kern_return_t tell_transit(const struct transit *t)
 {
-    record_begin('F');
-    record_number((uint32_t)t->from);
-    record_number((uint32_t)t->to);
-    record_number((uint32_t)t->slot);
-    record_number(t->offset_bytes);
-    record_number(t->bytes);
-    record_end();
+    RECORD('F', "uuuuu", (uint32_t)t->from, (uint32_t)t->to, (uint32_t)t->slot, t->offset_bytes,
+           t->bytes);
     for (uint32_t i = 0; i < t->npieces; i++) {
-        record_begin('I');
-        record_number(t->pieces[i].object);
-        record_number(t->pieces[i].offset / PAGE);
-        record_number(t->pieces[i].bytes);
-        record_end();
+        RECORD('I', "uuu", t->pieces[i].object, t->pieces[i].offset / PAGE, t->pieces[i].bytes);
         kern_return_t rc = tell_chain(t->pieces[i].name);
         if (rc != KERN_SUCCESS)
             return rc;
@@ -220,15 +177,9 @@ static kern_return_t tell_statistics(void)
     kern_return_t rc = vm_statistics(mach_task_self(), &s);
     if (rc != KERN_SUCCESS)
         return rc;
-    record_begin('Y');
-    record_number((uint32_t)s.free_count);
-    record_number((uint32_t)s.active_count);
-    record_number((uint32_t)s.inactive_count);
-    record_number((uint32_t)s.wire_count);
-    record_number((uint32_t)s.zero_fill_count);
-    record_number((uint32_t)s.faults);
-    record_number((uint32_t)s.cow_faults);
-    record_end();
+    RECORD('Y', "uuuuuuu", (uint32_t)s.free_count, (uint32_t)s.active_count,
+           (uint32_t)s.inactive_count, (uint32_t)s.wire_count, (uint32_t)s.zero_fill_count,
+           (uint32_t)s.faults, (uint32_t)s.cow_faults);
     return KERN_SUCCESS;
 }
 

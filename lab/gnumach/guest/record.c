@@ -47,32 +47,18 @@ void record_begin(char letter)
     put(letter);
 }
 
-static void put_number(uint64_t n, unsigned base)
+void record_numbers(const char *form, const uint64_t *n)
 {
-    char text[24];
-    size_t count = digits(text, n, base, 1);
-    for (size_t i = 0; i < count; i++)
-        put(text[i]);
-}
-
-void record_number(uint64_t n)
-{
-    put(' ');
-    put_number(n, 10);
-}
-
-void record_signed(int64_t n)
-{
-    put(' ');
-    if (n < 0)
-        put('-');
-    put_number(n < 0 ? -(uint64_t)n : (uint64_t)n, 10);
-}
-
-void record_hex(uint64_t n)
-{
-    put(' ');
-    put_number(n, 16);
+    for (; *form; form++, n++) {
+        int negative = *form == 'i' && (int64_t)*n < 0;
+        char text[24];
+        size_t count = digits(text, negative ? -*n : *n, *form == 'x' ? 16 : 10, 1);
+        put(' ');
+        if (negative)
+            put('-');
+        for (size_t i = 0; i < count; i++)
+            put(text[i]);
+    }
 }
 
 void record_text(const char *text, size_t n)

@@ -197,12 +197,7 @@ const char *look(struct run *r, uint32_t step)
     uint64_t t = clock_ns(read_tsc());
     if ((r->rc = observe(r)) != KERN_SUCCESS)
         return "the kernel refused to be observed";
-    record_begin('Z');
-    record_number(r->index);
-    record_number(step);
-    record_number(t);
-    record_number(clock_ns(read_tsc()) - t);
-    record_end();
+    RECORD('Z', "uuuu", r->index, step, t, clock_ns(read_tsc()) - t);
     return NULL;
 }
 

@@ -16,11 +16,10 @@ static kern_return_t start_thread(mach_port_t task)
     rc = thread_get_state(thread, i386_REGS_SEGS_STATE, (thread_state_t)&s, &n);
     s.rip = (uint64_t)(uintptr_t)actor_main;
     s.ursp = STACK_TOP - 8; /* as after a call: nobody returns from there */
-    if (rc == KERN_SUCCESS)
-        rc = thread_set_state(thread, i386_REGS_SEGS_STATE, (thread_state_t)&s,
-                              i386_THREAD_STATE_COUNT);
-    if (rc == KERN_SUCCESS)
-        rc = thread_resume(thread);
+    rc = rc ? rc
+            : thread_set_state(thread, i386_REGS_SEGS_STATE, (thread_state_t)&s,
+                               i386_THREAD_STATE_COUNT);
+    rc = rc ? rc : thread_resume(thread);
     port_release(thread);
     return rc;
 }
@@ -28,8 +27,7 @@ static kern_return_t start_thread(mach_port_t task)
 kern_return_t new_port(mach_port_t *port)
 {
     kern_return_t rc = mach_port_allocate(self, MACH_PORT_RIGHT_RECEIVE, port);
-    if (rc == KERN_SUCCESS)
-        rc = mach_port_insert_right(self, *port, *port, MACH_MSG_TYPE_MAKE_SEND);
+    rc = rc ? rc : mach_port_insert_right(self, *port, *port, MACH_MSG_TYPE_MAKE_SEND);
     return rc;
 }
 
@@ -44,12 +42,11 @@ static kern_return_t give_ports(struct run *r, uint32_t i, mach_port_t task)
 {
     struct actor *a = &r->actors[i];
     kern_return_t rc = new_port(&a->command);
-    if (rc == KERN_SUCCESS)
-        rc = mach_port_insert_right(task, NAME_COMMAND, a->command, MACH_MSG_TYPE_MOVE_RECEIVE);
-    if (rc == KERN_SUCCESS)
-        rc = mach_port_insert_right(task, NAME_CONTROL, control, MACH_MSG_TYPE_MAKE_SEND);
-    if (rc == KERN_SUCCESS)
-        rc = mach_port_insert_right(task, NAME_DATA, a->data_receive, MACH_MSG_TYPE_MOVE_RECEIVE);
+    rc = rc ? rc
+            : mach_port_insert_right(task, NAME_COMMAND, a->command, MACH_MSG_TYPE_MOVE_RECEIVE);
+    rc = rc ? rc : mach_port_insert_right(task, NAME_CONTROL, control, MACH_MSG_TYPE_MAKE_SEND);
+    rc = rc ? rc
+            : mach_port_insert_right(task, NAME_DATA, a->data_receive, MACH_MSG_TYPE_MOVE_RECEIVE);
     a->data_receive = MACH_PORT_NULL;
     for (uint32_t j = 0; rc == KERN_SUCCESS && j < r->plan->nactors; j++)
         if (j != i && can_be_sent_to(&r->actors[j]))
@@ -63,15 +60,11 @@ kern_return_t bear(struct run *r, uint32_t i, mach_port_t task)
     vm_address_t address = LOCAL_ADDRESS;
     r->actors[i].task = task;
     kern_return_t rc = vm_allocate(task, &address, STACK_BYTES, FALSE);
-    if (rc == KERN_SUCCESS)
-        rc = vm_inherit(task, address, STACK_BYTES, VM_INHERIT_NONE);
-    if (rc == KERN_SUCCESS)
-        rc = give_ports(r, i, task);
-    if (rc == KERN_SUCCESS)
-        rc = start_thread(task);
+    rc = rc ? rc : vm_inherit(task, address, STACK_BYTES, VM_INHERIT_NONE);
+    rc = rc ? rc : give_ports(r, i, task);
+    rc = rc ? rc : start_thread(task);
     memset(&command.body, 0, sizeof command.body);
-    if (rc == KERN_SUCCESS)
-        rc = ask(r, &r->actors[i], 0);
+    rc = rc ? rc : ask(r, &r->actors[i], 0);
     return rc;
 }
 

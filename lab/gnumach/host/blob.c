@@ -201,8 +201,7 @@ int blob_build(const struct plan *const *plans, size_t nplans, uint64_t nonce, u
         rc = err_no_memory(e);
     for (size_t i = 0; i < nplans && rc == 0; i++)
         rc = add_run(&b, plans[i], e);
-    if (rc == 0)
-        rc = join(&b, nonce, deadline_ms, out, len, e);
+    rc = rc ? rc : join(&b, nonce, deadline_ms, out, len, e);
     free(b.runs);
     free(b.steps);
     free(b.parts);

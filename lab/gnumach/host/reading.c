@@ -26,8 +26,7 @@ int reading_new(struct reading **out, const struct plan *plan, uint64_t memory_b
     struct reading *r = calloc(1, sizeof *r);
     int rc = r ? slots_of(plan, &r->slots, &r->nslots, e) : err_no_memory(e);
 
-    if (rc == 0)
-        rc = receivers_of(plan, &r->receivers, e);
+    rc = rc ? rc : receivers_of(plan, &r->receivers, e);
     if (rc == 0) {
         r->plan = plan;
         r->memory_bytes = memory_bytes;
@@ -94,8 +93,7 @@ static int tell_all(struct reading *r, struct step_result *out, struct err *e)
         totals_tell,           checks_tell,         tell_cost};
     int rc = numbers_note(&r->numbers, r->snap, r->step_count, e);
 
-    if (rc == 0)
-        rc = viewers_fill(&r->viewers, r->snap, e);
+    rc = rc ? rc : viewers_fill(&r->viewers, r->snap, e);
     for (size_t i = 0; i < sizeof tell / sizeof *tell && rc == 0; i++)
         rc = tell[i](r, out, e);
     viewers_release(&r->viewers);

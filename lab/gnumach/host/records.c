@@ -61,13 +61,10 @@ int record_parse(struct record_stream *s, char *line, size_t len, struct record 
                        " instead of %016" PRIx64,
                        nonce, s->nonce);
     sequence = at;
-    if (rc == 0)
-        rc = field_u64(&at, &number, e);
+    rc = rc ? rc : field_u64(&at, &number, e);
     sequence_len = strlen(sequence) + 1;
-    if (rc == 0)
-        rc = field_u64(&at, &length, e);
-    if (rc == 0)
-        rc = field_hex(&at, &sum, e);
+    rc = rc ? rc : field_u64(&at, &length, e);
+    rc = rc ? rc : field_hex(&at, &sum, e);
     if (rc < 0)
         return err_prefix(e, rc, "record with a broken head");
     payload = at;

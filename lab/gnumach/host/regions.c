@@ -235,8 +235,7 @@ static int one_region(struct reading *r, const struct snap_region *at, struct st
         return rc;
     quantities(r, at, &v, g);
     rc = pages(r, &v, g, e);
-    if (rc == 0)
-        rc = entries(r, at, &v, g, e);
+    rc = rc ? rc : entries(r, at, &v, g, e);
     if (rc == 0 && r->step->action == ACT_WRITE && (int)at->actor == r->acting &&
         (int)at->slot == r->step_slot)
         rc = write_outcome(r, at, &v, g, out, e);

@@ -39,11 +39,6 @@ void snapshot_release(struct snapshot *s)
     snapshot_init(s);
 }
 
-void snapshot_clear(struct snapshot *s)
-{
-    snapshot_release(s);
-}
-
 /* Room for one more element, zeroed; NULL without memory or beyond all reason. */
 static void *append(void *list, size_t *count, size_t size)
 {
@@ -202,8 +197,7 @@ static int add_message(struct snapshot *s, char *f, struct err *e)
     char *text;
     int rc = take_numbers(&f, "iuu", &m->id, e);
 
-    if (rc == 0)
-        rc = field_text(&f, &text, &len, e);
+    rc = rc ? rc : field_text(&f, &text, &len, e);
     if (rc < 0)
         return rc;
     if (m->there)

@@ -4,7 +4,7 @@
  * (../protocol.h), in its order.
  * Promises: whatever is out of range (an actor, a slot, a page far away) is refused.
  * Does not: know plans, actors' names or other steps.
- * Lifetime: snapshot_init ... snapshot_release; reusable with snapshot_clear. */
+ * Lifetime: snapshot_init ... snapshot_release; then it is as it was after snapshot_init. */
 #ifndef LAB_GNUMACH_HOST_SNAPSHOT_H
 #define LAB_GNUMACH_HOST_SNAPSHOT_H
 
@@ -89,7 +89,6 @@ struct snapshot {
 };
 
 void snapshot_init(struct snapshot *s);
-void snapshot_clear(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 
 /* Adds one record that belongs to a step. 0, -EBADMSG or -ENOMEM. */

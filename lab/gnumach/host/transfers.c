@@ -113,8 +113,7 @@ int transfers_tell_sent(struct reading *r, struct step_result *out, struct err *
     size_t before = r->npending;
     int rc = r->snap->answer.sent ? transit_add(r, e) : 0;
 
-    if (rc == 0)
-        rc = transit_view(r, e);
+    rc = rc ? rc : transit_view(r, e);
     for (size_t i = before; i < r->npending && rc == 0; i++)
         rc = tell_sent(r, out, &r->pending[i], e);
     return rc;
