@@ -323,8 +323,8 @@ static int renew(struct range *r, enum mem_kind kind, vm_inherit_t inherit)
 {
     const int flags = kind == MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
     struct object *o;
-    int wired = mem_wired(r->start, r->end);
-    int rc = wired < 0 ? wired : object_snapshot(&o, r);
+    const bool wired = mem_wired(r->start, r->end);
+    int rc = object_snapshot(&o, r);
 
     if (rc)
         return rc;

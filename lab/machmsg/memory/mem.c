@@ -140,7 +140,7 @@ static void make_private(void *arg, struct range *r, const struct mapping *part)
     (void)arg;
     if (!would_share(r))
         return;
-    r->stays |= r->object->kin || part->locked ||
+    r->stays |= r->object->kin || mem_wired(part->start, part->end) ||
                 (!r->stays && remap(r, part, r->object, part->offset, MAP_PRIVATE));
 }
 

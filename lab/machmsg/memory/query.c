@@ -232,72 +232,31 @@ int mem_modified(uint64_t start, uint64_t end, bool *modified)
     return each_pagemap(start, (end - start) / mem_page(), find_modified, modified);
 }
 
-static bool find_locked(void *arg, const char *line)
-{
-    return sscanf(line, "VmLck: %ld", (long *)arg) != 1;
-}
-
-/* Has this process wired anything? 1, 0 or a negative errno. */
-static int any_locked(void)
-{
-    long kb = -1;
-    int rc = each_line("/proc/self/status", find_locked, &kb);
-
-    return rc ? rc : kb < 0 ? -EIO : kb > 0;
-}
-
 struct each {
     void (*fn)(void *arg, const struct mapping *m);
     void *arg;
-    struct mapping m;
 };
 
 static bool next_mapping(void *arg, const char *line)
 {
-    struct each *e = arg;
-    struct mapping next;
+    const struct each *e = arg;
+    struct mapping m;
 
-    if (strncmp(line, "VmFlags:", 8) == 0)
-        e->m.locked = strstr(line, " lo") != NULL;
-    if (!parse_mapping(line, &next))
-        return true;
-    if (e->m.end)
-        e->fn(e->arg, &e->m);
-    e->m = next;
+    if (parse_mapping(line, &m))
+        e->fn(e->arg, &m);
     return true;
 }
 
-/* What is wired is told by the long text only, which takes a look at every page. */
 int mem_each(void (*fn)(void *arg, const struct mapping *m), void *arg)
 {
     struct each e = {.fn = fn, .arg = arg};
-    int rc = any_locked();
 
-    if (rc >= 0)
-        rc = each_line(rc ? "/proc/self/smaps" : "/proc/self/maps", next_mapping, &e);
-    if (rc == 0 && e.m.end)
-        fn(arg, &e.m);
-    return rc;
+    return each_line("/proc/self/maps", next_mapping, &e);
 }
 
-struct wired {
-    uint64_t start, end;
-    bool found;
-};
-
-static void find_wired(void *arg, const struct mapping *m)
+/* The kernel refuses to invalidate what is wired, before it does anything, and with MS_ASYNC it
+ * does nothing else. /proc says it in the long text of all mappings only. */
+bool mem_wired(uint64_t start, uint64_t end)
 {
-    struct wired *w = arg;
-
-    w->found |= m->locked && m->start < w->end && m->end > w->start;
-}
-
-int mem_wired(uint64_t start, uint64_t end)
-{
-    struct wired w = {.start = start, .end = end};
-    int rc = any_locked();
-
-    if (rc > 0)
-        rc = mem_each(find_wired, &w);
-    return rc ? rc : w.found;
+    return msync((void *)start, end - start, MS_ASYNC | MS_INVALIDATE) && errno == EBUSY;
 }
