@@ -1839,6 +1839,52 @@ static void test_machmsg_memory__wired_memory_elsewhere(void **state)
     in_a_table_of(16384, 16384, sends_beside_wired_memory);
 }
 
+/* A daemon closes all descriptors that it does not know, and opens files of its own: neither its
+ * memory nor those files become the other. */
+static void descriptors_closed(void)
+{
+    enum { N = 40 };
+    const vm_size_t size = many_pages * PAGE;
+    mach_port_t p;
+    union message m;
+    int first, status;
+    pid_t pid;
+
+    for (int i = 0; i < N; i++)
+        memset(many[i] = allocate_in_child(), seed_of(i), size);
+    closefrom(3);
+    first = open("/dev/null", O_RDONLY);
+    for (int i = 1; i < 4 * N; i++)
+        child_check(open("/proc/self/exe", O_RDONLY) == first + i);
+    p = mach_reply_port();
+    for (int i = 0; i < N; i += 2) {
+        m = ool_message(p, many[i], (mach_msg_size_t)size, 1, false);
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(memcmp(m.ool.d.address, many[i], size) == 0);
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, size) == KERN_SUCCESS);
+    }
+    pid = fork();
+    for (int i = 0; pid == 0 && i < N; i++) {
+        child_check(many[i][0] == seed_of(i) && many[i][size - 1] == seed_of(i));
+        many[i][0] = 'C';
+    }
+    if (pid == 0)
+        _exit(0);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
+    for (int i = 0; i < N; i++) {
+        child_check(many[i][0] == seed_of(i) && many[i][size - 1] == seed_of(i));
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], size) == KERN_SUCCESS);
+    }
+    for (int i = 0; i < 4 * N; i++)
+        child_check(fcntl(first + i, F_GETFD) == 0);
+}
+
+static void test_machmsg_memory__descriptors_closed_by_the_program(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, descriptors_closed);
+}
+
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
@@ -1905,7 +1951,8 @@ int main(void)
         memory_tested(test_machmsg_memory__exchanged_by_the_program),
         memory_tested(test_machmsg_memory__ports_to_the_limit),
         memory_tested(test_machmsg_memory__fork_is_linear),
-        memory_tested(test_machmsg_memory__wired_memory_elsewhere)};
+        memory_tested(test_machmsg_memory__wired_memory_elsewhere),
+        memory_tested(test_machmsg_memory__descriptors_closed_by_the_program)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);
 }

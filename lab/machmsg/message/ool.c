@@ -41,7 +41,7 @@ static enum ool_why whole_object(const struct ool_source *s, struct range **out)
         return OOL_WHY_PART;
     if (r->object->kin || r->inherit == VM_INHERIT_SHARE)
         return OOL_WHY_KIN;
-    if (r->object->fd < 0)
+    if (object_fd(r->object) < 0)
         return OOL_WHY_NO_OBJECT;
     *out = r;
     return OOL_WHY_NONE;
