@@ -1885,6 +1885,36 @@ static void test_machmsg_memory__descriptors_closed_by_the_program(void **state)
     in_a_table_of(1024, 1024, descriptors_closed);
 }
 
+/* Seconds of CPU to take away so many regions, each second one behind the layer's back. */
+static double removal_time(int regions)
+{
+    struct timespec a, b;
+
+    for (int i = 0; i < regions; i++)
+        many[i] = allocate_in_child();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    for (int i = 0; i < regions; i++)
+        child_check((i % 2 ? munmap(many[i], many_pages * PAGE)
+                           : vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE)) == 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+}
+
+static void removals_by_turns(void)
+{
+    const double few = removal_time(1000), more = removal_time(8000);
+
+    if (more > 32 * few)
+        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
+    child_check(more <= 32 * few); /* eight times; 64 times if it were the square */
+}
+
+static void test_machmsg_memory__removal_is_linear(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, removals_by_turns);
+}
+
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
@@ -1952,7 +1982,8 @@ int main(void)
         memory_tested(test_machmsg_memory__ports_to_the_limit),
         memory_tested(test_machmsg_memory__fork_is_linear),
         memory_tested(test_machmsg_memory__wired_memory_elsewhere),
-        memory_tested(test_machmsg_memory__descriptors_closed_by_the_program)};
+        memory_tested(test_machmsg_memory__descriptors_closed_by_the_program),
+        memory_tested(test_machmsg_memory__removal_is_linear)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);
 }

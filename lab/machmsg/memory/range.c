@@ -59,7 +59,8 @@ static bool is_gone(const struct range *r)
     return rc == -ENOENT || (rc == 0 && m.start >= r->end);
 }
 
-/* A few ranges a call are looked at, in turn; where one is gone, all others are too. */
+/* A few ranges a call are looked at, in turn, and more behind each that is gone: not all, so that a
+ * program that unmaps one now and then does not pay for all each time. */
 static void forget_gone(void)
 {
     for (size_t looks = 8; looks > 0 && ranges.count > 0; looks--) {
@@ -67,7 +68,7 @@ static void forget_gone(void)
 
         if (is_gone(r)) {
             range_forget(r->start, r->end);
-            looks = ranges.count + 1;
+            looks = 65;
         } else {
             ranges.hand++;
         }
