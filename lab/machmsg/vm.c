@@ -323,8 +323,8 @@ static int renew(struct range *r, enum mem_kind kind, vm_inherit_t inherit)
 {
     const int flags = kind == MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
     struct object *o;
-    int wired = mem_wired(r->start, r->end);
-    int rc = wired < 0 ? wired : object_snapshot(&o, r);
+    const bool wired = mem_wired(r->start, r->end);
+    int rc = object_snapshot(&o, r);
 
     if (rc)
         return rc;
@@ -353,7 +353,7 @@ static int set_inherit(struct range *r, unsigned int inherit)
 
     if (inherit == VM_INHERIT_SHARE && !shared)
         rc = renew(r, MEM_SHARED, inherit);
-    else if (inherit == VM_INHERIT_COPY && shared && r->object->fd < 0 && !r->object->kin)
+    else if (inherit == VM_INHERIT_COPY && shared && object_fd(r->object) < 0 && !r->object->kin)
         rc = renew(r, MEM_PRIVATE, inherit);
     if (rc == 0)
         r->inherit = (uint8_t)inherit;

@@ -1790,6 +1790,131 @@ static void test_machmsg_memory__fork_is_linear(void **state)
     in_a_table_of(16384, 16384, forks_of_many);
 }
 
+/* Seconds of CPU for a hundred sends beside so many regions. */
+static double send_time(int regions)
+{
+    mach_port_t p = mach_reply_port();
+    double least = 1e9;
+
+    for (int i = 0; i < regions; i++)
+        *(many[i] = allocate_in_child()) = 'A';
+    for (int tries = 0; tries < 3; tries++) {
+        struct timespec a, b;
+        double took;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+        for (int i = 0; i < 100; i++) {
+            union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, 0);
+
+            child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+            child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
+                        KERN_SUCCESS);
+        }
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+        least = took < least ? took : least;
+    }
+    for (int i = 0; i < regions; i++)
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
+    return least;
+}
+
+static void sends_beside_wired_memory(void)
+{
+    static char page[2 * 4096];
+    double few, more;
+
+    child_check(mlock(page, sizeof page) == 0);
+    few = send_time(500);
+    more = send_time(8000);
+    if (more > 6 * few)
+        fprintf(stderr, "# 500 regions %.4f s, 8000 %.4f s\n", few, more);
+    child_check(more <= 6 * few); /* the same; sixteen times if each looked at all mappings */
+}
+
+/* A send looks at what it sends: that a page is wired somewhere costs nothing. */
+static void test_machmsg_memory__wired_memory_elsewhere(void **state)
+{
+    (void)state;
+    in_a_table_of(16384, 16384, sends_beside_wired_memory);
+}
+
+/* A daemon closes all descriptors that it does not know, and opens files of its own: neither its
+ * memory nor those files become the other. */
+static void descriptors_closed(void)
+{
+    enum { N = 40 };
+    const vm_size_t size = many_pages * PAGE;
+    mach_port_t p;
+    union message m;
+    int first, status;
+    pid_t pid;
+
+    for (int i = 0; i < N; i++)
+        memset(many[i] = allocate_in_child(), seed_of(i), size);
+    closefrom(3);
+    first = open("/dev/null", O_RDONLY);
+    for (int i = 1; i < 4 * N; i++)
+        child_check(open("/proc/self/exe", O_RDONLY) == first + i);
+    p = mach_reply_port();
+    for (int i = 0; i < N; i += 2) {
+        m = ool_message(p, many[i], (mach_msg_size_t)size, 1, false);
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(memcmp(m.ool.d.address, many[i], size) == 0);
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, size) == KERN_SUCCESS);
+    }
+    pid = fork();
+    for (int i = 0; pid == 0 && i < N; i++) {
+        child_check(many[i][0] == seed_of(i) && many[i][size - 1] == seed_of(i));
+        many[i][0] = 'C';
+    }
+    if (pid == 0)
+        _exit(0);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
+    for (int i = 0; i < N; i++) {
+        child_check(many[i][0] == seed_of(i) && many[i][size - 1] == seed_of(i));
+        child_check(vm_deallocate(SELF, (vm_address_t)many[i], size) == KERN_SUCCESS);
+    }
+    for (int i = 0; i < 4 * N; i++)
+        child_check(fcntl(first + i, F_GETFD) == 0);
+}
+
+static void test_machmsg_memory__descriptors_closed_by_the_program(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, descriptors_closed);
+}
+
+/* Seconds of CPU to take away so many regions, two of three behind the layer's back. */
+static double removal_time(int regions)
+{
+    struct timespec a, b;
+
+    for (int i = 0; i < regions; i++)
+        many[i] = allocate_in_child();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    for (int i = 0; i < regions; i++)
+        child_check((i % 3 ? munmap(many[i], many_pages * PAGE)
+                           : vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE)) == 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+}
+
+static void removals_by_turns(void)
+{
+    const double few = removal_time(1000), more = removal_time(8000);
+
+    if (more > 32 * few)
+        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
+    child_check(more <= 32 * few); /* eight times; 64 times if it were the square */
+}
+
+static void test_machmsg_memory__removal_is_linear(void **state)
+{
+    (void)state;
+    in_a_table_of(1024, 1024, removals_by_turns);
+}
+
 /* The connection to the observer stays for the next question: it is no leak. */
 static int start_observer(void **state)
 {
@@ -1855,7 +1980,10 @@ int main(void)
         memory_tested(test_machmsg_memory__what_is_left_is_kept),
         memory_tested(test_machmsg_memory__exchanged_by_the_program),
         memory_tested(test_machmsg_memory__ports_to_the_limit),
-        memory_tested(test_machmsg_memory__fork_is_linear)};
+        memory_tested(test_machmsg_memory__fork_is_linear),
+        memory_tested(test_machmsg_memory__wired_memory_elsewhere),
+        memory_tested(test_machmsg_memory__descriptors_closed_by_the_program),
+        memory_tested(test_machmsg_memory__removal_is_linear)};
 
     return cmocka_run_group_tests(tests, start_observer, NULL);
 }

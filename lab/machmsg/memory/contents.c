@@ -14,13 +14,14 @@ struct touched {
 };
 
 /* Marks what the object has behind [offset, offset + pages). */
-static int mark_object(const struct object *o, uint64_t offset, uint64_t pages, uint8_t *map)
+static int mark_object(struct object *o, uint64_t offset, uint64_t pages, uint8_t *map)
 {
     const uint64_t page = mem_page(), end = offset + pages * page;
+    const int fd = object_fd(o);
     uint64_t from, to;
     int rc;
 
-    for (uint64_t at = offset; (rc = object_next_data(o->fd, at, end, &from, &to)) > 0; at = to)
+    for (uint64_t at = offset; (rc = object_next_data(fd, at, end, &from, &to)) > 0; at = to)
         for (uint64_t p = from / page; p * page < to; p++)
             map[p - offset / page] = 1;
     return rc;

@@ -128,7 +128,7 @@ static int each_shared(range_shown_fn *fn)
     return r ? range_each_shown(fn, NULL) : 0;
 }
 
-static int remap(const struct range *r, const struct mapping *part, const struct object *o,
+static int remap(const struct range *r, const struct mapping *part, struct object *o,
                  uint64_t offset, int flags)
 {
     return range_remap(r->inherit, part->start, part->end, mem_to_prot(mem_from_prot(part)), o,
@@ -140,14 +140,15 @@ static void make_private(void *arg, struct range *r, const struct mapping *part)
     (void)arg;
     if (!would_share(r))
         return;
-    r->stays |= r->object->kin || part->locked ||
+    r->stays |= r->object->kin || mem_wired(part->start, part->end) ||
                 (!r->stays && remap(r, part, r->object, part->offset, MAP_PRIVATE));
 }
 
 static int take_snapshot(struct range *r)
 {
-    return r->object->fd < 0 ? object_snapshot(&r->snapshot, r)
-                             : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
+    return object_fd(r->object) < 0
+               ? object_snapshot(&r->snapshot, r)
+               : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
 }
 
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and

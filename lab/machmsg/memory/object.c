@@ -62,9 +62,18 @@ void object_unref(struct object *o)
 {
     if (__atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    if (o->fd >= 0)
+    if (object_fd(o) >= 0)
         close(o->fd);
     free(o);
+}
+
+int object_fd(struct object *o)
+{
+    struct stat st;
+
+    if (o->fd >= 0 && (fstat(o->fd, &st) || st.st_ino != o->ino || st.st_dev != o->dev))
+        o->fd = -1; /* the program closed it; the number may be a file of its own by now */
+    return o->fd;
 }
 
 bool object_keep(struct object *o)
@@ -78,7 +87,7 @@ int object_seal(struct object *o)
     const int all = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
     /* A forked task that has the same object may have sealed it already. */
-    if (!o->sealed && fcntl(o->fd, F_ADD_SEALS, all) &&
+    if (!o->sealed && fcntl(object_fd(o), F_ADD_SEALS, all) &&
         (errno != EPERM || fcntl(o->fd, F_GET_SEALS) < 0 ||
          (fcntl(o->fd, F_GET_SEALS) & all) != all))
         return -errno;

@@ -11,7 +11,7 @@
 
 struct object {
     int refs;
-    int fd;        /* -1: none was kept, it is only mapped from here on */
+    int fd;        /* for who has just made it; others ask object_fd */
     uint64_t size; /* bytes, whole pages */
     dev_t dev;
     ino_t ino;
@@ -27,6 +27,8 @@ int object_clone(struct object **out, const struct object *o, uint64_t offset, u
 int object_adopt(struct object **out, int fd, uint64_t size, bool sealed);
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o);
+/* Its descriptor; -1: none was kept, or the program closed it: it is only mapped from here on. */
+int object_fd(struct object *o);
 /* Its descriptor is to stay open for long: where that may not be it is closed, and false. Under
  * mem_lock, before anybody else knows the object. */
 bool object_keep(struct object *o);

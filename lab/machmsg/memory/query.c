@@ -53,13 +53,14 @@ static int no_proc(void)
 static int each_line(const char *path, bool (*fn)(void *arg, const char *line), void *arg)
 {
     FILE *f = fopen(path, "re");
-    char *line = NULL;
+    char *line = NULL, buffer[16384];
     size_t room = 0;
     bool more = true;
     int rc;
 
     if (!f)
         return no_proc();
+    setvbuf(f, buffer, _IOFBF, sizeof buffer); /* a file of /proc asks for 1,024 bytes */
     while (more && getline(&line, &room, f) > 0)
         more = fn(arg, line);
     rc = more && !feof(f) ? -ENOMEM : 0; /* not read to its end */
@@ -98,8 +99,10 @@ struct search {
 static bool find_mapping(void *arg, const char *line)
 {
     struct search *s = arg;
+    char *dash;
 
-    if (parse_mapping(line, s->out) && s->out->end > s->address)
+    strtoull(line, &dash, 16); /* most lines are below: that takes a tenth of the whole parse */
+    if (*dash == '-' && strtoull(dash + 1, NULL, 16) > s->address && parse_mapping(line, s->out))
         s->rc = 0;
     return s->rc != 0;
 }
@@ -232,72 +235,31 @@ int mem_modified(uint64_t start, uint64_t end, bool *modified)
     return each_pagemap(start, (end - start) / mem_page(), find_modified, modified);
 }
 
-static bool find_locked(void *arg, const char *line)
-{
-    return sscanf(line, "VmLck: %ld", (long *)arg) != 1;
-}
-
-/* Has this process wired anything? 1, 0 or a negative errno. */
-static int any_locked(void)
-{
-    long kb = -1;
-    int rc = each_line("/proc/self/status", find_locked, &kb);
-
-    return rc ? rc : kb < 0 ? -EIO : kb > 0;
-}
-
 struct each {
     void (*fn)(void *arg, const struct mapping *m);
     void *arg;
-    struct mapping m;
 };
 
 static bool next_mapping(void *arg, const char *line)
 {
-    struct each *e = arg;
-    struct mapping next;
+    const struct each *e = arg;
+    struct mapping m;
 
-    if (strncmp(line, "VmFlags:", 8) == 0)
-        e->m.locked = strstr(line, " lo") != NULL;
-    if (!parse_mapping(line, &next))
-        return true;
-    if (e->m.end)
-        e->fn(e->arg, &e->m);
-    e->m = next;
+    if (parse_mapping(line, &m))
+        e->fn(e->arg, &m);
     return true;
 }
 
-/* What is wired is told by the long text only, which takes a look at every page. */
 int mem_each(void (*fn)(void *arg, const struct mapping *m), void *arg)
 {
     struct each e = {.fn = fn, .arg = arg};
-    int rc = any_locked();
 
-    if (rc >= 0)
-        rc = each_line(rc ? "/proc/self/smaps" : "/proc/self/maps", next_mapping, &e);
-    if (rc == 0 && e.m.end)
-        fn(arg, &e.m);
-    return rc;
+    return each_line("/proc/self/maps", next_mapping, &e);
 }
 
-struct wired {
-    uint64_t start, end;
-    bool found;
-};
-
-static void find_wired(void *arg, const struct mapping *m)
+/* The kernel refuses to invalidate what is wired, before it does anything, and with MS_ASYNC it
+ * does nothing else. /proc says it in the long text of all mappings only. */
+bool mem_wired(uint64_t start, uint64_t end)
 {
-    struct wired *w = arg;
-
-    w->found |= m->locked && m->start < w->end && m->end > w->start;
-}
-
-int mem_wired(uint64_t start, uint64_t end)
-{
-    struct wired w = {.start = start, .end = end};
-    int rc = any_locked();
-
-    if (rc > 0)
-        rc = mem_each(find_wired, &w);
-    return rc ? rc : w.found;
+    return msync((void *)start, end - start, MS_ASYNC | MS_INVALIDATE) && errno == EBUSY;
 }

@@ -13,7 +13,6 @@ struct mapping {
     dev_t dev;
     ino_t inode; /* 0: anonymous */
     bool readable, writable, executable, shared;
-    bool locked; /* mem_each alone tells */
 };
 
 /* Its protection in VM_PROT_* bits; and VM_PROT_* bits as mmap's. */
@@ -35,7 +34,7 @@ int mem_each(void (*fn)(void *arg, const struct mapping *m), void *arg);
 int mem_present(uint64_t start, uint64_t pages, uint8_t *map);
 /* Has this process written to its private view [start, end) of an object? */
 int mem_modified(uint64_t start, uint64_t end, bool *modified);
-/* Is a page of it wired (mlock)? 1, 0 or a negative errno. */
-int mem_wired(uint64_t start, uint64_t end);
+/* Is a page of it wired (mlock)? */
+bool mem_wired(uint64_t start, uint64_t end);
 
 #endif

@@ -53,13 +53,14 @@ static bool is_gone(const struct range *r)
 
     if (mincore((void *)r->start, mem_page(), &v) == 0 || errno != ENOMEM)
         return false;
-    if (r->kind == MEM_SHARED && r->object->fd >= 0)
+    if (r->kind == MEM_SHARED && object_fd(r->object) >= 0)
         return object_seal(r->object) == 0;
     rc = mem_query(r->start, &m);
     return rc == -ENOENT || (rc == 0 && m.start >= r->end);
 }
 
-/* A few ranges a call are looked at, in turn; where one is gone, all others are too. */
+/* A few ranges a call are looked at, in turn, and more behind each that is gone: not all, so that a
+ * program that unmaps one now and then does not pay for all each time. */
 static void forget_gone(void)
 {
     for (size_t looks = 8; looks > 0 && ranges.count > 0; looks--) {
@@ -67,7 +68,7 @@ static void forget_gone(void)
 
         if (is_gone(r)) {
             range_forget(r->start, r->end);
-            looks = ranges.count + 1;
+            looks = 65;
         } else {
             ranges.hand++;
         }
@@ -257,7 +258,8 @@ static void forget_unseen(void)
     for (size_t i = 0; i < ranges.count; i++) {
         struct range *r = &ranges.at[i];
 
-        if (r->seen || (r->kind == MEM_SHARED && r->object->fd >= 0 && object_seal(r->object)))
+        if (r->seen ||
+            (r->kind == MEM_SHARED && object_fd(r->object) >= 0 && object_seal(r->object)))
             ranges.at[kept++] = *r;
         else if (r->object)
             object_unref(r->object);
@@ -397,10 +399,10 @@ int range_follow(uint64_t start, uint64_t end)
     return rc;
 }
 
-int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
-                const struct object *o, uint64_t offset, int flags)
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot, struct object *o,
+                uint64_t offset, int flags)
 {
-    if (mmap((void *)start, end - start, prot, flags | MAP_FIXED, o->fd, (off_t)offset) ==
+    if (mmap((void *)start, end - start, prot, flags | MAP_FIXED, object_fd(o), (off_t)offset) ==
             MAP_FAILED ||
         (inherit == VM_INHERIT_NONE && madvise((void *)start, end - start, MADV_DONTFORK)))
         return -errno;

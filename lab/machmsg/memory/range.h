@@ -68,7 +68,7 @@ bool range_shows(const struct range *r, const struct mapping *m, uint64_t at);
 /* Maps o, from offset on, over [start, end), and keeps it from a child where inherit says so: that
  * goes with the old mapping. So does a lock, but for MAP_LOCKED in the flags. 0 or a negative
  * errno. */
-int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot,
-                const struct object *o, uint64_t offset, int flags);
+int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot, struct object *o,
+                uint64_t offset, int flags);
 
 #endif

@@ -41,7 +41,7 @@ static enum ool_why whole_object(const struct ool_source *s, struct range **out)
         return OOL_WHY_PART;
     if (r->object->kin || r->inherit == VM_INHERIT_SHARE)
         return OOL_WHY_KIN;
-    if (r->object->fd < 0)
+    if (object_fd(r->object) < 0)
         return OOL_WHY_NO_OBJECT;
     *out = r;
     return OOL_WHY_NONE;
@@ -111,7 +111,7 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
 {
     const bool native = mem_native(), small = s->size <= SMALL_MAX;
     enum ool_why why = OOL_WHY_NONE;
-    int rc = 0;
+    int rc;
 
     if (!native && !small && s->physical && !s->deallocate)
         why = OOL_WHY_PHYSICAL;
@@ -119,10 +119,8 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
         why = OOL_WHY_SMALL;
     else if (!native && any_purgeable(s))
         why = OOL_WHY_PURGEABLE;
-    else if ((rc = mem_wired(s->address, s->address + s->size)) > 0)
+    else if (mem_wired(mem_trunc(s->address, mem_page()), s->address + s->size))
         why = OOL_WHY_WIRED;
-    if (rc < 0)
-        return rc;
     item->kind = why == OOL_WHY_NONE || why == OOL_WHY_PHYSICAL ? WIRE_OOL_MAP : WIRE_OOL_ANON;
     item->done = OOL_DONE_COPIED;
     rc = why == OOL_WHY_NONE ? share(s, object, &why) : 0;
