@@ -14,6 +14,32 @@ struct frame_chunk {
     uint32_t slot[CHUNK_FRAMES];
 };
 
+/* Chunks come by the slab; where there are frames of gigabytes, in huge pages. */
+struct frame_slab {
+    struct frame_slab *next;
+    uint32_t n, used;
+    struct frame_chunk chunks[];
+};
+#define SMALL_SLAB 16
+#define LARGE_SLAB 1016 /* just below 2 MiB */
+#define MANY_FRAMES (128 * 1024)
+#define SLAB_BYTES(n) (sizeof(struct frame_slab) + (n) * sizeof(struct frame_chunk))
+
+static struct frame_chunk *new_chunk(struct frames *f)
+{
+    struct frame_slab *slab = f->slabs;
+    uint32_t n = f->cap < MANY_FRAMES ? SMALL_SLAB : LARGE_SLAB;
+
+    if (!slab || slab->used == slab->n) {
+        if (!(slab = bulk_alloc(SLAB_BYTES(n))))
+            return NULL;
+        slab->n = n;
+        slab->next = f->slabs;
+        f->slabs = slab;
+    }
+    return &slab->chunks[slab->used++];
+}
+
 static uint32_t hash(uint64_t id)
 {
     return (uint32_t)((id * 0x9e3779b97f4a7c15ULL) >> 32);
@@ -71,7 +97,7 @@ static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
     known = *at;
     if (known)
         return known;
-    *at = calloc(1, sizeof **at);
+    *at = new_chunk(f);
     if (*at) {
         (*at)->id = id;
         f->nchunks += id >= DIRECT_CHUNKS;
@@ -101,12 +127,16 @@ static void release_slots(struct frames *f)
     bulk_free(f->origin, f->cap * sizeof *f->origin);
 }
 
-static int grow_slots(struct frames *f)
+int frames_reserve(struct frames *f, uint64_t more)
 {
-    struct frames grown = {.cap = f->cap ? f->cap * 2 : 1024};
+    struct frames grown = {.cap = f->cap ? f->cap : 1024};
 
-    if (grown.cap < f->cap)
+    while (grown.cap && grown.cap <= f->n + more)
+        grown.cap *= 2;
+    if (!grown.cap)
         return -ENOMEM;
+    if (grown.cap == f->cap)
+        return 0;
     grown.number = bulk_alloc(grown.cap * sizeof *f->number);
     grown.label = bulk_alloc(grown.cap * sizeof *f->label);
     grown.own = bulk_alloc(grown.cap * sizeof *f->own);
@@ -186,7 +216,7 @@ uint32_t frames_slot(struct frames *f, uint64_t number)
     known = *slot;
     if (known)
         return known;
-    if (f->n + 1 >= f->cap && grow_slots(f) < 0)
+    if (f->n + 1 >= f->cap && frames_reserve(f, 1) < 0)
         return 0;
     *slot = ++f->n;
     f->number[f->n] = number;
@@ -202,10 +232,10 @@ void frames_forget_owners(struct frames *f)
 
 void frames_release(struct frames *f)
 {
-    for (uint32_t i = 0; i < f->ntable; i++)
-        free(f->table[i]);
-    for (uint32_t i = 0; i < f->ndirect; i++)
-        free(f->direct[i]);
+    for (struct frame_slab *slab = f->slabs, *next; slab; slab = next) {
+        next = slab->next;
+        bulk_free(slab, SLAB_BYTES(slab->n));
+    }
     free(f->table);
     bulk_free(f->labelled, f->nlabelled * sizeof *f->labelled);
     bulk_free(f->direct, f->ndirect * sizeof(*f->direct));

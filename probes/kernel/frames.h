@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct frame_chunk;
+struct frame_slab;
 
 /* What the first mapping of a frame was, for the totals. */
 #define FRAME_FILE 1   /* page cache of a file */
@@ -36,7 +37,8 @@ struct frames {
     struct frame_chunk **direct; /* by chunk number */
     struct frame_chunk **table;  /* beyond: by hash, open addressing, power of two */
     uint32_t ndirect, ntable, nchunks;
-    uint32_t *labelled; /* slots by the helper's labels: as table, which are random already */
+    struct frame_slab *slabs; /* where the chunks are */
+    uint32_t *labelled;       /* slots by the helper's labels: as table, which are random already */
     uint32_t nlabelled, labels_met;
     uint64_t *number; /* by slot: the kernel's frame number */
     uint32_t *label;  /* by slot: F number, 0 none yet */
@@ -50,6 +52,9 @@ struct frames {
 };
 #define FRAME_OWN_MAX UINT16_MAX
 
+/* Room for so many frames more, in one go: growing step by step copies all of it again and again.
+ * 0 or -ENOMEM. */
+int frames_reserve(struct frames *f, uint64_t more);
 /* Slot of a frame number, made if it is new; 0 without memory. */
 uint32_t frames_slot(struct frames *f, uint64_t number);
 /* Nobody maps anything any more. */

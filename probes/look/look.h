@@ -239,7 +239,8 @@ struct observer {
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
     /* buffers */
-    uint64_t *words; /* WALK_PAGES */
+    uint64_t *words;            /* WALK_PAGES */
+    struct lookups *lookups[2]; /* of each thread (tell.h) */
     struct scan_range *scans;
     size_t nscans, scans_cap;
     struct slurp text;

@@ -154,6 +154,8 @@ void observer_free(struct observer *o)
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);
+    free(o->lookups[0]);
+    free(o->lookups[1]);
     free(o->scans);
     free(o);
 }

@@ -141,7 +141,7 @@ static void sum_pages(struct part *s, uint64_t first, uint64_t end)
     struct alike a = {0};
 
     for (uint64_t p = first; p < end; p++) {
-        int32_t count = s->counts[p - first];
+        int32_t count = s->of->counts[p - first];
         uint16_t rec = now->rec[p] & (uint16_t)~REC_FRESH;
         bool shared = !page_is_once(state_of(rec)) && now->slot[p];
         bool held =
@@ -222,7 +222,7 @@ static int finish_touched(struct part *s, uint64_t first, uint64_t end)
     for (uint64_t p = first; p < end && outcomes; p++)
         outcome(s, p);
     for (uint64_t p = first; p < end && rc == 0; p++)
-        rc = add_to_runs(s, p, s->counts[p - first]);
+        rc = add_to_runs(s, p, s->of->counts[p - first]);
     return rc;
 }
 
@@ -265,47 +265,29 @@ struct wave {
     struct part *parts;
     uint32_t n;
     atomic_uint next;
-    size_t room; /* pages of the largest part */
 };
 
-static void lend_buffers(struct part *s, struct part *owner)
-{
-    s->frames = owner->frames;
-    s->numbers = owner->numbers;
-    s->answers = owner->answers;
-    s->again = owner->again;
-    s->pages = owner->pages;
-    s->counts = owner->counts;
-}
+struct finisher {
+    struct wave *wave;
+    struct lookups *lookups;
+};
 
 static void *finish_parts(void *arg)
 {
-    struct wave *wave = arg;
-    struct part own = {.frames = malloc(wave->room * sizeof *own.frames),
-                       .numbers = malloc(wave->room * sizeof *own.numbers),
-                       .answers = malloc(wave->room * sizeof *own.answers),
-                       .again = malloc(wave->room * sizeof *own.again),
-                       .pages = malloc(wave->room * sizeof *own.pages),
-                       .counts = malloc(wave->room * sizeof *own.counts)};
-    bool room = own.frames && own.numbers && own.answers && own.again && own.pages && own.counts;
+    struct finisher *own = arg;
+    struct wave *wave = own->wave;
     uint32_t i;
 
     while ((i = atomic_fetch_add(&wave->next, 1)) < wave->n) {
         struct part *s = &wave->parts[i];
         int rc;
 
-        lend_buffers(s, &own);
-        rc = room ? finish_batch(s, s->first, s->end) : err_no_memory(&s->err);
+        s->of = own->lookups;
+        rc = finish_batch(s, s->first, s->end);
         s->rc = rc < 0 ? rc : s->rc;
         if (s->rc == 0)
             s->rc = flush_run(s);
     }
-    free(own.frames);
-    free(own.numbers);
-    free(own.answers);
-    free(own.again);
-    free(own.pages);
-    free(own.counts);
     return NULL;
 }
 
@@ -390,13 +372,14 @@ static int merge_part(struct finish *f, struct part *s)
 /* The parts of a wave, in order. */
 static int run_wave(struct finish *f, struct wave *wave)
 {
-    bool second = f->o->threads > 1 && wave->n > 1;
+    struct finisher own[2] = {{wave, f->o->lookups[0]}, {wave, f->o->lookups[1]}};
+    bool second = own[1].lookups && wave->n > 1;
     pthread_t thread;
     int rc = 0;
 
     if (second)
-        second = pthread_create(&thread, NULL, finish_parts, wave) == 0;
-    finish_parts(wave);
+        second = pthread_create(&thread, NULL, finish_parts, &own[1]) == 0;
+    finish_parts(&own[0]);
     if (second)
         pthread_join(thread, NULL);
     for (uint32_t i = 0; i < wave->n; i++) {
@@ -408,6 +391,15 @@ static int run_wave(struct finish *f, struct wave *wave)
     return rc;
 }
 
+/* Room for what the threads ask, kept from look to look: made anew it costs a fault per page. */
+static int make_lookups(struct observer *o, uint64_t pages)
+{
+    for (int i = 0; i < 2; i++)
+        if (!o->lookups[i] && (i == 0 || (o->threads > 1 && pages > FINISH_PAGES)))
+            o->lookups[i] = malloc(sizeof *o->lookups[i]);
+    return o->lookups[0] ? 0 : -ENOMEM;
+}
+
 /* All pages, in waves that bound the memory for runs and lookups. */
 int finish_pages(struct finish *f)
 {
@@ -415,10 +407,12 @@ int finish_pages(struct finish *f)
     uint64_t n = f->m->now.n, first = 0;
     int rc = 0;
 
-    if (!parts)
+    if (!parts || make_lookups(f->o, n) < 0) {
+        free(parts);
         return err_no_memory(f->err);
+    }
     while (first < n && rc == 0) {
-        struct wave wave = {.parts = parts, .room = n < FINISH_PAGES ? n : FINISH_PAGES};
+        struct wave wave = {.parts = parts};
 
         while (wave.n < WAVE_PARTS && first < n) {
             uint64_t end = next_touched(&f->m->now, first / BLOCK_PAGES) * BLOCK_PAGES;

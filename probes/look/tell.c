@@ -15,10 +15,18 @@
 
 #include <errno.h>
 
-/* An answer that a page gets seldom by itself, and always if its frame is another's by now. */
-static bool odd(bool counts, uint64_t answer)
+/* An answer about a frame that the page is in no more: it is free by now, or other memory's. One
+ * that a fault has given away since is exclusive, or its map count is 1. */
+static bool odd(bool counts, uint64_t answer, uint64_t word)
 {
-    return counts ? answer < 2 || answer == KPAGE_NONE : page_exclusive(answer) != ANSWER_YES;
+    if (counts)
+        return answer < 1 + !(word & PM_EXCLUSIVE) || answer == KPAGE_NONE;
+    return answer == KPAGE_NONE || !(answer & KPF_ANON) == !(word & PM_FILE);
+}
+
+static bool is_odd(const struct part *s, bool counts, size_t i)
+{
+    return odd(counts, s->of->answers[i], s->f->m->now.word[s->of->pages[i]]);
 }
 
 /* The question to one of the kpage files about `n` pages of the batch from i on. */
@@ -26,8 +34,8 @@ static int ask_pages(struct part *s, bool counts, size_t i, size_t n)
 {
     const struct finish *f = s->f;
 
-    return reader_ask(&f->o->reader, &f->w->pagemap, counts, s->numbers + i, s->frames + i,
-                      s->answers + i, n, 1, counts ? &s->count_cost : &s->flags_cost);
+    return reader_ask(&f->o->reader, &f->w->pagemap, counts, s->of->numbers + i, s->of->frames + i,
+                      s->of->answers + i, n, 1, counts ? &s->count_cost : &s->flags_cost);
 }
 
 /* Pages [i, end) of the batch, neighbours with odd answers: those that are in another frame now are
@@ -35,16 +43,17 @@ static int ask_pages(struct part *s, bool counts, size_t i, size_t n)
 static int ask_moved(struct part *s, bool counts, size_t i, size_t end)
 {
     const struct finish *f = s->f;
-    int64_t n = reader_words(&f->o->reader, &f->w->pagemap, f->o->page_size,
-                             s->numbers[i] * f->o->page_size, end - i, s->again, 1, &s->again_cost);
+    int64_t n =
+        reader_words(&f->o->reader, &f->w->pagemap, f->o->page_size,
+                     s->of->numbers[i] * f->o->page_size, end - i, s->of->again, 1, &s->again_cost);
     int rc = 0;
 
     for (int64_t k = 0; k < n && rc == 0; k++, i++) {
-        uint64_t frame = PM_FRAME(s->again[k]);
+        uint64_t frame = PM_FRAME(s->of->again[k]);
 
-        if (!(s->again[k] & PM_PRESENT) || frame == s->frames[i])
+        if (!(s->of->again[k] & PM_PRESENT) || frame == s->of->frames[i])
             continue;
-        s->frames[i] = frame;
+        s->of->frames[i] = frame;
         rc = ask_pages(s, counts, i, 1);
     }
     return rc;
@@ -58,7 +67,7 @@ static int follow_moved(struct part *s, bool counts, size_t n)
 
     for (size_t i = 0, end; i < n && rc == 0; i = end) {
         for (end = i;
-             end < n && odd(counts, s->answers[end]) && s->pages[end] - s->pages[i] == end - i;)
+             end < n && is_odd(s, counts, end) && s->of->pages[end] - s->of->pages[i] == end - i;)
             end++;
         if (end == i)
             end++;
@@ -68,15 +77,15 @@ static int follow_moved(struct part *s, bool counts, size_t n)
     return rc;
 }
 
-/* Asks one of the kpage files for n pages of the batch (s->pages, indices into the region). */
+/* Asks one of the kpage files for n pages of the batch (s->of->pages, indices into the region). */
 static int ask(struct part *s, bool counts, size_t n)
 {
     const struct memory *m = s->f->m;
     int rc;
 
     for (size_t i = 0; i < n; i++) {
-        s->frames[i] = PM_FRAME(m->now.word[s->pages[i]]);
-        s->numbers[i] = m->start / s->f->o->page_size + s->pages[i];
+        s->of->frames[i] = PM_FRAME(m->now.word[s->of->pages[i]]);
+        s->of->numbers[i] = m->start / s->f->o->page_size + s->of->pages[i];
     }
     rc = ask_pages(s, counts, 0, n);
     if (rc == 0)
@@ -157,13 +166,13 @@ static int tell_debt(struct part *s, uint64_t first, uint64_t end)
         if (!page_is_once(state_of(rec[p])))
             continue;
         if (!concluded(f, rec[p]) || sampled(p))
-            s->pages[n++] = (uint32_t)p;
+            s->of->pages[n++] = (uint32_t)p;
         else
             rec[p] |= REC_INFERRED;
     }
     rc = ask(s, false, n);
     for (size_t i = 0; i < n && rc == 0; i++)
-        take_flags(s, s->pages[i], s->answers[i]);
+        take_flags(s, s->of->pages[i], s->of->answers[i]);
     return rc;
 }
 
@@ -193,11 +202,11 @@ static int drop_averages(struct part *s, uint64_t first, size_t n)
         return 0;
     rc = ask(s, false, n);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        uint64_t p = s->pages[i];
+        uint64_t p = s->of->pages[i];
 
-        if (s->answers[i] != KPAGE_NONE && !(s->answers[i] & KPF_LARGE))
+        if (s->of->answers[i] != KPAGE_NONE && !(s->of->answers[i] & KPF_LARGE))
             continue;
-        s->counts[p - first] = -1;
+        s->of->counts[p - first] = -1;
         if (state_of(f->m->now.rec[p]) == PS_COW)
             set_state(&f->m->now.rec[p], page_anon_state((struct anon_facts){.count = -1}));
     }
@@ -227,7 +236,7 @@ static int tell_counts(struct part *s, uint64_t first, uint64_t end)
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(now->rec[p]);
-        int32_t *count = &s->counts[p - first];
+        int32_t *count = &s->of->counts[p - first];
 
         *count = count_of_state[state];
         if (*count >= 0 || !now->slot[p])
@@ -240,14 +249,14 @@ static int tell_counts(struct part *s, uint64_t first, uint64_t end)
                 continue;
             }
         }
-        s->pages[n++] = (uint32_t)p;
+        s->of->pages[n++] = (uint32_t)p;
     }
     rc = ask(s, true, n);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        int32_t *count = &s->counts[s->pages[i] - first];
-        int32_t told = (int32_t)s->answers[i] + (f->o->corrupt == CORRUPT_KPAGECOUNT);
+        int32_t *count = &s->of->counts[s->of->pages[i] - first];
+        int32_t told = (int32_t)s->of->answers[i] + (f->o->corrupt == CORRUPT_KPAGECOUNT);
 
-        if (s->answers[i] == KPAGE_NONE)
+        if (s->of->answers[i] == KPAGE_NONE)
             continue;
         s->samples += *count >= 0;
         s->samples_agreed += *count == told;
@@ -266,7 +275,7 @@ static void join_counts(struct part *s, uint64_t first, uint64_t end)
     bool small = !large_expected(s->f);
 
     for (uint64_t p = first; p < end; p++) {
-        int32_t *count = &s->counts[p - first];
+        int32_t *count = &s->of->counts[p - first];
 
         *count = count_of_state[state_of(now->rec[p])];
         if (state_of(now->rec[p]) == PS_ANON_UNKNOWN && now->word[p] & PM_EXCLUSIVE && small) {
@@ -293,7 +302,7 @@ static void settle_states(struct part *s, uint64_t first, uint64_t end)
         if (state == PS_COW || state == PS_ANON_UNKNOWN)
             set_state(&rec[p], page_anon_state((struct anon_facts){
                                    .once = state == PS_COW ? ANSWER_NO : ANSWER_NONE,
-                                   .count = s->counts[p - first],
+                                   .count = s->of->counts[p - first],
                                    .no_zero = zero_told(f->o, f->w),
                                    .least = rec[p] & REC_INFERRED,
                                    .average = !precise}));

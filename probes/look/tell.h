@@ -33,6 +33,15 @@ struct finish {
     struct err *err;
 };
 
+/* What is asked of the pages of a part. */
+struct lookups {
+    uint64_t frames[FINISH_PAGES], numbers[FINISH_PAGES]; /* numbers: address / page size */
+    uint64_t answers[FINISH_PAGES];
+    uint64_t again[FINISH_PAGES]; /* the page table read once more */
+    uint32_t pages[FINISH_PAGES]; /* indices into the region */
+    int32_t counts[FINISH_PAGES];
+};
+
 /* A part of the pages; in a large region two threads finish several. Reads what the finish says,
  * writes the records of its pages and what is below. */
 struct part {
@@ -47,11 +56,7 @@ struct part {
     uint64_t samples, samples_agreed;
     struct err err;
     int rc;
-    /* lookups of one batch */
-    uint64_t *frames, *numbers; /* of a page: its frame, its address / page size */
-    uint64_t *answers, *again;  /* again: the page table read once more */
-    uint32_t *pages;
-    int32_t *counts;
+    struct lookups *of; /* of the thread that finishes it */
 };
 
 static inline uint8_t state_of(uint16_t rec)
@@ -92,7 +97,7 @@ static inline bool sampled(uint64_t page)
 }
 
 /* States and map counts of pages [first, end), which lie in touched blocks: the records of the
- * region, and s->counts[page - first]. -EAGAIN: a sample disagreed with what was concluded. */
+ * region, and s->of->counts[page - first]. -EAGAIN: a sample disagreed with what was concluded. */
 int tell_pages(struct part *s, uint64_t first, uint64_t end);
 
 #endif

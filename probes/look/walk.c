@@ -474,10 +474,15 @@ static int make_sets(struct walk *k)
 int walk_process(struct observer *o, struct watched *w, struct err *e)
 {
     struct walk k = {.o = o, .w = w, .err = e};
+    /* Frames that nobody had yet: all, or those that nobody else can have. */
+    struct value fresh = o->frames.n ? w->now.uss_kb : w->now.rss_kb;
     int rc = 0;
 
     if (w->pagemap.fd < 0)
         return 0;
+    if (w->pagemap.frames && !w->frames.words && value_is_known(fresh) &&
+        frames_reserve(&o->frames, (uint64_t)fresh.n * 1024 / o->page_size) < 0)
+        return err_no_memory(e);
     for (k.entry = 0; k.entry < w->maps.n && rc >= 0; k.entry++) {
         k.e = &w->maps.entries[k.entry];
         k.object = k.e->inode ? object_find(o, k.e->dev, k.e->inode) : NULL;

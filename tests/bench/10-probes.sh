@@ -16,7 +16,7 @@ if [ "$free" -lt $((mib * 3)) ]; then
 fi
 objects=$(find "$build/probes" -name '*.o' ! -name cowprobe.o)
 # shellcheck disable=SC2086 # a list of files
-${CC:-cc} -std=gnu11 -O2 -D_GNU_SOURCE -I. -o "$build/bench_probes" tests/bench/bench_probes.c $objects -lpthread
+${CC:-cc} -std=gnu11 -O2 -D_GNU_SOURCE -I. -o "$build/bench_probes" tests/bench/bench_probes.c $objects -lcjson -lpthread
 echo "| a region of $mib MiB, half copied after a fork (best of several, interleaved) | ms | times smaps | goal |"
 echo "|---|---:|---:|---|"
 "$build/bench_probes" "$mib"
