@@ -19,10 +19,9 @@
  * KEY=VALUE or KEY>=VALUE. KEY: a quantity as the views name it (of the region, the process or the
  * totals); runs, objects, pairs (how many); run0.frame, object1.kind, pair0.frames, check.NAME.
  * VALUE: a word of the vocabulary; a number, with p behind it pages given in KiB, with ~ concluded;
- * `?NO_FRAMES` unknown for that reason (WHY_NO_FRAMES); `?` or `known`; ONE|OTHER, where what others
- * do on the machine decides.
- * `checked`: every check of the look must hold. Nothing is looked at after a step without a list
- * (NULL). */
+ * `?NO_FRAMES` unknown for that reason (WHY_NO_FRAMES); `?` or `known`; ONE|OTHER, where what
+ * others do on the machine decides. `checked`: every check of the look must hold. Nothing is looked
+ * at after a step without a list (NULL). */
 #ifndef TESTS_SUPPORT_SCRIPT_H
 #define TESTS_SUPPORT_SCRIPT_H
 
