@@ -91,7 +91,7 @@ ok "SIGBUS: what it means is told" grep -q "actor 'a' (pid [0-9]*) was killed by
 ok "SIGBUS: the run is kept as failed" equals failed last status
 
 hold
-limit=$(find /sys/fs/cgroup -path "*/cowlab-$lab/memory.*" \( -name memory.limit_in_bytes -o -name memory.max \) 2>/dev/null | head -1)
+limit=$(find /sys/fs/cgroup -path "*/cowlab-run-$lab-*/memory.*" \( -name memory.limit_in_bytes -o -name memory.max \) 2>/dev/null | head -1)
 if [ -n "$limit" ] && echo 16777216 >"$limit" 2>/dev/null; then
     go_on
     ok "out-of-memory kill: exit 4" test "$status" -eq 4
