@@ -77,9 +77,10 @@ static size_t in_use(void)
 {
 #if __GLIBC_PREREQ(2, 33)
     struct mallinfo2 m = mallinfo2();
+    size_t all = m.uordblks + m.hblkhd; /* 0: another allocator, a sanitizer's */
 
     /* The store's cache of pages has a bound of its own, which it takes its time to reach. */
-    return m.uordblks + m.hblkhd - (size_t)sqlite3_memory_used();
+    return all ? all - (size_t)sqlite3_memory_used() : 0;
 #else
     return 0;
 #endif
