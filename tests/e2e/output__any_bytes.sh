@@ -3,6 +3,8 @@
 # and XML.
 . "$(dirname "$0")/lib.sh"
 
+needs "bytes that are no text" python3
+
 cat >odd.py <<'END'
 import ctypes, mmap, os, time
 f = os.open(b'a\xff\xfe"\n\x1b]\xed\xa0\x80\xc0\x80x', os.O_RDWR | os.O_CREAT)
