@@ -75,8 +75,10 @@ static void add_left(void *list, const char *path, uid_t user)
 static void print_left(void *count, const char *path, uid_t user)
 {
     if ((*(int *)count)++ == 0)
-        printf(
-            "\nLeft by runs whose lab was killed; the next run of the same user removes it:\n\n");
+        printf("\nLeft by runs whose lab was killed; the next run of the same user removes it, "
+               "unless\n"
+               "something else was put there or a process in its cgroup/cgroup.procs cannot be "
+               "killed:\n\n");
     printf("  %s, of user %u\n", path, (unsigned int)user);
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,24 @@ int run_dir_make(const char *path, const char *cgroup, struct err *e)
     return dir;
 }
 
-/* The cgroup that the link names, if it is one and the run's: only an empty one goes. */
+/* Who is still in it belongs to a run that is over, and may be stopped. 0: of another pid
+ * namespace. */
+static void kill_members(const char *cgroup)
+{
+    char path[4300];
+    FILE *f;
+    int pid;
+
+    snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
+    f = fopen(path, "re");
+    while (f && fscanf(f, "%d", &pid) == 1)
+        if (pid > 0)
+            kill(pid, SIGKILL);
+    if (f)
+        fclose(f);
+}
+
+/* The cgroup that the link names, if it is one and the run's. */
 static int remove_cgroup(int dir, const char *path)
 {
     const struct timespec pause_5ms = {0, 5000000};
@@ -95,29 +113,23 @@ static int remove_cgroup(int dir, const char *path)
     for (int i = 0; rmdir(cgroup) < 0 && errno == EBUSY; i++) {
         if (i == 200)
             return -EBUSY;
+        kill_members(cgroup);
         nanosleep(&pause_5ms, NULL); /* who was killed is still on the way out */
     }
     return 0;
 }
 
-/* With the lock. The files are sockets and the like: there is no directory among them. */
+/* With the lock. Only what a run makes: the link, and the name server's socket and lock. */
 static int remove_all(int dir, const char *path)
 {
-    int copy, rc = remove_cgroup(dir, path);
-    struct dirent *entry;
-    DIR *d;
+    static const char *const files[] = {CGROUP_LINK, "bootstrap", "bootstrap.lock"};
+    int rc = remove_cgroup(dir, path);
 
-    if (rc < 0)
-        return rc;
-    if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == 0) /* nearly always it is empty */
-        return 0;
-    copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    d = copy < 0 ? NULL : fdopendir(copy);
-    while (d && (entry = readdir(d)))
-        unlinkat(dir, entry->d_name, 0);
-    if (d)
-        closedir(d);
-    return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+    for (size_t i = 0; rc == 0 && i < sizeof files / sizeof *files; i++)
+        unlinkat(dir, files[i], 0);
+    if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
+        rc = -errno;
+    return rc;
 }
 
 /* Opens and locks a directory that has no owner: private to a user, and no link. -1: it has one, or
@@ -151,6 +163,16 @@ int run_dir_remove(const char *path, int lock)
     return rc;
 }
 
+/* As run_dir_name() makes it: others begin a name of theirs like that. */
+static bool is_ours(const char *name)
+{
+    char salt[9] = "";
+    int end = 0;
+
+    sscanf(name, PREFIX "%*[0-9]-%8[0-9a-f]%n", salt, &end);
+    return strlen(salt) == 8 && !name[end];
+}
+
 static void visit_place(const char *place, run_dir_visit *visit, void *arg)
 {
     DIR *d = opendir(place);
@@ -161,7 +183,7 @@ static void visit_place(const char *place, run_dir_visit *visit, void *arg)
         uid_t user;
         int dir;
 
-        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0 ||
+        if (!is_ours(entry->d_name) ||
             snprintf(path, sizeof path, "%s/%s", place, entry->d_name) >= (int)sizeof path)
             continue;
         dir = take_over(path, &user);

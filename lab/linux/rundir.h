@@ -3,7 +3,7 @@
  * A directory belongs to the lab that holds its lock (flock(2)), which the kernel gives up when the
  * lab dies, however it dies. What else the run made stands in it: the path of its cgroup as a link
  * that was there before the cgroup. So whoever gets the lock of a directory of the same user may
- * remove all of it: the lab at the end of its run, its keeper, or the next run. */
+ * remove what a run makes in it: the lab at the end of its run, its keeper, or the next run. */
 #ifndef LAB_LINUX_RUNDIR_H
 #define LAB_LINUX_RUNDIR_H
 
@@ -19,8 +19,9 @@ void run_dir_name(char path[RUN_DIR_MAX]);
 /* Makes it and takes its lock: a descriptor that is open for as long as the run lasts. cgroup: that
  * will be made, or "". */
 int run_dir_make(const char *path, const char *cgroup, struct err *e);
-/* Removes it with all that stands in it, if it has no owner; lock: of the owner, or -1. 0; -EBUSY:
- * it has one, or a process of the run still is in its cgroup. */
+/* Removes it with what a run makes there, if it has no owner, and kills who still is in its cgroup;
+ * lock: of the owner, or -1. 0; -EBUSY: it has one, or a process there does not die; -ENOTEMPTY:
+ * something else stands in it. */
 int run_dir_remove(const char *path, int lock);
 
 /* Calls with each directory that has no owner; only those of the same user can be removed. */

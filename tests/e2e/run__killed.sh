@@ -97,25 +97,33 @@ paused() { # a run that waits, in $lab
     echo >&3
     until [ "$(sqlite3 -cmd '.timeout 5000' "$db" "SELECT count(*) FROM runs WHERE status = 'running'")" = 1 ]; do sleep 0.05; done
 }
+is_dead() { ! grep 'State:.[^ZX]' "/proc/$1/status"; }
 left_by() { find "$TMPDIR" -name "cowlab-run-$1-*"; }
 paused
 killed=$lab
+dir=$(left_by "$killed")
+# Who was forked dies of no parent's death, and who is stopped sees no closed socket.
+sleep 1000 &
+member=$!
+if [ -d "$dir/cgroup" ]; then echo $member >"$dir/cgroup/cgroup.procs"; else kill -9 $member; fi
+kill -STOP $member 2>/dev/null
 kill -9 "$lab" "$(keeper_of "$lab")"
 wait "$lab" 2>/dev/null
 exec 3>&-
-dir=$(left_by "$killed")
 ok "lab and keeper killed together leave a directory" test -d "$dir"
 ok "... which doctor tells" says "$dir, of user $(id -u)" cowlab doctor
 ok "... as JSON too" sh -c "cowlab doctor --json | jq -e '.left[] | select(.path == \"$dir\" and .user == $(id -u))'"
 ok "... and leaves" test -d "$dir"
-ln -s "$TMP" "$TMPDIR/cowlab-run-1-link"
-mkdir -m 755 "$TMPDIR/cowlab-run-1-open"
-mkdir -m 700 "$TMPDIR/cowlab-run-1-dead" "$TMP/cowlab-run-1-dead" # its link names no cgroup
-ln -s "$TMP/cowlab-run-1-dead" "$TMPDIR/cowlab-run-1-dead/cgroup"
+ln -s "$TMP" "$TMPDIR/cowlab-run-1-0000001a"
+mkdir -m 755 "$TMPDIR/cowlab-run-1-0000002a"
+mkdir -m 700 "$TMPDIR/cowlab-run-1-0000dead" "$TMP/cowlab-run-1-0000dead" # its link names no cgroup
+ln -s "$TMP/cowlab-run-1-0000dead" "$TMPDIR/cowlab-run-1-0000dead/cgroup"
+mkdir -m 700 "$TMPDIR/cowlab-run-results" "$TMPDIR/cowlab-run-1-0000004a" # a user's, and one with a user's file
+touch "$TMPDIR/cowlab-run-results/file" "$TMPDIR/cowlab-run-1-0000004a/file"
 if [ "$(id -u)" = 0 ]; then
-    mkdir -m 700 "$TMPDIR/cowlab-run-1-theirs"
-    touch "$TMPDIR/cowlab-run-1-theirs/file"
-    chown -R 65534 "$TMPDIR/cowlab-run-1-theirs"
+    mkdir -m 700 "$TMPDIR/cowlab-run-1-0000003a"
+    touch "$TMPDIR/cowlab-run-1-0000003a/file"
+    chown -R 65534 "$TMPDIR/cowlab-run-1-0000003a"
 fi
 paused
 runs=
@@ -126,14 +134,19 @@ done
 all_end() { for run in $runs; do wait "$run" || { cat said.*; return 1; }; done; }
 ok "four runs tidy up at once" all_end
 ok "... all of it" test ! -e "$dir"
+ok "... and who was in its cgroup" is_dead $member
+kill -9 $member 2>/dev/null
+wait $member 2>/dev/null
 ok "... but not of a run that lives" test -d "$(left_by "$lab")"
 exec 3>&-
 wait "$lab"
 ok "... which ends by itself, tidily" equals "" left_by "$lab"
-ok "a link is not followed" test -L "$TMPDIR/cowlab-run-1-link"
-ok "what others may write is not touched" test -d "$TMPDIR/cowlab-run-1-open"
-ok "what names no cgroup is not removed as one" test -d "$TMP/cowlab-run-1-dead"
-ok "... and is gone itself" test ! -e "$TMPDIR/cowlab-run-1-dead"
-[ "$(id -u)" != 0 ] || ok "what another user left stays" test -f "$TMPDIR/cowlab-run-1-theirs/file"
-[ "$(id -u)" != 0 ] || ok "... and is told" says 'cowlab-run-1-theirs, of user 65534' cowlab doctor
+ok "a link is not followed" test -L "$TMPDIR/cowlab-run-1-0000001a"
+ok "what others may write is not touched" test -d "$TMPDIR/cowlab-run-1-0000002a"
+ok "what names no cgroup is not removed as one" test -d "$TMP/cowlab-run-1-0000dead"
+ok "... and is gone itself" test ! -e "$TMPDIR/cowlab-run-1-0000dead"
+ok "a directory of another name is a user's own" test -f "$TMPDIR/cowlab-run-results/file"
+ok "... and so is a file that no run makes" test -f "$TMPDIR/cowlab-run-1-0000004a/file"
+[ "$(id -u)" != 0 ] || ok "what another user left stays" test -f "$TMPDIR/cowlab-run-1-0000003a/file"
+[ "$(id -u)" != 0 ] || ok "... and is told" says 'cowlab-run-1-0000003a, of user 65534' cowlab doctor
 finish

@@ -3,6 +3,7 @@
 # children could not be waited for; blocked ones are let through; the user's command gets all as it was.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+needs "signals as they were given" python3
 
 # given IGNORED BLOCKED COMMAND...: names without SIG, separated by commas; all others as in a terminal.
 cat >given.py <<'E2'
