@@ -199,12 +199,13 @@ static int look_from_afar(struct store *s, struct schema_state *schema, struct e
     if (rc == 0 || rc == -EOVERFLOW || (!full && path_check(s, STORE_CREATE, &why) == 0))
         return rc;
     if (file_has_journal(s->path))
-        return full ? rc
-                    : err_set(
-                          e, EACCES,
-                          "cannot read database '%s': a lab that died left a log beside it; a user "
-                          "who may write there must open it once",
-                          s->path);
+        return full
+                   ? rc
+                   : err_set(
+                         e, EACCES,
+                         "cannot read database '%s': it has a log beside it that cannot be read "
+                         "without its index '%s-shm'; a user who may write there must open it once",
+                         s->path, s->path);
     s->unchanging = true;
     rc = connect_file(s, SQLITE_OPEN_READONLY, e);
     return rc ? rc : schema_look(s, schema, e);

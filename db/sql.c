@@ -123,6 +123,9 @@ int sql_err(struct store *s, struct err *e, int rc, const char *what)
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
+        if (rc == SQLITE_IOERR_SHMMAP) /* a file system that has no shared mappings, or a limit */
+            return err_sys(e, code, "%s '%s': cannot map its log's index '%s-shm'", what, s->path,
+                           s->path);
         return err_sys(e, code, "%s '%s'", what, s->path);
     case SQLITE_MISMATCH: /* ours: record.c met a code that has no row in its word list */
         return err_set(e, code, "%s '%s': a word code is unknown", what, s->path);

@@ -21,6 +21,7 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}" UBSAN_OPT
 # Tests that call make do not share this one's jobs.
 unset MAKEFLAGS MFLAGS
 missed=$build/tests/missed
+mkdir -p "$build/tests"
 [ -z "${ALL:-}" ] || export ALL
 if [ "${ALL:-}" = missed ]; then
     # shellcheck disable=SC2046 # names, one word each

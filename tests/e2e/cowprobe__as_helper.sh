@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 [ "$(id -u)" -eq 0 ] || { skip "the helper" "root (to give capabilities)"; finish; }
-command -v setcap >/dev/null 2>&1 || { skip "the helper" "setcap"; finish; }
+needs "the helper" setcap
 nobody_setup
 probe=$TMP/nobody/bin/cowprobe
 setcap cap_sys_admin,cap_dac_read_search=ep "$probe" || { skip "the helper" "file capabilities"; finish; }

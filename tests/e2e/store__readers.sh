@@ -96,6 +96,15 @@ if [ "$(id -u)" = 0 ]; then
     ok "... by whatever name" shown "$TMP/place/od?d#%.db"
     cowlab run fork-write --db "$place" >/dev/null 2>&1
     ok "... until the next run" queried "$place" 3
+    cowlab watch --every 20ms --db "$place" -- sleep 1000 >/dev/null 2>&1 &
+    watcher=$!
+    until [ "$(runs "$place")" = 4 ]; do sleep 0.05; done
+    chmod 600 "$place-shm" # as it was made, had the database been closed to others then
+    ok "who was let into the database alone is told what it lacks" says "r.db-shm'" as_nobody cowlab show --db "$place"
+    chmod 644 "$place-shm"
+    ok "... and reads beside who writes" queried "$place" 4
+    pkill -P $watcher sleep
+    wait $watcher
     sqlite3 "$place" "DELETE FROM content" && cp "$place" "place/views.db"
     ok "older views, as it lies" shown "$TMP/place/views.db"
     ok "a run of theirs is refused" exits 4 as_nobody cowlab run fork-write --db "$place"

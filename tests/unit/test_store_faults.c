@@ -428,6 +428,26 @@ static void test_store_faults__a_statement_fails(void **state)
     report("the disk is full at a statement", fail_each(*state, FAULT_STEP, SQLITE_FULL, false, 1));
 }
 
+static void *no_shared_mapping(void *at, size_t n, int prot, int flags, int fd, off_t from)
+{
+    (void)at, (void)n, (void)prot, (void)flags, (void)fd, (void)from;
+    errno = ENODEV;
+    return MAP_FAILED;
+}
+
+static void test_store_faults__a_file_system_without_shared_mappings_is_told(void **state)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    struct store *s = NULL;
+    struct err e;
+
+    vfs->xSetSystemCall(vfs, "mmap", (sqlite3_syscall_ptr)no_shared_mapping);
+    assert_int_equal(store_open(&s, scratch_path(*state, "a.db"), STORE_CREATE, &e), -ENODEV);
+    vfs->xSetSystemCall(vfs, "mmap", NULL);
+    assert_non_null(strstr(e.msg, "cannot map its log's index '"));
+    assert_non_null(strstr(e.msg, "a.db-shm': No such device"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -437,6 +457,7 @@ int main(void)
         T(test_store_faults__an_allocation_fails_once),
         T(test_store_faults__memory_is_gone_from_some_allocation_on),
         T(test_store_faults__a_statement_fails),
+        T(test_store_faults__a_file_system_without_shared_mappings_is_told),
     };
 
     return cmocka_run_group_tests_name("store_faults", tests, replace_memory, NULL);
