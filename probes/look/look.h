@@ -25,8 +25,8 @@
 #include "probes/places.h"
 #include "probes/rules.h"
 
-/* Pages per pass through the buffers: 1 MiB of pagemap entries. */
-#define WALK_PAGES (128 * 1024)
+/* Pages per window of the walk: half a MiB of pagemap entries. */
+#define WALK_PAGES (64 * 1024)
 /* Pages per pass through the kpage files. */
 #define FINISH_PAGES (16 * 1024)
 #define DEFAULT_MAX_RUNS 4096
@@ -45,6 +45,14 @@
     X(COST_CGROUP, "cgroup")
 #define COST_ENUM(e, name) e,
 enum cost_index { PROBE_COSTS(COST_ENUM) COST__COUNT };
+
+/* What another thread spent. */
+static inline void cost_add(struct probe_cost *to, const struct probe_cost *from)
+{
+    to->ns += from->ns; /* of both threads: processor time, not the time that passed */
+    to->calls += from->calls;
+    to->bytes += from->bytes;
+}
 
 /* What is remembered of one page, beside its pagemap word and its frame's slot. */
 #define REC_STATE 0x0f  /* enum page_state */
@@ -239,7 +247,7 @@ struct observer {
     struct probe_cost cost[COST__COUNT];
     uint64_t samples, samples_agreed;
     /* buffers */
-    uint64_t *words;            /* WALK_PAGES */
+    uint64_t *words, *ahead;    /* WALK_PAGES each: the window that is walked, and the next */
     struct lookups *lookups[2]; /* of each thread (tell.h) */
     struct scan_range *scans;
     size_t nscans, scans_cap;

@@ -119,8 +119,9 @@ int observer_new(struct observer **out, const struct caps *caps, const struct ob
     o->corrupt = corruption();
     o->reader.count_fd = o->reader.flags_fd = -1;
     o->words = malloc(WALK_PAGES * sizeof *o->words);
+    o->ahead = malloc(WALK_PAGES * sizeof *o->ahead);
     o->cgroup = o->opt.cgroup ? strdup(o->opt.cgroup) : NULL;
-    rc = !o->words || (o->opt.cgroup && !o->cgroup) ? -ENOMEM : find_shmem_devs(o);
+    rc = !o->words || !o->ahead || (o->opt.cgroup && !o->cgroup) ? -ENOMEM : find_shmem_devs(o);
     if (rc == 0)
         rc = open_reader(o);
     if (rc < 0) {
@@ -154,6 +155,7 @@ void observer_free(struct observer *o)
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);
+    free(o->ahead);
     free(o->lookups[0]);
     free(o->lookups[1]);
     free(o->scans);

@@ -291,13 +291,6 @@ static void *finish_parts(void *arg)
     return NULL;
 }
 
-static void add_cost(struct probe_cost *to, const struct probe_cost *from)
-{
-    to->ns += from->ns; /* of both threads: processor time, not the time that passed */
-    to->calls += from->calls;
-    to->bytes += from->bytes;
-}
-
 static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -347,9 +340,9 @@ static int merge_part(struct finish *f, struct part *s)
 {
     struct obs_region *r = f->r;
 
-    add_cost(&f->o->cost[COST_KPAGECOUNT], &s->count_cost);
-    add_cost(&f->o->cost[COST_KPAGEFLAGS], &s->flags_cost);
-    add_cost(&f->o->cost[COST_PAGEMAP], &s->again_cost);
+    cost_add(&f->o->cost[COST_KPAGECOUNT], &s->count_cost);
+    cost_add(&f->o->cost[COST_KPAGEFLAGS], &s->flags_cost);
+    cost_add(&f->o->cost[COST_PAGEMAP], &s->again_cost);
     f->o->samples += s->samples;
     f->o->samples_agreed += s->samples_agreed;
     if (s->rc < 0 && s->rc != -EAGAIN)

@@ -10,6 +10,8 @@
 #include "probes/look/look.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,19 @@
 /* An entry above this size with less than 1/16 of it resident is searched instead of read. */
 #define SPARSE_BYTES (64ULL << 20)
 #define HOPELESS_BYTES (64ULL << 30)
+
+/* The next window. Of a long range a second thread reads it in pieces while this one is walked, and
+ * both do as soon as that is done. */
+#define PIECE_PAGES 4096
+struct ahead {
+    const struct walk *k;
+    uint64_t start, n, piece; /* in pages, but for start; n 0: none */
+    atomic_uint next;         /* the piece that nobody reads yet */
+    int64_t got[WALK_PAGES / PIECE_PAGES];
+    struct probe_cost cost; /* of the second thread */
+    pthread_t thread;
+    bool second;
+};
 
 struct walk {
     struct observer *o;
@@ -29,6 +44,7 @@ struct walk {
     uint8_t kind;               /* FRAME_OWN or 0 */
     uint64_t tag;               /* WORD_*, for every word of the entry */
     uint64_t from, to;          /* addresses in o->words */
+    struct ahead ahead;
     struct err *err;
     bool told; /* err has the message of what went wrong */
 };
@@ -66,18 +82,69 @@ static uint64_t window_end(const struct walk *k, uint64_t start, uint64_t end)
     return end < limit ? end : limit;
 }
 
+static void read_pieces(struct ahead *a, struct probe_cost *cost)
+{
+    struct observer *o = a->k->o;
+    uint64_t first;
+
+    while ((first = atomic_fetch_add(&a->next, 1) * a->piece) < a->n)
+        a->got[first / a->piece] = reader_words(
+            &o->reader, &a->k->w->pagemap, o->page_size, a->start + first * o->page_size,
+            a->n - first < a->piece ? a->n - first : a->piece, o->ahead + first, 1, cost);
+}
+
+static void *read_along(void *arg)
+{
+    struct ahead *a = arg;
+
+    read_pieces(a, &a->cost);
+    return NULL;
+}
+
+/* The window from there on comes next. The helper answers one question at a time. */
+static void begin_ahead(struct walk *k, uint64_t at, uint64_t end)
+{
+    struct ahead *a = &k->ahead;
+
+    *a = (struct ahead){.k = k, .start = at, .n = (window_end(k, at, end) - at) / k->o->page_size};
+    a->piece = a->n;
+    if (k->o->threads < 2 || k->o->reader.helper || a->n <= PIECE_PAGES)
+        return;
+    a->piece = PIECE_PAGES;
+    a->second = pthread_create(&a->thread, NULL, read_along, a) == 0;
+}
+
+/* It is in o->words now. Returns how many pages of it could be read, or a negative errno. */
+static int64_t end_ahead(struct walk *k)
+{
+    struct ahead *a = &k->ahead;
+    struct probe_cost *cost = &k->o->cost[COST_PAGEMAP];
+    uint64_t *words = k->o->words;
+    int64_t got = 0;
+
+    read_pieces(a, cost);
+    if (a->second)
+        pthread_join(a->thread, NULL);
+    cost_add(cost, &a->cost);
+    k->o->words = k->o->ahead;
+    k->o->ahead = words;
+    for (uint64_t at = 0; at < a->n && got == (int64_t)at; at += a->piece)
+        got = got && a->got[at / a->piece] < 0 ? got : got + a->got[at / a->piece];
+    a->n = 0;
+    return got;
+}
+
 /* Makes sure that o->words covers address at; *n: how many pages of it up to end. */
 static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words, uint64_t *n)
 {
     struct observer *o = k->o;
-    uint64_t pages;
 
     if (at < k->from || at >= k->to) {
         int64_t got;
 
-        pages = (window_end(k, at, end) - at) / o->page_size;
-        got = reader_words(&o->reader, &k->w->pagemap, o->page_size, at, pages, o->words,
-                           o->threads, &o->cost[COST_PAGEMAP]);
+        if (!k->ahead.n)
+            begin_ahead(k, at, end);
+        got = end_ahead(k);
         if (got < 0)
             return err_sys(k->err, (int)got, "cannot read '/proc/%d/pagemap'", (int)k->w->pid);
         if (got == 0)
@@ -86,6 +153,8 @@ static int words_at(struct walk *k, uint64_t at, uint64_t end, uint64_t **words,
             o->words[0] ^= PM_PRESENT;
         k->from = at;
         k->to = at + (uint64_t)got * o->page_size;
+        if (k->to < end)
+            begin_ahead(k, k->to, end);
     }
     *n = ((k->to < end ? k->to : end) - at) / o->page_size;
     *words = o->words + (at - k->from) / o->page_size;
@@ -371,6 +440,8 @@ static int walk_range(struct walk *k, uint64_t start, uint64_t end)
         if (rc == 0)
             rc = walk_window(k, start, words, n);
         if (rc < 0) {
+            if (k->ahead.n)
+                end_ahead(k);
             k->told = true;
             return rc;
         }
