@@ -256,9 +256,10 @@ static int set_prot(struct range *r, unsigned int prot)
     return 0;
 }
 
-/* Is all of it mapped? -EFAULT: there is a hole. adopt: private memory that the program got
- * elsewhere enters the table, so that what Linux does not keep of it (inheritance, maximum
- * protection) has a place. */
+/* Is all of it mapped? -EFAULT: there is a hole. What the program has put in the place of a range
+ * is taken for its own from here on. adopt: private memory that the program got elsewhere enters
+ * the table, so that what Linux does not keep of it (inheritance, maximum protection) has a place.
+ */
 static int check_mapped(uint64_t start, uint64_t end, bool adopt)
 {
     int rc = 0;
@@ -273,10 +274,14 @@ static int check_mapped(uint64_t start, uint64_t end, bool adopt)
         to = m.end < end ? m.end : end;
         if (next && next->start <= at) {
             to = next->end < to ? next->end : to;
-            continue;
-        }
-        if (next && next->start < to)
+            if (next->object ? range_shows(next, &m, at) : !m.shared)
+                continue;
+            if ((rc = range_follow(at, to)) || (rc = range_room()))
+                return rc;
+            range_forget(at, to);
+        } else if (next && next->start < to) {
             to = next->start;
+        }
         r.start = at;
         r.end = to;
         r.prot = (uint8_t)mem_from_prot(&m);
@@ -324,12 +329,14 @@ static int renew(struct range *r, enum mem_kind kind, vm_inherit_t inherit)
     const int flags = kind == MEM_SHARED ? MAP_SHARED : MAP_PRIVATE;
     struct object *o;
     const bool wired = mem_wired(r->start, r->end);
-    int rc = object_snapshot(&o, r);
+    int rc = object_create(&o, r->end - r->start);
 
     if (rc)
         return rc;
-    rc = range_remap(inherit, r->start, r->end, mem_to_prot(r->prot), o, 0,
-                     wired ? flags | MAP_LOCKED : flags);
+    rc = object_fill(o, 0, r->start, r->end);
+    if (rc == 0)
+        rc = range_remap(inherit, r->start, r->end, mem_to_prot(r->prot), o, 0,
+                         wired ? flags | MAP_LOCKED : flags);
     if (rc) {
         object_unref(o);
         return rc;

@@ -32,15 +32,21 @@
         }                                                                                          \
     } while (0)
 
-static inline int open_descriptors(void)
+/* With . and .., and with the descriptor that lists them. */
+static inline int entries_of(const char *list)
 {
-    DIR *d = opendir("/proc/self/fd");
+    DIR *d = opendir(list);
     int n = 0;
 
     while (d && readdir(d))
         n++;
     closedir(d);
     return n;
+}
+
+static inline int open_descriptors(void)
+{
+    return entries_of("/proc/self/fd");
 }
 
 /* Around every test: no descriptor and no name may stay behind. */

@@ -2,11 +2,14 @@
 #include "tests/support/machmsg_fixture.h"
 
 #include "lab/machmsg/names/nameserver.h"
+#include "probes/receive.h"
 #include "tests/support/linger.h"
 #include "tests/support/skip.h"
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -298,18 +301,17 @@ static void test_machmsg_bootstrap__hostile_requests(void **state)
     expect_child_ok(pid);
 }
 
-static int descriptors_of(pid_t pid)
+static int of_process(pid_t pid, const char *what)
 {
     char list[64];
-    int n = 0;
-    DIR *d;
 
-    snprintf(list, sizeof list, "/proc/%d/fd", (int)pid);
-    d = opendir(list);
-    while (d && readdir(d))
-        n++;
-    closedir(d);
-    return n;
+    snprintf(list, sizeof list, "/proc/%d/%s", (int)pid, what);
+    return entries_of(list);
+}
+
+static int descriptors_of(pid_t pid)
+{
+    return of_process(pid, "fd");
 }
 
 /* Not more than it had, once what was dropped is closed. */
@@ -416,6 +418,156 @@ static void test_machmsg_bootstrap__closes_that_wait(void **state)
     expect_no_more(pid, had);
     kill(pid, SIGTERM);
     expect_child_ok(pid);
+}
+
+/* Those who ask and were not let in yet have sent what lingers: the server's end does not wait. */
+static void test_machmsg_bootstrap__end_waits_for_nobody(void **state)
+{
+    const pid_t pid = run_server(-1);
+    struct lingering l = lingering_make();
+    int fd, status;
+
+    (void)state;
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    fd = request_with(NS_LOOK_UP, "none", &l.fd, 1, 0);
+    close(l.fd);
+    kill(pid, SIGTERM);
+    kill(pid, SIGCONT);
+    expect_child_ok(pid);
+    assert_int_not_equal(access(path, F_OK), 0);
+    close(fd);
+    lingering_end(&l);
+}
+
+/* Registers a port in which there is what lingers, if l is given. Its receiving end. */
+static int register_port(const char *name, struct lingering *l)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    expect_answer(request_with(NS_REGISTER, name, &pair[0], 1, 0), BOOTSTRAP_SUCCESS);
+    close(pair[0]);
+    if (l) {
+        *l = lingering_make();
+        assert_int_equal(send_beside(pair[1], "t", 1, &l->fd, 1, 0), 1);
+        close(l->fd);
+    }
+    return pair[1];
+}
+
+/* More services die at once than may wait to be closed, while all who close them are kept waiting:
+ * the server takes leave of the rest later. */
+static void test_machmsg_bootstrap__many_die_at_once(void **state)
+{
+    enum { CLOSERS = 16, N = 1600 };
+    static int ends[N];
+    const pid_t pid = run_server(-1);
+    struct lingering l[CLOSERS + 1];
+    struct rlimit files, more;
+    char name[32];
+    int status;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    if (files.rlim_max < 2 * N)
+        skip_needs("a higher RLIMIT_NOFILE");
+    more = (struct rlimit){files.rlim_max, files.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &more), 0);
+    for (int i = 0; i < CLOSERS; i++) {
+        int end = register_port("x", &l[i]);
+
+        close(end);
+        expect_answer(request_with(NS_LOOK_UP, "x", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+        for (int k = 0; k < 1000 && of_process(pid, "task") < i + 4; k++)
+            usleep(10000);
+    }
+    for (int i = 0; i < N; i++) { /* the first goes last */
+        snprintf(name, sizeof name, "%d", i);
+        ends[i] = register_port(name, i ? NULL : &l[CLOSERS]);
+    }
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    for (int i = 0; i < N; i++)
+        close(ends[i]);
+    kill(pid, SIGCONT);
+    assert_true(descriptors_of(pid) > 1000);
+    for (int i = 0; i < CLOSERS; i++)
+        lingering_end(&l[i]);
+    expect_answer(request_with(NS_LOOK_UP, "0", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+    lingering_end(&l[CLOSERS]);
+    expect_no_more(pid, 20);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+/* The answer cannot be taken while too much that others sent waits to be closed: the request was
+ * carried out all the same, and is not made again. */
+static void test_machmsg_bootstrap__answer_that_comes_late(void **state)
+{
+    enum { CLOSERS = 16 };
+    const pid_t pid = run_server(-1);
+    struct lingering l[CLOSERS];
+    int before = open_descriptors(), plain = 0;
+    mach_port_t p;
+    pid_t holder;
+
+    (void)state;
+    for (int i = 0; i < CLOSERS; i++)
+        receive_drop(lingering_in_a_queue(&l[i]));
+    for (int i = 0; i < 1000 && open_descriptors() > before + CLOSERS; i++)
+        usleep(10000); /* each is in its closer's hands */
+    holder = fork();
+    if (holder == 0) {
+        usleep(300000);
+        _exit(0);
+    }
+    for (int i = 0; i < CLOSERS; i++)
+        lingering_end(&l[i]); /* when the holder ends */
+    for (; plain < 1000 && receive_has_room(); plain++)
+        receive_drop_elsewhere(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    ok(bootstrap_check_in(bootstrap_port, "org.example.k", &p));
+    ok(mach_port_destroy(SELF, p));
+    expect_child_ok(holder);
+    kill(pid, SIGTERM);
+    expect_child_ok(pid);
+}
+
+static void stop_it(const char *socket)
+{
+    (void)socket;
+    raise(SIGTERM);
+}
+
+/* As soon as it says that it listens it can be told to end, and tidies up. */
+static void test_machmsg_bootstrap__told_to_end_at_once(void **state)
+{
+    const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = -1};
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0)
+        _exit(nameserver_run(&opt, stop_it) == 0 ? 0 : 3);
+    expect_child_ok(pid);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/* Without a descriptor to hear of it there is no server, and that is what is said. */
+static void test_machmsg_bootstrap__no_descriptor_to_detach(void **state)
+{
+    const struct nameserver_options opt = {.socket = path, .idle_ms = 100};
+    const struct rlimit none = {0, 0};
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0) {
+        child_check(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        child_check(nameserver_run(&opt, NULL) == -EMFILE);
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    assert_int_not_equal(access(path, F_OK), 0);
 }
 
 /* A name server of this user's that answers with more than an answer. */
@@ -712,6 +864,11 @@ int main(void)
         names_tested(test_machmsg_bootstrap__private_directory),
         names_tested(test_machmsg_bootstrap__requests_with_too_much),
         names_tested(test_machmsg_bootstrap__closes_that_wait),
+        names_tested(test_machmsg_bootstrap__end_waits_for_nobody),
+        names_tested(test_machmsg_bootstrap__many_die_at_once),
+        names_tested(test_machmsg_bootstrap__answer_that_comes_late),
+        names_tested(test_machmsg_bootstrap__told_to_end_at_once),
+        names_tested(test_machmsg_bootstrap__no_descriptor_to_detach),
         names_tested(test_machmsg_bootstrap__taken_names),
         names_tested(test_machmsg_bootstrap__hostile_server), /* says why, once in this process */
         names_tested(test_machmsg_bootstrap__slow_server),

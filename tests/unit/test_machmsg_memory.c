@@ -1008,6 +1008,132 @@ static void test_machmsg_memory__moved_memory_outlives_its_address(void **state)
     }
 }
 
+/* Closes the descriptors that the layer has for its objects (and no other's). */
+static void close_objects(void)
+{
+    char link[64], file[64];
+
+    for (int fd = 3; fd < 1024; fd++) {
+        ssize_t n;
+
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        n = readlink(link, file, sizeof file - 1);
+        file[n > 0 ? n : 0] = 0;
+        if (strncmp(file, "/memfd:mach", 11) == 0)
+            close(fd);
+    }
+}
+
+static unsigned char *file_over(unsigned char *at, vm_size_t size)
+{
+    FILE *f = tmpfile();
+
+    assert_true(f && ftruncate(fileno(f), (off_t)size) == 0);
+    assert_ptr_equal(mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fileno(f), 0),
+                     at);
+    memset(at, 'F', size);
+    fclose(f);
+    return at;
+}
+
+static void nothing_there(unsigned char *at, vm_size_t size)
+{
+    (void)at;
+    (void)size;
+    for (int i = 0; i < 8; i++) /* the layer looks for what is gone */
+        deallocated(allocate(PAGE, 0), PAGE);
+}
+
+static void a_file_there(unsigned char *at, vm_size_t size)
+{
+    file_over(at, size);
+}
+
+static void a_file_there_inherited(unsigned char *at, vm_size_t size)
+{
+    ok(vm_inherit(SELF, (vm_address_t)file_over(at, size), size, VM_INHERIT_COPY));
+}
+
+/* ... and its descriptor may be closed, so that it can be read only where it is mapped: not at its
+ * old address, where nothing or another file is by now. All of it was moved, or its upper half. */
+static void test_machmsg_memory__moved_memory_without_a_descriptor(void **state)
+{
+    static void (*const uses[])(unsigned char *at, vm_size_t size) = {
+        nothing_there, a_file_there, a_file_there_inherited, deallocated, allocated_there};
+    const vm_size_t size = 32 * PAGE;
+
+    (void)state;
+    for (size_t use = 0; use < 2 * sizeof uses / sizeof uses[0]; use++) {
+        const vm_size_t from = use % 2 ? 16 * PAGE : 0, left = size - from;
+        unsigned char *at = allocate(size, 0), *to, there;
+        pid_t pid;
+
+        fill(at, size, 5);
+        to = mremap(at + from, left, left, MREMAP_MAYMOVE | MREMAP_FIXED,
+                    mmap(NULL, left, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        assert_true(to != MAP_FAILED);
+        close_objects();
+        uses[use / 2](at + from, left);
+        there = is_mapped(at + from) ? at[from] : 0;
+        pid = fork();
+        if (pid == 0) {
+            child_check(to[1] == (unsigned char)((from + 1) * 7 + (from + 1) / 256 + 5));
+            child_check(to[left - 1] == (unsigned char)((size - 1) * 7 + (size - 1) / 256 + 5));
+            child_check((is_mapped(at + from) ? at[from] : 0) == there);
+            child_check(from == 0 || at[1] == (unsigned char)(7 + 5));
+            memset(to, 'C', left);
+            memset(at, 'C', from);
+            _exit(0);
+        }
+        expect_child_ok(pid);
+        assert_int_equal(to[1], (unsigned char)((from + 1) * 7 + (from + 1) / 256 + 5));
+        assert_true(from == 0 || at[1] == (unsigned char)(7 + 5));
+        deallocated(at, size);
+        deallocated(to, left);
+    }
+}
+
+/* What can be copied for a child nowhere is taken from it, and nothing that lies at its old
+ * address. */
+static void test_machmsg_memory__what_is_taken_from_a_child(void **state)
+{
+    const vm_size_t size = 32 * PAGE;
+    unsigned char *at = allocate(size, 0), *to;
+    pid_t pid;
+
+    (void)state;
+    to = mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, allocate(size, VM_FLAGS_PURGABLE));
+    assert_true(to != MAP_FAILED);
+    file_over(at, size);
+    assert_int_equal(mprotect(to + PAGE, PAGE, PROT_NONE), 0);
+    close_objects();
+    pid = fork();
+    if (pid == 0) {
+        child_check(!is_mapped(to) && is_mapped(at) && at[size - 1] == 'F');
+        _exit(0);
+    }
+    expect_child_ok(pid);
+    deallocated(at, size);
+    deallocated(to, size);
+}
+
+/* What the program mapped in the place of the layer's memory is the program's: that it is to be
+ * inherited otherwise puts no copy in its place. */
+static void test_machmsg_memory__inheritance_leaves_the_programs_file(void **state)
+{
+    const vm_size_t size = 2 * PAGE;
+    unsigned char *at = file_over(allocate(size, 0), size),
+                  *twice = mremap(at, 0, size, MREMAP_MAYMOVE);
+
+    (void)state;
+    assert_true(twice != MAP_FAILED);
+    ok(vm_inherit(SELF, (vm_address_t)at, size, VM_INHERIT_SHARE));
+    at[0] = 'W';
+    assert_int_equal(twice[0], 'W');
+    deallocated(at, size);
+    deallocated(twice, size);
+}
+
 /* ... and it is the layer's again where it is. */
 static void test_machmsg_memory__moved_memory_is_taken_back(void **state)
 {
@@ -1962,6 +2088,9 @@ int main(void)
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
         memory_tested(test_machmsg_memory__moved_memory_outlives_its_address),
+        memory_tested(test_machmsg_memory__moved_memory_without_a_descriptor),
+        memory_tested(test_machmsg_memory__what_is_taken_from_a_child),
+        memory_tested(test_machmsg_memory__inheritance_leaves_the_programs_file),
         memory_tested(test_machmsg_memory__moved_memory_is_taken_back),
         memory_tested(test_machmsg_memory__moved_by_the_layer),
         memory_tested(test_machmsg_memory__moved_purgeable_memory_is_purgeable),

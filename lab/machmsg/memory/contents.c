@@ -64,9 +64,10 @@ static void mark_mapping(void *arg, const struct mapping *m, uint64_t start, uin
     }
 }
 
-/* Writes [start, end) to the object in runs of pages that the map, which begins at start's page,
- * has in common. */
-static int copy_runs(int fd, uint64_t start, uint64_t end, const uint8_t *map, bool every)
+/* Writes [start, end) to the object, from offset on, in runs of pages that the map, which begins at
+ * start's page, has in common. */
+static int copy_runs(int fd, uint64_t offset, uint64_t start, uint64_t end, const uint8_t *map,
+                     bool every)
 {
     static const unsigned char zeros[65536];
     const uint64_t page = mem_page();
@@ -81,34 +82,32 @@ static int copy_runs(int fd, uint64_t start, uint64_t end, const uint8_t *map, b
         if (to > end)
             to = end;
         if (touched)
-            rc = object_write(fd, (void *)at, to - at, at - start);
+            rc = object_write(fd, (void *)at, to - at, offset + (at - start));
         for (uint64_t z = at, n; rc == 0 && !touched && every && z < to; z += n) {
             n = to - z < sizeof zeros ? to - z : sizeof zeros;
-            rc = object_write(fd, zeros, n, z - start);
+            rc = object_write(fd, zeros, n, offset + (z - start));
         }
     }
     return rc;
 }
 
-/* A new object, in whole pages, with the bytes of [start, end). A lone page costs more to ask for
- * than to copy, which can make it; lone: it must not. */
-static int copy_out(struct object **out, uint64_t start, uint64_t end, bool every, bool lone)
+/* Copies [start, end) to the object, from offset on. A lone page costs more to ask for than to
+ * copy, which can make it; lone: it must not. */
+static int copy_out(struct object *o, uint64_t offset, uint64_t start, uint64_t end, bool every,
+                    bool lone)
 {
     const uint64_t first = mem_trunc(start, mem_page()), last = mem_round(end);
     const uint64_t pages = (last - first) / mem_page();
+    const bool ask = lone || pages > 1;
     struct touched t = {.start = first, .map = malloc(pages)};
-    int rc = t.map ? object_create(out, mem_round(end - start)) : -ENOMEM;
+    int rc = t.map ? 0 : -ENOMEM;
 
     if (rc == 0) {
-        const bool ask = lone || pages > 1;
-
         memset(t.map, !ask, pages);
         if (ask)
             rc = mem_walk(first, last, mark_mapping, &t);
-        if (rc == 0 && (rc = copy_runs((*out)->fd, start, end, t.map, every)) != 0 && lone)
+        if (rc == 0 && (rc = copy_runs(o->fd, offset, start, end, t.map, every)) != 0 && lone)
             rc = -EIO; /* it could be read when it was asked for: the caller's address is good */
-        if (rc)
-            object_unref(*out);
     }
     free(t.map);
     return rc;
@@ -117,21 +116,21 @@ static int copy_out(struct object **out, uint64_t start, uint64_t end, bool ever
 int object_stage(struct object **out, uint64_t start, uint64_t end, bool every)
 {
     struct object *o;
-    int rc = copy_out(&o, start, end, every, false);
+    int rc = object_create(&o, mem_round(end - start));
 
-    if (rc == 0 && (rc = object_seal(o)) != 0)
-        object_unref(o);
+    if (rc)
+        return rc;
+    rc = copy_out(o, 0, start, end, every, false);
     if (rc == 0)
+        rc = object_seal(o);
+    if (rc)
+        object_unref(o);
+    else
         *out = o;
     return rc;
 }
 
-int object_snapshot(struct object **out, const struct range *r)
+int object_fill(struct object *o, uint64_t offset, uint64_t start, uint64_t end)
 {
-    struct object *o;
-    int rc = copy_out(&o, r->start, r->end, false, true);
-
-    if (rc == 0)
-        *out = o;
-    return rc;
+    return copy_out(o, offset, start, end, false, true);
 }

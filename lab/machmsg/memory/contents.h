@@ -9,7 +9,7 @@
  * that do not exist are not made; every: in the object they are. 0; -EFAULT: not readable memory;
  * or another negative errno. */
 int object_stage(struct object **out, uint64_t start, uint64_t end, bool every);
-/* A new unsealed object with what the range shows now. */
-int object_snapshot(struct object **out, const struct range *r);
+/* Copies whole pages to an unsealed object, new from offset on. 0 or a negative errno. */
+int object_fill(struct object *o, uint64_t offset, uint64_t start, uint64_t end);
 
 #endif

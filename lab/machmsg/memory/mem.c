@@ -135,6 +135,15 @@ static int remap(const struct range *r, const struct mapping *part, struct objec
                        offset, flags);
 }
 
+/* Into the snapshot, of an object without a descriptor: only where it is mapped can it be read. */
+static void copy_part(struct range *r, const struct mapping *part)
+{
+    if (!r->snapshot && !r->lost)
+        r->lost = object_create(&r->snapshot, r->end - r->start) != 0;
+    if (!r->lost)
+        r->lost = object_fill(r->snapshot, part->offset - r->offset, part->start, part->end) != 0;
+}
+
 static void make_private(void *arg, struct range *r, const struct mapping *part)
 {
     (void)arg;
@@ -142,13 +151,26 @@ static void make_private(void *arg, struct range *r, const struct mapping *part)
         return;
     r->stays |= r->object->kin || mem_wired(part->start, part->end) ||
                 (!r->stays && remap(r, part, r->object, part->offset, MAP_PRIVATE));
+    if (r->stays && object_fd(r->object) < 0)
+        copy_part(r, part);
 }
 
-static int take_snapshot(struct range *r)
+static void drop_snapshot(struct range *r)
 {
-    return object_fd(r->object) < 0
-               ? object_snapshot(&r->snapshot, r)
-               : object_clone(&r->snapshot, r->object, r->offset, r->end - r->start);
+    if (r->snapshot)
+        object_unref(r->snapshot);
+    r->snapshot = NULL;
+}
+
+/* looked: all of its parts were found. */
+static void take_snapshot(struct range *r, bool looked)
+{
+    if (object_fd(r->object) >= 0) {
+        if (object_clone(&r->snapshot, r->object, r->offset, r->end - r->start))
+            r->snapshot = NULL;
+    } else if (!looked || r->lost) {
+        drop_snapshot(r);
+    }
 }
 
 /* Before a fork every range that is to be copied becomes a private view of its object: parent and
@@ -169,17 +191,10 @@ static void fork_prepare(void)
             continue;
         if (rc == 0 && !r->stays)
             r->kind = MEM_PRIVATE;
-        else if (take_snapshot(r))
-            r->snapshot = NULL;
-        r->stays = false;
+        else
+            take_snapshot(r, rc == 0);
+        r->stays = r->lost = false;
     }
-}
-
-static void drop_snapshot(struct range *r)
-{
-    if (r->snapshot)
-        object_unref(r->snapshot);
-    r->snapshot = NULL;
 }
 
 static void fork_parent(void)
@@ -203,11 +218,8 @@ static void take_from_child(uint64_t start, uint64_t end)
 static void give_copy(void *arg, struct range *r, const struct mapping *part)
 {
     (void)arg;
-    if (!would_share(r) ||
-        (r->snapshot && remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED) == 0))
-        return;
-    drop_snapshot(r);
-    if (part->start < r->start || part->end > r->end) /* else it goes with the range */
+    if (would_share(r) &&
+        (!r->snapshot || remap(r, part, r->snapshot, part->offset - r->offset, MAP_SHARED)))
         take_from_child(part->start, part->end);
 }
 
@@ -221,7 +233,8 @@ static void leave_parent(struct range *r, bool copied)
         return;
     }
     drop_snapshot(r);
-    take_from_child(r->start, r->end);
+    if (!copied) /* else it was taken where it is, and here may be the program's own */
+        take_from_child(r->start, r->end);
     range_forget(r->start, r->end);
 }
 

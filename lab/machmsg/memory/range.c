@@ -44,7 +44,7 @@ struct range *range_find(uint64_t address)
 }
 
 /* Has the program unmapped it, and not moved it? An object that is mapped shared anywhere cannot be
- * sealed. */
+ * sealed; of one without a descriptor only all mappings tell (range_each_shown). */
 static bool is_gone(const struct range *r)
 {
     struct mapping m;
@@ -53,8 +53,8 @@ static bool is_gone(const struct range *r)
 
     if (mincore((void *)r->start, mem_page(), &v) == 0 || errno != ENOMEM)
         return false;
-    if (r->kind == MEM_SHARED && object_fd(r->object) >= 0)
-        return object_seal(r->object) == 0;
+    if (r->kind == MEM_SHARED)
+        return object_fd(r->object) >= 0 && object_seal(r->object) == 0;
     rc = mem_query(r->start, &m);
     return rc == -ENOENT || (rc == 0 && m.start >= r->end);
 }

@@ -30,6 +30,7 @@ struct range {
     uint8_t tag;             /* VM_MAKE_TAG of the program's: told, never used */
     struct object *snapshot; /* while forking: what the child is to see instead of the object */
     bool stays;              /* while forking: the parent goes on with the object */
+    bool lost;               /* while forking: a part of it cannot be copied */
     bool seen;               /* while all mappings are looked at (range_each_shown) */
 };
 

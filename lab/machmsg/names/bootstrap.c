@@ -23,6 +23,8 @@
 
 #define MARK "COWLAB_SERVE_NAMES"
 
+static const struct timespec pause_between = {.tv_nsec = 5 * 1000 * 1000};
+
 __attribute__((constructor(103))) static void serve_instead(void)
 {
     const char *path = secure_getenv(MARK);
@@ -87,7 +89,9 @@ static int exchange(int fd, const struct nameserver_request *q, int port,
     while (came < 0 && errno == EINTR); /* the program's signals */
     if (came != 1)
         return -ETIMEDOUT;
-    n = nameserver_receive(fd, r, sizeof *r, back);
+    /* The request was carried out: its answer is waited for, not asked for again. */
+    while ((n = nameserver_receive(fd, r, sizeof *r, back)) == -ENOBUFS && deadline_left(until) > 0)
+        nanosleep(&pause_between, NULL);
     if (n == sizeof *r && r->magic == NAMESERVER_MAGIC)
         return 0;
     receive_drop(*back);
@@ -121,7 +125,6 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
         return BOOTSTRAP_UNKNOWN_SERVICE;
     strcpy(q.name, name);
     do {
-        struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
         int fd = nameserver_connect(path);
 
         if (fd >= 0) {
@@ -141,7 +144,7 @@ static kern_return_t ask(enum nameserver_op op, const char *name, int port, int 
             rc = fd == -EAGAIN ? -ETIMEDOUT : fd;
         }
         /* It ended just then, or another program is starting one. */
-        nanosleep(&pause, NULL);
+        nanosleep(&pause_between, NULL);
     } while (deadline_left(&until) > 0);
     return no_server(path, rc);
 }

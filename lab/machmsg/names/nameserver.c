@@ -203,7 +203,7 @@ static void work(struct server *s, size_t nclients)
 static void bury_dead(struct server *s, size_t first, size_t count)
 {
     for (size_t i = count; i-- > 0;)
-        if (s->poll[first + i].revents)
+        if (s->poll[first + i].revents && receive_has_room())
             forget(s, &s->services[i]);
 }
 
@@ -213,8 +213,9 @@ static int serve_all(struct server *s)
     while (!stopped) {
         size_t n = 0;
         const size_t nclients = s->nclients, nservices = s->nservices;
-        /* Nobody is let in while too much of what others sent waits to be closed. */
-        const bool open = nclients < MAX_CLIENTS && receive_has_room();
+        /* While too much of what others sent waits to be closed nobody is let in, and no more of it
+         * is taken from the dead. */
+        const bool room = receive_has_room(), open = room && nclients < MAX_CLIENTS;
         int wait = nclients || !open ? CLIENT_MS : nservices ? -1 : deadline_left(&s->idle);
 
         if (wait == 0)
@@ -223,7 +224,8 @@ static int serve_all(struct server *s)
         for (size_t i = 0; i < nclients; i++)
             s->poll[n++] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
         for (size_t i = 0; i < nservices; i++)
-            s->poll[n++] = (struct pollfd){.fd = s->services[i].port}; /* hang-up only */
+            s->poll[n++] =
+                (struct pollfd){.fd = room ? s->services[i].port : -1}; /* hang-up only */
         if (poll(s->poll, n, wait) < 0) {
             if (errno != EINTR)
                 return -errno;
@@ -237,14 +239,16 @@ static int serve_all(struct server *s)
 
 /* Leaves the caller's session, terminal, directory and descriptors. In the server: 0, and *tell is
  * where to report that it listens. In the process that returns to the caller: 1, once the server
- * has reported; its report in *rc. */
+ * has reported, or there is none; its report, or why, in *rc. */
 static int detach(int *tell, int *rc)
 {
     int report[2], null;
     pid_t pid;
 
-    if (pipe2(report, O_CLOEXEC))
-        return -errno;
+    if (pipe2(report, O_CLOEXEC)) {
+        *rc = -errno;
+        return 1;
+    }
     pid = fork();
     if (pid) {
         close(report[1]);
@@ -287,6 +291,8 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
     s.services = calloc(MAX_SERVICES, sizeof *s.services);
     s.poll = calloc(1 + MAX_CLIENTS + MAX_SERVICES, sizeof *s.poll);
     rc = s.services && s.poll ? listen_at(&s, opt->socket) : -ENOMEM;
+    if (rc == 0)
+        set_signals(); /* before anybody is told whom they may stop */
     if (tell >= 0) {
         (void)!write(tell, &rc, sizeof rc);
         close(tell);
@@ -296,16 +302,9 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
     if (rc == 0) {
         if (!opt->foreground && *opt->socket == '/')
             (void)!chdir("/"); /* if not, a directory stays busy; no reason not to serve */
-        set_signals();
         rc = serve_all(&s);
         unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
     }
-    for (size_t i = 0; i < s.nclients; i++)
-        send_away(s.clients[i].fd);
-    while (s.nservices > 0)
-        forget(&s, &s.services[0]);
-    if (s.listener >= 0)
-        close(s.listener);
     if (s.lock >= 0)
         close(s.lock);
     free(s.services);

@@ -16,7 +16,9 @@ struct nameserver_options {
 
 /* Serves until it is told to stop (SIGTERM, SIGINT) or is not used any more. ready is called once
  * it listens (may be NULL). Not in the foreground: returns at once, and a process of its own
- * serves. Returns 0; -EALREADY if another server has the lock; or a negative errno. */
+ * serves. Returns 0; -EALREADY if another server has the lock; or a negative errno. Who has served
+ * must end then: its sockets stay open, because closing one may wait for what a peer put into it,
+ * and the end of a process does not. */
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket));
 
 #endif
