@@ -147,7 +147,7 @@ void reserve_give(struct store *s)
  * is none. */
 void reserve_take(struct store *s)
 {
-    char *copy = strdup(s->path);
+    char *copy = strdup(s->file);
 
     s->reserve = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
     if (s->reserve >= 0 && fallocate(s->reserve, 0, 0, RESERVE_BYTES) != 0)

@@ -73,7 +73,7 @@ static int lock_holder(const char *path, long long from, long long to, const cha
  * (https://www.sqlite.org/walformat.html 2.3, lockingv3.html). */
 static int who_holds(struct store *s)
 {
-    char *index = sqlite3_mprintf("%s-shm", s->path);
+    char *index = sqlite3_mprintf("%s-shm", s->file);
     int pid = index ? lock_holder(index, 120, 120, "WRITE") : 0;
 
     sqlite3_free(index);
@@ -125,7 +125,7 @@ int sql_err(struct store *s, struct err *e, int rc, const char *what)
     case SQLITE_IOERR:
         if (rc == SQLITE_IOERR_SHMMAP) /* a file system that has no shared mappings, or a limit */
             return err_sys(e, code, "%s '%s': cannot map its log's index '%s-shm'", what, s->path,
-                           s->path);
+                           s->file);
         return err_sys(e, code, "%s '%s'", what, s->path);
     case SQLITE_MISMATCH: /* ours: record.c met a code that has no row in its word list */
         return err_set(e, code, "%s '%s': a word code is unknown", what, s->path);
