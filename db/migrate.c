@@ -127,7 +127,7 @@ int file_check(struct store *s, bool must_exist, struct err *e)
         return refuse_newer(s, big_endian32(header + OFFSET_USER_VERSION), e);
     /* What `sqlite3 FILE vacuum` leaves: a header and no table. */
     if (!must_exist && id == 0 && header[OFFSET_CELL_COUNT] == 0 &&
-        header[OFFSET_CELL_COUNT + 1] == 0 && !file_has_journal(s->path))
+        header[OFFSET_CELL_COUNT + 1] == 0 && !file_has_journal(s->file))
         return 0;
     return refuse(s, e, EPROTO, "it belongs to another program, not to cowlab");
 }

@@ -6,8 +6,8 @@
  *    change the mode needs a moment without readers.
  * 2. Closing takes the log into the file, which alone is then complete, and leaves the empty log
  *    and its index beside it: with them SQLite reads a database whose directory it may not write.
- * 3. Where they are missing and cannot be made, nobody can be writing: our reader takes the file
- *    as it lies. */
+ * 3. Where they are missing and cannot be made, nobody is writing: our reader takes the file as it
+ *    lies, and knows afterwards whether it stayed so. */
 #include "db/migrate.h"
 #include "db/run.h"
 #include "db/sql.h"
@@ -45,7 +45,7 @@ static int path_check(struct store *s, enum store_mode mode, struct err *e)
     if (mode == STORE_READ)
         return 0;
     /* The journal is a second file beside the database. */
-    copy = strdup(s->path);
+    copy = strdup(s->file);
     if (!copy)
         return err_sys(e, ENOMEM, CANNOT_OPEN " '%s'", s->path);
     if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS))
@@ -188,6 +188,14 @@ static int read_updated_copy(struct store *s, struct err *e)
     return bring_up_to_date(s, e);
 }
 
+static struct timespec change_time(const struct store *s)
+{
+    struct stat st = {0};
+
+    stat(s->file, &st);
+    return st.st_ctim;
+}
+
 /* Looks at the schema of a file that may lie where its reader cannot write, or on a full disk. */
 static int look_from_afar(struct store *s, struct schema_state *schema, struct err *e)
 {
@@ -198,14 +206,15 @@ static int look_from_afar(struct store *s, struct schema_state *schema, struct e
 
     if (rc == 0 || rc == -EOVERFLOW || (!full && path_check(s, STORE_CREATE, &why) == 0))
         return rc;
-    if (file_has_journal(s->path))
+    s->changed = change_time(s);
+    if (file_has_journal(s->file))
         return full
                    ? rc
                    : err_set(
                          e, EACCES,
                          "cannot read database '%s': it has a log beside it that cannot be read "
                          "without its index '%s-shm'; a user who may write there must open it once",
-                         s->path, s->path);
+                         s->path, s->file);
     s->unchanging = true;
     rc = connect_file(s, SQLITE_OPEN_READONLY, e);
     return rc ? rc : schema_look(s, schema, e);
@@ -262,7 +271,10 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (s)
         s->reserve = -1;
-    if (!s || !(s->path = file_name(path))) {
+    if (s && (s->path = file_name(path)) && !(s->file = realpath(s->path, NULL)))
+        s->file = strdup(s->path); /* there is none yet */
+    if (!s || !s->file) {
+        free(s ? s->path : NULL);
         free(s);
         return err_sys(e, ENOMEM, CANNOT_OPEN " '%s'", path);
     }
@@ -288,6 +300,7 @@ void store_close(struct store *s)
         take_in_log(s);
     sqlite3_close(s->db);
     free(s->path);
+    free(s->file);
     free(s);
 }
 
@@ -313,16 +326,14 @@ static bool same_file(const char *a, const char *b)
 bool store_has_file(const struct store *s, const char *path)
 {
     static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
-    char *real = realpath(s->path, NULL);
     bool found = false;
 
-    for (size_t i = 0; real && i < 4 && !found; i++) {
-        char *name = sqlite3_mprintf("%s%s", real, suffix[i]);
+    for (size_t i = 0; i < 4 && !found; i++) {
+        char *name = sqlite3_mprintf("%s%s", s->file, suffix[i]);
 
         found = name && same_file(path, name);
         sqlite3_free(name);
     }
-    free(real);
     return found;
 }
 
@@ -334,6 +345,13 @@ const char *store_path(const struct store *s)
 bool store_is_taken_as_it_lies(const struct store *s)
 {
     return s->unchanging;
+}
+
+bool store_changed_meanwhile(const struct store *s)
+{
+    struct timespec now = change_time(s);
+
+    return s->unchanging && (now.tv_sec != s->changed.tv_sec || now.tv_nsec != s->changed.tv_nsec);
 }
 
 sqlite3 *store_handle(struct store *s)

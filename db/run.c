@@ -147,7 +147,7 @@ void reserve_give(struct store *s)
  * is none. */
 void reserve_take(struct store *s)
 {
-    char *copy = strdup(s->path);
+    char *copy = strdup(s->file);
 
     s->reserve = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
     if (s->reserve >= 0 && fallocate(s->reserve, 0, 0, RESERVE_BYTES) != 0)
@@ -260,6 +260,12 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
     return rc;
 }
 
+/* By the disk, or by a limit on a file's size. */
+static bool no_room(int rc)
+{
+    return rc == SQLITE_FULL || rc == SQLITE_IOERR_WRITE;
+}
+
 int store_end_run(struct store *s, const char *run_id, enum run_status status, uint64_t dur_ns,
                   const char *message, struct err *e)
 {
@@ -274,12 +280,12 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
         sql_bind(st, 3, message);
         sqlite3_bind_int64(st, 4, run_key(run_id));
         rc = sqlite3_step(st);
-        if (rc == SQLITE_FULL) {
+        if (no_room(rc)) {
             sqlite3_reset(st);
             reserve_give(s);
             rc = sqlite3_step(st);
         }
-        if (rc == SQLITE_FULL) {
+        if (no_room(rc)) {
             /* Space that the log no longer needs after a checkpoint may be enough for this. */
             sqlite3_reset(st);
             sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,7 +74,7 @@ static int lock_holder(const char *path, long long from, long long to, const cha
  * (https://www.sqlite.org/walformat.html 2.3, lockingv3.html). */
 static int who_holds(struct store *s)
 {
-    char *index = sqlite3_mprintf("%s-shm", s->path);
+    char *index = sqlite3_mprintf("%s-shm", s->file);
     int pid = index ? lock_holder(index, 120, 120, "WRITE") : 0;
 
     sqlite3_free(index);
@@ -102,9 +103,30 @@ static int say_busy(struct store *s, struct err *e, int code, const char *what)
                    what, s->path, pid, name);
 }
 
+/* Has one of the files the size that this process may give to one (setrlimit(2))? SQLite tells of a
+ * failed write, but may have lost why. */
+static bool reached_limit(const struct store *s)
+{
+    static const char *const suffix[] = {"", "-wal"};
+    struct rlimit limit;
+    struct stat st;
+    bool found = false;
+
+    for (size_t i = 0; i < 2 && !found && getrlimit(RLIMIT_FSIZE, &limit) == 0; i++) {
+        char *name = sqlite3_mprintf("%s%s", s->file, suffix[i]);
+
+        found = name && stat(name, &st) == 0 && (rlim_t)st.st_size >= limit.rlim_cur;
+        sqlite3_free(name);
+    }
+    return found;
+}
+
 int sql_err(struct store *s, struct err *e, int rc, const char *what)
 {
     int code = sql_errno(s->db, rc);
+
+    if (code == EIO && reached_limit(s))
+        code = EFBIG;
 
     if (rc == SQLITE_CONSTRAINT_COMMITHOOK) /* open.c, refuse_if_moved */
         return err_set(e, code, "%s '%s': the file was removed or replaced meanwhile", what,
@@ -125,7 +147,7 @@ int sql_err(struct store *s, struct err *e, int rc, const char *what)
     case SQLITE_IOERR:
         if (rc == SQLITE_IOERR_SHMMAP) /* a file system that has no shared mappings, or a limit */
             return err_sys(e, code, "%s '%s': cannot map its log's index '%s-shm'", what, s->path,
-                           s->path);
+                           s->file);
         return err_sys(e, code, "%s '%s'", what, s->path);
     case SQLITE_MISMATCH: /* ours: record.c met a code that has no row in its word list */
         return err_set(e, code, "%s '%s': a word code is unknown", what, s->path);

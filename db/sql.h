@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Room for the prepared statements of record.c. */
 #define STORE_STATEMENTS 21
@@ -14,9 +15,11 @@
 struct store {
     sqlite3 *db;
     char *path; /* as the user gave it: for messages */
+    char *file; /* what that leads to: the log and its index lie beside it */
     bool writable;
-    bool unchanging; /* read without locks and log: nobody can be writing */
-    int reserve;     /* a file without a name that holds space on the same disk; -1: none */
+    bool unchanging;         /* read without locks and log: nobody is writing */
+    struct timespec changed; /* then: when the file was changed last */
+    int reserve;             /* a file without a name that holds space on the same disk; -1: none */
     sqlite3_stmt *st[STORE_STATEMENTS]; /* NULL until first used */
 };
 

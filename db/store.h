@@ -166,6 +166,8 @@ int store_open(struct store **out, const char *path, enum store_mode mode, struc
 void store_close(struct store *s);
 /* The reader may write neither the file nor beside it: what a run stores meanwhile is not seen. */
 bool store_is_taken_as_it_lies(const struct store *s);
+/* Such a file was changed since it was opened: what was read may be of before and after. */
+bool store_changed_meanwhile(const struct store *s);
 sqlite3 *store_handle(struct store *s);
 /* As a user in this directory would type it. */
 const char *store_path(const struct store *s);

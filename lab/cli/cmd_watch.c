@@ -200,7 +200,8 @@ static int add_all(struct tree *tree, const struct watch_arguments *a, pid_t com
 
 static void say_end(const struct watch_result *r, const struct tree *tree, struct store *store)
 {
-    static const char *const ends[] = {"", "the time is over", "all have ended", "stopped"};
+    static const char *const ends[] = {"", "the time is over", "all have ended", "stopped",
+                                       "cut short"};
     char time[FORMAT_MAX], samples[FORMAT_MAX];
 
     fprintf(stderr, "watched %zu process%s for %s (%s): %s in run %s\n", tree->ever,

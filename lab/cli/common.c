@@ -132,6 +132,11 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
                 "cowlab: '%s' cannot be written from here and has no log: read as it lies\n",
                 cli_database(db));
     code = use(store, arg);
+    if (store_changed_meanwhile(store)) {
+        fprintf(stderr, "cowlab: '%s' was changed while it was read: ask again\n",
+                cli_database(db));
+        code = exit_worse(code, EXIT_RUNNING);
+    }
     store_close(store);
     return code;
 }

@@ -131,7 +131,7 @@ int actor_group_begin(struct actor_group *g, const struct backend_options *opt, 
     /* The keeper knows the name before it exists: a kill in between leaves nothing. */
     rc = start_keeper(g, e);
     if (rc == 0)
-        rc = g->lock = run_dir_make(g->dir, g->cgroup, e);
+        rc = g->lock = run_dir_make(g->dir, g->cgroup, talk_allowed_ms(g, 0), e);
     if (rc >= 0 && g->cgroup[0] && run_cgroup_make(g->cgroup) < 0)
         g->cgroup[0] = '\0';
     if (rc < 0)

@@ -1,5 +1,6 @@
 #include "lab/linux/rundir.h"
 
+#include "lab/run/clock.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,20 @@ static int open_dir(const char *path)
     return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int run_dir_make(const char *path, const char *cgroup, struct err *e)
+/* Who tidies up looks at it for a moment, and may be stopped in that. On a file system without
+ * locks nobody gets one. */
+static bool lock_within(int dir, int64_t allowed_ms)
+{
+    const struct timespec pause_1ms = {0, 1000000};
+    int64_t until = now_ms() + allowed_ms;
+    bool busy;
+
+    while ((busy = flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) && now_ms() < until)
+        nanosleep(&pause_1ms, NULL);
+    return !busy;
+}
+
+int run_dir_make(const char *path, const char *cgroup, int64_t allowed_ms, struct err *e)
 {
     int dir;
 
@@ -62,8 +76,13 @@ int run_dir_make(const char *path, const char *cgroup, struct err *e)
         dir = open_dir(path);
         if (dir < 0 && errno != ENOENT)
             return err_sys(e, errno, "cannot open the run's directory '%s'", path);
-        while (dir >= 0 && flock(dir, LOCK_EX) < 0 && errno == EINTR)
-            ; /* a file system without locks: then nobody gets one */
+        if (dir >= 0 && !lock_within(dir, allowed_ms)) {
+            close(dir);
+            rmdir(path);
+            return err_set(e, ETIMEDOUT,
+                           "another process kept the run's directory '%s' locked for %lld ms", path,
+                           (long long)allowed_ms);
+        }
         if (dir >= 0 && !is_there(dir, path)) {
             close(dir);
             dir = -1;

@@ -10,6 +10,7 @@
 #include "probes/err.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define RUN_DIR_MAX 96 /* a socket in it must fit unix(7)'s 108 */
@@ -17,8 +18,8 @@
 /* Chooses its path, in $TMPDIR unless that is too long. */
 void run_dir_name(char path[RUN_DIR_MAX]);
 /* Makes it and takes its lock: a descriptor that is open for as long as the run lasts. cgroup: that
- * will be made, or "". */
-int run_dir_make(const char *path, const char *cgroup, struct err *e);
+ * will be made, or "". -ETIMEDOUT: who tidies up has the lock and does not go on. */
+int run_dir_make(const char *path, const char *cgroup, int64_t allowed_ms, struct err *e);
 /* Removes it with what a run makes there, if it has no owner, and kills who still is in its cgroup;
  * lock: of the owner, or -1. 0; -EBUSY: it has one, or a process there does not die; -ENOTEMPTY:
  * something else stands in it. */

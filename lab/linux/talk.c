@@ -79,10 +79,9 @@ int talk_await(struct actor_group *g, int fd, int awaited, int64_t until, int64_
         bool last = left <= 0;
         int n;
 
-        if (g->opt->stop && *g->opt->stop) {
-            rc = err_set(e, EINTR, "interrupted");
+        rc = stop_asked(g->opt->stop, e);
+        if (rc < 0)
             break;
-        }
         n = poll(p, g->nactors + WATCHED, last ? 0 : left < SLICE_MS ? (int)left : SLICE_MS);
         if (n <= 0) {
             if (last)

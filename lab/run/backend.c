@@ -1,8 +1,14 @@
-/* backend: what a step gave, made and released. */
+/* backend: an end that was asked for; what a step gave, made and released. */
 #include "lab/run/backend.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+int stop_asked(const volatile int *stop, struct err *e)
+{
+    return stop && *stop ? err_set(e, EINTR, "a signal asked it to end") : 0;
+}
 
 void step_result_init(struct step_result *r)
 {

@@ -23,6 +23,9 @@ struct backend_options {
     void *progress_arg;
 };
 
+/* 0; -EINTR with the reason once *stop is set (NULL: never). */
+int stop_asked(const volatile int *stop, struct err *e);
+
 /* Stamps that a read compared. A wrong one is a failed expectation: contents leaked. */
 struct stamp_result {
     uint64_t checked, wrong; /* pages */

@@ -80,13 +80,15 @@ static int pause_for_enter(const struct running *r, const struct step *s, struct
             r->plan->nsteps, word_text(phases, s->phase));
     fflush(r->opt->log);
     while (byte != '\n') {
-        if (*r->opt->stop)
-            return err_set(e, EINTR, "interrupted");
+        if (stop_asked(r->opt->stop, e) < 0)
+            return -EINTR;
         if (poll(&in, 1, 200) <= 0)
             continue;
         n = read(STDIN_FILENO, &byte, 1);
         if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-            return err_set(e, EINTR, "standard input ended while waiting for Enter");
+            return stop_asked(r->opt->stop, e) < 0 /* as Ctrl-C ends a whole pipeline */
+                       ? -EINTR
+                       : err_set(e, EINTR, "standard input ended while waiting for Enter");
     }
     return 0;
 }

@@ -141,6 +141,7 @@ static int append(struct tree *t, pid_t pid, int parent, struct err *e)
                                .minflt = -1,
                                .majflt = -1,
                                .pid = pid,
+                               .first_parent = f.ppid,
                                .start_time = f.start_time,
                                .pidfd = pidfd < 0 ? -1 : pidfd,
                                .parent = parent,
@@ -178,16 +179,20 @@ static int may_look(pid_t pid, struct err *e)
     return rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d any more", (int)pid) : 0;
 }
 
-/* A process named after its child was: the child gets its parent, and parents stand first. */
+/* The last of the list is new: it has its parent there, or is one, and parents stand first. */
 static void adopt(struct tree *t)
 {
+    size_t last = t->n - 1;
+    pid_t new = t->list[last].pid;
+    bool all = false; /* anybody may have lost its parent */
+
     for (size_t i = 0; i < t->n; i++) {
-        struct footprint f = {0};
+        const struct tree_process *p = &t->list[i];
         int parent;
 
-        if (t->list[i].parent >= 0 || !t->list[i].alive || read_stat(t, t->list[i].pid, &f) < 0)
+        if (p->parent >= 0 || !p->alive || !(all || i == last || p->first_parent == new))
             continue;
-        parent = find_alive(t, f.ppid);
+        parent = find_alive(t, p->first_parent);
         if (parent < 0)
             continue;
         if ((size_t)parent > i) {
@@ -197,6 +202,7 @@ static void adopt(struct tree *t)
             t->list[i] = t->list[parent];
             t->list[parent] = swap;
             i = (size_t)-1;
+            all = true;
             for (size_t j = 0; j < t->n; j++)
                 t->list[j].parent = -1;
             continue;

@@ -23,7 +23,7 @@
 
 struct tree_process {
     int id; /* its own for ever; indices in the list are not */
-    pid_t pid;
+    pid_t pid, first_parent;
     uint64_t start_time; /* clock ticks since boot */
     int pidfd;           /* -1: none could be had */
     int parent;          /* index of the parent, or -1 if it is not watched */

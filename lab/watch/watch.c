@@ -114,6 +114,8 @@ static int sample_once(struct watch *w, bool last)
             w->every_ns = s->dur_ns * MOST_OF_THE_TIME;
             w->slowed = true;
         }
+    } else {
+        w->step--; /* it is not there */
     }
     record_release(&r);
     return rc;
@@ -245,6 +247,8 @@ int watch_run(struct tree *tree, struct store *store, const struct watch_options
         enum run_status status;
 
         rc = loop(&w, out);
+        if (rc < 0)
+            out->end = WATCH_FAILED;
         view_end(opt->view);
         /* A watch that the user ends has done its work: it is complete. */
         status = rc < 0 ? RUN_FAILED : RUN_COMPLETE;

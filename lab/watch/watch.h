@@ -26,12 +26,12 @@ struct watch_options {
     struct watch_view *view;
 };
 
-enum watch_end { WATCH_TIME_OVER = 1, WATCH_ALL_ENDED, WATCH_STOPPED };
+enum watch_end { WATCH_TIME_OVER = 1, WATCH_ALL_ENDED, WATCH_STOPPED, WATCH_FAILED };
 
 struct watch_result {
     char run_id[40];
     enum watch_end end;
-    int samples;
+    int samples; /* stored */
     uint64_t dur_ns;
 };
 

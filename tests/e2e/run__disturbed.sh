@@ -92,6 +92,7 @@ wait "$lab"
 status=$?
 ok "an end by signal: exit 130" test $status -eq 130
 ok "the run is marked interrupted" equals interrupted last status
+ok "... with the reason in one wording" says '^interrupted because a signal asked it to end$' cat out
 ok "two steps are kept" equals 2 steps_of_last
 ok "nothing is left after it" gone
 

@@ -39,6 +39,10 @@ ok "few descriptors" few_descriptors fork-write
 ok "few descriptors, with memory objects" few_descriptors ool-write
 ok "a file that may not grow is a full disk" says 'No space left|File too large|cannot' small_file
 ok "it exits with 4" exits 4 small_file
+ok "so may a log that may not grow" exits 4 sh -c 'prlimit --fsize=524288 cowlab watch $$ --every 10ms --for 10m --db log.db >/dev/null 2>said'
+ok "it is named with the reason" says "cannot store step [0-9]+ in 'log.db': File too large" cat said
+ok "... and what was stored until then, in number" equals "$(sed -n 's/^watched.*(cut short): \([0-9]*\) samples in run.*/\1/p' said)" sqlite3 log.db "SELECT steps FROM runs"
+ok "the run's last word finds room" equals "failed|1" sqlite3 log.db "SELECT status, message LIKE '%File too large' FROM runs"
 ok "the nth allocation fails" every_nth memory 150
 ok "the nth descriptor fails" every_nth descriptor 150
 finish

@@ -101,12 +101,28 @@ if [ "$(id -u)" = 0 ]; then
     until [ "$(runs "$place")" = 4 ]; do sleep 0.05; done
     chmod 600 "$place-shm" # as it was made, had the database been closed to others then
     ok "who was let into the database alone is told what it lacks" says "r.db-shm'" as_nobody cowlab show --db "$place"
+    ln -s "$place" link.db
+    ok "... by way of a link too" says "r.db-shm'" as_nobody cowlab show --db "$TMP/link.db"
     chmod 644 "$place-shm"
     ok "... and reads beside who writes" queried "$place" 4
     pkill -P $watcher sleep
     wait $watcher
     sqlite3 "$place" "DELETE FROM content" && cp "$place" "place/views.db"
     ok "older views, as it lies" shown "$TMP/place/views.db"
+    # Its output waits in a pipe that is too small for it, while the file changes.
+    cowlab run fork-write ool-write fork-write ool-write fork-write ool-write --db place/lies.db >/dev/null 2>&1
+    rm -f place/lies.db-*
+    mkfifo slow
+    # shellcheck disable=SC2046 # a list of runs
+    as_nobody cowlab report --db "$TMP/place/lies.db" $(sqlite3 'file:place/lies.db?immutable=1' 'SELECT run_id FROM run') >slow 2>said &
+    reader=$!
+    exec 4<slow
+    until grep -q 'read as it lies' said; do sleep 0.05; done
+    cowlab run fork-write --db place/lies.db >/dev/null 2>&1
+    cat <&4 >/dev/null
+    exec 4<&-
+    ok "... which changes meanwhile" exits 4 wait $reader
+    ok "... and that is said" says 'lies.db. was changed while it was read' cat said
     ok "a run of theirs is refused" exits 4 as_nobody cowlab run fork-write --db "$place"
 else
     skip "another user" "root"

@@ -1,5 +1,6 @@
 #include "lab/gnumach/host/console.h"
 
+#include "lab/run/backend.h"
 #include "lab/run/clock.h"
 #include <errno.h>
 #include <poll.h>
@@ -60,8 +61,8 @@ static int fill(struct console *c, struct err *e)
         int ready = poll(&in, 1, 100);
         ssize_t n;
 
-        if (c->stop && *c->stop)
-            return err_set(e, EINTR, "interrupted");
+        if (stop_asked(c->stop, e) < 0)
+            return -EINTR;
         if (ready > 0) {
             n = read(c->fd, c->buffer + c->end, LINE_ROOM - c->end);
             if (n > 0)
