@@ -100,18 +100,14 @@ void doc_text(struct doc *d, const char *text)
 
 void doc_cut_short(struct doc *d, const char *run_id)
 {
-    struct query q;
-    char list[64];
+    char *ended = NULL;
 
-    snprintf(list, sizeof list, "[\"%s\"]", run_id);
-    if (!doc_ask(d, &q, "db/report/cut-short.sql", ":runs", list))
+    if (d->rc || doc_fail(d, query_cut_short(d->db, run_id, &ended, d->e)) || !ended)
         return;
-    if (query_row(&q)) {
-        doc_say(d, " (**cut short: ");
-        doc_text(d, query_text(&q, "ended"));
-        doc_say(d, "**)");
-    }
-    doc_fail(d, query_close(&q));
+    doc_say(d, " (**cut short: ");
+    doc_text(d, ended);
+    doc_say(d, "**)");
+    free(ended);
 }
 
 static void cell(struct doc *d, struct query *q, const struct doc_column *c)

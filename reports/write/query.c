@@ -3,6 +3,7 @@
 #include "db/embedded.h"
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,4 +239,15 @@ bool query_at_least(struct query *q, const char *column)
 char *query_expanded(const struct query *q)
 {
     return q->stmt ? sqlite3_expanded_sql(q->stmt) : NULL;
+}
+
+int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    query_ask(&q, db, "db/report/cut-short.sql", ":runs", list, e);
+    *ended = query_row(&q) ? query_copy(&q, "ended") : NULL;
+    return query_close(&q);
 }

@@ -53,6 +53,8 @@ bool query_unknown(struct query *q, const char *column);
 bool query_inferred(struct query *q, const char *column);
 /* Is the value a sum with unknown parts? The same by the column at_least_keys. */
 bool query_at_least(struct query *q, const char *column);
+/* Of a run that did not come to its end, or has not yet: how far it came, to free(); else NULL. */
+int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 

@@ -705,7 +705,9 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     assert_null(strstr(text, broken));
     free(text);
     text = report(f, broken, "r.md");
-    assert_contains(text, "**failed**");
+    line = line_with(strstr(text, "## fork-write"), "Run `");
+    assert_contains(line, "(**cut short: failed after 7 steps");
+    free(line);
     free(text);
 }
 
