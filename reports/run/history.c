@@ -321,6 +321,16 @@ static int load_object_run(struct loader *l, struct query *q)
     return rc;
 }
 
+/* The first failure of a table: from there on rows that are there look as if there were none. */
+static int failure(const struct loader *l)
+{
+    int rc = 0;
+
+    for (enum table t = 0; t < TABLES && rc == 0; t++)
+        rc = l->q[t].rc;
+    return rc;
+}
+
 static int load_rows(struct loader *l)
 {
     static int (*const load[TABLES])(struct loader *, struct query *) = {
@@ -333,7 +343,7 @@ static int load_rows(struct loader *l)
     for (enum table t = PROCESSES; t < TABLES; t++)
         while (rc == 0 && (q = row_of(l, t)))
             rc = load[t](l, q);
-    return rc;
+    return rc ? rc : failure(l);
 }
 
 static void step_release(struct history_step *s)
@@ -362,11 +372,9 @@ int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *ar
         rc = rc ? rc : each(arg, &s, e);
         step_release(&s);
     }
-    for (enum table t = 0; t < TABLES; t++) {
-        int closed = query_close(&l.q[t]);
-
-        rc = rc ? rc : closed;
-    }
+    rc = rc ? rc : failure(&l);
+    for (enum table t = 0; t < TABLES; t++)
+        query_close(&l.q[t]);
     return rc;
 }
 

@@ -711,6 +711,27 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     free(text);
 }
 
+/* A table that cannot be read to its end: no step is shown for which that may lack something. */
+static void test_report__no_half_step_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    db_exec(f->in.db, "CREATE TEMP VIEW page_run AS SELECT run, step, nr, first, count, frame, "
+                      "mapcount, huge, inferred, "
+                      "iif(step < 4, state, abs(-9223372036854775807 - 1)) AS state "
+                      "FROM main.page_run");
+    assert_true(report_timeline(f->in.store, f->fork, false, out, &f->e) < 0);
+    fclose(out);
+    assert_contains(f->e.msg, "integer overflow");
+    assert_contains(text, "   2  populated");
+    assert_null(strstr(text, "   4  receiver_wrote"));
+    free(text);
+    db_exec(f->in.db, "DROP VIEW temp.page_run");
+}
+
 static void test_report__errors_name_their_subject(void **state)
 {
     struct fixture *f = *state;
@@ -957,6 +978,7 @@ int main(void)
         T(terminal_shows_strips_and_outcomes),
         T(json_has_everything),
         T(default_is_the_latest_complete_run),
+        T(no_half_step_is_shown),
         T(errors_name_their_subject),
         T(fork_and_ool_side_by_side),
         T(the_most_is_the_most),
