@@ -428,12 +428,13 @@ static int counts_line(const struct screen *s, sqlite3 *db, const char *sql, con
     return query_close(&q);
 }
 
-/* A word for the shell, quoted if it must be. */
+/* A file's name for the shell, quoted if it must be, and no option. */
 static void shell_word(FILE *out, const char *word)
 {
     bool plain_word = word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                         "0123456789/._+-")] == '\0';
 
+    fputs(*word == '-' ? "./" : "", out);
     if (plain_word) {
         fputs(word, out);
         return;
