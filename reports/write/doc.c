@@ -237,7 +237,9 @@ static int open_picture(struct doc *d, struct doc_picture *p)
     char *path, *beside = strdup(d->assets);
     int rc = -1;
 
-    if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {
+    if (output_is_foreign(d->assets))
+        rc = err_sys(d->e, EACCES, "cannot write into '%s'", d->assets);
+    else if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {
         rc = output_open(&p->file, path, access(d->assets, F_OK) ? dirname(beside) : NULL, d->store,
                          d->e);
         free(path);
