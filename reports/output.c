@@ -195,7 +195,7 @@ static int keep_permissions(const struct output *o, const struct stat *old)
 /* -- what is there ----------------------------------------------------------------------- */
 
 /* What rename(2) would refuse when the pictures are in their places already: a file in somebody
- * else's sticky directory, a file that is a mount of its own. */
+ * else's sticky directory, one that may only grow, one that is a mount of its own. */
 static int may_replace(const struct output *o, const struct stat *old)
 {
     char *name = directory_of(o->target);
@@ -206,9 +206,10 @@ static int may_replace(const struct output *o, const struct stat *old)
     if (rc == 0 && name && stat(name, &dir) == 0 && dir.st_mode & S_ISVTX && geteuid() != 0 &&
         dir.st_uid != geteuid() && old->st_uid != geteuid())
         rc = -EPERM;
-    if (rc == 0 && statx(AT_FDCWD, o->target, 0, STATX_INO, &x) == 0 &&
-        x.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-        rc = -EBUSY;
+    if (rc == 0 && statx(AT_FDCWD, o->target, 0, STATX_INO, &x) == 0)
+        rc = x.stx_attributes & STATX_ATTR_MOUNT_ROOT ? -EBUSY
+             : x.stx_attributes & STATX_ATTR_APPEND   ? -EPERM
+                                                      : 0;
     free(name);
     return rc;
 }

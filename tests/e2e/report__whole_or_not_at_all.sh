@@ -162,6 +162,12 @@ mkdir -m 1777 sticky
 echo earlier >sticky/r.md
 chmod 666 sticky/r.md
 ok "another's file in a sticky directory" nothing as_nobody cowlab report --db w.db -o "$TMP/sticky/r.md"
+if touch grows.md && chattr +a grows.md 2>/dev/null; then
+    ok "a file that may only grow" nothing report grows.md
+    chattr -a grows.md
+else
+    skip "a file that may only grow" "chattr +a"
+fi
 cowlab run fork-write --db other.db >/dev/null
 ok "another database is none the less one" exits 2 report other.db
 ok "and goes on being one" exits 0 cowlab show --db other.db
