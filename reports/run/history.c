@@ -58,19 +58,27 @@ static struct query *row_of(struct loader *l, enum table t)
     return NULL;
 }
 
+/* A word's code. One that is in no list, as a damaged database has it, has no text to show. */
+static int read_word(struct query *q, const struct word *words, const char *text)
+{
+    int code = !text ? -1 : words ? word_code(words, text) : protection_code(text);
+
+    if (code < 0)
+        query_fail(q, EIO, "a word that is in none of its lists");
+    return code;
+}
+
 /* A column as a value of its quantity's type. A NULL reads as not applicable until the list of
  * unknown values says otherwise. */
 static struct value read_value(struct query *q, int column, enum quantity_type type)
 {
     const struct word *words = quantity_words(type);
-    const char *text;
 
     if (column < 0 || sqlite3_column_type(q->stmt, column) == SQLITE_NULL)
         return value_na();
     if (!words && type != QT_PROTECTION)
         return value_known(sqlite3_column_int64(q->stmt, column));
-    text = (const char *)sqlite3_column_text(q->stmt, column);
-    return value_known(words ? word_code(words, text) : protection_code(text));
+    return value_known(read_word(q, words, (const char *)sqlite3_column_text(q->stmt, column)));
 }
 
 /* Is it one of the words? */
@@ -253,7 +261,7 @@ static int load_page_run(struct loader *l, struct query *q)
 
     if (!r || !state)
         return 0;
-    run.state = (uint8_t)word_code(page_states, state);
+    run.state = (uint8_t)read_word(q, page_states, state);
     run.mapcount = query_null(q, "mapcount") ? -1 : (int32_t)query_int(q, "mapcount");
     run.huge = query_int(q, "huge") != 0;
     run.inferred = query_int(q, "inferred") != 0;

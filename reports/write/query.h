@@ -30,7 +30,9 @@ void query_bind_int(struct query *q, const char *name, int64_t n);
 bool query_row(struct query *q);
 /* Finalizes; returns the query's outcome. */
 int query_close(struct query *q);
-/* Fails the query for want of memory; returns its outcome. */
+/* Fails the query, unless it has failed; returns its outcome. */
+int query_fail(struct query *q, int code, const char *what);
+/* For want of memory; returns its outcome. */
 int query_no_memory(struct query *q);
 /* Begins again with the values that are bound. */
 void query_reset(struct query *q);

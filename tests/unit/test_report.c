@@ -732,6 +732,29 @@ static void test_report__no_half_step_is_shown(void **state)
     db_exec(f->in.db, "DROP VIEW temp.page_run");
 }
 
+/* A damaged database: what has no text is not shown as (null). */
+static void test_report__words_that_are_none_are_told(void **state)
+{
+    static const char *const damage[] = {"region SET share_mode = 'x'", "page_run SET state = 'x'"};
+    struct fixture *f = *state;
+
+    db_exec(f->in.db, "PRAGMA ignore_check_constraints = 1");
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        char *update = sqlite3_mprintf("SAVEPOINT before; UPDATE %s", damage[i]), *text;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+
+        db_exec(f->in.db, update);
+        assert_int_equal(report_timeline(f->in.store, f->fork, false, out, &f->e), -EIO);
+        fclose(out);
+        assert_contains(f->e.msg, "a word that is in none of its lists");
+        assert_null(strstr(text, "(null)"));
+        db_exec(f->in.db, "ROLLBACK TO before; RELEASE before");
+        sqlite3_free(update);
+        free(text);
+    }
+}
+
 static void test_report__errors_name_their_subject(void **state)
 {
     struct fixture *f = *state;
@@ -979,6 +1002,7 @@ int main(void)
         T(json_has_everything),
         T(default_is_the_latest_complete_run),
         T(no_half_step_is_shown),
+        T(words_that_are_none_are_told),
         T(errors_name_their_subject),
         T(fork_and_ool_side_by_side),
         T(the_most_is_the_most),
