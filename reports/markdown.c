@@ -38,43 +38,43 @@ static int selection_json(struct selection *sel, struct err *e)
     return sel->json ? 0 : err_no_memory(e);
 }
 
-/* Adds the runs that a query gives; with want, one that it does not give is an error. */
+/* Adds the runs that a query gives. */
 static int selection_query(struct selection *sel, sqlite3 *db, const char *sql, const char *param,
-                           const char *value, const char *want, struct err *e)
+                           const char *value, struct err *e)
 {
     struct query q;
-    size_t before = sel->n;
-    int rc = query_open(&q, db, sql, e), closed;
+    int rc = 0, closed;
 
-    if (rc)
-        return rc;
-    if (param)
-        query_bind(&q, param, value);
+    query_ask(&q, db, sql, param, value, e);
     while (rc == 0 && query_row(&q))
         rc = selection_add(sel, query_text(&q, "run_id"), e);
     closed = query_close(&q);
-    rc = rc ? rc : closed;
-    if (rc == 0 && want && sel->n == before)
-        rc = err_set(e, ENOENT, "no run '%s' in the database", want);
-    return rc;
+    return rc ? rc : closed;
 }
 
-/* The runs in the order of the report: by scenario, backend, start; each once. Without ids: the
- * latest complete ones. */
+static bool selected(const struct selection *sel, const char *id)
+{
+    for (size_t i = 0; i < sel->n; i++)
+        if (strcmp(sel->ids[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* The runs in the order of the report: by scenario, backend, start; each once, and all that were
+ * asked for. Without ids: the latest complete ones. */
 static int selection_fill(struct selection *sel, sqlite3 *db, const char *const *ids, size_t n,
                           struct err *e)
 {
-    struct selection given = {0};
-    int rc = 0;
+    struct selection given = {.ids = (char **)(uintptr_t)ids, .n = n}; /* the caller's */
+    int rc = selection_json(&given, e);
 
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = selection_query(&given, db, "SELECT run_id FROM run WHERE run_id = :id", ":id", ids[i],
-                             ids[i], e);
-    rc = rc ? rc : selection_json(&given, e);
     if (rc == 0)
-        rc = n ? selection_query(sel, db, "db/report/runs-given.sql", ":runs", given.json, NULL, e)
-               : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, NULL, e);
-    selection_release(&given);
+        rc = n ? selection_query(sel, db, "db/report/runs-given.sql", ":runs", given.json, e)
+               : selection_query(sel, db, "db/report/runs-latest.sql", NULL, NULL, e);
+    sqlite3_free(given.json);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (!selected(sel, ids[i]))
+            rc = err_set(e, ENOENT, "no run '%s' in the database", ids[i]);
     if (rc == 0 && sel->n == 0)
         rc = err_set(e, ENOENT, "no run in the database has anything to report on");
     return rc ? rc : selection_json(sel, e);

@@ -34,6 +34,19 @@ static char *directory_of(const char *path)
 
 /* -- where it goes ----------------------------------------------------------------------- */
 
+/* The rule of proc(5) for protected_symlinks and protected_regular, which open(2) keeps where it is
+ * switched on, and a new file's rename(2) does not ask for. */
+bool output_is_foreign(const char *path)
+{
+    char *dir = directory_of(path);
+    struct stat in, own;
+    bool foreign = dir && stat(dir, &in) == 0 && in.st_mode & S_ISVTX && in.st_mode & S_IWOTH &&
+                   lstat(path, &own) == 0 && own.st_uid != geteuid() && own.st_uid != in.st_uid;
+
+    free(dir);
+    return foreign;
+}
+
 /* One symbolic link further: 1; there is none: 0. The links of /proc/PID/fd lead to what is open,
  * which need not have a name: they are ends. */
 static int follow(char **path)
@@ -42,9 +55,9 @@ static int follow(char **path)
     struct statfs fs;
     ssize_t n = dir ? readlink(*path, to, sizeof to - 1) : -1;
     bool open_file = n > 0 && statfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
-    int rc = dir ? 0 : -ENOMEM;
+    int rc = !dir ? -ENOMEM : output_is_foreign(*path) ? -EACCES : 0;
 
-    if (n > 0 && !open_file) {
+    if (rc == 0 && n > 0 && !open_file) {
         to[n] = '\0';
         rc = asprintf(&next, "%s%s%s", *to == '/' ? "" : dir, *to == '/' ? "" : "/", to) < 0
                  ? -ENOMEM
@@ -182,7 +195,7 @@ static int keep_permissions(const struct output *o, const struct stat *old)
 /* -- what is there ----------------------------------------------------------------------- */
 
 /* What rename(2) would refuse when the pictures are in their places already: a file in somebody
- * else's sticky directory, a file that is a mount of its own. */
+ * else's sticky directory, one that may only grow, one that is a mount of its own. */
 static int may_replace(const struct output *o, const struct stat *old)
 {
     char *name = directory_of(o->target);
@@ -193,9 +206,10 @@ static int may_replace(const struct output *o, const struct stat *old)
     if (rc == 0 && name && stat(name, &dir) == 0 && dir.st_mode & S_ISVTX && geteuid() != 0 &&
         dir.st_uid != geteuid() && old->st_uid != geteuid())
         rc = -EPERM;
-    if (rc == 0 && statx(AT_FDCWD, o->target, 0, STATX_INO, &x) == 0 &&
-        x.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-        rc = -EBUSY;
+    if (rc == 0 && statx(AT_FDCWD, o->target, 0, STATX_INO, &x) == 0)
+        rc = x.stx_attributes & STATX_ATTR_MOUNT_ROOT ? -EBUSY
+             : x.stx_attributes & STATX_ATTR_APPEND   ? -EPERM
+                                                      : 0;
     free(name);
     return rc;
 }
@@ -204,12 +218,30 @@ static int may_replace(const struct output *o, const struct stat *old)
 static bool is_database(const char *path)
 {
     char magic[16] = "";
-    FILE *f = fopen(path, "re");
-    bool is = f && fread(magic, sizeof magic, 1, f) == 1 &&
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool is = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic &&
               memcmp(magic, "SQLite format 3", sizeof magic) == 0;
 
-    if (f)
-        fclose(f);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+/* Its log holds what was written last, and is taken for that by its name, there yet or not. */
+static bool is_beside_database(const char *path)
+{
+    static const char *const suffix[] = {"-wal", "-shm", "-journal"};
+    size_t len = strlen(path);
+    bool is = false;
+
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix && !is; i++) {
+        size_t end = strlen(suffix[i]);
+        char *name =
+            len > end && strcmp(path + len - end, suffix[i]) == 0 ? strndup(path, len - end) : NULL;
+
+        is = name && is_database(name);
+        free(name);
+    }
     return is;
 }
 
@@ -263,8 +295,8 @@ int output_open(struct output *o, const char *path, const char *ready, struct st
     }
     if (there && (rc = may_replace(o, &old)) < 0)
         return cannot(o, rc, e);
-    if (there && is_database(o->target))
-        return err_set(e, ETXTBSY, "cannot write '%s': it is a database", path);
+    if ((there && is_database(o->target)) || is_beside_database(o->target))
+        return err_set(e, ETXTBSY, "cannot write '%s': it is a database, or belongs to one", path);
     rc = open_beside(o, ready, e);
     return rc == 0 && there && keep_permissions(o, &old) < 0 ? cannot(o, errno, e) : rc;
 }

@@ -4,7 +4,8 @@
  *
  * The new file has the permissions of the one that it replaces. A symbolic link stays: what it
  * points at is replaced. What is no regular file (a device, a FIFO, /dev/stdout) is written
- * straight. The database that is read, and the files beside it, are refused: -ETXTBSY.
+ * straight. Databases, above all the one that is read, and the files beside them are refused:
+ * -ETXTBSY. So is, -EACCES, what somebody else has put into a directory of all, or leads to.
  * Lifetime: output_open ... (output_done ... output_place) or output_drop, which can always be
  * called, several times. */
 #ifndef REPORTS_OUTPUT_H
@@ -27,6 +28,8 @@ struct output {
  * negative errno with the path in the message. */
 int output_open(struct output *o, const char *path, const char *ready, struct store *store,
                 struct err *e);
+/* Did somebody else put it into a sticky directory in which everybody may (/tmp)? */
+bool output_is_foreign(const char *path);
 /* All is written: to the disk, whole. What can fail for want of space fails here. */
 int output_done(struct output *o, struct err *e);
 /* Puts it in its place. */

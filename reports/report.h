@@ -25,6 +25,8 @@ int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out,
 /* Terminal: the run's heading line(s), and its closing summary: expectations held, failed, not
  * checked, with each failed one in full; checks that differ; where to look next. */
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
+/* Below the heading of a run that did not come to its end, or has not yet: how far it came. */
+int report_cut_short(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
 int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e);
 
 /* Terminal: " --db FILE" for a command to type next; nothing where that is the default. */

@@ -42,6 +42,8 @@ static int show_text(struct store *store, const char *run_id, struct err *e)
     int watch = report_is_watch(store, run_id, e);
     int rc = watch < 0 ? watch : report_heading(store, run_id, colour, stdout, e);
 
+    if (rc == 0)
+        rc = report_cut_short(store, run_id, colour, stdout, e);
     if (rc == 0 && watch)
         return report_watch(store, run_id, stdout, e);
     if (rc == 0)

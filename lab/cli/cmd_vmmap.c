@@ -38,10 +38,10 @@ static uint64_t parse_size(const char *text)
     double n = strtod(text, &end);
     const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 32 : *end) : NULL;
 
-    if (end == text || n < 0 || (*end && (!unit || end[1])))
-        return UINT64_MAX;
     for (const char *u = units; unit && u < unit; u++)
         n *= 1024;
+    if (end == text || !(n >= 0 && n < 1e18) || (*end && (!unit || end[1])))
+        return UINT64_MAX;
     return (uint64_t)(*end ? n : n / 1024);
 }
 

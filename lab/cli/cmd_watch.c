@@ -290,9 +290,10 @@ int cmd_watch(int argc, char **argv)
     tree_init(&tree, a.children || a.command);
     if (a.command && (command = start_command(a.command, &e)) < 0)
         code = cli_fail(command == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);
-    else
+    else {
+        allow_descriptors(); /* not the command's */
         code = add_all(&tree, &a, command);
-    allow_descriptors();
+    }
     if (code == EXIT_DONE)
         code = watch_all(&tree, store, &a);
     say_command(command);

@@ -80,18 +80,25 @@ static int command(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+/* Whoever ends the program: argp does after --help. */
+static void end_output(int code, void *unused)
+{
+    int rc = stream_end(stdout);
+
+    (void)unused;
+    if (rc == 0)
+        return;
+    fprintf(stderr, "cowlab: cannot write to standard output: %s\n", strerror(-rc));
+    _exit(exit_worse(code, EXIT_RUNNING));
+}
+
 int main(int argc, char **argv)
 {
-    int code, rc;
-
     signals_begin();
+    on_exit(end_output, NULL);
     hold_standard_streams();
     /* What a step has freed the next one uses: not given back and faulted in again each time. */
     mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
     argp_err_exit_status = EXIT_USAGE;
-    code = command(argc, argv);
-    rc = stream_end(stdout);
-    if (rc < 0)
-        fprintf(stderr, "cowlab: cannot write to standard output: %s\n", strerror(-rc));
-    return rc < 0 ? exit_worse(code, EXIT_RUNNING) : code;
+    return command(argc, argv);
 }

@@ -58,19 +58,27 @@ static struct query *row_of(struct loader *l, enum table t)
     return NULL;
 }
 
+/* A word's code. One that is in no list, as a damaged database has it, has no text to show. */
+static int read_word(struct query *q, const struct word *words, const char *text)
+{
+    int code = !text ? -1 : words ? word_code(words, text) : protection_code(text);
+
+    if (code < 0)
+        query_fail(q, EIO, "a word that is in none of its lists");
+    return code;
+}
+
 /* A column as a value of its quantity's type. A NULL reads as not applicable until the list of
  * unknown values says otherwise. */
 static struct value read_value(struct query *q, int column, enum quantity_type type)
 {
     const struct word *words = quantity_words(type);
-    const char *text;
 
     if (column < 0 || sqlite3_column_type(q->stmt, column) == SQLITE_NULL)
         return value_na();
     if (!words && type != QT_PROTECTION)
         return value_known(sqlite3_column_int64(q->stmt, column));
-    text = (const char *)sqlite3_column_text(q->stmt, column);
-    return value_known(words ? word_code(words, text) : protection_code(text));
+    return value_known(read_word(q, words, (const char *)sqlite3_column_text(q->stmt, column)));
 }
 
 /* Is it one of the words? */
@@ -253,7 +261,7 @@ static int load_page_run(struct loader *l, struct query *q)
 
     if (!r || !state)
         return 0;
-    run.state = (uint8_t)word_code(page_states, state);
+    run.state = (uint8_t)read_word(q, page_states, state);
     run.mapcount = query_null(q, "mapcount") ? -1 : (int32_t)query_int(q, "mapcount");
     run.huge = query_int(q, "huge") != 0;
     run.inferred = query_int(q, "inferred") != 0;
@@ -321,6 +329,16 @@ static int load_object_run(struct loader *l, struct query *q)
     return rc;
 }
 
+/* The first failure of a table: from there on rows that are there look as if there were none. */
+static int failure(const struct loader *l)
+{
+    int rc = 0;
+
+    for (enum table t = 0; t < TABLES && rc == 0; t++)
+        rc = l->q[t].rc;
+    return rc;
+}
+
 static int load_rows(struct loader *l)
 {
     static int (*const load[TABLES])(struct loader *, struct query *) = {
@@ -333,7 +351,7 @@ static int load_rows(struct loader *l)
     for (enum table t = PROCESSES; t < TABLES; t++)
         while (rc == 0 && (q = row_of(l, t)))
             rc = load[t](l, q);
-    return rc;
+    return rc ? rc : failure(l);
 }
 
 static void step_release(struct history_step *s)
@@ -362,11 +380,9 @@ int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *ar
         rc = rc ? rc : each(arg, &s, e);
         step_release(&s);
     }
-    for (enum table t = 0; t < TABLES; t++) {
-        int closed = query_close(&l.q[t]);
-
-        rc = rc ? rc : closed;
-    }
+    rc = rc ? rc : failure(&l);
+    for (enum table t = 0; t < TABLES; t++)
+        query_close(&l.q[t]);
     return rc;
 }
 

@@ -43,7 +43,8 @@ int history_load(struct history *h, sqlite3 *db, const char *run_id, enum histor
 void history_release(struct history *h);
 
 /* The steps of a run that was loaded without them, one after the other: each is gone after its
- * call. Stops at a result that is not 0, with that. */
+ * call. Stops at a result that is not 0, with that; and before a step of which not all can be read.
+ */
 typedef int history_step_fn(void *arg, struct history_step *s, struct err *e);
 int history_each(struct history *h, sqlite3 *db, history_step_fn *each, void *arg, struct err *e);
 

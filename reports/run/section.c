@@ -40,13 +40,7 @@ static void heading(struct doc *d, const struct history *h)
     doc_text(d, h->kernel ? h->kernel : "kernel unknown");
     doc_say(d, ", pages of %s", format_kb(page, (double)h->page_size / 1024));
     params_line(d, h);
-    if (h->status && strcmp(h->status, "complete") != 0) {
-        doc_say(d, "; **");
-        doc_text(d, h->status);
-        doc_say(d, "**");
-        doc_text(d, h->message ? ": " : "");
-        doc_text(d, h->message);
-    }
+    doc_cut_short(d, h->run_id);
     doc_say(d, ".\n\n**Answer from this run.** ");
     doc_text(d, answer);
     doc_say(d, ".\n\n");

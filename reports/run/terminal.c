@@ -329,25 +329,23 @@ int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out,
     return rc;
 }
 
-/* A run that only begins has no step to be cut short after. */
-static int cut_short(const struct screen *s, sqlite3 *db, const char *run_id, struct err *e)
+int report_cut_short(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
-    struct query q;
-    char list[64];
+    struct screen screen = {out, colour};
+    struct flow f = {out, 2, 2, false};
+    char *ended;
+    int rc = query_cut_short(store_handle(s), run_id, &ended, e);
 
-    snprintf(list, sizeof list, "[\"%s\"]", run_id);
-    query_ask(&q, db, "db/report/cut-short.sql", ":runs", list, e);
-    if (query_row(&q) && strncmp(query_text(&q, "ended"), "still running, 0", 16) != 0) {
-        struct flow f = {s->out, 2, 2, false};
-
-        indent(s->out, 2);
-        style(s, "1;31");
-        flow_text(&f, "cut short:");
-        flow_text(&f, query_text(&q, "ended"));
-        plain(s);
-        fputc('\n', s->out);
-    }
-    return query_close(&q);
+    if (rc || !ended)
+        return rc;
+    indent(out, 2);
+    style(&screen, "1;31");
+    flow_text(&f, "cut short:");
+    flow_text(&f, ended);
+    plain(&screen);
+    fputc('\n', out);
+    free(ended);
+    return 0;
 }
 
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
@@ -380,7 +378,7 @@ int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, 
     escape_terminal(out, h.run_id);
     fputc('\n', out);
     history_release(&h);
-    return cut_short(&screen, store_handle(s), run_id, e);
+    return 0;
 }
 
 /* A line of its own per row of a query: "label: text", both columns of the query. */
@@ -430,12 +428,13 @@ static int counts_line(const struct screen *s, sqlite3 *db, const char *sql, con
     return query_close(&q);
 }
 
-/* A word for the shell, quoted if it must be. */
+/* A file's name for the shell, quoted if it must be, and no option. */
 static void shell_word(FILE *out, const char *word)
 {
     bool plain_word = word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                         "0123456789/._+-")] == '\0';
 
+    fputs(*word == '-' ? "./" : "", out);
     if (plain_word) {
         fputs(word, out);
         return;

@@ -100,18 +100,14 @@ void doc_text(struct doc *d, const char *text)
 
 void doc_cut_short(struct doc *d, const char *run_id)
 {
-    struct query q;
-    char list[64];
+    char *ended = NULL;
 
-    snprintf(list, sizeof list, "[\"%s\"]", run_id);
-    if (!doc_ask(d, &q, "db/report/cut-short.sql", ":runs", list))
+    if (d->rc || doc_fail(d, query_cut_short(d->db, run_id, &ended, d->e)) || !ended)
         return;
-    if (query_row(&q)) {
-        doc_say(d, " (**cut short: ");
-        doc_text(d, query_text(&q, "ended"));
-        doc_say(d, "**)");
-    }
-    doc_fail(d, query_close(&q));
+    doc_say(d, " (**cut short: ");
+    doc_text(d, ended);
+    doc_say(d, "**)");
+    free(ended);
 }
 
 static void cell(struct doc *d, struct query *q, const struct doc_column *c)
@@ -241,7 +237,9 @@ static int open_picture(struct doc *d, struct doc_picture *p)
     char *path, *beside = strdup(d->assets);
     int rc = -1;
 
-    if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {
+    if (output_is_foreign(d->assets))
+        rc = err_sys(d->e, EACCES, "cannot write into '%s'", d->assets);
+    else if (beside && asprintf(&path, "%s/%s.svg", d->assets, p->name) >= 0) {
         rc = output_open(&p->file, path, access(d->assets, F_OK) ? dirname(beside) : NULL, d->store,
                          d->e);
         free(path);

@@ -3,10 +3,11 @@
 #include "db/embedded.h"
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int failed(struct query *q, int code, const char *what)
+int query_fail(struct query *q, int code, const char *what)
 {
     if (q->rc == 0)
         q->rc = err_set(q->err, code, "cannot read the report's data: %s", what);
@@ -27,9 +28,9 @@ int query_open(struct query *q, sqlite3 *db, const char *sql, struct err *e)
 
     *q = (struct query){.err = e};
     if (!text)
-        return failed(q, ENOENT, sql);
+        return query_fail(q, ENOENT, sql);
     if (sqlite3_prepare_v2(db, text, -1, &q->stmt, NULL) != SQLITE_OK)
-        return failed(q, EIO, sqlite3_errmsg(db));
+        return query_fail(q, EIO, sqlite3_errmsg(db));
     return 0;
 }
 
@@ -38,7 +39,7 @@ static int parameter(struct query *q, const char *name)
     int i = q->rc ? 0 : sqlite3_bind_parameter_index(q->stmt, name);
 
     if (i == 0)
-        failed(q, EINVAL, name);
+        query_fail(q, EINVAL, name);
     return i;
 }
 
@@ -47,7 +48,7 @@ void query_bind(struct query *q, const char *name, const char *text)
     int i = parameter(q, name);
 
     if (i && sqlite3_bind_text(q->stmt, i, text, -1, SQLITE_TRANSIENT) != SQLITE_OK)
-        failed(q, ENOMEM, name);
+        query_fail(q, ENOMEM, name);
 }
 
 int query_ask(struct query *q, sqlite3 *db, const char *sql, const char *name, const char *text,
@@ -65,7 +66,7 @@ void query_bind_int(struct query *q, const char *name, int64_t n)
     int i = parameter(q, name);
 
     if (i && sqlite3_bind_int64(q->stmt, i, n) != SQLITE_OK)
-        failed(q, ENOMEM, name);
+        query_fail(q, ENOMEM, name);
 }
 
 static void forget_names(struct query *q)
@@ -84,7 +85,7 @@ bool query_row(struct query *q)
         forget_names(q); /* beginning it may prepare it anew */
     rc = sqlite3_step(q->stmt);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        failed(q, rc == SQLITE_BUSY ? EBUSY : EIO, sqlite3_errmsg(sqlite3_db_handle(q->stmt)));
+        query_fail(q, rc == SQLITE_BUSY ? EBUSY : EIO, sqlite3_errmsg(sqlite3_db_handle(q->stmt)));
     return rc == SQLITE_ROW;
 }
 
@@ -155,7 +156,7 @@ static int column_of(struct query *q, const char *column)
     int i = q->rc ? -1 : query_find(q, column);
 
     if (i < 0)
-        failed(q, EINVAL, column);
+        query_fail(q, EINVAL, column);
     return i;
 }
 
@@ -238,4 +239,15 @@ bool query_at_least(struct query *q, const char *column)
 char *query_expanded(const struct query *q)
 {
     return q->stmt ? sqlite3_expanded_sql(q->stmt) : NULL;
+}
+
+int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e)
+{
+    struct query q;
+    char list[64];
+
+    snprintf(list, sizeof list, "[\"%s\"]", run_id);
+    query_ask(&q, db, "db/report/cut-short.sql", ":runs", list, e);
+    *ended = query_row(&q) ? query_copy(&q, "ended") : NULL;
+    return query_close(&q);
 }

@@ -30,7 +30,9 @@ void query_bind_int(struct query *q, const char *name, int64_t n);
 bool query_row(struct query *q);
 /* Finalizes; returns the query's outcome. */
 int query_close(struct query *q);
-/* Fails the query for want of memory; returns its outcome. */
+/* Fails the query, unless it has failed; returns its outcome. */
+int query_fail(struct query *q, int code, const char *what);
+/* For want of memory; returns its outcome. */
 int query_no_memory(struct query *q);
 /* Begins again with the values that are bound. */
 void query_reset(struct query *q);
@@ -53,6 +55,8 @@ bool query_unknown(struct query *q, const char *column);
 bool query_inferred(struct query *q, const char *column);
 /* Is the value a sum with unknown parts? The same by the column at_least_keys. */
 bool query_at_least(struct query *q, const char *column);
+/* Of a run that did not come to its end, or has not yet: how far it came, to free(); else NULL. */
+int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
 

@@ -125,6 +125,36 @@ swap_away() {
     rm -f "$swap_file"
 }
 
+# hold_run STEP COMMAND...: starts a run with --pause and holds it before that step, with the steps before
+# it stored. Its pid is in $lab, what it prints in the files out and err.
+hold_run() {
+    last_step=$1
+    shift
+    rm -f keys out err
+    mkfifo keys
+    "$@" --pause <keys >out 2>err &
+    lab=$!
+    exec 3>keys
+    for step in $(seq "$last_step"); do
+        for _ in $(seq 3000); do
+            grep -qs "step $step of" err && break
+            sleep 0.02
+        done
+        grep -q "step $step of" err || { echo "not ok - the run does not come to step $step"; cat err; exit 1; }
+        [ "$step" -eq "$last_step" ] || echo >&3
+    done
+}
+# go_on: lets it do that step; end_run: its input ends, or it was killed. Its exit status is in $status.
+go_on() {
+    echo >&3
+    end_run
+}
+end_run() {
+    exec 3>&-
+    wait "$lab" 2>/dev/null
+    status=$?
+}
+
 finish() {
     echo "1..$test_count"
     exit $((test_failed > 0))

@@ -23,6 +23,19 @@ honest() { # COMMAND...: under each limit it does its work, or names the resourc
 }
 ok "watch" honest cowlab watch --every 50ms --for 100ms --db d.db $sleeper
 ok "watch --children" honest cowlab watch --children --every 50ms --for 100ms --db d.db $sleeper
+# The hard limit counts: the soft one is raised before there are processes, and not for a command.
+many=
+for _ in $(seq 40); do
+    sleep 600 &
+    many="$many $!"
+done
+trap 'kill $sleeper $many 2>/dev/null; rm -rf "$TMP"' EXIT
+few() { sh -c 'ulimit -S -n 32; exec cowlab watch --every 50ms --for 200ms --db many.db "$@"' sh "$@"; }
+# shellcheck disable=SC2086 # words
+ok "many processes under a small soft limit" exits 0 few $many
+ok "all are watched" equals 40 sqlite3 many.db "SELECT count(DISTINCT actor) FROM process"
+few -- sh -c 'ulimit -S -n >limit' >/dev/null 2>&1
+ok "a command has the limit that was given" equals 32 cat limit
 ok "vmmap" honest cowlab vmmap $sleeper
 ok "cowprobe" honest cowprobe $sleeper
 ok "run" honest cowlab run fork-write --db d.db

@@ -59,4 +59,8 @@ cowlab watch --db c.db --for 100ms -- sh -c "$(printf '# \377\001"\nsleep 0.2')"
 ok "a command's own words" json cowlab show --json --db c.db
 sqlite3 c.db "UPDATE run SET title = CAST(x'61ff62' AS TEXT), source = CAST(x'c3' AS TEXT), params = CAST(x'7b2261223a22ff227d' AS TEXT)"
 ok "what an older database has" json cowlab show --json --db c.db
+for name in -x.db "it's.db" "$(printf 'two\nlines.db')"; do
+    cp c.db "./$name"
+    ok "a hint can be typed as it stands: $(printf %s "$name" | tr '\n' ' ')" says run_id sh -c "$(cowlab show nosuch --db "$name" 2>&1 | sed -n '/^its runs: /,$ s/^\(its runs: \)*//p')"
+done
 finish

@@ -162,9 +162,50 @@ mkdir -m 1777 sticky
 echo earlier >sticky/r.md
 chmod 666 sticky/r.md
 ok "another's file in a sticky directory" nothing as_nobody cowlab report --db w.db -o "$TMP/sticky/r.md"
+if touch grows.md && chattr +a grows.md 2>/dev/null; then
+    ok "a file that may only grow" nothing report grows.md
+    chattr -a grows.md
+else
+    skip "a file that may only grow" "chattr +a"
+fi
 cowlab run fork-write --db other.db >/dev/null
 ok "another database is none the less one" exits 2 report other.db
 ok "and goes on being one" exits 0 cowlab show --db other.db
+
+# -- the files of another database
+cowlab watch $$ --every 20ms --db killed.db >/dev/null 2>&1 &
+watcher=$!
+for _ in $(seq 3000); do
+    [ "$(sqlite3 -readonly killed.db 'SELECT count(*) FROM step' 2>/dev/null || echo 0)" -lt 3 ] || break
+    sleep 0.02
+done
+kill -9 $watcher
+wait $watcher 2>/dev/null
+ln -s killed.db-wal log.md
+for onto in killed.db-wal log.md killed.db-shm killed.db-journal; do
+    ok "onto $onto, which belongs to another: refused" exits 2 report $onto
+done
+ok "and nothing of it is lost" says 'crashed after [0-9]+ samples' cowlab show --db killed.db
+ok "a name that only looks like one" exits 0 report fifo-wal
+
+# -- what somebody else has put where everybody may put something
+if [ "$(id -u)" = 0 ]; then
+    mkdir -m 1777 all
+    echo mine >mine
+    as_nobody ln -s "$TMP/mine" "$TMP/all/link.md"
+    as_nobody ln -s "$TMP/mine-too" "$TMP/all/dangling.md"
+    as_nobody mkdir "$TMP/all/r.assets"
+    as_nobody ln -s "$TMP/mine" "$TMP/all/r.assets/$picture"
+    as_nobody touch "$TMP/all/file.md"
+    ln -s "$TMP/mine-too" all/own.md
+    touch mark
+    for onto in link dangling r file; do ok "somebody else's $onto in a place of all" nothing report all/$onto.md; done
+    ok "... does not decide what is written" equals mine cat mine
+    ok "... nor what is made" test ! -e mine-too
+    ok "a link of one's own there" exits 0 report all/own.md
+else
+    skip "somebody else's link in a place of all" "root"
+fi
 
 ok "eight descriptors are enough" exits 0 sh -c 'ulimit -n 8; cowlab report --db w.db -o place/few.md'
 ok "its pictures are there" test "$(find place/few.assets -name '[^.]*.svg' | wc -l)" -eq "$(find good.assets -type f | wc -l)"

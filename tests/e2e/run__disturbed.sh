@@ -18,29 +18,8 @@ gone() {
     return 1
 }
 
-# hold STEP [DEADLINE_MS]: starts fork-write and stops it before that step; the lab's pid is in $lab.
-# The deadline is far off but where it is what is meant.
-hold() {
-    rm -f in err
-    mkfifo in
-    COWLAB_DISTURB_MARK=$mark COWLAB_DEADLINE_MS=${2:-300000} cowlab run fork-write --pause --db t.db <in >out 2>err &
-    lab=$!
-    exec 3>in
-    for step in $(seq "$1"); do
-        for _ in $(seq 3000); do
-            grep -qs "step $step of" err && break
-            sleep 0.02
-        done
-        [ "$step" -eq "$1" ] || echo >&3
-    done
-}
-# go_on: lets the run go on to its end; its exit status is in $status.
-go_on() {
-    echo >&3
-    exec 3>&-
-    wait "$lab"
-    status=$?
-}
+# hold STEP [DEADLINE_MS]: fork-write. The deadline is far off but where it is what is meant.
+hold() { hold_run "$1" env COWLAB_DISTURB_MARK=$mark COWLAB_DEADLINE_MS="${2:-300000}" cowlab run fork-write --db t.db; }
 # The actors in the order of their birth (parent, child); the keeper by its argument.
 actor_nr() { ours | while read -r p; do grep -qz -- --keeper "/proc/$p/cmdline" || [ "$p" = "$lab" ] || echo "$p"; done | sort -n | sed -n "$1p"; }
 keeper() { ours | while read -r p; do ! grep -qz -- --keeper "/proc/$p/cmdline" || echo "$p"; done; }
@@ -87,9 +66,7 @@ ok "a name server that hangs: the deadline" exits 4 env COWLAB_DEADLINE_MS=300 C
 
 hold 3
 kill -TERM "$lab"
-exec 3>&-
-wait "$lab"
-status=$?
+end_run
 ok "an end by signal: exit 130" test $status -eq 130
 ok "the run is marked interrupted" equals interrupted last status
 ok "... with the reason in one wording" says '^interrupted because a signal asked it to end$' cat out
@@ -104,8 +81,7 @@ ok "a pause without standard input ends at once" exits 130 sh -c 'exec cowlab ru
 hold 3
 kill -STOP "$(actor_nr 1)"
 kill -9 "$lab"
-exec 3>&-
-wait "$lab" 2>/dev/null
+end_run
 ok "kill -9 of the lab reaches a stopped actor" gone
 cowlab show --db t.db >/dev/null 2>&1
 cowlab run fork-write --db t.db >/dev/null 2>&1

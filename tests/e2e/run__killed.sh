@@ -88,18 +88,9 @@ ok "doctor says so" says 'Nothing is left by runs' cowlab doctor
 
 # A run in the middle of a pause, killed with its keeper: what is left is told, and tidied up by one
 # run of many; what has an owner, or is not ours, is not touched.
-paused() { # a run that waits, in $lab
-    rm -f keys
-    mkfifo keys
-    cowlab run ool-write --pause --db "$db" <keys >/dev/null 2>&1 &
-    lab=$!
-    exec 3>keys
-    echo >&3
-    until [ "$(sqlite3 -cmd '.timeout 5000' "$db" "SELECT count(*) FROM runs WHERE status = 'running'")" = 1 ]; do sleep 0.05; done
-}
 is_dead() { ! grep 'State:.[^ZX]' "/proc/$1/status"; }
 left_by() { find "$TMPDIR" -name "cowlab-run-$1-*"; }
-paused
+hold_run 2 cowlab run ool-write --db "$db"
 killed=$lab
 dir=$(left_by "$killed")
 # Who was forked dies of no parent's death, and who is stopped sees no closed socket.
@@ -108,8 +99,7 @@ member=$!
 if [ -d "$dir/cgroup" ]; then echo $member >"$dir/cgroup/cgroup.procs"; else kill -9 $member; fi
 kill -STOP $member 2>/dev/null
 kill -9 "$lab" "$(keeper_of "$lab")"
-wait "$lab" 2>/dev/null
-exec 3>&-
+end_run
 ok "lab and keeper killed together leave a directory" test -d "$dir"
 ok "... which doctor tells" says "$dir, of user $(id -u)" cowlab doctor
 ok "... as JSON too" sh -c "cowlab doctor --json | jq -e '.left[] | select(.path == \"$dir\" and .user == $(id -u))'"
@@ -125,7 +115,7 @@ if [ "$(id -u)" = 0 ]; then
     touch "$TMPDIR/cowlab-run-1-0000003a/file"
     chown -R 65534 "$TMPDIR/cowlab-run-1-0000003a"
 fi
-paused
+hold_run 2 cowlab run ool-write --db "$db"
 runs=
 for n in 1 2 3 4; do
     cowlab run fork-write --db "$n.db" >/dev/null 2>"said.$n" &
@@ -138,8 +128,7 @@ ok "... and who was in its cgroup" is_dead $member
 kill -9 $member 2>/dev/null
 wait $member 2>/dev/null
 ok "... but not of a run that lives" test -d "$(left_by "$lab")"
-exec 3>&-
-wait "$lab"
+end_run
 ok "... which ends by itself, tidily" equals "" left_by "$lab"
 ok "a link is not followed" test -L "$TMPDIR/cowlab-run-1-0000001a"
 ok "what others may write is not touched" test -d "$TMPDIR/cowlab-run-1-0000002a"

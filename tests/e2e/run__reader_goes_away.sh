@@ -20,7 +20,8 @@ cat >wrong.json <<'END'
 END
 ok "an expectation that failed counts still" equals 1 read_one_line cowlab run ./wrong.json --db r.db
 for command in list "show --db r.db" "show --json --db r.db" "report --db r.db" "export --db r.db" doctor \
-    "vmmap $$" "vmmap -j $$" --help --version; do
+    "vmmap $$" "vmmap -j $$" --help --version \
+    "run --help" "show --usage"; do
     # shellcheck disable=SC2086 # words
     ok "$command | head" equals 0 read_one_line cowlab $command
     # shellcheck disable=SC2086

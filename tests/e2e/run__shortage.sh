@@ -61,27 +61,7 @@ else
     skip "processes" "counts all processes of this user"
 fi
 
-# hold: starts write.json and stops it before its third step, with its finished steps behind it.
-hold() {
-    rm -f in err
-    mkfifo in
-    cowlab run write.json --pause --db t.db <in >out 2>err &
-    lab=$!
-    exec 3>in
-    for step in 1 2 3; do
-        for _ in $(seq 3000); do
-            grep -qs "step $step of" err && break
-            sleep 0.02
-        done
-        [ "$step" -eq 3 ] || echo >&3
-    done
-}
-go_on() {
-    echo >&3
-    exec 3>&-
-    wait "$lab"
-    status=$?
-}
+hold() { hold_run 3 cowlab run write.json --db t.db; }
 
 hold
 kill -BUS "$(pgrep -o -P "$lab" -f 'cowlab-actor [0-9]+$')"

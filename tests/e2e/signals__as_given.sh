@@ -80,17 +80,11 @@ for ignored in '' HUP,CHLD,PIPE INT,QUIT,XFSZ; do
     done
 done
 # An actor.
-mkfifo keys
-python3 given.py HUP,QUIT,CHLD USR1,CHLD,TERM cowlab run fork-write --pause --db r.db <keys >/dev/null 2>&1 &
-lab=$!
-exec 3>keys
-echo >&3
-until [ "$(sqlite3 -cmd '.timeout 5000' r.db "SELECT steps FROM runs WHERE status = 'running'")" = 1 ]; do sleep 0.05; done
+hold_run 2 python3 given.py HUP,QUIT,CHLD USR1,CHLD,TERM cowlab run fork-write --db r.db
 actor=$(pgrep -P $lab -f 'cowlab-actor [0-9]' | head -n 1)
 ok "no signal is blocked in an actor" grep -q 'SigBlk:.0000000000000000$' "/proc/$actor/status"
 ok "... nor SIGCHLD ignored" sh -c "[ \$(( 0x\$(awk '/^SigIgn:/ { print \$2 }' /proc/$actor/status) & 0x10000 )) = 0 ]"
-exec 3>&-
-wait $lab
+end_run
 # The name server of its own.
 cowlab_names() {
     python3 given.py "$1" "$2" cowlab-nameserver --foreground --socket "$TMP/names" >ready 2>&1 &

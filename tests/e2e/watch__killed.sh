@@ -63,20 +63,16 @@ cut live.db
 ok "of watches the latest is reported, cut short or not" says "$mark $n samples" cowlab report --db live.db
 
 # A run.
-mkfifo in
-cowlab run fork-write --pause --db r.db <in >/dev/null 2>err &
-lab=$!
-exec 3>in
-for step in 1 2 3; do
-    for _ in $(seq 3000); do
-        grep -qs "step $step of" err && break
-        sleep 0.02
-    done
-    [ $step -eq 3 ] || echo >&3
-done
-kill -9 $lab
-exec 3>&-
-wait $lab 2>/dev/null
+hold_run 1 cowlab run fork-write --db none.db
+ok "a run without any step" says "cut short: still running, 0 steps so far" cowlab show --db none.db
+ok "... that a report is asked for" says "cut short: still running, 0 steps so far" cowlab report latest --db none.db
+kill -9 "$lab"
+end_run
+ok "... killed" says "$mark 0 steps" cowlab show --db none.db
+ok "... reported" says "$mark 0 steps" cowlab report latest --db none.db
+hold_run 3 cowlab run fork-write --db r.db
+kill -9 "$lab"
+end_run
 ok "a run: show" says "$mark 2 steps: the lab died" cowlab show --db r.db
 ok "its report, though it is the only one" says "Cut short.*crashed after 2 steps" cowlab report --db r.db
 cowlab run fork-write --db r.db >/dev/null

@@ -27,6 +27,7 @@ ok "no number: bad usage" exits 2 cowlab vmmap x1
 ok "a process that is gone: a failure, said" exits 4 cowlab vmmap 4194303
 ok "and said so" says 'no process 4194303' cowlab vmmap 4194303
 ok "a bad filter: bad usage" exits 2 cowlab vmmap $sleeper --share nonsense
+for size in nan inf -1K 1e40 K 1KB; do ok "a bad size, $size: bad usage" exits 2 cowlab vmmap $sleeper --min=$size; done
 nobody_setup
 ok "a forbidden process: the machine's refusal" exits 3 as_nobody cowlab vmmap 1
 ok "and what it takes is named" says "takes the process's own user, or root" as_nobody cowlab vmmap 1

@@ -705,8 +705,54 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     assert_null(strstr(text, broken));
     free(text);
     text = report(f, broken, "r.md");
-    assert_contains(text, "**failed**");
+    line = line_with(strstr(text, "## fork-write"), "Run `");
+    assert_contains(line, "(**cut short: failed after 7 steps");
+    free(line);
     free(text);
+}
+
+/* A table that cannot be read to its end: no step is shown for which that may lack something. */
+static void test_report__no_half_step_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    db_exec(f->in.db, "CREATE TEMP VIEW page_run AS SELECT run, step, nr, first, count, frame, "
+                      "mapcount, huge, inferred, "
+                      "iif(step < 4, state, abs(-9223372036854775807 - 1)) AS state "
+                      "FROM main.page_run");
+    assert_true(report_timeline(f->in.store, f->fork, false, out, &f->e) < 0);
+    fclose(out);
+    assert_contains(f->e.msg, "integer overflow");
+    assert_contains(text, "   2  populated");
+    assert_null(strstr(text, "   4  receiver_wrote"));
+    free(text);
+    db_exec(f->in.db, "DROP VIEW temp.page_run");
+}
+
+/* A damaged database: what has no text is not shown as (null). */
+static void test_report__words_that_are_none_are_told(void **state)
+{
+    static const char *const damage[] = {"region SET share_mode = 'x'", "page_run SET state = 'x'"};
+    struct fixture *f = *state;
+
+    db_exec(f->in.db, "PRAGMA ignore_check_constraints = 1");
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        char *update = sqlite3_mprintf("SAVEPOINT before; UPDATE %s", damage[i]), *text;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+
+        db_exec(f->in.db, update);
+        assert_int_equal(report_timeline(f->in.store, f->fork, false, out, &f->e), -EIO);
+        fclose(out);
+        assert_contains(f->e.msg, "a word that is in none of its lists");
+        assert_null(strstr(text, "(null)"));
+        db_exec(f->in.db, "ROLLBACK TO before; RELEASE before");
+        sqlite3_free(update);
+        free(text);
+    }
 }
 
 static void test_report__errors_name_their_subject(void **state)
@@ -955,6 +1001,8 @@ int main(void)
         T(terminal_shows_strips_and_outcomes),
         T(json_has_everything),
         T(default_is_the_latest_complete_run),
+        T(no_half_step_is_shown),
+        T(words_that_are_none_are_told),
         T(errors_name_their_subject),
         T(fork_and_ool_side_by_side),
         T(the_most_is_the_most),

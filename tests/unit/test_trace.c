@@ -183,6 +183,23 @@ static void test_trace__unknown_values_have_no_counter(void **state)
     cJSON_Delete(json);
 }
 
+static void test_trace__a_part_is_not_a_document(void **state)
+{
+    struct fixture *f = *state;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    db_exec(f->in.db, "CREATE TEMP VIEW region AS SELECT * FROM main.region WHERE "
+                      "iif(step < 4, 1, abs(-9223372036854775807 - 1))");
+    assert_true(report_trace(f->in.store, f->fork, out, &f->e) < 0);
+    fclose(out);
+    assert_true(size > 0);
+    assert_null(cJSON_ParseWithOpts(text, NULL, 1));
+    free(text);
+    db_exec(f->in.db, "DROP VIEW temp.region");
+}
+
 static void test_trace__no_such_run_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -200,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_trace__steps_are_nested_by_phase),
         cmocka_unit_test(test_trace__counters_are_the_views_numbers),
         cmocka_unit_test(test_trace__unknown_values_have_no_counter),
+        cmocka_unit_test(test_trace__a_part_is_not_a_document),
         cmocka_unit_test(test_trace__no_such_run_is_an_error),
     };
 
