@@ -3,6 +3,7 @@
 
 #include "probes/list.h"
 #include "reports/run/sections.h"
+#include "reports/run/walk.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
 #include <errno.h>
@@ -141,6 +142,8 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
         doc_text(d, h->no_twin);
         doc_say(d, "\n\n");
     }
+    if (h->nsteps)
+        walk_here(d, h);
 }
 
 /* One run below its scenario's heading; w->run_id is NULL for what is not a watch. A watch has too
@@ -153,6 +156,8 @@ static void run_section(struct doc *d, const char *run_id, const struct watch_da
     if (doc_fail(d, history_load(&h, d->db, run_id, depth, d->e)))
         return;
     scenario_heading(d, &h, last);
+    if (h.nsteps)
+        walk_run(d, &h);
     if (w->run_id)
         section_watch(d, w);
     else

@@ -1,0 +1,541 @@
+/* page: the step sliders of a report. Each <div class="walk"> becomes one, from the page's data
+ * (reports/run/walk.c); words explain themselves from the page's own table of words.
+ *
+ * What others chose (names, titles, kernels) goes in as text, never as markup. Without this script
+ * the page has the same in its tables and pictures. */
+'use strict';
+(() => {
+    const data = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
+    const still = matchMedia('(prefers-reduced-motion: reduce)');
+    const UNTOLD = data.states.length; // pages behind the end of a list that was cut
+    const MOST_WIDE = 16, MOST_BANDS = 12, MOST_REGIONS = 24, MOST_TICKS = 12;
+
+    const number = (n) => n.toLocaleString('en-US');
+    const plural = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
+    const range = (first, count, mark = '') =>
+        mark + first + (count > 1 ? '–' + mark + (first + count - 1) : '');
+
+    /* An element with children; a string is text. */
+    function el(what, ...children) {
+        const [tag, ...classes] = what.split('.');
+        const node = document.createElement(tag || 'div');
+        node.classList.add(...classes);
+        node.append(...children.filter((c) => c !== null && c !== undefined && c !== ''));
+        return node;
+    }
+    function set(node, attributes) {
+        for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+        return node;
+    }
+
+    // -- words ------------------------------------------------------------------------------
+
+    const words = new Map();
+    for (const [text, letter, label] of data.states) words.set(text, label);
+    for (const table of document.querySelectorAll('table')) {
+        if (table.querySelector('th')?.textContent.trim() !== 'word') continue;
+        for (const row of table.tBodies[0]?.rows ?? []) {
+            const name = (row.cells[0].querySelector('code') ?? row.cells[0]).textContent;
+            for (const one of name.split(',')) words.set(one.trim(), row.cells[1].textContent);
+        }
+    }
+
+    /* A word that explains itself on hover and focus, where there is something to say. */
+    function word(text, key = text) {
+        const meaning = words.get(key.replace(/^~/, ''));
+        if (!meaning) return el('span', text);
+        const node = set(el('span.word', text), { tabindex: 0 });
+        node.meaning = meaning;
+        return node;
+    }
+
+    const tip = set(el('.tip'), { role: 'tooltip', id: 'walk-tip', hidden: '' });
+    document.body.append(tip);
+    function explain(event) {
+        const at = event.target.closest?.('.word');
+        document.querySelector('[aria-describedby=walk-tip]')?.removeAttribute('aria-describedby');
+        tip.hidden = !at?.meaning;
+        if (tip.hidden) return;
+        at.setAttribute('aria-describedby', tip.id);
+        tip.textContent = at.meaning;
+        const box = at.getBoundingClientRect(), own = tip.getBoundingClientRect();
+        const below = box.bottom + 8 + own.height < innerHeight;
+        tip.style.left = Math.max(8, Math.min(box.left, innerWidth - own.width - 8)) + 'px';
+        tip.style.top = (below ? box.bottom + 6 : box.top - own.height - 6) + 'px';
+    }
+    for (const event of ['mouseover', 'focusin']) document.addEventListener(event, explain);
+    document.addEventListener('focusout', () => (tip.hidden = true));
+    addEventListener('scroll', () => (tip.hidden = true), { passive: true });
+
+    // -- what a step has, and what is new in it ----------------------------------------------
+
+    const label = (r) => r.in + '.' + r.of;
+
+    /* Each run gets a name in addresses, each region what it was when it was seen before. */
+    function prepare(run) {
+        const same = data.runs.filter((r) => r.scenario === run.scenario && r.backend === run.backend);
+        const nth = same.indexOf(run), last = new Map();
+        run.key = run.backend + (nth ? '-' + (nth + 1) : '');
+        run.name = run.scenario + ' on ' + run.backend + (nth ? ' (' + (nth + 1) + ')' : '');
+        for (const step of run.steps)
+            for (const r of step.regions) {
+                const key = JSON.stringify([r.in, r.of, r.case ?? null]);
+                r.before = last.get(key);
+                last.set(key, r);
+            }
+    }
+    data.runs.forEach(prepare);
+
+    /* Of a step of one case: the regions of that case, and those that are of none. */
+    const regions = (step) =>
+        step.regions.filter((r) => !step.case || !r.case || r.case === step.case);
+
+    /* Cells one by one: {parts: [[state, pages], ...], frame}. */
+    function cells(r) {
+        const all = [];
+        for (const c of r.cells) {
+            if (Array.isArray(c[0])) all.push({ parts: c, frame: 0 });
+            else
+                for (let i = 0; i < c[1]; i++) {
+                    const pages = Math.min(r.per, r.pages - all.length * r.per);
+                    all.push({ parts: [[c[0], pages]], frame: c[2] && c[2] + i });
+                }
+        }
+        return all;
+    }
+    const stateName = (s) => (s === UNTOLD ? 'not recorded' : data.states[s][0]);
+    const shares = (parts) => parts.map(([s, n]) => number(n) + ' ' + stateName(s)).join(', ');
+    function states(r) {
+        const sums = new Map();
+        for (const c of cells(r)) for (const [s, n] of c.parts) sums.set(s, (sums.get(s) ?? 0) + n);
+        return shares([...sums].sort((a, b) => a[0] - b[0]));
+    }
+
+    /* What changed in a region, in words. */
+    function changes(r) {
+        const b = r.before, is = [];
+        if (r.wrote) is.push(r.wrote);
+        if (!b) return is.concat('seen for the first time, ' + states(r));
+        if (states(b) !== states(r)) is.push('was ' + states(b) + ', is ' + states(r));
+        if (b.mode !== r.mode) is.push((b.mode ?? 'no mode') + ' → ' + (r.mode ?? 'no mode'));
+        if (b.refs !== r.refs) is.push('references ' + (b.refs ?? '-') + ' → ' + (r.refs ?? '-'));
+        if (b.needs !== r.needs) is.push(r.needs ? 'needs copy' : 'no copy needed');
+        return is;
+    }
+    function gone(run, i) {
+        const step = run.steps[i], now = regions(step).map(label);
+        const last = i > 0 && run.steps[i - 1].case === step.case ? regions(run.steps[i - 1]) : [];
+        return last.map(label).filter((l) => !now.includes(l));
+    }
+    function sentence(run, i) {
+        const step = run.steps[i], parts = [];
+        for (const r of regions(step)) {
+            const is = changes(r);
+            if (is.length) parts.push(label(r) + ': ' + is.join(', '));
+        }
+        for (const l of gone(run, i)) parts.push(l + ' is no longer there');
+        return parts.length ? parts.join('. ') + '.' : 'Nothing changed in what is shown.';
+    }
+
+    /* Which frames each region shows: the topmost object that has a page wins; what it hides is
+     * there all the same. [{from, to, holder, hidden}], to: behind the last. */
+    function holdings(list) {
+        const all = [];
+        list.forEach((r, holder) => {
+            const covered = [];
+            for (const o of r.chain) {
+                for (const [first, count, frame] of o.runs) {
+                    let at = first;
+                    const put = (to, hidden) => {
+                        if (to > at)
+                            all.push({ from: frame + at - first, to: frame + to - first, holder, hidden });
+                        at = Math.max(at, to);
+                    };
+                    for (const [a, b] of covered.filter(([a, b]) => b > first && a < first + count)) {
+                        put(a, false);
+                        put(Math.min(b, first + count), true);
+                    }
+                    put(first + count, false);
+                }
+                for (const [first, count] of o.runs) covered.push([first, first + count]);
+                covered.sort((a, b) => a[0] - b[0]);
+            }
+        });
+        return all;
+    }
+
+    /* Frames that the same regions hold: [{from, count, holders, hidden}] in the order of frames. */
+    function bands(list) {
+        const all = holdings(list), cuts = [...new Set(all.flatMap((h) => [h.from, h.to]))];
+        const out = [];
+        cuts.sort((a, b) => a - b);
+        cuts.forEach((from, i) => {
+            const here = all.filter((h) => h.from <= from && h.to > from);
+            const holders = [...new Set(here.filter((h) => !h.hidden).map((h) => h.holder))];
+            const behind = [...new Set(here.filter((h) => h.hidden).map((h) => h.holder))];
+            const key = JSON.stringify([holders, behind]), last = out[out.length - 1];
+            if (here.length === 0) return;
+            if (last?.key === key && last.from + last.count === from) last.count += cuts[i + 1] - from;
+            else out.push({ from, count: cuts[i + 1] - from, holders, behind, key });
+        });
+        return out;
+    }
+
+    // -- one step drawn ----------------------------------------------------------------------
+
+    function cellOf(c, i, r, before) {
+        const first = i * r.per, pages = c.parts.reduce((sum, p) => sum + p[1], 0);
+        const one = c.parts.length === 1 ? c.parts[0][0] : -1;
+        const node = el('span.cell' + (one >= 0 ? '.k' + one : '.mixed'));
+        if (one >= 0) node.append(one === UNTOLD ? '' : data.states[one][1]);
+        else
+            for (const [s, n] of c.parts) {
+                const share = el('i.k' + s);
+                share.style.flexGrow = n;
+                node.append(share);
+            }
+        if (before && JSON.stringify(before) !== JSON.stringify(c)) node.classList.add('new');
+        node.title = (pages > 1 ? 'pages ' : 'page ') + range(first, pages) + ': ' + shares(c.parts) +
+            (c.frame ? ', frame F' + c.frame : '');
+        return node;
+    }
+
+    function strip(r) {
+        const all = cells(r), before = r.before && r.before.per === r.per ? cells(r.before) : [];
+        const node = el('.strip' + (all.length <= MOST_WIDE ? '.wide' : ''));
+        all.forEach((c, i) => {
+            const cell = cellOf(c, i, r, before[i]);
+            if (all.length <= MOST_WIDE) {
+                const frame = el('small', c.frame ? 'F' + c.frame : ' ');
+                if (before[i] && before[i].frame !== c.frame) frame.classList.add('new');
+                node.append(el('span.page', cell, frame));
+            } else node.append(cell);
+        });
+        return set(node, { role: 'img', 'aria-label': plural(r.pages, 'page') + ': ' + states(r) });
+    }
+
+    function chain(r) {
+        const known = new Set((r.before?.chain ?? []).map((o) => o.n));
+        const node = el('ol.chain');
+        for (const o of r.chain) {
+            const facts = [];
+            if (o.refs) facts.push(o.refs + (o.refs === '1' ? ' ref' : ' refs'));
+            if (o.resident) facts.push(o.resident + ' resident' + (o.size ? ' of ' + o.size : ''));
+            const frames = o.runs.map(([, count, frame]) => range(frame, count, 'F'));
+            const more = frames.length > 3 || o.more ? ' and ' + (frames.length - 3 + o.more) + ' more' : '';
+            const item = el('li', word((o.n ? 'O' + o.n + ' ' : '') + o.kind, o.kind),
+                el('small', facts.join(', ')),
+                el('small.frames', frames.slice(0, 3).join(', ') + (frames.length > 3 ? more : '')));
+            if (o.n && r.before && !known.has(o.n)) item.classList.add('new');
+            item.dataset.move = 'O' + o.n + label(r);
+            node.append(item);
+        }
+        return r.chain.length ? node : null;
+    }
+
+    function card(r, acting) {
+        const b = r.before, mode = el('span.mode', word(r.mode ?? '-'));
+        if (b && b.mode !== r.mode) mode.classList.add('new');
+        const refs = r.refs ? el('span.refs', word(r.refs + (r.refs === '1' ? ' ref' : ' refs'), 'refs')) : null;
+        if (b && b.refs !== r.refs) refs?.classList.add('new');
+        const risk = r.risk && r.risk !== '0' ? el('span.refs', r.risk + ' ', word('at risk')) : null;
+        const node = el('section.card' + (b ? '' : '.born') + (acting ? '.acting' : ''),
+            el('header', el('b', label(r)), r.case ? el('small', r.case) : null, mode, refs, risk,
+                r.needs ? word('needs copy') : null),
+            r.pages ? strip(r) : el('small', 'pages unknown'),
+            r.per > 1 ? el('small.per', 'one cell is ' + number(r.per) + ' pages') : null,
+            r.wrote ? el('p.wrote', 'written: ' + r.wrote) : null,
+            chain(r));
+        node.dataset.move = 'R' + label(r);
+        return node;
+    }
+
+    function frames(list) {
+        const all = bands(list), was = bands(list.map((r) => r.before ?? { chain: [] }));
+        const left = list.some((r) => r.chain.some((o) => o.more));
+        const node = el('.bands', el('header', el('b', 'Frames'), el('small', 'of real memory')));
+        for (const band of all.slice(0, MOST_BANDS)) {
+            const holders = band.holders.map((i) => label(list[i]));
+            const text = holders.length ? holders.join(', ') : 'hidden by a page above';
+            const item = el('.band' + (holders.length > 1 ? '.several' : holders.length ? '' : '.hidden'),
+                el('b', range(band.from, band.count, 'F')),
+                holders.length > 1 ? el('span.times', '×' + holders.length) : null,
+                el('small', text));
+            const old = was.find((o) => o.from <= band.from && o.from + o.count > band.from);
+            if (!old) item.classList.add('new');
+            item.dataset.move = 'F' + band.from;
+            item.holders = (holders.length ? band.holders : band.behind).map((i) =>
+                ({ i, weak: !holders.length, fresh: !old?.holders.includes(i) }));
+            node.append(item);
+        }
+        if (all.length > MOST_BANDS || left)
+            node.append(el('small', all.length > MOST_BANDS ? 'and ' + number(all.length - MOST_BANDS) + (left ? ' runs and more' : ' more') : 'and more'));
+        if (!all.length) node.append(el('small', list.some((r) => r.pages && /[1-9]/.test(r.resident ?? '?')) ? 'not known here' : 'none yet'));
+        return node;
+    }
+
+    function memory(step) {
+        const rows = step.processes.map((p) => el('tr', el('th', p.name),
+            ...['rss', 'pss', 'uss'].map((k) => el('td', p[k] ?? '-'))));
+        const heads = ['RSS', 'PSS', 'USS'].map((k) => el('th', word(k)));
+        return rows.length ? el('table.memory', el('thead', el('tr', el('th', 'KiB'), ...heads)), el('tbody', ...rows)) : null;
+    }
+
+    const SVG = 'http://www.w3.org/2000/svg';
+    /* Lines from the regions to the frames that they show, where these stand beside each other. */
+    function connect(map) {
+        const svg = map.querySelector('svg'), own = map.getBoundingClientRect();
+        const boxes = [...map.querySelectorAll('.card')].map((c) => c.getBoundingClientRect());
+        svg.replaceChildren();
+        svg.setAttribute('viewBox', `0 0 ${own.width || 1} ${own.height || 1}`);
+        for (const band of map.querySelectorAll('.band')) {
+            const to = band.getBoundingClientRect(), x2 = to.left - own.left, y2 = to.top + to.height / 2 - own.top;
+            for (const { i, weak, fresh } of band.holders) {
+                const from = boxes[i], x1 = from && from.right - own.left;
+                if (!from || x2 <= x1) continue;
+                const y1 = Math.min(Math.max(y2, from.top - own.top + 22), from.bottom - own.top - 12), mid = (x1 + x2) / 2;
+                const path = document.createElementNS(SVG, 'path');
+                set(path, { d: `M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${x2} ${y2}`, class: (weak ? 'weak' : '') + (fresh ? ' new' : '') });
+                svg.append(path);
+            }
+        }
+    }
+
+    /* A run at one of its steps. waits: it stays there while the run beside it goes on. */
+    function pane(run, i, waits) {
+        if (i < 0) return el('article.pane.waits', el('h4', run.name), el('p', 'Not begun.'));
+        const step = run.steps[i], list = regions(step).slice(0, MOST_REGIONS);
+        const svg = set(document.createElementNS(SVG, 'svg'), { 'aria-hidden': 'true', preserveAspectRatio: 'none' });
+        const map = el('.map', svg, el('.cards', ...list.map((r) => card(r, r.wrote))), frames(list));
+        const more = regions(step).length - list.length, lost = gone(run, i);
+        if (!list.length) map.firstChild.after(el('p', 'No region is seen in this step.'));
+        return el('article.pane' + (waits ? '.waits' : ''),
+            el('header', el('h4', step.did), el('small', run.name + ', step ' + step.n), el('small', word(step.phase)),
+                step.took ? el('small', step.took) : null, waits ? el('small.tag', 'waits') : null),
+            map, more ? el('p', plural(more, 'more region')) : null,
+            lost.length ? el('p.gone', 'No longer there: ' + lost.join(', ')) : null, memory(step));
+    }
+
+    /* What has moved goes from where it was; what is new appears. */
+    function animate(root, before) {
+        if (still.matches) return;
+        for (const node of root.querySelectorAll('[data-move]')) {
+            const pane = node.closest('.pane'), now = node.getBoundingClientRect();
+            const was = before.get([...root.children].indexOf(pane) + node.dataset.move);
+            const dx = was ? was.left - now.left : 0, dy = was ? was.top - now.top : -6;
+            if (!was) node.animate([{ opacity: 0, transform: 'translateY(-6px)' }, {}], 280);
+            else if (dx || dy) node.animate([{ transform: `translate(${dx}px,${dy}px)` }, {}], { duration: 320, easing: 'ease-out' });
+        }
+    }
+
+    // -- two runs side by side ---------------------------------------------------------------
+
+    /* Steps of two runs by their phases, in the longest order that both have: [i, j] a row; -1
+     * before a run begins. fresh: which of them moves in it. */
+    function rows(run, other) {
+        const a = run.steps.map((s) => s.phase), b = other ? other.steps.map((s) => s.phase) : [];
+        const best = a.concat('').map(() => new Array(b.length + 1).fill(0)), out = [];
+        for (let i = a.length - 1; i >= 0; i--)
+            for (let j = b.length - 1; j >= 0; j--)
+                best[i][j] = a[i] === b[j] ? best[i + 1][j + 1] + 1 : Math.max(best[i + 1][j], best[i][j + 1]);
+        for (let i = 0, j = 0; i < a.length || j < b.length;) {
+            const both = i < a.length && j < b.length && a[i] === b[j];
+            const first = both || j >= b.length || (i < a.length && best[i + 1][j] >= best[i][j + 1]);
+            const second = both || !first;
+            i += first;
+            j += second;
+            out.push({ i: i - 1, j: j - 1, first, second });
+        }
+        return out;
+    }
+
+    // -- the slider --------------------------------------------------------------------------
+
+    const walks = [];
+    let current = null; // the one that was used last
+
+    const address = (run, i, other, j) => [[run, i]].concat(other ? [[other, j]] : [])
+        .map(([r, at]) => [r.scenario, r.key, r.steps[Math.max(at, 0)].n].map(encodeURIComponent).join('/')).join('+');
+
+    function choice(text, options, chosen, changed) {
+        const node = el('select');
+        options.forEach((o, i) => node.append(set(el('option', o.text), { value: i })));
+        node.value = Math.max(0, options.findIndex((o) => o.run === chosen));
+        node.addEventListener('change', () => changed(options[node.value].run));
+        return el('label', text + ' ', node);
+    }
+
+    class Walk {
+        constructor(root, runs) {
+            Object.assign(this, { root, runs, run: runs[0], other: null, at: 0 });
+            this.build();
+        }
+        beside() {
+            const { run } = this;
+            return data.runs.filter((r) => r !== run && r.steps.length &&
+                (r.scenario === run.scenario || r.scenario === run.twin || r.twin === run.scenario));
+        }
+        /* What does not change from step to step. */
+        build() {
+            const { run, runs, other } = this, beside = this.beside();
+            this.rows = rows(run, other);
+            const most = this.rows.length;
+            this.slider = set(el('input'), { type: 'range', min: 0, max: most - 1, 'aria-label': 'Step of ' + run.name + (other ? ' beside ' + other.name : '') });
+            this.slider.addEventListener('input', () => this.go(+this.slider.value));
+            this.count = el('output');
+            this.says = set(el('p.says'), { 'aria-live': 'polite' });
+            this.panes = el('.panes' + (other ? '.two' : ''));
+            const step = (by, sign, name) => {
+                const b = set(el('button', sign), { type: 'button', 'aria-label': name });
+                b.addEventListener('click', () => this.go(this.at + by));
+                return b;
+            };
+            const slides = set(el('button.plain', 'Slides'), { type: 'button' });
+            slides.addEventListener('click', () => { location.hash = '#' + address(run, 0, other, 0).replace(/\/[^/+]*(?=\+|$)/, '/slides'); });
+            this.root.replaceChildren(
+                el('.bar',
+                    runs.length > 1 ? choice('Run', runs.map((r) => ({ text: r.name, run: r })), run, (r) => this.show(r, null)) : el('b', run.name),
+                    beside.length ? choice('beside', [{ text: 'nothing', run: null }, ...beside.map((r) => ({ text: r.name, run: r }))], other, (r) => this.show(run, r)) : null,
+                    slides),
+                el('.steps', step(-1, '←', 'Step before'), this.slider, step(1, '→', 'Next step'), this.count),
+                this.ticks(), this.says, this.panes, this.legend(),
+                run.ended ? el('p.gone', 'This run was cut short: ' + run.ended) : '',
+                run.left ? el('p.gone', plural(run.left, 'step') + ' more would be too much for this page.') : '');
+            set(this.root, { role: 'group', 'aria-label': 'Step by step: ' + run.name });
+            this.root.style.setProperty('--steps', most);
+            if (this.watch) this.watch.disconnect();
+            this.watch = new ResizeObserver(() => this.panes.querySelectorAll('.map').forEach(connect));
+            this.watch.observe(this.panes);
+        }
+        ticks() {
+            this.marks = [];
+            if (this.rows.length > MOST_TICKS) return '';
+            this.marks = this.rows.map(({ i, j, first }, at) => {
+                const s = first ? this.run.steps[i] : this.other.steps[j];
+                const b = set(el('button', el('b', String(s.n)), el('span', s.phase.replaceAll('_', ' '))), { type: 'button', tabindex: -1, title: s.did });
+                b.addEventListener('click', () => this.go(at));
+                return b;
+            });
+            return el('.ticks', ...this.marks);
+        }
+        legend() {
+            const seen = new Set([this.run, this.other].filter(Boolean).flatMap((run) => run.steps.flatMap((s) =>
+                s.regions.flatMap((r) => cells(r).flatMap((c) => c.parts.map((p) => p[0]))))));
+            return el('p.legend', ...[...seen].sort().filter((s) => s !== UNTOLD).map((s) =>
+                el('span', el('span.cell.k' + s, data.states[s][1]), ' ', word(data.states[s][0]))), el('span.key', 'changed in this step'));
+        }
+        show(run, other, at) {
+            const step = this.rows[this.at].i;
+            Object.assign(this, { run, other });
+            this.build();
+            this.go(at ?? Math.max(0, this.rows.findIndex((r) => r.i === Math.min(step, run.steps.length - 1))));
+        }
+        draw() {
+            const { run, other } = this, { i, j, first, second } = this.rows[this.at];
+            const before = new Map();
+            [...this.panes.children].forEach((pane, n) => pane.querySelectorAll('[data-move]').forEach((node) =>
+                before.set(n + node.dataset.move, node.getBoundingClientRect())));
+            this.panes.replaceChildren(...[pane(run, i, !first), other ? pane(other, j, !second) : null].filter(Boolean));
+            this.panes.querySelectorAll('.map').forEach(connect);
+            if (before.size) animate(this.panes, before);
+            this.slider.value = this.at;
+            this.count.textContent = this.at + 1 + ' of ' + this.rows.length;
+            this.marks.forEach((m, n) => (n === this.at ? m.setAttribute('aria-current', 'step') : m.removeAttribute('aria-current')));
+            const told = [first ? sentence(run, i) : '', other && second ? other.name + ': ' + other.steps[j].did + '. ' + sentence(other, j) : ''];
+            this.says.textContent = told.filter(Boolean).join(' ');
+            const s = first ? run.steps[i] : other.steps[j];
+            this.slider.setAttribute('aria-valuetext', `step ${s.n}, ${s.phase}: ${s.did}`);
+        }
+        /* To a row; what the user does goes into the address. */
+        go(at, silent) {
+            this.at = Math.max(0, Math.min(at, this.rows.length - 1));
+            this.draw();
+            if (silent) return;
+            current = this;
+            const { i, j } = this.rows[this.at];
+            history.replaceState(null, '', '#' + address(this.run, i, this.other, j));
+        }
+    }
+
+    // -- addresses, keys, slides -------------------------------------------------------------
+
+    const find = (scenario, key) => data.runs.find((r) => r.scenario === scenario && r.key === key);
+    const slides = set(el('.slides'), { hidden: '' });
+    document.body.append(slides);
+
+    /* A run, or two, with every step on a page of 16 to 9. */
+    function openSlides(walk) {
+        const { run, other } = walk;
+        const print = set(el('button', 'Print'), { type: 'button' }), close = set(el('button', 'Close'), { type: 'button' });
+        print.addEventListener('click', () => window.print());
+        close.addEventListener('click', () => walk.go(walk.at));
+        close.addEventListener('click', closeSlides);
+        document.body.classList.add('presenting');
+        slides.hidden = false;
+        slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), print, close),
+            ...walk.rows.map(({ i, j, first, second }) => {
+                const told = first ? sentence(run, i) : sentence(other, j);
+                return el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', run.name + (other ? ' · ' + other.name : ''))),
+                    el('p.says', told), el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other ? pane(other, j, !second) : null));
+            }));
+        for (const slide of slides.querySelectorAll('.slide')) {
+            const panes = slide.querySelector('.panes'), room = slide.clientHeight - (panes.offsetTop - slide.offsetTop) - 28;
+            if (panes.scrollHeight > room) panes.style.zoom = Math.max(0.3, room / panes.scrollHeight);
+            panes.querySelectorAll('.map').forEach(connect);
+        }
+        slides.style.setProperty('--zoom', Math.min(1, (innerWidth - 24) / 1280));
+        scrollTo(0, 0);
+        close.focus();
+    }
+    function closeSlides() {
+        document.body.classList.remove('presenting');
+        slides.hidden = true;
+        slides.replaceChildren();
+        current?.root.scrollIntoView({ block: 'start' });
+    }
+
+    /* "#scenario/backend/step", and behind a + the same of what stands beside it. */
+    function follow() {
+        const decode = (s) => { try { return decodeURIComponent(s); } catch { return ''; } };
+        const [one, two] = location.hash.slice(1).split('+').map((p) => p.split('/').map(decode));
+        const run = one.length === 3 && find(one[0], one[1]), walk = run && walks.find((w) => w.runs.includes(run));
+        if (!walk) return;
+        const other = (two && find(two[0], two[1])) ?? null;
+        const list = rows(run, other), nth = (r, n) => r.steps.findIndex((s) => String(s.n) === n);
+        const i = nth(run, one[2]), j = other ? nth(other, two[2]) : -1;
+        const exact = list.findIndex((r) => r.i === i && r.j === j), near = list.findIndex((r) => r.i === i);
+        if (!slides.hidden) closeSlides();
+        Object.assign(walk, { run, other });
+        walk.build();
+        walk.go(other && exact >= 0 ? exact : near, true);
+        current = walk;
+        if (one[2] === 'slides') openSlides(walk);
+        else walk.root.scrollIntoView({ block: 'start' });
+    }
+
+    function onScreen(node) {
+        const box = node.getBoundingClientRect();
+        return box.bottom > 0 && box.top < innerHeight;
+    }
+    document.addEventListener('keydown', (event) => {
+        const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key], at = event.target;
+        if (event.key === 'Escape' && !tip.hidden) tip.hidden = true;
+        else if (event.key === 'Escape' && !slides.hidden) slides.querySelector('.bar button:last-child').click();
+        if (!by || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !slides.hidden) return;
+        if (at.matches?.('input, select, textarea')) return;
+        const walk = walks.find((w) => w.root.contains(at)) ?? (at === document.body ? current : null);
+        if (!walk || !onScreen(walk.root)) return;
+        event.preventDefault();
+        walk.go(walk.at + by);
+    });
+
+    for (const root of document.querySelectorAll('.walk')) {
+        const runs = data.runs.filter((r) => r.scenario === root.dataset.scenario && r.steps.length);
+        if (!runs.length) continue;
+        walks.push(new Walk(root, runs));
+        walks[walks.length - 1].go(0, true);
+    }
+    current = walks[0] ?? null;
+    addEventListener('hashchange', follow);
+    follow();
+})();
