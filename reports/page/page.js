@@ -80,6 +80,7 @@
         for (const step of run.steps)
             for (const r of step.regions) {
                 const key = JSON.stringify([r.in, r.of, r.case ?? null]);
+                r.chain = r.chain.filter((o) => o.n || o.runs.length);
                 r.before = last.get(key);
                 last.set(key, r);
             }
@@ -115,25 +116,20 @@
     function changes(r) {
         const b = r.before, is = [];
         if (r.wrote) is.push(r.wrote);
-        if (!b) return is.concat('seen for the first time, ' + states(r));
-        if (states(b) !== states(r)) is.push('was ' + states(b) + ', is ' + states(r));
-        if (b.mode !== r.mode) is.push((b.mode ?? 'no mode') + ' → ' + (r.mode ?? 'no mode'));
-        if (b.refs !== r.refs) is.push('references ' + (b.refs ?? '-') + ' → ' + (r.refs ?? '-'));
+        const differ = (what, was, now) => was !== now && is.push(`${what}${was ?? '-'} → ${now ?? '-'}`);
+        if (!b) return is.concat('seen for the first time, ' + plural(r.pages, 'page') + ' (' + states(r) + ')');
+        differ('', states(b), states(r));
+        differ('', b.mode, r.mode);
+        differ('references ', b.refs, r.refs);
         if (b.needs !== r.needs) is.push(r.needs ? 'needs copy' : 'no copy needed');
         return is;
     }
-    function gone(run, i) {
-        const step = run.steps[i], now = regions(step).map(label);
-        const last = i > 0 && run.steps[i - 1].case === step.case ? regions(run.steps[i - 1]) : [];
-        return last.map(label).filter((l) => !now.includes(l));
-    }
     function sentence(run, i) {
-        const step = run.steps[i], parts = [];
-        for (const r of regions(step)) {
-            const is = changes(r);
-            if (is.length) parts.push(label(r) + ': ' + is.join(', '));
-        }
-        for (const l of gone(run, i)) parts.push(l + ' is no longer there');
+        const step = run.steps[i], before = run.steps[i - 1], now = regions(step).map(label);
+        const parts = regions(step).map((r) => [label(r), changes(r)]).filter(([, is]) => is.length)
+            .map(([name, is]) => name + ': ' + is.join(', '));
+        for (const r of before && before.case === step.case ? regions(before) : [])
+            if (!now.includes(label(r))) parts.push(label(r) + ' is no longer there');
         return parts.length ? parts.join('. ') + '.' : 'Nothing changed in what is shown.';
     }
 
@@ -233,6 +229,12 @@
         return r.chain.length ? node : null;
     }
 
+    /* "1 copied, 2 reused" with its words explained. */
+    const outcomes = (wrote) => wrote.split(', ').flatMap((one, i) => {
+        const [n, what] = one.split(' ');
+        return [(i ? ', ' : '') + n + ' ', word(what)];
+    });
+
     function card(r, acting) {
         const b = r.before, mode = el('span.mode', word(r.mode ?? '-'));
         if (b && b.mode !== r.mode) mode.classList.add('new');
@@ -242,10 +244,9 @@
         const node = el('section.card' + (b ? '' : '.born') + (acting ? '.acting' : ''),
             el('header', el('b', label(r)), r.case ? el('small', r.case) : null, mode, refs, risk,
                 r.needs ? word('needs copy') : null),
-            r.pages ? strip(r) : el('small', 'pages unknown'),
+            el('.body', r.pages ? strip(r) : el('small', 'pages unknown'), chain(r)),
             r.per > 1 ? el('small.per', 'one cell is ' + number(r.per) + ' pages') : null,
-            r.wrote ? el('p.wrote', 'written: ' + r.wrote) : null,
-            chain(r));
+            r.wrote ? el('p.wrote', 'written: ', ...outcomes(r.wrote)) : null);
         node.dataset.move = 'R' + label(r);
         return node;
     }
@@ -307,13 +308,13 @@
         const step = run.steps[i], list = regions(step).slice(0, MOST_REGIONS);
         const svg = set(document.createElementNS(SVG, 'svg'), { 'aria-hidden': 'true', preserveAspectRatio: 'none' });
         const map = el('.map', svg, el('.cards', ...list.map((r) => card(r, r.wrote))), frames(list));
-        const more = regions(step).length - list.length, lost = gone(run, i);
+        const more = regions(step).length - list.length;
         if (!list.length) map.firstChild.after(el('p', 'No region is seen in this step.'));
         return el('article.pane' + (waits ? '.waits' : ''),
-            el('header', el('h4', step.did), el('small', run.name + ', step ' + step.n), el('small', word(step.phase)),
+            el('header', el('h4', step.did), el('small', run.name + ', step ' + step.n), el('small', step.phase),
                 step.took ? el('small', step.took) : null, waits ? el('small.tag', 'waits') : null),
-            map, more ? el('p', plural(more, 'more region')) : null,
-            lost.length ? el('p.gone', 'No longer there: ' + lost.join(', ')) : null, memory(step));
+            el('p.says', waits ? 'Waits: the other has a phase of its own.' : sentence(run, i)),
+            map, more ? el('p', plural(more, 'more region')) : null, memory(step));
     }
 
     /* What has moved goes from where it was; what is new appears. */
@@ -383,7 +384,7 @@
             this.slider = set(el('input'), { type: 'range', min: 0, max: most - 1, 'aria-label': 'Step of ' + run.name + (other ? ' beside ' + other.name : '') });
             this.slider.addEventListener('input', () => this.go(+this.slider.value));
             this.count = el('output');
-            this.says = set(el('p.says'), { 'aria-live': 'polite' });
+            this.says = set(el('p.heard'), { 'aria-live': 'polite' });
             this.panes = el('.panes' + (other ? '.two' : ''));
             const step = (by, sign, name) => {
                 const b = set(el('button', sign), { type: 'button', 'aria-label': name });
@@ -410,9 +411,10 @@
         ticks() {
             this.marks = [];
             if (this.rows.length > MOST_TICKS) return '';
-            this.marks = this.rows.map(({ i, j, first }, at) => {
+            this.marks = this.rows.map(({ i, j, first, second }, at) => {
                 const s = first ? this.run.steps[i] : this.other.steps[j];
-                const b = set(el('button', el('b', String(s.n)), el('span', s.phase.replaceAll('_', ' '))), { type: 'button', tabindex: -1, title: s.did });
+                const n = (first ? s.n : '–') + (this.other ? ' · ' + (second ? this.other.steps[j].n : '–') : '');
+                const b = set(el('button', el('b', n), el('span', s.phase.replaceAll('_', ' '))), { type: 'button', tabindex: -1, title: s.did });
                 b.addEventListener('click', () => this.go(at));
                 return b;
             });
@@ -441,9 +443,9 @@
             this.slider.value = this.at;
             this.count.textContent = this.at + 1 + ' of ' + this.rows.length;
             this.marks.forEach((m, n) => (n === this.at ? m.setAttribute('aria-current', 'step') : m.removeAttribute('aria-current')));
-            const told = [first ? sentence(run, i) : '', other && second ? other.name + ': ' + other.steps[j].did + '. ' + sentence(other, j) : ''];
-            this.says.textContent = told.filter(Boolean).join(' ');
             const s = first ? run.steps[i] : other.steps[j];
+            this.says.textContent = [first && [run, i], second && other && [other, j]].filter(Boolean)
+                .map(([r, at]) => `${r.name}, step ${r.steps[at].n}: ${r.steps[at].did}. ${sentence(r, at)}`).join(' ');
             this.slider.setAttribute('aria-valuetext', `step ${s.n}, ${s.phase}: ${s.did}`);
         }
         /* To a row; what the user does goes into the address. */
@@ -473,16 +475,16 @@
         document.body.classList.add('presenting');
         slides.hidden = false;
         slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), print, close),
-            ...walk.rows.map(({ i, j, first, second }) => {
-                const told = first ? sentence(run, i) : sentence(other, j);
-                return el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', run.name + (other ? ' · ' + other.name : ''))),
-                    el('p.says', told), el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other ? pane(other, j, !second) : null));
-            }));
-        for (const slide of slides.querySelectorAll('.slide')) {
-            const panes = slide.querySelector('.panes'), room = slide.clientHeight - (panes.offsetTop - slide.offsetTop) - 28;
-            if (panes.scrollHeight > room) panes.style.zoom = Math.max(0.3, room / panes.scrollHeight);
-            panes.querySelectorAll('.map').forEach(connect);
+            ...walk.rows.map(({ i, j, first, second }) =>
+                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', run.name + (other ? ' · ' + other.name : ''))),
+                    el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other ? pane(other, j, !second) : null))));
+        /* As large as the fullest slide allows, all of them alike. */
+        const full = (slide) => slide.scrollHeight > slide.clientHeight;
+        for (let size = 1.5; size > 0.3; size -= 0.1) {
+            slides.style.setProperty('--size', size);
+            if (![...slides.querySelectorAll('.slide')].some(full)) break;
         }
+        slides.querySelectorAll('.map').forEach(connect);
         slides.style.setProperty('--zoom', Math.min(1, (innerWidth - 24) / 1280));
         scrollTo(0, 0);
         close.focus();

@@ -84,6 +84,10 @@ void section_glossary(struct doc *d)
          "The machine did not give the value; never shown as 0. A dash: does not apply."},
         {"~", "Inferred: concluded from other values, not the kernel's word."},
     };
+    static const char *const modes[][2] = {{"SM_EMPTY", "nothing there"},
+                                           {"SM_PRIVATE", "nobody else's"},
+                                           {"SM_COW", "shared until written"},
+                                           {"SM_SHARED", "shared and meant to be"}};
 
     doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -93,7 +97,7 @@ void section_glossary(struct doc *d)
                 w->label);
     for (const struct word *w = write_outcomes; w->text; w++)
         doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);
-    doc_say(d,
-            "\nShare modes carry Mach's names: SM_EMPTY nothing there, SM_PRIVATE nobody else's, "
-            "SM_COW shared until written, SM_SHARED shared and meant to be.\n");
+    for (const char *const(*m)[2] = modes; m < modes + sizeof modes / sizeof *modes; m++)
+        doc_say(d, "| share mode `%s` | Mach's name for: %s. |\n", (*m)[0], (*m)[1]);
+    doc_say(d, "\n");
 }
