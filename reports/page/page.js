@@ -8,23 +8,28 @@
     const data = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
     const still = matchMedia('(prefers-reduced-motion: reduce)');
     const UNTOLD = data.states.length; // pages behind the end of a list that was cut
-    const MOST_WIDE = 16, MOST_BANDS = 12, MOST_REGIONS = 24, MOST_TICKS = 12;
+    const MOST_WIDE = 16, MOST_REGIONS = 24, MOST_TICKS = 12;
 
     const number = (n) => n.toLocaleString('en-US');
     const plural = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
+    const refs = (n) => n + (n === '1' ? ' ref' : ' refs');
     const range = (first, count, mark = '') =>
         mark + first + (count > 1 ? '–' + mark + (first + count - 1) : '');
 
-    /* An element with children; a string is text. */
-    function el(what, ...children) {
-        const [tag, ...classes] = what.split('.');
-        const node = document.createElement(tag || 'div');
-        node.classList.add(...classes);
-        node.append(...children.filter((c) => c !== null && c !== undefined && c !== ''));
-        return node;
-    }
     function set(node, attributes) {
         for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+        return node;
+    }
+    /* An element with its children: a string is text, what is null or false is left out. */
+    function el(what, ...children) {
+        const [tag, ...classes] = what.split('.'), node = document.createElement(tag || 'div');
+        node.classList.add(...classes);
+        node.append(...children.filter((c) => c || c === 0));
+        return node;
+    }
+    function button(children, attributes, press) {
+        const node = set(el('button', ...[children].flat()), { type: 'button', ...attributes });
+        node.addEventListener('click', press);
         return node;
     }
 
@@ -43,10 +48,7 @@
     /* A word that explains itself on hover and focus, where there is something to say. */
     function word(text, key = text) {
         const meaning = words.get(key.replace(/^~/, ''));
-        if (!meaning) return el('span', text);
-        const node = set(el('span.word', text), { tabindex: 0 });
-        node.meaning = meaning;
-        return node;
+        return meaning ? Object.assign(set(el('span.word', text), { tabindex: 0 }), { meaning }) : el('span', text);
     }
 
     const tip = set(el('.tip'), { role: 'tooltip', id: 'walk-tip', hidden: '' });
@@ -96,11 +98,8 @@
         const all = [];
         for (const c of r.cells) {
             if (Array.isArray(c[0])) all.push({ parts: c, frame: 0 });
-            else
-                for (let i = 0; i < c[1]; i++) {
-                    const pages = Math.min(r.per, r.pages - all.length * r.per);
-                    all.push({ parts: [[c[0], pages]], frame: c[2] && c[2] + i });
-                }
+            else for (let i = 0; i < c[1]; i++)
+                all.push({ parts: [[c[0], Math.min(r.per, r.pages - all.length * r.per)]], frame: c[2] && c[2] + i });
         }
         return all;
     }
@@ -143,8 +142,7 @@
                 for (const [first, count, frame] of o.runs) {
                     let at = first;
                     const put = (to, hidden) => {
-                        if (to > at)
-                            all.push({ from: frame + at - first, to: frame + to - first, holder, hidden });
+                        if (to > at) all.push({ from: frame + at - first, to: frame + to - first, holder, hidden });
                         at = Math.max(at, to);
                     };
                     for (const [a, b] of covered.filter(([a, b]) => b > first && a < first + count)) {
@@ -160,21 +158,26 @@
         return all;
     }
 
-    /* Frames that the same regions hold: [{from, count, holders, hidden}] in the order of frames. */
+    /* Frames by who shows them and who did before: [{ranges, count, holders, behind, fresh, known}] in
+     * the order of frames; NULL where not all of them were written down. */
     function bands(list) {
-        const all = holdings(list), cuts = [...new Set(all.flatMap((h) => [h.from, h.to]))];
-        const out = [];
-        cuts.sort((a, b) => a - b);
+        if (list.some((r) => r.chain.some((o) => o.more))) return null;
+        const now = holdings(list), was = holdings(list.map((r) => r.before ?? { chain: [] }));
+        const cuts = [...new Set([...now, ...was].flatMap((h) => [h.from, h.to]))].sort((x, y) => x - y);
+        const groups = new Map();
         cuts.forEach((from, i) => {
-            const here = all.filter((h) => h.from <= from && h.to > from);
-            const holders = [...new Set(here.filter((h) => !h.hidden).map((h) => h.holder))];
-            const behind = [...new Set(here.filter((h) => h.hidden).map((h) => h.holder))];
-            const key = JSON.stringify([holders, behind]), last = out[out.length - 1];
-            if (here.length === 0) return;
-            if (last?.key === key && last.from + last.count === from) last.count += cuts[i + 1] - from;
-            else out.push({ from, count: cuts[i + 1] - from, holders, behind, key });
+            const at = (all, hidden) => [...new Set(all.filter((h) => h.from <= from && h.to > from && h.hidden === hidden).map((h) => h.holder))];
+            const holders = at(now, false), behind = at(now, true).filter((h) => !holders.includes(h)), before = at(was, false);
+            const known = before.length > 0 || at(was, true).length > 0, fresh = holders.filter((h) => !before.includes(h));
+            const key = JSON.stringify([holders, behind, known, fresh]), count = cuts[i + 1] - from;
+            if (!holders.length && !behind.length) return;
+            if (!groups.has(key)) groups.set(key, { ranges: [], count: 0, holders, behind, known, fresh });
+            const group = groups.get(key), last = group.ranges[group.ranges.length - 1];
+            if (last && last[0] + last[1] === from) last[1] += count;
+            else group.ranges.push([from, count]);
+            group.count += count;
         });
-        return out;
+        return [...groups.values()];
     }
 
     // -- one step drawn ----------------------------------------------------------------------
@@ -182,14 +185,11 @@
     function cellOf(c, i, r, before) {
         const first = i * r.per, pages = c.parts.reduce((sum, p) => sum + p[1], 0);
         const one = c.parts.length === 1 ? c.parts[0][0] : -1;
-        const node = el('span.cell' + (one >= 0 ? '.k' + one : '.mixed'));
-        if (one >= 0) node.append(one === UNTOLD ? '' : data.states[one][1]);
-        else
-            for (const [s, n] of c.parts) {
-                const share = el('i.k' + s);
-                share.style.flexGrow = n;
-                node.append(share);
-            }
+        const node = el('span.cell' + (one >= 0 ? '.k' + one : '.mixed'), data.states[one]?.[1]);
+        for (const [s, n] of one >= 0 ? [] : c.parts) {
+            node.append(el('i.k' + s));
+            node.lastChild.style.flexGrow = n;
+        }
         if (before && JSON.stringify(before) !== JSON.stringify(c)) node.classList.add('new');
         node.title = (pages > 1 ? 'pages ' : 'page ') + range(first, pages) + ': ' + shares(c.parts) +
             (c.frame ? ', frame F' + c.frame : '');
@@ -201,11 +201,9 @@
         const node = el('.strip' + (all.length <= MOST_WIDE ? '.wide' : ''));
         all.forEach((c, i) => {
             const cell = cellOf(c, i, r, before[i]);
-            if (all.length <= MOST_WIDE) {
-                const frame = el('small', c.frame ? 'F' + c.frame : ' ');
-                if (before[i] && before[i].frame !== c.frame) frame.classList.add('new');
-                node.append(el('span.page', cell, frame));
-            } else node.append(cell);
+            const moved = before[i] && before[i].frame !== c.frame ? '.new' : '';
+            const frame = el('small' + moved, c.frame ? 'F' + c.frame : '\u00a0');
+            node.append(all.length <= MOST_WIDE ? el('span.page', cell, frame) : cell);
         });
         return set(node, { role: 'img', 'aria-label': plural(r.pages, 'page') + ': ' + states(r) });
     }
@@ -214,19 +212,15 @@
         const known = new Set((r.before?.chain ?? []).map((o) => o.n));
         const node = el('ol.chain');
         for (const o of r.chain) {
-            const facts = [];
-            if (o.refs) facts.push(o.refs + (o.refs === '1' ? ' ref' : ' refs'));
-            if (o.resident) facts.push(o.resident + ' resident' + (o.size ? ' of ' + o.size : ''));
             const frames = o.runs.map(([, count, frame]) => range(frame, count, 'F'));
-            const more = frames.length > 3 || o.more ? ' and ' + (frames.length - 3 + o.more) + ' more' : '';
-            const item = el('li', word((o.n ? 'O' + o.n + ' ' : '') + o.kind, o.kind),
-                el('small', facts.join(', ')),
-                el('small.frames', frames.slice(0, 3).join(', ') + (frames.length > 3 ? more : '')));
-            if (o.n && r.before && !known.has(o.n)) item.classList.add('new');
+            const facts = [o.refs && refs(o.refs), o.resident && o.resident + ' resident' + (o.size ? ' of ' + o.size : '')];
+            const item = el('li' + (o.n && r.before && !known.has(o.n) ? '.new' : ''),
+                word((o.n ? 'O' + o.n + ' ' : '') + o.kind, o.kind), el('small', facts.filter(Boolean).join(', ')),
+                el('small.frames', few(frames) + (o.more ? ' at least' : '')));
             item.dataset.move = 'O' + o.n + label(r);
             node.append(item);
         }
-        return r.chain.length ? node : null;
+        return node;
     }
 
     /* "1 copied, 2 reused" with its words explained. */
@@ -235,43 +229,38 @@
         return [(i ? ', ' : '') + n + ' ', word(what)];
     });
 
-    function card(r, acting) {
-        const b = r.before, mode = el('span.mode', word(r.mode ?? '-'));
-        if (b && b.mode !== r.mode) mode.classList.add('new');
-        const refs = r.refs ? el('span.refs', word(r.refs + (r.refs === '1' ? ' ref' : ' refs'), 'refs')) : null;
-        if (b && b.refs !== r.refs) refs?.classList.add('new');
-        const risk = r.risk && r.risk !== '0' ? el('span.refs', r.risk + ' ', word('at risk')) : null;
-        const node = el('section.card' + (b ? '' : '.born') + (acting ? '.acting' : ''),
-            el('header', el('b', label(r)), r.case ? el('small', r.case) : null, mode, refs, risk,
-                r.needs ? word('needs copy') : null),
-            el('.body', r.pages ? strip(r) : el('small', 'pages unknown'), chain(r)),
-            r.per > 1 ? el('small.per', 'one cell is ' + number(r.per) + ' pages') : null,
-            r.wrote ? el('p.wrote', 'written: ', ...outcomes(r.wrote)) : null);
+    function card(r) {
+        const b = r.before, fresh = (key) => (b && b[key] !== r[key] ? '.new' : '');
+        const node = el('section.card' + (b ? '' : '.born') + (r.wrote ? '.acting' : ''),
+            el('header', el('b', label(r)), r.case && el('small', r.case),
+                el('span.mode' + fresh('mode'), word(r.mode ?? '-')),
+                r.refs && el('span.refs' + fresh('refs'), word(refs(r.refs), 'refs')),
+                r.risk && r.risk !== '0' && el('span.refs', r.risk + ' ', word('at risk')),
+                r.needs && word('needs copy')),
+            el('.body', r.pages ? strip(r) : el('small', 'pages unknown'), r.chain.length && chain(r)),
+            r.per > 1 && el('small', 'one cell is ' + number(r.per) + ' pages'),
+            r.wrote && el('p.wrote', 'written: ', ...outcomes(r.wrote)));
         node.dataset.move = 'R' + label(r);
         return node;
     }
 
+    /* The first of many, and how many more. */
+    const few = (texts) => texts.slice(0, 3).join(', ') + (texts.length > 3 ? ` and ${number(texts.length - 3)} more` : '');
+
     function frames(list) {
-        const all = bands(list), was = bands(list.map((r) => r.before ?? { chain: [] }));
-        const left = list.some((r) => r.chain.some((o) => o.more));
+        const all = bands(list), unknown = list.some((r) => r.pages && r.resident !== '0');
         const node = el('.bands', el('header', el('b', 'Frames'), el('small', 'of real memory')));
-        for (const band of all.slice(0, MOST_BANDS)) {
-            const holders = band.holders.map((i) => label(list[i]));
-            const text = holders.length ? holders.join(', ') : 'hidden by a page above';
-            const item = el('.band' + (holders.length > 1 ? '.several' : holders.length ? '' : '.hidden'),
-                el('b', range(band.from, band.count, 'F')),
-                holders.length > 1 ? el('span.times', '×' + holders.length) : null,
-                el('small', text));
-            const old = was.find((o) => o.from <= band.from && o.from + o.count > band.from);
-            if (!old) item.classList.add('new');
-            item.dataset.move = 'F' + band.from;
-            item.holders = (holders.length ? band.holders : band.behind).map((i) =>
-                ({ i, weak: !holders.length, fresh: !old?.holders.includes(i) }));
+        for (const band of all ?? []) {
+            const { holders, behind, known, fresh, ranges, count } = band, several = holders.length > 1;
+            const item = el('.band' + (several ? '.several' : holders.length ? '' : '.hidden') + (known ? '' : '.new'),
+                el('b', few(ranges.map(([from, n]) => range(from, n, 'F')))), several && el('span.times', '×' + holders.length),
+                el('small', (count > 1 ? plural(count, 'frame') + ': ' : '') +
+                    (holders.length ? holders.map((i) => label(list[i])).join(', ') : 'hidden by a page above')));
+            item.dataset.move = 'F' + ranges[0][0];
+            item.holders = (holders.length ? holders : behind).map((i) => ({ i, weak: !holders.length, fresh: fresh.includes(i) }));
             node.append(item);
         }
-        if (all.length > MOST_BANDS || left)
-            node.append(el('small', all.length > MOST_BANDS ? 'and ' + number(all.length - MOST_BANDS) + (left ? ' runs and more' : ' more') : 'and more'));
-        if (!all.length) node.append(el('small', list.some((r) => r.pages && /[1-9]/.test(r.resident ?? '?')) ? 'not known here' : 'none yet'));
+        if (!all?.length) node.append(el('small', !all ? 'too scattered to be listed' : unknown ? 'not known here' : 'none'));
         return node;
     }
 
@@ -279,7 +268,7 @@
         const rows = step.processes.map((p) => el('tr', el('th', p.name),
             ...['rss', 'pss', 'uss'].map((k) => el('td', p[k] ?? '-'))));
         const heads = ['RSS', 'PSS', 'USS'].map((k) => el('th', word(k)));
-        return rows.length ? el('table.memory', el('thead', el('tr', el('th', 'KiB'), ...heads)), el('tbody', ...rows)) : null;
+        return el('table.memory', el('thead', el('tr', el('th', 'KiB'), ...heads)), el('tbody', ...rows));
     }
 
     const SVG = 'http://www.w3.org/2000/svg';
@@ -307,14 +296,14 @@
         if (i < 0) return el('article.pane.waits', el('h4', run.name), el('p', 'Not begun.'));
         const step = run.steps[i], list = regions(step).slice(0, MOST_REGIONS);
         const svg = set(document.createElementNS(SVG, 'svg'), { 'aria-hidden': 'true', preserveAspectRatio: 'none' });
-        const map = el('.map', svg, el('.cards', ...list.map((r) => card(r, r.wrote))), frames(list));
+        const map = el('.map', svg, el('.cards', ...list.map((r) => card(r))), frames(list));
         const more = regions(step).length - list.length;
         if (!list.length) map.firstChild.after(el('p', 'No region is seen in this step.'));
         return el('article.pane' + (waits ? '.waits' : ''),
             el('header', el('h4', step.did), el('small', run.name + ', step ' + step.n), el('small', step.phase),
-                step.took ? el('small', step.took) : null, waits ? el('small.tag', 'waits') : null),
+                step.took && el('small', step.took), waits && el('small.tag', 'waits')),
             el('p.says', waits ? 'Waits: the other has a phase of its own.' : sentence(run, i)),
-            map, more ? el('p', plural(more, 'more region')) : null, memory(step));
+            map, more > 0 && el('p', plural(more, 'more region')), step.processes.length && memory(step));
     }
 
     /* What has moved goes from where it was; what is new appears. */
@@ -370,15 +359,14 @@
         constructor(root, runs) {
             Object.assign(this, { root, runs, run: runs[0], other: null, at: 0 });
             this.build();
-        }
-        beside() {
-            const { run } = this;
-            return data.runs.filter((r) => r !== run && r.steps.length &&
-                (r.scenario === run.scenario || r.scenario === run.twin || r.twin === run.scenario));
+            this.go(0, true);
         }
         /* What does not change from step to step. */
         build() {
-            const { run, runs, other } = this, beside = this.beside();
+            const { run, runs, other } = this;
+            const beside = data.runs.filter((r) => r !== run && r.steps.length &&
+                (r.scenario === run.scenario || r.scenario === run.twin || r.twin === run.scenario));
+            const option = (r) => ({ text: r ? r.name : 'nothing', run: r });
             this.rows = rows(run, other);
             const most = this.rows.length;
             this.slider = set(el('input'), { type: 'range', min: 0, max: most - 1, 'aria-label': 'Step of ' + run.name + (other ? ' beside ' + other.name : '') });
@@ -386,18 +374,13 @@
             this.count = el('output');
             this.says = set(el('p.heard'), { 'aria-live': 'polite' });
             this.panes = el('.panes' + (other ? '.two' : ''));
-            const step = (by, sign, name) => {
-                const b = set(el('button', sign), { type: 'button', 'aria-label': name });
-                b.addEventListener('click', () => this.go(this.at + by));
-                return b;
-            };
-            const slides = set(el('button.plain', 'Slides'), { type: 'button' });
-            slides.addEventListener('click', () => { location.hash = '#' + address(run, 0, other, 0).replace(/\/[^/+]*(?=\+|$)/, '/slides'); });
+            const step = (by, sign, name) => button(sign, { 'aria-label': name }, () => this.go(this.at + by));
+            const slides = () => (location.hash = address(run, 0, other, 0).replace(/\/[^/+]*(?=\+|$)/, '/slides'));
             this.root.replaceChildren(
                 el('.bar',
-                    runs.length > 1 ? choice('Run', runs.map((r) => ({ text: r.name, run: r })), run, (r) => this.show(r, null)) : el('b', run.name),
-                    beside.length ? choice('beside', [{ text: 'nothing', run: null }, ...beside.map((r) => ({ text: r.name, run: r }))], other, (r) => this.show(run, r)) : null,
-                    slides),
+                    runs.length > 1 ? choice('Run', runs.map(option), run, (r) => this.show(r, null)) : el('b', run.name),
+                    beside.length ? choice('beside', [null, ...beside].map(option), other, (r) => this.show(run, r)) : '',
+                    button('Slides', {}, slides)),
                 el('.steps', step(-1, '←', 'Step before'), this.slider, step(1, '→', 'Next step'), this.count),
                 this.ticks(), this.says, this.panes, this.legend(),
                 run.ended ? el('p.gone', 'This run was cut short: ' + run.ended) : '',
@@ -414,9 +397,7 @@
             this.marks = this.rows.map(({ i, j, first, second }, at) => {
                 const s = first ? this.run.steps[i] : this.other.steps[j];
                 const n = (first ? s.n : '–') + (this.other ? ' · ' + (second ? this.other.steps[j].n : '–') : '');
-                const b = set(el('button', el('b', n), el('span', s.phase.replaceAll('_', ' '))), { type: 'button', tabindex: -1, title: s.did });
-                b.addEventListener('click', () => this.go(at));
-                return b;
+                return button([el('b', n), el('span', s.phase.replaceAll('_', ' '))], { tabindex: -1, title: s.did }, () => this.go(at));
             });
             return el('.ticks', ...this.marks);
         }
@@ -426,18 +407,19 @@
             return el('p.legend', ...[...seen].sort().filter((s) => s !== UNTOLD).map((s) =>
                 el('span', el('span.cell.k' + s, data.states[s][1]), ' ', word(data.states[s][0]))), el('span.key', 'changed in this step'));
         }
-        show(run, other, at) {
-            const step = this.rows[this.at].i;
+        show(run, other) {
+            const step = this.rows[this.at].i, chosen = [...this.root.querySelectorAll('select')].indexOf(document.activeElement);
             Object.assign(this, { run, other });
             this.build();
-            this.go(at ?? Math.max(0, this.rows.findIndex((r) => r.i === Math.min(step, run.steps.length - 1))));
+            this.root.querySelectorAll('select')[chosen]?.focus();
+            this.go(Math.max(0, this.rows.findIndex((r) => r.i === Math.min(step, run.steps.length - 1))));
         }
         draw() {
             const { run, other } = this, { i, j, first, second } = this.rows[this.at];
             const before = new Map();
             [...this.panes.children].forEach((pane, n) => pane.querySelectorAll('[data-move]').forEach((node) =>
                 before.set(n + node.dataset.move, node.getBoundingClientRect())));
-            this.panes.replaceChildren(...[pane(run, i, !first), other ? pane(other, j, !second) : null].filter(Boolean));
+            this.panes.replaceChildren(...[pane(run, i, !first), other && pane(other, j, !second)].filter(Boolean));
             this.panes.querySelectorAll('.map').forEach(connect);
             if (before.size) animate(this.panes, before);
             this.slider.value = this.at;
@@ -468,16 +450,13 @@
     /* A run, or two, with every step on a page of 16 to 9. */
     function openSlides(walk) {
         const { run, other } = walk;
-        const print = set(el('button', 'Print'), { type: 'button' }), close = set(el('button', 'Close'), { type: 'button' });
-        print.addEventListener('click', () => window.print());
-        close.addEventListener('click', () => walk.go(walk.at));
-        close.addEventListener('click', closeSlides);
+        const close = button('Close', {}, () => { closeSlides(); walk.go(walk.at); });
         document.body.classList.add('presenting');
         slides.hidden = false;
-        slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), print, close),
+        slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), button('Print', {}, () => print()), close),
             ...walk.rows.map(({ i, j, first, second }) =>
                 el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', run.name + (other ? ' · ' + other.name : ''))),
-                    el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other ? pane(other, j, !second) : null))));
+                    el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other && pane(other, j, !second)))));
         /* As large as the fullest slide allows, all of them alike. */
         const full = (slide) => slide.scrollHeight > slide.clientHeight;
         for (let size = 1.5; size > 0.3; size -= 0.1) {
@@ -532,10 +511,9 @@
     });
 
     for (const root of document.querySelectorAll('.walk')) {
-        const runs = data.runs.filter((r) => r.scenario === root.dataset.scenario && r.steps.length);
-        if (!runs.length) continue;
-        walks.push(new Walk(root, runs));
-        walks[walks.length - 1].go(0, true);
+        const all = data.runs.filter((r) => r.scenario === root.dataset.scenario), runs = all.filter((r) => r.steps.length);
+        if (runs.length) walks.push(new Walk(root, runs));
+        else if (all.length) root.textContent = 'Its steps would be too much for this page.';
     }
     current = walks[0] ?? null;
     addEventListener('hashchange', follow);

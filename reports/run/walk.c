@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define MOST_CELLS 64
-#define MOST_RUNS 24       /* of pages in one object */
+#define MOST_RUNS 256      /* of pages in one object */
 #define MOST_BYTES 1000000 /* of all walks: what comes behind is left out, and said to be */
 
 static void put_text(FILE *out, const char *key, const char *text)

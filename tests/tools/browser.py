@@ -60,7 +60,7 @@ class Browser:
                     {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}]
         self.cdp("Emulation.setEmulatedMedia", features=features)
         self.cdp("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.ask("POST", "/url", {"url": path if "://" in path else "file://" + path})
+        self.ask("POST", "/url", {"url": path if ":" in path.split("/")[0] else "file://" + path})
 
     def run(self, script, *arguments):
         return self.ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
