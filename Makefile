@@ -109,7 +109,7 @@ $(G)/page.hash: reports/page/page.js
 	@mkdir -p $(@D)
 	$(Q)for byte in $$(sha256sum $< | cut -c1-64 | sed 's/../0x& /g'); do printf "\\$$(printf %03o $$byte)"; done | base64 >$@
 $(G)/embedded_page.c: $(G)/page.hash reports/page/page.css reports/page/page.js db/embed.sh
-	$(Q)sh db/embed.sh db/embedded.h 'struct embedded_text embedded_page' '' $(filter-out %.sh,$^) >$@
+	$(Q)sh db/embed.sh reports/write/page.h 'struct embedded_text embedded_page' '' $(filter-out %.sh,$^) >$@
 
 .PHONY: deps deps-build deps-test deps-gnumach
 deps: ## install what building and every test need (apt-get, or says what to run)

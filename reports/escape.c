@@ -101,10 +101,10 @@ void escape_json(FILE *out, const char *text)
     for (const char *s = text ? text : ""; *s;) {
         uint32_t c = escape_next(&s);
 
-        if (c == '"' || c == '\\' || c == '<' || c < 0x20)
+        if (c == '"' || c == '\\' || c == '<')
             fprintf(out, "\\u%04x", (unsigned)c);
         else
-            put(out, c);
+            put(out, c == '\n' || c == '\t' ? ' ' : c);
     }
 }
 

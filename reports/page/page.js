@@ -8,7 +8,7 @@
     const data = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
     const still = matchMedia('(prefers-reduced-motion: reduce)');
     const UNTOLD = data.states.length; // pages behind the end of a list that was cut
-    const MOST_WIDE = 16, MOST_REGIONS = 24, MOST_TICKS = 12;
+    const MOST_WIDE = 16, MOST_REGIONS = 24, MOST_TICKS = 12, MOST_PIECES = 1500;
 
     const number = (n) => n.toLocaleString('en-US');
     const plural = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
@@ -123,12 +123,15 @@
         if (b.needs !== r.needs) is.push(r.needs ? 'needs copy' : 'no copy needed');
         return is;
     }
-    function sentence(run, i) {
+    /* Regions that the step before had, and this one has not. */
+    function gone(run, i) {
         const step = run.steps[i], before = run.steps[i - 1], now = regions(step).map(label);
-        const parts = regions(step).map((r) => [label(r), changes(r)]).filter(([, is]) => is.length)
-            .map(([name, is]) => name + ': ' + is.join(', '));
-        for (const r of before && before.case === step.case ? regions(before) : [])
-            if (!now.includes(label(r))) parts.push(label(r) + ' is no longer there');
+        return before?.case === step.case && before ? regions(before).filter((r) => !now.includes(label(r))) : [];
+    }
+    function sentence(run, i) {
+        const told = regions(run.steps[i]).map((r) => [label(r), changes(r)]).filter(([, is]) => is.length);
+        const parts = told.map(([name, is]) => name + ': ' + is.join(', '));
+        parts.push(...gone(run, i).map((r) => label(r) + ' is no longer there'));
         return parts.length ? parts.join('. ') + '.' : 'Nothing changed in what is shown.';
     }
 
@@ -158,15 +161,16 @@
         return all;
     }
 
-    /* Frames by who shows them and who did before: [{ranges, count, holders, behind, fresh, known}] in
-     * the order of frames; NULL where not all of them were written down. */
-    function bands(list) {
-        if (list.some((r) => r.chain.some((o) => o.more))) return null;
-        const now = holdings(list), was = holdings(list.map((r) => r.before ?? { chain: [] }));
+    /* Frames by who shows them and who did before, lost among these: [{ranges, count, holders, behind,
+     * fresh, known}] in the order of frames; null where these are too many, or not all written down. */
+    function bands(list, lost) {
+        const now = holdings(list), was = holdings([...list.map((r) => r.before ?? { chain: [] }), ...lost]);
+        if (list.some((r) => r.chain.some((o) => o.more)) || now.length > MOST_PIECES) return null;
         const cuts = [...new Set([...now, ...was].flatMap((h) => [h.from, h.to]))].sort((x, y) => x - y);
         const groups = new Map();
         cuts.forEach((from, i) => {
-            const at = (all, hidden) => [...new Set(all.filter((h) => h.from <= from && h.to > from && h.hidden === hidden).map((h) => h.holder))];
+            const at = (all, hidden) => [...new Set(all.filter((h) =>
+                h.from <= from && h.to > from && h.hidden === hidden).map((h) => h.holder))];
             const holders = at(now, false), behind = at(now, true).filter((h) => !holders.includes(h)), before = at(was, false);
             const known = before.length > 0 || at(was, true).length > 0, fresh = holders.filter((h) => !before.includes(h));
             const key = JSON.stringify([holders, behind, known, fresh]), count = cuts[i + 1] - from;
@@ -247,8 +251,8 @@
     /* The first of many, and how many more. */
     const few = (texts) => texts.slice(0, 3).join(', ') + (texts.length > 3 ? ` and ${number(texts.length - 3)} more` : '');
 
-    function frames(list) {
-        const all = bands(list), unknown = list.some((r) => r.pages && r.resident !== '0');
+    function frames(list, lost) {
+        const all = bands(list, lost), unknown = list.some((r) => r.pages && r.resident !== '0');
         const node = el('.bands', el('header', el('b', 'Frames'), el('small', 'of real memory')));
         for (const band of all ?? []) {
             const { holders, behind, known, fresh, ranges, count } = band, several = holders.length > 1;
@@ -296,7 +300,7 @@
         if (i < 0) return el('article.pane.waits', el('h4', run.name), el('p', 'Not begun.'));
         const step = run.steps[i], list = regions(step).slice(0, MOST_REGIONS);
         const svg = set(document.createElementNS(SVG, 'svg'), { 'aria-hidden': 'true', preserveAspectRatio: 'none' });
-        const map = el('.map', svg, el('.cards', ...list.map((r) => card(r))), frames(list));
+        const map = el('.map', svg, el('.cards', ...list.map(card)), frames(list, gone(run, i)));
         const more = regions(step).length - list.length;
         if (!list.length) map.firstChild.after(el('p', 'No region is seen in this step.'));
         return el('article.pane' + (waits ? '.waits' : ''),
@@ -455,7 +459,7 @@
         slides.hidden = false;
         slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), button('Print', {}, () => print()), close),
             ...walk.rows.map(({ i, j, first, second }) =>
-                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', run.name + (other ? ' · ' + other.name : ''))),
+                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', [run, other].filter(Boolean).map((r) => `${r.name}, ${r.kernel ?? 'kernel unknown'}`).join(' · '))),
                     el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other && pane(other, j, !second)))));
         /* As large as the fullest slide allows, all of them alike. */
         const full = (slide) => slide.scrollHeight > slide.clientHeight;

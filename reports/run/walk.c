@@ -155,8 +155,8 @@ static void put_outcome(FILE *out, const struct obs_region *r)
 
     for (int q = RQ_FIRST_TOUCH; q <= RQ_SWAPPED_IN; q++)
         if (value_is_known(r->q[q]) && r->q[q].n > 0)
-            fprintf(out, "%s%s %s", told++ ? ", " : "\"wrote\":\"",
-                    format_value(n, r->q[q], "?"), region_quantities[q].column);
+            fprintf(out, "%s%s %s", told++ ? ", " : "\"wrote\":\"", format_value(n, r->q[q], "?"),
+                    region_quantities[q].column);
     if (told)
         fputs("\",", out);
 }
@@ -232,7 +232,6 @@ void walk_run(struct doc *d, const struct history *h)
     if (!out || doc_fail(d, query_cut_short(d->db, h->run_id, &ended, d->e)))
         return;
     fputs(ftell(out) > 0 ? ",\n{" : "{", out);
-    put_text(out, "id", h->run_id);
     put_text(out, "scenario", h->scenario);
     put_text(out, "title", h->title);
     put_text(out, "backend", h->backend);

@@ -1,14 +1,11 @@
 #include "reports/write/page.h"
 
-#include "db/embedded.h"
 #include "probes/list.h"
 #include "reports/draw/palette.h"
 #include "reports/escape.h"
 #include <ctype.h>
-#include <stdbool.h>
 #include <md4c-html.h>
-
-extern const struct embedded_text embedded_page[]; /* reports/page/, and the script's hash */
+#include <stdbool.h>
 
 static int begin(struct page_text *t)
 {
@@ -122,9 +119,8 @@ static int put_body(FILE *out, const char *html)
     int rc = 0;
 
     for (const char *p = html, *next; *p && rc == 0; p = next) {
-        const char *to = p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2])
-                             ? strstr(p, "</h")
-                             : NULL;
+        const char *to =
+            p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2]) ? strstr(p, "</h") : NULL;
 
         next = p + 1 + strcspn(p + 1, "<");
         if (to) {
@@ -188,7 +184,8 @@ static void put_head(FILE *out, const struct page *p)
         fprintf(out, "figure>svg{%.*s}\n", (int)strcspn(style + 7, "<"), style + 7);
     fputs("</style>\n</head>\n<body>\n", out);
     if (style)
-        fprintf(out, "<svg width=\"0\" height=\"0\" class=\"defs\" aria-hidden=\"true\">%.*s</svg>\n",
+        fprintf(out,
+                "<svg width=\"0\" height=\"0\" class=\"defs\" aria-hidden=\"true\">%.*s</svg>\n",
                 (int)(style - p->style), p->style);
 }
 

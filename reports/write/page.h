@@ -7,7 +7,11 @@
 #ifndef REPORTS_WRITE_PAGE_H
 #define REPORTS_WRITE_PAGE_H
 
+#include "db/embedded.h"
 #include <stdio.h>
+
+/* The files of reports/page/, and the hash of the script; ends with path NULL. */
+extern const struct embedded_text embedded_page[];
 
 /* What is written to a stream and kept. */
 struct page_text {

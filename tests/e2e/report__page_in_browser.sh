@@ -2,10 +2,6 @@
 # The report as a page in a real browser: its sliders, links and keys, names that are markup, narrow and dark, without scripts;
 # no word on the console, no request.
 . "$(dirname "$0")/lib.sh"
-needs "the page in a browser" chromium chromedriver python3 jq
-for need in frames kpagecount; do
-    has_cap $need || { skip "the page in a browser" $need; finish; }
-done
 
 # Names that end strings, attributes, scripts, comments and lines, in all places where a scenario's words are shown.
 hostile() {
@@ -25,6 +21,18 @@ ok "all in one file" sh -c '[ "$(ls | grep -c assets)" = 0 ] && [ "$(wc -c <page
 ok "another of large regions" exits 0 cowlab report --db large.db -o large.html
 ok "another with names that are markup" hostile
 
+too_large() {
+    echo earlier >full.html
+    (ulimit -f 8; says "cannot write 'full.html': File too large" cowlab report --db t.db -o full.html) &&
+        (ulimit -f 8; exits 4 cowlab report --db t.db -o full.html) &&
+        [ "$(cat full.html)" = earlier ] && [ "$(ls -A | grep -c cowlab-new)" = 0 ]
+}
+ok "one that has no room leaves what was there" too_large
+
+needs "the page in a browser" chromium chromedriver python3 jq
+for need in frames kpagecount; do
+    has_cap $need || { skip "the page in a browser" $need; finish; }
+done
 mkdir browser
 timeout 600 python3 "$TOP/tests/e2e/page_in_browser.py" "$TMP/browser" "$TMP/page.html" "$TMP/hostile.html" "$TMP/large.html" >checks 2>errors
 came_to_its_end() { cat errors && [ -s checks ] && [ ! -s errors ]; }

@@ -27,10 +27,12 @@ if [ -f build/gnumach/guest ]; then
     run fork-write ool-write ool-options --backend gnumach >"$out/gnumach.txt" || { echo "gnumach: exit status $?" >&2; status=1; }
 fi
 "$cowlab" report --db "$out/cowlab.db" -o "$out/report.md"
+"$cowlab" report --db "$out/cowlab.db" -o "$out/report.html"
 cat <<END
 
 The runs are in          $out/cowlab.db
 The report is            $out/report.md   (pictures beside it)
+The same as one page     $out/report.html (for a browser: the steps of each run to walk through)
 
 Look first at the report's findings, then at the page strips of fork-write: the child's write
 copies (a new frame), the parent's later write does not. The same in SQL:

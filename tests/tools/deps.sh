@@ -7,10 +7,10 @@ set -eu
 build="gcc make libsqlite3-dev libcjson-dev libmd4c-dev libmd4c-html0-dev sqlite3 qemu-system-x86"
 test="libcmocka-dev jq util-linux procps"
 all="shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-strace redis-server postgresql python3 python3-jsonschema man-db libcap2-bin"
+strace redis-server postgresql python3 python3-jsonschema man-db libcap2-bin chromium chromium-driver"
 fedora_build="gcc make sqlite sqlite-devel cjson-devel md4c-devel qemu-system-x86-core"
 fedora_test="libcmocka-devel jq"
-fedora_all="ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools strace redis postgresql-server python3 python3-jsonschema libcap"
+fedora_all="ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools strace redis postgresql-server python3 python3-jsonschema libcap chromium chromedriver"
 
 headers() {
     printf '#include <%s>\n' "$@" | ${CC:-cc} -E -x c - >/dev/null 2>&1
