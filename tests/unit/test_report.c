@@ -649,8 +649,8 @@ static void test_report__page_has_all_in_it(void **state)
     text = cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 0), "cells"));
     assert_string_equal(text, "[[4,3,1]]"); /* the parent's: debt, frames F1 to F3 */
     free(text);
-    assert_string_equal(
-        cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 1), "wrote")->valuestring, "3 copied");
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 1), "wrote")->valuestring,
+                        "3 copied");
     cJSON_Delete(doc);
     free(page);
     free(again);
