@@ -324,10 +324,10 @@
 
     // -- two runs side by side ---------------------------------------------------------------
 
-    /* Steps of two runs by their phases, in the longest order that both have: [i, j] a row; -1
-     * before a run begins. fresh: which of them moves in it. */
+    /* Steps of two runs by their phases, in the longest order that both have; receiving stands beside
+     * forking. Rows {i, j}, -1 before a run begins; first, second: which of them moves in it. */
     function rows(run, other) {
-        const a = run.steps.map((s) => s.phase), b = other ? other.steps.map((s) => s.phase) : [];
+        const [a, b] = [run, other].map((r) => (r ? r.steps.map((s) => s.phase.replace('received', 'transferred')) : []));
         const best = a.concat('').map(() => new Array(b.length + 1).fill(0)), out = [];
         for (let i = a.length - 1; i >= 0; i--)
             for (let j = b.length - 1; j >= 0; j--)
