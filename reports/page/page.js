@@ -13,8 +13,7 @@
     const number = (n) => n.toLocaleString('en-US');
     const plural = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
     const refs = (n) => n + (n === '1' ? ' ref' : ' refs');
-    const range = (first, count, mark = '') =>
-        mark + first + (count > 1 ? '–' + mark + (first + count - 1) : '');
+    const range = (first, count, mark = '') => mark + first + (count > 1 ? '–' + mark + (first + count - 1) : '');
 
     function set(node, attributes) {
         for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -90,8 +89,7 @@
     data.runs.forEach(prepare);
 
     /* Of a step of one case: the regions of that case, and those that are of none. */
-    const regions = (step) =>
-        step.regions.filter((r) => !step.case || !r.case || r.case === step.case);
+    const regions = (step) => step.regions.filter((r) => !step.case || !r.case || r.case === step.case);
 
     /* Cells one by one: {parts: [[state, pages], ...], frame}. */
     function cells(r) {
@@ -288,9 +286,8 @@
                 const from = boxes[i], x1 = from && from.right - own.left;
                 if (!from || x2 <= x1) continue;
                 const y1 = Math.min(Math.max(y2, from.top - own.top + 22), from.bottom - own.top - 12), mid = (x1 + x2) / 2;
-                const path = document.createElementNS(SVG, 'path');
-                set(path, { d: `M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${x2} ${y2}`, class: (weak ? 'weak' : '') + (fresh ? ' new' : '') });
-                svg.append(path);
+                const d = `M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${x2} ${y2}`, kind = (weak ? 'weak' : '') + (fresh ? ' new' : '');
+                svg.append(set(document.createElementNS(SVG, 'path'), { d, class: kind }));
             }
         }
     }
@@ -336,9 +333,7 @@
             const both = i < a.length && j < b.length && a[i] === b[j];
             const first = both || j >= b.length || (i < a.length && best[i + 1][j] >= best[i][j + 1]);
             const second = both || !first;
-            i += first;
-            j += second;
-            out.push({ i: i - 1, j: j - 1, first, second });
+            out.push({ i: (i += first) - 1, j: (j += second) - 1, first, second });
         }
         return out;
     }
@@ -351,11 +346,10 @@
     const address = (run, i, other, j) => [[run, i]].concat(other ? [[other, j]] : [])
         .map(([r, at]) => [r.scenario, r.key, r.steps[Math.max(at, 0)].n].map(encodeURIComponent).join('/')).join('+');
 
-    function choice(text, options, chosen, changed) {
-        const node = el('select');
-        options.forEach((o, i) => node.append(set(el('option', o.text), { value: i })));
-        node.value = Math.max(0, options.findIndex((o) => o.run === chosen));
-        node.addEventListener('change', () => changed(options[node.value].run));
+    function choice(text, runs, chosen, changed) {
+        const node = el('select', ...runs.map((r, i) => set(el('option', r ? r.name : 'nothing'), { value: i })));
+        node.value = Math.max(0, runs.indexOf(chosen));
+        node.addEventListener('change', () => changed(runs[node.value]));
         return el('label', text + ' ', node);
     }
 
@@ -370,10 +364,9 @@
             const { run, runs, other } = this;
             const beside = data.runs.filter((r) => r !== run && r.steps.length &&
                 (r.scenario === run.scenario || r.scenario === run.twin || r.twin === run.scenario));
-            const option = (r) => ({ text: r ? r.name : 'nothing', run: r });
             this.rows = rows(run, other);
-            const most = this.rows.length;
-            this.slider = set(el('input'), { type: 'range', min: 0, max: most - 1, 'aria-label': 'Step of ' + run.name + (other ? ' beside ' + other.name : '') });
+            this.name = run.name + (other ? ' beside ' + other.name : '');
+            this.slider = set(el('input'), { type: 'range', min: 0, max: this.rows.length - 1, 'aria-label': 'Step of ' + this.name });
             this.slider.addEventListener('input', () => this.go(+this.slider.value));
             this.count = el('output');
             this.says = set(el('p.heard'), { 'aria-live': 'polite' });
@@ -382,18 +375,16 @@
             const slides = () => (location.hash = address(run, 0, other, 0).replace(/\/[^/+]*(?=\+|$)/, '/slides'));
             this.root.replaceChildren(
                 el('.bar',
-                    runs.length > 1 ? choice('Run', runs.map(option), run, (r) => this.show(r, null)) : el('b', run.name),
-                    beside.length ? choice('beside', [null, ...beside].map(option), other, (r) => this.show(run, r)) : '',
+                    runs.length > 1 ? choice('Run', runs, run, (r) => this.show(r, null)) : el('b', run.name),
+                    beside.length ? choice('beside', [null, ...beside], other, (r) => this.show(run, r)) : '',
                     button('Slides', {}, slides)),
                 el('.steps', step(-1, '←', 'Step before'), this.slider, step(1, '→', 'Next step'), this.count),
                 this.ticks(), this.says, this.panes, this.legend(),
                 run.ended ? el('p.gone', 'This run was cut short: ' + run.ended) : '',
                 run.left ? el('p.gone', plural(run.left, 'step') + ' more would be too much for this page.') : '');
-            set(this.root, { role: 'group', 'aria-label': 'Step by step: ' + run.name });
-            this.root.style.setProperty('--steps', most);
-            if (this.watch) this.watch.disconnect();
-            this.watch = new ResizeObserver(() => this.panes.querySelectorAll('.map').forEach(connect));
-            this.watch.observe(this.panes);
+            set(this.root, { role: 'group', 'aria-label': 'Step by step: ' + this.name });
+            this.root.style.setProperty('--steps', this.rows.length);
+            new ResizeObserver(() => this.panes.querySelectorAll('.map').forEach(connect)).observe(this.panes);
         }
         ticks() {
             this.marks = [];
@@ -406,10 +397,11 @@
             return el('.ticks', ...this.marks);
         }
         legend() {
-            const seen = new Set([this.run, this.other].filter(Boolean).flatMap((run) => run.steps.flatMap((s) =>
-                s.regions.flatMap((r) => cells(r).flatMap((c) => c.parts.map((p) => p[0]))))));
-            return el('p.legend', ...[...seen].sort().filter((s) => s !== UNTOLD).map((s) =>
-                el('span', el('span.cell.k' + s, data.states[s][1]), ' ', word(data.states[s][0]))), el('span.key', 'changed in this step'));
+            const all = [...this.run.steps, ...(this.other?.steps ?? [])].flatMap((s) => s.regions);
+            const seen = new Set(all.flatMap((r) => cells(r).flatMap((c) => c.parts.map((p) => p[0]))));
+            const keys = data.states.map(([name, letter], s) =>
+                seen.has(s) && el('span', el('span.cell.k' + s, letter), ' ', word(name)));
+            return el('p.legend', ...keys, el('span.key', 'changed in this step'));
         }
         show(run, other) {
             const step = this.rows[this.at].i, chosen = [...this.root.querySelectorAll('select')].indexOf(document.activeElement);
@@ -428,11 +420,11 @@
             if (before.size) animate(this.panes, before);
             this.slider.value = this.at;
             this.count.textContent = this.at + 1 + ' of ' + this.rows.length;
-            this.marks.forEach((m, n) => (n === this.at ? m.setAttribute('aria-current', 'step') : m.removeAttribute('aria-current')));
-            const s = first ? run.steps[i] : other.steps[j];
-            this.says.textContent = [first && [run, i], second && other && [other, j]].filter(Boolean)
-                .map(([r, at]) => `${r.name}, step ${r.steps[at].n}: ${r.steps[at].did}. ${sentence(r, at)}`).join(' ');
+            this.marks.forEach((m, n) => set(m, { 'aria-current': n === this.at ? 'step' : 'false' }));
+            const s = first ? run.steps[i] : other.steps[j], moved = [first && [run, i], other && second && [other, j]];
             this.slider.setAttribute('aria-valuetext', `step ${s.n}, ${s.phase}: ${s.did}`);
+            this.says.textContent = moved.filter(Boolean).map(([r, at]) =>
+                `${r.name}, step ${r.steps[at].n}: ${r.steps[at].did}. ${sentence(r, at)}`).join(' ');
         }
         /* To a row; what the user does goes into the address. */
         go(at, silent) {
@@ -447,19 +439,19 @@
 
     // -- addresses, keys, slides -------------------------------------------------------------
 
-    const find = (scenario, key) => data.runs.find((r) => r.scenario === scenario && r.key === key);
+    const find = (scenario, key) => data.runs.find((r) => r.scenario === scenario && r.key === key && r.steps.length);
     const slides = set(el('.slides'), { hidden: '' });
     document.body.append(slides);
 
     /* A run, or two, with every step on a page of 16 to 9. */
     function openSlides(walk) {
-        const { run, other } = walk;
+        const { run, other } = walk, by = [run, other].filter(Boolean).map((r) => r.name + ', ' + (r.kernel ?? 'kernel unknown'));
         const close = button('Close', {}, () => { closeSlides(); walk.go(walk.at); });
         document.body.classList.add('presenting');
         slides.hidden = false;
-        slides.replaceChildren(el('.bar', el('b', 'Slides: ' + run.name + (other ? ' beside ' + other.name : '')), button('Print', {}, () => print()), close),
+        slides.replaceChildren(el('.bar', el('b', 'Slides: ' + walk.name), button('Print', {}, () => print()), close),
             ...walk.rows.map(({ i, j, first, second }) =>
-                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', [run, other].filter(Boolean).map((r) => `${r.name}, ${r.kernel ?? 'kernel unknown'}`).join(' · '))),
+                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', by.join(' · '))),
                     el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other && pane(other, j, !second)))));
         /* As large as the fullest slide allows, all of them alike. */
         const full = (slide) => slide.scrollHeight > slide.clientHeight;
@@ -490,18 +482,13 @@
         const i = nth(run, one[2]), j = other ? nth(other, two[2]) : -1;
         const exact = list.findIndex((r) => r.i === i && r.j === j), near = list.findIndex((r) => r.i === i);
         if (!slides.hidden) closeSlides();
-        Object.assign(walk, { run, other });
+        current = Object.assign(walk, { run, other });
         walk.build();
         walk.go(other && exact >= 0 ? exact : near, true);
-        current = walk;
         if (one[2] === 'slides') openSlides(walk);
         else walk.root.scrollIntoView({ block: 'start' });
     }
 
-    function onScreen(node) {
-        const box = node.getBoundingClientRect();
-        return box.bottom > 0 && box.top < innerHeight;
-    }
     document.addEventListener('keydown', (event) => {
         const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key], at = event.target;
         if (event.key === 'Escape' && !tip.hidden) tip.hidden = true;
@@ -509,7 +496,8 @@
         if (!by || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !slides.hidden) return;
         if (at.matches?.('input, select, textarea')) return;
         const walk = walks.find((w) => w.root.contains(at)) ?? (at === document.body ? current : null);
-        if (!walk || !onScreen(walk.root)) return;
+        const box = walk?.root.getBoundingClientRect();
+        if (!walk || box.bottom < 0 || box.top > innerHeight) return;
         event.preventDefault();
         walk.go(walk.at + by);
     });
