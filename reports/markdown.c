@@ -3,7 +3,6 @@
 
 #include "probes/list.h"
 #include "reports/run/sections.h"
-#include "reports/run/walk.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
 #include <errno.h>
