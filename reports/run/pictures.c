@@ -194,6 +194,45 @@ void picture_strips(struct doc *d, const struct history *h)
                           h->run_id));
 }
 
+/* Is the region seen again, with something new? */
+static bool changes_later(const struct history *h, size_t step, const struct obs_region *r)
+{
+    for (size_t i = step + 1; i < h->nsteps; i++) {
+        const struct obs_region *later =
+            observation_find_region(&h->steps[i].obs, r->observed, r->region, r->case_name);
+
+        if (later && wanted(&h->steps[i], later, false))
+            return true;
+    }
+    return false;
+}
+
+void picture_pages(struct doc *d, const struct history *h)
+{
+    struct strip_set set = {NULL, 0};
+    bool cases = false;
+
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            cases |= h->steps[i].obs.regions[k].case_name != NULL;
+    for (size_t i = 0; i < h->nsteps && set.n < ROWS_PER_PICTURE; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        bool first = true;
+
+        for (size_t k = 0; k < o->nregions && set.n < ROWS_PER_PICTURE; k++) {
+            const struct obs_region *r = &o->regions[k];
+
+            if (!wanted(&h->steps[i], r, false) || (cases && changes_later(h, i, r)))
+                continue;
+            if (strip_set_add(&set, &h->steps[i], r, first))
+                doc_fail(d, err_no_memory(d->e));
+            first = false;
+        }
+    }
+    draw_set(d, h, NULL, &set, 1);
+    strip_set_release(&set);
+}
+
 /* Regions of one case at a step, for a panel; *changed: something differs from the step before. */
 static size_t chain_regions(const struct history *h, size_t i, const char *case_name,
                             const struct obs_region **out, bool *changed)
