@@ -59,7 +59,7 @@ ok "whose earlier file is untouched" as_before
 ok "standard output as well, and no death by a signal" exits 4 sh -c 'ulimit -f 8; cowlab report --db w.db >big'
 ok "a full device" says "cannot write '/dev/full': No space left" report /dev/full
 ok "which ends with 4" exits 4 report /dev/full
-if mkdir small && mount -t tmpfs -o size=40k none small 2>/dev/null; then
+if mkdir small && mount -t tmpfs -o size=16k none small 2>/dev/null; then
     echo earlier >small/r.md
     ok "a full disk: exit 4" exits 4 report small/r.md
     ok "nothing of it stays" equals "small/r.md:earlier" grep -r . small

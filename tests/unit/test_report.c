@@ -9,6 +9,7 @@
 #include "tests/support/xml.h"
 
 #include <cjson/cJSON.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -55,10 +56,32 @@ static void change(struct fixture *f, const char *sql)
     assert_true(sqlite3_changes(store_handle(f->in.store)) > 0);
 }
 
-/* The report on the given run (NULL: default), written as NAME.md; its text. */
+/* The page about the latest runs, written as NAME.md; its text. */
+static char *brief(struct fixture *f, const char *name)
+{
+    if (report_markdown(f->in.store, NULL, 0, scratch_path(f->in.dir, name), &f->e))
+        fail_msg("%s", f->e.msg);
+    return slurp(scratch_path(f->in.dir, name), NULL);
+}
+
+/* All of the given run (NULL: of each). */
 static char *report(struct fixture *f, const char *run, const char *name)
 {
-    if (report_markdown(f->in.store, &run, run ? 1 : 0, scratch_path(f->in.dir, name), &f->e))
+    static char ids[8][40];
+    const char *runs[8];
+    size_t n = 0;
+    sqlite3_stmt *stmt;
+
+    assert_int_equal(sqlite3_prepare_v2(store_handle(f->in.store),
+                                        "SELECT run_id FROM run "
+                                        "WHERE run_id = coalesce(?1, run_id)",
+                                        -1, &stmt, NULL),
+                     0);
+    sqlite3_bind_text(stmt, 1, run, -1, SQLITE_STATIC);
+    for (; sqlite3_step(stmt) == SQLITE_ROW; n++)
+        runs[n] = strcpy(ids[n], (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    if (report_markdown(f->in.store, runs, n, scratch_path(f->in.dir, name), &f->e))
         fail_msg("%s", f->e.msg);
     return slurp(scratch_path(f->in.dir, name), NULL);
 }
@@ -155,6 +178,51 @@ static void test_report__each_picture_that_is_linked_exists(void **state)
     }
     assert_true(links >= 8);
     free(text);
+}
+
+/* Is there a heading that this link leads to? As GitHub makes links: lower case, a dash for each
+ * space, no punctuation. */
+static bool has_heading(const char *text, const char *link, size_t len)
+{
+    for (const char *at = text; (at = strstr(at, "\n## ")); at++) {
+        char slug[200] = "";
+        size_t n = 0;
+
+        for (const char *c = at + 4; *c && *c != '\n' && n + 1 < sizeof slug; c++)
+            if (isalnum((unsigned char)*c) || *c == '-' || *c == '_' || *c == ' ')
+                slug[n++] = (char)(*c == ' ' ? '-' : tolower((unsigned char)*c));
+        if (n == len && memcmp(slug, link, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The page: answers before comparisons before background, and no link into nothing. */
+static void test_report__a_page_leads_with_answers(void **state)
+{
+    static const char *const order[] = {"\n## Answers\n",
+                                        "\n## fork-write\n",
+                                        "\n## Fork against out of line",
+                                        "\n## Footprint against totals\n",
+                                        "\n## Published against measured\n",
+                                        "\n## What is unknown\n",
+                                        "\n## The machine\n",
+                                        "\n## Words\n"};
+    struct fixture *f = *state;
+    char *text = brief(f, "r.md"), *whole = report(f, NULL, "w.md");
+    const char *at = text;
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        at = strstr(at, order[i]);
+        if (!at)
+            fail_msg("'%s' is not there, or not in its place:\n%s", order[i], text);
+    }
+    for (at = text; (at = strstr(at, "](#")); at++)
+        assert_true(has_heading(text, at + 3, strcspn(at + 3, ")")));
+    assert_null(strstr(text, "sql"));
+    assert_true(strlen(text) * 2 < strlen(whole));
+    free(text);
+    free(whole);
 }
 
 /* Two runs of one scenario: neither's pictures replace the other's. */
@@ -698,8 +766,8 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     assert_int_equal(support_fork_write(f->in.store, &failed, broken, &f->e), 0);
     change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
               "(SELECT run FROM region WHERE pages = 5)");
-    text = report(f, NULL, "r.md");
-    line = line_with(strstr(text, "## fork-write"), "Run `");
+    text = brief(f, "r.md");
+    line = line_with(strstr(text, "## fork-write"), "- **On linux:**");
     assert_contains(line, newer);
     free(line);
     assert_null(strstr(text, broken));
@@ -806,7 +874,11 @@ static void test_report__the_most_is_the_most(void **state)
         {NULL, "**Answer from this run.**", "after step 5 parent.r held 2 pages in debt"},
         {"UPDATE process SET rss_kb = rss_kb * 9 WHERE step = 5",
          "- **What the processes seem to use.**", "in fork-write on linux, step 5:"},
-        {NULL, "**Answer from this run.**", "of distinct frames (step 5)"},
+        /* The answer tells what the regions can be the cause of. */
+        {"UPDATE step SET distinct_kb = (SELECT sum(rss_kb) FROM process AS p WHERE p.run = "
+         "step.run "
+         "AND p.step = step.step) - 20 * (step = 5)",
+         "**Answer from this run.**", "of distinct frames (step 5)"},
         {"UPDATE step SET system_kb = system_kb - 5130 WHERE step = 4",
          "- **What the system uses.**", "MiB (fork-write on linux, step 4"},
         {"UPDATE region SET mapped = 2 - (step = 6) WHERE observed = 'parent' AND step > 4",
@@ -981,6 +1053,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(same_database_same_bytes),
         T(each_picture_that_is_linked_exists),
+        T(a_page_leads_with_answers),
         T(pictures_of_two_runs_keep_apart),
         T(sentences_follow_the_data),
         T(isolation_follows_the_checks),
