@@ -1530,9 +1530,9 @@ static void allocate_many(void)
         child_check(holds(many[i], seed_of(i), seed_of(i)));
 }
 
-static void deallocate_many(void)
+static void deallocate_many(int regions)
 {
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < regions; i++)
         child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
 }
 
@@ -1627,7 +1627,7 @@ static void many_regions(void)
     unshare_many();
     inherit_many();
     child_check(own_room(32) == 32);
-    deallocate_many();
+    deallocate_many(MANY);
     child_check(open_descriptors() == before);
 }
 
@@ -1868,45 +1868,57 @@ static void test_machmsg_memory__ports_to_the_limit(void **state)
     in_a_table_of(1024, 1024, ports_to_the_limit);
 }
 
-static double fork_time(int regions)
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The least of three tries, in seconds of CPU, beside so many new regions. */
+static double least_cost(int regions, void (*work)(int regions))
 {
     double least = 1e9;
 
-    for (int i = 0; i < regions; i++)
-        *(many[i] = allocate_in_child()) = 'A';
     for (int tries = 0; tries < 3; tries++) {
-        struct timespec a, b;
-        double took;
-        int status;
-        pid_t pid;
+        double from, took;
 
-        for (int i = 0; i < regions; i++) /* which the last fork made private */
-            if (tries > 0) {
-                child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) ==
-                            KERN_SUCCESS);
-                *(many[i] = allocate_in_child()) = 'A';
-            }
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-        pid = fork();
-        if (pid == 0)
-            _exit(0);
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        child_check(waitpid(pid, &status, 0) == pid && status == 0);
-        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+        for (int i = 0; i < regions; i++)
+            *(many[i] = allocate_in_child()) = 'A';
+        from = cpu_seconds();
+        work(regions);
+        took = cpu_seconds() - from;
         least = took < least ? took : least;
+        deallocate_many(regions);
     }
-    for (int i = 0; i < regions; i++)
-        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
     return least;
+}
+
+/* The work beside 8000 regions takes no more than so many times what it takes beside `few`. */
+static void expect_growth(int few, double times, void (*work)(int regions))
+{
+    const double less = least_cost(few, work), more = least_cost(8000, work);
+
+    if (more > times * less)
+        fprintf(stderr, "# %d regions %.4f s, 8000 %.4f s\n", few, less, more);
+    child_check(more <= times * less);
+}
+
+static void fork_once(int regions)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)regions;
+    if (pid == 0)
+        _exit(0);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 static void forks_of_many(void)
 {
-    const double few = fork_time(1000), more = fork_time(8000);
-
-    if (more > 24 * few)
-        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 24 * few); /* eight times; 64 times if it were the square */
+    expect_growth(1000, 24, fork_once); /* eight times; 64 times if it were the square */
 }
 
 /* A fork looks at each mapping once, not at all for every range. */
@@ -1916,46 +1928,28 @@ static void test_machmsg_memory__fork_is_linear(void **state)
     in_a_table_of(16384, 16384, forks_of_many);
 }
 
-/* Seconds of CPU for a hundred sends beside so many regions. */
-static double send_time(int regions)
+static void send_a_hundred(int regions)
 {
     mach_port_t p = mach_reply_port();
-    double least = 1e9;
 
-    for (int i = 0; i < regions; i++)
-        *(many[i] = allocate_in_child()) = 'A';
-    for (int tries = 0; tries < 3; tries++) {
-        struct timespec a, b;
-        double took;
+    (void)regions;
+    for (int i = 0; i < 100; i++) {
+        union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, 0);
 
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-        for (int i = 0; i < 100; i++) {
-            union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, 0);
-
-            child_check(send_message(&m) == 0 && receive(&m, p) == 0);
-            child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
-                        KERN_SUCCESS);
-        }
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
-        least = took < least ? took : least;
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
+                    KERN_SUCCESS);
     }
-    for (int i = 0; i < regions; i++)
-        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
-    return least;
+    child_check(mach_port_destroy(SELF, p) == KERN_SUCCESS);
 }
 
 static void sends_beside_wired_memory(void)
 {
     static char page[2 * 4096];
-    double few, more;
 
     child_check(mlock(page, sizeof page) == 0);
-    few = send_time(500);
-    more = send_time(8000);
-    if (more > 6 * few)
-        fprintf(stderr, "# 500 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 6 * few); /* the same; sixteen times if each looked at all mappings */
+    /* The same; sixteen times if each looked at all mappings. */
+    expect_growth(500, 6, send_a_hundred);
 }
 
 /* A send looks at what it sends: that a page is wired somewhere costs nothing. */
@@ -2011,28 +2005,17 @@ static void test_machmsg_memory__descriptors_closed_by_the_program(void **state)
     in_a_table_of(1024, 1024, descriptors_closed);
 }
 
-/* Seconds of CPU to take away so many regions, two of three behind the layer's back. */
-static double removal_time(int regions)
+/* Two of three behind the layer's back. */
+static void remove_by_turns(int regions)
 {
-    struct timespec a, b;
-
-    for (int i = 0; i < regions; i++)
-        many[i] = allocate_in_child();
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
     for (int i = 0; i < regions; i++)
         child_check((i % 3 ? munmap(many[i], many_pages * PAGE)
                            : vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE)) == 0);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
 }
 
 static void removals_by_turns(void)
 {
-    const double few = removal_time(1000), more = removal_time(8000);
-
-    if (more > 32 * few)
-        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 32 * few); /* eight times; 64 times if it were the square */
+    expect_growth(1000, 32, remove_by_turns); /* eight times; 64 times if it were the square */
 }
 
 static void test_machmsg_memory__removal_is_linear(void **state)
