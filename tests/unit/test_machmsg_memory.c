@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 #define PAGE vm_page_size
@@ -887,6 +888,41 @@ static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
         assert_int_equal(extended.user_tag, VM_MEMORY_APPLICATION_SPECIFIC_1);
     }
     ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
+}
+
+/* The connection to the observer stays for the next question: it is no leak. */
+static int start_observer(void **state)
+{
+    vm_region_extended_info_data_t info = {0};
+    mach_vm_address_t address = (mach_vm_address_t)&info;
+    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
+    mach_vm_size_t size;
+
+    (void)state;
+    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
+                          &count, NULL);
+}
+
+static void nothing(int sig)
+{
+    (void)sig;
+}
+
+/* A program whose signals come all the while is told all the same. */
+static void test_machmsg_memory__regions_between_signals(void **state)
+{
+    const struct itimerval often = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+    const struct sigaction act = {.sa_handler = nothing};
+    struct sigaction before;
+    kern_return_t kr = KERN_SUCCESS;
+
+    sigaction(SIGALRM, &act, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 50 && kr == KERN_SUCCESS; i++)
+        kr = start_observer(state);
+    setitimer(ITIMER_REAL, &off, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    ok(kr);
 }
 
 /* What the program did to the memory itself is still so after a fork: other memory in its place,
@@ -2024,19 +2060,6 @@ static void test_machmsg_memory__removal_is_linear(void **state)
     in_a_table_of(1024, 1024, removals_by_turns);
 }
 
-/* The connection to the observer stays for the next question: it is no leak. */
-static int start_observer(void **state)
-{
-    vm_region_extended_info_data_t info = {0};
-    mach_vm_address_t address = (mach_vm_address_t)&info;
-    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
-    mach_vm_size_t size;
-
-    (void)state;
-    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
-                          &count, NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2068,6 +2091,7 @@ int main(void)
         memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
         memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
+        memory_tested(test_machmsg_memory__regions_between_signals),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
         memory_tested(test_machmsg_memory__moved_memory_outlives_its_address),
