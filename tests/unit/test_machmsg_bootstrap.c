@@ -536,6 +536,18 @@ static void test_machmsg_bootstrap__answer_that_comes_late(void **state)
     expect_child_ok(pid);
 }
 
+/* A path that is mistyped leads to a file of the user's: it stays. */
+static void test_machmsg_bootstrap__another_file_there(void **state)
+{
+    const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = 0};
+    struct stat st;
+
+    (void)state;
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(nameserver_run(&opt, NULL), -EADDRINUSE);
+    assert_true(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
+}
+
 static void stop_it(const char *socket)
 {
     (void)socket;
@@ -869,6 +881,7 @@ int main(void)
         names_tested(test_machmsg_bootstrap__end_waits_for_nobody),
         names_tested(test_machmsg_bootstrap__many_die_at_once),
         names_tested(test_machmsg_bootstrap__answer_that_comes_late),
+        names_tested(test_machmsg_bootstrap__another_file_there),
         names_tested(test_machmsg_bootstrap__told_to_end_at_once),
         names_tested(test_machmsg_bootstrap__no_descriptor_to_detach),
         names_tested(test_machmsg_bootstrap__taken_names),

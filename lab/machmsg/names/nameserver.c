@@ -48,6 +48,15 @@ static void on_stop(int sig)
     stopped = 1;
 }
 
+/* Nothing but a socket: whatever else has that name is not the server's. */
+static void remove_socket(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
+}
+
 static int listen_at(struct server *s, const char *path)
 {
     char lock[4200];
@@ -61,7 +70,7 @@ static int listen_at(struct server *s, const char *path)
     if (flock(s->lock, LOCK_EX | LOCK_NB))
         return errno == EWOULDBLOCK ? -EALREADY : -errno;
     /* Whoever left a socket here has died: the lock was free. */
-    unlink(path);
+    remove_socket(path);
     mask = umask(0177);
     s->listener = nameserver_bind(path);
     umask(mask);
@@ -310,7 +319,7 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
         if (!opt->foreground && *opt->socket == '/')
             (void)!chdir("/"); /* if not, a directory stays busy; no reason not to serve */
         rc = serve_all(&s);
-        unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
+        remove_socket(opt->socket); /* before the lock goes: the next server's socket is not ours */
     }
     if (s.lock >= 0)
         close(s.lock);
