@@ -52,13 +52,13 @@ ends_by_signal() { # DB COMMAND...: once it has stored a step
     cowlab "$@" --db "$db" >slow 2>err 5<&- &
     lab=$!
     until [ "$(sqlite3 "$db" 'SELECT steps FROM runs' 2>/dev/null)" = 1 ]; do sleep 0.05; done
-    kill -TERM $lab
+    kill -TERM "$lab"
     for _ in $(seq 1200); do # for hangs
-        kill -0 $lab 2>/dev/null || break
+        kill -0 "$lab" 2>/dev/null || break
         sleep 0.05
     done
-    kill -9 $lab 2>/dev/null
-    exits 130 wait $lab
+    kill -9 "$lab" 2>/dev/null
+    exits 130 wait "$lab"
 }
 ok "a watch whose output nobody reads ends by a signal" ends_by_signal unread.db watch --every 20ms $$
 ok "... which alone is said" sh -c '! grep -q "is gone" err && grep -q "(stopped)" err'
