@@ -784,11 +784,13 @@ static void test_sampler__pages_of_an_object_are_copied_unmapped(void **state)
     munmap((void *)memory, len / 2);
     assert_int_equal(ftruncate(object, 200 * page_size), 0);
     memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    /* Where nothing was: a copy in the place of a page that was shared is one. */
+    later = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     start(f, false);
     take(f);
     for (int i = 50; i < 150; i++)
         memory[i * page_size] = 1;
-    later = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    later = mmap((void *)later, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, object, 0);
     later[0] = 1; /* a mapping that was not there showed nothing */
     take(f);
     assert_true(value_is_known(region_at(f, 0, (void *)memory)->copied));
@@ -852,6 +854,43 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     lie.n = 0;
     lie.pid = 0;
     assert_int_equal(region_of(f, 1)->copied.n, 200);
+}
+
+static uint64_t word_of(const volatile char *page)
+{
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t word = 0;
+
+    assert_int_equal(pread(fd, &word, 8, (off_t)((uintptr_t)page / (uintptr_t)page_size * 8)), 8);
+    close(fd);
+    return word;
+}
+
+/* Between its word and its flags a page may be given back, and its frame be a file's. */
+static void test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *other = map_object(1);
+
+    if (!frames())
+        skip_needs("frames");
+    (void)other[0];
+    start(f, false);
+    tell(f, PAGES);
+    lie.word = word_of(other) & ~PM_FILE;
+    if (!PM_FRAME(lie.word))
+        skip_needs("frames without a helper");
+    lie.word |= PM_EXCLUSIVE;
+    madvise((void *)other, (size_t)page_size, MADV_DONTNEED); /* the object has it still */
+    lie.page = (uintptr_t)f->memory / (uint64_t)page_size;
+    lie.n = 1;
+    lie.pid = f->child;
+    take(f);
+    lie.n = lie.word = 0;
+    lie.pid = 0;
+    assert_int_equal(region_of(f, 1)->q[RQ_AT_RISK].why, WHY_KNOWN);
+    assert_true(value_is_known(f->sample->processes[1].q[WQ_AT_RISK]));
+    unmap_object(other, 1);
 }
 
 /* Of a large object how many pages are in memory is asked, and which only near private ones. */
@@ -1496,6 +1535,7 @@ int main(int argc, char **argv)
         T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__pages_of_an_object_are_copied_unmapped),
+        T(test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt),
         T(test_sampler__a_large_object_is_counted_not_searched),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
