@@ -42,10 +42,14 @@ static void missing(struct caps *c, enum cap cap, const char *reason)
     snprintf(c->reason[cap], sizeof c->reason[cap], "%s", reason);
 }
 
-/* code: 0 have it, or a positive errno. */
+/* code: 0 have it, or a positive errno. Where no huge page is reserved there is no memory for one.
+ */
 static void decide(struct caps *c, enum cap cap, int code)
 {
     char text[96];
+
+    if (is_exhausted(-code) && cap != CAP_HUGETLB)
+        c->failed = -code;
 
     c->have[cap] = code == 0;
     c->hidden[cap] = false;
@@ -108,6 +112,7 @@ static void probe_page_files(struct caps *c)
         snprintf(why, sizeof why, "the helper cannot be started: %s",
                  strerror_r(r.no_flags, text, sizeof text));
         missing(c, CAP_FRAMES, why);
+        c->failed = is_exhausted(-r.no_flags) ? -r.no_flags : c->failed;
     }
     reader_close(&r);
     if (c->via_helper)
@@ -301,6 +306,11 @@ void caps_probe(struct caps *c)
     probe_cgroup(c);
     probe_swap(c);
     apply_disable(c);
+}
+
+int caps_tried(const struct caps *c, struct err *e)
+{
+    return c->failed ? err_sys(e, c->failed, "cannot try what this kernel shows") : 0;
 }
 
 int caps_refuse(pid_t pid, struct err *e)

@@ -157,7 +157,7 @@ int object_open(struct object *out, pid_t pid, const struct map_entry *entry, st
 {
     uint64_t none;
     char path[96];
-    int fd;
+    int fd, rc;
 
     *out = OBJECT_NONE;
     if (is_device(entry->name))
@@ -165,14 +165,17 @@ int object_open(struct object *out, pid_t pid, const struct map_entry *entry, st
     snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
              (unsigned long long)entry->start, (unsigned long long)entry->end);
     fd = open(path, OPEN_FLAGS);
+    fd = fd < 0 ? -errno : fd;
     if (fd < 0 && helper) {
         *out = (struct object){-1, helper, pid, entry->start, entry->end, {0}};
-        if (ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info) == 0)
+        rc = ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info);
+        if (rc == 0)
             return 0;
+        fd = is_exhausted(rc) ? rc : fd;
     }
-    if (fd < 0)
+    if (fd < 0 && !is_exhausted(fd))
         fd = entry->name[0] == '/' ? open_checked(entry->name, entry) : -ENOENT;
-    if (fd < 0)
+    if (fd < 0 && !is_exhausted(fd))
         fd = open_held(pid, entry, files); /* last: it may have thousands */
     return object_take(out, fd);
 }

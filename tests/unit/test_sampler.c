@@ -5,6 +5,7 @@
 #include "tests/support/skip.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -893,6 +895,58 @@ static void test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt(vo
     unmap_object(other, 1);
 }
 
+/* What a sample says of the child's mappings that are private and written, in one number. */
+static uint64_t told_of_child(struct fixture *f)
+{
+    const struct sample_process *p = &f->sample->processes[1];
+    uint64_t h = p->why;
+
+    for (size_t i = 0; i < p->nregions; i++)
+        h = h * 31 + p->regions[i].kind * 7 + p->regions[i].q[RQ_AT_RISK].why;
+    return h;
+}
+
+/* With too few descriptors a sample tells what it tells with enough, or fails and says why. */
+static void test_sampler__too_few_descriptors_are_an_error(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    const char *preload = getenv("LD_PRELOAD");
+    struct rlimit old, low;
+    int rc = -1, errors = 0;
+    uint64_t told;
+
+    if (preload && strstr(preload, "vgpreload"))
+        skip_needs("the kernel to see the limit, which valgrind hides");
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    tell(f, 0);
+    start(f, !frames());
+    take(f);
+    told = told_of_child(f);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    for (low.rlim_cur = 3; rc < 0 && low.rlim_cur < 200; low.rlim_cur++) {
+        struct sample_target targets[] = {{.pid = getpid(), .parent = -1},
+                                          {.pid = f->child, .parent = 0}};
+
+        sampler_free(f->s);
+        start(f, !frames());
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        rc = sampler_take(f->s, targets, 2, &f->sample, &f->e);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        errors += rc < 0;
+        if (rc < 0)
+            assert_int_equal(rc, -EMFILE);
+        else
+            assert_true(told_of_child(f) == told);
+    }
+    assert_int_equal(rc, 0);
+    assert_true(errors > 0);
+    munmap((void *)memory, (size_t)(100 * page_size));
+    close(object);
+}
+
 /* Of a large object how many pages are in memory is asked, and which only near private ones. */
 static void test_sampler__a_large_object_is_counted_not_searched(void **state)
 {
@@ -1536,6 +1590,7 @@ int main(int argc, char **argv)
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__pages_of_an_object_are_copied_unmapped),
         T(test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt),
+        T(test_sampler__too_few_descriptors_are_an_error),
         T(test_sampler__a_large_object_is_counted_not_searched),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),
