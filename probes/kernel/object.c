@@ -41,10 +41,24 @@ static int open_checked(const char *path, const struct map_entry *entry)
     return fd;
 }
 
+/* One descriptor of each file: what does not open through it does through no other. */
+static const struct open_file *find_file(const struct open_files *f, uint64_t dev, uint64_t inode)
+{
+    uint32_t h = places_hash(inode, dev), row;
+
+    for (size_t i = h; (row = places_next(&f->places, h, &i));)
+        if (f->list[row - 1].inode == inode && f->list[row - 1].dev == dev)
+            return &f->list[row - 1];
+    return NULL;
+}
+
 static int add_file(struct open_files *f, const struct stat *st, int fd)
 {
-    struct open_file *added = LIST_ADD_ROOM(f->list, f->n, f->cap);
+    struct open_file *added;
 
+    if (find_file(f, st->st_dev, st->st_ino))
+        return 0;
+    added = LIST_ADD_ROOM(f->list, f->n, f->cap);
     if (!added)
         return -ENOMEM;
     *added = (struct open_file){st->st_dev, st->st_ino, fd};
@@ -84,17 +98,17 @@ void open_files_release(struct open_files *f)
 /* Through a descriptor of the process. */
 static int open_held(pid_t pid, const struct map_entry *entry, struct open_files *f)
 {
-    uint32_t h = places_hash(entry->inode, entry->dev), row;
-    int rc = f->pid == pid ? 0 : list_files(f, pid), fd = -EACCES;
+    int rc = f->pid == pid ? 0 : list_files(f, pid), fd;
+    const struct open_file *file;
     char path[64];
 
     if (rc < 0)
         return rc;
-    for (size_t i = h; fd < 0 && (row = places_next(&f->places, h, &i));) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, f->list[row - 1].fd);
-        if (f->list[row - 1].inode == entry->inode && f->list[row - 1].dev == entry->dev)
-            fd = open_checked(path, entry);
-    }
+    file = find_file(f, entry->dev, entry->inode);
+    if (!file)
+        return -EACCES;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, file->fd);
+    fd = open_checked(path, entry);
     return fd == -ENOENT ? -EACCES : fd;
 }
 
