@@ -81,8 +81,8 @@ int mincore(void *addr, size_t n, unsigned char *told)
     char path[64];
     struct stat st;
 
-    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)addr,
-             (unsigned long)addr + n);
+    snprintf(path, sizeof path, "/proc/self/map_files/%llx-%llx",
+             (unsigned long long)(uintptr_t)addr, (unsigned long long)((uintptr_t)addr + n));
     if (stat(path, &st) < 0 ||
         (st.st_dev == looked.object.st_dev && st.st_ino == looked.object.st_ino))
         looked.pages += (int)(n / (size_t)page_size);
