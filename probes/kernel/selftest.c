@@ -193,10 +193,7 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
         t->pagemap = ENOMSG;
     t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f);
     t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page);
-    t->frames = t->pagemap                   ? t->pagemap
-                : PM_FRAME(entry)            ? 0
-                : is_exhausted(f.own.number) ? -f.own.number /* the helper's answer */
-                                             : EPERM;
+    t->frames = t->pagemap ? t->pagemap : PM_FRAME(entry) ? 0 : EPERM;
     t->kpagecount = reader->no_counts ? reader->no_counts : count_of(&f, page, &word);
     t->kpageflags = reader->no_flags ? reader->no_flags : flags_of(&f, page, &word);
     if (t->frames || t->kpagecount || t->kpageflags) {
