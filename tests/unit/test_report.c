@@ -755,6 +755,33 @@ static void test_report__json_has_everything(void **state)
     cJSON_Delete(doc);
 }
 
+/* Another connection takes everything away as soon as the processes are asked for. */
+static int take_away(unsigned int what, void *other, void *statement, void *sql)
+{
+    (void)what;
+    (void)statement;
+    if (strstr(sql, "FROM footprint WHERE"))
+        db_exec(other, "DELETE FROM process; DELETE FROM expectation");
+    return 0;
+}
+
+static void test_report__json_is_of_one_moment(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *other;
+    cJSON *doc;
+
+    assert_int_equal(sqlite3_open(store_path(f->in.store), &other), SQLITE_OK);
+    sqlite3_trace_v2(f->in.db, SQLITE_TRACE_STMT, take_away, other);
+    doc = json(f, f->fork);
+    sqlite3_trace_v2(f->in.db, 0, NULL, NULL);
+    assert_int_equal(db_int(other, "SELECT count(*) FROM process"), 0);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "processes")) > 0);
+    assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "expectations")) > 0);
+    cJSON_Delete(doc);
+    sqlite3_close(other);
+}
+
 static void test_report__default_is_the_latest_complete_run(void **state)
 {
     struct fixture *f = *state;
@@ -1073,6 +1100,7 @@ int main(void)
         T(terminal_fits_80_columns),
         T(terminal_shows_strips_and_outcomes),
         T(json_has_everything),
+        T(json_is_of_one_moment),
         T(default_is_the_latest_complete_run),
         T(no_half_step_is_shown),
         T(words_that_are_none_are_told),
