@@ -95,7 +95,7 @@ UNION ALL
     SELECT 4, r.run,
            'two regions of ' || round(r.pages * r.page_size / 1048576.0, 1) || ' MiB: '
            || coalesce(round(l.start_kb / 1024.0, 1) || ' MiB', 'an unknown amount') || ' in all before the send'
-           || coalesce(' (exact to ' || round(l.tolerance_kb / 1024.0, 1) || ')', '') || ', which added '
+           || coalesce(' (exact to ' || round(l.tolerance_kb / 1024.0, 1) || ' MiB)', '') || ', which added '
            || coalesce(l.by_send_mib, 'an unknown amount')
            || CASE WHEN l.rewrites THEN ', the sender''s second write '
                                         || coalesce(l.by_sender_mib, 'an unknown amount') ELSE '' END
