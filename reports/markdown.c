@@ -237,6 +237,7 @@ static void write_whole(struct doc *d, const struct selection *runs,
     section_machine(d, runs);
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
+        find_questions(d, runs);
         section_published(d);
         section_fork_vs_ool(d, runs);
     }
@@ -345,6 +346,7 @@ static void write_brief(struct doc *d, const struct selection *runs,
     introduction(d, runs);
     contents(d, runs);
     doc_say(d, "## Answers\n\n");
+    find_questions(d, runs);
     find_cut_short(d, runs);
     if (runs->scenarios)
         find_to_act_on(d, runs);

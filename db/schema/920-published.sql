@@ -104,3 +104,25 @@ FROM published
 WHERE quantity IN ('share_mode', 'ref_count', 'resident')
 GROUP BY scenario, case_name, memory, observed, backend
 ORDER BY min(nr), backend;
+
+-- What the published experiments left open, with the answer and where it stands. What runs have to
+-- say about each is in db/report/questions.sql.
+CREATE VIEW published_questions (nr, question, verdict, source) AS VALUES
+    (1, 'Where did copy-on-write go in row 3 (virtual, 16 pages, kept)?',
+     'The published programs passed 3, read and write, as the flags of vm_allocate, where it asks for purgeable memory: XNU copies that page by page when it is sent, the one touched page only (SM_PRIVATE, 1 reference, 1 page). With ordinary memory copy-on-write is there: XNU''s own rules predict SM_COW, 2 references, 1 page.',
+     'XNU osfmk/mach/vm_statistics.h (VM_FLAGS_PURGABLE), osfmk/vm/vm_map.c (vm_map_copyin)'),
+    (2, 'Why does row 7 (physical, 16 pages, kept) read SM_COW with 16 pages?',
+     'A physical copy of this size that keeps its source is staged through a kernel map: all 16 pages are made there, touched or not, and the map entry handed over stays marked to copy (needs_copy), which reads as SM_COW. Its 1 reference says that nobody shares it.',
+     'XNU osfmk/ipc/ipc_kmsg.c, osfmk/vm/vm_map.c'),
+    (3, 'Why does a receiver of 256 MB show 1 MB?',
+     'XNU charges a footprint where a page is mapped. The copy made at the send has no owner and is mapped by nobody until it is touched, so it is on nobody''s ledger, though the system holds all of it; the 1 MB is the process itself and what it touched.',
+     'XNU 8019 osfmk/vm/vm_resident.c:1987, osfmk/arm/pmap.c:6287, osfmk/vm/vm_map.c:15096'),
+    (4, 'Why did two regions of 2 GB make 8 GB?',
+     'The memory was purgeable, so all of it was copied at the send: 2 x 2 GB sent and 2 x 2 GB copied; the receiver''s later write adds nothing. With ordinary memory the send adds nothing and the writes do: the sender''s second write of everything reaches 8 GB too, but leaves the region that the receiver only read SM_COW, where SM_PRIVATE is published.',
+     'XNU osfmk/vm/vm_map.c (vm_map_copyin); the published share modes'),
+    (5, 'What does the fifth row of fork mean (SM_COW with one reference)?',
+     'Copy-on-write debt: the parent is alone with the page, which is still marked to copy. Its next write takes a fault; XNU and Linux then keep the page and copy nothing, GNU Mach copies it.',
+     'XNU osfmk/vm/vm_object.c (vm_object_shadow: none for a sole reference); Linux mm/memory.c (do_wp_page)'),
+    (6, 'Does the copy field of a received descriptor say what was done?',
+     'No, it repeats what the sender asked for. What is small or purgeable is copied and ordinary memory that is given away is moved, whatever was asked.',
+     'XNU osfmk/ipc/ipc_kmsg.c');

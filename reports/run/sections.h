@@ -8,6 +8,7 @@
 #include "reports/write/selection.h"
 
 /* Findings, a bullet each. */
+void find_questions(struct doc *d, const struct selection *runs);
 void find_in_scenarios(struct doc *d, const struct selection *runs);
 /* Which of the runs did not come to their end. */
 void find_cut_short(struct doc *d, const struct selection *runs);
