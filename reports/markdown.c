@@ -272,8 +272,6 @@ static void contents(struct doc *d, const struct selection *runs)
 /* The runs of one scenario: question, an answer of each, one picture. */
 static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
 {
-    const struct history *shown = &runs[0];
-
     doc_say(d, "## ");
     doc_text(d, runs[0].scenario);
     doc_say(d, "\n\n");
@@ -281,13 +279,10 @@ static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
     doc_say(d, ". **");
     doc_text(d, runs[0].question);
     doc_say(d, "**\n\n");
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         section_run_brief(d, &runs[i]);
-        if (strcmp(runs[i].backend, "linux") == 0)
-            shown = &runs[i];
-    }
     doc_say(d, "\n");
-    picture_pages(d, shown);
+    picture_pages(d, &runs[n - 1]);
 }
 
 static void release_all(struct history *runs, size_t *n)
@@ -348,8 +343,10 @@ static void write_brief(struct doc *d, const struct selection *runs,
     doc_say(d, "## Answers\n\n");
     find_questions(d, runs);
     find_cut_short(d, runs);
-    if (runs->scenarios)
+    if (runs->scenarios) {
+        find_pairs(d, runs);
         find_to_act_on(d, runs);
+    }
     find_checks(d, runs);
     for (size_t i = 0; i < runs->n && d->rc == 0; i++)
         if (watches[i].run_id)

@@ -530,6 +530,11 @@ void find_to_act_on(struct doc *d, const struct selection *runs)
     find_list(d, runs, &strays);
 }
 
+void find_pairs(struct doc *d, const struct selection *runs)
+{
+    find_list(d, runs, &pairs);
+}
+
 void find_footprints(struct doc *d, const struct selection *runs)
 {
     if (!d->brief) /* there a table says it of each run */
@@ -549,6 +554,6 @@ void find_in_scenarios(struct doc *d, const struct selection *runs)
     find_list(d, runs, &risks);
     find_footprints(d, runs);
     find_list(d, runs, &transferred);
-    find_list(d, runs, &pairs);
+    find_pairs(d, runs);
     find_list(d, NULL, &publications);
 }

@@ -14,9 +14,10 @@ void find_in_scenarios(struct doc *d, const struct selection *runs);
 void find_cut_short(struct doc *d, const struct selection *runs);
 void find_checks(struct doc *d, const struct selection *runs);
 void find_unknown(struct doc *d, const struct selection *runs);
-/* Of the findings those that someone must act on if they are not as they should be; and those that
- * set footprints against totals. */
+/* Of the findings those that someone must act on if they are not as they should be; what fork and
+ * message took to hand over the same; and those that set footprints against totals. */
 void find_to_act_on(struct doc *d, const struct selection *runs);
+void find_pairs(struct doc *d, const struct selection *runs);
 void find_footprints(struct doc *d, const struct selection *runs);
 
 /* One run below its scenario's heading. */

@@ -103,11 +103,14 @@ void section_glossary(struct doc *d)
     doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         doc_say(d, "| %s | %s |\n", words[i][0], words[i][1]);
+    doc_say(d, "| page states |");
     for (const struct word *w = page_states; w->text; w++)
-        doc_say(d, "| page state `%s` (%c) | %s. |\n", w->text, state_style(w->code)->letter,
-                w->label);
+        doc_say(d, "%s `%s` (%c): %s", w == page_states ? "" : ";", w->text,
+                state_style(w->code)->letter, w->label);
+    doc_say(d, ". |\n| write outcomes |");
     for (const struct word *w = write_outcomes; w->text; w++)
-        doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);
+        doc_say(d, "%s `%s`: %s", w == write_outcomes ? "" : ";", w->text, w->label);
+    doc_say(d, ". |\n");
     doc_say(d,
             "\nShare modes carry Mach's names: SM_EMPTY nothing there, SM_PRIVATE nobody else's, "
             "SM_COW shared until written, SM_SHARED shared and meant to be.\n");
