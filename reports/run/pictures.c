@@ -194,15 +194,16 @@ void picture_strips(struct doc *d, const struct history *h)
                           h->run_id));
 }
 
-/* Is the region seen again, with something new? */
-static bool changes_later(const struct history *h, size_t step, const struct obs_region *r)
+/* Does a later step show something new of this region's case? */
+static bool case_goes_on(const struct history *h, size_t step, const struct obs_region *r)
 {
     for (size_t i = step + 1; i < h->nsteps; i++) {
-        const struct obs_region *later =
-            observation_find_region(&h->steps[i].obs, r->observed, r->region, r->case_name);
+        const struct observation *o = &h->steps[i].obs;
 
-        if (later && wanted(&h->steps[i], later, false))
-            return true;
+        for (size_t k = 0; k < o->nregions; k++)
+            if (same_case(o->regions[k].case_name, r->case_name) &&
+                wanted(&h->steps[i], &o->regions[k], false))
+                return true;
     }
     return false;
 }
@@ -222,7 +223,7 @@ void picture_pages(struct doc *d, const struct history *h)
         for (size_t k = 0; k < o->nregions && set.n < ROWS_PER_PICTURE; k++) {
             const struct obs_region *r = &o->regions[k];
 
-            if (!wanted(&h->steps[i], r, false) || (cases && changes_later(h, i, r)))
+            if (!wanted(&h->steps[i], r, false) || (cases && case_goes_on(h, i, r)))
                 continue;
             if (strip_set_add(&set, &h->steps[i], r, first))
                 doc_fail(d, err_no_memory(d->e));
