@@ -96,6 +96,18 @@ void escape_xml(FILE *out, const char *text)
     }
 }
 
+void escape_json(FILE *out, const char *text)
+{
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        if (c == '"' || c == '\\' || c == '<')
+            fprintf(out, "\\u%04x", (unsigned)c);
+        else
+            put(out, c == '\n' || c == '\t' ? ' ' : c);
+    }
+}
+
 void escape_fenced(FILE *out, const char *text)
 {
     int ticks = 0;

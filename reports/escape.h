@@ -19,6 +19,8 @@ uint32_t escape_next(const char **s);
 void escape_markdown(FILE *out, const char *text);
 /* Text or attribute value of XML, SVG and HTML; line breaks become spaces. */
 void escape_xml(FILE *out, const char *text);
+/* Inside a string of JSON that stands in a script of a page: one line, no '<' that could end it. */
+void escape_json(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
 /* A terminal: one line, nothing that moves the cursor or changes colour. */

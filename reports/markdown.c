@@ -4,6 +4,7 @@
 #include "probes/list.h"
 #include "reports/run/pictures.h"
 #include "reports/run/sections.h"
+#include "reports/run/walk.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
 #include <errno.h>
@@ -143,6 +144,8 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
         doc_text(d, h->no_twin);
         doc_say(d, "\n\n");
     }
+    if (h->nsteps)
+        walk_here(d, h);
 }
 
 /* One run below its scenario's heading; w->run_id is NULL for what is not a watch. A watch has too
@@ -155,6 +158,8 @@ static void run_section(struct doc *d, const char *run_id, const struct watch_da
     if (doc_fail(d, history_load(&h, d->db, run_id, depth, d->e)))
         return;
     scenario_heading(d, &h, last);
+    if (h.nsteps)
+        walk_run(d, &h);
     if (w->run_id)
         section_watch(d, w);
     else
@@ -279,10 +284,18 @@ static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
     doc_say(d, ". **");
     doc_text(d, runs[0].question);
     doc_say(d, "**\n\n");
-    for (size_t i = 0; i < n; i++)
+    walk_here(d, &runs[0]);
+    for (size_t i = 0; i < n; i++) {
         section_run_brief(d, &runs[i]);
+        walk_run(d, &runs[i]);
+    }
     doc_say(d, "\n");
     picture_pages(d, &runs[n - 1]);
+    for (size_t i = 0; i < n && d->page; i++) {
+        doc_say(d, "<details><summary>All of run %s</summary>\n\n", runs[i].run_id);
+        section_run(d, &runs[i]);
+        doc_say(d, "</details>\n\n");
+    }
 }
 
 static void release_all(struct history *runs, size_t *n)

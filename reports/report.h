@@ -9,9 +9,10 @@
 #include <stdio.h>
 
 /* The markdown report for these runs (run ids), with its pictures written beside out_path as
- * <name>-*.svg in one directory <out_path without .md>.assets/. out_path NULL: to
- * standard output, pictures only named. nruns 0: the latest complete run
- * per scenario and backend (db/report/runs-latest.sql). -ETXTBSY: the path is the database. */
+ * <name>-*.svg in one directory <out_path without .md>.assets/; if that ends in .html or .htm, as
+ * one page with all in it. out_path NULL: to standard output, pictures only named. nruns 0: the
+ * latest complete run per scenario and backend (db/report/runs-latest.sql). -ETXTBSY: the path is
+ * the database. */
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
                     struct err *e);
 

@@ -12,9 +12,9 @@ struct report_arguments {
 
 static const struct argp_option options[] = {
     CLI_OPTION_DB,
-    {"output", 'o', "FILE.md", 0,
-     "write here, pictures beside it; without it the text goes to standard output, without "
-     "pictures",
+    {"output", 'o', "FILE", 0,
+     "FILE.md: write here, pictures beside it; FILE.html: one page for a browser, all in it; "
+     "without it the text goes to standard output, without pictures",
      0},
     {0},
 };
@@ -72,7 +72,7 @@ int cmd_report(int argc, char **argv)
         "Writes the markdown report of these runs; without RUN, of the latest complete run per "
         "scenario and backend, or where there is none of the latest, and of the latest watch; what "
         "was "
-        "cut short is marked. FILE.md and its pictures appear whole or not at all.",
+        "cut short is marked. FILE and its pictures appear whole or not at all.",
         NULL,
         NULL,
         NULL};

@@ -99,6 +99,10 @@ void section_glossary(struct doc *d)
          "The machine did not give the value; never shown as 0. A dash: does not apply."},
         {"~", "Inferred: concluded from other values, not the kernel's word."},
     };
+    static const char *const modes[][2] = {{"SM_EMPTY", "nothing there"},
+                                           {"SM_PRIVATE", "nobody else's"},
+                                           {"SM_COW", "shared until written"},
+                                           {"SM_SHARED", "shared and meant to be"}};
 
     doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -107,11 +111,10 @@ void section_glossary(struct doc *d)
     for (const struct word *w = page_states; w->text; w++)
         doc_say(d, "%s `%s` (%c): %s", w == page_states ? "" : ";", w->text,
                 state_style(w->code)->letter, w->label);
-    doc_say(d, ". |\n| write outcomes |");
-    for (const struct word *w = write_outcomes; w->text; w++)
-        doc_say(d, "%s `%s`: %s", w == write_outcomes ? "" : ";", w->text, w->label);
     doc_say(d, ". |\n");
-    doc_say(d,
-            "\nShare modes carry Mach's names: SM_EMPTY nothing there, SM_PRIVATE nobody else's, "
-            "SM_COW shared until written, SM_SHARED shared and meant to be.\n");
+    for (const struct word *w = write_outcomes; w->text; w++)
+        doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);
+    for (const char *const(*m)[2] = modes; m < modes + sizeof modes / sizeof *modes; m++)
+        doc_say(d, "| share mode `%s` | Mach's name for: %s. |\n", (*m)[0], (*m)[1]);
+    doc_say(d, "\n");
 }

@@ -23,6 +23,23 @@ bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, 
     return d->rc == 0 && doc_fail(d, query_ask(q, d->db, sql, name, text, d->e)) == 0;
 }
 
+/* To be a page, the document is kept in memory first. */
+static int open_page(struct doc *d)
+{
+    d->page = calloc(1, sizeof *d->page);
+    if (!d->page || page_open(d->page))
+        return doc_fail(d, err_no_memory(d->e));
+    d->out = d->page->markdown.out;
+    return 0;
+}
+
+static bool is_page(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+
+    return ending && (strcmp(ending, ".html") == 0 || strcmp(ending, ".htm") == 0);
+}
+
 int doc_open(struct doc *d, struct store *store, const char *path, struct err *e)
 {
     size_t len = path ? strlen(path) : 0, stem = len;
@@ -35,6 +52,8 @@ int doc_open(struct doc *d, struct store *store, const char *path, struct err *e
     if (doc_fail(d, output_open(&d->file, path, NULL, store, e)))
         return d->rc;
     d->out = d->file.file;
+    if (is_page(path))
+        return open_page(d);
     if (!d->file.target)
         return 0;
     if (len > 3 && strcmp(path + len - 3, ".md") == 0)
@@ -66,6 +85,8 @@ static void place_all(struct doc *d)
 
 int doc_close(struct doc *d)
 {
+    if (d->rc == 0 && d->page && page_write(d->page, d->file.file))
+        doc_fail(d, err_no_memory(d->e));
     if (d->rc == 0 && d->file.file)
         doc_fail(d, output_done(&d->file, d->e));
     if (d->rc == 0 && d->file.path)
@@ -80,6 +101,9 @@ int doc_close(struct doc *d)
         sqlite3_free(d->queries[i]);
     free(d->queries);
     free(d->assets);
+    if (d->page)
+        page_close(d->page);
+    free(d->page);
     *d = (struct doc){.rc = d->rc};
     return d->rc;
 }
@@ -268,8 +292,11 @@ static int open_picture(struct doc *d, struct doc_picture *p)
 
 FILE *doc_picture(struct doc *d, const char *name)
 {
-    struct doc_picture *p = d->rc ? NULL : new_picture(d, name);
+    struct doc_picture *p = d->rc || d->page ? NULL : new_picture(d, name);
+    FILE *f = d->rc == 0 && d->page ? page_picture(d->page) : NULL;
 
+    if (f)
+        return f;
     if (!p) {
         if (d->rc == 0)
             doc_fail(d, err_no_memory(d->e));
@@ -304,6 +331,11 @@ void doc_picture_end(struct doc *d, FILE *f, const char *alt)
 
     if (!f)
         return;
+    if (d->page) {
+        if (d->rc == 0 && page_picture_end(d->page))
+            doc_fail(d, err_no_memory(d->e));
+        return;
+    }
     p = &d->pictures[d->npictures - 1];
     if (d->rc || doc_fail(d, output_done(&p->file, d->e)))
         return;

@@ -1,4 +1,4 @@
-/* doc: one markdown document with its pictures beside it, and the tables in it.
+/* doc: one markdown document with its pictures beside it, or a page of it, and the tables in it.
  *
  * Owns: the output file and the directory NAME.assets/. A table can link to the query behind it;
  * doc_queries lists these, each once, at the end. The first failure sticks; doc_close reports it.
@@ -8,6 +8,7 @@
 #define REPORTS_WRITE_DOC_H
 
 #include "reports/output.h"
+#include "reports/write/page.h"
 #include "reports/write/query.h"
 #include <stdio.h>
 
@@ -30,9 +31,11 @@ struct doc {
     bool brief; /* no queries */
     char **queries;
     size_t nqueries;
+    struct page *page; /* .html or .htm: the document is kept until its end, pictures in it */
 };
 
-/* path NULL: to standard output. There, and where the path is no regular file, pictures are only
+/* path NULL: to standard output. A path that ends in .html or .htm: one page with all in it.
+ * To standard output, and where the path is no regular file, pictures are only
  * named; whether standard output took all of it is the caller's to see. */
 int doc_open(struct doc *d, struct store *store, const char *path, struct err *e);
 int doc_close(struct doc *d);

@@ -35,10 +35,12 @@ if [ -f build/gnumach/guest ]; then
     done
 fi
 "$cowlab" report --db "$out/cowlab.db" -o "$out/report.md"
+"$cowlab" report --db "$out/cowlab.db" -o "$out/report.html"
 cat <<END
 
 The runs are in          $out/cowlab.db
 The report is            $out/report.md   (pictures beside it)
+The same as one page     $out/report.html (for a browser: the steps of each run to walk through)
 
 Its first page answers what the published experiments left open (among it: why did the receiver of
 256 MB show 1 MB, and what is copy-on-write debt?), who copied what (under each scenario), and fork or

@@ -668,6 +668,95 @@ static void test_report__markdown_stays_markdown(void **state)
     free(text);
 }
 
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part))
+        n++;
+    return n;
+}
+
+/* What the page's sliders are made from. */
+static cJSON *walks(const char *page)
+{
+    const char *from = strstr(page, "<script type=\"application/json\">");
+    cJSON *doc;
+
+    assert_non_null(from);
+    doc = cJSON_ParseWithOpts(strchr(from, '>') + 1, &from, false);
+    assert_non_null(doc);
+    assert_memory_equal(from, "</script>", 9);
+    return doc;
+}
+
+static cJSON *step_of(cJSON *doc, const char *scenario, int step)
+{
+    cJSON *run;
+
+    cJSON_ArrayForEach (run, cJSON_GetObjectItem(doc, "runs"))
+        if (strcmp(cJSON_GetObjectItem(run, "scenario")->valuestring, scenario) == 0)
+            return cJSON_GetArrayItem(cJSON_GetObjectItem(run, "steps"), step - 1);
+    fail_msg("no run of %s", scenario);
+    return NULL;
+}
+
+static void test_report__page_has_all_in_it(void **state)
+{
+    struct fixture *f = *state;
+    char *page = report(f, NULL, "r.html"), *again = report(f, NULL, "again.htm"), *text;
+    cJSON *doc = walks(page), *regions;
+
+    assert_string_equal(page, again);
+    assert_int_equal(access(scratch_path(f->in.dir, "r.assets"), F_OK), -1);
+    assert_int_equal(count(page, "<svg"), 1 + count(page, "<figure"));
+    assert_int_equal(count(page, "id=\"hatch\""), 1);
+    assert_contains(page, "<h2 id=\"words\">Words</h2>");
+    assert_contains(page, "<div class=\"walk\" data-scenario=\"fork-write\">");
+    regions = cJSON_GetObjectItem(step_of(doc, "fork-write", 4), "regions");
+    text = cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 0), "cells"));
+    assert_string_equal(text, "[[4,3,1]]"); /* the parent's: debt, frames F1 to F3 */
+    free(text);
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 1), "wrote")->valuestring,
+                        "3 copied");
+    cJSON_Delete(doc);
+    free(page);
+    free(again);
+}
+
+static void test_report__page_lets_no_markup_through(void **state)
+{
+    struct fixture *f = *state;
+    char *page;
+
+    make_hostile(f);
+    page = report(f, NULL, "r.html");
+    assert_int_equal(count(page, "<script"), 2);
+    assert_int_equal(count(page, "href=\"http"), 0);
+    assert_null(strchr(page, '\x1b'));
+    cJSON_Delete(walks(page));
+    free(page);
+}
+
+/* A page that would not end leaves steps out, and says how many. */
+static void test_report__page_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *doc, *run;
+    char *page;
+    int steps;
+
+    change(f, "UPDATE region SET region = region || printf('%.*c', 200000, 'x')");
+    page = report(f, f->fork, "r.html");
+    doc = walks(page);
+    run = cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "runs"), 0);
+    steps = cJSON_GetArraySize(cJSON_GetObjectItem(run, "steps"));
+    assert_in_range(steps, 1, 6);
+    assert_int_equal(steps + cJSON_GetObjectItem(run, "left")->valueint, 7);
+    cJSON_Delete(doc);
+    free(page);
+}
+
 static void test_report__hostile_pictures_are_xml(void **state)
 {
     struct fixture *f = *state;
@@ -1095,6 +1184,9 @@ int main(void)
         T(what_was_concluded_is_marked),
         T(predictions_are_a_finding),
         T(markdown_stays_markdown),
+        T(page_has_all_in_it),
+        T(page_lets_no_markup_through),
+        T(page_is_bounded),
         T(hostile_pictures_are_xml),
         T(terminal_is_not_steered),
         T(terminal_fits_80_columns),
