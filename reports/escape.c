@@ -1,7 +1,8 @@
 #include "reports/escape.h"
 
 #include "probes/utf8.h"
-#include <stdbool.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <string.h>
 
 /* Characters that must not reach a reader's screen or an XML parser as they are. */
@@ -112,13 +113,33 @@ void escape_fenced(FILE *out, const char *text)
     }
 }
 
+bool escape_ascii;
+
+void escape_for_locale(void)
+{
+    locale_t l = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+
+    escape_ascii = l && strcmp(nl_langinfo_l(CODESET, l), "UTF-8") != 0;
+    if (l)
+        freelocale(l);
+}
+
+static void put_terminal(FILE *out, uint32_t c)
+{
+    if (c == '\n' || c == '\t')
+        c = ' ';
+    if (escape_ascii && c >= 0x80)
+        c = c == 0x2026                                 ? '.'
+            : c == 0x2013 || c == 0x2014 || c == 0x2212 ? '-'
+            : c == 0xb5                                 ? 'u'
+                                                        : '?';
+    put(out, c);
+}
+
 void escape_terminal(FILE *out, const char *text)
 {
-    for (const char *s = text ? text : ""; *s;) {
-        uint32_t c = escape_next(&s);
-
-        put(out, c == '\n' || c == '\t' ? ' ' : c);
-    }
+    for (const char *s = text ? text : ""; *s;)
+        put_terminal(out, escape_next(&s));
 }
 
 size_t escape_width(const char *text)
@@ -138,13 +159,10 @@ void escape_terminal_field(FILE *out, const char *text, int width, int right)
 
     for (size_t i = 0; right && i < pad; i++)
         fputc(' ', out);
-    for (const char *s = text ? text : ""; *s && shown > 0; shown--) {
-        uint32_t c = escape_next(&s);
-
-        put(out, c == '\n' || c == '\t' ? ' ' : c);
-    }
+    for (const char *s = text ? text : ""; *s && shown > 0; shown--)
+        put_terminal(out, escape_next(&s));
     if (have > want && want > 0)
-        put(out, 0x2026);
+        put_terminal(out, 0x2026);
     for (size_t i = 0; !right && i < pad; i++)
         fputc(' ', out);
 }

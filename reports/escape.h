@@ -8,6 +8,7 @@
 #ifndef REPORTS_ESCAPE_H
 #define REPORTS_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +22,12 @@ void escape_markdown(FILE *out, const char *text);
 void escape_xml(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
-/* A terminal: one line, nothing that moves the cursor or changes colour. */
+/* Does what is printed for people have to be ASCII? By the locale's charset, once asked; files of
+ * formats that are UTF-8 anyway never ask. */
+extern bool escape_ascii;
+void escape_for_locale(void);
+/* A terminal: one line, nothing that moves the cursor or changes colour; as many columns in ASCII.
+ */
 void escape_terminal(FILE *out, const char *text);
 /* The same cut to at most width columns, the cut marked with "…", and padded to width with spaces
  * (right: on the left). Columns count characters. */

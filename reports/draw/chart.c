@@ -202,8 +202,8 @@ static double legend(FILE *out, const struct chart_series *series, size_t n, dou
 
         snprintf(name, sizeof name, "%.150s%s%s%.150s%s", series[s].name,
                  lines && at_right(lines, s) ? " (right axis)" : "",
-                 as != s ? " (on the line of " : "", as < s ? series[as].name : "",
-                 as < s ? ")" : "");
+                 as != s ? " (on the line of " : "", as != s ? series[as].name : "",
+                 as != s ? ")" : "");
         w = 28 + svg_text_width(name, 12) + 18;
 
         if (x + w > WIDTH - MARGIN && x > MARGIN) {

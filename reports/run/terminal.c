@@ -185,6 +185,15 @@ static void states(const struct screen *s, const struct obs_region *r)
     counts(&f, r, RQ_NONE, RQ_SWAPPED);
 }
 
+/* All pages in one state: its count says all that letters would. */
+static bool uniform(const struct obs_region *r)
+{
+    for (int q = RQ_NONE; q <= RQ_SWAPPED; q++)
+        if (value_is_known(r->q[q]) && r->q[q].n == r->q[RQ_PAGES].n)
+            return true;
+    return false;
+}
+
 /* Second line of a region: its pages as letters, and what a write did. */
 static void region_pages(struct screen *s, const struct obs_region *r)
 {
@@ -193,7 +202,7 @@ static void region_pages(struct screen *s, const struct obs_region *r)
     struct flow f = {s, INDENT + 2, INDENT + 2, false};
     int cells = s->width - BESIDE_STRIP;
 
-    row.pages = r->nruns ? row.pages : 0;
+    row.pages = r->nruns && !uniform(r) ? row.pages : 0;
     cells = row.pages > (uint64_t)cells ? s->width - BESIDE_BINNED : cells;
     if (row.pages < 2 && !wrote)
         return;
