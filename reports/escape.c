@@ -1,8 +1,7 @@
 #include "reports/escape.h"
 
 #include "probes/utf8.h"
-#include <langinfo.h>
-#include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Characters that must not reach a reader's screen or an XML parser as they are. */
@@ -115,13 +114,16 @@ void escape_fenced(FILE *out, const char *text)
 
 bool escape_ascii;
 
+/* By the locale's name: the C library would map its files, which whoever is looked at may map too.
+ */
 void escape_for_locale(void)
 {
-    locale_t l = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *set = NULL;
 
-    escape_ascii = l && strcmp(nl_langinfo_l(CODESET, l), "UTF-8") != 0;
-    if (l)
-        freelocale(l);
+    for (size_t i = 0; i < sizeof names / sizeof *names && !(set && *set); i++)
+        set = getenv(names[i]);
+    escape_ascii = !set || (!strcasestr(set, "UTF-8") && !strcasestr(set, "utf8"));
 }
 
 static void put_terminal(FILE *out, uint32_t c)

@@ -22,8 +22,8 @@ void escape_markdown(FILE *out, const char *text);
 void escape_xml(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
-/* Does what is printed for people have to be ASCII? By the locale's charset, once asked; files of
- * formats that are UTF-8 anyway never ask. */
+/* Is what is printed for people ASCII? Once asked: unless the locale's name says UTF-8. Formats
+ * that are UTF-8 anyway never ask. */
 extern bool escape_ascii;
 void escape_for_locale(void);
 /* A terminal: one line, nothing that moves the cursor or changes colour; as many columns in ASCII.
