@@ -1,9 +1,9 @@
 /* cowlab vmmap PID: the region table of a live process, in the manner of macOS's vmmap(1). */
 #include "lab/cli/cli.h"
-#include "lab/machmsg/memory/place.h"
 #include "lab/run/machine.h"
 #include "probes/json.h"
 #include "probes/mappings.h"
+#include "probes/purgeable.h"
 #include "probes/rules.h"
 #include "reports/escape.h"
 #include <argp.h>

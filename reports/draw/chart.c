@@ -339,7 +339,7 @@ void chart_lines(FILE *out, const struct chart_lines *c)
     svg_begin(out, WIDTH, top + HEIGHT + 56, c->title);
     heading(out, c->title, c->subtitle);
     legend(out, c->series, c->nseries, HEAD + 6, c);
-    for (int i = 0; i <= right; i++)
+    for (int i = 0; i < (right ? 2 : 1); i++)
         y_grid(out, &ya[i], c->unit, xa.from, xa.to, i);
     for (double v = ceil(xa.min / xa.step) * xa.step; v <= xa.max; v += xa.step) {
         svg_line(out, axis_at(&xa, v), top + HEIGHT, axis_at(&xa, v), top + HEIGHT + 4, "axis");

@@ -92,7 +92,7 @@ static void *place_aligned(uint64_t len, uint64_t mask, int prot, int flags, int
     return p;
 }
 
-void *mem_place(uint64_t len, uint64_t mask, enum place a, int prot, int flags, int fd)
+void *mem_place(uint64_t len, uint64_t mask, enum layer_place a, int prot, int flags, int fd)
 {
     const uint64_t huge = 2u << 20;
 
