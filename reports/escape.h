@@ -8,6 +8,7 @@
 #ifndef REPORTS_ESCAPE_H
 #define REPORTS_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +24,12 @@ void escape_xml(FILE *out, const char *text);
 void escape_json(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
-/* A terminal: one line, nothing that moves the cursor or changes colour. */
+/* Is what is printed for people ASCII? Once asked: unless the locale's name says UTF-8. Formats
+ * that are UTF-8 anyway never ask. */
+extern bool escape_ascii;
+void escape_for_locale(void);
+/* A terminal: one line, nothing that moves the cursor or changes colour; as many columns in ASCII.
+ */
 void escape_terminal(FILE *out, const char *text);
 /* The same cut to at most width columns, the cut marked with "…", and padded to width with spaces
  * (right: on the left). Columns count characters. */

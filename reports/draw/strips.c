@@ -3,6 +3,7 @@
 #include "reports/draw/palette.h"
 #include "reports/draw/svg.h"
 #include "reports/format.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,39 +17,90 @@
 struct cell {
     uint64_t n[PS__COUNT + 1];
     uint64_t pages, huge, frame;
+    bool changed; /* since the step before */
 };
 
-static uint64_t overlap(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
+struct strip_row strip_of(const struct obs_region *r)
 {
-    uint64_t from = a > b ? a : b, to = a + an < b + bn ? a + an : b + bn;
-
-    return to > from ? to - from : 0;
+    return (struct strip_row){
+        .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
+        .runs = r->runs,
+        .nruns = r->nruns,
+        .cut = r->runs_cut,
+    };
 }
 
-/* Fills cells[0..n) with bins of per pages each. */
+bool strip_same_runs(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nruns != b->nruns)
+        return false;
+    for (size_t i = 0; i < a->nruns; i++)
+        if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
+            a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
+            return false;
+    return true;
+}
+
+/* A list of runs that is walked in page order. */
+struct walk {
+    const struct page_run *runs;
+    size_t n, i;
+    bool cut;
+};
+
+/* What one page is. */
+struct page {
+    int state;
+    bool huge;
+    uint64_t frame;
+};
+
+/* The page at `at`, no lower than the one asked for before; *end: brought down to where those end
+ * that are like it. */
+static struct page page_at(struct walk *w, uint64_t at, uint64_t *end)
+{
+    const struct page_run *r;
+
+    while (w->i < w->n && (w->runs[w->i].first + w->runs[w->i].count <= at))
+        w->i++;
+    if (w->i == w->n)
+        return (struct page){w->cut ? UNTOLD : PS_NONE, false, 0};
+    r = &w->runs[w->i];
+    if (r->first > at) {
+        *end = r->first < *end ? r->first : *end;
+        return (struct page){PS_NONE, false, 0};
+    }
+    *end = r->first + r->count < *end ? r->first + r->count : *end;
+    return (struct page){r->state < PS__COUNT ? r->state : PS_ANON_UNKNOWN, r->huge,
+                         r->frame ? r->frame + (at - r->first) : 0};
+}
+
+/* A frame that is not known is not another one. */
+static bool differ(struct page a, struct page b)
+{
+    return a.state != UNTOLD && b.state != UNTOLD &&
+           (a.state != b.state || (a.frame && b.frame && a.frame != b.frame));
+}
+
+/* Fills cells with bins of per pages each; there are enough. */
 static void bin(const struct strip_row *row, uint64_t per, struct cell *cells, size_t n)
 {
-    uint64_t told = 0;
+    struct walk now = {row->runs, row->nruns, 0, row->cut}, then = {NULL, 0, 0, false};
 
+    if (row->before)
+        then = (struct walk){row->before->runs, row->before->nruns, 0, row->before->runs_cut};
     memset(cells, 0, n * sizeof *cells);
-    for (size_t r = 0; r < row->nruns; r++)
-        told = row->runs[r].first + row->runs[r].count;
-    for (size_t c = 0; c < n; c++) {
-        uint64_t first = c * per, rest;
+    for (uint64_t at = 0, end; at < row->pages; at = end) {
+        struct cell *c = &cells[at / per];
+        struct page page;
 
-        cells[c].pages = rest = overlap(first, per, 0, row->pages);
-        for (size_t r = 0; r < row->nruns; r++) {
-            const struct page_run *run = &row->runs[r];
-            uint64_t in = overlap(first, per, run->first, run->count);
-
-            in = in < rest ? in : rest;
-            cells[c].n[run->state < PS__COUNT ? run->state : PS_ANON_UNKNOWN] += in;
-            cells[c].huge += run->huge ? in : 0;
-            if (in && per == 1 && run->frame)
-                cells[c].frame = run->frame + (first - run->first);
-            rest -= in;
-        }
-        cells[c].n[row->cut && first + per > told ? UNTOLD : PS_NONE] += rest;
+        end = (at / per + 1) * per < row->pages ? (at / per + 1) * per : row->pages;
+        page = page_at(&now, at, &end);
+        c->changed |= row->before && differ(page, page_at(&then, at, &end));
+        c->frame = per == 1 ? page.frame : 0;
+        c->huge += page.huge ? end - at : 0;
+        c->n[page.state] += end - at;
+        c->pages += end - at;
     }
 }
 
@@ -57,13 +109,14 @@ static uint64_t per_cell(uint64_t pages, uint64_t cells)
     return pages ? (pages + cells - 1) / cells : 1;
 }
 
-/* The state that most pages of the cell have; *mixed if there are others. */
+/* The state that most pages of the cell have, of those that are not untouched; *mixed if there are
+ * others. */
 static int main_state(const struct cell *c, bool *mixed)
 {
     int best = PS_NONE;
 
-    for (int s = 0; s <= UNTOLD; s++)
-        if (c->n[s] > c->n[best])
+    for (int s = PS_NONE + 1; s <= UNTOLD; s++)
+        if (c->n[s] > (best == PS_NONE ? 0 : c->n[best]))
             best = s;
     *mixed = c->n[best] != c->pages;
     return best;
@@ -90,7 +143,7 @@ size_t strip_letters(FILE *out, const struct strip_row *row, size_t max, bool co
 
         if (colour && s != before && s != UNTOLD)
             fprintf(out, "\033[0;%sm", state_style(s)->ansi);
-        fputc(letter_of(s), out);
+        fputc(mixed ? tolower(letter_of(s)) : letter_of(s), out);
         before = s;
     }
     if (colour && n)
@@ -171,6 +224,9 @@ static void draw_cell(FILE *out, const struct layout *l, double x, double y, uin
     if (c->huge)
         svg_rect(out, x, y - 3, l->cell_w - (c->huge == c->pages ? 0 : 1), 2, 0, "head",
                  "part of a huge page");
+    if (c->changed)
+        svg_rect(out, x, y + l->cell_h + 1.5, l->cell_w - 1, 2, 0, "mark",
+                 "changed since the step before");
     if (mixed || state == UNTOLD || l->cell_w < 9)
         return;
     snprintf(cls, sizeof cls, "t i%d%s", state, l->cell_w < 14 ? " s" : "");
@@ -185,14 +241,11 @@ static void draw_cell(FILE *out, const struct layout *l, double x, double y, uin
 
 static void draw_row(FILE *out, const struct layout *l, const struct strip_row *row, double y)
 {
-    static const struct cell empty;
     struct cell cells[MAX_CELLS];
     size_t n = (size_t)((row->pages + l->per - 1) / l->per);
 
     if (n > MAX_CELLS)
         n = MAX_CELLS;
-    for (size_t i = 0; i < n; i++)
-        cells[i] = empty;
     bin(row, l->per, cells, n);
     svg_text(out, MARGIN + 10, y + l->cell_h / 2 + 4, SVG_START, "t", row->label);
     for (size_t i = 0; i < n; i++)
@@ -202,14 +255,16 @@ static void draw_row(FILE *out, const struct layout *l, const struct strip_row *
         svg_text(out, l->note_x, y + l->cell_h / 2 + 4, SVG_START, "t m s", row->note);
 }
 
-/* Which states, and whether anything huge or untold, occurs. */
-static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUNT + 1], bool *huge)
+/* Which states, and whether anything huge or untold, occurs; *marks: rows that have one before. */
+static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUNT + 1], bool *huge,
+                      bool *marks)
 {
     memset(seen, 0, sizeof(bool) * (PS__COUNT + 1));
-    *huge = false;
+    *huge = *marks = false;
     for (size_t i = 0; i < n; i++) {
         uint64_t told = 0;
 
+        *marks |= rows[i].before != NULL;
         for (size_t r = 0; r < rows[i].nruns; r++) {
             const struct page_run *run = &rows[i].runs[r];
 
@@ -242,12 +297,23 @@ static void legend_entry(FILE *out, double *x, double *y, int state, const char 
     *x += w;
 }
 
+/* What a line at a cell means. */
+static double legend_line(FILE *out, double y, const char *cls, const char *text)
+{
+    y += 19;
+    if (out) {
+        svg_rect(out, MARGIN, y - 6, 15, 2, 0, cls, NULL);
+        svg_text(out, MARGIN + 21, y, SVG_START, "t m s", text);
+    }
+    return y;
+}
+
 static double legend(FILE *out, const struct strip_row *rows, size_t n, double y)
 {
-    bool seen[PS__COUNT + 1], huge;
+    bool seen[PS__COUNT + 1], huge, marks;
     double x = MARGIN;
 
-    occurring(rows, n, seen, &huge);
+    occurring(rows, n, seen, &huge, &marks);
     for (int s = 0; s <= UNTOLD; s++) {
         char text[128];
 
@@ -260,13 +326,10 @@ static double legend(FILE *out, const struct strip_row *rows, size_t n, double y
                      word_label(page_states, s));
         legend_entry(out, &x, &y, s, text);
     }
-    if (huge) {
-        y += 19;
-        if (out) {
-            svg_rect(out, MARGIN, y - 6, 15, 2, 0, "head", NULL);
-            svg_text(out, MARGIN + 21, y, SVG_START, "t m s", "line above: part of a huge page");
-        }
-    }
+    if (huge)
+        y = legend_line(out, y, "head", "line above: part of a huge page");
+    if (marks)
+        y = legend_line(out, y, "mark", "line below: changed since the step before");
     return y + 14;
 }
 

@@ -20,26 +20,31 @@ static FILE *begin(struct doc *d, const struct watch_data *w, const char *what)
     return doc_picture(d, name);
 }
 
-static void lines(struct doc *d, const struct watch_data *w, const char *what, const char *title,
-                  const char *subtitle, const struct chart_series *series, size_t n)
+/* c: what differs from chart to chart. */
+static void draw_lines(struct doc *d, const struct watch_data *w, const char *what,
+                       struct chart_lines c)
 {
-    struct chart_lines c = {.title = title,
-                            .subtitle = subtitle,
-                            .x_name = w->x_name,
-                            .unit = UNIT_KB,
-                            .x_unit = UNIT_NUMBER,
-                            .x = w->x,
-                            .npoints = w->n,
-                            .series = series,
-                            .nseries = n};
     FILE *f;
 
-    if (w->n < 2 || n == 0)
+    c.x_name = w->x_name;
+    c.unit = UNIT_KB;
+    c.x_unit = UNIT_NUMBER;
+    c.x = w->x;
+    c.npoints = w->n;
+    if (w->n < 2 || c.nseries == 0)
         return;
     f = begin(d, w, what);
     if (f)
         chart_lines(f, &c);
-    doc_picture_end(d, f, title);
+    doc_picture_end(d, f, c.title);
+}
+
+static void lines(struct doc *d, const struct watch_data *w, const char *what, const char *title,
+                  const char *subtitle, const struct chart_series *series, size_t n)
+{
+    draw_lines(
+        d, w, what,
+        (struct chart_lines){.title = title, .subtitle = subtitle, .series = series, .nseries = n});
 }
 
 /* The process that the chart of a figure shows, with the most it had. */
@@ -63,6 +68,7 @@ static void process_lines(struct doc *d, const struct watch_data *w,
 {
     struct ranked *order = calloc(w->nactors + 1, sizeof *order);
     struct chart_series series[SERIES];
+    size_t looks[SERIES]; /* a process has the same in each chart */
     char subtitle[64];
     size_t n = 0;
 
@@ -74,10 +80,17 @@ static void process_lines(struct doc *d, const struct watch_data *w,
     }
     if (n)
         qsort(order, n, sizeof *order, by_most);
-    for (size_t i = 0; i < n && i < SERIES; i++)
+    for (size_t i = 0; i < n && i < SERIES; i++) {
         series[i] = (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
+        looks[i] = (size_t)(order[i].actor - w->actors);
+    }
     snprintf(subtitle, sizeof subtitle, "the %d processes with most, of %zu", SERIES, n);
-    lines(d, w, file, title, n > SERIES ? subtitle : NULL, series, n < SERIES ? n : SERIES);
+    draw_lines(d, w, file,
+               (struct chart_lines){.title = title,
+                                    .subtitle = n > SERIES ? subtitle : NULL,
+                                    .series = series,
+                                    .nseries = n < SERIES ? n : SERIES,
+                                    .looks = looks});
     free(order);
 }
 
@@ -126,7 +139,11 @@ void watch_picture_risk(struct doc *d, const struct watch_data *w)
     for (size_t i = 0; room && i < w->n; i++)
         room[i] = watch_headroom(w, i);
     if (room)
-        lines(d, w, "risk", "Memory at risk against what is free", NULL, series, 2);
+        draw_lines(d, w, "risk",
+                   (struct chart_lines){.title = "Memory at risk against what is free",
+                                        .series = series,
+                                        .nseries = 2,
+                                        .right = 1});
     free(room);
 }
 
