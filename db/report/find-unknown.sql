@@ -1,4 +1,4 @@
 -- How many values are unknown, and for how many reasons.
-SELECT count(*) AS unknown, count(DISTINCT why) AS reasons
-FROM run JOIN unknown USING (run)
+SELECT total(n) AS unknown, count(DISTINCT reason) AS reasons
+FROM unknown_reasons
 WHERE run_id IN (SELECT value FROM json_each(:runs));

@@ -47,6 +47,51 @@ FROM region g
      LEFT JOIN process p ON p.run = g.run AND p.step = g.step AND p.actor = g.observed
 ORDER BY r.started_at, r.run_id, s.step, g.nr;
 
+CREATE VIEW copies AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, g.observed AS writer, g.region, g.case_name,
+       g.write_outcome, g.first_touch, g.copied, g.reused, g.no_fault,
+       g.copied * r.page_size / 1024 AS copied_kb, g.swapped_in, g.inferred
+FROM region g
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+WHERE g.observed = s.actor AND s.action = 'write'
+ORDER BY r.started_at, r.run_id, s.step, g.nr;
+
+CREATE VIEW debts AS
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, g.observed, g.region, g.case_name,
+       g.debt AS debt_pages, g.debt * r.page_size / 1024 AS debt_kb,
+       (SELECT t.actors FROM step_totals t WHERE t.run = g.run AND t.step = g.step)
+           AS processes_alive,
+       (SELECT group_concat(n.step || ': ' || n.write_outcome, ', ') FROM region n
+        WHERE n.run = g.run AND n.observed = g.observed AND n.region = g.region
+          AND n.case_name IS g.case_name AND n.step > g.step AND n.write_outcome IS NOT NULL)
+           AS later_writes,
+       instr(' ' || ifnull(g.inferred, '') || ' ', ' debt ') > 0 AS inferred
+FROM region g
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+WHERE g.debt > 0
+   OR (g.debt IS NULL AND EXISTS (SELECT 1 FROM unknown u
+                                  WHERE u.run = g.run AND u.step = g.step AND u.quantity = 'debt'
+                                    AND u.observed = g.observed AND u.region = g.region))
+ORDER BY r.started_at, r.run_id, s.step, g.nr;
+
+CREATE VIEW at_risk AS
+SELECT *, at_risk_pages * page_size / 1024 AS at_risk_kb, known_pages * page_size / 1024 AS known_kb
+FROM (SELECT r.run_id, r.scenario, r.backend, g.step, s.phase, g.observed AS actor,
+             CASE count(g.at_risk) WHEN count(*) THEN sum(g.at_risk) END AS at_risk_pages,
+             sum(g.at_risk) AS known_pages, r.page_size,
+             max(instr(' ' || ifnull(g.inferred, '') || ' ', ' at_risk ')) > 0 AS inferred,
+             EXISTS (SELECT 1 FROM unknown u WHERE u.run = g.run AND u.step = g.step
+                     AND u.observed = g.observed AND u.quantity = 'at_risk') AS unknown,
+             p.rss_kb, s.mem_available_kb
+      FROM region g
+           JOIN step s USING (run, step)
+           JOIN run r USING (run)
+           LEFT JOIN process p ON p.run = g.run AND p.step = g.step AND p.actor = g.observed
+      WHERE g.observed <> 'message'
+      GROUP BY r.run_id, g.step, g.observed);
+
 CREATE VIEW footprint AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, p.actor, p.acting, p.rss_kb, p.pss_kb,
        p.uss_kb, p.peak_kb, p.pagetable_kb, p.virtual_kb, p.swap_kb, p.minflt, p.majflt, p.dur_ns,
@@ -97,7 +142,11 @@ SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, t.actors, t.sum_rss_kb,
                           + ifnull(t.object_only_kb, 0) + ifnull(t.in_transit_kb, 0)
                           + ifnull(t.pagetable_kb, 0)) END AS residual_kb,
        s.page_tables_kb, s.mem_free_kb, s.mem_available_kb, s.anon_pages_kb, s.shmem_kb,
-       s.committed_as_kb, s.commit_limit_kb, s.cgroup_limit_kb, s.swap_free_kb, s.inferred
+       s.committed_as_kb, s.commit_limit_kb, s.cgroup_limit_kb, s.swap_free_kb, s.inferred,
+       ifnull((SELECT group_concat(iif(u.quantity IN ('rss_kb', 'pss_kb', 'uss_kb'), 'sum_', '')
+                                   || u.quantity, ',')
+               FROM unknown u WHERE u.run = s.run AND u.step = s.step AND u.region IS NULL), '')
+           || ',residual_kb' AS unknown_keys
 FROM step s
      JOIN run r USING (run)
      JOIN step_totals t USING (run, step)
@@ -129,13 +178,33 @@ FROM unknown u
      JOIN reason w ON w.code = u.why
 ORDER BY r.started_at, r.run_id, s.step, u.nr;
 
+CREATE VIEW unknown_reasons AS
+SELECT r.run_id, r.scenario, r.backend, w.reason, w.unlocks, count(*) AS n,
+       (SELECT group_concat(quantity, ', ')
+        FROM (SELECT DISTINCT d.quantity FROM unknown d
+              WHERE d.run = u.run AND d.why = u.why ORDER BY d.quantity)) AS quantities
+FROM unknown u
+     JOIN run r USING (run)
+     JOIN reason w ON w.code = u.why
+GROUP BY r.run_id, u.why;
+
 CREATE VIEW checks AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, c.name, c.observed, c.region, c.case_name,
-       c.left_value, c.right_value, c.tolerance, c.verdict, c.detail
+       c.left_value, c.right_value, c.tolerance, c.verdict, c.detail,
+       c.name || coalesce(' of ' || c.observed || coalesce('.' || c.region, '')
+                          || coalesce('#' || c.case_name, ''), '')
+           || ': ' || coalesce(c.left_value, 'unknown') || ' against ' || coalesce(c.right_value, 'unknown')
+           || iif(c.tolerance > 0, ' (tolerance ' || c.tolerance || ')', '') AS told
 FROM cross_check c
      JOIN step s USING (run, step)
      JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step, c.nr;
+
+CREATE VIEW stray_bytes AS
+SELECT run_id, scenario, backend, step, phase, observed AS actor, region, case_name,
+       left_value AS stray, CASE verdict WHEN 'held' THEN 'zero' WHEN 'differs' THEN 'the sender''s'
+                            ELSE verdict END AS seen, detail
+FROM checks WHERE name = 'stray_bytes';
 
 -- What the writes did with the pages, against what their states had promised: the check `prediction`,
 -- whose rows without a left value count the pages of which nothing was promised; the detail's first
@@ -206,33 +275,27 @@ CREATE VIEW transfer_records AS
 SELECT t.run, t.step, t.nr, t.sender, t.receiver, t.region, t.case_name, t.descriptor, t.kind,
        t.asked, t.received, t.done, t.deallocate, t.size, t.why,
        s.action IN ('ool_receive', 'receive') AS is_receipt,
-       row_number() OVER (PARTITION BY t.run, t.sender, t.region, t.case_name, t.descriptor,
+       row_number() OVER (PARTITION BY r.run_id, t.sender, t.region, t.case_name, t.descriptor,
                                        s.action IN ('ool_receive', 'receive')
-                          ORDER BY t.step, t.nr) AS k
-FROM transfer t JOIN step s USING (run, step);
+                          ORDER BY t.step, t.nr) AS k, r.run_id
+FROM transfer t JOIN step s USING (run, step) JOIN run r USING (run);
 
 -- One row per descriptor: its receipt, or its sending while it is in transit.
 CREATE VIEW transfers AS
-SELECT r.run_id, r.scenario, r.backend, t.step, s.phase, t.sender, t.receiver, t.region,
+-- A group is a sending, a receipt, or both: beside the one max() all columns are of the row that has
+-- it, the receipt's.
+SELECT t.run_id, r.scenario, r.backend, t.step, s.phase, t.sender, t.receiver, t.region,
        t.case_name, t.descriptor, t.kind, t.asked, t.received, t.done,
-       CASE WHEN t.is_receipt AND sent.run IS NOT NULL THEN sent.deallocate ELSE t.deallocate END
-           AS deallocate,
-       t.size, t.why, CASE WHEN t.is_receipt THEN 'received' ELSE 'in_transit' END AS state,
-       CASE WHEN t.is_receipt THEN t.deallocate END AS received_deallocate,
-       CASE WHEN t.is_receipt THEN sent.step ELSE t.step END AS sent_step
-FROM transfer_records t
-     LEFT JOIN transfer_records sent
-          ON t.is_receipt AND NOT sent.is_receipt AND sent.run = t.run AND sent.sender = t.sender
-             AND sent.region IS t.region AND sent.case_name IS t.case_name
-             AND sent.descriptor = t.descriptor AND sent.k = t.k
-     JOIN step s ON s.run = t.run AND s.step = t.step
-     JOIN run r ON r.run = t.run
-WHERE t.is_receipt
-   OR NOT EXISTS (SELECT 1 FROM transfer_records o
-                  WHERE o.is_receipt AND o.run = t.run AND o.sender = t.sender
-                    AND o.region IS t.region AND o.case_name IS t.case_name
-                    AND o.descriptor = t.descriptor AND o.k = t.k)
-ORDER BY r.started_at, r.run_id, t.step, t.nr;
+       iif(t.records = 2, t.sent_deallocate, t.deallocate) AS deallocate, t.size, t.why,
+       iif(t.is_receipt, 'received', 'in_transit') AS state,
+       iif(t.is_receipt, t.deallocate, NULL) AS received_deallocate, t.sent_step
+FROM (SELECT *, max(is_receipt), count(*) AS records, sum(step) FILTER (WHERE NOT is_receipt) AS sent_step,
+             sum(deallocate) FILTER (WHERE NOT is_receipt) AS sent_deallocate
+      FROM transfer_records
+      GROUP BY run_id, sender, region, case_name, descriptor, k) t
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+ORDER BY r.started_at, t.run_id, t.step, t.nr;
 
 -- Processes that a watch saw, and what happened between its samples.
 CREATE VIEW watch_processes AS

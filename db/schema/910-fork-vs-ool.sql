@@ -38,7 +38,8 @@ WHERE age = 1;
 -- else is as its last step left it. Out of line, `received` is what `transferred` is to a fork:
 -- the receiver has the memory and has not touched it. `in_transit` has no counterpart.
 CREATE VIEW fork_vs_ool AS
-WITH side (run) AS (SELECT fork_run FROM fork_ool_pairs UNION SELECT ool_run FROM fork_ool_pairs),
+WITH pair AS MATERIALIZED (SELECT * FROM fork_ool_pairs),
+side (run) AS (SELECT fork_run FROM pair UNION SELECT ool_run FROM pair),
 lane AS (
     SELECT s.run, s.step, s.phase, s.dur_ns,
            CASE s.phase WHEN 'received' THEN 'transferred' ELSE s.phase END AS lane
@@ -62,7 +63,13 @@ summed AS (
                              WHERE u.run = t.run AND u.step BETWEEN first_step AND last_step
                                AND u.quantity = 'copied') THEN NULL
            ELSE (SELECT sum(copied) FROM region g
-                 WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step) END AS copied
+                 WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step) END AS copied,
+           (SELECT group_concat(quantity) FROM unknown u
+            WHERE u.run = t.run AND u.step = last_step) AS unknowns,
+           (SELECT group_concat(q.value) FROM json_each('["copied", "mapped", "resident"]') q
+            WHERE EXISTS (SELECT 1 FROM region g
+                          WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step
+                            AND instr(' ' || g.inferred || ' ', ' ' || q.value || ' '))) AS concluded
     FROM stretch t
          LEFT JOIN (SELECT g.run, g.step,
                            CASE count(mapped) WHEN count(*) THEN sum(mapped) END AS mapped,
@@ -85,13 +92,36 @@ SELECT p.fork_run_id, p.ool_run_id, k.lane AS phase, k.occurrence, p.fork_scenar
        ft.object_only_kb AS fork_object_only_kb, ot.object_only_kb AS ool_object_only_kb,
        ft.in_transit_kb AS fork_in_transit_kb, ot.in_transit_kb AS ool_in_transit_kb,
        ft.superseded_kb AS fork_superseded_kb, ot.superseded_kb AS ool_superseded_kb,
-       ft.system_kb AS fork_system_kb, ot.system_kb AS ool_system_kb
-FROM fork_ool_pairs p
+       ft.system_kb AS fork_system_kb, ot.system_kb AS ool_system_kb,
+       coalesce('fork_' || replace(f.unknowns, ',', ',fork_') || ',', '')
+           || coalesce('ool_' || replace(o.unknowns, ',', ',ool_'), '') AS unknown_keys,
+       coalesce('fork_' || replace(f.concluded, ',', ',fork_') || ',', '')
+           || coalesce('ool_' || replace(o.concluded, ',', ',ool_'), '') AS inferred_keys
+FROM pair p
      JOIN (SELECT fork_run, ool_run, lane, occurrence
-           FROM fork_ool_pairs JOIN stretch ON run IN (fork_run, ool_run)
+           FROM pair JOIN stretch ON run IN (fork_run, ool_run)
            GROUP BY fork_run, ool_run, lane, occurrence) k USING (fork_run, ool_run)
      LEFT JOIN summed f ON f.run = p.fork_run AND f.lane = k.lane AND f.occurrence = k.occurrence
      LEFT JOIN summed o ON o.run = p.ool_run AND o.lane = k.lane AND o.occurrence = k.occurrence
      LEFT JOIN step_totals ft ON ft.run = p.fork_run AND ft.step = f.last_step
      LEFT JOIN step_totals ot ON ot.run = p.ool_run AND ot.step = o.last_step
 ORDER BY p.fork_scenario, p.backend, coalesce(o.first_step, f.first_step + 0.5);
+
+-- The same pairs in a few numbers: the time to hand over, pages copied and faults over all steps. A
+-- sum is NULL if one of its figures is unknown.
+CREATE VIEW fork_vs_ool_sums AS
+WITH unclear (run_id, quantity) AS (
+    SELECT DISTINCT run_id, quantity FROM run JOIN unknown USING (run)
+    WHERE quantity IN ('copied', 'minflt'))
+SELECT fork_run_id, ool_run_id, fork_scenario, ool_scenario, backend, page_size, region_bytes,
+       sum(fork_time_ns) FILTER (WHERE phase IN ('in_transit', 'transferred')) AS fork_ns,
+       sum(ool_time_ns) FILTER (WHERE phase IN ('in_transit', 'transferred')) AS ool_ns,
+       iif((fork_run_id, 'copied') IN unclear, NULL, sum(fork_copied)) AS fork_copied,
+       iif((ool_run_id, 'copied') IN unclear, NULL, sum(ool_copied)) AS ool_copied,
+       iif((fork_run_id, 'minflt') IN unclear, NULL, sum(fork_minflt)) AS fork_minflt,
+       iif((ool_run_id, 'minflt') IN unclear, NULL, sum(ool_minflt)) AS ool_minflt,
+       max(instr(inferred_keys, 'fork_copied')) > 0 AS fork_inferred,
+       max(instr(inferred_keys, 'ool_copied')) > 0 AS ool_inferred
+FROM fork_vs_ool
+GROUP BY fork_run_id, ool_run_id
+ORDER BY fork_scenario, backend, region_bytes, fork_run_id;

@@ -75,7 +75,9 @@ SELECT source, scenario, case_name, memory, observed, quantity, unit, page_size,
                        AND (d.observed IS NULL OR d.observed = x.observed)
                      ORDER BY d.nr LIMIT 1), reason)
        ELSE reason END AS reason,
-       run_page_size, compare, tolerance, nr
+       run_page_size, compare, tolerance, nr,
+       coalesce(CASE same WHEN 1 THEN 'same' WHEN 0 THEN 'differs' END,
+                iif(run_id IS NULL, 'not run', 'not known here')) AS verdict
 FROM (SELECT *, CASE compare
                 WHEN 'exact' THEN measured = claimed
                 WHEN 'pages' THEN measured * page_size = claimed * run_page_size
