@@ -184,8 +184,8 @@ static void findings(struct doc *d, const struct selection *runs, const struct w
     doc_say(d, "\n");
 }
 
-/* A view that is asked for many times and looks at far more than its answer is worked out once, in a
- * table that stands before the view of its name while the report is made. */
+/* A view that is asked for many times and looks at far more than its answer is worked out once, in
+ * a table that stands before the view of its name while the report is made. */
 static int keep(const struct selection *sel, sqlite3 *db, const char *view, const char *run_ids,
                 struct err *e)
 {

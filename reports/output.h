@@ -6,8 +6,8 @@
  * points at is replaced. What is no regular file (a device, a FIFO, /dev/stdout) is written
  * straight. Databases, above all the one that is read, and the files beside them are refused:
  * -ETXTBSY. So is, -EACCES, what somebody else has put into a directory of all, or leads to.
- * Lifetime: output_open ... (output_done, output_sync, output_place) or output_drop, which can always be
- * called, several times. */
+ * Lifetime: output_open ... (output_done, output_sync, output_place) or output_drop, which can
+ * always be called, several times. */
 #ifndef REPORTS_OUTPUT_H
 #define REPORTS_OUTPUT_H
 
