@@ -2,6 +2,7 @@
  * standard input, says in its first line what it answers, and answers it. */
 #include "db/embedded.h"
 #include "tests/support/db.h"
+#include "tests/support/rewrite.h"
 #include "tests/support/runs.h"
 
 #include <setjmp.h>
@@ -278,6 +279,29 @@ static void test_queries__messages(void **state)
                 "2|2|2|2|500|504");
 }
 
+/* What db/README.md tells people to ask is answered. */
+static void test_queries__those_of_the_readme_have_answers(void **state)
+{
+    struct fixture *f = *state;
+    static const char begin[] = "\n```sql\n";
+    char *text = tree_text("db/README.md");
+    int n = 0;
+
+    for (char *p = text; (p = strstr(p, begin)); n++) {
+        sqlite3_stmt *st = NULL;
+        char *end = strstr(p += strlen(begin), "\n```");
+
+        if (sqlite3_prepare_v2(store_handle(f->in.store), p, (int)(end - p), &st, NULL) !=
+                SQLITE_OK ||
+            sqlite3_step(st) != SQLITE_ROW)
+            fail_msg("%.*s\n%s", (int)(end - p), p, sqlite3_errmsg(store_handle(f->in.store)));
+        sqlite3_finalize(st);
+        p = end + strlen("\n```");
+    }
+    assert_int_equal(n, 5);
+    free(text);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, stored_tear_down)
@@ -297,6 +321,7 @@ int main(void)
         T(test_queries__at_risk),
         T(test_queries__failures_and_disagreements),
         T(test_queries__messages),
+        T(test_queries__those_of_the_readme_have_answers),
     };
 
     return cmocka_run_group_tests_name("queries", tests, NULL, NULL);
