@@ -1,11 +1,11 @@
 -- Whose writes had an outcome (copied, reused, ...), in pages: a line per run, most first. ~ marks
 -- what was concluded.
-WITH wrote AS (
+WITH wrote AS MATERIALIZED (
     SELECT *, CASE :outcome WHEN 'copied' THEN copied WHEN 'reused' THEN reused
                             WHEN 'no_fault' THEN no_fault WHEN 'swapped_in' THEN swapped_in
                             ELSE first_touch END AS pages,
            instr(' ' || inferred || ' ', ' ' || :outcome || ' ') > 0 AS concluded
-    FROM copies WHERE run_id IN (SELECT value FROM json_each(:runs))
+    FROM json_each(:runs) JOIN copies ON run_id = value
 ),
 actor AS (
     SELECT run_id, scenario, backend, sum(pages) AS pages,

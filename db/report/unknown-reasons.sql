@@ -1,7 +1,7 @@
 -- What is unknown, by reason, and what would tell it.
 WITH missing AS MATERIALIZED (
-    SELECT reason, unlocks, quantity, scenario || ' on ' || backend AS place FROM unknowns
-    WHERE run_id IN (SELECT value FROM json_each(:runs))
+    SELECT reason, unlocks, quantity, scenario || ' on ' || backend AS place
+    FROM json_each(:runs) JOIN unknowns ON run_id = value
 )
 SELECT reason, count(*) AS n,
        (SELECT group_concat(quantity, ', ')

@@ -449,10 +449,14 @@ ORDER BY r.started_at, r.run_id, s.step, c.nr;
 --   detail: what was looked at
 --   region: name of the region
 CREATE VIEW stray_bytes AS
-SELECT run_id, scenario, backend, step, phase, observed AS actor, region, case_name,
-       left_value AS stray, CASE verdict WHEN 'held' THEN 'zero' WHEN 'differs' THEN 'the sender''s'
-                            ELSE verdict END AS seen, detail
-FROM checks WHERE name = 'stray_bytes';
+SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, c.observed AS actor, c.region, c.case_name,
+       c.left_value AS stray, CASE c.verdict WHEN 'held' THEN 'zero' WHEN 'differs' THEN 'the sender''s'
+                              ELSE c.verdict END AS seen, c.detail
+FROM cross_check c
+     JOIN step s USING (run, step)
+     JOIN run r USING (run)
+WHERE c.name = 'stray_bytes'
+ORDER BY r.started_at, r.run_id, s.step, c.nr;
 
 -- What a step's writes did with the pages against what their states had promised (check
 -- `prediction`): one row per region and state, and one for each kind of pages of which nothing was
