@@ -191,20 +191,20 @@ static void findings(struct doc *d, const struct selection *runs, const struct w
     doc_say(d, "\n");
 }
 
-/* What watches lost is asked for many times and sorts every mapping row of a day each time: it is
- * worked out once, in a table that stands before the view of its name while the report is made. */
-static int keep_lost(struct selection *sel, sqlite3 *db, struct err *e)
+/* A view that is asked for many times and looks at far more than its answer is worked out once, in
+ * a table that stands before the view of its name while the report is made. */
+static int keep(const struct selection *sel, sqlite3 *db, const char *view, const char *run_ids,
+                struct err *e)
 {
+    char sql[256];
     struct query q;
-    int rc =
-        query_open(&q, db,
-                   "CREATE TEMP TABLE watch_lost AS SELECT * FROM main.watch_lost WHERE run_id IN "
-                   "(SELECT value FROM json_each(:runs))",
-                   e);
-    if (rc)
-        return rc;
-    query_bind(&q, ":runs", sel->json);
-    query_row(&q);
+
+    snprintf(sql, sizeof sql,
+             "CREATE TEMP TABLE %s AS SELECT * FROM main.%s WHERE EXISTS "
+             "(SELECT 1 FROM json_each(:runs) WHERE value IN (%s))",
+             view, view, run_ids);
+    if (query_ask(&q, db, sql, ":runs", sel->json, e) == 0)
+        query_row(&q);
     return query_close(&q);
 }
 
@@ -224,10 +224,14 @@ static int load_watches(struct selection *sel, struct watch_data **watches, sqli
             return watch;
         sel->scenarios += !watch;
         if (watch && sel->scenarios == i) /* the first of them */
-            rc = keep_lost(sel, db, e);
+            rc = keep(sel, db, "watch_lost", "run_id", e);
         if (rc == 0 && watch)
             rc = watch_load(&(*watches)[i], db, sel->ids[i], e);
     }
+    if (rc == 0 && sel->scenarios)
+        rc = keep(sel, db, "fork_vs_ool", "fork_run_id, ool_run_id", e);
+    if (rc == 0 && sel->scenarios)
+        rc = keep(sel, db, "fork_vs_ool_sums", "fork_run_id, ool_run_id", e);
     return rc;
 }
 
@@ -398,7 +402,10 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
             (d.brief ? write_brief : write_whole)(&d, &runs, watches);
         rc = doc_close(&d);
     }
-    sqlite3_exec(db, "DROP TABLE IF EXISTS temp.watch_lost", NULL, NULL, NULL);
+    sqlite3_exec(db,
+                 "DROP TABLE IF EXISTS temp.watch_lost; DROP TABLE IF EXISTS temp.fork_vs_ool; "
+                 "DROP TABLE IF EXISTS temp.fork_vs_ool_sums",
+                 NULL, NULL, NULL);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     for (size_t i = 0; watches && i < runs.n; i++)
         watch_data_release(&watches[i]);

@@ -76,9 +76,9 @@ static void place_all(struct doc *d)
     if (d->assets && d->npictures && !made && errno != EEXIST)
         doc_fail(d, err_sys(d->e, errno, "cannot make directory '%s'", d->assets));
     for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
-        doc_fail(d, output_place(&d->pictures[i].file, d->e));
+        doc_fail(d, output_place(&d->pictures[i].file, i + 1 == d->npictures, d->e));
     if (d->rc == 0)
-        doc_fail(d, output_place(&d->file, d->e));
+        doc_fail(d, output_place(&d->file, true, d->e));
     if (d->rc && made)
         rmdir(d->assets);
 }
@@ -89,6 +89,10 @@ int doc_close(struct doc *d)
         doc_fail(d, err_no_memory(d->e));
     if (d->rc == 0 && d->file.file)
         doc_fail(d, output_done(&d->file, d->e));
+    for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
+        doc_fail(d, output_sync(&d->pictures[i].file, d->e));
+    if (d->rc == 0)
+        doc_fail(d, output_sync(&d->file, d->e));
     if (d->rc == 0 && d->file.path)
         place_all(d);
     output_drop(&d->file);
