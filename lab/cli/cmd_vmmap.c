@@ -128,38 +128,27 @@ static bool kernel_names_memory(void)
     return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, PURGEABLE_NAME) == 0;
 }
 
-/* Is it the Mach layer's purgeable memory ('N', 0: no)? It says so by its name; where the kernel
- * keeps none, by its place. The layer has no volatile memory. */
-static struct value nonvolatile(const struct mapping *r)
+/* The letter of vmmap's PURGE column. V: of some of it Linux was told that it may drop it
+ * (MADV_FREE). N: purgeable memory of the Mach layer, which has no volatile memory: it says so by
+ * its name; where the kernel keeps none, by its place. */
+static struct value purge_of(const struct mappings *m, const struct mapping *r)
 {
     const uint64_t place = (r->entry->start - PLACE_FIRST) / PLACE_SIZE;
 
+    if (r->entry->kb.lazy_free)
+        return value_known('V');
     if (strcmp(r->entry->name, "[anon:" PURGEABLE_NAME "]") == 0)
         return value_known('N');
     if (place == PLACE_PURGEABLE)
         return value_inferred('N');
     if (r->kind == RK_ANON && place >= PLACE__COUNT && !kernel_names_memory())
         return value_unknown(WHY_NO_NAMES);
-    return value_known(0);
-}
-
-/* The letter of vmmap's PURGE column. 'V': of some of it Linux was told that it may drop it
- * (MADV_FREE). */
-static struct value purge_of(const struct mappings *m, const struct mapping *r)
-{
-    struct value purge = nonvolatile(r);
-
-    if (r->entry->kb.lazy_free)
-        return value_known('V');
-    if (purge.n || !value_is_known(purge))
-        return purge;
     return m->maps.counted || r->entry->shared ? value_na() : value_unknown(WHY_NO_INTERFACE);
 }
 
-/* In KiB. Of pages: smaps's sums, and explicit huge pages, which it leaves out of its RSS; what of
- * them is purgeable. */
+/* In KiB. Of pages: smaps's sums, and explicit huge pages, which it leaves out of its RSS. */
 struct sizes {
-    struct value virt, resident, rss, private, shared, dirty, swapped, hugetlb, lazy, nonvolatile;
+    struct value virt, resident, rss, private, shared, dirty, swapped, hugetlb, lazy;
 };
 
 /* What the pages could not tell smaps may: the object's pages that are mapped here are in memory,
@@ -172,13 +161,10 @@ static struct sizes sizes_of(const struct mappings *m, const struct mapping *r)
                       .swapped = pages_kb(r->region->q[RQ_SWAPPED])};
     struct value unknown = value_unknown(WHY_NO_INTERFACE);
 
-    s.rss = s.private = s.shared = s.dirty = s.hugetlb = s.lazy = s.nonvolatile = unknown;
+    s.rss = s.private = s.shared = s.dirty = s.hugetlb = s.lazy = unknown;
     if (!m->maps.counted)
         return s;
     s.lazy = value_known((int64_t)kb->lazy_free);
-    s.nonvolatile = nonvolatile(r);
-    if (s.nonvolatile.n)
-        s.nonvolatile.n = (int64_t)(kb->rss - kb->lazy_free);
     s.rss = value_known((int64_t)kb->rss);
     s.hugetlb = value_known((int64_t)(kb->private_hugetlb + kb->shared_hugetlb));
     s.private = value_known((int64_t)(kb->private_clean + kb->private_dirty + kb->private_hugetlb));
@@ -283,9 +269,6 @@ static void add_sizes(struct total *t, struct sizes s)
     t->sizes.swapped = value_add(t->sizes.swapped, s.swapped);
     t->sizes.hugetlb = value_add(t->sizes.hugetlb, s.hugetlb);
     t->sizes.lazy = value_add(t->sizes.lazy, s.lazy);
-    /* of some that is unknown: at least what is known of the others */
-    t->sizes.nonvolatile.n += s.nonvolatile.n;
-    t->sizes.nonvolatile.inferred |= s.nonvolatile.inferred || !value_is_known(s.nonvolatile);
 }
 
 static struct total total_of(const struct vmmap_arguments *a, const struct mappings *m, int kind)
@@ -300,16 +283,9 @@ static struct total total_of(const struct vmmap_arguments *a, const struct mappi
 
 static void total_line(const char *name, const struct total *t)
 {
-    const struct value *n = &t->sizes.nonvolatile;
-    const struct value of[] = {t->sizes.virt,
-                               t->sizes.resident,
-                               t->sizes.rss,
-                               t->sizes.private,
-                               t->sizes.shared,
-                               t->sizes.dirty,
-                               t->sizes.swapped,
-                               t->sizes.lazy,
-                               n->inferred && !n->n ? value_unknown(WHY_NO_NAMES) : *n};
+    const struct value of[] = {t->sizes.virt,    t->sizes.resident, t->sizes.rss,
+                               t->sizes.private, t->sizes.shared,   t->sizes.dirty,
+                               t->sizes.swapped, t->sizes.lazy};
     char b[24];
 
     printf("%-15s", name);
@@ -345,8 +321,8 @@ static void summary(const struct vmmap_arguments *a, const struct mappings *m)
     struct total all = total_of(a, m, 0);
 
     printf("==== Summary for process %s\n", a->pid);
-    printf("%-15s %8s %8s %8s %8s %8s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT",
-           "RSS", "PRIVATE", "SHARED", "DIRTY", "SWAPPED", "VOLATILE", "NONVOL", "REGIONS");
+    printf("%-15s %8s %8s %8s %8s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT",
+           "RSS", "PRIVATE", "SHARED", "DIRTY", "SWAPPED", "VOLATILE", "REGIONS");
     for (const struct word *k = region_kinds; k->text; k++) {
         struct total t = total_of(a, m, k->code);
 

@@ -41,66 +41,60 @@ bool strip_same_runs(const struct obs_region *a, const struct obs_region *b)
     return true;
 }
 
-/* A list of runs that is walked in page order. */
-struct walk {
-    const struct page_run *runs;
-    size_t n, i;
-    bool cut;
-};
-
-/* What one page is. */
-struct page {
-    int state;
-    bool huge;
-    uint64_t frame;
-};
-
-/* The page at `at`, no lower than the one asked for before; *end: brought down to where those end
- * that are like it. */
-static struct page page_at(struct walk *w, uint64_t at, uint64_t *end)
+/* The run that holds the page `at`, or NULL; *i: no later than that run; *end: brought down to
+ * where what holds there ends. */
+static const struct page_run *run_at(const struct page_run *runs, size_t n, size_t *i, uint64_t at,
+                                     uint64_t *end)
 {
     const struct page_run *r;
+    uint64_t stop;
 
-    while (w->i < w->n && (w->runs[w->i].first + w->runs[w->i].count <= at))
-        w->i++;
-    if (w->i == w->n)
-        return (struct page){w->cut ? UNTOLD : PS_NONE, false, 0};
-    r = &w->runs[w->i];
-    if (r->first > at) {
-        *end = r->first < *end ? r->first : *end;
-        return (struct page){PS_NONE, false, 0};
-    }
-    *end = r->first + r->count < *end ? r->first + r->count : *end;
-    return (struct page){r->state < PS__COUNT ? r->state : PS_ANON_UNKNOWN, r->huge,
-                         r->frame ? r->frame + (at - r->first) : 0};
+    while (*i < n && runs[*i].first + runs[*i].count <= at)
+        ++*i;
+    if (*i == n)
+        return NULL;
+    r = &runs[*i];
+    stop = r->first > at ? r->first : r->first + r->count;
+    *end = stop < *end ? stop : *end;
+    return r->first > at ? NULL : r;
 }
 
-/* A frame that is not known is not another one. */
-static bool differ(struct page a, struct page b)
+static int state_of(const struct page_run *r)
 {
-    return a.state != UNTOLD && b.state != UNTOLD &&
-           (a.state != b.state || (a.frame && b.frame && a.frame != b.frame));
+    return !r ? PS_NONE : r->state < PS__COUNT ? r->state : PS_ANON_UNKNOWN;
+}
+
+static uint64_t frame_at(const struct page_run *r, uint64_t at)
+{
+    return r && r->frame ? r->frame + (at - r->first) : 0;
 }
 
 /* Fills cells with bins of per pages each; there are enough. */
 static void bin(const struct strip_row *row, uint64_t per, struct cell *cells, size_t n)
 {
-    struct walk now = {row->runs, row->nruns, 0, row->cut}, then = {NULL, 0, 0, false};
+    const struct obs_region *before = row->before;
+    size_t i = 0, k = 0;
 
-    if (row->before)
-        then = (struct walk){row->before->runs, row->before->nruns, 0, row->before->runs_cut};
     memset(cells, 0, n * sizeof *cells);
     for (uint64_t at = 0, end; at < row->pages; at = end) {
         struct cell *c = &cells[at / per];
-        struct page page;
+        const struct page_run *r, *was = NULL;
+        uint64_t frame, old;
 
         end = (at / per + 1) * per < row->pages ? (at / per + 1) * per : row->pages;
-        page = page_at(&now, at, &end);
-        c->changed |= row->before && differ(page, page_at(&then, at, &end));
-        c->frame = per == 1 ? page.frame : 0;
-        c->huge += page.huge ? end - at : 0;
-        c->n[page.state] += end - at;
+        r = run_at(row->runs, row->nruns, &i, at, &end);
+        if (before)
+            was = run_at(before->runs, before->nruns, &k, at, &end);
+        frame = frame_at(r, at);
+        old = frame_at(was, at);
         c->pages += end - at;
+        c->n[row->cut && i == row->nruns ? UNTOLD : state_of(r)] += end - at;
+        c->huge += r && r->huge ? end - at : 0;
+        c->frame = per == 1 ? frame : 0;
+        /* Not where a list of runs was cut short; a frame that is not known is not another one. */
+        c->changed |= before && !(row->cut && i == row->nruns) &&
+                      !(before->runs_cut && k == before->nruns) &&
+                      (state_of(r) != state_of(was) || (frame && old && frame != old));
     }
 }
 
@@ -255,21 +249,21 @@ static void draw_row(FILE *out, const struct layout *l, const struct strip_row *
         svg_text(out, l->note_x, y + l->cell_h / 2 + 4, SVG_START, "t m s", row->note);
 }
 
-/* Which states, and whether anything huge or untold, occurs; *marks: rows that have one before. */
-static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUNT + 1], bool *huge,
-                      bool *marks)
+/* Which states, and what else of a cell, occurs: changed, where rows have one before. */
+enum { HUGE = UNTOLD + 1, CHANGED, LEGEND__COUNT };
+
+static void occurring(const struct strip_row *rows, size_t n, bool seen[LEGEND__COUNT])
 {
-    memset(seen, 0, sizeof(bool) * (PS__COUNT + 1));
-    *huge = *marks = false;
+    memset(seen, 0, sizeof(bool) * LEGEND__COUNT);
     for (size_t i = 0; i < n; i++) {
         uint64_t told = 0;
 
-        *marks |= rows[i].before != NULL;
+        seen[CHANGED] |= rows[i].before != NULL;
         for (size_t r = 0; r < rows[i].nruns; r++) {
             const struct page_run *run = &rows[i].runs[r];
 
-            seen[run->state < PS__COUNT ? run->state : PS_ANON_UNKNOWN] = true;
-            *huge |= run->huge;
+            seen[state_of(run)] = true;
+            seen[HUGE] |= run->huge;
             told += run->count;
         }
         if (told < rows[i].pages)
@@ -277,59 +271,49 @@ static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUN
     }
 }
 
-/* One entry: a square with its letter, and what it means. Moves *x, *y on. */
-static void legend_entry(FILE *out, double *x, double *y, int state, const char *text)
+/* One entry: a square with its letter or a line, and what it means. Moves *x, *y on. */
+static void legend_entry(FILE *out, double *x, double *y, int what, const char *text)
 {
     double w = 24 + svg_text_width(text, 11) + 16;
-    char cls[24], letter[2] = {letter_of(state), 0};
+    char cls[24], letter[2] = {0, 0};
 
     if (*x + w > WIDTH - MARGIN && *x > MARGIN) {
         *x = MARGIN;
         *y += 19;
     }
-    if (out) {
-        snprintf(cls, sizeof cls, state == UNTOLD ? "unknown" : "p%d", state);
+    if (out && what > UNTOLD) {
+        svg_rect(out, *x, *y - 5, 15, 2, 0, what == HUGE ? "head" : "mark", NULL);
+    } else if (out) {
+        letter[0] = letter_of(what);
+        snprintf(cls, sizeof cls, what == UNTOLD ? "unknown" : "p%d", what);
         svg_rect(out, *x, *y - 11, 15, 15, 0, cls, NULL);
-        snprintf(cls, sizeof cls, "t i%d s", state == UNTOLD ? PS_NONE : state);
+        snprintf(cls, sizeof cls, "t i%d s", what == UNTOLD ? PS_NONE : what);
         svg_text(out, *x + 7.5, *y + 0.5, SVG_MIDDLE, cls, letter);
+    }
+    if (out)
         svg_text(out, *x + 21, *y + 1, SVG_START, "t m s", text);
-    }
     *x += w;
-}
-
-/* What a line at a cell means. */
-static double legend_line(FILE *out, double y, const char *cls, const char *text)
-{
-    y += 19;
-    if (out) {
-        svg_rect(out, MARGIN, y - 6, 15, 2, 0, cls, NULL);
-        svg_text(out, MARGIN + 21, y, SVG_START, "t m s", text);
-    }
-    return y;
 }
 
 static double legend(FILE *out, const struct strip_row *rows, size_t n, double y)
 {
-    bool seen[PS__COUNT + 1], huge, marks;
+    static const char *const others[] = {"not stored (too many runs)",
+                                         "line above: part of a huge page",
+                                         "line below: changed since the step before"};
+    bool seen[LEGEND__COUNT];
     double x = MARGIN;
 
-    occurring(rows, n, seen, &huge, &marks);
-    for (int s = 0; s <= UNTOLD; s++) {
+    occurring(rows, n, seen);
+    for (int s = 0; s < LEGEND__COUNT; s++) {
         char text[128];
 
         if (!seen[s])
             continue;
-        if (s == UNTOLD)
-            snprintf(text, sizeof text, "not stored (too many runs)");
-        else
+        if (s < UNTOLD)
             snprintf(text, sizeof text, "%s: %s", word_text(page_states, s),
                      word_label(page_states, s));
-        legend_entry(out, &x, &y, s, text);
+        legend_entry(out, &x, &y, s, s < UNTOLD ? text : others[s - UNTOLD]);
     }
-    if (huge)
-        y = legend_line(out, y, "head", "line above: part of a huge page");
-    if (marks)
-        y = legend_line(out, y, "mark", "line below: changed since the step before");
     return y + 14;
 }
 
@@ -341,7 +325,7 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
     char note[512], count[FORMAT_MAX];
 
     for (size_t i = 0; i < n; i++)
-        height += l.cell_h + 7 + (rows[i].step ? 26 : 0);
+        height += l.cell_h + 9 + (rows[i].step ? 26 : 0);
     svg_begin(out, fmax(WIDTH, l.note_x + 40), height + MARGIN, title);
     svg_text(out, MARGIN, 22, SVG_START, "t b h", title);
     if (l.per > 1)
@@ -360,7 +344,7 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
             y += 26;
         }
         draw_row(out, &l, &rows[i], y + 3);
-        y += l.cell_h + 7;
+        y += l.cell_h + 9;
     }
     svg_end(out);
 }

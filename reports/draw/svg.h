@@ -9,10 +9,10 @@
 
 #include <stdio.h>
 
-/* Classes. Text: "t" plain, "t m" muted, "t b" bold, "t s" small, "t c" monospace.
+/* Classes. Text: "t" plain, "t m" muted, "t b" bold, "t s" small.
  * Shapes: "grid" line, "axis" line, "box" outlined box, "s0".."s7" series fills, "l0".."l7" series
  * lines, "p<state>" page state fills and "i<state>" the text on them (palette.h), "link", "head",
- * "panel", "up", "down", "unknown" hatched; "mark", and "box new", for what changed. */
+ * "up", "down", "unknown" hatched; "mark", and "box new", for what changed. */
 
 enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END };
 
