@@ -19,11 +19,11 @@
         for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
         return node;
     }
-    /* An element with its children: a string is text, what is null or false is left out. */
+    /* An element with its children: a string is text, what is nothing is left out. */
     function el(what, ...children) {
         const [tag, ...classes] = what.split('.'), node = document.createElement(tag || 'div');
         node.classList.add(...classes);
-        node.append(...children.filter((c) => c || c === 0));
+        node.append(...children.filter(Boolean));
         return node;
     }
     function button(children, attributes, press) {
@@ -52,21 +52,26 @@
 
     const tip = set(el('.tip'), { role: 'tooltip', id: 'walk-tip', hidden: '' });
     document.body.append(tip);
+    let explained = null;
     function explain(event) {
-        const at = event.target.closest?.('.word');
-        document.querySelector('[aria-describedby=walk-tip]')?.removeAttribute('aria-describedby');
-        tip.hidden = !at?.meaning;
+        explained?.removeAttribute('aria-describedby');
+        explained = event.target.closest?.('.word');
+        tip.hidden = !explained;
         if (tip.hidden) return;
-        at.setAttribute('aria-describedby', tip.id);
-        tip.textContent = at.meaning;
-        const box = at.getBoundingClientRect(), own = tip.getBoundingClientRect();
+        explained.setAttribute('aria-describedby', tip.id);
+        tip.textContent = explained.meaning;
+        place();
+    }
+    function place() {
+        if (tip.hidden) return;
+        const box = explained.getBoundingClientRect(), own = tip.getBoundingClientRect();
         const below = box.bottom + 8 + own.height < innerHeight;
         tip.style.left = Math.max(8, Math.min(box.left, innerWidth - own.width - 8)) + 'px';
         tip.style.top = (below ? box.bottom + 6 : box.top - own.height - 6) + 'px';
     }
     for (const event of ['mouseover', 'focusin']) document.addEventListener(event, explain);
     document.addEventListener('focusout', () => (tip.hidden = true));
-    addEventListener('scroll', () => (tip.hidden = true), { passive: true });
+    addEventListener('scroll', place, { passive: true });
 
     // -- what a step has, and what is new in it ----------------------------------------------
 
@@ -102,11 +107,12 @@
         return all;
     }
     const stateName = (s) => (s === UNTOLD ? 'not recorded' : data.states[s][0]);
-    const shares = (parts) => parts.map(([s, n]) => number(n) + ' ' + stateName(s)).join(', ');
+    const shares = (r, parts) => parts.map(([s, n]) =>
+        (r.inferred.includes(s) ? '~' : '') + number(n) + ' ' + stateName(s)).join(', ');
     function states(r) {
         const sums = new Map();
         for (const c of cells(r)) for (const [s, n] of c.parts) sums.set(s, (sums.get(s) ?? 0) + n);
-        return shares([...sums].sort((a, b) => a[0] - b[0]));
+        return shares(r, [...sums].sort((a, b) => a[0] - b[0]));
     }
 
     /* What changed in a region, in words. */
@@ -193,7 +199,7 @@
             node.lastChild.style.flexGrow = n;
         }
         if (before && JSON.stringify(before) !== JSON.stringify(c)) node.classList.add('new');
-        node.title = (pages > 1 ? 'pages ' : 'page ') + range(first, pages) + ': ' + shares(c.parts) +
+        node.title = (pages > 1 ? 'pages ' : 'page ') + range(first, pages) + ': ' + shares(r, c.parts) +
             (c.frame ? ', frame F' + c.frame : '');
         return node;
     }
@@ -451,7 +457,7 @@
         slides.hidden = false;
         slides.replaceChildren(el('.bar', el('b', 'Slides: ' + walk.name), button('Print', {}, () => print()), close),
             ...walk.rows.map(({ i, j, first, second }) =>
-                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', by.join(' · '))),
+                el('section.slide', el('header', el('h3', run.title ?? run.scenario), el('small', by.join('\n'))),
                     el('.panes' + (other ? '.two' : ''), pane(run, i, !first), other && pane(other, j, !second)))));
         /* As large as the fullest slide allows, all of them alike. */
         const full = (slide) => slide.scrollHeight > slide.clientHeight;

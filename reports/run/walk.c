@@ -161,6 +161,20 @@ static void put_outcome(FILE *out, const struct obs_region *r)
         fputs("\",", out);
 }
 
+/* The page states, by number, whose counts were concluded. */
+static void put_inferred(FILE *out, const struct obs_region *r)
+{
+    const char *comma = "";
+
+    fputs("\"inferred\":[", out);
+    for (int q = RQ_NONE; q <= RQ_SWAPPED; q++)
+        if (value_is_known(r->q[q]) && r->q[q].inferred) {
+            fprintf(out, "%s%d", comma, word_code(page_states, region_quantities[q].column));
+            comma = ",";
+        }
+    fputs("],", out);
+}
+
 static int put_region(FILE *out, const struct obs_region *r)
 {
     int rc;
@@ -174,6 +188,7 @@ static int put_region(FILE *out, const struct obs_region *r)
     put_value(out, "resident", r->q[RQ_RESIDENT]);
     put_value(out, "risk", r->q[RQ_AT_RISK]);
     put_outcome(out, r);
+    put_inferred(out, r);
     if (r->needs_copy >= 0)
         fprintf(out, "\"needs\":%d,", r->needs_copy);
     rc = put_cells(out, r);

@@ -44,6 +44,8 @@ def each_scenario_has_its_slider_at_its_first_step(b):
     same(run(b, "return [...document.querySelectorAll('.walk')].map((w) => w.dataset.scenario)"), ["fork-write", "ool-write"])
     same(run(b, "return [at(0), at(1), heads(0)[0], heads(1)[0]]"), ["0", "0", "parent maps r", "sender maps r"])
     same(run(b, "return location.hash"), "")
+    same(run(b, "return walk().querySelector('.map').innerText.replaceAll('\\u00a0', '').split('\\n').filter(Boolean)"),
+         ["parent.r", "SM_EMPTY", "0 refs", ".", "Frames", "of real memory", "none"])
 
 
 @check
@@ -130,6 +132,12 @@ def words_explain_themselves(b):
         assert not told[0] and meaning in told[1] and told[2], f"{word}: {told}"
     b.key("Escape")
     same(run(b, "return document.querySelector('[role=tooltip]').hidden"), True)
+    b.open(page)  # one that the focus brings into sight
+    run(b, "[...walk(1).querySelectorAll('.word')].pop().focus()")
+    b.cdp("Runtime.evaluate", expression="new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))", awaitPromise=True)
+    gap = run(b, "const t = document.querySelector('[role=tooltip]').getBoundingClientRect(), w = document.activeElement.getBoundingClientRect();"
+                 "return t.height && Math.min(Math.abs(t.top - w.bottom), Math.abs(w.top - t.bottom))")
+    assert 0 < gap < 10, f"the box is {gap} pixels away"
 
 
 @check
