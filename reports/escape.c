@@ -1,6 +1,7 @@
 #include "reports/escape.h"
 
 #include "probes/utf8.h"
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,4 +196,13 @@ void escape_file_name(char *buf, size_t cap, const char *text)
         buf[n++] = '-';
     if (cap > 0)
         buf[n] = '\0';
+}
+
+void escape_heading_link(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        if (isalnum((unsigned char)*text) || strchr("-_", *text) || (unsigned char)*text >= 0x80)
+            fputc(tolower((unsigned char)*text), out);
+        else if (*text == ' ')
+            fputc('-', out);
 }

@@ -2,6 +2,7 @@
 #include "reports/report.h"
 
 #include "probes/list.h"
+#include "reports/escape.h"
 #include "reports/run/pictures.h"
 #include "reports/run/sections.h"
 #include "reports/run/walk.h"
@@ -268,7 +269,9 @@ static void contents(struct doc *d, const struct selection *runs)
     while (query_row(&q)) {
         doc_say(d, "[");
         doc_text(d, query_text(&q, "scenario"));
-        doc_say(d, "](#%s) · ", query_text(&q, "scenario"));
+        doc_say(d, "](#");
+        escape_heading_link(d->out, query_text(&q, "scenario"));
+        doc_say(d, ") · ");
     }
     doc_fail(d, query_close(&q));
     if (runs->scenarios)
