@@ -97,16 +97,26 @@ void escape_xml(FILE *out, const char *text)
     }
 }
 
-void escape_json(FILE *out, const char *text)
+static void in_script(FILE *out, const char *text, const char *special)
 {
     for (const char *s = text ? text : ""; *s;) {
         uint32_t c = escape_next(&s);
 
-        if (c == '"' || c == '\\' || c == '<')
+        if (c < 0x80 && strchr(special, (int)c))
             fprintf(out, "\\u%04x", (unsigned)c);
         else
             put(out, c == '\n' || c == '\t' ? ' ' : c);
     }
+}
+
+void escape_json(FILE *out, const char *json)
+{
+    in_script(out, json, "<");
+}
+
+void escape_json_string(FILE *out, const char *text)
+{
+    in_script(out, text, "<\"\\");
 }
 
 void escape_fenced(FILE *out, const char *text)

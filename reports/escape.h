@@ -20,8 +20,9 @@ uint32_t escape_next(const char **s);
 void escape_markdown(FILE *out, const char *text);
 /* Text or attribute value of XML, SVG and HTML; line breaks become spaces. */
 void escape_xml(FILE *out, const char *text);
-/* Inside a string of JSON that stands in a script of a page: one line, no '<' that could end it. */
-void escape_json(FILE *out, const char *text);
+/* JSON, or what stands inside a string of it, in a script of a page: no '<' that could end that. */
+void escape_json(FILE *out, const char *json);
+void escape_json_string(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
 /* Is what is printed for people ASCII? Once asked: unless the locale's name says UTF-8. Formats

@@ -348,18 +348,3 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
     }
     svg_end(out);
 }
-
-uint64_t strip_cells(const struct strip_row *row, size_t max, strip_cell_fn *each, void *arg)
-{
-    uint64_t per = per_cell(row->pages, max ? max : 1);
-    size_t n = (size_t)((row->pages + per - 1) / per);
-    struct cell *cells = calloc(n ? n : 1, sizeof *cells);
-
-    if (!cells)
-        return 0;
-    bin(row, per, cells, n);
-    for (size_t i = 0; i < n; i++)
-        each(arg, cells[i].n, cells[i].frame);
-    free(cells);
-    return per;
-}

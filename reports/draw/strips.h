@@ -39,10 +39,4 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
  * written. */
 size_t strip_letters(FILE *out, const struct strip_row *row, size_t cells, bool colour);
 
-/* The cells of the row, at most so many: pages by state, those behind the end of a cut list last
- * (PS__COUNT), and the frame of a cell that is one page (0: none or unknown). Returns the pages of
- * a cell; 0 without memory. */
-typedef void strip_cell_fn(void *arg, const uint64_t *pages, uint64_t frame);
-uint64_t strip_cells(const struct strip_row *row, size_t max, strip_cell_fn *each, void *arg);
-
 #endif

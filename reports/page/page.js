@@ -1,5 +1,5 @@
 /* page: the step sliders of a report. Each <div class="walk"> becomes one, from the page's data
- * (reports/run/walk.c); words explain themselves from the page's own table of words.
+ * (db/report/walk.sql); words explain themselves from the page's own table of words.
  *
  * What others chose (names, titles, kernels) goes in as text, never as markup. Without this script
  * the page has the same in its tables and pictures. */
@@ -8,11 +8,11 @@
     const data = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
     const still = matchMedia('(prefers-reduced-motion: reduce)');
     const UNTOLD = data.states.length; // pages behind the end of a list that was cut
+    const OUTCOMES = ['first_touch', 'copied', 'reused', 'no_fault', 'swapped_in'];
     const MOST_WIDE = 16, MOST_REGIONS = 24, MOST_TICKS = 12, MOST_PIECES = 1500;
 
-    const number = (n) => n.toLocaleString('en-US');
+    const number = (n) => Number(n).toLocaleString('en-US');
     const plural = (n, what) => number(n) + ' ' + what + (n === 1 ? '' : 's');
-    const refs = (n) => n + (n === '1' ? ' ref' : ' refs');
     const range = (first, count, mark = '') => mark + first + (count > 1 ? '–' + mark + (first + count - 1) : '');
 
     function set(node, attributes) {
@@ -77,38 +77,49 @@
 
     const label = (r) => r.in + '.' + r.of;
 
+    /* A value as it is shown: "?" where it is unknown, null where it does not apply, "~" before what was concluded. */
+    const value = (of, column, v) => (v === null ? (of.unknown?.split(' ').includes(column) ? '?' : null)
+        : (of.inferred?.includes(column) ? '~' : '') + (typeof v === 'number' ? number(v) : v));
+
     /* Each run gets a name in addresses, each region what it was when it was seen before. */
     function prepare(run) {
         const same = data.runs.filter((r) => r.scenario === run.scenario && r.backend === run.backend);
         const nth = same.indexOf(run), last = new Map();
         run.key = run.backend + (nth ? '-' + (nth + 1) : '');
         run.name = run.scenario + ' on ' + run.backend + (nth ? ' (' + (nth + 1) + ')' : '');
-        for (const step of run.steps)
-            for (const r of step.regions) {
-                const key = JSON.stringify([r.in, r.of, r.case ?? null]);
-                r.chain = r.chain.filter((o) => o.n || o.runs.length);
-                r.before = last.get(key);
-                last.set(key, r);
-            }
+        for (const r of run.steps.flatMap((step) => step.regions)) {
+            const key = JSON.stringify([r.in, r.of, r.case]);
+            r.inferred = r.inferred?.split(' ') ?? [];
+            r.mode = value(r, 'share_mode', r.mode);
+            r.refs = value(r, 'ref_count', r.refs);
+            r.risk = value(r, 'at_risk', r.risk);
+            r.wrote = r.wrote.flatMap((n, i) => (n ? [[n, OUTCOMES[i]]] : []));
+            r.before = last.get(key);
+            last.set(key, r);
+        }
     }
     data.runs.forEach(prepare);
 
     /* Of a step of one case: the regions of that case, and those that are of none. */
     const regions = (step) => step.regions.filter((r) => !step.case || !r.case || r.case === step.case);
 
-    /* Cells one by one: {parts: [[state, pages], ...], frame}. */
+    /* Cells one by one: {parts: [[state, pages], ...], frame}. Pages in no run are in no page table. */
     function cells(r) {
-        const all = [];
-        for (const c of r.cells) {
-            if (Array.isArray(c[0])) all.push({ parts: c, frame: 0 });
-            else for (let i = 0; i < c[1]; i++)
-                all.push({ parts: [[c[0], Math.min(r.per, r.pages - all.length * r.per)]], frame: c[2] && c[2] + i });
-        }
+        const all = Array.from({ length: Math.ceil(r.pages / r.per) }, (_, i) =>
+            ({ parts: [], frame: 0, rest: Math.min(r.per, r.pages - i * r.per) }));
+        for (const [first, count, state, frame] of r.cells)
+            for (let i = 0; i < (r.per > 1 ? 1 : count); i++) {
+                const cell = all[first / r.per + i], pages = r.per > 1 ? count : 1;
+                cell.parts.push([data.states.findIndex((s) => s[0] === state), pages]);
+                cell.rest -= pages;
+                cell.frame = frame && frame + i;
+            }
+        all.forEach((c, i) => c.rest && c.parts.push([r.told && (i + 1) * r.per > r.told ? UNTOLD : 0, c.rest]));
         return all;
     }
     const stateName = (s) => (s === UNTOLD ? 'not recorded' : data.states[s][0]);
     const shares = (r, parts) => parts.map(([s, n]) =>
-        (r.inferred.includes(s) ? '~' : '') + number(n) + ' ' + stateName(s)).join(', ');
+        (r.inferred.includes(stateName(s)) ? '~' : '') + number(n) + ' ' + stateName(s)).join(', ');
     function states(r) {
         const sums = new Map();
         for (const c of cells(r)) for (const [s, n] of c.parts) sums.set(s, (sums.get(s) ?? 0) + n);
@@ -118,7 +129,7 @@
     /* What changed in a region, in words. */
     function changes(r) {
         const b = r.before, is = [];
-        if (r.wrote) is.push(r.wrote);
+        if (r.wrote.length) is.push(r.wrote.map(([n, what]) => number(n) + ' ' + what).join(', '));
         const differ = (what, was, now) => was !== now && is.push(`${what}${was ?? '-'} → ${now ?? '-'}`);
         if (!b) return is.concat('seen for the first time, ' + plural(r.pages, 'page') + ' (' + states(r) + ')');
         differ('', states(b), states(r));
@@ -221,7 +232,8 @@
         const node = el('ol.chain');
         for (const o of r.chain) {
             const frames = o.runs.map(([, count, frame]) => range(frame, count, 'F'));
-            const facts = [o.refs && refs(o.refs), o.resident && o.resident + ' resident' + (o.size ? ' of ' + o.size : '')];
+            const facts = [o.refs !== null && plural(o.refs, 'ref'),
+                o.resident !== null && number(o.resident) + ' resident' + (o.size ? ' of ' + number(o.size) : '')];
             const item = el('li' + (o.n && r.before && !known.has(o.n) ? '.new' : ''),
                 word((o.n ? 'O' + o.n + ' ' : '') + o.kind, o.kind), el('small', facts.filter(Boolean).join(', ')),
                 el('small.frames', few(frames) + (o.more ? ' at least' : '')));
@@ -231,23 +243,17 @@
         return node;
     }
 
-    /* "1 copied, 2 reused" with its words explained. */
-    const outcomes = (wrote) => wrote.split(', ').flatMap((one, i) => {
-        const [n, what] = one.split(' ');
-        return [(i ? ', ' : '') + n + ' ', word(what)];
-    });
-
     function card(r) {
         const b = r.before, fresh = (key) => (b && b[key] !== r[key] ? '.new' : '');
-        const node = el('section.card' + (b ? '' : '.born') + (r.wrote ? '.acting' : ''),
+        const node = el('section.card' + (b ? '' : '.born') + (r.wrote.length ? '.acting' : ''),
             el('header', el('b', label(r)), r.case && el('small', r.case),
                 el('span.mode' + fresh('mode'), word(r.mode ?? '-')),
-                r.refs && el('span.refs' + fresh('refs'), word(refs(r.refs), 'refs')),
+                r.refs && el('span.refs' + fresh('refs'), word(r.refs + (r.refs === '1' ? ' ref' : ' refs'), 'refs')),
                 r.risk && r.risk !== '0' && el('span.refs', r.risk + ' ', word('at risk')),
                 r.needs && word('needs copy')),
-            el('.body', r.pages ? strip(r) : el('small', 'pages unknown'), r.chain.length && chain(r)),
+            el('.body', r.pages ? strip(r) : el('small', 'pages unknown'), r.chain.length > 0 && chain(r)),
             r.per > 1 && el('small', 'one cell is ' + number(r.per) + ' pages'),
-            r.wrote && el('p.wrote', 'written: ', ...outcomes(r.wrote)));
+            r.wrote.length > 0 && el('p.wrote', 'written: ', ...r.wrote.flatMap(([n, what], i) => [(i ? ', ' : '') + number(n) + ' ', word(what)])));
         node.dataset.move = 'R' + label(r);
         return node;
     }
@@ -256,7 +262,7 @@
     const few = (texts) => texts.slice(0, 3).join(', ') + (texts.length > 3 ? ` and ${number(texts.length - 3)} more` : '');
 
     function frames(list, lost) {
-        const all = bands(list, lost), unknown = list.some((r) => r.pages && r.resident !== '0');
+        const all = bands(list, lost), unknown = list.some((r) => r.pages && r.resident !== 0);
         const node = el('.bands', el('header', el('b', 'Frames'), el('small', 'of real memory')));
         for (const band of all ?? []) {
             const { holders, behind, known, fresh, ranges, count } = band, several = holders.length > 1;
@@ -274,7 +280,7 @@
 
     function memory(step) {
         const rows = step.processes.map((p) => el('tr', el('th', p.name),
-            ...['rss', 'pss', 'uss'].map((k) => el('td', p[k] ?? '-'))));
+            ...['rss', 'pss', 'uss'].map((k) => el('td', value(p, k + '_kb', p[k]) ?? '-'))));
         const heads = ['RSS', 'PSS', 'USS'].map((k) => el('th', word(k)));
         return el('table.memory', el('thead', el('tr', el('th', 'KiB'), ...heads)), el('tbody', ...rows));
     }
@@ -310,7 +316,7 @@
             el('header', el('h4', step.did), el('small', run.name + ', step ' + step.n), el('small', step.phase),
                 step.took && el('small', step.took), waits && el('small.tag', 'waits')),
             el('p.says', waits ? 'Waits: the other has a phase of its own.' : sentence(run, i)),
-            map, more > 0 && el('p', plural(more, 'more region')), step.processes.length && memory(step));
+            map, more > 0 && el('p', plural(more, 'more region')), step.processes.length > 0 && memory(step));
     }
 
     /* What has moved goes from where it was; what is new appears. */

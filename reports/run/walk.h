@@ -1,5 +1,5 @@
-/* walk: a run for the page's step slider (reports/page/page.js), from the structures that its
- * pictures are drawn from. */
+/* walk: a run for the page's step slider (reports/page/page.js), as JSON
+ * (db/report/walk.sql). */
 #ifndef REPORTS_RUN_WALK_H
 #define REPORTS_RUN_WALK_H
 
