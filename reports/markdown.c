@@ -291,12 +291,12 @@ static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
     doc_say(d, ". **");
     doc_text(d, runs[0].question);
     doc_say(d, "**\n\n");
-    walk_here(d, &runs[0]);
     for (size_t i = 0; i < n; i++) {
         section_run_brief(d, &runs[i]);
         walk_run(d, &runs[i]);
     }
     doc_say(d, "\n");
+    walk_here(d, &runs[0]);
     picture_pages(d, &runs[n - 1]);
     for (size_t i = 0; i < n && d->page; i++) {
         doc_say(d, "<details><summary>All of run %s</summary>\n\n", runs[i].run_id);

@@ -4,7 +4,12 @@
 
 static void evidence(struct doc *d, struct query *q)
 {
-    doc_say(d, query_int(q, "first") ? "  Evidence, *" : "; *");
+    if (!query_int(q, "first"))
+        doc_say(d, "; *");
+    else if (d->page) /* one click away */
+        doc_say(d, "\n  <details><summary>Evidence and source</summary>\n\n  Evidence, *");
+    else
+        doc_say(d, "  Evidence, *");
     doc_text(d, query_text(q, "place"));
     if (!query_int(q, "here"))
         doc_say(d, ", run `%s` (not in this report)", query_text(q, "run_id"));
@@ -41,7 +46,7 @@ void find_questions(struct doc *d, const struct selection *runs)
         if (query_int(&q, "last")) {
             doc_say(d, ". Source: ");
             doc_text(d, query_text(&q, "source"));
-            doc_say(d, ".\n");
+            doc_say(d, ".\n%s", d->page ? "\n  </details>\n" : "");
         }
     }
     if (any)
