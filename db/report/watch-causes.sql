@@ -22,7 +22,7 @@ whole AS (
            iif(p.copied_why IS NULL, '', 'at least ') AS at_least
     FROM r JOIN watch_region w USING (run) JOIN region g USING (run, step, nr) JOIN s USING (step)
          JOIN p ON p.actor = g.observed
-    WHERE w.copied > 0 AND w.copied * r.page_kb % 2048 = 0
+    WHERE (SELECT max(huge_kb) FROM s) >= 2048 AND w.copied > 0 AND w.copied * r.page_kb % 2048 = 0
       AND s.huge_kb >= 2048 AND s.huge_kb >= ifnull(s.huge_before_kb, 0)
     GROUP BY p.actor HAVING kb * 2 > of_kb ORDER BY kb DESC, p.actor
 ),
@@ -37,12 +37,14 @@ split AS (
 -- Python, spread over mappings as its allocator has them, not one that holds half of it.
 allocator AS (
     SELECT p.actor, p.name, p.lost_kb AS of_kb, p.lost_why,
-           sum(l.lost_kb) FILTER (WHERE l.kind IN ('heap', 'malloc arena')) AS kb,
-           sum(l.lost_kb) FILTER (WHERE l.kind = 'malloc arena') AS arena_kb,
-           sum(l.lost_kb) FILTER (WHERE l.kind IN ('heap', 'malloc arena', 'anonymous')) AS objects_kb,
-           count(*) AS mappings, max(l.lost_kb) AS largest_kb
-    FROM p JOIN watch_lost l USING (run_id, actor)
-    WHERE p.lost_kb >= 1024 AND p.copied_kb * 2 >= p.lost_kb AND l.lost_kb > 0
+           sum(l.kb) FILTER (WHERE l.kind IN ('heap', 'malloc arena')) AS kb,
+           sum(l.kb) FILTER (WHERE l.kind = 'malloc arena') AS arena_kb,
+           sum(l.kb) FILTER (WHERE l.kind IN ('heap', 'malloc arena', 'anonymous')) AS objects_kb,
+           count(*) AS mappings, max(l.kb) AS largest_kb
+    FROM p JOIN (SELECT g.observed AS actor, w.kind, sum(w.lost) * r.page_kb AS kb
+                 FROM r JOIN watch_region w USING (run) JOIN region g USING (run, step, nr)
+                 WHERE w.lost > 0 GROUP BY g.observed, g.range_start, w.kind) l USING (actor)
+    WHERE p.lost_kb >= 1024 AND p.copied_kb * 2 >= p.lost_kb
     GROUP BY p.actor
 ),
 -- A process that copies while children that end are there, and hardly otherwise, seen after the last too.
@@ -59,6 +61,7 @@ save AS (
                  FROM child WHERE ended GROUP BY parent) c ON c.parent = p.actor
          JOIN (SELECT actor, copied_kb, step <= max(to_step) OVER w + 1 AS alive
                FROM (SELECT x.actor, x.step, x.copied_kb, NULL AS to_step FROM r JOIN process x USING (run)
+                     WHERE x.copied_kb > 0 AND x.actor IN (SELECT parent FROM child WHERE ended)
                      UNION ALL SELECT parent, first_step, NULL, to_step FROM child)
                WINDOW w AS (PARTITION BY actor ORDER BY step, to_step IS NULL ROWS UNBOUNDED PRECEDING)) f
            ON f.actor = p.actor

@@ -16,12 +16,15 @@ peak AS (
     FROM s WHERE used_kb >= 0.99 * (SELECT max(used_kb) FROM s) ORDER BY step LIMIT 1
 ),
 copier AS MATERIALIZED (
-    SELECT w.name || '[' || w.pid || ']' AS who, c.copied_kb, c.copied_why, c.first_step, w.pid
-    FROM watch_costs c
-         JOIN run r USING (run_id)
-         JOIN watch_process w ON w.run = r.run AND w.actor = c.actor
-    WHERE c.run_id = :run_id
+    SELECT w.name || '[' || w.pid || ']' AS who, c.copied_kb, u.copied_why, w.first_step, w.pid
+    FROM run r
+         JOIN watch_process w USING (run)
+         LEFT JOIN (SELECT p.actor, sum(p.copied_kb) AS copied_kb FROM run r JOIN process p USING (run)
+                    WHERE r.run_id = :run_id GROUP BY p.actor) c ON c.actor = w.actor
+         LEFT JOIN watch_uncounted u ON u.run = w.run AND u.actor = w.actor
+    WHERE r.run_id = :run_id
 )
+SELECT *, copied_kb IS NULL AND copied_why IS growth_why AS same_why FROM (
 SELECT count(*) AS samples, max(t_s) AS seconds, max(processes) AS most_processes,
        sum(distinct_kb IS NOT NULL) AS with_frames, max(inferred) AS inferred,
        max(cgroup_max) - min(cgroup_max) AS ran_into_limit,
@@ -44,4 +47,4 @@ SELECT count(*) AS samples, max(t_s) AS seconds, max(processes) AS most_processe
        (SELECT who FROM copier ORDER BY copied_kb DESC, first_step, pid LIMIT 1) AS who,
        (SELECT max(copied_kb) FROM copier) AS writer_kb
 FROM s
-HAVING count(*) > 0;
+HAVING count(*) > 0);

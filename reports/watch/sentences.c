@@ -101,7 +101,9 @@ static void growth(struct writer *w)
 {
     double grow = query_number(w->q, "growth_kb"), room = query_number(w->q, "room_kb");
 
-    if (query_null(w->q, "growth_kb"))
+    if (query_null(w->q, "growth_kb") && query_int(w->q, "same_why"))
+        say(w, "; so is how much more it can grow");
+    else if (query_null(w->q, "growth_kb"))
         unknown(w, "how much more it can grow", "growth_why");
     else if (grow > 0)
         say(w, query_int(w->q, "over") ? "; it could then grow by {growth_kb} more"

@@ -540,6 +540,12 @@ static void test_report_watch__sentences(void **state)
         {true, UNTOLD("copied_kb", 17) "UPDATE process SET copied_kb = NULL",
          "; what was copied is unknown: " SWAP_HIDES ";", "was copied;"},
         {true,
+         UNTOLD("copied_kb", 17) "UPDATE process SET copied_kb = NULL; UPDATE watch_sample SET "
+                                 "growth_kb = NULL; INSERT INTO unknown SELECT run, 2, 77, NULL, "
+                                 "NULL, NULL, 'growth_kb', 17 FROM run",
+         "; what was copied is unknown: " SWAP_HIDES "; so is how much more it can grow; 1.00 GiB",
+         "grow is unknown"},
+        {true,
          "UPDATE watch_sample SET growth_kb = NULL; INSERT INTO unknown SELECT run, 2, 99, NULL, "
          "NULL, NULL, 'growth_kb', 17 FROM run",
          "; how much more it can grow is unknown: " SWAP_HIDES "; 1.00 GiB free.", "can grow by"},
