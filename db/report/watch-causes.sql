@@ -15,16 +15,22 @@ s AS MATERIALIZED (
                    WHERE e.step = watch_samples.step AND e.kind IN ('came', 'gone', 'exec')) AS changed
     FROM watch_samples WHERE run_id = :run_id WINDOW w AS (ORDER BY step)
 ),
--- Copies of whole huge pages: a mapping's count is a multiple of theirs, in samples in which huge pages
--- were there and became no fewer. Most of what the process copied came so.
+-- Copies of whole huge pages: a mapping's count is a multiple of theirs, and it has them and no fewer
+-- than before; or it has so many more, in no more memory (a sample between the copies of one page makes the
+-- count uneven). Most of what the process copied came so.
 whole AS (
-    SELECT p.who, sum(w.copied) * r.page_kb AS kb, p.copied_kb AS of_kb, max(s.thp) AS thp,
-           iif(p.copied_why IS NULL, '', 'at least ') AS at_least
-    FROM r JOIN watch_region w USING (run) JOIN region g USING (run, step, nr) JOIN s USING (step)
-         JOIN p ON p.actor = g.observed
-    WHERE (SELECT max(huge_kb) FROM s) >= 2048 AND w.copied > 0 AND w.copied * r.page_kb % 2048 = 0
-      AND s.huge_kb >= 2048 AND s.huge_kb >= ifnull(s.huge_before_kb, 0)
-    GROUP BY p.actor HAVING kb * 2 > of_kb ORDER BY kb DESC, p.actor
+    SELECT p.who, min(p.copied_kb, sum((w.copied * r.page_kb + 1024) / 2048 * 2048)) AS kb,
+           p.copied_kb AS of_kb, max(s.thp) AS thp, iif(p.copied_why IS NULL, '', 'at least ') AS at_least
+    FROM r JOIN (SELECT g.step, g.observed, w.copied, g.huge, g.huge - lag(g.huge) OVER m AS more,
+                        g.mapped - lag(g.mapped) OVER m AS grown
+                 FROM r JOIN watch_region w USING (run) JOIN region g USING (run, step, nr)
+                 WHERE (SELECT max(huge_kb) FROM s) >= 2048
+                 WINDOW m AS (PARTITION BY g.observed, g.range_start ORDER BY g.step)) w
+         JOIN s USING (step)
+         JOIN p ON p.actor = w.observed
+    WHERE w.copied > 0 AND w.huge * r.page_kb >= 2048 AND w.more >= 0
+      AND (w.copied * r.page_kb % 2048 = 0 OR w.more > w.grown + w.copied / 2)
+    GROUP BY p.actor HAVING kb * 2 > of_kb AND kb >= 1024 ORDER BY kb DESC, p.actor
 ),
 -- Huge pages that were split: fewer of them in as much memory of the same processes, while some was copied.
 split AS (

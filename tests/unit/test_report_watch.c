@@ -582,10 +582,15 @@ static void test_report_watch__sentences(void **state)
 #define COPIED(actor, nr, kb, steps)                                                               \
     "INSERT OR REPLACE INTO process (run, step, nr, actor, acting, copied_kb) SELECT run, "        \
     "value, " #nr ", '" actor "', 0, " #kb " FROM run, json_each('[" steps "]'); "
-/* The worker copied 2 MiB in one mapping, and little else. */
-#define COPIES_WHOLE                                                                               \
+/* So that what was lost is no allocator's. */
+#define NO_HEAP REGIONS("anonymous")
+/* The worker copied so many pages in one mapping, and little else; of how many huge pages were. */
+#define COPIES_WHOLE(pages, first, last)                                                           \
     COPIED("worker[77]", 1, 2060, "2")                                                             \
-    "UPDATE watch_region SET copied = iif(kind = 'heap', 512, 3) WHERE step = 2; "
+    HUGE_PAGES("4096")                                                                             \
+    "UPDATE watch_region SET copied = iif(nr = (SELECT min(nr) FROM watch_region), " #pages        \
+    ", 3) WHERE step = 2; "                                                                        \
+    "UPDATE region SET mapped = 9000, huge = iif(step = 1, " #first ", " #last "); "
 /* The worker was there from the third sample to that one; the server copied in these. */
 #define SAVES(last, steps)                                                                         \
     "UPDATE watch_process SET first_step = 3, last_step = " last                                   \
@@ -633,11 +638,17 @@ static void test_report_watch__causes(void **state)
          REGIONS("anonymous") HUGE_PAGES(
              "8192 / step") "UPDATE step SET sum_rss_kb = sum_rss_kb - 4096 WHERE step = 2",
          NULL},
-        {false, COPIES_WHOLE HUGE_PAGES("4096"),
+        {true, NO_HEAP COPIES_WHOLE(512, 1024, 1024),
          "Huge pages: worker[77] copied 2.00 MiB of 2.01 MiB in whole huge pages"},
-        {false, COPIES_WHOLE HUGE_PAGES("0"), NULL},
-        {false, COPIES_WHOLE HUGE_PAGES("4096 / step"), NULL},
-        {false, COPIES_WHOLE HUGE_PAGES("4096") "UPDATE watch_region SET copied = 500", NULL},
+        {true, NO_HEAP COPIES_WHOLE(511, 512, 1024),
+         "Huge pages: worker[77] copied 2.00 MiB of 2.01 MiB in whole huge pages"},
+        {true, NO_HEAP COPIES_WHOLE(511, 1024, 1024), NULL},
+        {true, NO_HEAP COPIES_WHOLE(512, 1024, 512), NULL},
+        {true, NO_HEAP COPIES_WHOLE(512, 0, 0), NULL},
+        {true,
+         NO_HEAP COPIES_WHOLE(511, 512,
+                              1024) "UPDATE region SET mapped = mapped - 512 WHERE step = 1",
+         NULL},
         {false, SAVES("5", "4,5"),
          "Save under write load: server[7] copied 16.0 MiB while 1 child of it lived, 0 KiB "
          "otherwise. Save when less is written, or keep 240.0 MiB free for it"},
