@@ -42,7 +42,7 @@ SELECT count(*) AS samples, max(t_s) AS seconds, max(processes) AS most_processe
         WHERE r.run_id = :run_id AND u.observed IS NULL AND u.quantity = 'growth_kb') AS growth_why,
        (SELECT sum(copied_kb) FROM copier) AS copied_kb,
        (SELECT count(copied_why) > 0 FROM copier) AS copied_part,
-       (SELECT max(copied_why) FROM copier) AS copied_why,
+       ifnull((SELECT max(copied_why) FROM copier), 'no process was seen twice') AS copied_why,
        (SELECT sum(copied_kb > 0) FROM copier) AS n,
        (SELECT who FROM copier ORDER BY copied_kb DESC, first_step, pid LIMIT 1) AS who,
        (SELECT max(copied_kb) FROM copier) AS writer_kb

@@ -537,6 +537,8 @@ static void test_report_watch__sentences(void **state)
         {true, "UPDATE process SET copied_kb = 200 WHERE actor LIKE 'w%' AND step = 2",
          "; 200 KiB was copied;", "\\] copied"},
         {true, UNTOLD("copied_kb", 17), "; worker\\[77\\] copied at least 210.0 MiB;", NULL},
+        {true, "UPDATE process SET copied_kb = NULL",
+         "; what was copied is unknown: no process was seen twice; it can grow", NULL},
         {true, UNTOLD("copied_kb", 17) "UPDATE process SET copied_kb = NULL",
          "; what was copied is unknown: " SWAP_HIDES ";", "was copied;"},
         {true,
