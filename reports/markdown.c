@@ -349,8 +349,8 @@ static void watches_brief(struct doc *d, const struct selection *runs,
         if (!watches[i].run_id)
             continue;
         if (n++ == 0)
-            doc_say(d, "## watch\n\n");
-        section_watch(d, &watches[i]);
+            doc_say(d, "\n## watch\n\n");
+        section_watch_brief(d, &watches[i]);
     }
 }
 
@@ -360,20 +360,17 @@ static void write_brief(struct doc *d, const struct selection *runs,
 {
     introduction(d, runs);
     contents(d, runs);
-    doc_say(d, "## Answers\n\n");
-    find_questions(d, runs);
     find_cut_short(d, runs);
+    watches_brief(d, runs, watches);
     if (runs->scenarios) {
+        doc_say(d, "## Answers\n\n");
+        find_questions(d, runs);
         find_pairs(d, runs);
         find_to_act_on(d, runs);
     }
     find_checks(d, runs);
-    for (size_t i = 0; i < runs->n && d->rc == 0; i++)
-        if (watches[i].run_id)
-            find_watch(d, &watches[i]);
     doc_say(d, "\n");
     scenarios_brief(d, runs, watches);
-    watches_brief(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
         section_footprints(d, runs);

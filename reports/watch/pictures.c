@@ -62,15 +62,17 @@ static int by_most(const void *a, const void *b)
     return x->actor < y->actor ? -1 : x->actor > y->actor; /* of one array: by when they came */
 }
 
-/* The processes that have most of a figure, over time; none if nobody ever had any. */
+/* The processes that have most of a figure, over time, below that of all (or NULL); none if nobody
+ * ever had any. */
 static void process_lines(struct doc *d, const struct watch_data *w,
-                          enum watch_process_figure which, const char *file, const char *title)
+                          enum watch_process_figure which, const char *file, const char *title,
+                          const struct chart_series *all)
 {
     struct ranked *order = calloc(w->nactors + 1, sizeof *order);
     struct chart_series series[SERIES];
     size_t looks[SERIES]; /* a process has the same in each chart */
+    size_t n = 0, from = all != NULL, shown;
     char subtitle[64];
-    size_t n = 0;
 
     for (size_t i = 0; order && i < w->nactors; i++) {
         order[n] = (struct ranked){&w->actors[i], 0};
@@ -80,16 +82,22 @@ static void process_lines(struct doc *d, const struct watch_data *w,
     }
     if (n)
         qsort(order, n, sizeof *order, by_most);
-    for (size_t i = 0; i < n && i < SERIES; i++) {
-        series[i] = (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
-        looks[i] = (size_t)(order[i].actor - w->actors);
+    shown = n < SERIES - from ? n : SERIES - from;
+    if (all) {
+        series[0] = *all;
+        looks[0] = w->nactors; /* like no process */
     }
-    snprintf(subtitle, sizeof subtitle, "the %d processes with most, of %zu", SERIES, n);
+    for (size_t i = 0; i < shown; i++) {
+        series[from + i] =
+            (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
+        looks[from + i] = (size_t)(order[i].actor - w->actors);
+    }
+    snprintf(subtitle, sizeof subtitle, "the %zu processes with most, of %zu", shown, n);
     draw_lines(d, w, file,
                (struct chart_lines){.title = title,
-                                    .subtitle = n > SERIES ? subtitle : NULL,
+                                    .subtitle = shown < n ? subtitle : NULL,
                                     .series = series,
-                                    .nseries = n < SERIES ? n : SERIES,
+                                    .nseries = from + shown,
                                     .looks = looks});
     free(order);
 }
@@ -98,17 +106,32 @@ void watch_picture_sharing(struct doc *d, const struct watch_data *w)
 {
     process_lines(d, w, WP_PARENT, "sharing",
                   w->parent_at_most ? "In common with the parent, at most"
-                                    : "In common with the parent");
-    process_lines(d, w, WP_EXCLUSIVE, "exclusive",
-                  "Exclusive: anonymous memory of a process alone");
+                                    : "In common with the parent",
+                  NULL);
+    process_lines(d, w, WP_EXCLUSIVE, "exclusive", "Exclusive: anonymous memory of a process alone",
+                  NULL);
     process_lines(d, w, WP_DEBT, "debt",
                   w->debt_concluded
                       ? "In debt, concluded: alone here, but the next write still faults"
-                      : "In debt: alone here, but the next write still faults");
+                      : "In debt: alone here, but the next write still faults",
+                  NULL);
     process_lines(d, w, WP_AT_RISK, "at-risk",
                   w->risk_concluded
                       ? "At risk, concluded: memory whose next write costs a new frame"
-                      : "At risk: memory whose next write costs a new frame");
+                      : "At risk: memory whose next write costs a new frame",
+                  NULL);
+}
+
+void watch_picture_used(struct doc *d, const struct watch_data *w)
+{
+    double *used = calloc(w->n + 1, sizeof *used);
+
+    for (size_t i = 0; used && i < w->n; i++)
+        used[i] = watch_used(w, i);
+    if (used)
+        process_lines(d, w, WP_USS, "used", "Memory used, and what of it each process has alone",
+                      &(struct chart_series){"used by all", used});
+    free(used);
 }
 
 void watch_picture_footprint(struct doc *d, const struct watch_data *w)

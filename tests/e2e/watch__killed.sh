@@ -25,7 +25,7 @@ cut w.db
 ok "show" says "$mark $n samples: the lab died" cowlab show --db w.db
 ok "the views, once a command has read it" equals "crashed|the lab died while running" sqlite3 w.db "SELECT status, message FROM runs"
 ok "a report, though it is the only run" exits 0 cowlab report --db w.db -o w.md
-ok "in its first answer" sh -c "sed -n '/^## Answers/,\$p' w.md | sed -n 3p | grep -q 'Cut short.*crashed after $n samples'"
+ok "in its first answer" sh -c "grep -m1 '^- ' w.md | grep -q 'Cut short.*crashed after $n samples'"
 ok "in the finding of the watch" grep -q "^- \*\*Watch.*\*\*$mark" w.md
 ok "and above its section" grep -q "^### Run.*\*\*$mark" w.md
 ok "its samples are in it" grep -q "\*\*Seen.\*\* $n samples" w.md
