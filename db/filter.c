@@ -19,6 +19,7 @@
 
 #define RELATIVE 256
 #define AT_ONCE 16
+#define UNKNOWNS 16384 /* of mappings that a round lasts for */
 
 /* A process as it was seen last; of its counts the sums that wait for a row. */
 struct seen {
@@ -33,6 +34,7 @@ struct entry {
     struct value *q;          /* as stored last; counts: as the sample before had them */
     struct seen *seen;        /* of a process */
     const struct seen *of[2]; /* of any other row: the processes that it is about */
+    unsigned int round;       /* of what is unknown of a mapping: when it was told last */
 };
 
 struct store_watch {
@@ -44,7 +46,11 @@ struct store_watch {
     struct places places; /* of entries, by key */
     struct seen **seen;   /* that are listed */
     size_t nseen;
-    bool left; /* somebody is listed no more */
+    bool left; /* somebody is listed no more, or not told any more */
+    /* Names of mappings come and go while their process lives: those that were not told for a round
+     * go. One that comes again is noted again. */
+    unsigned int round;
+    size_t told; /* in this round */
 };
 
 int store_watch_new(struct store_watch **out, const struct store_watch_options *opt, struct err *e)
@@ -56,6 +62,7 @@ int store_watch_new(struct store_watch **out, const struct store_watch_options *
     w->grain_kb = opt && opt->grain_kb > 0 ? opt->grain_kb : 64;
     w->pace = opt && opt->pace > 0 ? opt->pace : 5;
     w->refresh = opt && opt->refresh > 0 ? opt->refresh : 60;
+    w->round = 1;
     *out = w;
     return 0;
 }
@@ -79,7 +86,7 @@ void filter_forget(struct store_watch *w)
     w->entries = NULL;
     w->places = (struct places){0};
     w->seen = NULL;
-    w->n = w->nseen = 0;
+    w->n = w->nseen = w->told = 0;
 }
 
 void store_watch_free(struct store_watch *w)
@@ -173,19 +180,20 @@ static struct entry *find(struct store_watch *w, char kind, const char *const na
     return x;
 }
 
-static bool has_left(const struct entry *x)
+static bool has_left(const struct store_watch *w, const struct entry *x)
 {
-    return (x->seen && !x->seen->listed) || (x->of[0] && !x->of[0]->listed) ||
-           (x->of[1] && !x->of[1]->listed);
+    return (x->round && x->round + 1 < w->round) || (x->seen && !x->seen->listed) ||
+           (x->of[0] && !x->of[0]->listed) || (x->of[1] && !x->of[1]->listed);
 }
 
-/* All rows about processes that are listed no more. What these refer to goes last. */
+/* All rows about processes that are listed no more, and what is not told any more. What these refer
+ * to goes last. */
 static void drop_left(struct store_watch *w)
 {
     size_t kept = 0, had = w->n;
 
     for (size_t i = 0; i < had; i++)
-        if (!has_left(&w->entries[i])) {
+        if (!has_left(w, &w->entries[i])) {
             struct entry x = w->entries[kept];
 
             w->entries[kept++] = w->entries[i];
@@ -436,6 +444,15 @@ int filter_unknown(struct store_watch *w, const char *observed, const char *regi
         return -1;
     fresh = x->step != why; /* the step's place holds the reason noted last */
     x->step = why;
+    if (region && x->round != w->round) {
+        x->round = w->round;
+        w->told++;
+    }
+    if (w->told == UNKNOWNS) {
+        w->told = 0;
+        w->round++;
+        w->left = true;
+    }
     return fresh;
 }
 

@@ -68,9 +68,12 @@ struct caps {
     int cgroup_version;                 /* 0 none, 1, 2: where the memory controller is */
     uint64_t page_size, huge_page_size; /* bytes; huge 0 if unknown */
     char kernel[128];                   /* uname: "Linux 6.18.0 x86_64" */
+    int failed; /* something could not be tried for want of descriptors or memory: why, negative */
 };
 
 void caps_probe(struct caps *c);
+/* What could not be tried says nothing of the kernel: then nobody looks at anything. 0, or why. */
+int caps_tried(const struct caps *c, struct err *e);
 /* Process pid may not be looked at: -EACCES, with what it takes. */
 int caps_refuse(pid_t pid, struct err *e);
 /* Index of a capability by name, or -1. */

@@ -395,8 +395,10 @@ static int probe(const struct request *r, struct err *e)
         rc = footprint_read(r->look_at, &f, e);
     if (rc == 0) {
         caps_probe(&caps);
-        rc = observe(r, &caps, &v, &obs, e);
+        rc = caps_tried(&caps, e);
     }
+    if (rc == 0)
+        rc = observe(r, &caps, &v, &obs, e);
     if (rc == 0) {
         rc = print_json(report_json(r, &caps, &v, &obs, f.comm), r->compact, e);
     }

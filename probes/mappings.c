@@ -86,6 +86,7 @@ static int fill_list(pid_t pid, struct mappings *m, struct err *e)
     struct threads threads = {0};
     struct probe_cost ignored = {0};
     size_t region = 0;
+    int rc;
 
     m->list = calloc(m->maps.n + 1, sizeof *m->list);
     if (!m->list)
@@ -104,9 +105,10 @@ static int fill_list(pid_t pid, struct mappings *m, struct err *e)
                              .max_prot = max_protection(&m->maps, entry)};
         region++;
     }
+    rc = segments.failed ? segments.failed : threads.failed;
     segments_release(&segments);
     threads_release(&threads);
-    return 0;
+    return rc < 0 ? err_sys(e, rc, "cannot tell what process %d maps", (int)pid) : 0;
 }
 
 int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e)
@@ -116,7 +118,9 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
     pid = threads_living(pid);
     *out = (struct mappings){0};
     observation_init(&out->obs);
-    rc = footprint_read(pid, &out->fp, e);
+    rc = caps_tried(caps, e);
+    if (rc == 0)
+        rc = footprint_read(pid, &out->fp, e);
     if (rc == 0)
         rc = read_list(pid, caps, &out->maps, e);
     if (rc == 0)

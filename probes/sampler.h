@@ -30,15 +30,15 @@
  * at_risk: pages of writable private mappings that its next write would copy; parent: memory
  * whose frames its parent maps at the same addresses; copied: private pages that are in another
  * frame than at the last sample, where they were shared, or their object's, mapped or not (what
- * happened and was undone between is not seen, nor what a mapping that is new showed); lost: pages
- * in common with the parent at the last sample of which both have one now, each in a frame of its
- * own: one of them wrote. What either has no more, it gave back: that is not lost. lost_before: at
- * first sight alone, private pages at the parent's addresses of which each has one of its own: at
- * most so much was lost between the fork and this sample (what both allocated since then may lie at
- * the same addresses). Pages in swap count like those in memory, by their slots. A page that is in
- * swap here and in memory there may be one or two: lost_before counts it; copied and lost of its
- * mapping are unknown for a sample in which what was in common has become so, or what was so has
- * turned out apart. */
+ * happened and was undone between is not seen, nor what a mapping that is new showed; in the place
+ * of one whose pages were shared, what it writes counts); lost: pages in common with the parent at
+ * the last sample of which both have one now, each in a frame of its own: one of them wrote. What
+ * either has no more, it gave back: that is not lost. lost_before: at first sight alone, private
+ * pages at the parent's addresses of which each has one of its own: at most so much was lost
+ * between the fork and this sample (what both allocated since then may lie at the same addresses).
+ * Pages in swap count like those in memory, by their slots. A page that is in swap here and in
+ * memory there may be one or two: lost_before counts it; copied and lost of its mapping are unknown
+ * for a sample in which what was in common has become so, or what was so has turned out apart. */
 #define WATCH_QUANTITIES(X)                                                                        \
     X(WQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \
     X(WQ_COW, cow_kb, QT_KB)                                                                       \

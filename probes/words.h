@@ -99,7 +99,9 @@
     X(WHY_PAGED_OUT, 23, "pages were paged out between the write and the look", "more memory")     \
     X(WHY_FOREIGN_FILE, 24, "what of a file that others own is in memory is not told",             \
       "run as root")                                                                               \
-    X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")
+    X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")                 \
+    X(WHY_NO_NAMES, 26, "this kernel keeps no names of anonymous memory",                          \
+      "a kernel with CONFIG_ANON_VMA_NAME")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {

@@ -35,7 +35,9 @@ void report_database_option(struct store *s, FILE *out);
 /* The command that shows which runs there are. */
 void report_list_hint(struct store *s, FILE *out);
 
-/* Terminal: a watch run's samples and processes; and whether a run is one (1, 0, or an error). */
+/* Terminal: what happened in a watch and what to do about it, a few lines. */
+int report_watch_sentences(struct store *s, const char *run_id, FILE *out, struct err *e);
+/* The same before its samples and processes; and whether a run is one (1, 0, or an error). */
 int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e);
 int report_is_watch(struct store *s, const char *run_id, struct err *e);
 

@@ -58,8 +58,8 @@ static int export_run(struct store *store, void *arg)
         rc = output_open(&o, a->output, NULL, store, &e);
     if (rc == 0)
         rc = report_trace(store, run_id, o.file, &e);
-    if (rc == 0 && a->output && (rc = output_done(&o, &e)) == 0)
-        rc = output_place(&o, &e);
+    if (rc == 0 && a->output && (rc = output_done(&o, &e)) == 0 && (rc = output_sync(&o, &e)) == 0)
+        rc = output_place(&o, true, &e);
     if (a->output)
         output_drop(&o);
     if (rc < 0)

@@ -1,6 +1,7 @@
 /* cowlab list: a line per scenario. */
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
+#include "reports/escape.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,9 @@ static void print_backends(const struct plan *p)
 
         snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", p->backends[i]);
     }
-    printf("%-20s %-14s %s\n", p->name, text, p->title);
+    printf("%-20s %-14s ", p->name, text);
+    escape_terminal(stdout, p->title);
+    printf("\n");
 }
 
 static int list_one(const struct builtin_scenario *s)

@@ -232,6 +232,8 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     rc = watch_run(tree, store, &opt, &result, &e);
     view_end(&view);
     free(command);
+    if (result.samples && rc == 0)
+        rc = report_watch_sentences(store, result.run_id, stderr, &e);
     if (result.samples)
         say_end(&result, tree, store);
     if (rc < 0)

@@ -4,6 +4,7 @@
 #include "reports/report.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,14 +12,20 @@
 
 volatile int cli_stop;
 
+/* What then still waits, for a reader of its output who does not read, is interrupted as well: once
+ * a second, until the end. */
 static void note_signal(int number)
 {
     (void)number;
     cli_stop = 1;
+    alarm(1);
 }
 
 void cli_catch_signals(void)
 {
+    struct sigaction again = {.sa_handler = note_signal};
+
+    sigaction(SIGALRM, &again, NULL);
     signals_catch(note_signal);
 }
 

@@ -98,7 +98,7 @@ static int start_keeper(struct actor_group *g, struct err *e)
 
         close(ends[0]);
         close(ends[1]);
-        return err_sys(e, error, "cannot start the keeper process");
+        return shortage_explain_fork(e, err_sys(e, error, "cannot start the keeper process"));
     }
     setpgid(g->keeper, g->keeper); /* whoever is first: it must lead before an actor joins */
     close(ends[0]);
@@ -231,7 +231,7 @@ int actor_spawn(struct actor_group *g, const char *name, struct err *e)
         become(g, ends[1], true, g->cgroup[0] && !inside, STDERR_FILENO, argv);
     close(ends[1]);
     if (pid < 0) {
-        rc = err_sys(e, errno, "cannot start actor '%s'", name);
+        rc = shortage_explain_fork(e, err_sys(e, errno, "cannot start actor '%s'", name));
         close(ends[0]);
         return rc;
     }
@@ -258,7 +258,7 @@ int actor_group_helper(struct actor_group *g, char *const argv[], struct err *e)
         become(g, -1, false, false, ends[1], argv);
     close(ends[1]);
     if (pid < 0)
-        rc = err_sys(e, errno, "cannot start '%s'", argv[0]);
+        rc = shortage_explain_fork(e, err_sys(e, errno, "cannot start '%s'", argv[0]));
     if (rc == 0) {
         setpgid(pid, g->keeper);
         g->helper = pid;

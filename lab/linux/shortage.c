@@ -98,12 +98,19 @@ static bool explain_mappings(struct err *e, pid_t pid)
     return true;
 }
 
+int shortage_explain_fork(struct err *e, int rc)
+{
+    if (rc == -EAGAIN)
+        append(e, " (a limit on the number of processes: RLIMIT_NPROC, or the cgroup's pids.max)");
+    return rc;
+}
+
 void shortage_explain(struct err *e, pid_t pid, const struct actor_request *rq, int error)
 {
     struct value left;
 
-    if (error == EAGAIN && rq->op == ACT_FORK)
-        append(e, " (a limit on the number of processes: RLIMIT_NPROC, or the cgroup's pids.max)");
+    if (rq->op == ACT_FORK)
+        shortage_explain_fork(e, -error);
     if (error != ENOMEM && !(rq->op == ACT_LOCK && (error == EAGAIN || error == EPERM)))
         return;
     if (rq->len)

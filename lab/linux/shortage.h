@@ -11,6 +11,8 @@
 /* Appends to e, which says that the kernel refused the request with this errno, the limit that was
  * reached, with its numbers: only one that was, nothing if none is seen. */
 void shortage_explain(struct err *e, pid_t pid, const struct actor_request *rq, int error);
+/* The same of a fork that failed with rc, which is returned. */
+int shortage_explain_fork(struct err *e, int rc);
 /* Appends to e, which says that a process was killed by this signal, what that signal means there.
  * oom_kills: as they were when the run began. */
 void shortage_explain_death(struct err *e, int signal, struct value oom_kills);

@@ -1,6 +1,7 @@
 /* observe: see observe.h. One half runs in the program that asks, the other in the observer. */
 #include "lab/machmsg/observe.h"
 #include "lab/machmsg/names/spawn.h"
+#include "lab/machmsg/ports/deadline.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include <dirent.h>
@@ -179,11 +180,11 @@ static int start(void)
 
 static int ask(const struct question *q, struct reply *r)
 {
-    struct pollfd p = {.fd = observer.fd, .events = POLLIN};
+    const struct deadline until = deadline_in(true, PATIENCE_MS);
 
     if (send(observer.fd, q, sizeof *q, MSG_NOSIGNAL) != sizeof *q)
         return -EPIPE;
-    if (poll(&p, 1, PATIENCE_MS) != 1)
+    if (deadline_poll(&until, observer.fd, POLLIN) != 1)
         return -ETIMEDOUT;
     return recv(observer.fd, r, sizeof *r, 0) == sizeof *r ? 0 : -EPIPE;
 }

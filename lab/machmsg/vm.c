@@ -14,6 +14,7 @@
 #include <mach/vm_map.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -60,7 +61,9 @@ static void *map_wanted(uint64_t address, const struct wanted *w, int flags, int
     struct mapping m;
 
     if (w->flags & VM_FLAGS_ANYWHERE)
-        return mem_place(w->size, w->mask | vm_page_mask, false, prot, flags, fd);
+        return mem_place(w->size, w->mask | vm_page_mask,
+                         w->flags & VM_FLAGS_PURGABLE ? PLACE_PURGEABLE : PLACE_ALONE, prot, flags,
+                         fd);
     /* Kernels and tools that do not know MAP_FIXED_NOREPLACE take the address as a hint. */
     if (!(w->flags & VM_FLAGS_OVERWRITE) && mem_query(address, &m) == 0 &&
         m.start < address + w->size) {
@@ -134,6 +137,8 @@ static int make(uint64_t *address, const struct wanted *w)
             object_unref(r.object);
         return rc;
     }
+    if (purgeable && r.kind == MEM_ANON) /* who looks from outside can know; not every kernel */
+        (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, w->size, PURGEABLE_NAME);
     if (shared)
         (void)object_keep(r.object);
     r.start = *address = (uint64_t)p;

@@ -3,6 +3,7 @@
 #include "probes/list.h"
 #include "reports/escape.h"
 #include "reports/format.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,10 @@ void view_show(struct watch_view *v, const struct view_sample *s)
     v->shown++;
     if (!ferror(v->out))
         return;
+    if (errno == EINTR) { /* by what ends the watch: the screen is still to be left */
+        clearerr(v->out);
+        return;
+    }
     v->out = NULL;
     v->begun = false;
     fprintf(stderr, "cowlab: what shows the samples is gone; watching and storing go on\n");

@@ -42,10 +42,14 @@ static void missing(struct caps *c, enum cap cap, const char *reason)
     snprintf(c->reason[cap], sizeof c->reason[cap], "%s", reason);
 }
 
-/* code: 0 have it, or a positive errno. */
+/* code: 0 have it, or a positive errno. Where no huge page is reserved there is no memory for one.
+ */
 static void decide(struct caps *c, enum cap cap, int code)
 {
     char text[96];
+
+    if (is_exhausted(-code) && cap != CAP_HUGETLB)
+        c->failed = -code;
 
     c->have[cap] = code == 0;
     c->hidden[cap] = false;
@@ -93,6 +97,7 @@ static void probe_page_files(struct caps *c)
     char why[96], text[64];
     struct selftest t;
     struct page_reader r;
+    int code;
 
     reader_open(&r, false);
     selftest_run(&t, c->page_size, c->huge_page_size, &r);
@@ -101,13 +106,17 @@ static void probe_page_files(struct caps *c)
     if (c->have[CAP_FRAMES] && c->have[CAP_KPAGECOUNT] && c->have[CAP_KPAGEFLAGS])
         return;
     reader_open(&r, true);
+    code = r.no_flags;
     if (r.helper) {
         selftest_run(&t, c->page_size, c->huge_page_size, &r);
-        c->via_helper = t.frames == 0;
-    } else if (!c->have[CAP_FRAMES] && r.no_flags != ENOENT && r.no_flags != EPERM) {
-        snprintf(why, sizeof why, "the helper cannot be started: %s",
-                 strerror_r(r.no_flags, text, sizeof text));
+        code = t.frames;
+        c->via_helper = code == 0;
+    }
+    if (code && !c->have[CAP_FRAMES] && code != ENOENT && code != EPERM) {
+        snprintf(why, sizeof why, "the helper cannot be %s: %s", r.helper ? "asked" : "started",
+                 strerror_r(code, text, sizeof text));
         missing(c, CAP_FRAMES, why);
+        c->failed = is_exhausted(-code) ? -code : c->failed;
     }
     reader_close(&r);
     if (c->via_helper)
@@ -301,6 +310,11 @@ void caps_probe(struct caps *c)
     probe_cgroup(c);
     probe_swap(c);
     apply_disable(c);
+}
+
+int caps_tried(const struct caps *c, struct err *e)
+{
+    return c->failed ? err_sys(e, c->failed, "cannot try what this kernel shows") : 0;
 }
 
 int caps_refuse(pid_t pid, struct err *e)

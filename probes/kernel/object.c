@@ -41,10 +41,24 @@ static int open_checked(const char *path, const struct map_entry *entry)
     return fd;
 }
 
+/* One descriptor of each file: what does not open through it does through no other. */
+static const struct open_file *find_file(const struct open_files *f, uint64_t dev, uint64_t inode)
+{
+    uint32_t h = places_hash(inode, dev), row;
+
+    for (size_t i = h; (row = places_next(&f->places, h, &i));)
+        if (f->list[row - 1].inode == inode && f->list[row - 1].dev == dev)
+            return &f->list[row - 1];
+    return NULL;
+}
+
 static int add_file(struct open_files *f, const struct stat *st, int fd)
 {
-    struct open_file *added = LIST_ADD_ROOM(f->list, f->n, f->cap);
+    struct open_file *added;
 
+    if (find_file(f, st->st_dev, st->st_ino))
+        return 0;
+    added = LIST_ADD_ROOM(f->list, f->n, f->cap);
     if (!added)
         return -ENOMEM;
     *added = (struct open_file){st->st_dev, st->st_ino, fd};
@@ -84,17 +98,17 @@ void open_files_release(struct open_files *f)
 /* Through a descriptor of the process. */
 static int open_held(pid_t pid, const struct map_entry *entry, struct open_files *f)
 {
-    uint32_t h = places_hash(entry->inode, entry->dev), row;
-    int rc = f->pid == pid ? 0 : list_files(f, pid), fd = -EACCES;
+    int rc = f->pid == pid ? 0 : list_files(f, pid), fd;
+    const struct open_file *file;
     char path[64];
 
     if (rc < 0)
         return rc;
-    for (size_t i = h; fd < 0 && (row = places_next(&f->places, h, &i));) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, f->list[row - 1].fd);
-        if (f->list[row - 1].inode == entry->inode && f->list[row - 1].dev == entry->dev)
-            fd = open_checked(path, entry);
-    }
+    file = find_file(f, entry->dev, entry->inode);
+    if (!file)
+        return -EACCES;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, file->fd);
+    fd = open_checked(path, entry);
     return fd == -ENOENT ? -EACCES : fd;
 }
 
@@ -157,7 +171,7 @@ int object_open(struct object *out, pid_t pid, const struct map_entry *entry, st
 {
     uint64_t none;
     char path[96];
-    int fd;
+    int fd, rc;
 
     *out = OBJECT_NONE;
     if (is_device(entry->name))
@@ -165,14 +179,17 @@ int object_open(struct object *out, pid_t pid, const struct map_entry *entry, st
     snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", (int)pid,
              (unsigned long long)entry->start, (unsigned long long)entry->end);
     fd = open(path, OPEN_FLAGS);
+    fd = fd < 0 ? -errno : fd;
     if (fd < 0 && helper) {
         *out = (struct object){-1, helper, pid, entry->start, entry->end, {0}};
-        if (ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info) == 0)
+        rc = ask_helper(out, 0, 0, false, NULL, NULL, &none, &out->info);
+        if (rc == 0)
             return 0;
+        fd = is_exhausted(rc) ? rc : fd;
     }
-    if (fd < 0)
+    if (fd < 0 && !is_exhausted(fd))
         fd = entry->name[0] == '/' ? open_checked(entry->name, entry) : -ENOENT;
-    if (fd < 0)
+    if (fd < 0 && !is_exhausted(fd))
         fd = open_held(pid, entry, files); /* last: it may have thousands */
     return object_take(out, fd);
 }

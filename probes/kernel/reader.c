@@ -51,6 +51,13 @@ int reader_attach(struct page_reader *r, pid_t pid, bool frames, struct page_fil
         return out->fd;
     if (frames && r->helper)
         out->number = helper_attach(r->helper, pid);
+    if (is_exhausted(out->number)) { /* the helper has no room: that is not "without frames" */
+        int rc = out->number;
+
+        close_fd(&out->fd);
+        *out = READER_NONE;
+        return rc;
+    }
     out->frames = frames && (!r->helper || out->number >= 0);
     return 0;
 }

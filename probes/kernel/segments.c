@@ -1,6 +1,7 @@
 #include "probes/kernel/segments.h"
 #include "probes/list.h"
 
+#include <errno.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
     uint32_t h = places_hash(e->inode, e->dev), row;
     struct segment_file *file;
     struct object object;
+    int rc;
 
     for (size_t i = h; (row = places_next(&s->places, h, &i));)
         if (s->files[row - 1].inode == e->inode && s->files[row - 1].dev == e->dev) {
@@ -72,8 +74,11 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
             return &s->files[row - 1];
         }
     /* Another process may be able to, if this is not. */
-    if (object_open(&object, pid, e, NULL, &s->open) < 0)
+    rc = object_open(&object, pid, e, NULL, &s->open);
+    if (rc < 0) {
+        s->failed = is_exhausted(rc) ? rc : s->failed;
         return NULL;
+    }
     file = LIST_ADD(s->files, s->n);
     if (file && places_add(&s->places, h, s->n) == 0) {
         *file = (struct segment_file){.dev = e->dev, .inode = e->inode, .asked = true};
@@ -81,6 +86,7 @@ static const struct segment_file *file_of(struct segments *s, pid_t pid, const s
     } else {
         s->n -= file != NULL;
         file = NULL;
+        s->failed = -ENOMEM;
     }
     object_close(&object);
     return file;
@@ -116,6 +122,7 @@ void segments_turn(struct segments *s)
 
     open_files_release(&s->open);
     places_clear(&s->places);
+    s->failed = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct segment_file *file = &s->files[i];
 

@@ -3,7 +3,8 @@
  *
  * Owns: what was read, of each file once.
  * Promises: reads the headers of ordinary files only, and no more than a fixed number of bytes; a
- * file that makes no sense, or that may not be read, has no data segment.
+ * file that makes no sense, or that may not be read, has no data segment. What could not be opened
+ * for want of descriptors or memory is in `failed`.
  * Lifetime: starts zeroed; segments_release. */
 #ifndef PROBES_KERNEL_SEGMENTS_H
 #define PROBES_KERNEL_SEGMENTS_H
@@ -15,6 +16,7 @@ struct segments {
     size_t n;
     struct places places;
     struct open_files open;
+    int failed; /* a negative errno; 0: nothing has, since the last turn */
 };
 
 /* The address behind the data segment that ends in the entry before this one; 0 if there is none,

@@ -3,6 +3,7 @@
 #include "probes/list.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,10 @@ static void add(struct threads *t, uint64_t stack)
 {
     uint64_t *added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap);
 
-    if (added) /* else it is one stack less that is known */
+    if (added)
         *added = stack;
+    else
+        t->failed = -ENOMEM;
 }
 
 static int ascending(const void *a, const void *b)
@@ -38,15 +41,24 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
     char path[64];
     struct dirent *d;
     DIR *dir;
+    int rc;
 
     t->n = n;
     t->nstacks = 0;
+    t->failed = 0;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    if (n < 2 || !(dir = opendir(path)))
+    if (n < 2)
         return;
+    dir = opendir(path);
+    if (!dir) {
+        t->failed = is_exhausted(-errno) ? -errno : 0;
+        return;
+    }
     while ((d = readdir(dir))) {
         snprintf(path, sizeof path, "/proc/%d/task/%.20s/syscall", (int)pid, d->d_name);
-        if (d->d_name[0] == '.' || slurp_path(&t->text, path) < 0)
+        rc = d->d_name[0] == '.' ? -ENOENT : slurp_path(&t->text, path);
+        t->failed = is_exhausted(rc) ? rc : t->failed;
+        if (rc < 0)
             continue;
         cost->calls += t->text.calls;
         cost->bytes += t->text.len;

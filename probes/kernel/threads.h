@@ -1,7 +1,8 @@
 /* threads: where the stacks of a process's threads are, and which of them shows its memory.
  *
  * Owns: the stack pointers read last. Promises: a thread whose stack pointer may not be read, or
- * that runs at this moment, has none here. Lifetime: starts zeroed; threads_release. */
+ * that runs at this moment, has none here; what could not be opened for want of descriptors or
+ * memory is in `failed`. Lifetime: starts zeroed; threads_release. */
 #ifndef PROBES_KERNEL_THREADS_H
 #define PROBES_KERNEL_THREADS_H
 
@@ -14,6 +15,7 @@ struct threads {
     int n;            /* of the process, by its stat; 0: not known */
     uint64_t *stacks; /* ascending */
     size_t nstacks, cap;
+    int failed; /* a negative errno; 0: nothing has */
     struct slurp text;
 };
 

@@ -121,17 +121,23 @@ static int make_room(struct observer *o, struct seen_object *s, const struct obj
 }
 
 /* The whole object where that is cheap. A large file: not, and nobody asks. */
-static enum why measure(struct observer *o, struct seen_object *s, const struct object *object)
+static int measure(struct observer *o, struct seen_object *s, const struct object *object,
+                   struct err *e)
 {
     int rc;
 
-    if (!s->shmem && object->info.bytes > WHOLE_FILE)
-        return WHY_TOO_LARGE;
-    if (object->info.hugetlb)
-        return WHY_NO_INTERFACE;
+    s->why_resident = !s->shmem && object->info.bytes > WHOLE_FILE ? WHY_TOO_LARGE
+                      : object->info.hugetlb                       ? WHY_NO_INTERFACE
+                                                                   : WHY_KNOWN;
+    if (s->why_resident != WHY_KNOWN)
+        return 0;
     rc = object_residency(object, 0, s->npages, o->caps.have[CAP_SWAP], s->resident_bits,
                           s->swapped_bits, &s->resident, &o->cost[COST_OBJECT]);
-    return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
+    if (is_exhausted(rc))
+        return err_sys(e, rc, "cannot read what is resident of an object of %llu pages",
+                       (unsigned long long)s->npages);
+    s->why_resident = rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
+    return 0;
 }
 
 /* All that it tells; then it is closed: there may be more objects than descriptors can be had. */
@@ -140,7 +146,7 @@ static int adopt(struct observer *o, struct seen_object *s, struct object object
     int rc = make_room(o, s, &object, e);
 
     if (rc == 0)
-        s->why_resident = measure(o, s, &object);
+        rc = measure(o, s, &object, e);
     object_close(&object);
     return rc;
 }

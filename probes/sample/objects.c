@@ -59,6 +59,14 @@ static size_t hash(uint64_t a, uint64_t b)
     return ((a ^ b << 40) * 0x9e3779b97f4a7c15ULL) >> 32;
 }
 
+/* What was asked for want of descriptors or memory in vain is no answer: the sample fails. */
+static int noted(struct sampler *s, int rc)
+{
+    if (is_exhausted(rc))
+        s->failed = rc;
+    return rc;
+}
+
 /* The object behind a mapping, open until the sample ends or another takes its place. That one
  * process cannot open it does not say that another one's mapping cannot. */
 static const struct open_object *open_object(struct sampler *s, const struct sampled *w,
@@ -72,7 +80,7 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
     if (o->pid)
         object_close(&o->object);
     *o = (struct open_object){.dev = e->dev, .inode = e->inode, .pid = w->pid};
-    object_open(&o->object, w->pid, e, s->reader.helper, &s->files);
+    noted(s, object_open(&o->object, w->pid, e, s->reader.helper, &s->files));
     return o;
 }
 
@@ -80,8 +88,8 @@ static const struct open_object *open_object(struct sampler *s, const struct sam
 static int ask(struct sampler *s, const struct open_object *from, uint64_t first, uint64_t n,
                uint64_t *bits, uint64_t *count)
 {
-    return object_residency(&from->object, first, n, s->caps.have[CAP_SWAP], bits, NULL, count,
-                            &s->now[0]->cost[SC_OBJECT]);
+    return noted(s, object_residency(&from->object, first, n, s->caps.have[CAP_SWAP], bits, NULL,
+                                     count, &s->now[0]->cost[SC_OBJECT]));
 }
 
 static enum why ask_count(struct sampler *s, const struct sampled *w, const struct map_entry *e,

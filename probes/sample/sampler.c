@@ -277,6 +277,7 @@ static void read_process(struct sampler *s, struct sampled *w, uint64_t *words, 
     } else {
         footprint_from_maps(&w->fp, &w->maps);
         threads_read(&w->threads, w->pid, w->fp.threads, &w->cost[SC_STATUS]);
+        w->failed = w->threads.failed;
     }
     if (slurp_counted(&w->text, w->status_fd, &w->cost[SC_STATUS]) == 0)
         footprint_from_status(&w->fp, &w->text);
@@ -519,6 +520,7 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
 
     s->sample = (struct sample){.t_ns = probe_clock(), .processes = s->processes, .n = n};
     s->number++;
+    s->failed = 0;
     objects_turn(s);
     for (size_t i = 0; i < n; i++) {
         s->now[i] = find_sampled(s, &targets[i]);
@@ -541,6 +543,8 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
         rc = users_find(s);
     if (rc == 0)
         rc = fill_processes(s);
+    if (rc == 0)
+        rc = s->failed ? s->failed : s->segments.failed;
     objects_close(s);
     segments_turn(&s->segments);
     if (rc == 0) {
@@ -641,9 +645,12 @@ int sampler_bins(struct sampler *s, size_t process, const struct sample_region *
 int sampler_new(struct sampler **out, const struct caps *caps, const struct sampler_options *opt,
                 struct err *e)
 {
-    struct sampler *s = calloc(1, sizeof *s);
-    int rc = 0;
+    struct sampler *s;
+    int rc = caps_tried(caps, e);
 
+    if (rc < 0)
+        return rc;
+    s = calloc(1, sizeof *s);
     if (!s)
         return err_no_memory(e);
     s->caps = *caps;

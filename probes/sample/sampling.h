@@ -212,6 +212,7 @@ struct sampler {
     uint64_t ahead;   /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
     struct open_files files; /* of one sample */
+    int failed;              /* for want of descriptors or memory, in this sample; 0: nothing */
     struct users users;
     struct segments segments;
     struct sample sample;

@@ -206,6 +206,11 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
     s->info[slot] = PS_ANON_UNKNOWN;
     if (answer == KPAGE_NONE)
         return 0;
+    /* Given back meanwhile: nobody has to decide about it. */
+    if (!(answer & (KPF_ANON | KPF_ZERO_PAGE))) {
+        s->doubt |= trusted;
+        return 0;
+    }
     if (answer & KPF_LARGE) {
         s->info[slot] |= INFO_LARGE;
         s->doubt |= trusted;

@@ -40,8 +40,12 @@ struct chart_lines {
     size_t npoints;
     const struct chart_series *series;
     size_t nseries;
+    const size_t *looks; /* NULL, or each line's colour, dash and marker by number: whose stays the
+                            same through the charts of a report */
+    size_t right;        /* if not 0: lines from here on have an axis of their own, at the right */
 };
 
+/* A line that lies on another one all along is said to in the legend. */
 void chart_lines(FILE *out, const struct chart_lines *c);
 
 /* From one sum to another: TOTAL bars stand on zero, DELTA bars begin where the bar before ended.

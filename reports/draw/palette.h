@@ -9,7 +9,7 @@
 /* X(STATE, letter, fill on light, fill on dark, text on the fill, ANSI colour) */
 #define STATE_STYLES(X)                                                                            \
     X(PS_NONE, '.', "none", "none", "#59636e", "2")                                                \
-    X(PS_ZERO, 'z', "#d9dee3", "#c3cad2", "#1f2328", "37")                                         \
+    X(PS_ZERO, 'Z', "#d9dee3", "#c3cad2", "#1f2328", "37")                                         \
     X(PS_EXCLUSIVE, 'E', "#0072b2", "#2279bd", "#ffffff", "34")                                    \
     X(PS_COW, 'C', "#e69f00", "#e69f00", "#1f2328", "33")                                          \
     X(PS_DEBT, 'D', "#d55e00", "#e8793a", "#1f2328", "31")                                         \

@@ -151,17 +151,31 @@ static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e
     return fill_timeline(steps, db, run_id, e);
 }
 
-int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
+static int fill(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
 {
-    sqlite3 *db = store_handle(s);
-    cJSON *doc = cJSON_CreateObject();
-    char *text;
-    int rc = doc ? fill_run(doc, db, run_id, e) : err_no_memory(e);
+    int rc = fill_run(doc, db, run_id, e);
 
     if (rc == 0)
         rc = fill_steps(doc, db, run_id, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
         rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
+    return rc;
+}
+
+int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
+{
+    sqlite3 *db = store_handle(s);
+    cJSON *doc = cJSON_CreateObject();
+    char *text;
+    int rc = doc ? 0 : err_no_memory(e);
+
+    /* One snapshot: the arrays of a run that goes on are of one moment. */
+    if (rc == 0 && sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        rc = err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
+    if (rc == 0) {
+        rc = fill(doc, db, run_id, e);
+        sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    }
     if (rc) {
         cJSON_Delete(doc);
         return rc;

@@ -5,6 +5,8 @@
 #include "reports/watch/data.h"
 #include "reports/write/doc.h"
 
+/* What all use over time, and what each process adds that nobody else maps. */
+void watch_picture_used(struct doc *d, const struct watch_data *w);
 /* Per process over time: in common with the parent, exclusive, in debt, at risk. */
 void watch_picture_sharing(struct doc *d, const struct watch_data *w);
 /* Sums over time, and what is copied. */

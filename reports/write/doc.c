@@ -76,9 +76,9 @@ static void place_all(struct doc *d)
     if (d->assets && d->npictures && !made && errno != EEXIST)
         doc_fail(d, err_sys(d->e, errno, "cannot make directory '%s'", d->assets));
     for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
-        doc_fail(d, output_place(&d->pictures[i].file, d->e));
+        doc_fail(d, output_place(&d->pictures[i].file, i + 1 == d->npictures, d->e));
     if (d->rc == 0)
-        doc_fail(d, output_place(&d->file, d->e));
+        doc_fail(d, output_place(&d->file, true, d->e));
     if (d->rc && made)
         rmdir(d->assets);
 }
@@ -89,6 +89,10 @@ int doc_close(struct doc *d)
         doc_fail(d, err_no_memory(d->e));
     if (d->rc == 0 && d->file.file)
         doc_fail(d, output_done(&d->file, d->e));
+    for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
+        doc_fail(d, output_sync(&d->pictures[i].file, d->e));
+    if (d->rc == 0)
+        doc_fail(d, output_sync(&d->file, d->e));
     if (d->rc == 0 && d->file.path)
         place_all(d);
     output_drop(&d->file);
@@ -97,6 +101,9 @@ int doc_close(struct doc *d)
         free(d->pictures[i].name);
     }
     free(d->pictures);
+    for (size_t i = 0; i < d->nqueries; i++)
+        sqlite3_free(d->queries[i]);
+    free(d->queries);
     free(d->assets);
     if (d->page)
         page_close(d->page);
@@ -171,35 +178,52 @@ static void table_head(struct doc *d, const struct doc_column *columns)
     doc_say(d, "\n");
 }
 
-/* The query itself, folded away. */
-static void doc_query(struct doc *d, const char *sql)
+/* A link to the query, which doc_queries writes. Takes it over: it is sqlite3_free()d. */
+static void link_query(struct doc *d, char *sql)
 {
-    if (d->rc || !sql)
-        return;
-    fputs("\n<details><summary>The query</summary>\n\n```sql\n", d->out);
-    escape_fenced(d->out, sql);
-    if (*sql && sql[strlen(sql) - 1] != '\n')
-        fputc('\n', d->out);
-    fputs("```\n\n</details>\n", d->out);
+    size_t at = 0;
+
+    while (sql && at < d->nqueries && strcmp(d->queries[at], sql) != 0)
+        at++;
+    if (at < d->nqueries) {
+        sqlite3_free(sql);
+    } else {
+        char **added = sql ? LIST_ADD(d->queries, d->nqueries) : NULL;
+
+        if (!added) {
+            sqlite3_free(sql);
+            doc_fail(d, err_no_memory(d->e));
+            return;
+        }
+        *added = sql;
+    }
+    doc_say(d, "[Query %zu](#query-%zu)\n\n", at + 1, at + 1);
 }
 
 int doc_shell(struct doc *d, const char *fmt, ...)
 {
     va_list ap;
-    char *sql;
 
+    if (d->rc || d->brief)
+        return d->rc;
     va_start(ap, fmt);
-    sql = sqlite3_vmprintf(fmt, ap);
+    link_query(d, sqlite3_vmprintf(fmt, ap));
     va_end(ap);
-    if (!sql)
-        return err_no_memory(d->e);
-    if (d->rc == 0) {
-        fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
-        escape_fenced(d->out, sql);
-        fputs("\"\n```\n\n</details>\n\n", d->out);
+    return d->rc;
+}
+
+void doc_queries(struct doc *d)
+{
+    if (d->nqueries)
+        doc_say(d,
+                "## Queries\n\nEach runs in `sqlite3 -box FILE`, where FILE is the database.\n\n");
+    for (size_t i = 0; i < d->nqueries && d->rc == 0; i++) {
+        size_t len = strlen(d->queries[i]);
+
+        doc_say(d, "### Query %zu\n\n```sql\n", i + 1);
+        escape_fenced(d->out, d->queries[i]);
+        doc_say(d, "%s```\n\n", len && d->queries[i][len - 1] == '\n' ? "" : "\n");
     }
-    sqlite3_free(sql);
-    return 0;
 }
 
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query)
@@ -214,14 +238,10 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
             cell(d, q, c);
         doc_say(d, "\n");
     }
-    if (rows > 0 && with_query) {
-        char *sql = query_expanded(q);
-
-        doc_query(d, sql);
-        sqlite3_free(sql);
-    }
     if (rows > 0)
         doc_say(d, "\n");
+    if (rows > 0 && with_query && !d->brief && d->rc == 0)
+        link_query(d, query_expanded(q));
     doc_fail(d, query_close(q));
     return rows;
 }

@@ -152,6 +152,7 @@ go_on() {
 end_run() {
     exec 3>&-
     wait "$lab" 2>/dev/null
+    # shellcheck disable=SC2034 # for the script
     status=$?
 }
 

@@ -33,6 +33,11 @@ few_descriptors() {
         esac
     done
 }
+# As an ordinary user: root has no limit on them.
+unprivileged() { if [ "$(id -u)" = 0 ]; then as_nobody "$@"; else "$@"; fi; }
+[ "$(id -u)" != 0 ] || nobody_setup
+ok "no process can be had" says 'cannot start .*Resource temporarily unavailable \(a limit on the number of processes' \
+    unprivileged prlimit --nproc=1 cowlab run fork-write --db few.db
 small_file() { prlimit --fsize=10240 cowlab run fork-write --db small.db 2>&1; }
 
 ok "few descriptors" few_descriptors fork-write

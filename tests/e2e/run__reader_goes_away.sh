@@ -43,6 +43,30 @@ ok "all closed" lost all.db 4 '<&- >&- 2>&-'
 ok "standard error closed: nothing is lost" lost err.db 0 '>/dev/null 2>&-'
 ok "a full device" lost full.db 4 '>/dev/full'
 ok "is named as such" says 'cannot write to standard output: No space left' sh -c 'cowlab run fork-write --db full.db >/dev/full'
+# A reader that does not read: a pipe that is full.
+mkfifo slow
+exec 5<>slow
+dd if=/dev/zero of=slow bs=4096 oflag=nonblock 2>/dev/null
+ends_by_signal() { # DB COMMAND...: once it has stored a step
+    db=$1
+    shift
+    cowlab "$@" --db "$db" >slow 2>err 5<&- &
+    lab=$!
+    until [ "$(sqlite3 "$db" 'SELECT steps FROM runs' 2>/dev/null)" = 1 ]; do sleep 0.05; done
+    kill -TERM "$lab"
+    for _ in $(seq 1200); do # for hangs
+        kill -0 "$lab" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -9 "$lab" 2>/dev/null
+    exits 130 wait "$lab"
+}
+ok "a watch whose output nobody reads ends by a signal" ends_by_signal unread.db watch --every 20ms $$
+ok "... which alone is said" sh -c '! grep -q "is gone" err && grep -q "(stopped)" err'
+ok "... complete" equals complete sqlite3 unread.db 'SELECT status FROM runs'
+ok "so does a run" ends_by_signal unheard.db run fork-write
+ok "... interrupted" equals interrupted sqlite3 unheard.db 'SELECT status FROM runs'
+exec 5<&-
 # What a command of the user's is given is what cowlab was given.
 ok "a watched command has its signals as they were" equals "$(sh -c 'grep SigIgn /proc/self/status')" sh -c \
     'cowlab watch --db c.db -- sh -c "grep SigIgn /proc/self/status >ign; sleep 0.1" >/dev/null 2>&1; cat ign'

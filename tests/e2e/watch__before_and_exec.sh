@@ -40,6 +40,7 @@ trap 'pkill -KILL -P $server; kill -KILL $server; rm -rf "$TMP"' EXIT
 ok "the worker has written" ready wrote
 ok "the server is watched" watched late "$server"
 ok "what was lost before is told with its bound" says 'lost at most 3[2-4]\.[0-9]* MiB of what it shared with its parent before this watch first saw it; since then 0 KiB' cat late.md
+ok "that it was watched late is said first" says 'Watched late: 1 child had lost at most 3[2-4]\.[0-9]* MiB of .* before the first sample' cat late.md
 ok "who wrote nothing kept it" says '1 child kept what it shared with the parent: at most 0 KiB of 3[0-9]\.' cat late.md
 ok "who runs the same program anew shares nothing by the fork" says '1 child runs another program since the fork, or the same one anew' cat late.md
 ok "the database says so too" equals "1" sql late.db "SELECT count(*) FROM watch_costs WHERE own_program"

@@ -89,6 +89,8 @@ if has_cap frames && has_cap kpagecount; then
     pid=$(query refcount "SELECT max(pid) FROM watch_costs WHERE parent IS NOT NULL")
     ok "the report names the worker, what it lost and where" grep -Eq \
         "Worker [123] \([^)]*, pid $pid\) lost .* shared with its parent, [0-9]+ % of it in .*${where#.}" refcount.md
+    ok "and what can be done about it" says "Allocator: 3 children lost .* as Python's objects lie.*gc.freeze" cat refcount.md
+    ok "which is not said where it was done" equals 0 sh -c 'cowlab show --db freeze.db | grep -c Allocator || :'
     for mode in refcount collect freeze; do
         echo "# $mode: workers lost $(least $mode) to $(most $mode) % of what they shared"
     done

@@ -50,6 +50,7 @@ static void test_caps__without_descriptors(void **state)
     const char *preload = getenv("LD_PRELOAD");
     struct rlimit old, low;
     struct caps c;
+    struct err e = {""};
 
     (void)state;
     if (preload && strstr(preload, "vgpreload"))
@@ -61,6 +62,10 @@ static void test_caps__without_descriptors(void **state)
     caps_probe(&c);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_string_equal(c.reason[CAP_PAGEMAP], "Too many open files");
+    assert_int_equal(caps_tried(&c, &e), -EMFILE);
+    assert_non_null(strstr(e.msg, "Too many open files"));
+    caps_probe(&c);
+    assert_int_equal(caps_tried(&c, &e), 0);
 }
 
 /* Nothing of the self-test is left: no child, no descriptor, no cgroup. */

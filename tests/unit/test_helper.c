@@ -828,6 +828,28 @@ static void test_helper__that_cannot_be_started(void **state)
     unlink(path);
 }
 
+/* One that has too few descriptors to answer is not one that has no capabilities. */
+static void starved_client(void (*now)(void))
+{
+    struct caps caps;
+
+    (void)now;
+    setenv("COWLAB_COWPROBE", program, 1);
+    for (rlim_t n = 40; n > 4; n--) {
+        CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){n, n}) == 0);
+        caps_probe(&caps);
+        CHECK(caps.have[CAP_FRAMES] || caps.failed == -EMFILE);
+        CHECK(caps.have[CAP_FRAMES] || n < 40);
+    }
+    CHECK(!caps.have[CAP_FRAMES]);
+}
+
+static void test_helper__that_is_starved(void **state)
+{
+    (void)state;
+    as_nobody(starved_client, nothing);
+}
+
 static int setup(void **state)
 {
     struct vfs_cap_data data = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
@@ -881,6 +903,7 @@ int main(void)
         cmocka_unit_test(test_helper__withstands_nonsense_without_capabilities),
         cmocka_unit_test(test_helper__writes_without_capabilities),
         cmocka_unit_test(test_helper__that_cannot_be_started),
+        cmocka_unit_test(test_helper__that_is_starved),
         cmocka_unit_test(test_helper__takes_sealed_memory_only),
     };
 

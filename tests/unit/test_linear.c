@@ -1,6 +1,7 @@
 /* What a look costs grows with the mappings of the process, not with their square. The processor
  * time that sixteen looks at 1,250 mappings use, and one at 20,000: about the same, where the
  * square would be sixteen times as much. */
+#include "probes/kernel/object.h"
 #include "probes/mappings.h"
 
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -146,12 +148,46 @@ static void test_linear__an_object_each(void **state)
     setrlimit(RLIMIT_NOFILE, &was);
 }
 
+/* How many files this process is listed to have open, after one was found among them. */
+static size_t listed(int fd)
+{
+    struct open_files files = {0};
+    struct map_entry entry = {.name = ""};
+    struct object object;
+    struct stat st;
+    size_t n;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    entry.dev = st.st_dev;
+    entry.inode = st.st_ino;
+    assert_int_equal(object_open(&object, getpid(), &entry, NULL, &files), 0);
+    object_close(&object);
+    n = files.n;
+    open_files_release(&files);
+    return n;
+}
+
+static void test_linear__a_file_that_is_open_often_is_listed_once(void **state)
+{
+    int fds[200], fd = memfd_create("often", MFD_CLOEXEC);
+    size_t once = listed(fd);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        fds[i] = dup(fd);
+    assert_int_equal(listed(fd), once);
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        close(fds[i]);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear__alternating_protections),
         cmocka_unit_test(test_linear__of_one_object),
         cmocka_unit_test(test_linear__an_object_each),
+        cmocka_unit_test(test_linear__a_file_that_is_open_often_is_listed_once),
     };
 
     return cmocka_run_group_tests_name("linear", tests, NULL, NULL);

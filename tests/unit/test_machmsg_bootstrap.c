@@ -465,6 +465,7 @@ static void test_machmsg_bootstrap__many_die_at_once(void **state)
     const pid_t pid = run_server(-1);
     struct lingering l[CLOSERS + 1];
     struct rlimit files, more;
+    boolean_t active = 1;
     char name[32];
     int status;
 
@@ -494,7 +495,8 @@ static void test_machmsg_bootstrap__many_die_at_once(void **state)
     assert_true(descriptors_of(pid) > 1000);
     for (int i = 0; i < CLOSERS; i++)
         lingering_end(&l[i]);
-    expect_answer(request_with(NS_LOOK_UP, "0", NULL, 0, 0), BOOTSTRAP_UNKNOWN_SERVICE);
+    ok(bootstrap_status(bootstrap_port, "0", &active));
+    assert_false(active);
     lingering_end(&l[CLOSERS]);
     expect_no_more(pid, 20);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
@@ -532,6 +534,18 @@ static void test_machmsg_bootstrap__answer_that_comes_late(void **state)
     expect_child_ok(holder);
     kill(pid, SIGTERM);
     expect_child_ok(pid);
+}
+
+/* A path that is mistyped leads to a file of the user's: it stays. */
+static void test_machmsg_bootstrap__another_file_there(void **state)
+{
+    const struct nameserver_options opt = {.socket = path, .foreground = true, .idle_ms = 0};
+    struct stat st;
+
+    (void)state;
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(nameserver_run(&opt, NULL), -EADDRINUSE);
+    assert_true(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
 }
 
 static void stop_it(const char *socket)
@@ -867,6 +881,7 @@ int main(void)
         names_tested(test_machmsg_bootstrap__end_waits_for_nobody),
         names_tested(test_machmsg_bootstrap__many_die_at_once),
         names_tested(test_machmsg_bootstrap__answer_that_comes_late),
+        names_tested(test_machmsg_bootstrap__another_file_there),
         names_tested(test_machmsg_bootstrap__told_to_end_at_once),
         names_tested(test_machmsg_bootstrap__no_descriptor_to_detach),
         names_tested(test_machmsg_bootstrap__taken_names),

@@ -504,6 +504,57 @@ static void test_machmsg_hostile__closes_that_wait(void **state)
         lingering_end(&l[i]);
 }
 
+/* What is no message may come faster than it is thrown away: with as much of it as no ordinary
+ * queue holds the time is over all the same. What is behind it comes next. */
+static void test_machmsg_hostile__time_is_over_in_a_flood(void **state)
+{
+    static const struct wire_head nudge = {
+        .magic = WIRE_MAGIC, .size = sizeof(mach_msg_header_t), .flags = WIRE_NUDGE};
+    const int large = 8 << 20;
+    mach_port_t p = new_port();
+    union message m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+
+    (void)state;
+    if (setsockopt(raw_end(p), SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large)) {
+        ok(mach_port_destroy(SELF, p));
+        skip_needs("the right to a larger queue");
+        return;
+    }
+    for (int i = 0; i < 1500; i++)
+        assert_int_equal(send(raw_end(p), &nudge, sizeof nudge, MSG_DONTWAIT), sizeof nudge);
+    ok(send_message(&m));
+    expect_empty(p);
+    ok(receive(&m, p));
+    ok(mach_port_destroy(SELF, p));
+}
+
+/* Who gave a receive right away may have kept the socket, and can have the kernel say nothing of a
+ * sender: then it is nobody, neither root nor who sent the packet before. */
+static void test_machmsg_hostile__unknown_sender(void **state)
+{
+    const mach_msg_option_t option =
+        MACH_RCV_MSG | MACH_RCV_TIMEOUT | MACH_RCV_TRAILER_ELEMENTS(MACH_RCV_TRAILER_AUDIT);
+    mach_port_t p = new_port();
+    const mach_msg_audit_trailer_t *trailer;
+    const int off = 0;
+    union message m;
+
+    (void)state;
+    m = header_to(p, MACH_MSG_TYPE_MAKE_SEND);
+    ok(send_message(&m));
+    space_lock();
+    assert_int_equal(setsockopt(space_find(p)->port->r, SOL_SOCKET, SO_PASSCRED, &off, sizeof off),
+                     0);
+    space_unlock();
+    ok(mach_msg(&m.h, option, 0, sizeof m, p, 2000, 0));
+    trailer = (const mach_msg_audit_trailer_t *)(m.bytes + m.h.msgh_size);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(trailer->msgh_sender.val[i], UINT32_MAX);
+    for (int i = 1; i < 5; i++)
+        assert_int_equal(trailer->msgh_audit.val[i], UINT32_MAX);
+    ok(mach_port_destroy(SELF, p));
+}
+
 static void test_machmsg_hostile__forged_send_once(void **state)
 {
     mach_port_t p = new_port(), once = new_once(p);
@@ -614,6 +665,8 @@ int main(void)
         leak_tested(test_machmsg_hostile__large_payload_objects),
         leak_tested(test_machmsg_hostile__flood),
         leak_tested(test_machmsg_hostile__closes_that_wait),
+        leak_tested(test_machmsg_hostile__time_is_over_in_a_flood),
+        leak_tested(test_machmsg_hostile__unknown_sender),
         leak_tested(test_machmsg_hostile__forged_send_once),
         leak_tested(test_machmsg_hostile__full_descriptor_table),
         leak_tested(test_machmsg_hostile__shutdown),

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 #define PAGE vm_page_size
@@ -889,6 +890,41 @@ static void test_machmsg_memory__regions_tell_what_was_asked(void **state)
     ok(vm_deallocate(SELF, (vm_address_t)at, 32 * PAGE));
 }
 
+/* The connection to the observer stays for the next question: it is no leak. */
+static int start_observer(void **state)
+{
+    vm_region_extended_info_data_t info = {0};
+    mach_vm_address_t address = (mach_vm_address_t)&info;
+    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
+    mach_vm_size_t size;
+
+    (void)state;
+    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
+                          &count, NULL);
+}
+
+static void nothing(int sig)
+{
+    (void)sig;
+}
+
+/* A program whose signals come all the while is told all the same. */
+static void test_machmsg_memory__regions_between_signals(void **state)
+{
+    const struct itimerval often = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+    const struct sigaction act = {.sa_handler = nothing};
+    struct sigaction before;
+    kern_return_t kr = KERN_SUCCESS;
+
+    sigaction(SIGALRM, &act, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 50 && kr == KERN_SUCCESS; i++)
+        kr = start_observer(state);
+    setitimer(ITIMER_REAL, &off, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    ok(kr);
+}
+
 /* What the program did to the memory itself is still so after a fork: other memory in its place,
  * another protection, a hole. */
 static void test_machmsg_memory__fork_leaves_what_the_program_changed(void **state)
@@ -1530,9 +1566,9 @@ static void allocate_many(void)
         child_check(holds(many[i], seed_of(i), seed_of(i)));
 }
 
-static void deallocate_many(void)
+static void deallocate_many(int regions)
 {
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < regions; i++)
         child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
 }
 
@@ -1627,7 +1663,7 @@ static void many_regions(void)
     unshare_many();
     inherit_many();
     child_check(own_room(32) == 32);
-    deallocate_many();
+    deallocate_many(MANY);
     child_check(open_descriptors() == before);
 }
 
@@ -1868,45 +1904,57 @@ static void test_machmsg_memory__ports_to_the_limit(void **state)
     in_a_table_of(1024, 1024, ports_to_the_limit);
 }
 
-static double fork_time(int regions)
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The least of three tries, in seconds of CPU, beside so many new regions. */
+static double least_cost(int regions, void (*work)(int regions))
 {
     double least = 1e9;
 
-    for (int i = 0; i < regions; i++)
-        *(many[i] = allocate_in_child()) = 'A';
     for (int tries = 0; tries < 3; tries++) {
-        struct timespec a, b;
-        double took;
-        int status;
-        pid_t pid;
+        double from, took;
 
-        for (int i = 0; i < regions; i++) /* which the last fork made private */
-            if (tries > 0) {
-                child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) ==
-                            KERN_SUCCESS);
-                *(many[i] = allocate_in_child()) = 'A';
-            }
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-        pid = fork();
-        if (pid == 0)
-            _exit(0);
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        child_check(waitpid(pid, &status, 0) == pid && status == 0);
-        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+        for (int i = 0; i < regions; i++)
+            *(many[i] = allocate_in_child()) = 'A';
+        from = cpu_seconds();
+        work(regions);
+        took = cpu_seconds() - from;
         least = took < least ? took : least;
+        deallocate_many(regions);
     }
-    for (int i = 0; i < regions; i++)
-        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
     return least;
+}
+
+/* The work beside 8000 regions takes no more than so many times what it takes beside `few`. */
+static void expect_growth(int few, double times, void (*work)(int regions))
+{
+    const double less = least_cost(few, work), more = least_cost(8000, work);
+
+    if (more > times * less)
+        fprintf(stderr, "# %d regions %.4f s, 8000 %.4f s\n", few, less, more);
+    child_check(more <= times * less);
+}
+
+static void fork_once(int regions)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)regions;
+    if (pid == 0)
+        _exit(0);
+    child_check(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 static void forks_of_many(void)
 {
-    const double few = fork_time(1000), more = fork_time(8000);
-
-    if (more > 24 * few)
-        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 24 * few); /* eight times; 64 times if it were the square */
+    expect_growth(1000, 24, fork_once); /* eight times; 64 times if it were the square */
 }
 
 /* A fork looks at each mapping once, not at all for every range. */
@@ -1916,46 +1964,28 @@ static void test_machmsg_memory__fork_is_linear(void **state)
     in_a_table_of(16384, 16384, forks_of_many);
 }
 
-/* Seconds of CPU for a hundred sends beside so many regions. */
-static double send_time(int regions)
+static void send_a_hundred(int regions)
 {
     mach_port_t p = mach_reply_port();
-    double least = 1e9;
 
-    for (int i = 0; i < regions; i++)
-        *(many[i] = allocate_in_child()) = 'A';
-    for (int tries = 0; tries < 3; tries++) {
-        struct timespec a, b;
-        double took;
+    (void)regions;
+    for (int i = 0; i < 100; i++) {
+        union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, 0);
 
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-        for (int i = 0; i < 100; i++) {
-            union message m = ool_message(p, many[i], (mach_msg_size_t)(many_pages * PAGE), 1, 0);
-
-            child_check(send_message(&m) == 0 && receive(&m, p) == 0);
-            child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
-                        KERN_SUCCESS);
-        }
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        took = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
-        least = took < least ? took : least;
+        child_check(send_message(&m) == 0 && receive(&m, p) == 0);
+        child_check(vm_deallocate(SELF, (vm_address_t)m.ool.d.address, many_pages * PAGE) ==
+                    KERN_SUCCESS);
     }
-    for (int i = 0; i < regions; i++)
-        child_check(vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE) == KERN_SUCCESS);
-    return least;
+    child_check(mach_port_destroy(SELF, p) == KERN_SUCCESS);
 }
 
 static void sends_beside_wired_memory(void)
 {
     static char page[2 * 4096];
-    double few, more;
 
     child_check(mlock(page, sizeof page) == 0);
-    few = send_time(500);
-    more = send_time(8000);
-    if (more > 6 * few)
-        fprintf(stderr, "# 500 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 6 * few); /* the same; sixteen times if each looked at all mappings */
+    /* The same; sixteen times if each looked at all mappings. */
+    expect_growth(500, 6, send_a_hundred);
 }
 
 /* A send looks at what it sends: that a page is wired somewhere costs nothing. */
@@ -2011,47 +2041,23 @@ static void test_machmsg_memory__descriptors_closed_by_the_program(void **state)
     in_a_table_of(1024, 1024, descriptors_closed);
 }
 
-/* Seconds of CPU to take away so many regions, two of three behind the layer's back. */
-static double removal_time(int regions)
+/* Two of three behind the layer's back. */
+static void remove_by_turns(int regions)
 {
-    struct timespec a, b;
-
-    for (int i = 0; i < regions; i++)
-        many[i] = allocate_in_child();
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
     for (int i = 0; i < regions; i++)
         child_check((i % 3 ? munmap(many[i], many_pages * PAGE)
                            : vm_deallocate(SELF, (vm_address_t)many[i], many_pages * PAGE)) == 0);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
 }
 
 static void removals_by_turns(void)
 {
-    const double few = removal_time(1000), more = removal_time(8000);
-
-    if (more > 32 * few)
-        fprintf(stderr, "# 1000 regions %.4f s, 8000 %.4f s\n", few, more);
-    child_check(more <= 32 * few); /* eight times; 64 times if it were the square */
+    expect_growth(1000, 32, remove_by_turns); /* eight times; 64 times if it were the square */
 }
 
 static void test_machmsg_memory__removal_is_linear(void **state)
 {
     (void)state;
     in_a_table_of(1024, 1024, removals_by_turns);
-}
-
-/* The connection to the observer stays for the next question: it is no leak. */
-static int start_observer(void **state)
-{
-    vm_region_extended_info_data_t info = {0};
-    mach_vm_address_t address = (mach_vm_address_t)&info;
-    mach_msg_type_number_t count = VM_REGION_EXTENDED_INFO_COUNT;
-    mach_vm_size_t size;
-
-    (void)state;
-    return mach_vm_region(SELF, &address, &size, VM_REGION_EXTENDED_INFO, (vm_region_info_t)&info,
-                          &count, NULL);
 }
 
 int main(void)
@@ -2085,6 +2091,7 @@ int main(void)
         memory_tested(test_machmsg_memory__foreign_memory_is_inherited),
         memory_tested(test_machmsg_memory__foreign_memory_has_a_maximum),
         memory_tested(test_machmsg_memory__regions_tell_what_was_asked),
+        memory_tested(test_machmsg_memory__regions_between_signals),
         memory_tested(test_machmsg_memory__fork_leaves_what_the_program_changed),
         memory_tested(test_machmsg_memory__fork_finds_what_the_program_moved),
         memory_tested(test_machmsg_memory__moved_memory_outlives_its_address),

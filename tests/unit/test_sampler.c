@@ -5,6 +5,7 @@
 #include "tests/support/skip.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -79,8 +81,8 @@ int mincore(void *addr, size_t n, unsigned char *told)
     char path[64];
     struct stat st;
 
-    snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)addr,
-             (unsigned long)addr + n);
+    snprintf(path, sizeof path, "/proc/self/map_files/%llx-%llx",
+             (unsigned long long)(uintptr_t)addr, (unsigned long long)((uintptr_t)addr + n));
     if (stat(path, &st) < 0 ||
         (st.st_dev == looked.object.st_dev && st.st_ino == looked.object.st_ino))
         looked.pages += (int)(n / (size_t)page_size);
@@ -784,11 +786,13 @@ static void test_sampler__pages_of_an_object_are_copied_unmapped(void **state)
     munmap((void *)memory, len / 2);
     assert_int_equal(ftruncate(object, 200 * page_size), 0);
     memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    /* Where nothing was: a copy in the place of a page that was shared is one. */
+    later = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     start(f, false);
     take(f);
     for (int i = 50; i < 150; i++)
         memory[i * page_size] = 1;
-    later = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, object, 0);
+    later = mmap((void *)later, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, object, 0);
     later[0] = 1; /* a mapping that was not there showed nothing */
     take(f);
     assert_true(value_is_known(region_at(f, 0, (void *)memory)->copied));
@@ -852,6 +856,95 @@ static void test_sampler__a_shared_page_that_moves_is_not_copied(void **state)
     lie.n = 0;
     lie.pid = 0;
     assert_int_equal(region_of(f, 1)->copied.n, 200);
+}
+
+static uint64_t word_of(const volatile char *page)
+{
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t word = 0;
+
+    assert_int_equal(pread(fd, &word, 8, (off_t)((uintptr_t)page / (uintptr_t)page_size * 8)), 8);
+    close(fd);
+    return word;
+}
+
+/* Between its word and its flags a page may be given back, and its frame be a file's. */
+static void test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *other = map_object(1);
+
+    if (!frames())
+        skip_needs("frames");
+    (void)other[0];
+    start(f, false);
+    tell(f, PAGES);
+    lie.word = word_of(other) & ~PM_FILE;
+    if (!PM_FRAME(lie.word))
+        skip_needs("frames without a helper");
+    lie.word |= PM_EXCLUSIVE;
+    madvise((void *)other, (size_t)page_size, MADV_DONTNEED); /* the object has it still */
+    lie.page = (uintptr_t)f->memory / (uint64_t)page_size;
+    lie.n = 1;
+    lie.pid = f->child;
+    take(f);
+    lie.n = lie.word = 0;
+    lie.pid = 0;
+    assert_int_equal(region_of(f, 1)->q[RQ_AT_RISK].why, WHY_KNOWN);
+    assert_true(value_is_known(f->sample->processes[1].q[WQ_AT_RISK]));
+    unmap_object(other, 1);
+}
+
+/* What a sample says of the child's mappings that are private and written, in one number. */
+static uint64_t told_of_child(struct fixture *f)
+{
+    const struct sample_process *p = &f->sample->processes[1];
+    uint64_t h = p->why;
+
+    for (size_t i = 0; i < p->nregions; i++)
+        h = h * 31 + p->regions[i].kind * 7 + p->regions[i].q[RQ_AT_RISK].why;
+    return h;
+}
+
+/* With too few descriptors a sample tells what it tells with enough, or fails and says why. */
+static void test_sampler__too_few_descriptors_are_an_error(void **state)
+{
+    struct fixture *f = *state;
+    volatile char *memory = map_object(100);
+    const char *preload = getenv("LD_PRELOAD");
+    struct rlimit old, low;
+    int rc = -1, errors = 0;
+    uint64_t told;
+
+    if (preload && strstr(preload, "vgpreload"))
+        skip_needs("the kernel to see the limit, which valgrind hides");
+    end_child(f);
+    assert_int_equal(begin_child(f), 0);
+    tell(f, 0);
+    start(f, !frames());
+    take(f);
+    told = told_of_child(f);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    for (low.rlim_cur = 3; rc < 0 && low.rlim_cur < 200; low.rlim_cur++) {
+        struct sample_target targets[] = {{.pid = getpid(), .parent = -1},
+                                          {.pid = f->child, .parent = 0}};
+
+        sampler_free(f->s);
+        start(f, !frames());
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        rc = sampler_take(f->s, targets, 2, &f->sample, &f->e);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        errors += rc < 0;
+        if (rc < 0)
+            assert_int_equal(rc, -EMFILE);
+        else
+            assert_true(told_of_child(f) == told);
+    }
+    assert_int_equal(rc, 0);
+    assert_true(errors > 0);
+    munmap((void *)memory, (size_t)(100 * page_size));
+    close(object);
 }
 
 /* Of a large object how many pages are in memory is asked, and which only near private ones. */
@@ -1496,6 +1589,8 @@ int main(int argc, char **argv)
         T(test_sampler__counters_see_who_maps_shared_memory),
         T(test_sampler__writes_to_an_objects_pages_copy_them),
         T(test_sampler__pages_of_an_object_are_copied_unmapped),
+        T(test_sampler__a_page_that_is_given_back_meanwhile_leaves_no_doubt),
+        T(test_sampler__too_few_descriptors_are_an_error),
         T(test_sampler__a_large_object_is_counted_not_searched),
         T(test_sampler__what_was_lost_before_is_bounded),
         T(test_sampler__a_shared_page_that_moves_is_not_copied),

@@ -1,4 +1,5 @@
 /* Samples of a watch: what is stored always, what only when it moved, and how large a day gets. */
+#include "db/filter.h"
 #include "tests/support/db.h"
 
 #include <errno.h>
@@ -441,6 +442,34 @@ static void test_watch_store__a_day_of_a_quiet_tree_stays_under_24_mib(void **st
     assert_true(size < 24);
 }
 
+/* Names of mappings that come and go for as long as their process lives: what is kept of them has a
+ * bound, and who is told all the time is noted once. */
+static void test_watch_store__names_that_are_gone_are_not_kept(void **state)
+{
+    struct store_watch *w;
+    struct filter_row before;
+    struct err e;
+    char name[32];
+    int again;
+
+    (void)state;
+    assert_int_equal(store_watch_new(&w, NULL, &e), 0);
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof name, "/tmp/map-%d", i);
+        assert_int_equal(filter_unknown(w, "a", name, NULL, "debt", WHY_PERMISSION), 1);
+        assert_int_equal(filter_unknown(w, "a", "[heap]", NULL, "debt", WHY_PERMISSION), i == 0);
+        assert_int_equal(filter_unknown(w, "a", NULL, NULL, "rss_kb", WHY_PERMISSION), i == 0);
+        filter_left(w, i, &before);
+    }
+    for (again = 0; again < 100000; again++) { /* back to the one that is forgotten */
+        snprintf(name, sizeof name, "/tmp/map-%d", 99999 - again);
+        if (filter_unknown(w, "a", name, NULL, "debt", WHY_PERMISSION))
+            break;
+    }
+    assert_in_range(again, 1, 50000);
+    store_watch_free(w);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -457,6 +486,7 @@ int main(void)
         T(test_watch_store__costs_are_summed_and_checks_kept_that_differ),
         T(test_watch_store__processes_come_and_go),
         T(test_watch_store__a_program_that_is_known_later),
+        T(test_watch_store__names_that_are_gone_are_not_kept),
         T(test_watch_store__after_a_failed_sample_everything_is_stored_again),
         T(test_watch_store__a_day_of_a_busy_tree_stays_under_384_mib),
         T(test_watch_store__a_day_of_a_quiet_tree_stays_under_24_mib),

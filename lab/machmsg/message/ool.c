@@ -203,7 +203,7 @@ static int receive_map(int fd, uint64_t size, uint64_t *address)
         object_unref(r.object);
     if (rc)
         return rc;
-    p = mem_place(len, mem_page() - 1, false, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+    p = mem_place(len, mem_page() - 1, PLACE_ALONE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
     if (p == MAP_FAILED) {
         rc = -errno;
         object_unref(r.object);

@@ -168,6 +168,10 @@ static int accept_packet(struct incoming *in, ssize_t n, mach_msg_return_t *mr)
     return outstanding;
 }
 
+/* So many packets that are no messages, more than a queue holds, are thrown away when the time is
+ * over, to find the message behind them: not as many as come. */
+#define LATE_MOST 1024
+
 /* With the port's receive lock held. */
 static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *user,
                                         mach_msg_option_t option, mach_msg_size_t room,
@@ -175,6 +179,7 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
 {
     const int flags = until->set ? MSG_DONTWAIT : 0;
     mach_msg_return_t mr = MACH_MSG_SUCCESS;
+    int late = 0;
 
     while (mr == MACH_MSG_SUCCESS) {
         ssize_t n = 0;
@@ -209,6 +214,8 @@ static mach_msg_return_t receive_locked(struct incoming *in, mach_msg_header_t *
         msg_release(in);
         if (rc > 0)
             return mr;
+        if (rc == 0 && deadline_left(until) == 0 && ++late == LATE_MOST)
+            mr = MACH_RCV_TIMED_OUT;
     }
     return mr;
 }

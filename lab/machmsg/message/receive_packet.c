@@ -16,11 +16,14 @@ static void drop_all(const int *fds, size_t n)
 
 ssize_t msg_read_packet(struct incoming *in, int flags)
 {
+    static const struct ucred nobody = {-1, (uid_t)-1, (gid_t)-1};
     struct received r = {
         .kinds = CARRIED, .room = WIRE_PACKET_FDS, .fds = in->packet, .sender = &in->sender};
+    ssize_t n;
+
+    in->sender = nobody; /* if the kernel does not say: somebody else has the socket too */
     /* The head just before where the payload begins: the received header will stand there. */
-    ssize_t n =
-        receive_packet(in->port->r, in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8, flags, &r);
+    n = receive_packet(in->port->r, in->port->buf, HEADROOM + WIRE_INLINE_MAX + 8, flags, &r);
 
     if (n < 0)
         return n;

@@ -77,17 +77,12 @@ static int start_server(const char *socket)
 static int exchange(int fd, const struct nameserver_request *q, int port,
                     const struct deadline *until, struct nameserver_reply *r, int *back)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
     ssize_t n = nameserver_send(fd, q, sizeof *q, port);
-    int came;
 
     *back = -1;
     if (n < 0)
         return (int)n;
-    do
-        came = poll(&p, 1, deadline_left(until));
-    while (came < 0 && errno == EINTR); /* the program's signals */
-    if (came != 1)
+    if (deadline_poll(until, fd, POLLIN) != 1)
         return -ETIMEDOUT;
     /* The request was carried out: its answer is waited for, not asked for again. */
     while ((n = nameserver_receive(fd, r, sizeof *r, back)) == -ENOBUFS && deadline_left(until) > 0)

@@ -19,6 +19,7 @@
 #define MAX_CLIENTS 64
 #define MAX_SERVICES 4096
 #define CLIENT_MS 2000 /* a client that says nothing is sent away */
+#define ROOM_MS 20     /* nothing wakes who waits for others' descriptors to be closed */
 
 struct service {
     char name[BOOTSTRAP_MAX_NAME_LEN];
@@ -47,6 +48,15 @@ static void on_stop(int sig)
     stopped = 1;
 }
 
+/* Nothing but a socket: whatever else has that name is not the server's. */
+static void remove_socket(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
+}
+
 static int listen_at(struct server *s, const char *path)
 {
     char lock[4200];
@@ -60,7 +70,7 @@ static int listen_at(struct server *s, const char *path)
     if (flock(s->lock, LOCK_EX | LOCK_NB))
         return errno == EWOULDBLOCK ? -EALREADY : -errno;
     /* Whoever left a socket here has died: the lock was free. */
-    unlink(path);
+    remove_socket(path);
     mask = umask(0177);
     s->listener = nameserver_bind(path);
     umask(mask);
@@ -145,14 +155,16 @@ static void answer(int fd, int code, int port)
     nameserver_send(fd, &r, sizeof r, port);
 }
 
-/* Reads the one request of a client and answers it. */
-static void serve(struct server *s, int fd)
+/* Reads the one request of a client and answers it; or not now: see receive.h. */
+static bool serve(struct server *s, int fd)
 {
     struct nameserver_request q;
     int port, back = -1, code = BOOTSTRAP_NOT_PRIVILEGED;
     ssize_t n = nameserver_receive(fd, &q, sizeof q, &port);
 
-    if (n == -EMFILE || n == -ENOBUFS) {
+    if (n == -ENOBUFS)
+        return false;
+    if (n == -EMFILE) {
         code = BOOTSTRAP_NO_MEMORY;
     } else if (n == sizeof q && q.magic == NAMESERVER_MAGIC && q.name[0] &&
                memchr(q.name, 0, sizeof q.name)) {
@@ -161,6 +173,7 @@ static void serve(struct server *s, int fd)
     }
     answer(fd, code, back);
     receive_drop(port);
+    return true;
 }
 
 static void send_away(int fd)
@@ -191,8 +204,8 @@ static void work(struct server *s, size_t nclients)
 {
     for (size_t i = nclients; i-- > 0;)
         if (s->poll[1 + i].revents || deadline_left(&s->clients[i].until) == 0) {
-            if (s->poll[1 + i].revents & POLLIN)
-                serve(s, s->clients[i].fd);
+            if ((s->poll[1 + i].revents & POLLIN) && !serve(s, s->clients[i].fd))
+                continue;
             send_away(s->clients[i].fd);
             s->clients[i] = s->clients[--s->nclients];
         }
@@ -213,16 +226,19 @@ static int serve_all(struct server *s)
     while (!stopped) {
         size_t n = 0;
         const size_t nclients = s->nclients, nservices = s->nservices;
-        /* While too much of what others sent waits to be closed nobody is let in, and no more of it
-         * is taken from the dead. */
+        /* While too much of what others sent waits to be closed nobody is let in or heard, and no
+         * more of it is taken from the dead. */
         const bool room = receive_has_room(), open = room && nclients < MAX_CLIENTS;
-        int wait = nclients || !open ? CLIENT_MS : nservices ? -1 : deadline_left(&s->idle);
+        const int wait = !room               ? ROOM_MS
+                         : nclients || !open ? CLIENT_MS
+                         : nservices         ? -1
+                                             : deadline_left(&s->idle);
 
         if (wait == 0)
             return 0;
         s->poll[n++] = (struct pollfd){.fd = open ? s->listener : -1, .events = POLLIN};
         for (size_t i = 0; i < nclients; i++)
-            s->poll[n++] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
+            s->poll[n++] = (struct pollfd){.fd = room ? s->clients[i].fd : -1, .events = POLLIN};
         for (size_t i = 0; i < nservices; i++)
             s->poll[n++] =
                 (struct pollfd){.fd = room ? s->services[i].port : -1}; /* hang-up only */
@@ -303,7 +319,7 @@ int nameserver_run(const struct nameserver_options *opt, void (*ready)(const cha
         if (!opt->foreground && *opt->socket == '/')
             (void)!chdir("/"); /* if not, a directory stays busy; no reason not to serve */
         rc = serve_all(&s);
-        unlink(opt->socket); /* before the lock goes: the next server's socket is not ours */
+        remove_socket(opt->socket); /* before the lock goes: the next server's socket is not ours */
     }
     if (s.lock >= 0)
         close(s.lock);

@@ -1,5 +1,7 @@
 /* deadline: see deadline.h. */
 #include "lab/machmsg/ports/deadline.h"
+#include <errno.h>
+#include <poll.h>
 #include <time.h>
 
 static uint64_t now_ns(void)
@@ -26,6 +28,17 @@ int deadline_left(const struct deadline *d)
         return 0;
     ms = (d->ns - now) / 1000000 + 1;
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+int deadline_poll(const struct deadline *d, int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int n;
+
+    do
+        n = poll(&p, 1, deadline_left(d));
+    while (n < 0 && errno == EINTR);
+    return n;
 }
 
 bool deadline_lock(const struct deadline *d, pthread_mutex_t *lock)

@@ -14,6 +14,8 @@ struct deadline {
 struct deadline deadline_in(bool set, uint32_t ms);
 /* Milliseconds left for poll(2), rounded up; -1: no deadline. */
 int deadline_left(const struct deadline *d);
+/* poll(2) on one descriptor till then; the program's signals interrupt nothing. */
+int deadline_poll(const struct deadline *d, int fd, short events);
 /* Takes the lock; false: not by then. */
 bool deadline_lock(const struct deadline *d, pthread_mutex_t *lock);
 

@@ -299,7 +299,7 @@ bool key_mistyped(const struct reader *r, const cJSON *node, const struct field 
     char near[64];
 
     cJSON_ArrayForEach (child, node) {
-        if (!find_field(r, fields, child->string) &&
+        if (child->string && !find_field(r, fields, child->string) && /* an array has no keys */
             (!key || strcmp(nearest_key(r, child->string, fields, near), key) == 0))
             return true;
     }
