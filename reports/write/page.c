@@ -39,39 +39,37 @@ void page_close(struct page *p)
 /* -- what markdown does not say ---------------------------------------------------------- */
 
 struct headings {
-    char **ids;
+    char **texts;
     size_t n;
 };
 
-/* What a link to a heading names, as GitHub has it: its text in lower case, without punctuation,
- * a dash for a space. Malloc'd. */
-static char *heading_id(const char *from, const char *to)
+/* Without tags; an entity is punctuation, which no link names. Malloc'd. */
+static char *heading_text(const char *from, const char *to)
 {
-    char *id = malloc((size_t)(to - from) + 1);
-    size_t n = 0;
+    char *text = malloc((size_t)(to - from) + 1), *end = text;
 
-    for (const char *p = from; id && p < to; p++) {
+    for (const char *p = from; text && p < to; p++)
         if (*p == '<' || *p == '&')
             p += strcspn(p, *p == '<' ? ">" : ";");
-        else if (isalnum((unsigned char)*p) || strchr("-_ ", *p) || (unsigned char)*p >= 0x80)
-            id[n++] = *p == ' ' ? '-' : (char)tolower((unsigned char)*p);
-    }
-    if (id)
-        id[n] = '\0';
-    return id;
+        else
+            *end++ = *p;
+    if (text)
+        *end = '\0';
+    return text;
 }
 
 /* The tag of a heading that begins at `at`, with its id; those that read the same are numbered. */
 static int put_heading(FILE *out, struct headings *h, const char *at, const char *to)
 {
-    char **id = LIST_ADD(h->ids, h->n);
+    char **text = LIST_ADD(h->texts, h->n);
     int same = 0;
 
-    if (!id || !(*id = heading_id(at + 4, to)))
+    if (!text || !(*text = heading_text(at + 4, to)))
         return -ENOMEM;
     for (size_t i = 0; i + 1 < h->n; i++)
-        same += strcmp(h->ids[i], *id) == 0;
-    fprintf(out, "<h%c id=\"%s", at[2], *id);
+        same += strcmp(h->texts[i], *text) == 0;
+    fprintf(out, "<h%c id=\"", at[2]);
+    escape_heading_link(out, *text);
     if (same)
         fprintf(out, "-%d", same);
     fputs("\">", out);
@@ -107,8 +105,8 @@ static int put_body(FILE *out, const char *html)
             fputs("</div>\n", out);
     }
     for (size_t i = 0; i < h.n; i++)
-        free(h.ids[i]);
-    free(h.ids);
+        free(h.texts[i]);
+    free(h.texts);
     return rc;
 }
 
