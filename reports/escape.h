@@ -41,8 +41,8 @@ size_t escape_width(const char *text);
  * starting with a dot. Writes at most cap bytes with the NUL. */
 void escape_file_name(char *buf, size_t cap, const char *text);
 
-/* What a link to the heading of this text names, as GitHub has it: lower case, a dash for a space, no
- * punctuation. */
+/* What a link to the heading of this text names, as GitHub has it: lower case, a dash for a space,
+ * no punctuation. */
 void escape_heading_link(FILE *out, const char *text);
 
 #endif

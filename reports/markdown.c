@@ -5,7 +5,6 @@
 #include "reports/escape.h"
 #include "reports/run/pictures.h"
 #include "reports/run/sections.h"
-#include "reports/run/walk.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
 #include <errno.h>

@@ -366,8 +366,9 @@
     }
 
     class Walk {
-        constructor(root, runs) {
-            Object.assign(this, { root, runs, run: runs[0], other: null, at: 0 });
+        constructor(root, runs) { // what was measured before what was concluded
+            const concluded = (run) => run.steps.some((s) => s.regions.some((r) => r.inferred.length));
+            Object.assign(this, { root, runs, run: runs.find((r) => !concluded(r)) ?? runs[0], other: null, at: 0 });
             this.build();
             this.go(0, true);
         }

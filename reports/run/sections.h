@@ -27,6 +27,11 @@ void section_run_brief(struct doc *d, const struct history *h);
 /* What a run shows, in one or two sentences out of its data; malloc'd, NULL without memory. */
 char *answer_of(struct doc *d, const struct history *h);
 
+/* In a page: the place of the slider of the run's scenario, below its heading; and the run, as data
+ * for that slider and to stand beside others. */
+void walk_here(struct doc *d, const struct history *h);
+void walk_run(struct doc *d, const struct history *h);
+
 /* Runs beside something else. */
 void section_published(struct doc *d);
 void section_published_brief(struct doc *d);

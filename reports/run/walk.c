@@ -1,4 +1,5 @@
-#include "reports/run/walk.h"
+/* walk: a run for the page's step slider (reports/page/page.js), as JSON (db/report/walk.sql). */
+#include "reports/run/sections.h"
 
 #include "reports/escape.h"
 #include "reports/format.h"

@@ -296,11 +296,13 @@ static int open_picture(struct doc *d, struct doc_picture *p)
 
 FILE *doc_picture(struct doc *d, const char *name)
 {
-    struct doc_picture *p = d->rc || d->page ? NULL : new_picture(d, name);
-    FILE *f = d->rc == 0 && d->page ? page_picture(d->page) : NULL;
+    struct doc_picture *p;
 
-    if (f)
-        return f;
+    if (d->rc == 0 && d->page) { /* a block of the markdown */
+        fputs("<figure tabindex=\"0\">", d->out);
+        return d->out;
+    }
+    p = d->rc ? NULL : new_picture(d, name);
     if (!p) {
         if (d->rc == 0)
             doc_fail(d, err_no_memory(d->e));
@@ -336,8 +338,7 @@ void doc_picture_end(struct doc *d, FILE *f, const char *alt)
     if (!f)
         return;
     if (d->page) {
-        if (d->rc == 0 && page_picture_end(d->page))
-            doc_fail(d, err_no_memory(d->e));
+        fputs("</figure>\n\n", d->out);
         return;
     }
     p = &d->pictures[d->npictures - 1];

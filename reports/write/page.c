@@ -22,100 +22,66 @@ static int end(struct page_text *t)
     return bad || !t->text ? -ENOMEM : 0;
 }
 
-static void drop(struct page_text *t)
-{
-    if (t->out)
-        fclose(t->out);
-    free(t->text);
-    *t = (struct page_text){NULL, NULL, 0};
-}
-
 int page_open(struct page *p)
 {
-    *p = (struct page){.style = NULL};
+    *p = (struct page){.markdown = {.out = NULL}};
     return begin(&p->markdown) || begin(&p->walks) ? -ENOMEM : 0;
 }
 
 void page_close(struct page *p)
 {
-    drop(&p->markdown);
-    drop(&p->walks);
-    drop(&p->picture);
-    free(p->style);
-}
-
-FILE *page_picture(struct page *p)
-{
-    drop(&p->picture);
-    return begin(&p->picture) ? NULL : p->picture.out;
-}
-
-/* Classes and ids are the whole page's: what each picture defines is cut out of it. */
-int page_picture_end(struct page *p)
-{
-    static const char last[] = "</style>\n";
-    const char *from, *to;
-
-    if (end(&p->picture))
-        return -ENOMEM;
-    from = strstr(p->picture.text, "<defs>");
-    to = from ? strstr(from, last) : NULL;
-    to = to ? to + sizeof last - 1 : from;
-    if (from && !p->style && !(p->style = strndup(from, (size_t)(to - from))))
-        return -ENOMEM;
-    fputs("<figure tabindex=\"0\">", p->markdown.out);
-    fwrite(p->picture.text, 1, from ? (size_t)(from - p->picture.text) : 0, p->markdown.out);
-    fputs(from ? to : p->picture.text, p->markdown.out);
-    fputs("</figure>\n\n", p->markdown.out);
-    return 0;
+    for (struct page_text *t = &p->markdown; t <= &p->html; t++) {
+        end(t);
+        free(t->text);
+    }
 }
 
 /* -- what markdown does not say ---------------------------------------------------------- */
 
 struct headings {
-    char **ids;
+    char **texts;
     size_t n;
 };
 
-/* What a link to a heading names, as GitHub has it: its text in lower case, without punctuation,
- * a dash for a space. Malloc'd. */
-static char *heading_id(const char *from, const char *to)
+/* Without tags; an entity is punctuation, which no link names. Malloc'd. */
+static char *heading_text(const char *from, const char *to)
 {
-    char *id = malloc((size_t)(to - from) + 1);
-    size_t n = 0;
+    char *text = malloc((size_t)(to - from) + 1), *end = text;
 
-    for (const char *p = from; id && p < to; p++) {
+    for (const char *p = from; text && p < to; p++)
         if (*p == '<' || *p == '&')
             p += strcspn(p, *p == '<' ? ">" : ";");
-        else if (isalnum((unsigned char)*p) || strchr("-_ ", *p) || (unsigned char)*p >= 0x80)
-            id[n++] = *p == ' ' ? '-' : (char)tolower((unsigned char)*p);
-    }
-    if (id)
-        id[n] = '\0';
-    return id;
+        else
+            *end++ = *p;
+    if (text)
+        *end = '\0';
+    return text;
 }
 
 /* The tag of a heading that begins at `at`, with its id; those that read the same are numbered. */
 static int put_heading(FILE *out, struct headings *h, const char *at, const char *to)
 {
-    char **id = LIST_ADD(h->ids, h->n);
+    char **text = LIST_ADD(h->texts, h->n);
     int same = 0;
 
-    if (!id || !(*id = heading_id(at + 4, to)))
+    if (!text || !(*text = heading_text(at + 4, to)))
         return -ENOMEM;
     for (size_t i = 0; i + 1 < h->n; i++)
-        same += strcmp(h->ids[i], *id) == 0;
-    fprintf(out, "<h%c id=\"%s", at[2], *id);
+        same += strcmp(h->texts[i], *text) == 0;
+    fprintf(out, "<h%c id=\"", at[2]);
+    escape_heading_link(out, *text);
     if (same)
         fprintf(out, "-%d", same);
     fputs("\">", out);
     return 0;
 }
 
-/* Headings get their ids, tables a box in which a wide one moves. What others wrote has no '<'. */
+/* Headings get their ids, tables a box in which a wide one moves; what each picture defines is left
+ * out: classes and ids are the page's. What others wrote has no '<'. */
 static int put_body(FILE *out, const char *html)
 {
     struct headings h = {NULL, 0};
+    const char *style_end;
     int rc = 0;
 
     for (const char *p = html, *next; *p && rc == 0; p = next) {
@@ -123,6 +89,10 @@ static int put_body(FILE *out, const char *html)
             p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2]) ? strstr(p, "</h") : NULL;
 
         next = p + 1 + strcspn(p + 1, "<");
+        if (strncmp(p, "<defs>", 6) == 0 && (style_end = strstr(p, "</style>"))) {
+            next = style_end + 8;
+            continue;
+        }
         if (to) {
             rc = put_heading(out, &h, p, to);
             fwrite(p + 4, 1, (size_t)(next - p - 4), out);
@@ -135,8 +105,8 @@ static int put_body(FILE *out, const char *html)
             fputs("</div>\n", out);
     }
     for (size_t i = 0; i < h.n; i++)
-        free(h.ids[i]);
-    free(h.ids);
+        free(h.texts[i]);
+    free(h.texts);
     return rc;
 }
 
@@ -164,9 +134,10 @@ static void put_colours(FILE *out)
     fputs("}\n", out);
 }
 
-static void put_head(FILE *out, const struct page *p)
+/* The definitions of the first picture are all pictures'. */
+static void put_head(FILE *out, const char *html)
 {
-    const char *style = p->style ? strstr(p->style, "<style>") : NULL;
+    const char *defs = strstr(html, "<defs>"), *style = defs ? strstr(defs, "<style>") : NULL;
 
     fprintf(out,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -186,11 +157,11 @@ static void put_head(FILE *out, const struct page *p)
     if (style)
         fprintf(out,
                 "<svg width=\"0\" height=\"0\" class=\"defs\" aria-hidden=\"true\">%.*s</svg>\n",
-                (int)(style - p->style), p->style);
+                (int)(style - defs), defs);
 }
 
 /* The words of the page states, and the walks. */
-static void put_data(FILE *out, const struct page *p)
+static void put_data(FILE *out, const char *walks)
 {
     fputs("<script type=\"application/json\">{\"states\":[", out);
     for (const struct word *w = page_states; w->text; w++) {
@@ -199,26 +170,23 @@ static void put_data(FILE *out, const struct page *p)
         escape_json(out, w->label);
         fputs("\"]", out);
     }
-    fprintf(out, "],\"runs\":[%s]}</script>\n", p->walks.text);
+    fprintf(out, "],\"runs\":[%s]}</script>\n", walks);
 }
 
 int page_write(struct page *p, FILE *out)
 {
-    struct page_text html = {NULL, NULL, 0};
-    int rc = end(&p->markdown) || end(&p->walks) || begin(&html) ? -ENOMEM : 0;
+    int rc = end(&p->markdown) || end(&p->walks) || begin(&p->html) ? -ENOMEM : 0;
 
-    if (rc == 0 && md_html(p->markdown.text, (MD_SIZE)p->markdown.len, take_html, html.out,
+    if (rc == 0 && md_html(p->markdown.text, (MD_SIZE)p->markdown.len, take_html, p->html.out,
                            MD_FLAG_TABLES | MD_FLAG_NOINDENTEDCODEBLOCKS, 0))
         rc = -ENOMEM;
-    rc = rc ? rc : end(&html);
-    if (rc == 0) {
-        put_head(out, p);
-        fputs("<main>\n", out);
-        rc = put_body(out, html.text);
-        fputs("</main>\n", out);
-        put_data(out, p);
-        fprintf(out, "<script>%s</script>\n</body>\n</html>\n", part(".js"));
-    }
-    drop(&html);
+    if (rc || end(&p->html))
+        return -ENOMEM;
+    put_head(out, p->html.text);
+    fputs("<main>\n", out);
+    rc = put_body(out, p->html.text);
+    fputs("</main>\n", out);
+    put_data(out, p->walks.text);
+    fprintf(out, "<script>%s</script>\n</body>\n</html>\n", part(".js"));
     return rc;
 }

@@ -3,7 +3,7 @@
  *
  * The markdown and its raw HTML are ours; what others chose is in them escaped (escape.h), so that
  * no markup of theirs comes out. The script is let through by its hash alone.
- * Lifetime: page_open ... page_close; a NULL stream or text is one for want of memory. */
+ * Lifetime: page_open ... page_close. */
 #ifndef REPORTS_WRITE_PAGE_H
 #define REPORTS_WRITE_PAGE_H
 
@@ -21,15 +21,11 @@ struct page_text {
 };
 
 struct page {
-    struct page_text markdown, walks, picture;
-    char *style; /* of the pictures, and what they refer to: the same in each, once in the page */
+    struct page_text markdown, walks, html;
 };
 
 /* 0 or -ENOMEM, as those below. */
 int page_open(struct page *p);
-FILE *page_picture(struct page *p);
-/* The picture begun last, as a block of the markdown. */
-int page_picture_end(struct page *p);
 /* The markdown as a page. out's errors stay in it. */
 int page_write(struct page *p, FILE *out);
 void page_close(struct page *p);

@@ -175,6 +175,7 @@ def names_stay_text(b):
     b.open(hostile)
     same(b.run("return [document.title, document.querySelectorAll('script, img, iframe, object, main [onclick]').length]"), ["cowlab report", 2])
     same(run(b, "return document.querySelectorAll('.walk').length"), 2)
+    assert b.run("return document.querySelector('main').textContent.includes('<img src=x>')"), "the process is not in the page"
     run(b, "walk().querySelector('input').focus()")
     for _ in range(3):
         b.key("ArrowRight")

@@ -9,7 +9,9 @@ hostile() {
         UPDATE run SET scenario = scenario || (SELECT n FROM n), title = (SELECT n FROM n), question = (SELECT n FROM n), kernel = (SELECT n FROM n), twin = twin || (SELECT n FROM n);
         UPDATE step SET actor = actor || (SELECT n FROM n), region = region || (SELECT n FROM n), case_name = (SELECT n FROM n);
         UPDATE region SET observed = observed || (SELECT n FROM n), region = region || (SELECT n FROM n), case_name = (SELECT n FROM n);
-        UPDATE process SET actor = actor || (SELECT n FROM n);" && cowlab report --db hostile.db -o hostile.html
+        UPDATE process SET actor = actor || (SELECT n FROM n);" &&
+        cp "$(command -v sleep)" './<img src=x>' &&
+        cowlab watch --db hostile.db --every 100ms -- './<img src=x>' 0.5 && cowlab report --db hostile.db -o hostile.html
 }
 
 ok "runs" exits 0 cowlab run fork-write ool-write --db t.db
