@@ -12,17 +12,29 @@ cat >burst.py <<'END'
 import os, time
 data = bytearray(b"x" * (64 << 20))
 time.sleep(0.6)
+def end():
+    while not os.path.exists("end"): time.sleep(0.01)
+    os._exit(0)
 for i in range(3):
-    if os.fork() == 0: time.sleep(0.9); os._exit(0)
+    if os.fork() == 0: end()
 for i in range(3): os.wait()
 time.sleep(0.6)
 END
+seen_twice() { # DB: lets the children end once two samples have all of them
+    for _ in $(seq 3000); do
+        [ "$(sqlite3 "$1" 'SELECT count(*) FROM watch_samples WHERE processes = 4' 2>/dev/null || echo 0)" -lt 2 ] || break
+        sleep 0.02
+    done
+    touch end
+}
 for how in pid command; do
+    rm -f end
+    seen_twice $how.db &
     if [ $how = pid ]; then
         /usr/bin/python3 burst.py &
-        ok "a process is watched" cowlab watch --children $! --every 200ms --for 30s --db pid.db
+        ok "a process is watched" cowlab watch --children $! --every 200ms --for 120s --db pid.db
     else
-        ok "a command is watched" cowlab watch --children --every 200ms --for 30s --db command.db -- /usr/bin/python3 burst.py
+        ok "a command is watched" cowlab watch --children --every 200ms --for 120s --db command.db -- /usr/bin/python3 burst.py
     fi
     ok "each two have a row ($how)" equals "6 1" sqlite3 $how.db \
         "SELECT count(DISTINCT actor_a || actor_b) || ' ' || (max(shared_kb) > 65536) FROM sharing"
