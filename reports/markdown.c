@@ -191,21 +191,45 @@ static void findings(struct doc *d, const struct selection *runs, const struct w
     doc_say(d, "\n");
 }
 
-/* A view that is asked for many times and looks at far more than its answer is worked out once, in
- * a table that stands before the view of its name while the report is made. */
-static int keep(const struct selection *sel, sqlite3 *db, const char *view, const char *run_ids,
-                struct err *e)
-{
-    char sql[256];
-    struct query q;
+/* Views that are asked for many times and look at far more than their answers: worked out once, in
+ * tables that stand before the views of their names while the report is made. */
+static const struct {
+    const char *view, *run_ids;
+    bool watch; /* needed for watches, or for scenarios */
+} kept[] = {{"watch_lost", "run_id", true},
+            {"watch_costs", "run_id", true},
+            {"fork_vs_ool", "fork_run_id, ool_run_id", false},
+            {"fork_vs_ool_sums", "fork_run_id, ool_run_id", false}};
 
-    snprintf(sql, sizeof sql,
-             "CREATE TEMP TABLE %s AS SELECT * FROM main.%s WHERE EXISTS "
-             "(SELECT 1 FROM json_each(:runs) WHERE value IN (%s))",
-             view, view, run_ids);
-    if (query_ask(&q, db, sql, ":runs", sel->json, e) == 0)
-        query_row(&q);
-    return query_close(&q);
+static int keep(const struct selection *sel, sqlite3 *db, bool watch, struct err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept && rc == 0; i++) {
+        char sql[256];
+        struct query q;
+
+        snprintf(sql, sizeof sql,
+                 "CREATE TEMP TABLE %s AS SELECT * FROM main.%s WHERE EXISTS "
+                 "(SELECT 1 FROM json_each(:runs) WHERE value IN (%s))",
+                 kept[i].view, kept[i].view, kept[i].run_ids);
+        if (kept[i].watch != watch)
+            continue;
+        if (query_ask(&q, db, sql, ":runs", sel->json, e) == 0)
+            query_row(&q);
+        rc = query_close(&q);
+    }
+    return rc;
+}
+
+static void drop_kept(sqlite3 *db)
+{
+    char sql[100];
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS temp.%s", kept[i].view);
+        sqlite3_exec(db, sql, NULL, NULL, NULL);
+    }
 }
 
 /* Reads the watches among the runs, once for findings and sections: an element per run. */
@@ -224,15 +248,11 @@ static int load_watches(struct selection *sel, struct watch_data **watches, sqli
             return watch;
         sel->scenarios += !watch;
         if (watch && sel->scenarios == i) /* the first of them */
-            rc = keep(sel, db, "watch_lost", "run_id", e);
+            rc = keep(sel, db, true, e);
         if (rc == 0 && watch)
             rc = watch_load(&(*watches)[i], db, sel->ids[i], e);
     }
-    if (rc == 0 && sel->scenarios)
-        rc = keep(sel, db, "fork_vs_ool", "fork_run_id, ool_run_id", e);
-    if (rc == 0 && sel->scenarios)
-        rc = keep(sel, db, "fork_vs_ool_sums", "fork_run_id, ool_run_id", e);
-    return rc;
+    return rc == 0 && sel->scenarios ? keep(sel, db, false, e) : rc;
 }
 
 /* All that is stored of the runs. What is published was measured in scenarios, and only they say it
@@ -401,10 +421,7 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
             (d.brief ? write_brief : write_whole)(&d, &runs, watches);
         rc = doc_close(&d);
     }
-    sqlite3_exec(db,
-                 "DROP TABLE IF EXISTS temp.watch_lost; DROP TABLE IF EXISTS temp.fork_vs_ool; "
-                 "DROP TABLE IF EXISTS temp.fork_vs_ool_sums",
-                 NULL, NULL, NULL);
+    drop_kept(db);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     for (size_t i = 0; watches && i < runs.n; i++)
         watch_data_release(&watches[i]);

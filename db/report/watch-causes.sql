@@ -6,7 +6,7 @@ WITH r AS MATERIALIZED (
 ),
 p AS MATERIALIZED (
     SELECT c.*, w.name, w.name || '[' || w.pid || ']' AS who, ifnull(c.last_step, r.steps) AS to_step
-    FROM r JOIN watch_costs c USING (run_id) JOIN watch_process w ON w.run = r.run AND w.actor = c.actor
+    FROM r JOIN watch_costs c ON c.run_id = :run_id JOIN watch_process w ON w.run = r.run AND w.actor = c.actor
 ),
 s AS MATERIALIZED (
     SELECT step, t_s, processes, distinct_kb, copied_kb, thp, anon_huge_kb AS huge_kb, sum_rss_kb AS rss_kb,
