@@ -145,7 +145,8 @@ void section_footprints(struct doc *d, const struct selection *runs)
         DOC_KB("in_transit_kb", "in transit"), DOC_KB("system_kb", "the system's figure"),
         DOC_KB("residual_kb", "unexplained"));
 
-    doc_say(d, "## Footprint against totals\n\nEach run at the step where the sum over its "
+    doc_say(d, "## Footprint against totals\n\nEach run (at most 16, those with the most) at the "
+               "step where the sum over its "
                "processes and the system's figure are furthest apart. RSS counts a page in each "
                "process that maps it, and nowhere if none does; frames are counted once.\n\n");
     doc_answer(d, "db/report/footprints.sql", ":runs", runs->json, columns);
