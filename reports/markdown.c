@@ -262,14 +262,14 @@ static void write_whole(struct doc *d, const struct selection *runs,
 {
     introduction(d, runs);
     findings(d, runs, watches);
-    section_unknown(d, runs);
-    section_machine(d, runs);
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
+        section_fork_vs_ool(d, runs);
         find_questions(d, runs);
         section_published(d);
-        section_fork_vs_ool(d, runs);
     }
+    section_unknown(d, runs);
+    section_machine(d, runs);
     section_cost(d, runs);
     section_glossary(d);
     doc_queries(d);

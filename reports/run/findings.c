@@ -405,7 +405,7 @@ static void unknown(struct doc *d, struct query *q)
     if (n == 0)
         doc_say(d, "Nothing that applies is unknown");
     else
-        doc_say(d, "%s %s unknown, for %s; the next section groups them",
+        doc_say(d, "%s %s unknown, for %s: see What is unknown",
                 format_noun(a, n, "value"), n == 1 ? "is" : "are",
                 format_noun(b, query_int(q, "reasons"), "reason"));
 }
