@@ -15,6 +15,11 @@
  * less than two pages did, with pages of 16 KiB so not 32 KiB itself. */
 #define SMALL_MAX 32768u
 
+/* A call of vm_map.h is one of mach_vm.h: their integers have other names and the same 64 bits. */
+#pragma GCC diagnostic ignored "-Wattribute-alias"
+#define SAME_CALL(name, mach_name) extern __typeof(name) name __attribute__((alias(#mach_name)))
+_Static_assert(sizeof(vm_address_t) == sizeof(mach_vm_address_t), "one call for both");
+
 /* Guards ranges and places. */
 void mem_lock(void);
 void mem_unlock(void);
