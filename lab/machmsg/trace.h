@@ -8,10 +8,9 @@
 #define MACHMSG_TRACE_H
 
 #include <stdint.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 enum machmsg_event { MACHMSG_SENT = 1, MACHMSG_RECEIVED = 2 };
 
@@ -46,8 +45,6 @@ int machmsg_move(uint64_t from, uint64_t to, uint64_t size);
 /* "xnu" (the default) or "native" (COWLAB_MACH_POLICY=native). */
 const char *machmsg_policy(void);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif
