@@ -45,30 +45,19 @@ void cost_end(const struct cost_meter *m, struct actor_reply *r)
     r->majflt = end.majflt - m->majflt;
 }
 
-static void send_or_exit(struct actor *a, const struct msghdr *msg)
+static void send_or_exit(struct actor *a, int nfds)
 {
-    if (sendmsg(a->control, msg, MSG_NOSIGNAL) < 0)
+    struct iovec iov = {&a->out, sizeof a->out};
+
+    if (send_packet(a->control, &iov, 1, a->send_fds, (size_t)nfds, MSG_NOSIGNAL) < 0)
         _exit(3); /* the lab is gone */
 }
 
 /* The descriptors go ahead of the answer and are closed before it. */
 static void send_descriptors(struct actor *a)
 {
-    char control[CMSG_SPACE(sizeof a->send_fds)] = {0};
-    size_t bytes = (size_t)a->nsend_fds * sizeof(int);
-    struct iovec iov = {&a->out, sizeof a->out};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(bytes)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(bytes);
-    memcpy(CMSG_DATA(c), a->send_fds, bytes);
     a->out.progress = ACTOR_DESCRIPTORS;
-    send_or_exit(a, &msg);
+    send_or_exit(a, a->nsend_fds);
     a->out.progress = 0;
     for (int i = 0; i < a->nsend_fds; i++)
         close(a->send_fds[i]);
@@ -77,12 +66,9 @@ static void send_descriptors(struct actor *a)
 
 void actor_reply(struct actor *a)
 {
-    struct iovec iov = {&a->out, sizeof a->out};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
     if (a->nsend_fds > 0)
         send_descriptors(a);
-    send_or_exit(a, &msg);
+    send_or_exit(a, 0);
 }
 
 void actor_progress(struct actor *a, uint64_t done, uint64_t total)
