@@ -88,7 +88,7 @@ static void build_release(struct build *b)
     cases_release(&b->cases);
     free(b->r.params.at);
     free(b->r.counts.at);
-    index_release(&b->r.counts.names);
+    free(b->r.counts.names.at);
     plan_free(b->plan);
 }
 

@@ -1,7 +1,6 @@
 /* reader: from the text of a scenario to values and drafts of steps, each error with its place.
  *
  *   json_scan.h  the text: strict JSON, marks
- *   index.h      what is looked up by its name, in lists without a limit
  *   fail.c       errors with a place; texts and what is nearest to them
  *   expr.c       "=expr"
  *   read.c       scalars, words, field tables
@@ -19,9 +18,9 @@
 
 #include "lab/plan/ability.h"
 #include "lab/plan/plan.h"
-#include "lab/plan/text/index.h"
 #include "lab/plan/text/json_scan.h"
 #include "probes/caps.h"
+#include "probes/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +45,7 @@ struct binding {
 struct bindings {
     struct binding *at;
     size_t n;
-    struct index names; /* of the counts, which have no limit */
+    struct places names; /* of the counts, which have no limit */
 };
 
 /* What was found wrong, in the order of the text. */
@@ -199,7 +198,7 @@ struct cases {
     size_t ncolumns, nrows;
     struct binding *cells; /* row by row */
     size_t name_column;
-    struct index names;
+    struct places names;
     int other_length; /* of a row that was told to be too long or short: more of it are not */
     uint64_t mixed;   /* bits of columns that are not of one type */
 };

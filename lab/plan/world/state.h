@@ -31,7 +31,7 @@ struct region {
 struct regions {
     struct region *at;
     size_t n;
-    struct index names;
+    struct places names;
     bool more;    /* there may be others */
     bool changed; /* each of them may be otherwise */
 };
