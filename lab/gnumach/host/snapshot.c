@@ -140,19 +140,10 @@ static int object_of_record(struct snapshot *s, char **f, struct snap_object **o
 
 static int grow_frames(struct snap_object *o, uint64_t pages, struct err *e)
 {
-    uint32_t *grown;
-    size_t n = o->nframes ? o->nframes : 16;
+    size_t most = 2 * o->nframes;
 
-    if (pages <= o->nframes)
-        return 0;
-    while (n < pages)
-        n *= 2;
-    grown = realloc(o->frame, n * sizeof *grown);
-    if (!grown)
+    if (pages > o->nframes && LIST_ROOM(o->frame, o->nframes, pages > most ? pages : most) < 0)
         return err_no_memory(e);
-    memset(grown + o->nframes, 0, (n - o->nframes) * sizeof *grown);
-    o->frame = grown;
-    o->nframes = n;
     return 0;
 }
 
