@@ -25,6 +25,9 @@ struct actor {
     int passed_fd;              /* descriptor that came with the request, or -1 */
     int send_fds[MAX_SENT_FDS]; /* to go with the reply; closed after */
     int nsend_fds;
+    struct cost_meter { /* clock and fault counters as the measured part of an action began */
+        uint64_t ns, minflt, majflt;
+    } began;
 };
 
 /* Reads one request, or exits if the lab is gone; answers it. */
@@ -35,12 +38,9 @@ int actor_fail(struct actor *a, int error, const char *message);
 /* Sends a progress note. */
 void actor_progress(struct actor *a, uint64_t done, uint64_t total);
 
-/* Clock and fault counters around the measured part of an action. */
-struct cost_meter {
-    uint64_t ns, minflt, majflt;
-};
-void cost_begin(struct cost_meter *m);
-void cost_end(const struct cost_meter *m, struct actor_reply *r);
+/* Around the measured part of an action; what it cost goes into the reply. */
+void cost_begin(struct actor *a);
+void cost_end(struct actor *a);
 
 /* actor_ACT_MAP, actor_ACT_WRITE, ...: each carries out a->in and fills a->out; 0, or -1 after
  * actor_fail. */

@@ -28,21 +28,21 @@ static void read_meter(struct cost_meter *m)
 
 /* Reads the meters twice: after a fork the child has no page tables for program text, and the
  * faults that bring in this code must not count as the action's. */
-void cost_begin(struct cost_meter *m)
+void cost_begin(struct actor *a)
 {
-    read_meter(m);
-    read_meter(m);
+    read_meter(&a->began);
+    read_meter(&a->began);
 }
 
-void cost_end(const struct cost_meter *m, struct actor_reply *r)
+void cost_end(struct actor *a)
 {
     struct cost_meter end;
     uint64_t ns = probe_clock();
 
     read_meter(&end);
-    r->dur_ns = ns - m->ns;
-    r->minflt = end.minflt - m->minflt;
-    r->majflt = end.majflt - m->majflt;
+    a->out.dur_ns = ns - a->began.ns;
+    a->out.minflt = end.minflt - a->began.minflt;
+    a->out.majflt = end.majflt - a->began.majflt;
 }
 
 static void send_or_exit(struct actor *a, int nfds)
