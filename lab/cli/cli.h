@@ -27,6 +27,16 @@ void cli_no_memory(void) __attribute__((noreturn));
 /* argp_parse; ends the program when that fails for want of memory. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* What several commands take, and the parser of it: alone, or for what is not a command's own,
+ * whose input begins with this struct. */
+struct cli_common {
+    const char *db, *output;
+    const char *only;     /* the error if there is more than one argument; NULL: it takes none */
+    const char *argument; /* that one, or NULL */
+    bool json;
+};
+error_t cli_option(int key, char *arg, struct argp_state *state);
+
 /* A growing list of words from the command line. */
 struct words {
     const char **list;

@@ -8,25 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct doctor_arguments {
-    bool json;
-};
-
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "as JSON", 0},
     {0},
 };
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-    struct doctor_arguments *a = state->input;
-
-    (void)arg;
-    if (key != 'j')
-        return ARGP_ERR_UNKNOWN;
-    a->json = true;
-    return 0;
-}
 
 /* Is everything there that a backend needs for a plan that asks for nothing? */
 static bool backend_ready(const struct backend *b, struct err *e)
@@ -172,11 +157,10 @@ static void print_text(const struct caps *c)
 int cmd_doctor(int argc, char **argv)
 {
     static const struct argp argp = {
-        options, parse_option,
-        NULL,    "Probes what this machine lets the lab see, and says what would unlock the rest.",
-        NULL,    NULL,
-        NULL};
-    struct doctor_arguments a = {0};
+        .options = options,
+        .parser = cli_option,
+        .doc = "Probes what this machine lets the lab see, and says what would unlock the rest."};
+    struct cli_common a = {.json = false};
     struct caps *caps = calloc(1, sizeof *caps);
 
     cli_parse(&argp, argc, argv, &a);

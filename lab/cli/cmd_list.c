@@ -33,8 +33,7 @@ static int list_one(const struct builtin_scenario *s)
 int cmd_list(int argc, char **argv)
 {
     static const struct argp argp = {
-        NULL, NULL, NULL, "Lists the scenarios that come with cowlab: name, backends, title.",
-        NULL, NULL, NULL};
+        .doc = "Lists the scenarios that come with cowlab: name, backends, title."};
     int code = EXIT_DONE;
 
     cli_parse(&argp, argc, argv, NULL);

@@ -41,6 +41,25 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
         cli_no_memory();
 }
 
+error_t cli_option(int key, char *arg, struct argp_state *state)
+{
+    struct cli_common *c = state->input;
+
+    if (key == 'd')
+        c->db = arg;
+    else if (key == 'o')
+        c->output = arg;
+    else if (key == 'j')
+        c->json = true;
+    else if (key != ARGP_KEY_ARG || !c->only)
+        return ARGP_ERR_UNKNOWN;
+    else if (c->argument)
+        argp_error(state, "%s", c->only);
+    else
+        c->argument = arg;
+    return 0;
+}
+
 void words_add(struct words *w, const char *word)
 {
     const char **added = LIST_ADD(w->list, w->count);
