@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,17 +97,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     default:
         return cli_option(key, arg, state);
-    }
-}
-
-/* Every watched process takes six descriptors. */
-static void allow_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
     }
 }
 
@@ -286,7 +274,7 @@ int cmd_watch(int argc, char **argv)
     if (a.command && (command = start_command(a.command, &e)) < 0)
         code = cli_fail(command == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);
     else {
-        allow_descriptors(); /* not the command's */
+        raise_descriptors(); /* six for each process; not the command's */
         code = add_all(&tree, &a, command);
     }
     if (code == EXIT_DONE)
