@@ -12,9 +12,7 @@
 #include <errno.h>
 #include <mach/mach_vm.h>
 #include <mach/vm_map.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -157,7 +155,7 @@ static kern_return_t allocate(vm_map_t task, uint64_t *address, const struct wan
     if (w->size >> 56) /* no address space is that large; not every tool says so itself */
         return KERN_NO_SPACE;
     if (!(w->flags & VM_FLAGS_ANYWHERE)) {
-        *address = mem_trunc(*address, vm_page_size);
+        *address = mem_trunc(*address);
         if (*address + w->size < *address)
             return KERN_NO_SPACE;
     }

@@ -13,7 +13,7 @@ static kern_return_t access_to(uint64_t start, uint64_t size, bool writing)
 {
     struct mapping m;
 
-    for (uint64_t at = mem_trunc(start, vm_page_size); at < start + size; at = m.end) {
+    for (uint64_t at = mem_trunc(start); at < start + size; at = m.end) {
         int rc = mem_query(at, &m);
 
         if (rc && rc != -ENOENT)

@@ -2,13 +2,13 @@
 #ifndef MACHMSG_MEMORY_PAGE_H
 #define MACHMSG_MEMORY_PAGE_H
 
+#include <mach/vm_page_size.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-uint64_t mem_page(void);
-static inline uint64_t mem_trunc(uint64_t x, uint64_t page)
+static inline uint64_t mem_trunc(uint64_t x)
 {
-    return x & ~(page - 1);
+    return x & ~(uint64_t)vm_page_mask;
 }
 /* Saturates at the top of the address space instead of wrapping round. */
 uint64_t mem_round(uint64_t x);

@@ -22,7 +22,7 @@ static struct {
 
 static void area_init(int a)
 {
-    const uint64_t page = mem_page();
+    const uint64_t page = vm_page_size;
     uint32_t r = 0;
     void *p;
 
@@ -44,7 +44,7 @@ static void area_init(int a)
 /* In one of the areas; MAP_FAILED with EEXIST: no luck there. */
 static void *place_in_area(int a, uint64_t len, uint64_t mask, int prot, int flags, int fd)
 {
-    const uint64_t gap = a ? mem_page() : 0;
+    const uint64_t gap = a ? vm_page_size : 0;
 
     for (int tries = 0; tries < 4; tries++) {
         uint64_t at = (area[a].next + gap + mask) & ~mask;
@@ -104,7 +104,7 @@ void *mem_place(uint64_t len, uint64_t mask, bool beside, int prot, int flags, i
         if (p != MAP_FAILED || errno != EEXIST)
             return p;
     }
-    if (mask > mem_page() - 1)
+    if (mask > vm_page_mask)
         return place_aligned(len, mask, prot, flags, fd);
     return mmap(NULL, len, prot, flags, fd, 0);
 }

@@ -52,7 +52,7 @@ static bool is_gone(const struct range *r)
     unsigned char v;
     int rc;
 
-    if (mincore((void *)r->start, mem_page(), &v) == 0 || errno != ENOMEM)
+    if (mincore((void *)r->start, vm_page_size, &v) == 0 || errno != ENOMEM)
         return false;
     if (r->kind == MEM_SHARED)
         return object_fd(r->object) >= 0 && object_seal(r->object) == 0;
