@@ -34,6 +34,14 @@ static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
     return memset(at + (*n)++ * size, 0, size);
 }
 
+/* Ends several at once; also what is no list. */
+#define FREE_ALL(...)                                                                              \
+    do {                                                                                           \
+        void *all_[] = {__VA_ARGS__};                                                              \
+        for (size_t i_ = 0; i_ < sizeof all_ / sizeof *all_; i_++)                                 \
+            free(all_[i_]);                                                                        \
+    } while (0)
+
 /* Room for n elements, however many are used; those that are new are zeroed. 0 or -ENOMEM. */
 #define LIST_ROOM(list, room, n) list_room(&(list), &(room), n, sizeof *(list))
 

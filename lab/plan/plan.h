@@ -122,7 +122,6 @@ struct plan_param {
     char *name;
     char *text; /* its value as text: what is stored and shown */
     bool is_number;
-    int64_t number;
 };
 
 /* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out

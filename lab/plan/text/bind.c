@@ -265,7 +265,6 @@ int copy_params(const struct reader *r, struct plan *p)
         if (rc < 0)
             return rc;
         param->is_number = b->value.type == SCALAR_INT;
-        param->number = b->value.n;
     }
     return 0;
 }

@@ -140,11 +140,6 @@ int check_controls(const struct reader *r, const cJSON *node, const char *text, 
     return 0;
 }
 
-bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 int copy_text(const struct reader *r, char **out, const char *text)
 {
     char *copy = text ? strdup(text) : NULL;

@@ -104,7 +104,6 @@ size_t value_offset(const struct reader *r, const cJSON *node);
 size_t key_offset(const struct reader *r, const cJSON *node);
 /* 0 if the text has no control characters (lines: but newlines and tabs). */
 int check_controls(const struct reader *r, const cJSON *node, const char *text, bool lines);
-bool same_text(const char *a, const char *b); /* both may be NULL */
 /* strdup that takes NULL; *out is freed first. */
 int copy_text(const struct reader *r, char **out, const char *text);
 /* A strict whole number, all of the text. 0, -EINVAL, or -ERANGE. */

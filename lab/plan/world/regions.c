@@ -79,7 +79,7 @@ static struct region *find_region(const struct regions *list, const char *name,
 long world_actor(const struct world *w, const char *name)
 {
     for (size_t i = 0; i < w->nactors; i++)
-        if (strcmp(w->actors[i].name, name) == 0)
+        if (same_text(w->actors[i].name, name))
             return (long)i;
     return -1;
 }

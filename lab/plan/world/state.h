@@ -109,7 +109,7 @@ void drop_region(struct world *w, struct regions *list, size_t i);
 void drop_regions(struct world *w, struct regions *list);
 void release_regions(struct regions *list);
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name);
-/* -1: there is none. */
+/* -1: there is none, as of NULL. */
 long world_actor(const struct world *w, const char *name);
 /* Errors say what is wrong with the name. */
 int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
