@@ -3,7 +3,7 @@
 #ifndef LAB_LINUX_REGIONS_H
 #define LAB_LINUX_REGIONS_H
 
-#include "lab/plan/plan.h"
+#include "lab/run/backend.h"
 #include "probes/observer.h"
 
 struct held_region {

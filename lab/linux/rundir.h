@@ -8,8 +8,6 @@
 #define LAB_LINUX_RUNDIR_H
 
 #include "probes/err.h"
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 

@@ -48,11 +48,9 @@ struct task_local {
 
 /* A command to an actor, and its answer. Everything the actor needs: it keeps no tables. */
 struct command {
-    uint32_t action; /* enum action; 0: only answer */
-    int32_t status;
     uint64_t address, bytes; /* of the region */
     uint32_t touched, pad;   /* the region was read, written or received before */
-    struct guest_step step;
+    struct guest_step step;  /* action 0: only answer */
     struct guest_part parts[GUEST_MAX_PARTS];
     uint64_t part_address[GUEST_MAX_PARTS], part_bytes[GUEST_MAX_PARTS];
     char text[GUEST_MAX_TEXT];

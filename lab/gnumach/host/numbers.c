@@ -2,7 +2,6 @@
 #include "probes/list.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* One that was gone meanwhile is another at the same address. */
 static int note_objects(struct numbers *n, const struct snapshot *s, int step, struct err *e)

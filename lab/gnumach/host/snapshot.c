@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* More than any guest has: what claims to be larger is refused before memory is taken for it. */
@@ -28,14 +27,8 @@ void snapshot_release(struct snapshot *s)
 {
     for (size_t i = 0; i < s->nobjects; i++)
         free(s->objects[i].frame);
-    free(s->tasks);
-    free(s->regions);
-    free(s->entries);
-    free(s->transits);
-    free(s->pieces);
-    free(s->objects);
-    free(s->descriptors);
-    free(s->message.text);
+    FREE_ALL(s->tasks, s->regions, s->entries, s->transits, s->pieces, s->objects, s->descriptors,
+             s->message.text);
     snapshot_init(s);
 }
 

@@ -13,7 +13,6 @@
 #define LAB_LINUX_ACTOR_ACTOR_H
 
 #include "lab/linux/protocol.h"
-#include <stddef.h>
 
 #define MAX_SENT_FDS 16
 

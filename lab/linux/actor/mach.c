@@ -11,9 +11,9 @@
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_ID 1
 #define DEFAULT_TIMEOUT_MS 10000
