@@ -60,9 +60,6 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
 /* Which run was meant; typed NULL: the latest. Returns an exit code, with the failure printed. */
 int cli_find_run(struct store *store, const char *typed, char run_id[40]);
 
-/* --db FILE, else $COWLAB_DB, else cowlab.db. */
-const char *cli_database(const char *given);
-
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 

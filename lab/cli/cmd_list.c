@@ -2,7 +2,6 @@
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
 #include <argp.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void print_backends(const struct plan *p)

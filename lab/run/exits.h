@@ -1,6 +1,8 @@
-/* exits: the exit codes of the cowlab command, worst last in `exit_worse`. */
+/* exits: the version of the cowlab command, and its exit codes, worst last in `exit_worse`. */
 #ifndef LAB_RUN_EXITS_H
 #define LAB_RUN_EXITS_H
+
+#define COWLAB_VERSION "1.0.0"
 
 enum exit_code {
     EXIT_DONE = 0,         /* done, and all expectations held */

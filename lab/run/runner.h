@@ -2,7 +2,7 @@
  *
  * In this folder: backend.h (where a plan runs), judge.h (expectations against what was seen),
  * progress.h, and for all of the lab machine.h (what this machine is and can do), paths.h, exits.h,
- * clock.h, version.h.
+ * clock.h.
  *
  * Owns: the order of things: step (the backend looks as part of it), judge, store, show.
  * Promises: a step is stored whole or not at all; whatever happens, the backend's `end` is called
