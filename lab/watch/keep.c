@@ -1,4 +1,5 @@
 #include "lab/watch/keep.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,54 +15,50 @@ void keep_init(struct keep *k)
 
 void keep_release(struct keep *k)
 {
-    free(k->list);
-    free(k->places.at);
+    free(k->table);
     *k = (struct keep){0};
 }
 
-static uint32_t hash(const struct kept *m)
+static size_t hash(uint32_t process, uint64_t start)
 {
-    return places_hash(m->start, m->process);
+    return (size_t)(((start >> 12) ^ ((uint64_t)process << 40)) * 0x9e3779b97f4a7c15ULL >> 20);
 }
 
-/* NULL: it was not seen lately. */
-static struct kept *find(const struct keep *k, struct kept m)
+static struct kept *place(struct kept *table, size_t cap, uint32_t process, uint64_t start)
 {
-    uint32_t row;
+    size_t i = hash(process, start) & (cap - 1);
 
-    for (size_t i = hash(&m); (row = places_next(&k->places, hash(&m), &i));)
-        if (k->list[row - 1].process == m.process && k->list[row - 1].start == m.start)
-            return &k->list[row - 1];
-    return NULL;
+    while (table[i].used && (table[i].process != process || table[i].start != start))
+        i = (i + 1) & (cap - 1);
+    return &table[i];
 }
 
-static struct kept *add(struct keep *k, struct kept m)
+static bool is_recent(const struct keep *k, const struct kept *was)
 {
-    struct kept *added = LIST_ADD(k->list, k->n);
-
-    if (!added)
-        return NULL;
-    *added = m;
-    if (places_add(&k->places, hash(&m), k->n) == 0)
-        return added;
-    k->n--;
-    return NULL;
+    return was->used && was->seen + 1 >= k->sample;
 }
 
 /* Keeps what was seen in this sample or the last; the rest was reported as gone. */
-static int forget_gone(struct keep *k)
+static int rebuild(struct keep *k, size_t regions)
 {
-    size_t n = k->n;
-    int rc = 0;
+    size_t cap = 1024, n = 0;
+    struct kept *table;
 
-    k->n = 0;
-    places_clear(&k->places);
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (k->list[i].seen + 1 >= k->sample) {
-            k->list[k->n++] = k->list[i];
-            rc = places_add(&k->places, hash(&k->list[k->n - 1]), k->n);
-        }
-    return rc;
+    for (size_t i = 0; i < k->cap; i++)
+        n += is_recent(k, &k->table[i]);
+    while (cap < (n + regions) * 2)
+        cap *= 2;
+    table = calloc(cap, sizeof *table);
+    if (!table)
+        return -ENOMEM;
+    for (size_t i = 0; i < k->cap; i++)
+        if (is_recent(k, &k->table[i]))
+            *place(table, cap, k->table[i].process, k->table[i].start) = k->table[i];
+    free(k->table);
+    k->table = table;
+    k->cap = cap;
+    k->n = n;
+    return 0;
 }
 
 /* A count of a sample joins those that wait for the mapping's next row. */
@@ -113,14 +110,15 @@ static bool matters(int64_t change, const struct sample_region *r)
     return change > (share > MIN_CHANGE ? share : MIN_CHANGE) || change >= r->q[RQ_PAGES].n;
 }
 
-static void remember(struct kept *was, const struct sample_region *r)
+static void remember(struct kept *was, uint32_t process, const struct sample_region *r)
 {
-    *was = (struct kept){.process = was->process,
-                         .start = was->start,
+    *was = (struct kept){.process = process,
+                         .start = r->map->start,
                          .end = r->map->end,
                          .prot = r->map->prot,
                          .share_mode = (int)known(r->q[RQ_SHARE_MODE]),
                          .seen = was->seen,
+                         .used = true,
                          .kind = r->kind};
     take_pages(r, was->pages);
 }
@@ -137,18 +135,19 @@ static int gather(struct keep *k, const struct sample *s, const int *who, bool a
     for (size_t i = 0; i < s->n; i++)
         for (size_t j = 0; j < s->processes[i].nregions; j++) {
             const struct sample_region *r = &s->processes[i].regions[j];
-            const struct kept one = {.process = (uint32_t)who[i], .start = r->map->start};
-            struct kept *was = find(k, one);
-            bool fresh = !was;
+            struct kept *was = place(k->table, k->cap, (uint32_t)who[i], r->map->start);
+            bool fresh = !was->used;
             int64_t change = fresh ? known(r->q[RQ_MAPPED]) + 1 : change_of(was, r);
-            struct value copied, lost;
+            struct value copied = waited(&was->copied, r->copied),
+                         lost = waited(&was->lost, r->lost);
             struct keep_choice *c;
 
-            if (fresh && !(was = add(k, one))) /* no pages yet, should its row have to wait */
-                return -ENOMEM;
-            copied = waited(&was->copied, r->copied);
-            lost = waited(&was->lost, r->lost);
+            if (fresh)
+                k->n++; /* with pages of zero, should its row have to wait */
+            was->used = true;
             was->counted |= value_is_known(r->lost);
+            was->process = (uint32_t)who[i];
+            was->start = r->map->start;
             was->seen = k->sample;
             if (k->sample > 1 && (fresh ? change <= 1 : !change || !(all || matters(change, r))))
                 continue;
@@ -169,12 +168,12 @@ static int gather(struct keep *k, const struct sample *s, const int *who, bool a
 /* Mappings of processes that are still there, seen in the last sample and not in this one. */
 static int gather_gone(struct keep *k, const struct sample *s, const int *who, struct list *out)
 {
-    for (size_t i = 0; i < k->n; i++) {
-        const struct kept *was = &k->list[i];
+    for (size_t i = 0; i < k->cap; i++) {
+        const struct kept *was = &k->table[i];
         struct keep_choice *c;
         size_t p = 0;
 
-        if (was->seen + 1 != k->sample || was->pages[0] <= 0)
+        if (!was->used || was->seen + 1 != k->sample || was->pages[0] <= 0)
             continue;
         while (p < s->n && ((uint32_t)who[p] != was->process || s->processes[p].why != WHY_KNOWN))
             p++;
@@ -229,7 +228,7 @@ int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all
     for (size_t i = 0; i < s->n; i++)
         regions += s->processes[i].nregions;
     k->sample++;
-    rc = k->n > 2 * regions + 512 ? forget_gone(k) : 0; /* most of them may be gone */
+    rc = (k->n + regions) * 2 > k->cap ? rebuild(k, regions) : 0;
     rc = rc ? rc : gather(k, s, who, all, &list);
     rc = rc ? rc : gather_gone(k, s, who, &list);
     if (rc < 0) {
@@ -244,9 +243,8 @@ int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all
 
         k->budget -= k->budget >= 1;
         if (c->region)
-            remember(
-                find(k, (struct kept){.process = (uint32_t)who[c->process], .start = c->start}),
-                c->region);
+            remember(place(k->table, k->cap, (uint32_t)who[c->process], c->start),
+                     (uint32_t)who[c->process], c->region);
     }
     *waiting = list.n - take;
     if (take)

@@ -7,8 +7,6 @@
 #ifndef LAB_WATCH_KEEP_H
 #define LAB_WATCH_KEEP_H
 
-#include "probes/list.h"
-#include "probes/places.h"
 #include "probes/sampler.h"
 
 /* Rows that may be stored per second on average, and saved up at most. The first sample and the
@@ -24,14 +22,13 @@ struct kept {
     int64_t pages[6];     /* mapped, exclusive, cow, debt, shared, parent; -1 unknown */
     int64_t copied, lost; /* since its last row */
     uint32_t seen;        /* sample */
-    bool counted;         /* whether lost was */
+    bool used, counted;   /* whether lost was */
     enum region_kind kind;
 };
 
 struct keep {
-    struct kept *list;
-    size_t n;
-    struct places places; /* in the list, by process and start */
+    struct kept *table; /* open addressing, power of two */
+    size_t cap, n;
     double budget;
     uint64_t last_ns;
     uint32_t sample;
