@@ -1,8 +1,7 @@
 /* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c;
  * what they share is in common.c.
  * Data goes to stdout, progress and errors to stderr; exit codes are in lab/run/exits.h. */
-#ifndef LAB_CLI_CLI_H
-#define LAB_CLI_CLI_H
+#pragma once
 
 #include "db/store.h"
 #include "lab/run/exits.h"
@@ -71,5 +70,3 @@ void cli_catch_signals(void);
 int cli_parse_pid(const char *text, pid_t *pid, struct err *e);
 /* Prints the failure to look at a process: EXIT_MACHINE if it is forbidden, else EXIT_RUNNING. */
 int cli_process_failure(int rc, const struct err *e);
-
-#endif

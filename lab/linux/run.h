@@ -1,6 +1,5 @@
 /* linux_run: the state of one run on Linux, shared by the files of this backend. */
-#ifndef LAB_LINUX_RUN_H
-#define LAB_LINUX_RUN_H
+#pragma once
 
 #include "lab/linux/actors.h"
 #include "lab/linux/regions.h"
@@ -57,5 +56,3 @@ struct held_regions *linux_held(struct doing *d);
     int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
-
-#endif

@@ -4,8 +4,7 @@
  * wants to know registers a function; it is called once per descriptor of every message that was
  * sent or received, by the thread that did it, after it succeeded. Beside it what else is not part
  * of Mach: moving memory, and the policy's name. */
-#ifndef MACHMSG_TRACE_H
-#define MACHMSG_TRACE_H
+#pragma once
 
 #include <stdint.h>
 #include <sys/cdefs.h>
@@ -46,5 +45,3 @@ int machmsg_move(uint64_t from, uint64_t to, uint64_t size);
 const char *machmsg_policy(void);
 
 __END_DECLS
-
-#endif

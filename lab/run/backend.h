@@ -6,8 +6,7 @@
  * lab/backends.c names a backend.
  *
  *     session_open -> [ begin -> step* -> end ]* -> session_close */
-#ifndef LAB_RUN_BACKEND_H
-#define LAB_RUN_BACKEND_H
+#pragma once
 
 #include "db/store.h"
 #include "lab/plan/ability.h"
@@ -100,5 +99,3 @@ int step_check_stamps(struct step_result *r, const struct step *s, struct stamp_
 
 /* Says in *info which backend the run is of, and what that can tell (run_info.ability). */
 int backend_describe(const struct ability *a, struct run_info *info, struct err *e);
-
-#endif

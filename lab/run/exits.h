@@ -1,6 +1,5 @@
 /* exits: the version of the cowlab command, and its exit codes, worst last in `exit_worse`. */
-#ifndef LAB_RUN_EXITS_H
-#define LAB_RUN_EXITS_H
+#pragma once
 
 #define COWLAB_VERSION "1.0.0"
 
@@ -18,5 +17,3 @@ static inline int exit_worse(int a, int b)
 {
     return a > b ? a : b;
 }
-
-#endif

@@ -13,8 +13,7 @@
  *     running --all steps--> complete
  *        |---- a failure --> failed
  *        `---- Ctrl-C -----> interrupted     (kill -9: the next lab marks it crashed) */
-#ifndef LAB_RUN_RUNNER_H
-#define LAB_RUN_RUNNER_H
+#pragma once
 
 #include "lab/run/backend.h"
 #include <stdbool.h>
@@ -33,5 +32,3 @@ struct runner_options {
  * (lab/run/exits.h); what went wrong is said on opt->log. */
 int run_plans(const struct backend *backend, const struct plan *const *plans, size_t nplans,
               struct store *store, const struct runner_options *opt);
-
-#endif

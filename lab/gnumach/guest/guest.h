@@ -16,8 +16,7 @@
  * "Only" is made so with VM_INHERIT_NONE: an actor has no other memory than text, stack, regions.
  *
  * Nothing here uses a C library, floating point or memory allocation. */
-#ifndef LAB_GNUMACH_GUEST_GUEST_H
-#define LAB_GNUMACH_GUEST_GUEST_H
+#pragma once
 
 #include "lab/gnumach/protocol.h"
 #include <mach/kern_return.h>
@@ -145,5 +144,3 @@ void actor_main(void);
 
 /* controller.c */
 void controller_main(const uintptr_t *stack);
-
-#endif

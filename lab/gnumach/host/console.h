@@ -2,8 +2,7 @@
  *
  * Lifetime: console_init ... console_release, which closes the descriptor; a line is valid until
  * the next call. */
-#ifndef LAB_GNUMACH_HOST_CONSOLE_H
-#define LAB_GNUMACH_HOST_CONSOLE_H
+#pragma once
 
 #include "probes/err.h"
 #include <stddef.h>
@@ -25,5 +24,3 @@ int console_init(struct console *c, int silence_ms, const volatile int *stop, st
  * -ETIMEDOUT silence. */
 int console_line(struct console *c, char **line, size_t *len, struct err *e);
 void console_release(struct console *c);
-
-#endif

@@ -7,8 +7,7 @@
  *
  *     machine_start -> console_line* -> machine_stop
  */
-#ifndef LAB_GNUMACH_HOST_MACHINE_H
-#define LAB_GNUMACH_HOST_MACHINE_H
+#pragma once
 
 #include "lab/gnumach/host/console.h"
 #include "lab/gnumach/host/parts.h"
@@ -28,5 +27,3 @@ int machine_start(struct machine **out, const struct machine_parts *parts, const
 
 struct console *machine_console(struct machine *m);
 void machine_stop(struct machine *m);
-
-#endif

@@ -1,6 +1,5 @@
 /* parts: where QEMU, the kernel and the guest are on this machine. */
-#ifndef LAB_GNUMACH_HOST_PARTS_H
-#define LAB_GNUMACH_HOST_PARTS_H
+#pragma once
 
 #include "probes/err.h"
 #include <stdbool.h>
@@ -24,5 +23,3 @@ void program_stop(pid_t pid);
 /* What the emulator says of its version, "7.2.22 (Debian ...)": 0, or a negative errno if it does
  * not say so within a second. Without quotes and backslashes. */
 int machine_version(const struct machine_parts *parts, char *out, size_t size);
-
-#endif

@@ -1,7 +1,6 @@
 /* state: what `reading` knows of one run, and what the files that read and fill it do, each in its
  * part below: 0, -ENOMEM, or as it says. */
-#ifndef LAB_GNUMACH_HOST_STATE_H
-#define LAB_GNUMACH_HOST_STATE_H
+#pragma once
 
 #include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/numbers.h"
@@ -104,5 +103,3 @@ int transfers_tell_received(struct reading *r, struct step_result *out, struct e
 
 int totals_tell_processes(struct reading *r, struct step_result *out, struct err *e);
 int totals_tell(struct reading *r, struct step_result *out, struct err *e);
-
-#endif

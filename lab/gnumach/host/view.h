@@ -2,8 +2,7 @@
  *
  * Kept from step to step: the frames before and after tell what a write or a transfer did.
  * Lifetime: view_* ... view_release; a zeroed struct is empty. */
-#ifndef LAB_GNUMACH_HOST_VIEW_H
-#define LAB_GNUMACH_HOST_VIEW_H
+#pragma once
 
 #include "lab/actions.h"
 #include "lab/gnumach/host/snapshot.h"
@@ -56,5 +55,3 @@ struct viewers {
 /* 0 or -ENOMEM. */
 int viewers_fill(struct viewers *v, const struct snapshot *s, struct err *e);
 void viewers_release(struct viewers *v);
-
-#endif

@@ -9,8 +9,7 @@
  *     mach.c     messages: the actions that need lab/machmsg
  *     call.c     below them: requests, replies, progress, the meters around an action
  *     keeper.c   not an actor: the process that cleans up when the lab dies */
-#ifndef LAB_LINUX_ACTOR_ACTOR_H
-#define LAB_LINUX_ACTOR_ACTOR_H
+#pragma once
 
 #include "lab/linux/protocol.h"
 
@@ -55,5 +54,3 @@ int actor_mach_unmap(struct actor *a);
 int actor_mach_inherit(struct actor *a);
 
 int keeper_main(int argc, char **argv);
-
-#endif

@@ -4,8 +4,7 @@
  * Promises: no mapping that is not the layer's is replaced; bytes are read from memory only where
  * pages exist, so that looking at a range makes no page.
  * Does not: decide what is copied (message/ool does). */
-#ifndef MACHMSG_MEMORY_MEM_H
-#define MACHMSG_MEMORY_MEM_H
+#pragma once
 
 #include "lab/machmsg/memory/page.h"
 #include "lab/machmsg/memory/query.h"
@@ -38,5 +37,3 @@ bool mem_tidy(void);
 int mem_release(uint64_t address, uint64_t size);
 /* Says why on standard error and aborts: for what cannot go on and has nobody to tell. */
 _Noreturn void mem_die(const char *why);
-
-#endif

@@ -1,6 +1,5 @@
 /* page: the page size, and rounding to it. */
-#ifndef MACHMSG_MEMORY_PAGE_H
-#define MACHMSG_MEMORY_PAGE_H
+#pragma once
 
 #include <mach/vm_page_size.h>
 #include <stdbool.h>
@@ -14,5 +13,3 @@ static inline uint64_t mem_trunc(uint64_t x)
 uint64_t mem_round(uint64_t x);
 /* The whole pages of [address, address + size); false if it wraps round. */
 bool mem_pages(uint64_t address, uint64_t size, uint64_t *start, uint64_t *end);
-
-#endif

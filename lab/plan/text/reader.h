@@ -13,8 +13,7 @@
  * message in reader.e. After -EINVAL whoever reads a list goes on with the next (either, fatal), so
  * that all mistakes are found in one go.
  * What a function read before it failed stays in the struct that it fills; its owner frees. */
-#ifndef LAB_PLAN_TEXT_READER_H
-#define LAB_PLAN_TEXT_READER_H
+#pragma once
 
 #include "lab/plan/ability.h"
 #include "lab/plan/plan.h"
@@ -237,5 +236,3 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out);
 void step_release(struct step *s);
 
 void expectation_release(struct expectation *x);
-
-#endif

@@ -1,6 +1,5 @@
 /* state: what the world consists of, and the step in hand. Private to world/. */
-#ifndef LAB_PLAN_WORLD_STATE_H
-#define LAB_PLAN_WORLD_STATE_H
+#pragma once
 
 #include "lab/plan/world/world.h"
 
@@ -133,5 +132,3 @@ int leave_in_doubt(struct doing *x);
 
 #define DO_ACTION(e, ...) int world_##e(struct doing *x);
 ACTIONS(DO_ACTION)
-
-#endif

@@ -19,8 +19,7 @@
  * on, and what is found wrong with something in doubt is not told: it may only follow (doubt.c).
  *
  * Names of regions are borrowed from the drafts and the document, which outlive the world. */
-#ifndef LAB_PLAN_WORLD_WORLD_H
-#define LAB_PLAN_WORLD_WORLD_H
+#pragma once
 
 #include "lab/plan/text/reader.h"
 
@@ -64,5 +63,3 @@ struct key {
 
 /* The n-th key of what can be observed; false: it has no more. */
 bool expected_key(enum expect_on on, size_t n, struct key *out);
-
-#endif
