@@ -89,6 +89,10 @@ struct answer_message {
     mach_port_name_inlined_t port;
 };
 
+/* Makes a call of Mach, and notes in the answer when it began and ended. */
+#define TIMED(a, call)                                                                             \
+    ((a)->start_tsc = read_tsc(), (a)->rc = (call), (a)->end_tsc = read_tsc(), (a)->rc)
+
 /* message.c: items of typed messages */
 mach_msg_type_t type_bytes(size_t n);
 mach_msg_type_t type_port(unsigned disposition);
