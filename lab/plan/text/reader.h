@@ -75,11 +75,10 @@ struct reader {
 #define fail_at_key(r, node, ...) fail_offset(r, node, key_offset(r, node), __VA_ARGS__)
 #define fail_inside(r, node, index, ...)                                                           \
     fail_offset(r, node, json_doc_inside((r)->doc, node, index), __VA_ARGS__)
+/* It has no place in the text. */
+#define fail_nowhere(r, ...) fail_offset(r, NULL, 0, __VA_ARGS__)
 int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* A mistake that has no place in the text. */
-int fail_nowhere(const struct reader *r, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 /* A name that means nothing is told at its first use: it may be its declaration that is wrong.
  * what: what it is a name of. 0: tell it now; -EINVAL: it was told. */
 int fail_again(const struct reader *r, const char *what, const char *name);
