@@ -1,8 +1,8 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
+#include "lab/run/machine.h"
 #include "lab/run/paths.h"
-#include "probes/caps.h"
 #include "probes/json.h"
 #include <argp.h>
 #include <stdlib.h>
@@ -161,16 +161,11 @@ int cmd_doctor(int argc, char **argv)
         .parser = cli_option,
         .doc = "Probes what this machine lets the lab see, and says what would unlock the rest."};
     struct cli_common a = {.json = false};
-    struct caps *caps = calloc(1, sizeof *caps);
 
     cli_parse(&argp, argc, argv, &a);
-    if (!caps)
-        return EXIT_RUNNING;
-    caps_probe(caps);
     if (a.json)
-        print_json(caps);
+        print_json(machine_caps());
     else
-        print_text(caps);
-    free(caps);
+        print_text(machine_caps());
     return EXIT_DONE;
 }

@@ -159,11 +159,9 @@ int cmd_run(int argc, char **argv)
         code = EXIT_USAGE;
     }
     plans = calloc(a.scenarios.count, sizeof *plans);
-    if (!plans) {
-        fprintf(stderr, "cowlab: out of memory\n");
-        code = EXIT_RUNNING;
-    }
-    for (size_t i = 0; backend && plans && i < a.scenarios.count; i++) {
+    if (!plans)
+        cli_no_memory();
+    for (size_t i = 0; backend && i < a.scenarios.count; i++) {
         struct plan *plan = NULL;
 
         code = exit_worse(code, prepare(a.scenarios.list[i], backend, &a, &plan));
