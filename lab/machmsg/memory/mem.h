@@ -15,7 +15,9 @@
 #define SMALL_MAX 32768u
 
 /* A call of vm_map.h is one of mach_vm.h: their integers have other names and the same 64 bits. */
+#ifndef __clang__ /* which has no such warning */
 #pragma GCC diagnostic ignored "-Wattribute-alias"
+#endif
 #define SAME_CALL(name, mach_name) extern __typeof(name) name __attribute__((alias(#mach_name)))
 _Static_assert(sizeof(vm_address_t) == sizeof(mach_vm_address_t), "one call for both");
 
