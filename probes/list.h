@@ -34,8 +34,15 @@ static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
     return memset(at + (*n)++ * size, 0, size);
 }
 
-/* Room for n elements, however many are used; of those that are new nothing is told. 0 or -ENOMEM.
- */
+/* Ends several at once; also what is no list. */
+#define FREE_ALL(...)                                                                              \
+    do {                                                                                           \
+        void *all_[] = {__VA_ARGS__};                                                              \
+        for (size_t i_ = 0; i_ < sizeof all_ / sizeof *all_; i_++)                                 \
+            free(all_[i_]);                                                                        \
+    } while (0)
+
+/* Room for n elements, however many are used; those that are new are zeroed. 0 or -ENOMEM. */
 #define LIST_ROOM(list, room, n) list_room(&(list), &(room), n, sizeof *(list))
 
 static inline int list_room(void *list, size_t *room, size_t n, size_t size)
@@ -49,6 +56,7 @@ static inline int list_room(void *list, size_t *room, size_t n, size_t size)
     if (!grown)
         return -ENOMEM;
     at = grown;
+    memset(at + *room * size, 0, (n - *room) * size);
     memcpy(list, &at, sizeof at);
     *room = n;
     return 0;

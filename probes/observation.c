@@ -233,11 +233,6 @@ int obs_region_add_run(struct obs_region *r, const struct page_run *run)
     return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 struct obs_region *observation_find_region(const struct observation *o, const char *observed,
                                            const char *region, const char *case_name)
 {

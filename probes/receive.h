@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #define RECEIVE_MOST 253 /* descriptors beside one packet: SCM_MAX_FD of Linux */
 
@@ -40,6 +41,10 @@ struct received {
 /* The packet's length, or a negative errno; -ENOBUFS: nothing was taken, because too many dropped
  * descriptors still wait to be closed. flags: as for recvmsg. */
 ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct received *r);
+/* The other side: sends a packet with so many descriptors beside it, RECEIVE_MOST at most. Its
+ * length, or -1 with errno. flags: as for sendmsg. */
+ssize_t send_packet(int socket, struct iovec *iov, size_t n, const int *fds, size_t nfds,
+                    int flags);
 /* May it take a packet now? */
 bool receive_has_room(void);
 

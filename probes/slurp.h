@@ -29,6 +29,8 @@ int probe_threads(void); /* CLOCK_MONOTONIC in ns */
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */
 bool is_exhausted(int rc);
+/* From here on this process may have as many open files as its hard limit allows. */
+void raise_descriptors(void);
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);
 /* What /proc/PID/exe refers to into path[size], "" if it may not be read. */

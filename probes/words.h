@@ -7,6 +7,8 @@
 #ifndef PROBES_WORDS_H
 #define PROBES_WORDS_H
 
+#include <stdbool.h>
+
 /* Share modes: numbers and names are Mach's (osfmk/mach/vm_region.h). The short
  * form is what vmmap(1) prints behind "SM=". */
 #define SHARE_MODES(X)                                                                             \
@@ -238,6 +240,9 @@ int word_code(const struct word *list, const char *text);
 int quantity_index(const struct quantity *list, const char *column);
 /* The word list behind a quantity type, or NULL for numbers (and QT_PROTECTION). */
 const struct word *quantity_words(enum quantity_type type);
+
+/* Are two texts the same? Both may be NULL. */
+bool same_text(const char *a, const char *b);
 
 /* "rw-" for VM_PROT bits; buf holds at least 4 bytes. Returns buf. */
 char *protection_text(int prot, char *buf);

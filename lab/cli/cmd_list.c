@@ -3,7 +3,6 @@
 #include "lab/cli/cli.h"
 #include "reports/escape.h"
 #include <argp.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void print_backends(const struct plan *p)
@@ -36,8 +35,7 @@ static int list_one(const struct builtin_scenario *s)
 int cmd_list(int argc, char **argv)
 {
     static const struct argp argp = {
-        NULL, NULL, NULL, "Lists the scenarios that come with cowlab: name, backends, title.",
-        NULL, NULL, NULL};
+        .doc = "Lists the scenarios that come with cowlab: name, backends, title."};
     int code = EXIT_DONE;
 
     cli_parse(&argp, argc, argv, NULL);

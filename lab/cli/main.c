@@ -1,7 +1,6 @@
 /* cowlab: sees copy-on-write happen. Finds the subcommand and hands over. */
 #include "lab/cli/cli.h"
 
-#include "lab/run/version.h"
 #include "probes/signals.h"
 #include "probes/stream.h"
 #include "reports/escape.h"

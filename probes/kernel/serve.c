@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -429,14 +428,9 @@ static int map_shared(struct server *s, int fd)
  * files. */
 static int close_doors(void)
 {
-    struct rlimit files;
-
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         return -errno;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_descriptors();
     return 0;
 }
 

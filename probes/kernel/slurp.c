@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,16 @@ int probe_threads(void)
 
     /* Fails where there are more CPUs than the set has room for. */
     return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) > 1 ? 2 : 1;
+}
+
+void raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 int proc_open(pid_t pid, const char *file)

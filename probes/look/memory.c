@@ -59,14 +59,10 @@ void memory_free(struct observer *o, struct memory *m)
     free(m);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is(const struct memory *m, const char *actor, const struct target_region *r)
 {
-    return same(m->actor, actor) && same(m->region, r->name) && same(m->case_name, r->case_name);
+    return same_text(m->actor, actor) && same_text(m->region, r->name) &&
+           same_text(m->case_name, r->case_name);
 }
 
 static uint32_t hash(const char *actor, const char *region)

@@ -26,7 +26,7 @@ static uint64_t area_base(int a)
 
 static void area_init(int a)
 {
-    const uint64_t page = mem_page();
+    const uint64_t page = vm_page_size;
     uint32_t r = 0;
     void *p;
 
@@ -48,7 +48,7 @@ static void area_init(int a)
 /* In one of the areas; MAP_FAILED with EEXIST: no luck there. */
 static void *place_in_area(int a, uint64_t len, uint64_t mask, int prot, int flags, int fd)
 {
-    const uint64_t gap = a == PLACE_BESIDE ? 0 : mem_page();
+    const uint64_t gap = a == PLACE_BESIDE ? 0 : vm_page_size;
 
     for (int tries = 0; tries < 4; tries++) {
         uint64_t at = (area[a].next + gap + mask) & ~mask;
@@ -107,7 +107,7 @@ void *mem_place(uint64_t len, uint64_t mask, enum layer_place a, int prot, int f
         if (p != MAP_FAILED || errno != EEXIST)
             return p;
     }
-    if (mask > mem_page() - 1)
+    if (mask > vm_page_mask)
         return place_aligned(len, mask, prot, flags, fd);
     return mmap(NULL, len, prot, flags, fd, 0);
 }

@@ -1,6 +1,5 @@
 /* place: where the layer puts memory. Never replaces a mapping. Under mem_lock (mem.h). */
-#ifndef MACHMSG_MEMORY_PLACE_H
-#define MACHMSG_MEMORY_PLACE_H
+#pragma once
 
 #include "probes/purgeable.h"
 #include <stdint.h>
@@ -10,5 +9,3 @@
 void *mem_place(uint64_t len, uint64_t mask, enum layer_place place, int prot, int flags, int fd);
 /* A placed range is gone: its address may be used for the next one. */
 void mem_unplaced(uint64_t start, uint64_t end);
-
-#endif
