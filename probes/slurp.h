@@ -22,15 +22,19 @@ struct probe_cost {
     uint64_t ns, calls, bytes;
 };
 
-uint64_t probe_clock(void);
+uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+/* What was done since then. cost may be NULL. */
+void cost_note(struct probe_cost *cost, uint64_t began, uint64_t calls, uint64_t bytes);
 /* Threads that are worth it here: two, or one where this process may run on one CPU only. */
-int probe_threads(void); /* CLOCK_MONOTONIC in ns */
+int probe_threads(void);
 
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */
 bool is_exhausted(int rc);
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);
+/* Closes it, if it is one; -1 from then on. */
+void fd_close(int *fd);
 /* What /proc/PID/exe refers to into path[size], "" if it may not be read. */
 void proc_exe(pid_t pid, char *path, size_t size);
 

@@ -154,11 +154,7 @@ int maps_read_fd(struct maps *m, int fd, struct probe_cost *cost, struct err *e)
     if (rc < 0)
         return err_sys(e, rc, "cannot read the mappings");
     rc = maps_parse(m, e);
-    if (cost) {
-        cost->ns += probe_clock() - began;
-        cost->calls += m->text.calls;
-        cost->bytes += m->text.len;
-    }
+    cost_note(cost, began, m->text.calls, m->text.len);
     return rc;
 }
 

@@ -402,9 +402,6 @@ int object_residency(const struct object *o, uint64_t first, uint64_t n, bool sw
         rc = answer(&q, o, n, swap);
     }
     *count = q.count;
-    if (cost) {
-        cost->ns += probe_clock() - began;
-        cost->calls += q.calls;
-    }
+    cost_note(cost, began, q.calls, 0);
     return rc;
 }

@@ -9,13 +9,6 @@
 /* Pages that a CPU may hold charged in advance (MEMCG_CHARGE_BATCH, mm/memcontrol.c). */
 #define CHARGE_BATCH 64
 
-static void add_cost(struct probe_cost *cost, uint64_t began, const struct slurp *s)
-{
-    cost->ns += probe_clock() - began;
-    cost->calls += s->calls;
-    cost->bytes += s->len;
-}
-
 void system_read_meminfo(struct value *totals, struct slurp *buffer, struct probe_cost *cost)
 {
     static const struct {
@@ -34,7 +27,7 @@ void system_read_meminfo(struct value *totals, struct slurp *buffer, struct prob
                                 ? value_known((int64_t)n)
                                 : value_unknown(WHY_READ_FAILED);
     if (rc == 0)
-        add_cost(cost, began, buffer);
+        cost_note(cost, began, buffer->calls, buffer->len);
 }
 
 /* A file of one number in bytes; "max" (v2) and numbers beyond any memory (v1) mean no limit. */
@@ -87,7 +80,7 @@ const char *system_read_cgroup(const char *cgroup, uint64_t page_size, struct va
         totals[TQ_SYSTEM_TOLERANCE] = value_known(
             (int64_t)(CHARGE_BATCH * page_size / 1024 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)));
         read_limit(cgroup, versions[i].limit, &totals[TQ_CGROUP_LIMIT], buffer);
-        add_cost(cost, began, buffer);
+        cost_note(cost, began, buffer->calls, buffer->len);
         return versions[i].words;
     }
     return NULL;

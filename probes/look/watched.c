@@ -8,20 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void close_files(struct observer *o, struct watched *w)
 {
-    close_fd(&w->smaps_fd);
-    close_fd(&w->maps_fd);
+    fd_close(&w->smaps_fd);
+    fd_close(&w->maps_fd);
     reader_detach(&o->reader, &w->pagemap);
-    close_fd(&w->status_fd);
-    close_fd(&w->stat_fd);
+    fd_close(&w->status_fd);
+    fd_close(&w->stat_fd);
 }
 
 void watched_free(struct observer *o, struct watched *w)
@@ -106,8 +99,8 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
 {
     int rc;
 
-    close_fd(&w->smaps_fd);
-    close_fd(&w->maps_fd);
+    fd_close(&w->smaps_fd);
+    fd_close(&w->maps_fd);
     reader_detach(&o->reader, &w->pagemap);
     if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
         return rc;

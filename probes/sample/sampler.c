@@ -25,24 +25,17 @@ static const char *const cost_names[SC__COUNT] = {
 
 /* -- one process ------------------------------------------------------------------------ */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void close_memory(struct sampler *s, struct sampled *w)
 {
-    close_fd(&w->smaps_fd);
+    fd_close(&w->smaps_fd);
     reader_detach(&s->reader, &w->pagemap);
 }
 
 static void sampled_free(struct sampler *s, struct sampled *w)
 {
     close_memory(s, w);
-    close_fd(&w->stat_fd);
-    close_fd(&w->status_fd);
+    fd_close(&w->stat_fd);
+    fd_close(&w->status_fd);
     maps_release(&w->maps);
     threads_release(&w->threads);
     page_table_release(&w->now);
