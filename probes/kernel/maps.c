@@ -167,16 +167,8 @@ void maps_release(struct maps *m)
 
 const struct map_entry *maps_find(const struct maps *m, uint64_t addr)
 {
-    size_t low = 0, high = m->n;
+    size_t low = LIST_SEARCH(m->n, i, m->entries[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (m->entries[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     return low < m->n ? &m->entries[low] : NULL;
 }
 

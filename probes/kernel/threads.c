@@ -73,16 +73,8 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
 
 bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end)
 {
-    size_t low = 0, high = t->nstacks;
+    size_t low = LIST_SEARCH(t->nstacks, i, t->stacks[i] < start);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (t->stacks[middle] < start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     return low < t->nstacks && t->stacks[low] < end;
 }
 

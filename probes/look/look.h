@@ -168,7 +168,7 @@ struct watched {
     const struct target *target;
     struct memory **memories; /* its regions in this look, in the caller's order */
     struct memory **by_start; /* the same, by address */
-    size_t nmemories, memories_cap;
+    size_t nmemories, memories_cap, by_start_cap;
     bool shadows; /* some of them overlap */
     bool seen;
 };

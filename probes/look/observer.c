@@ -198,22 +198,6 @@ static void forget_loose(struct observer *o, struct watched *w)
     w->nloose = 0;
 }
 
-static int room_for_regions(struct watched *w, size_t n, struct err *e)
-{
-    struct memory **grown;
-
-    if (n <= w->memories_cap)
-        return 0;
-    if ((grown = realloc(w->memories, n * sizeof(*grown))))
-        w->memories = grown;
-    if (grown && (grown = realloc(w->by_start, n * sizeof(*grown))))
-        w->by_start = grown;
-    if (!grown)
-        return err_no_memory(e);
-    w->memories_cap = n;
-    return 0;
-}
-
 static int begin_target(struct observer *o, const struct target *t, struct err *e)
 {
     struct watched *w;
@@ -226,7 +210,9 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
     w->nmemories = 0;
     w->changed = false;
     forget_loose(o, w);
-    rc = room_for_regions(w, t->nregions, e);
+    if (LIST_ROOM(w->memories, w->memories_cap, t->nregions) < 0 ||
+        LIST_ROOM(w->by_start, w->by_start_cap, t->nregions) < 0)
+        return err_no_memory(e);
     for (size_t i = 0; i < t->nregions && rc == 0; i++) {
         rc = memory_begin(o, t->actor, &t->regions[i], &w->memories[i], e);
         w->nmemories += rc == 0;

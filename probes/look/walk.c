@@ -170,17 +170,9 @@ struct scan_cursor {
 static struct scan_cursor scan_begin(const struct walk *k, uint64_t addr)
 {
     const struct scan_range *scans = k->o->scans;
-    size_t low = 0, high = k->o->nscans;
+    size_t first = LIST_SEARCH(k->o->nscans, i, scans[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (scans[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (struct scan_cursor){scans + low, scans + k->o->nscans};
+    return (struct scan_cursor){scans + first, scans + k->o->nscans};
 }
 
 static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)

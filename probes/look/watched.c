@@ -41,19 +41,7 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
 
 size_t first_region(const struct watched *w, uint64_t addr)
 {
-    size_t low = 0, high = w->nmemories;
-
-    if (w->shadows)
-        return 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->by_start[middle]->end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return w->shadows ? 0 : LIST_SEARCH(w->nmemories, i, w->by_start[i]->end <= addr);
 }
 
 bool watched_observes(const struct watched *w, const struct map_entry *e)
@@ -189,14 +177,8 @@ static int read_maps(struct observer *o, struct watched *w, struct err *e)
 
 static int reset_sums(struct watched *w, struct err *e)
 {
-    if (w->nentry_sums < w->maps.n) {
-        struct entry_sums *grown = realloc(w->entry_sums, w->maps.cap * sizeof *grown);
-
-        if (!grown)
-            return err_no_memory(e);
-        w->entry_sums = grown;
-        w->nentry_sums = w->maps.cap;
-    }
+    if (LIST_ROOM(w->entry_sums, w->nentry_sums, w->maps.n) < 0)
+        return err_no_memory(e);
     memset(w->entry_sums, 0, w->maps.n * sizeof *w->entry_sums);
     return 0;
 }

@@ -4,6 +4,7 @@
  * each: that is asked behind private pages; and ahead, for the next sample, which sees what has
  * been written since, as far as AHEAD goes. */
 #include "probes/kernel/object.h"
+#include "probes/list.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -224,8 +225,8 @@ static void ask_near(struct sampler *s, const struct sampled *w, const struct ma
 {
     uint64_t bytes = CHUNK_PAGES * s->page_size, next = 0;
 
-    for (size_t i = 0; i < w->now.n && w->now.index[i] * bytes < e->end; i++) {
-        uint64_t start = w->now.index[i] * bytes, first, end = start + 2 * bytes;
+    for (size_t i = 0; i < w->now.n && w->now.rows[i].index * bytes < e->end; i++) {
+        uint64_t start = w->now.rows[i].index * bytes, first, end = start + 2 * bytes;
 
         if (end <= e->start)
             continue;
@@ -262,28 +263,20 @@ void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *
 {
     if (o && w->pagemap.frames)
         prepare(s, w, e, &s->objects[o - s->objects]);
-    w->views[w->nviews++] = (struct object_view){.start = e->start,
-                                                 .end = e->end,
-                                                 .offset = e->offset,
-                                                 .dev = e->dev,
-                                                 .inode = e->inode,
-                                                 .object = o ? o - s->objects : -1};
+    w->views.list[w->views.n++] = (struct object_view){.start = e->start,
+                                                       .end = e->end,
+                                                       .offset = e->offset,
+                                                       .dev = e->dev,
+                                                       .inode = e->inode,
+                                                       .object = o ? o - s->objects : -1};
 }
 
 static const struct object_view *view_at(const struct sampled *w, uint64_t addr)
 {
-    size_t low = 0, high = w->nviews_before;
+    const struct views *v = &w->views_before;
+    size_t low = LIST_SEARCH(v->n, i, v->list[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->views_before[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < w->nviews_before && w->views_before[low].start <= addr ? &w->views_before[low]
-                                                                        : NULL;
+    return low < v->n && v->list[low].start <= addr ? &v->list[low] : NULL;
 }
 
 enum answer objects_had(const struct sampler *s, const struct sampled *w, const struct map_entry *e,
