@@ -196,10 +196,11 @@ struct seen_object {
     const struct watched *tried; /* through whom it could not be opened last */
 };
 
-/* Another process maps the object. */
-struct mapper {
+/* Who maps the object besides. */
+struct mappers {
     uint64_t dev, inode;
-    pid_t pid;
+    pid_t last; /* of these processes */
+    uint64_t n;
 };
 
 struct object_number {
@@ -236,8 +237,9 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
-    struct mapper *mappers; /* sorted; of this look, where it was asked for everybody */
-    size_t nmappers, mappers_cap;
+    struct mappers *mappers; /* of this look, where it was asked for everybody */
+    size_t nmappers;
+    struct places mapper_places;
     bool mappers_known;      /* the mappings of every process were read */
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */

@@ -20,35 +20,19 @@
 /* Of a larger file only the observed parts are asked for, not all of it. */
 #define WHOLE_FILE (4ULL << 30)
 
-static struct object_number *number_find(struct observer *o, uint64_t dev, uint64_t inode)
-{
-    uint32_t h = places_hash(inode, dev), row;
-
-    for (size_t i = h; (row = places_next(&o->number_places, h, &i));)
-        if (o->numbers[row - 1].inode == inode && o->numbers[row - 1].dev == dev)
-            return &o->numbers[row - 1];
-    return NULL;
-}
-
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    const struct object_number *number = number_find(o, dev, inode);
+    const struct object_number *number = PLACES_FIND(&o->number_places, o->numbers, dev, inode);
 
     return number && number->met ? &o->objects[number->met - 1] : NULL;
 }
 
 static struct object_number *number_of(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    struct object_number *number = number_find(o, dev, inode);
+    struct object_number *number = PLACES_FIND(&o->number_places, o->numbers, dev, inode);
 
-    if (number || !(number = LIST_ADD(o->numbers, o->nnumbers)))
-        return number;
-    *number = (struct object_number){.dev = dev, .inode = inode, .number = o->next_object + 1};
-    if (places_add(&o->number_places, places_hash(inode, dev), o->nnumbers) < 0) {
-        o->nnumbers--;
-        return NULL;
-    }
-    o->next_object++;
+    if (!number && (number = PLACES_ADD(&o->number_places, o->numbers, o->nnumbers, dev, inode)))
+        number->number = ++o->next_object;
     return number;
 }
 

@@ -152,6 +152,7 @@ void observer_free(struct observer *o)
     free(o->numbers);
     free(o->number_places.at);
     free(o->mappers);
+    free(o->mapper_places.at);
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);

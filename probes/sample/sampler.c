@@ -657,7 +657,8 @@ void sampler_free(struct sampler *s)
     free(s->now);
     free(s->processes);
     objects_forget(s);
-    free(s->users.rows);
+    free(s->users);
+    free(s->user_places.at);
     frames_release(&s->join);
     free(s->met);
     free(s->slots);

@@ -140,7 +140,7 @@ struct sampled {
 /* Pages [first, first + n) of a memory object. */
 struct asked_object {
     uint64_t dev, inode, first, n;
-    pid_t pid;      /* through whom it was asked */
+    pid_t pid;      /* through whom it was asked last */
     uint64_t count; /* in memory */
     uint64_t *bits; /* which, or NULL: all, none, or not asked ... */
     uint64_t *told; /* ... in these blocks */
@@ -160,15 +160,10 @@ struct open_object {
 struct object_users {
     uint64_t dev, inode;
     uint32_t processes; /* of the sample */
-    uint32_t last;      /* of these the last one met, from 1 on; 0: a free row */
+    uint32_t last;      /* of these the last one met, from 1 on */
     uint32_t twice;     /* mappings of parts of it that their process maps already */
     int64_t most;       /* processes, also out of view, as far as any mapping tells */
     uint64_t from, to;  /* what the last one maps of it, in bytes */
-};
-
-struct users {
-    struct object_users *rows; /* by hash, open addressing */
-    size_t n, cap;             /* objects; a power of two */
 };
 
 #define INFO_LARGE 0x80   /* part of a large folio */
@@ -218,13 +213,14 @@ struct sampler {
     uint64_t distinct_file;
     struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
     size_t nobjects, nobjects_before;
-    uint32_t *places; /* by hash, open addressing: numbers of objects, from 1 on */
-    size_t nplaces;   /* a power of two, twice the room for objects */
-    uint64_t ahead;   /* what may still be asked ahead in this sample */
+    struct places places; /* of objects */
+    uint64_t ahead;       /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
     struct open_files files; /* of one sample */
     int failed;              /* for want of descriptors or memory, in this sample; 0: nothing */
-    struct users users;
+    struct object_users *users;
+    size_t nusers;
+    struct places user_places;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
