@@ -62,6 +62,12 @@ struct smaps_counters {
     SMAPS_COUNTERS(SMAPS_FIELD)
 };
 
+#define SMAPS_ADD(field, key) sum->field += kb->field;
+static inline void smaps_add(struct smaps_counters *sum, const struct smaps_counters *kb)
+{
+    SMAPS_COUNTERS(SMAPS_ADD)
+}
+
 struct map_entry {
     uint64_t start, end; /* bytes, end excluded */
     int prot;            /* VM_PROT bits: 1 read, 2 write, 4 execute */
@@ -89,6 +95,9 @@ void maps_release(struct maps *m);
 
 /* The entry that holds addr, or else the first one behind it; NULL if there is none. */
 const struct map_entry *maps_find(const struct maps *m, uint64_t addr);
+/* The first entry that has something of [start, end), and the next behind e; NULL: none has. */
+const struct map_entry *maps_first(const struct maps *m, uint64_t start, uint64_t end);
+const struct map_entry *maps_next(const struct maps *m, const struct map_entry *e, uint64_t end);
 /* Entry holding addr, or NULL. */
 const struct map_entry *maps_holding(const struct maps *m, uint64_t addr);
 

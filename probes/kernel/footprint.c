@@ -25,16 +25,8 @@ void footprint_from_maps(struct footprint *f, const struct maps *m)
 {
     struct smaps_counters sum = {0};
 
-    for (size_t i = 0; i < m->n; i++) {
-        const struct smaps_counters *kb = &m->entries[i].kb;
-
-        sum.rss += kb->rss;
-        sum.pss += kb->pss;
-        sum.private_clean += kb->private_clean;
-        sum.private_dirty += kb->private_dirty;
-        sum.swap += kb->swap;
-        sum.anon_huge += kb->anon_huge;
-    }
+    for (size_t i = 0; i < m->n; i++)
+        smaps_add(&sum, &m->entries[i].kb);
     f->rss_kb = value_known((int64_t)sum.rss);
     f->pss_kb = value_known((int64_t)sum.pss);
     f->uss_kb = value_known((int64_t)(sum.private_clean + sum.private_dirty));

@@ -172,11 +172,21 @@ const struct map_entry *maps_find(const struct maps *m, uint64_t addr)
     return low < m->n ? &m->entries[low] : NULL;
 }
 
+const struct map_entry *maps_first(const struct maps *m, uint64_t start, uint64_t end)
+{
+    const struct map_entry *e = maps_find(m, start);
+
+    return e && e->start < end ? e : NULL;
+}
+
+const struct map_entry *maps_next(const struct maps *m, const struct map_entry *e, uint64_t end)
+{
+    return ++e < m->entries + m->n && e->start < end ? e : NULL;
+}
+
 const struct map_entry *maps_holding(const struct maps *m, uint64_t addr)
 {
-    const struct map_entry *entry = maps_find(m, addr);
-
-    return entry && entry->start <= addr ? entry : NULL;
+    return maps_first(m, addr, addr + 1);
 }
 
 /* include/uapi/linux/fs.h of 6.11; older headers lack it. */
