@@ -436,6 +436,7 @@ enum share_mode share_mode_mach_join(enum share_mode first, enum share_mode next
 
 /* -- one mapping ------------------------------------------------------------------------ */
 
+bool name_starts(const char *name, const char *with);
 /* In the kernel's half of the address space: no memory of the process, cannot be looked up. */
 bool mapping_is_kernels(const struct map_entry *e);
 /* That, device memory, or the kernel's own pages: nothing of the process is in it. */

@@ -314,6 +314,9 @@ int objects_begin(struct observer *o, const struct target_message *messages, siz
 void objects_end(struct observer *o);
 /* The object, if this look tracks it. */
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode);
+/* As one more of those behind a region, the topmost as far as is told here; NULL without memory. */
+struct obs_object *object_report(struct obs_region *r, const struct seen_object *s,
+                                 struct value refs);
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
                     struct observation *out, struct err *e);
 

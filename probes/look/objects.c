@@ -56,13 +56,17 @@ static bool is_standard(uint64_t dev, uint64_t inode)
     return false;
 }
 
-/* nameless: nothing but the run holds it, so that its memory is the run's. */
-static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
-                                      const char *name, bool nameless, struct err *e)
+/* Tracked from now on. nameless: nothing but the run holds it, so that its memory is the run's.
+ * NULL without memory. */
+static struct seen_object *track(struct observer *o, uint64_t dev, uint64_t inode, const char *name,
+                                 bool nameless, struct err *e)
 {
     struct object_number *number = number_of(o, dev, inode);
-    struct seen_object *s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
+    struct seen_object *s;
 
+    if (number && number->met)
+        return &o->objects[number->met - 1];
+    s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
     if (!s) {
         err_no_memory(e);
         return NULL;
@@ -75,6 +79,11 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     s->kind = mapping_object_kind(name, s->shmem);
     s->elsewhere = mappers_of(o, dev, inode);
     return s;
+}
+
+static struct seen_object *track_file(struct observer *o, const struct stat *st, struct err *e)
+{
+    return track(o, st->st_dev, st->st_ino, "/memfd:", st->st_nlink == 0, e);
 }
 
 /* Without access the object stays unknown. */
@@ -138,12 +147,12 @@ static int adopt(struct observer *o, struct seen_object *s, struct object object
 static int object_of_entry(struct observer *o, struct watched *w, const struct map_entry *entry,
                            struct err *e)
 {
-    struct seen_object *s = object_find(o, entry->dev, entry->inode);
+    struct seen_object *s =
+        track(o, entry->dev, entry->inode, entry->name, ends_as_deleted(entry->name), e);
     struct object object;
     int rc;
 
-    if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name,
-                               ends_as_deleted(entry->name), e)))
+    if (!s)
         return -ENOMEM;
     if (s->why == WHY_KNOWN || s->tried == w)
         return 0;
@@ -161,8 +170,7 @@ static int object_of_message(struct observer *o, const struct target_message *m,
 
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
-    s = object_find(o, st.st_dev, st.st_ino);
-    if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e)))
+    if (!(s = track_file(o, &st, e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
     if (s->why == WHY_KNOWN)
@@ -196,8 +204,7 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
         if (d->d_name[0] == '.' || fstatat(dirfd(dir), d->d_name, &st, 0) < 0 ||
             !S_ISREG(st.st_mode) || !is_shmem_dev(o, st.st_dev))
             continue;
-        s = object_find(o, st.st_dev, st.st_ino);
-        if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e))) {
+        if (!(s = track_file(o, &st, e))) {
             rc = -ENOMEM;
             break;
         }
@@ -287,21 +294,21 @@ static struct region_facts facts_of_message(const struct seen_object *s, uint64_
     return f;
 }
 
-/* The object behind what a message holds: the same O number as behind the sender's region. */
-static int chain_of_message(struct obs_region *r, const struct seen_object *s, struct err *e)
+struct obs_object *object_report(struct obs_region *r, const struct seen_object *s,
+                                 struct value refs)
 {
     struct obs_object *object = obs_region_add_object(r);
 
     if (!object)
-        return err_no_memory(e);
+        return NULL;
     object->number = s->number;
     object->kind = s->kind;
-    object->refs = r->q[RQ_REF_COUNT];
+    object->refs = refs;
     object->size = s->why == WHY_KNOWN ? value_known((int64_t)s->npages) : value_unknown(s->why);
     object->resident = s->why_resident == WHY_KNOWN ? value_known((int64_t)s->resident)
                                                     : value_unknown(s->why_resident);
     object->offset = value_known(0);
-    return 0;
+    return object;
 }
 
 static int report_message(struct observer *o, const struct target_message *m,
@@ -329,7 +336,8 @@ static int report_message(struct observer *o, const struct target_message *m,
     r->q[RQ_MAPPED] = region_mapped(&f);
     r->q[RQ_REF_COUNT] = region_ref_count(&f);
     r->q[RQ_SHARE_MODE] = region_share_mode(&f);
-    return chain_of_message(r, s, e);
+    /* The same O number as behind the sender's region. */
+    return object_report(r, s, r->q[RQ_REF_COUNT]) ? 0 : err_no_memory(e);
 }
 
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,

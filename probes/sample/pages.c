@@ -93,10 +93,9 @@ static int keep_chunk(struct reader *r, uint64_t index, const uint64_t *words)
 static void blank_special(struct reader *r, uint64_t first, uint64_t n)
 {
     uint64_t ps = r->s->page_size, start = first * r->chunk_bytes, end = start + n * r->chunk_bytes;
-    const struct map_entry *e = maps_find(&r->w->maps, start);
-    const struct map_entry *stop = r->w->maps.entries + r->w->maps.n;
+    const struct map_entry *e = maps_first(&r->w->maps, start, end);
 
-    for (; e && e < stop && e->start < end; e++) {
+    for (; e; e = maps_next(&r->w->maps, e, end)) {
         uint64_t from = e->start > start ? e->start : start, to = e->end < end ? e->end : end;
 
         if (mapping_is_special(e))
