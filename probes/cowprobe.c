@@ -4,13 +4,9 @@
  * It never stops, traces or writes to the process: a snapshot of one that runs is not atomic.
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
 #include "probes/caps.h"
-#include "probes/footprint.h"
 #include "probes/json.h"
 #include "probes/kernel/helper.h"
-#include "probes/kernel/threads.h"
-#include "probes/maps.h"
-#include "probes/observer.h"
-#include "probes/rules.h"
+#include "probes/mappings.h"
 #include "probes/signals.h"
 #include "probes/stream.h"
 
@@ -28,11 +24,9 @@
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_FAILED = 4 };
 
 struct request {
-    pid_t pid, look_at;  /* by which number its memory is seen */
-    uint64_t start, end; /* end 0: the whole process */
-    size_t max_runs;
+    pid_t pid;
+    struct mappings_options opt;
     bool compact;
-    int threads;
 };
 
 static const char usage_text[] =
@@ -56,7 +50,7 @@ static const char usage_text[] =
     "Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 failed.\n";
 
 /* All numbers of a range in full, with or without 0x; both ends are rounded outward to pages. */
-static bool parse_range(const char *text, uint64_t page_size, struct request *r)
+static bool parse_range(const char *text, uint64_t page_size, struct mappings_options *r)
 {
     char *end;
 
@@ -81,74 +75,6 @@ static bool parse_number(const char *text, long min, long max, long *out)
     errno = 0;
     *out = strtol(text, &end, 10);
     return !errno && end != text && !*end && *out >= min && *out <= max;
-}
-
-/* One mapping of the process as a region to observe. */
-struct view {
-    struct map_entry entry;
-    char name[40]; /* "start-end": unique, as the observer wants it */
-};
-
-struct views {
-    struct maps maps;
-    struct view *list;
-    struct target_region *regions;
-    size_t n;
-};
-
-static void views_release(struct views *v)
-{
-    maps_release(&v->maps);
-    free(v->list);
-    free(v->regions);
-}
-
-static int collect(struct views *v, const struct request *r, struct err *e)
-{
-    uint64_t limit = r->end ? r->end : UINT64_MAX;
-
-    v->list = calloc(v->maps.n, sizeof *v->list);
-    v->regions = calloc(v->maps.n, sizeof *v->regions);
-    if (!v->list || !v->regions)
-        return err_no_memory(e);
-    for (size_t i = 0; i < v->maps.n; i++) {
-        const struct map_entry *entry = &v->maps.entries[i];
-        struct view *view = &v->list[v->n];
-        uint64_t start = entry->start > r->start ? entry->start : r->start;
-        uint64_t end = entry->end < limit ? entry->end : limit;
-
-        if (start >= end || mapping_is_kernels(entry))
-            continue;
-        view->entry = *entry;
-        snprintf(view->name, sizeof view->name, "%llx-%llx", (unsigned long long)start,
-                 (unsigned long long)end);
-        v->regions[v->n++] = (struct target_region){
-            .name = view->name, .start = start, .len = end - start, .inherit = INH_COPY};
-    }
-    if (!v->n)
-        return err_set(e, ERANGE, "process %d has nothing mapped in %llx-%llx", (int)r->pid,
-                       (unsigned long long)r->start, (unsigned long long)limit);
-    return 0;
-}
-
-static int read_views(struct views *v, const struct request *r, struct err *e)
-{
-    int fd = proc_open(r->look_at, "maps"), rc = fd;
-
-    if (fd >= 0) {
-        rc = maps_read_fd(&v->maps, fd, NULL, e);
-        close(fd);
-    }
-    if (fd == -ENOENT || fd == -ESRCH)
-        return err_set(e, ESRCH, "there is no process %d", (int)r->pid);
-    if (rc == -EACCES || rc == -EPERM)
-        return caps_refuse(r->pid, e);
-    if (rc < 0)
-        return fd < 0 ? err_sys(e, fd, "cannot look at process %d", (int)r->pid) : rc;
-    if (!v->maps.n)
-        return err_set(e, ESRCH, "process %d has no memory (a zombie or a kernel thread)",
-                       (int)r->pid);
-    return collect(v, r, e);
 }
 
 /* Values: a number or a word, null where unknown (with the reason under "unknown"). */
@@ -248,16 +174,17 @@ static cJSON *objects_json(const struct obs_region *r)
     return list;
 }
 
-static cJSON *region_json(const struct obs_region *r, const struct view *view, size_t max_runs)
+static cJSON *region_json(const struct mapping *m, size_t max_runs)
 {
+    const struct obs_region *r = m->region;
     cJSON *region = cJSON_CreateObject();
 
     add_text(region, "start", "0x%llx", (unsigned long long)r->start);
     add_text(region, "end", "0x%llx", (unsigned long long)r->end);
-    cJSON_AddStringToObject(region, "name", view->entry.name);
-    cJSON_AddStringToObject(region, "mapping", view->entry.shared ? "shared" : "private");
-    if (view->entry.inode)
-        add_text(region, "file_offset", "0x%llx", (unsigned long long)view->entry.offset);
+    cJSON_AddStringToObject(region, "name", m->entry->name);
+    cJSON_AddStringToObject(region, "mapping", m->entry->shared ? "shared" : "private");
+    if (m->entry->inode)
+        add_text(region, "file_offset", "0x%llx", (unsigned long long)m->entry->offset);
     add_quantities(region, r->q, region_quantities);
     if (r->nobjects)
         cJSON_AddItemToObject(region, "objects", objects_json(r));
@@ -330,14 +257,15 @@ static cJSON *costs_json(const struct observation *obs)
     return list;
 }
 
-static cJSON *report_json(const struct request *r, const struct caps *caps, const struct views *v,
-                          const struct observation *obs, const char *command)
+static cJSON *report_json(const struct request *r, const struct caps *caps,
+                          const struct mappings *m)
 {
+    const struct observation *obs = &m->obs;
     cJSON *root = cJSON_CreateObject(), *footprint = cJSON_CreateObject();
     cJSON *regions = cJSON_CreateArray();
 
     cJSON_AddNumberToObject(root, "pid", r->pid);
-    cJSON_AddStringToObject(root, "command", command);
+    cJSON_AddStringToObject(root, "command", m->fp.comm);
     cJSON_AddStringToObject(root, "kernel", caps->kernel);
     cJSON_AddNumberToObject(root, "page_size", (double)caps->page_size);
     cJSON_AddFalseToObject(root, "atomic");
@@ -346,8 +274,8 @@ static cJSON *report_json(const struct request *r, const struct caps *caps, cons
     cJSON_AddItemToObject(root, "footprint", footprint);
     add_value(root, "distinct_kb", obs->totals[TQ_DISTINCT]);
     add_value(root, "distinct_file_kb", obs->totals[TQ_DISTINCT_FILE]);
-    for (size_t i = 0; i < obs->nregions; i++)
-        cJSON_AddItemToArray(regions, region_json(&obs->regions[i], &v->list[i], r->max_runs));
+    for (size_t i = 0; i < m->n; i++)
+        cJSON_AddItemToArray(regions, region_json(&m->list[i], r->opt.max_runs));
     cJSON_AddItemToObject(root, "regions", regions);
     cJSON_AddItemToObject(root, "checks", checks_json(obs));
     cJSON_AddItemToObject(root, "probe_cost", costs_json(obs));
@@ -365,45 +293,18 @@ static int print_json(cJSON *root, bool compact, struct err *e)
     return 0;
 }
 
-static int observe(const struct request *r, const struct caps *caps, struct views *v,
-                   struct observation *obs, struct err *e)
-{
-    struct observer_options opt = {
-        .max_runs = r->max_runs, .whole_process = true, .everybody = true, .threads = r->threads};
-    struct target target = {
-        .actor = "process", .pid = r->look_at, .regions = v->regions, .nregions = v->n};
-    struct observer *o;
-    int rc = observer_new(&o, caps, &opt, e);
-
-    if (rc < 0)
-        return rc;
-    rc = observer_look(o, &target, 1, NULL, 0, obs, e);
-    observer_free(o);
-    return rc;
-}
-
 static int probe(const struct request *r, struct err *e)
 {
-    struct views v = {0};
-    struct observation obs;
-    struct footprint f;
+    struct mappings m;
     struct caps caps;
-    int rc = read_views(&v, r, e);
+    int rc;
 
-    observation_init(&obs);
-    if (rc == 0)
-        rc = footprint_read(r->look_at, &f, e);
-    if (rc == 0) {
-        caps_probe(&caps);
-        rc = caps_tried(&caps, e);
-    }
-    if (rc == 0)
-        rc = observe(r, &caps, &v, &obs, e);
-    if (rc == 0) {
-        rc = print_json(report_json(r, &caps, &v, &obs, f.comm), r->compact, e);
-    }
-    observation_release(&obs);
-    views_release(&v);
+    caps_probe(&caps);
+    rc = mappings_observe(r->pid, &caps, &r->opt, &m, e);
+    if (rc < 0)
+        return rc;
+    rc = print_json(report_json(r, &caps, &m), r->compact, e);
+    mappings_release(&m);
     return rc;
 }
 
@@ -448,12 +349,12 @@ static int parse_options(int argc, char **argv, struct request *r)
         case 'r':
             if (!parse_number(optarg, 0, 1L << 30, &n))
                 return complain("bad number of runs", optarg);
-            r->max_runs = (size_t)n;
+            r->opt.max_runs = (size_t)n;
             break;
         case 't':
             if (!parse_number(optarg, 1, 2, &n))
                 return complain("threads are 1 or 2, not", optarg);
-            r->threads = (int)n;
+            r->opt.threads = (int)n;
             break;
         case 'c':
             r->compact = true;
@@ -483,15 +384,15 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     if (!parse_number(argv[optind], 1, 1L << 30, &n))
         return complain("bad process number", argv[optind]);
     r->pid = (pid_t)n;
-    r->look_at = threads_living(r->pid);
-    if (argc - optind == 2 && !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), r))
+    if (argc - optind == 2 &&
+        !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), &r->opt))
         return complain("bad range", argv[optind + 1]);
     return -1;
 }
 
 static int command(int argc, char **argv)
 {
-    struct request r = {.max_runs = 4096};
+    struct request r = {.opt.max_runs = 4096};
     struct err e = {""};
     int rc, code;
 
