@@ -8,6 +8,7 @@
 
 #include "db/sql.h"
 #include "db/store.h"
+#include "probes/footprint.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -33,25 +34,11 @@ struct identity {
 
 /* -- who writes a run ------------------------------------------------------------------- */
 
-/* Start time of a process: field 22 of proc(5) stat, counted after the name's last ')'. */
 static int64_t start_of(int64_t pid)
 {
-    char path[40], text[1024];
-    char *p;
-    size_t n = 0;
-    FILE *f;
+    struct footprint f;
 
-    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-    f = fopen(path, "re");
-    if (f) {
-        n = fread(text, 1, sizeof text - 1, f);
-        fclose(f);
-    }
-    text[n] = '\0';
-    p = strrchr(text, ')');
-    for (int field = 2; p && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    return p ? atoll(p + 1) : 0;
+    return footprint_stat((pid_t)pid, &f) == 0 ? (int64_t)f.start_time : 0;
 }
 
 static void identify_self(struct identity *id)

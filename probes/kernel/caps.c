@@ -276,13 +276,9 @@ static void apply_disable(struct caps *c)
         {CAP_PAGE_MAPCOUNT, CAP_KPAGECOUNT}};
     const char *list = getenv("COWLAB_DISABLE");
 
-    for (int i = 0; list && i < CAP__COUNT; i++) {
-        size_t len = strlen(cap_rows[i].name);
-
-        for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-            if (strncmp(at, cap_rows[i].name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-                missing(c, (enum cap)i, "switched off by COWLAB_DISABLE");
-    }
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (list_names(list, cap_rows[i].name))
+            missing(c, (enum cap)i, "switched off by COWLAB_DISABLE");
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (c->have[needs[i][0]] && !c->have[needs[i][1]]) {
             char reason[96];

@@ -98,6 +98,17 @@ static int slurp_of(struct slurp *text, pid_t pid, const char *file)
     return slurp_path(text, path);
 }
 
+int footprint_stat(pid_t pid, struct footprint *out)
+{
+    struct slurp text = {0};
+    int rc = slurp_of(&text, pid, "stat");
+
+    if (rc == 0)
+        rc = footprint_from_stat(out, &text);
+    slurp_release(&text);
+    return rc;
+}
+
 static enum why why_of(int rc)
 {
     return rc == -EACCES || rc == -EPERM ? WHY_PERMISSION
@@ -112,14 +123,11 @@ int footprint_read(pid_t pid, struct footprint *out, struct err *e)
     int rc;
 
     footprint_init(out, WHY_READ_FAILED);
-    rc = slurp_of(&text, pid, "stat");
-    if (rc == 0)
-        rc = footprint_from_stat(out, &text);
-    if (rc < 0) {
-        slurp_release(&text);
-        return rc == -ENOENT || rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d", (int)pid)
-                                             : err_sys(e, rc, "cannot read '/proc/%d/stat'", pid);
-    }
+    rc = footprint_stat(pid, out);
+    if (rc == -ENOENT || rc == -ESRCH)
+        return err_set(e, ESRCH, "there is no process %d", (int)pid);
+    if (rc < 0)
+        return err_sys(e, rc, "cannot read '/proc/%d/stat'", pid);
     rc = slurp_of(&text, pid, "smaps_rollup");
     if (rc == 0)
         footprint_from_rollup(out, &text);

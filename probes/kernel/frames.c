@@ -3,6 +3,7 @@
 #include "probes/kernel/pagemap.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,24 +113,16 @@ static inline struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
     return make_chunk(f, id);
 }
 
-/* Grows one array to cap elements of the given size, the new part zeroed. */
-static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
-{
-    return bulk_grow(array, old * size, cap * size);
-}
-
 static void release_slots(struct frames *f)
 {
-    bulk_free(f->number, f->cap * sizeof *f->number);
-    bulk_free(f->label, f->cap * sizeof *f->label);
-    bulk_free(f->own, f->cap * sizeof *f->own);
-    bulk_free(f->kind, f->cap * sizeof *f->kind);
-    bulk_free(f->origin, f->cap * sizeof *f->origin);
+#define RELEASE(type, name) bulk_free(f->name, f->cap * sizeof(type));
+    FRAME_COLUMNS(RELEASE)
 }
 
 int frames_reserve(struct frames *f, uint64_t more)
 {
     struct frames grown = {.cap = f->cap ? f->cap : 1024};
+    bool all = true;
 
     while (grown.cap && grown.cap <= f->n + more)
         grown.cap *= 2;
@@ -137,28 +130,19 @@ int frames_reserve(struct frames *f, uint64_t more)
         return -ENOMEM;
     if (grown.cap == f->cap)
         return 0;
-    grown.number = bulk_alloc(grown.cap * sizeof *f->number);
-    grown.label = bulk_alloc(grown.cap * sizeof *f->label);
-    grown.own = bulk_alloc(grown.cap * sizeof *f->own);
-    grown.kind = bulk_alloc(grown.cap * sizeof *f->kind);
-    grown.origin = bulk_alloc(grown.cap * sizeof *f->origin);
-    if (!grown.number || !grown.label || !grown.own || !grown.kind || !grown.origin) {
+#define COPY(type, name)                                                                           \
+    grown.name = bulk_alloc(grown.cap * sizeof(type));                                             \
+    if (grown.name && f->cap)                                                                      \
+        memcpy(grown.name, f->name, f->cap * sizeof(type));                                        \
+    all &= grown.name != NULL;
+    FRAME_COLUMNS(COPY)
+    if (!all) {
         release_slots(&grown);
         return -ENOMEM;
     }
-    if (f->cap) {
-        memcpy(grown.number, f->number, f->cap * sizeof *f->number);
-        memcpy(grown.label, f->label, f->cap * sizeof *f->label);
-        memcpy(grown.own, f->own, f->cap * sizeof *f->own);
-        memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
-        memcpy(grown.origin, f->origin, f->cap * sizeof *f->origin);
-    }
     release_slots(f);
-    f->number = grown.number;
-    f->label = grown.label;
-    f->own = grown.own;
-    f->kind = grown.kind;
-    f->origin = grown.origin;
+#define TAKE(type, name) f->name = grown.name;
+    FRAME_COLUMNS(TAKE)
     f->cap = grown.cap;
     return 0;
 }
@@ -251,7 +235,7 @@ int frame_set_reserve(struct frame_set *s, uint32_t slot)
         return 0;
     while (cap < need)
         cap *= 2;
-    if (grow_array(&s->words, s->nwords, cap, sizeof *s->words) < 0)
+    if (bulk_grow(&s->words, s->nwords * sizeof *s->words, cap * sizeof *s->words) < 0)
         return -ENOMEM;
     s->nwords = cap;
     return 0;

@@ -80,16 +80,9 @@ bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end)
 
 static bool first_has_ended(pid_t pid)
 {
-    struct slurp text = {0};
-    struct footprint f = {0};
-    char path[64];
-    bool ended;
+    struct footprint f;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    ended = slurp_path(&text, path) == 0 && footprint_from_stat(&f, &text) == 0 && f.state == 'Z' &&
-            f.threads > 1;
-    slurp_release(&text);
-    return ended;
+    return footprint_stat(pid, &f) == 0 && f.state == 'Z' && f.threads > 1;
 }
 
 pid_t threads_living(pid_t pid)

@@ -28,7 +28,6 @@ static int add_shmem_dev(struct observer *o, uint64_t dev)
 static int find_shmem_devs(struct observer *o)
 {
     int fd = memfd_create("cowlab-probe", MFD_CLOEXEC), rc = 0;
-    char *save = NULL;
     struct stat st;
 
     if (fd < 0 && errno != ENOSYS)
@@ -39,8 +38,7 @@ static int find_shmem_devs(struct observer *o)
         close(fd);
     if (rc < 0 || slurp_path(&o->text, "/proc/self/mountinfo") < 0)
         return rc;
-    for (char *line = strtok_r(o->text.text, "\n", &save); line && rc == 0;
-         line = strtok_r(NULL, "\n", &save)) {
+    for (char *rest = o->text.text, *line; rc == 0 && (line = strsep(&rest, "\n"));) {
         const char *dash = strstr(line, " - ");
         unsigned int major_nr, minor_nr;
 
