@@ -79,43 +79,35 @@ int runs_crashed(struct store *s, bool mark, struct err *e)
 {
     static const char list[] = "SELECT run, lab_pid, lab_start, lab_namespace, lab_boot FROM run "
                                "WHERE status = 'running'";
-    static const char update_text[] =
-        "UPDATE run SET status = 'crashed', message = 'the lab died while "
-        "running' WHERE run = ? AND status = 'running'";
     struct identity self;
-    sqlite3_stmt *runs = NULL, *update = NULL;
-    int rc, n = 0;
+    sqlite3_stmt *runs = NULL;
+    int rc, step, n = 0;
 
     /* Who writes all the time would hold us up for nothing. */
     if (mark && (rc = runs_crashed(s, false, e)) <= 0)
         return rc;
     /* Begun as a writer: from a reader's snapshot there is no way to one that others changed. */
-    rc = mark ? sql_begin(s, e, CANNOT_WRITE) : 0;
+    rc = mark ? sql_exec(s, e, "BEGIN IMMEDIATE", CANNOT_WRITE) : 0;
     if (rc)
         return rc;
     identify_self(&self);
-    rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(runs)) == SQLITE_ROW) {
-        rc = SQLITE_OK;
-        if (may_live(&self, runs))
+    step = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
+    while (rc == 0 && (step == SQLITE_OK || step == SQLITE_ROW)) {
+        step = sqlite3_step(runs);
+        if (step != SQLITE_ROW || may_live(&self, runs))
             continue;
         n++;
-        if (!mark)
-            continue;
-        if (!update)
-            rc = sqlite3_prepare_v2(s->db, update_text, -1, &update, NULL);
-        if (rc == SQLITE_OK) {
-            sqlite3_bind_int64(update, 1, sqlite3_column_int64(runs, 0));
-            rc = sqlite3_step(update);
-            sqlite3_reset(update);
-            rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-        }
+        if (mark)
+            rc = sql_execf(s, e, CANNOT_WRITE,
+                           "UPDATE run SET status = 'crashed', message = 'the lab died while "
+                           "running' WHERE run = %lld AND status = 'running'",
+                           sqlite3_column_int64(runs, 0));
     }
-    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, mark ? CANNOT_WRITE : CANNOT_READ);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = sql_err(s, e, step, mark ? CANNOT_WRITE : CANNOT_READ);
     sqlite3_finalize(runs);
-    sqlite3_finalize(update);
     if (rc == 0 && mark)
-        rc = sql_commit(s, e, CANNOT_WRITE);
+        rc = sql_exec(s, e, "COMMIT", CANNOT_WRITE);
     if (rc && mark)
         sql_rollback(s);
     return rc ? rc : n;
