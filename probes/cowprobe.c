@@ -92,6 +92,14 @@ static cJSON *value_json(struct value v, enum quantity_type type)
     return cJSON_CreateNumber((double)v.n);
 }
 
+static void add_if_any(cJSON *to, const char *key, cJSON *list)
+{
+    if (cJSON_GetArraySize(list))
+        cJSON_AddItemToObject(to, key, list);
+    else
+        cJSON_Delete(list);
+}
+
 /* Fields of one list of quantities; those that do not apply are left out. */
 static void add_quantities(cJSON *to, const struct value *q, const struct quantity *list)
 {
@@ -106,14 +114,8 @@ static void add_quantities(cJSON *to, const struct value *q, const struct quanti
         else if (q[i].inferred)
             cJSON_AddItemToArray(inferred, cJSON_CreateString(list[i].column));
     }
-    if (cJSON_GetArraySize(unknown))
-        cJSON_AddItemToObject(to, "unknown", unknown);
-    else
-        cJSON_Delete(unknown);
-    if (cJSON_GetArraySize(inferred))
-        cJSON_AddItemToObject(to, "inferred", inferred);
-    else
-        cJSON_Delete(inferred);
+    add_if_any(to, "unknown", unknown);
+    add_if_any(to, "inferred", inferred);
 }
 
 static void add_value(cJSON *to, const char *key, struct value v)
@@ -129,12 +131,21 @@ static void add_text(cJSON *to, const char *key, const char *format, unsigned lo
     cJSON_AddStringToObject(to, key, text);
 }
 
-static cJSON *runs_json(const struct page_run *runs, size_t n)
+/* One more object in a list. */
+static cJSON *add_object(cJSON *list)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddItemToArray(list, object);
+    return object;
+}
+
+static void add_runs(cJSON *region, const struct page_run *runs, size_t n)
+{
+    cJSON *list = cJSON_AddArrayToObject(region, "runs");
 
     for (size_t i = 0; i < n; i++) {
-        cJSON *run = cJSON_CreateObject();
+        cJSON *run = add_object(list);
 
         cJSON_AddNumberToObject(run, "first", (double)runs[i].first);
         cJSON_AddNumberToObject(run, "count", (double)runs[i].count);
@@ -149,18 +160,16 @@ static cJSON *runs_json(const struct page_run *runs, size_t n)
             cJSON_AddTrueToObject(run, "huge");
         if (runs[i].inferred)
             cJSON_AddTrueToObject(run, "inferred");
-        cJSON_AddItemToArray(list, run);
     }
-    return list;
 }
 
-static cJSON *objects_json(const struct obs_region *r)
+static void add_objects(cJSON *region, const struct obs_region *r)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = r->nobjects ? cJSON_AddArrayToObject(region, "objects") : NULL;
 
     for (size_t i = 0; i < r->nobjects; i++) {
         const struct obs_object *o = &r->objects[i];
-        cJSON *object = cJSON_CreateObject();
+        cJSON *object = add_object(list);
 
         add_text(object, "object", "O%llu", (unsigned long long)o->number);
         cJSON_AddStringToObject(object, "kind", o->kind);
@@ -169,15 +178,13 @@ static cJSON *objects_json(const struct obs_region *r)
         add_value(object, "size", o->size);
         add_value(object, "resident", o->resident);
         add_value(object, "offset", o->offset);
-        cJSON_AddItemToArray(list, object);
     }
-    return list;
 }
 
-static cJSON *region_json(const struct mapping *m, size_t max_runs)
+static void add_region(cJSON *list, const struct mapping *m, size_t max_runs)
 {
     const struct obs_region *r = m->region;
-    cJSON *region = cJSON_CreateObject();
+    cJSON *region = add_object(list);
 
     add_text(region, "start", "0x%llx", (unsigned long long)r->start);
     add_text(region, "end", "0x%llx", (unsigned long long)r->end);
@@ -186,36 +193,31 @@ static cJSON *region_json(const struct mapping *m, size_t max_runs)
     if (m->entry->inode)
         add_text(region, "file_offset", "0x%llx", (unsigned long long)m->entry->offset);
     add_quantities(region, r->q, region_quantities);
-    if (r->nobjects)
-        cJSON_AddItemToObject(region, "objects", objects_json(r));
-    if (max_runs) {
-        cJSON_AddItemToObject(region, "runs", runs_json(r->runs, r->nruns));
-        if (r->runs_cut)
-            cJSON_AddTrueToObject(region, "runs_cut");
-    }
-    return region;
+    add_objects(region, r);
+    if (max_runs)
+        add_runs(region, r->runs, r->nruns);
+    if (max_runs && r->runs_cut)
+        cJSON_AddTrueToObject(region, "runs_cut");
 }
 
-static cJSON *missing_json(const struct caps *caps)
+static void add_missing(cJSON *root, const struct caps *caps)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "missing_capabilities");
 
     for (int i = 0; i < CAP__COUNT; i++)
         if (!caps->have[i]) {
-            cJSON *cap = cJSON_CreateObject();
+            cJSON *cap = add_object(list);
 
             cJSON_AddStringToObject(cap, "capability", cap_rows[i].name);
             cJSON_AddStringToObject(cap, "reason", caps->reason[i]);
             cJSON_AddStringToObject(cap, "unlock", cap_rows[i].how);
-            cJSON_AddItemToArray(list, cap);
         }
-    return list;
 }
 
-static cJSON *checks_json(const struct observation *obs)
+static void add_checks(cJSON *root, const struct observation *obs)
 {
     static const char *const verdicts[] = {"", "held", "differs", "not checked"};
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "checks");
 
     for (size_t i = 0; i < obs->nchecks; i++) {
         const struct obs_check *c = &obs->checks[i];
@@ -224,7 +226,7 @@ static cJSON *checks_json(const struct observation *obs)
         /* Of hundreds of regions only what somebody should look at. */
         if (c->region && c->verdict == CHECK_HELD)
             continue;
-        check = cJSON_CreateObject();
+        check = add_object(list);
         cJSON_AddStringToObject(check, "check", c->check);
         if (c->region)
             cJSON_AddStringToObject(check, "region", c->region);
@@ -234,17 +236,15 @@ static cJSON *checks_json(const struct observation *obs)
         cJSON_AddStringToObject(check, "verdict", verdicts[c->verdict]);
         if (c->detail)
             cJSON_AddStringToObject(check, "detail", c->detail);
-        cJSON_AddItemToArray(list, check);
     }
-    return list;
 }
 
-static cJSON *costs_json(const struct observation *obs)
+static void add_costs(cJSON *root, const struct observation *obs)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "probe_cost");
 
     for (size_t i = 0; i < obs->ncosts; i++) {
-        cJSON *cost = cJSON_CreateObject();
+        cJSON *cost = add_object(list);
 
         cJSON_AddStringToObject(cost, "probe", obs->costs[i].probe);
         cJSON_AddNumberToObject(cost, "dur_ns", (double)obs->costs[i].dur_ns);
@@ -252,33 +252,30 @@ static cJSON *costs_json(const struct observation *obs)
         cJSON_AddNumberToObject(cost, "bytes", (double)obs->costs[i].bytes);
         if (obs->costs[i].faults_induced.why != WHY_NOT_APPLICABLE)
             add_value(cost, "faults_induced", obs->costs[i].faults_induced);
-        cJSON_AddItemToArray(list, cost);
     }
-    return list;
 }
 
 static cJSON *report_json(const struct request *r, const struct caps *caps,
                           const struct mappings *m)
 {
     const struct observation *obs = &m->obs;
-    cJSON *root = cJSON_CreateObject(), *footprint = cJSON_CreateObject();
-    cJSON *regions = cJSON_CreateArray();
+    cJSON *root = cJSON_CreateObject(), *regions;
 
     cJSON_AddNumberToObject(root, "pid", r->pid);
     cJSON_AddStringToObject(root, "command", m->fp.comm);
     cJSON_AddStringToObject(root, "kernel", caps->kernel);
     cJSON_AddNumberToObject(root, "page_size", (double)caps->page_size);
     cJSON_AddFalseToObject(root, "atomic");
-    cJSON_AddItemToObject(root, "missing_capabilities", missing_json(caps));
-    add_quantities(footprint, obs->processes[0].q, process_quantities);
-    cJSON_AddItemToObject(root, "footprint", footprint);
+    add_missing(root, caps);
+    add_quantities(cJSON_AddObjectToObject(root, "footprint"), obs->processes[0].q,
+                   process_quantities);
     add_value(root, "distinct_kb", obs->totals[TQ_DISTINCT]);
     add_value(root, "distinct_file_kb", obs->totals[TQ_DISTINCT_FILE]);
+    regions = cJSON_AddArrayToObject(root, "regions");
     for (size_t i = 0; i < m->n; i++)
-        cJSON_AddItemToArray(regions, region_json(&m->list[i], r->opt.max_runs));
-    cJSON_AddItemToObject(root, "regions", regions);
-    cJSON_AddItemToObject(root, "checks", checks_json(obs));
-    cJSON_AddItemToObject(root, "probe_cost", costs_json(obs));
+        add_region(regions, &m->list[i], r->opt.max_runs);
+    add_checks(root, obs);
+    add_costs(root, obs);
     return root;
 }
 

@@ -20,15 +20,8 @@
     X(VMF_LOCKED, "lo")                                                                            \
     X(VMF_HUGETLB, "ht")                                                                           \
     X(VMF_HUGEPAGE, "hg")                                                                          \
-    X(VMF_NOHUGEPAGE, "nh")                                                                        \
-    X(VMF_DONTDUMP, "dd")                                                                          \
     X(VMF_PFNMAP, "pf")                                                                            \
-    X(VMF_MIXEDMAP, "mm")                                                                          \
     X(VMF_IO, "io")                                                                                \
-    X(VMF_MERGEABLE, "mg")                                                                         \
-    X(VMF_UFFD_WP, "uw")                                                                           \
-    X(VMF_SEALED, "sl")                                                                            \
-    X(VMF_GROWSDOWN, "gd")                                                                         \
     X(VMF_MAYREAD, "mr")                                                                           \
     X(VMF_MAYWRITE, "mw")                                                                          \
     X(VMF_MAYEXEC, "me")
@@ -38,7 +31,6 @@ enum vm_flag { VM_FLAGS(VM_FLAG_ENUM) VMF__COUNT };
 
 /* Counters of one entry in KiB: X(field, "key in smaps") */
 #define SMAPS_COUNTERS(X)                                                                          \
-    X(kernel_page, "KernelPageSize")                                                               \
     X(rss, "Rss")                                                                                  \
     X(pss, "Pss")                                                                                  \
     X(shared_clean, "Shared_Clean")                                                                \

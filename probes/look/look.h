@@ -150,9 +150,9 @@ struct entry_sums {
 struct watched {
     pid_t pid;
     char *actor;
-    int smaps_fd, maps_fd, status_fd, stat_fd;
+    int maps_fd, status_fd, stat_fd;
     struct page_file pagemap;
-    bool no_smaps;
+    bool no_smaps; /* maps_fd is maps, not smaps */
     struct maps maps;
     struct entry_sums *entry_sums; /* one per entry */
     size_t nentry_sums;
@@ -305,8 +305,8 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
 void memory_free(struct observer *o, struct memory *m);
 /* Those that are not in this look: their pages count no more. 0 or -ENOMEM. */
 int memories_forget(struct observer *o);
-/* Whether the region counts its pages itself has changed: it begins anew. */
-void memory_recount(struct observer *o, struct memory *m, bool shadow);
+/* Whether the region counts its pages itself has changed: it begins anew. 0 or -ENOMEM. */
+int memory_recount(struct observer *o, struct memory *m, bool shadow);
 
 /* objects.c */
 int objects_begin(struct observer *o, const struct target_message *messages, size_t n,

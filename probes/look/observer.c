@@ -169,25 +169,26 @@ static int by_start(const void *a, const void *b)
 }
 
 /* Sorts the regions by address and finds those that overlap one before them. */
-static void order_regions(struct observer *o, struct watched *w)
+static int order_regions(struct observer *o, struct watched *w)
 {
     uint64_t end = 0;
 
     w->shadows = false;
     if (!w->nmemories)
-        return;
+        return 0;
     memcpy(w->by_start, w->memories, w->nmemories * sizeof(*w->by_start));
     qsort(w->by_start, w->nmemories, sizeof(*w->by_start), by_start);
     for (size_t i = 0; i < w->nmemories; i++) {
         struct memory *m = w->by_start[i];
         bool shadow = m->start < end;
 
-        if (shadow != m->shadow)
-            memory_recount(o, m, shadow);
+        if (shadow != m->shadow && memory_recount(o, m, shadow) < 0)
+            return -ENOMEM;
         w->shadows |= shadow;
         if (!shadow)
             end = m->end;
     }
+    return 0;
 }
 
 static void forget_loose(struct observer *o, struct watched *w)
@@ -218,8 +219,7 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
     }
     if (rc < 0)
         return rc;
-    order_regions(o, w);
-    return watched_read(o, w, e);
+    return order_regions(o, w) < 0 ? err_no_memory(e) : watched_read(o, w, e);
 }
 
 /* Processes and regions that are not in this look are forgotten: their descriptors would keep a

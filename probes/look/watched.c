@@ -8,18 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_files(struct observer *o, struct watched *w)
+static void close_memory_files(struct observer *o, struct watched *w)
 {
-    fd_close(&w->smaps_fd);
     fd_close(&w->maps_fd);
     reader_detach(&o->reader, &w->pagemap);
-    fd_close(&w->status_fd);
-    fd_close(&w->stat_fd);
 }
 
 void watched_free(struct observer *o, struct watched *w)
 {
-    close_files(o, w);
+    close_memory_files(o, w);
+    fd_close(&w->status_fd);
+    fd_close(&w->stat_fd);
     maps_release(&w->maps);
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
@@ -71,9 +70,9 @@ static int open_maps(struct watched *w, bool with_smaps, struct err *e)
 {
     int rc;
 
-    w->smaps_fd = with_smaps ? proc_open(w->pid, "smaps") : -EACCES;
-    w->no_smaps = w->smaps_fd < 0;
-    if ((rc = check_opened(w, w->smaps_fd, "smaps", e)) < 0 || !w->no_smaps)
+    w->maps_fd = with_smaps ? proc_open(w->pid, "smaps") : -EACCES;
+    w->no_smaps = w->maps_fd < 0;
+    if ((rc = check_opened(w, w->maps_fd, "smaps", e)) < 0 || !w->no_smaps)
         return rc;
     w->maps_fd = proc_open(w->pid, "maps");
     rc = check_opened(w, w->maps_fd, "maps", e);
@@ -87,9 +86,7 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
 {
     int rc;
 
-    fd_close(&w->smaps_fd);
-    fd_close(&w->maps_fd);
-    reader_detach(&o->reader, &w->pagemap);
+    close_memory_files(o, w);
     if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
         return rc;
     if (!o->caps.have[CAP_PAGEMAP])
@@ -124,7 +121,7 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
         return err_no_memory(e);
     }
     w->pid = t->pid;
-    w->smaps_fd = w->maps_fd = w->status_fd = w->stat_fd = -1;
+    w->maps_fd = w->status_fd = w->stat_fd = -1;
     w->pagemap = READER_NONE;
     w->minflt_before = w->majflt_before = value_na();
     rc = open_files(o, w, e);
@@ -159,12 +156,11 @@ static int read_stat(struct observer *o, struct watched *w, struct footprint *f)
 static int read_maps(struct observer *o, struct watched *w, struct err *e)
 {
     for (int again = 0; again < 2; again++) {
-        int rc, fd;
+        int rc;
 
         if (again && (rc = open_memory_files(o, w, e)) < 0)
             return rc;
-        fd = w->no_smaps ? w->maps_fd : w->smaps_fd;
-        rc = maps_read_fd(&w->maps, fd, &o->cost[w->no_smaps ? COST_MAPS : COST_SMAPS], e);
+        rc = maps_read_fd(&w->maps, w->maps_fd, &o->cost[w->no_smaps ? COST_MAPS : COST_SMAPS], e);
         if (rc == -ESRCH)
             continue;
         if (rc < 0)

@@ -61,22 +61,17 @@ enum inherit mapping_inherit(bool shared, uint32_t flags, int asked)
 
 void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_sums *sums)
 {
-    uint64_t present = 0, single = 0, file = 0, maybe = 0, swapped = 0, zero = 0;
+    struct word_sums s = *sums; /* kept in registers */
 
     for (uint64_t i = 0; i < n; i++) {
         uint64_t word = words[i], here = word >> 63, no_zero = here & ~(word >> 55);
 
-        present += no_zero;
-        zero += here & (word >> 55);
-        single += no_zero & (word >> 56);
-        file += no_zero & (word >> 61);
-        maybe += no_zero & ~(word >> 56) & ~(word >> 61);
-        swapped += (word >> 62) & ~(word >> 58) & ~here & 1;
+        s.present += no_zero;
+        s.zero += here & (word >> 55);
+        s.single += no_zero & (word >> 56);
+        s.file += no_zero & (word >> 61);
+        s.maybe_zero += no_zero & ~(word >> 56) & ~(word >> 61) & !zero_told;
+        s.swapped += (word >> 62) & ~(word >> 58) & ~here & 1;
     }
-    sums->present += present;
-    sums->zero += zero;
-    sums->single += single;
-    sums->file += file;
-    sums->swapped += swapped;
-    sums->maybe_zero += zero_told ? 0 : maybe;
+    *sums = s;
 }
