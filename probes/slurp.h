@@ -49,9 +49,6 @@ void slurp_release(struct slurp *s);
 /* The number behind "key" at the start of a line ("VmHWM:\t  1234 kB"): 0, or -ENOENT. */
 int slurp_number(const struct slurp *s, const char *key, unsigned long long *value);
 
-/* Of the text of a stat file: what is behind the program's name, which may hold any byte: " S 1
- * ..." (proc(5), from the third field on). NULL if there is no name. */
-const char *stat_after_name(const char *text);
 /* All of it, however many writes that takes: 0, or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 

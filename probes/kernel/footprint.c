@@ -68,16 +68,16 @@ void footprint_from_status(struct footprint *f, const struct slurp *text)
 
 int footprint_from_stat(struct footprint *f, const struct slurp *text)
 {
-    const char *open = strchr(text->text, '('), *rest = stat_after_name(text->text);
+    const char *open = strchr(text->text, '('), *close = strrchr(text->text, ')');
     unsigned long long minflt, majflt, stime, start;
     int ppid, threads;
 
-    if (!open || !rest || rest <= open)
+    if (!open || !close || close < open)
         return -EPROTO;
-    snprintf(f->comm, sizeof f->comm, "%.*s", (int)(rest - open - 2), open + 1);
+    snprintf(f->comm, sizeof f->comm, "%.*s", (int)(close - open - 1), open + 1);
     /* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime
      * cstime priority nice num_threads itrealvalue starttime (proc(5)) */
-    if (sscanf(rest,
+    if (sscanf(close + 1,
                " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %llu %*d %*d %*d %*d %d %*d %llu",
                &f->state, &ppid, &minflt, &majflt, &stime, &threads, &start) != 7)
         return -EPROTO;

@@ -1,7 +1,7 @@
 /* frames: the page frames that a run has met, numbered in the order of meeting them.
  *
  *     frame number (54 bits) --chunks of 512--> slot (1, 2, 3, ...) --> own[slot], label[slot]
- *     the helper's label -----hash-----------/
+ *     slot of swap, the helper's label --hash--/
  *
  * A slot is an index into flat arrays, so that a page needs 4 bytes to remember its frame and a
  * join over processes is an array access. Labels (F1, F2, ...) are what leaves the probes: they
@@ -46,11 +46,9 @@ struct frame_slab;
 
 struct frames {
     struct frame_chunk **direct; /* by chunk number */
-    struct frame_chunk **table;  /* beyond: by hash, open addressing, power of two */
-    uint32_t ndirect, ntable, nchunks;
-    struct frame_slab *slabs; /* where the chunks are */
-    uint32_t *labelled;       /* slots by the helper's labels: as table, which are random already */
-    uint32_t nlabelled, labels_met;
+    struct frame_slab *slabs;    /* where the chunks are */
+    uint32_t *hashed;            /* slots of other numbers: open addressing, power of two */
+    uint32_t ndirect, nhashed, hashed_used;
 #define FRAME_COLUMN(type, name) type *name;
     FRAME_COLUMNS(FRAME_COLUMN)
     uint32_t n, cap; /* slots in use (slot 0 is none) */

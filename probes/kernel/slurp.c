@@ -154,13 +154,6 @@ int slurp_number(const struct slurp *s, const char *key, unsigned long long *val
     return -ENOENT;
 }
 
-const char *stat_after_name(const char *text)
-{
-    const char *close = strrchr(text, ')');
-
-    return close ? close + 1 : NULL;
-}
-
 int fd_write_all(int fd, const void *data, size_t size)
 {
     const char *at = data;

@@ -18,16 +18,6 @@ static uint64_t stack_pointer(const char *text)
     return sp && sp > text ? strtoull(sp, NULL, 16) : 0;
 }
 
-static void add(struct threads *t, uint64_t stack)
-{
-    uint64_t *added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap);
-
-    if (added)
-        *added = stack;
-    else
-        t->failed = -ENOMEM;
-}
-
 static int ascending(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;
@@ -37,7 +27,7 @@ static int ascending(const void *a, const void *b)
 
 void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
 {
-    uint64_t began = probe_clock(), stack;
+    uint64_t began = probe_clock(), stack, *added;
     char path[64];
     struct dirent *d;
     DIR *dir;
@@ -62,8 +52,12 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
             continue;
         cost->calls += t->text.calls;
         cost->bytes += t->text.len;
-        if ((stack = stack_pointer(t->text.text)))
-            add(t, stack);
+        if (!(stack = stack_pointer(t->text.text)))
+            continue;
+        if ((added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap)))
+            *added = stack;
+        else
+            t->failed = -ENOMEM;
     }
     closedir(dir);
     if (t->nstacks)

@@ -188,7 +188,7 @@ struct seen_object {
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
     bool own;          /* it exists for the run alone: memory without a name in a file system */
-    uint64_t npages;   /* room of the bit sets below; 0 if it could not be opened */
+    uint64_t npages;   /* room of the bit sets below, all in one; 0 if it could not be opened */
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;

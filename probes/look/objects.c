@@ -103,13 +103,12 @@ static int make_room(struct observer *o, struct seen_object *s, const struct obj
     s->why = WHY_KNOWN;
     s->npages = (object->info.bytes + o->page_size - 1) / o->page_size;
     words = s->npages / 64 + 1;
-    s->mapped = calloc(words, 8);
-    s->visible = calloc(words, 8);
-    s->resident_bits = calloc(words, 8);
-    s->swapped_bits = calloc(words, 8);
-    if (!s->mapped || !s->visible || !s->resident_bits || !s->swapped_bits)
+    if (!(s->mapped = calloc(words, 4 * sizeof *s->mapped)))
         return err_set(e, ENOMEM, "out of memory for an object of %llu pages",
                        (unsigned long long)s->npages);
+    s->visible = s->mapped + words;
+    s->resident_bits = s->visible + words;
+    s->swapped_bits = s->resident_bits + words;
     return 0;
 }
 
@@ -264,14 +263,8 @@ void objects_end(struct observer *o)
 {
     for (size_t i = 0; i < o->nnumbers; i++)
         o->numbers[i].met = 0;
-    for (size_t i = 0; i < o->nobjects; i++) {
-        struct seen_object *s = &o->objects[i];
-
-        free(s->mapped);
-        free(s->visible);
-        free(s->resident_bits);
-        free(s->swapped_bits);
-    }
+    for (size_t i = 0; i < o->nobjects; i++)
+        free(o->objects[i].mapped);
     open_files_release(&o->files);
     free(o->objects);
     o->objects = NULL;

@@ -1,7 +1,7 @@
 /* region: from the page records of one region to the facts that its words follow from (rules.h),
  * and its objects. In very large regions (above INFER_PAGES lookups of a kind) not every page is
  * asked (tell.c). */
-#include "probes/look/parts.h"
+#include "probes/look/tell.h"
 
 #include <errno.h>
 #include <stdlib.h>
