@@ -418,24 +418,22 @@ static void write_expectation(struct writer *w, size_t nr, const struct store_ex
         text(x->reason), num_if(x->line > 0, x->line));
 }
 
-static void write_came(struct writer *w, const struct store_watch_process *p)
-{
-    ROW(w, ST_CAME, text(p->actor), num(p->pid), num(p->start_ticks), text(p->parent),
-        text(p->name), text(p->command), num_if(p->own_program >= 0, p->own_program));
-}
-
-static void write_named(struct writer *w, const struct store_watch_process *p)
-{
-    ROW(w, ST_NAMED, text(p->actor), text(p->name), text(p->command),
-        num_if(p->own_program >= 0, p->own_program));
-}
-
 static void write_event(struct writer *w, size_t nr, const struct store_watch_event *x)
 {
     ROW(w, ST_EVENT, num(nr), text(x->actor), text(x->kind),
         num_if(x->value, x->value ? *x->value : 0), text(x->text));
     if (strcmp(x->kind, "gone") == 0)
         ROW(w, ST_GONE, text(x->actor));
+}
+
+static void write_came(struct writer *w, size_t nr, const struct store_watch_process *p)
+{
+    /* With its command as it was then. */
+    struct store_watch_event x = {.actor = p->actor, .kind = "came", .text = p->command};
+
+    ROW(w, ST_CAME, text(p->actor), num(p->pid), num(p->start_ticks), text(p->parent),
+        text(p->name), text(p->command), num_if(p->own_program >= 0, p->own_program));
+    write_event(w, nr, &x);
 }
 
 static void write_watch_sample(struct writer *w, const struct store_watch_sample *s)
@@ -517,19 +515,15 @@ static void write_moved(struct writer *w, const struct step_record *s)
 
 static void write_sample(struct writer *w, const struct step_record *r)
 {
-    static const struct store_watch_event came = {.kind = "came"};
-
     write_step(w, r);
-    for (size_t i = 0; i < r->nnamed; i++)
-        write_named(w, &r->named[i]);
-    for (size_t i = 0; i < r->ncame; i++) {
-        struct store_watch_event x = came;
+    for (size_t i = 0; i < r->nnamed; i++) {
+        const struct store_watch_process *p = &r->named[i];
 
-        x.actor = r->came[i].actor;
-        x.text = r->came[i].command; /* as it was then */
-        write_came(w, &r->came[i]);
-        write_event(w, r->nevents + i, &x);
+        ROW(w, ST_NAMED, text(p->actor), text(p->name), text(p->command),
+            num_if(p->own_program >= 0, p->own_program));
     }
+    for (size_t i = 0; i < r->ncame; i++)
+        write_came(w, r->nevents + i, &r->came[i]);
     for (size_t i = 0; i < r->nevents; i++)
         write_event(w, i, &r->events[i]);
     if (r->sample)

@@ -279,9 +279,7 @@ struct promises {
 
 /* What the words of one mapping add up to. */
 struct word_sums {
-    uint64_t present; /* without the zero page */
-    uint64_t zero, swapped;
-    uint64_t file;       /* of present: pages of the memory object */
+    uint64_t present;    /* without the zero page */
     uint64_t single;     /* of present: bit 56 set */
     uint64_t maybe_zero; /* of present: the zero page, or shared: nothing here tells */
 };

@@ -217,12 +217,10 @@ static void probe_cgroup(struct caps *c)
     }
     snprintf(file, sizeof file, "%s/%s", path,
              version == 1 ? "memory.usage_in_bytes" : "memory.current");
-    if (access(file, R_OK) == 0) {
-        c->cgroup_version = version;
+    if (access(file, R_OK) == 0)
         decide(c, CAP_CGROUP, 0);
-    } else {
+    else
         missing(c, CAP_CGROUP, "the memory controller is not delegated to this cgroup");
-    }
     rmdir(path);
 }
 

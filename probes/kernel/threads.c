@@ -72,22 +72,16 @@ bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end)
     return low < t->nstacks && t->stacks[low] < end;
 }
 
-static bool first_has_ended(pid_t pid)
-{
-    struct footprint f;
-
-    return footprint_stat(pid, &f) == 0 && f.state == 'Z' && f.threads > 1;
-}
-
 pid_t threads_living(pid_t pid)
 {
+    struct footprint f;
     char path[64];
     struct dirent *d;
     pid_t found = pid;
     DIR *dir;
 
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    if (!first_has_ended(pid) || !(dir = opendir(path)))
+    if (footprint_stat(pid, &f) < 0 || f.state != 'Z' || f.threads < 2 || !(dir = opendir(path)))
         return pid;
     while (found == pid && (d = readdir(dir)))
         if (atoi(d->d_name) > 0)

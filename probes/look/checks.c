@@ -115,17 +115,12 @@ static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
     return rc < 0 ? rc : add(out, m, once);
 }
 
-static uint64_t share_of(const struct observer *o, uint32_t slot)
+static void add_slot(const struct observer *o, struct own_sums *sums, uint32_t slot)
 {
     uint16_t own = slot && !(o->frames.kind[slot] & FRAME_SWAP) ? o->frames.own[slot] : 0;
 
-    return own ? (o->page_size << PSS_SHIFT) / own : 0;
-}
-
-static void add_slot(const struct observer *o, struct own_sums *sums, uint32_t slot)
-{
-    sums->pss += share_of(o, slot);
-    sums->alone += slot && !(o->frames.kind[slot] & FRAME_SWAP) && o->frames.own[slot] == 1;
+    sums->pss += own ? (o->page_size << PSS_SHIFT) / own : 0;
+    sums->alone += own == 1;
 }
 
 /* The part of a region that lies in the entry. */

@@ -17,16 +17,13 @@
 
 /* An answer about a frame that the page is in no more: it is free by now, or other memory's. One
  * that a fault has given away since is exclusive, or its map count is 1. */
-static bool odd(bool counts, uint64_t answer, uint64_t word)
+static bool is_odd(const struct part *s, bool counts, size_t i)
 {
+    uint64_t answer = s->of->answers[i], word = s->f->m->now.word[s->of->pages[i]];
+
     if (counts)
         return answer < 1 + !(word & PM_EXCLUSIVE) || answer == KPAGE_NONE;
     return answer == KPAGE_NONE || !(answer & KPF_ANON) == !(word & PM_FILE);
-}
-
-static bool is_odd(const struct part *s, bool counts, size_t i)
-{
-    return odd(counts, s->of->answers[i], s->f->m->now.word[s->of->pages[i]]);
 }
 
 /* The question to one of the kpage files about `n` pages of the batch from i on. */

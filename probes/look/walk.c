@@ -219,20 +219,14 @@ static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, ui
     }
 }
 
-static uint8_t frame_kind(const struct walk *k, uint64_t word)
-{
-    if (!pm_present(word))
-        return FRAME_SWAP;
-    return k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
-}
-
 /* One page more is in that slot. Of a frame that came back from swap its slot there is kept: others
  * may still hold that. */
 static void add_page(struct walk *k, uint32_t slot, uint64_t word, uint32_t swapped)
 {
     struct frames *f = &k->o->frames;
+    uint8_t kind = k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
 
-    frames_add(f, slot, frame_kind(k, word));
+    frames_add(f, slot, pm_present(word) ? kind : FRAME_SWAP);
     if (swapped && pm_present(word)) {
         f->origin[slot] = swapped;
         f->origin[swapped] = slot;

@@ -67,11 +67,8 @@ void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_su
         uint64_t word = words[i], here = word >> 63, no_zero = here & ~(word >> 55);
 
         s.present += no_zero;
-        s.zero += here & (word >> 55);
         s.single += no_zero & (word >> 56);
-        s.file += no_zero & (word >> 61);
         s.maybe_zero += no_zero & ~(word >> 56) & ~(word >> 61) & !zero_told;
-        s.swapped += (word >> 62) & ~(word >> 58) & ~here & 1;
     }
     *sums = s;
 }

@@ -282,11 +282,6 @@ static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t
                                           .anon = s->slots[slot].info & INFO_STATE});
 }
 
-static bool zero_page(const struct page_chunk *c, size_t i)
-{
-    return c->zero[i / 64] >> i % 64 & 1;
-}
-
 static void note_zero(struct page_chunk *c, size_t i, bool zero)
 {
     uint64_t bit = 1ULL << i % 64;
@@ -349,7 +344,7 @@ static uint64_t in_common(const struct page_chunk *c, const struct page_chunk *t
 
     for (size_t i = from; theirs && i < to; i++)
         n += pm_present(c->words[i]) && pm_present(theirs->words[i]) &&
-             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) && !zero_page(c, i);
+             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) && !bit_is_set(c->zero, i);
     return n;
 }
 
@@ -357,12 +352,12 @@ static enum page_state by_word(const struct page_chunk *c, size_t i)
 {
     uint64_t word = c->words[i];
 
-    return pm_swapped(word)      ? PS_SWAPPED
-           : !pm_present(word)   ? PS_NONE
-           : zero_page(c, i)     ? PS_ZERO
-           : word & PM_FILE      ? PS_OBJECT
-           : word & PM_EXCLUSIVE ? PS_EXCLUSIVE
-                                 : PS_COW;
+    return pm_swapped(word)         ? PS_SWAPPED
+           : !pm_present(word)      ? PS_NONE
+           : bit_is_set(c->zero, i) ? PS_ZERO
+           : word & PM_FILE         ? PS_OBJECT
+           : word & PM_EXCLUSIVE    ? PS_EXCLUSIVE
+                                    : PS_COW;
 }
 
 /* The frame, or the slot of swap. */
@@ -455,7 +450,7 @@ enum standing {
 
 static bool holds(const struct page_chunk *c, size_t i)
 {
-    return (pm_present(c->words[i]) && !zero_page(c, i)) || pm_swapped(c->words[i]);
+    return (pm_present(c->words[i]) && !bit_is_set(c->zero, i)) || pm_swapped(c->words[i]);
 }
 
 static enum standing standing(const struct page_chunk *a, const struct page_chunk *b, size_t i)
