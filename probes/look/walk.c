@@ -484,13 +484,12 @@ static int walk_entry(struct walk *k)
                   (k->w->no_smaps || (k->e->kb.rss + k->e->kb.swap) * 1024 < bytes / 16);
     int rc = scan_entry(k);
 
-    if (rc < 0)
-        return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
-    if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
+    if (rc == 0 && (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN]))
         return walk_range(k, k->e->start, k->e->end);
     k->from = k->to = 0;
-    rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
-                      SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
+    if (rc == 0)
+        rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
+                          SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
     k->from = k->to = 0;
     if (rc < 0 && !k->told)
         return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
