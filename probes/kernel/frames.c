@@ -129,15 +129,16 @@ static int grow_hashed(struct frames *f)
 uint32_t frames_slot(struct frames *f, uint64_t number)
 {
     bool direct = number >> CHUNK_BITS < DIRECT_CHUNKS;
-    uint32_t *slot;
+    uint32_t *slot, known;
 
     if (!direct && f->hashed_used >= f->nhashed / 2 && grow_hashed(f) < 0)
         return 0;
     slot = direct ? direct_home(f, number) : hash_home(f, f->hashed, f->nhashed, number);
     if (!slot)
         return 0;
-    if (*slot)
-        return *slot;
+    known = *slot;
+    if (known)
+        return known;
     if (f->n + 1 >= f->cap && frames_reserve(f, 1) < 0)
         return 0;
     f->hashed_used += !direct;
