@@ -18,8 +18,6 @@
 #define QUANTITY_ROW(e, column, type) {#column, type},
 const struct quantity watch_quantities[] = {WATCH_QUANTITIES(QUANTITY_ROW){NULL, 0}};
 
-#define MAX_THREADS 8
-
 static const char *const cost_names[SC__COUNT] = {
     "stat",       "status",     "smaps",  "pagemap", "pagemap_scan",
     "kpagecount", "kpageflags", "object", "join",    "meminfo"};
@@ -310,15 +308,12 @@ static void *pool_work(void *arg)
 static void read_generation(struct sampler *s, struct sampled **list, size_t n)
 {
     struct pool p = {.s = s, .list = list, .n = n, .threads = n == 1 ? s->threads : 1};
-    pthread_t threads[MAX_THREADS];
-    int started = 0;
+    pthread_t second;
+    bool two = s->threads > 1 && n > 1 && pthread_create(&second, NULL, pool_work, &p) == 0;
 
-    while (started + 1 < s->threads && started + 1 < MAX_THREADS && (size_t)started + 1 < n &&
-           pthread_create(&threads[started], NULL, pool_work, &p) == 0)
-        started++;
     pool_work(&p);
-    for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    if (two)
+        pthread_join(second, NULL);
 }
 
 static int read_all(struct sampler *s, const struct sample_target *targets, size_t n)
@@ -628,7 +623,7 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
         return err_no_memory(e);
     s->caps = *caps;
     s->page_size = caps->page_size;
-    s->threads = opt && opt->threads ? opt->threads : probe_threads();
+    s->threads = probe_threads();
     s->reader = (struct page_reader){.count_fd = -1, .flags_fd = -1};
     s->epoch = 1;
     s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];
