@@ -9,7 +9,10 @@
 #define PROBES_PLACES_H
 
 #include "probes/list.h"
+#include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct places {
     struct place {
@@ -71,6 +74,14 @@ static inline int places_add(struct places *p, uint32_t hash, size_t row)
     return 0;
 }
 
+/* Empty again; the room stays. */
+static inline void places_clear(struct places *p)
+{
+    if (p->n)
+        memset(p->at, 0, p->size * sizeof *p->at);
+    p->n = 0;
+}
+
 /* Of a list whose elements begin with their key, one or more uint64_t: */
 #define PLACES_KEY(...)                                                                            \
     (const uint64_t[]){__VA_ARGS__}, sizeof(uint64_t[])                                            \
@@ -112,14 +123,6 @@ static inline void *places_append(struct places *p, void *list, size_t *n, size_
         return memcpy(added, key, bytes);
     *n -= added != NULL;
     return NULL;
-}
-
-/* Empty again; the room stays. */
-static inline void places_clear(struct places *p)
-{
-    if (p->n)
-        memset(p->at, 0, p->size * sizeof *p->at);
-    p->n = 0;
 }
 
 #endif
