@@ -65,7 +65,6 @@ struct caps {
     bool hidden[CAP__COUNT]; /* missing because this user may not see whether the kernel has it */
     char reason[CAP__COUNT][96];
     bool via_helper;
-    int cgroup_version;                 /* 0 none, 1, 2: where the memory controller is */
     uint64_t page_size, huge_page_size; /* bytes; huge 0 if unknown */
     char kernel[128];                   /* uname: "Linux 6.18.0 x86_64" */
     int failed; /* something could not be tried for want of descriptors or memory: why, negative */

@@ -39,6 +39,8 @@ void footprint_from_status(struct footprint *f, const struct slurp *text);
  * 0, or -EPROTO. */
 int footprint_from_stat(struct footprint *f, const struct slurp *text);
 
+/* What stat tells of pid, the rest untouched: 0, or a negative errno. */
+int footprint_stat(pid_t pid, struct footprint *out);
 /* All of a process that is not watched otherwise: opens, reads and closes. 0, or -ESRCH, -EACCES
  * with a message; single counters may still be unknown. */
 int footprint_read(pid_t pid, struct footprint *out, struct err *e);

@@ -62,4 +62,19 @@ static inline int list_room(void *list, size_t *room, size_t n, size_t size)
     return 0;
 }
 
+/* How many elements come before the first one, i, of which `before` does not hold; in a list of n
+ * where it holds of all up to there. */
+#define LIST_SEARCH(n, i, before)                                                                  \
+    ({                                                                                             \
+        size_t low_ = 0, high_ = (n);                                                              \
+        while (low_ < high_) {                                                                     \
+            size_t i = low_ + (high_ - low_) / 2;                                                  \
+            if (before)                                                                            \
+                low_ = i + 1;                                                                      \
+            else                                                                                   \
+                high_ = i;                                                                         \
+        }                                                                                          \
+        low_;                                                                                      \
+    })
+
 #endif

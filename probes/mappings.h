@@ -20,6 +20,7 @@ struct mapping {
 };
 
 struct mappings {
+    pid_t seen_as; /* by which number its memory is seen */
     struct maps maps;
     struct observation obs;
     struct footprint fp;
@@ -28,8 +29,17 @@ struct mappings {
     size_t n;
 };
 
+struct mappings_options {
+    uint64_t start, end; /* only what lies in there; end 0: everything */
+    size_t max_runs;     /* as in observer_options */
+    int threads;
+};
+
 /* -ESRCH: no such process (any more); -EACCES: it may not be looked at. */
 int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e);
+/* Without what smaps counts beside it, kinds and the program. -ERANGE: nothing is mapped there. */
+int mappings_observe(pid_t pid, const struct caps *caps, const struct mappings_options *opt,
+                     struct mappings *out, struct err *e);
 void mappings_release(struct mappings *m);
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef PROBES_PLACES_H
 #define PROBES_PLACES_H
 
+#include "probes/list.h"
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -101,6 +102,46 @@ static inline void places_clear(struct places *p)
     if (p->n)
         memset(p->at, 0, p->size * sizeof *p->at);
     p->n = 0;
+}
+
+/* Of a list whose elements begin with their key, one or more uint64_t: */
+#define PLACES_KEY(...)                                                                            \
+    (const uint64_t[]){__VA_ARGS__}, sizeof(uint64_t[]){__VA_ARGS__} / sizeof(uint64_t)
+/* The element with this key, or NULL. */
+#define PLACES_FIND(p, list, ...) places_find(p, list, sizeof *(list), PLACES_KEY(__VA_ARGS__))
+/* One more, with a key that it has not yet, else zeroed; NULL without memory. */
+#define PLACES_ADD(p, list, n, ...)                                                                \
+    places_append(p, &(list), &(n), sizeof *(list), PLACES_KEY(__VA_ARGS__))
+
+static inline uint32_t places_hash_key(const uint64_t *key, size_t numbers)
+{
+    uint32_t h = 0;
+
+    for (size_t i = 0; i < numbers; i++)
+        h = places_hash(key[i], h);
+    return h;
+}
+
+static inline void *places_find(const struct places *p, const void *list, size_t size,
+                                const uint64_t *key, size_t numbers)
+{
+    uint32_t h = places_hash_key(key, numbers), row;
+
+    for (size_t i = h; (row = places_next(p, h, &i));)
+        if (memcmp((const char *)list + (row - 1) * size, key, numbers * sizeof *key) == 0)
+            return (char *)list + (row - 1) * size;
+    return NULL;
+}
+
+static inline void *places_append(struct places *p, void *list, size_t *n, size_t size,
+                                  const uint64_t *key, size_t numbers)
+{
+    void *added = list_add(list, n, NULL, size);
+
+    if (added && places_add(p, places_hash_key(key, numbers), *n) == 0)
+        return memcpy(added, key, numbers * sizeof *key);
+    *n -= added != NULL;
+    return NULL;
 }
 
 #endif

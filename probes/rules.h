@@ -279,9 +279,7 @@ struct promises {
 
 /* What the words of one mapping add up to. */
 struct word_sums {
-    uint64_t present; /* without the zero page */
-    uint64_t zero, swapped;
-    uint64_t file;       /* of present: pages of the memory object */
+    uint64_t present;    /* without the zero page */
     uint64_t single;     /* of present: bit 56 set */
     uint64_t maybe_zero; /* of present: the zero page, or shared: nothing here tells */
 };
@@ -436,6 +434,7 @@ enum share_mode share_mode_mach_join(enum share_mode first, enum share_mode next
 
 /* -- one mapping ------------------------------------------------------------------------ */
 
+bool name_starts(const char *name, const char *with);
 /* In the kernel's half of the address space: no memory of the process, cannot be looked up. */
 bool mapping_is_kernels(const struct map_entry *e);
 /* That, device memory, or the kernel's own pages: nothing of the process is in it. */

@@ -59,7 +59,6 @@ struct sampler;
 
 struct sampler_options {
     bool no_frames; /* do without frames even where they are visible */
-    int threads;    /* 0: up to two */
 };
 
 struct sample_target {

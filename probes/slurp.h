@@ -22,9 +22,11 @@ struct probe_cost {
     uint64_t ns, calls, bytes;
 };
 
-uint64_t probe_clock(void);
+uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+/* What was done since then. cost may be NULL. */
+void cost_note(struct probe_cost *cost, uint64_t began, uint64_t calls, uint64_t bytes);
 /* Threads that are worth it here: two, or one where this process may run on one CPU only. */
-int probe_threads(void); /* CLOCK_MONOTONIC in ns */
+int probe_threads(void);
 
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */
@@ -33,6 +35,8 @@ bool is_exhausted(int rc);
 void raise_descriptors(void);
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);
+/* Closes it, if it is one; -1 from then on. */
+void fd_close(int *fd);
 /* What /proc/PID/exe refers to into path[size], "" if it may not be read. */
 void proc_exe(pid_t pid, char *path, size_t size);
 
@@ -47,9 +51,6 @@ void slurp_release(struct slurp *s);
 /* The number behind "key" at the start of a line ("VmHWM:\t  1234 kB"): 0, or -ENOENT. */
 int slurp_number(const struct slurp *s, const char *key, unsigned long long *value);
 
-/* Of the text of a stat file: what is behind the program's name, which may hold any byte: " S 1
- * ..." (proc(5), from the third field on). NULL if there is no name. */
-const char *stat_after_name(const char *text);
 /* All of it, however many writes that takes: 0, or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 

@@ -10,8 +10,12 @@
 #include "probes/err.h"
 #include "probes/slurp.h"
 #include "probes/value.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/* Does the comma-separated list hold the word? NULL: an empty one. */
+bool list_names(const char *list, const char *word);
 
 /* totals: an array of TQ__COUNT values; fills those that /proc/meminfo gives. */
 void system_read_meminfo(struct value *totals, struct slurp *buffer, struct probe_cost *cost);

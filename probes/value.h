@@ -24,6 +24,11 @@ static inline struct value value_inferred(int64_t n)
     return (struct value){n, WHY_KNOWN, true};
 }
 
+static inline struct value value_counted(uint64_t n, bool inferred)
+{
+    return (struct value){(int64_t)n, WHY_KNOWN, inferred};
+}
+
 static inline struct value value_unknown(enum why why)
 {
     return (struct value){0, (uint8_t)why, false};

@@ -27,15 +27,14 @@ struct object_info {
 };
 
 /* The regular files that a process holds open, listed once, when the first of them is asked for.
- * {0}
- * ... open_files_release. */
+ * {0} ... open_files_release. */
 struct open_files {
     pid_t pid;
     struct open_file {
         uint64_t dev, inode;
         int fd; /* the process's */
     } * list;
-    size_t n, cap;
+    size_t n;
     struct places places;
 };
 

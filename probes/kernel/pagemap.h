@@ -73,7 +73,6 @@ int kpage_read(int fd, const uint64_t *frames, uint64_t *out, size_t n, int thre
 
 /* PAGEMAP_SCAN (Linux 6.7, include/uapi/linux/fs.h); declared here because the C library's
  * headers may be older than the kernel. */
-#define SCAN_FILE (1ULL << 2)
 #define SCAN_PRESENT (1ULL << 3)
 #define SCAN_SWAPPED (1ULL << 4)
 #define SCAN_ZERO (1ULL << 5) /* the shared zero page, small or huge */

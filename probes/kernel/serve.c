@@ -489,13 +489,11 @@ static int answer_all(struct server *s)
 
 static void release(struct server *s)
 {
-    const int fds[] = {s->proc, s->count_fd, s->flags_fd};
-
     for (size_t i = 0; i < s->n; i++)
         detach(s, (int32_t)i);
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    fd_close(&s->proc);
+    fd_close(&s->count_fd);
+    fd_close(&s->flags_fd);
     if (s->shared != MAP_FAILED)
         munmap(s->shared, sizeof *s->shared);
     free(s->pagemaps);

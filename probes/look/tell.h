@@ -96,6 +96,10 @@ static inline bool sampled(uint64_t page)
     return page % SAMPLE_EVERY == 0;
 }
 
+/* parts.c: all pages into f->sums and the runs of f->r. -EAGAIN: a sample disagreed with what was
+ * concluded. */
+int finish_pages(struct finish *f);
+
 /* States and map counts of pages [first, end), which lie in touched blocks: the records of the
  * region, and s->of->counts[page - first]. -EAGAIN: a sample disagreed with what was concluded. */
 int tell_pages(struct part *s, uint64_t first, uint64_t end);
