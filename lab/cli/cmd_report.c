@@ -60,10 +60,10 @@ int cmd_report(int argc, char **argv)
         .options = options,
         .parser = parse_option,
         .args_doc = "[RUN...]",
-        .doc = "Writes the markdown report of these runs; without RUN, of the latest complete run "
-               "per scenario and backend, or where there is none of the latest, and of the latest "
-               "watch; what was cut short is marked. FILE and its pictures appear whole or not "
-               "at all."};
+        .doc = "Writes all that is stored of these runs; without RUN a page on the latest complete "
+               "run per scenario and backend, or where there is none on the latest, and on the "
+               "latest watch; what was cut short is marked. FILE and its pictures appear whole or "
+               "not at all."};
     struct report_arguments a = {.common.db = NULL};
     int code;
 
