@@ -405,9 +405,8 @@ static void unknown(struct doc *d, struct query *q)
     if (n == 0)
         doc_say(d, "Nothing that applies is unknown");
     else
-        doc_say(d, "%s %s unknown, for %s: see What is unknown",
-                format_noun(a, n, "value"), n == 1 ? "is" : "are",
-                format_noun(b, query_int(q, "reasons"), "reason"));
+        doc_say(d, "%s %s unknown, for %s: see What is unknown", format_noun(a, n, "value"),
+                n == 1 ? "is" : "are", format_noun(b, query_int(q, "reasons"), "reason"));
 }
 
 void find_unknown(struct doc *d, const struct selection *runs)
