@@ -1,7 +1,6 @@
 /* sql: the open file as the files of the store see it, one statement at a time, and SQLite's
  * failures in our words. Below all of them. */
-#ifndef DB_SQL_H
-#define DB_SQL_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -42,5 +41,3 @@ int sql_bind(sqlite3_stmt *st, int column, const char *text);
 int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what);
 /* Of what was begun with BEGIN IMMEDIATE; never fails. */
 void sql_rollback(struct store *s);
-
-#endif

@@ -3,8 +3,7 @@
  * Promises: caps_probe tries the real thing (it opens the file, reads one entry, runs the
  * debt self-test in a forked child) and never guesses from version numbers.
  * Fault injection and tests: COWLAB_DISABLE=name,name hides capabilities by name. */
-#ifndef PROBES_CAPS_H
-#define PROBES_CAPS_H
+#pragma once
 
 #include "probes/err.h"
 #include <stdbool.h>
@@ -77,5 +76,3 @@ int caps_tried(const struct caps *c, struct err *e);
 int caps_refuse(pid_t pid, struct err *e);
 /* Index of a capability by name, or -1. */
 int cap_index(const char *name);
-
-#endif

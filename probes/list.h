@@ -1,7 +1,6 @@
 /* list: an array that grows. Its elements are `*list`, its length is `*n`; both start as NULL and
  * 0, and free(*list) ends it. A list that cannot grow is left as it was. */
-#ifndef PROBES_LIST_H
-#define PROBES_LIST_H
+#pragma once
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,5 +75,3 @@ static inline int list_room(void *list, size_t *room, size_t n, size_t size)
         }                                                                                          \
         low_;                                                                                      \
     })
-
-#endif

@@ -5,8 +5,7 @@
  * pages), and a mapping that changed between is seen as it was in the second reading.
  * Owns: the observation and the list. Promises and rights: those of the observer.
  * Lifetime: mappings_look ... mappings_release. */
-#ifndef PROBES_MAPPINGS_H
-#define PROBES_MAPPINGS_H
+#pragma once
 
 #include "probes/footprint.h"
 #include "probes/kinds.h"
@@ -41,5 +40,3 @@ int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, stru
 int mappings_observe(pid_t pid, const struct caps *caps, const struct mappings_options *opt,
                      struct mappings *out, struct err *e);
 void mappings_release(struct mappings *m);
-
-#endif

@@ -5,8 +5,7 @@
  * no sense is an error, never a wrong entry. Counters are there only if smaps was read.
  * Does not: look at pages.
  * Lifetime: maps_release; entries and names are valid until the next read. */
-#ifndef PROBES_MAPS_H
-#define PROBES_MAPS_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/slurp.h"
@@ -96,5 +95,3 @@ const struct map_entry *maps_holding(const struct maps *m, uint64_t addr);
 /* One mapping without reading all (PROCMAP_QUERY, Linux 6.11): fd is /proc/PID/maps. The entry
  * holding addr; name stays "". -ENOENT: none; -ENOTTY: not in this kernel. */
 int maps_query(int fd, uint64_t addr, struct map_entry *out);
-
-#endif

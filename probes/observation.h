@@ -4,8 +4,7 @@
  * backend from the guest's records, tests by hand; db/ stores it, nobody else
  * needs to know how a number was measured.
  * Lifetime: observation_release() frees everything below it; names are copies. */
-#ifndef PROBES_OBSERVATION_H
-#define PROBES_OBSERVATION_H
+#pragma once
 
 #include "probes/value.h"
 #include <stddef.h>
@@ -139,5 +138,3 @@ int obs_region_add_run(struct obs_region *r, const struct page_run *run);
 struct obs_region *observation_find_region(const struct observation *o, const char *observed,
                                            const char *region, const char *case_name);
 struct obs_process *observation_find_process(const struct observation *o, const char *actor);
-
-#endif

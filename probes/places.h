@@ -5,8 +5,7 @@
  *         if (list[row - 1] is it)
  *             ...
  */
-#ifndef PROBES_PLACES_H
-#define PROBES_PLACES_H
+#pragma once
 
 #include "probes/list.h"
 #include <errno.h>
@@ -143,5 +142,3 @@ static inline void *places_append(struct places *p, void *list, size_t *n, size_
     *n -= added != NULL;
     return NULL;
 }
-
-#endif

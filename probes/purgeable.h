@@ -1,7 +1,6 @@
 /* purgeable: by what memory of the Mach layer (lab/machmsg) is known from outside: where it lies,
  * and what purgeable memory is called. */
-#ifndef PROBES_PURGEABLE_H
-#define PROBES_PURGEABLE_H
+#pragma once
 
 /* Its places follow each other from PLACE_FIRST, each of PLACE_SIZE bytes. PLACE_BESIDE: directly
  * behind the last one placed so, so that the kernel joins them. The others stand with a gap around
@@ -12,5 +11,3 @@ enum layer_place { PLACE_BESIDE, PLACE_PURGEABLE, PLACE_ALONE, PLACE__COUNT };
 
 /* The name that it gets where the kernel names memory (CONFIG_ANON_VMA_NAME), wherever it is. */
 #define PURGEABLE_NAME "mach purgeable"
-
-#endif

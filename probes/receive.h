@@ -6,8 +6,7 @@
  *
  * Promises: every descriptor that came is the caller's or is dropped; what was not asked for is
  * dropped, and that is said; dropping one does not wait, but where no thread can be had. */
-#ifndef PROBES_RECEIVE_H
-#define PROBES_RECEIVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,5 +55,3 @@ void receive_drop(int fd);
 bool receive_shut(int socket);
 /* In another thread always: a peer can change what the kernel says until it is closed. */
 void receive_drop_elsewhere(int fd);
-
-#endif

@@ -10,8 +10,7 @@
  * Pure: no rule reads anything but its arguments, allocates, or fails. Who asks says what it does
  * not know as unknown, with the reason; nobody has a rule of its own. tests/unit/test_rules.c has a
  * row for every word and reason. Page functions are inline: they run for millions of pages. */
-#ifndef PROBES_RULES_H
-#define PROBES_RULES_H
+#pragma once
 
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
@@ -452,5 +451,3 @@ const char *mapping_object_kind(const char *name, bool shmem);
 /* Across fork. asked: as the process set it, or INHERIT_UNTOLD. The kernel shows what it refuses to
  * copy (flags: 1 << enum vm_flag); copy against share it does not know. madvise(2). */
 enum inherit mapping_inherit(bool shared, uint32_t flags, int asked);
-
-#endif

@@ -3,8 +3,7 @@
  * Owns: a growing buffer that is meant to be reused from look to look.
  * Promises: the text ends with a NUL that is not part of len.
  * Lifetime: slurp_release frees the buffer; a zeroed struct is an empty one. */
-#ifndef PROBES_SLURP_H
-#define PROBES_SLURP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,5 +52,3 @@ int slurp_number(const struct slurp *s, const char *key, unsigned long long *val
 
 /* All of it, however many writes that takes: 0, or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size);
-
-#endif

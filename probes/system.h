@@ -4,8 +4,7 @@
  * A memory cgroup's usage is not exact: the kernel charges in batches of 64 pages per CPU, so it
  * comes with a tolerance. v1 and v2 differ in file names; both are known here.
  * Does not: create or remove cgroups (the backend does, below system_cgroup_parent). */
-#ifndef PROBES_SYSTEM_H
-#define PROBES_SYSTEM_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/slurp.h"
@@ -37,5 +36,3 @@ struct cgroup_events {
     struct value high, max, oom, oom_kill;
 };
 void system_read_cgroup_events(const char *cgroup, struct cgroup_events *out, struct slurp *buffer);
-
-#endif

@@ -4,8 +4,7 @@
  * of the reasons are stored in databases: codes are written out and never renumbered.
  *
  * Owns the words and nothing else; no libc. Conversions to and from text are in words.c. */
-#ifndef PROBES_WORDS_H
-#define PROBES_WORDS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -248,5 +247,3 @@ bool same_text(const char *a, const char *b);
 char *protection_text(int prot, char *buf);
 /* VM_PROT bits of "r-x", or -1. */
 int protection_code(const char *text);
-
-#endif

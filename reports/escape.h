@@ -5,8 +5,7 @@
  * character and a direction override (which reorder what a reader sees) become U+FFFD, so nothing
  * hides and every output is well-formed UTF-8.
  * Owns nothing; a NULL text writes nothing. Errors stay in the FILE (ferror). */
-#ifndef REPORTS_ESCAPE_H
-#define REPORTS_ESCAPE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,5 +43,3 @@ void escape_file_name(char *buf, size_t cap, const char *text);
 /* What a link to the heading of this text names, as GitHub has it: lower case, a dash for a space,
  * no punctuation. */
 void escape_heading_link(FILE *out, const char *text);
-
-#endif

@@ -8,8 +8,7 @@
  * -ETXTBSY. So is, -EACCES, what somebody else has put into a directory of all, or leads to.
  * Lifetime: output_open ... (output_done, output_sync, output_place) or output_drop, which can
  * always be called, several times. */
-#ifndef REPORTS_OUTPUT_H
-#define REPORTS_OUTPUT_H
+#pragma once
 
 #include "db/store.h"
 #include <stdbool.h>
@@ -40,5 +39,3 @@ int output_sync(struct output *o, struct err *e);
 int output_place(struct output *o, bool last, struct err *e);
 /* Forgets what was not placed, and frees. */
 void output_drop(struct output *o);
-
-#endif

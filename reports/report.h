@@ -1,8 +1,7 @@
 /* report: turns the database's views into text and pictures. Measures nothing; the same database
  * gives the same bytes. Text that came from scenarios or actors is escaped. Whether a stream took
  * all of it is for whoever has opened it: a failure here is one of reading. */
-#ifndef REPORTS_REPORT_H
-#define REPORTS_REPORT_H
+#pragma once
 
 #include "db/store.h"
 #include <stdbool.h>
@@ -43,5 +42,3 @@ int report_is_watch(struct store *s, const char *run_id, struct err *e);
 
 /* The run as one JSON document: run, steps, timeline rows, footprints, expectations, checks. */
 int report_json(struct store *s, const char *run_id, FILE *out, struct err *e);
-
-#endif

@@ -16,8 +16,7 @@
  *
  * Owns: about 23 bytes per frame met. Never forgets one: a frame keeps its label for the run,
  * also when the kernel gives it to other memory later. Lifetime: frames_release. */
-#ifndef PROBES_KERNEL_FRAMES_H
-#define PROBES_KERNEL_FRAMES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -113,5 +112,3 @@ static inline void frame_set_add(struct frame_set *s, uint32_t slot)
 {
     s->words[slot / 64] |= 1ULL << (slot % 64);
 }
-
-#endif

@@ -6,8 +6,7 @@
  * Promises: never reads a page, never maps one into a page table (reading a hole of a memfd
  * through a mapping would fill it); never moves the offset of a descriptor that somebody shares.
  * Does not: know which process sees what. */
-#ifndef PROBES_KERNEL_OBJECT_H
-#define PROBES_KERNEL_OBJECT_H
+#pragma once
 
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
@@ -85,5 +84,3 @@ static inline void bit_set(uint64_t *bits, uint64_t i)
 {
     bits[i / 64] |= 1ULL << (i % 64);
 }
-
-#endif

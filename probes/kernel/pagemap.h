@@ -5,8 +5,7 @@
  * address over two threads where the caller allows it.
  * A value that the kernel did not give is marked, never zero: KPAGE_NONE.
  * Valid only as long as the process stands still. */
-#ifndef PROBES_KERNEL_PAGEMAP_H
-#define PROBES_KERNEL_PAGEMAP_H
+#pragma once
 
 #include "probes/slurp.h"
 #include <stdbool.h>
@@ -88,5 +87,3 @@ struct scan_range {
 int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t tell,
                  int (*fn)(void *arg, const struct scan_range *range), void *arg,
                  struct probe_cost *cost);
-
-#endif

@@ -13,8 +13,7 @@
  * All processes are walked before the first region is finished, because how often the run itself
  * maps a frame is known only then. Pages whose pagemap word is that of the last look are passed
  * over in the walk: their frames are counted already. */
-#ifndef PROBES_LOOK_LOOK_H
-#define PROBES_LOOK_LOOK_H
+#pragma once
 
 #include "probes/footprint.h"
 #include "probes/kernel/frames.h"
@@ -338,5 +337,3 @@ int checks_promises(const struct watched *w, const struct memory *m, struct prom
                     const struct obs_region *r, struct observation *out, struct err *e);
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
-
-#endif

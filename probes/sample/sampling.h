@@ -5,8 +5,7 @@
  *     objects.c   how many pages of a memory object are in memory, and which
  *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
-#ifndef PROBES_SAMPLE_SAMPLING_H
-#define PROBES_SAMPLE_SAMPLING_H
+#pragma once
 
 #include "probes/kernel/frames.h"
 #include "probes/kernel/object.h"
@@ -267,5 +266,3 @@ void users_conclude(struct sampler *s);
 int sums_join(struct sampler *s);
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p);
 void sums_totals(struct sampler *s);
-
-#endif

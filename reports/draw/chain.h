@@ -9,8 +9,7 @@
  * coloured by how many regions see it: several, one, or none (hidden by a page above it). What
  * changed since the step before has a thick outline.
  * Does not read the database. Owns nothing. */
-#ifndef REPORTS_DRAW_CHAIN_H
-#define REPORTS_DRAW_CHAIN_H
+#pragma once
 
 #include "probes/observation.h"
 #include <stddef.h>
@@ -31,5 +30,3 @@ bool chain_changed(const struct chain_panel *p);
 
 /* Returns 0, or -ENOMEM with an incomplete picture. */
 int chain_draw(FILE *out, const char *title, const struct chain_panel *panels, size_t npanels);
-
-#endif

@@ -3,8 +3,7 @@
  * Promises: an unknown number (NAN) is drawn as unknown, never as zero; what differs by colour
  * differs by a name, a dash or a marker too; the same data gives the same bytes.
  * Does not: read the database. Owns nothing: the caller keeps the data and the FILE. */
-#ifndef REPORTS_DRAW_CHART_H
-#define REPORTS_DRAW_CHART_H
+#pragma once
 
 #include "reports/format.h"
 #include <math.h>
@@ -61,5 +60,3 @@ struct waterfall_row {
 
 void chart_waterfall(FILE *out, const char *title, const char *subtitle, enum unit unit,
                      const struct waterfall_row *rows, size_t nrows);
-
-#endif

@@ -1,8 +1,7 @@
 /* palette: how a page state is shown: one row gives its letter and its colours, for the terminal
  * and for pictures. The colours are those of Okabe and Ito, told apart by people who are
  * colour-blind; the letter says the same without colour. */
-#ifndef REPORTS_DRAW_PALETTE_H
-#define REPORTS_DRAW_PALETTE_H
+#pragma once
 
 #include "probes/words.h"
 
@@ -29,5 +28,3 @@ extern const struct state_style state_styles[];
 
 /* The row of a state; of PS_ANON_UNKNOWN for a code that is none. */
 const struct state_style *state_style(int state);
-
-#endif

@@ -10,8 +10,7 @@
  * A region of more pages than fit is binned: one cell stands for several pages and shows the
  * shares of their states; as a letter, that of the state most of those pages have that are not
  * untouched, in lower case. Does not read the database. Owns nothing. */
-#ifndef REPORTS_DRAW_STRIPS_H
-#define REPORTS_DRAW_STRIPS_H
+#pragma once
 
 #include "probes/observation.h"
 #include <stddef.h>
@@ -38,5 +37,3 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
 /* The row as letters (palette.h), at most cells of them. colour: ANSI. Returns the number of cells
  * written. */
 size_t strip_letters(FILE *out, const struct strip_row *row, size_t cells, bool colour);
-
-#endif

@@ -4,8 +4,7 @@
  * on a light and on a dark page (the colours are classes, redefined for
  * prefers-color-scheme: dark); every series and page state has a cue beside its colour.
  * Owns nothing: write errors stay in the FILE (ferror). Lengths are pixels. */
-#ifndef REPORTS_DRAW_SVG_H
-#define REPORTS_DRAW_SVG_H
+#pragma once
 
 #include <stdio.h>
 
@@ -36,5 +35,3 @@ void svg_marker(FILE *out, double x, double y, int series);
 
 /* Width that a text of our sans-serif font takes at most, at this size in pixels. */
 double svg_text_width(const char *text, double size);
-
-#endif

@@ -1,6 +1,5 @@
 /* pictures: the pictures of one run, drawn from its history into the document. */
-#ifndef REPORTS_RUN_PICTURES_H
-#define REPORTS_RUN_PICTURES_H
+#pragma once
 
 #include "reports/run/history.h"
 #include "reports/write/doc.h"
@@ -14,5 +13,3 @@ void picture_pages(struct doc *d, const struct history *h);
 void picture_chains(struct doc *d, const struct history *h);
 /* From the sum of RSS to the system's figure, at the step where they are furthest apart. */
 void picture_waterfall(struct doc *d, const struct history *h);
-
-#endif

@@ -1,7 +1,6 @@
 /* sections: what the markdown report says of runs of scenarios. Each part writes nothing when the
  * data has nothing for it. Failures stick in the doc. */
-#ifndef REPORTS_RUN_SECTIONS_H
-#define REPORTS_RUN_SECTIONS_H
+#pragma once
 
 #include "reports/run/history.h"
 #include "reports/write/doc.h"
@@ -38,5 +37,3 @@ void section_published_brief(struct doc *d);
 void section_footprints(struct doc *d, const struct selection *runs);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * An unknown figure is NAN, and so is a process's where it was not there.
  * Lifetime: watch_load ... watch_data_release. */
-#ifndef REPORTS_WATCH_DATA_H
-#define REPORTS_WATCH_DATA_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -91,5 +90,3 @@ double watch_headroom(const struct watch_data *w, size_t point);
 double watch_used(const struct watch_data *w, size_t point);
 /* The point at which the sum of RSS is furthest above that. */
 size_t watch_worst_point(const struct watch_data *w);
-
-#endif

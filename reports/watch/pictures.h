@@ -1,6 +1,5 @@
 /* watch_pictures: the pictures of a watch, drawn into the document. */
-#ifndef REPORTS_WATCH_PICTURES_H
-#define REPORTS_WATCH_PICTURES_H
+#pragma once
 
 #include "reports/watch/data.h"
 #include "reports/write/doc.h"
@@ -18,5 +17,3 @@ void watch_picture_addresses(struct doc *d, const struct watch_data *w);
 void watch_picture_matrix(struct doc *d, const struct watch_data *w);
 void watch_picture_waterfall(struct doc *d, const struct watch_data *w);
 void watch_picture_risk(struct doc *d, const struct watch_data *w);
-
-#endif

@@ -1,6 +1,5 @@
 /* watch_sentences: what a watch comes to, for the report and the terminal. */
-#ifndef REPORTS_WATCH_SENTENCES_H
-#define REPORTS_WATCH_SENTENCES_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -14,5 +13,3 @@ int watch_sentences(sqlite3 *db, const char *run_id, FILE *out, const char *bull
 
 /* Is a part of something worth a sentence? NAN is not. */
 bool watch_is_much(double kb, double of);
-
-#endif

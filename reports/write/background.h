@@ -1,6 +1,5 @@
 /* background: the sections around the runs. Failures stick in the doc. */
-#ifndef REPORTS_WRITE_BACKGROUND_H
-#define REPORTS_WRITE_BACKGROUND_H
+#pragma once
 
 #include "reports/write/doc.h"
 #include "reports/write/selection.h"
@@ -8,5 +7,3 @@
 void section_unknown(struct doc *d, const struct selection *runs);
 void section_machine(struct doc *d, const struct selection *runs);
 void section_glossary(struct doc *d);
-
-#endif

@@ -4,8 +4,7 @@
  * doc_queries lists these, each once, at the end. The first failure sticks; doc_close reports it.
  * Nothing is in its place before all of it is written; then come the pictures, and last the
  * document that names them. Lifetime: doc_open ... doc_close. */
-#ifndef REPORTS_WRITE_DOC_H
-#define REPORTS_WRITE_DOC_H
+#pragma once
 
 #include "reports/output.h"
 #include "reports/write/page.h"
@@ -87,5 +86,3 @@ void doc_queries(struct doc *d);
 FILE *doc_picture(struct doc *d, const char *name);
 /* Closes the picture begun last and links it. f may be NULL. */
 void doc_picture_end(struct doc *d, FILE *f, const char *alt);
-
-#endif

@@ -4,8 +4,7 @@
  * The markdown and its raw HTML are ours; what others chose is in them escaped (escape.h), so that
  * no markup of theirs comes out. The script is let through by its hash alone.
  * Lifetime: page_open ... page_close. */
-#ifndef REPORTS_WRITE_PAGE_H
-#define REPORTS_WRITE_PAGE_H
+#pragma once
 
 #include "db/embedded.h"
 #include <stdio.h>
@@ -29,5 +28,3 @@ int page_open(struct page *p);
 /* The markdown as a page. out's errors stay in it. */
 int page_write(struct page *p, FILE *out);
 void page_close(struct page *p);
-
-#endif

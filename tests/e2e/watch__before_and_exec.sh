@@ -11,7 +11,7 @@ if [ "$(id -u)" -ne 0 ] || ! has_cap debt; then
 fi
 watched() { # NAME PID: for a second and a half; the report into $NAME.md
     cowlab watch --children "$2" --every 250ms --for 1500ms --db "$1.db" >"$1.out" 2>&1 &&
-        cowlab report --db "$1.db" -o "$1.md" >>"$1.out" 2>&1 || { cat "$1.out"; return 1; }
+        whole_report "$1.db" "$1.md" >>"$1.out" 2>&1 || { cat "$1.out"; return 1; }
 }
 sql() { sqlite3 "$@"; }
 copies() { # DB: copies of memory that is no file's, if they are 1 MiB or more. A program that begins copies its file's pages.
@@ -105,7 +105,7 @@ executes() { # NAME OPTION...: each is told after two more samples
         done
     done
     wait
-    cowlab report --db "$name.db" -o "$name.md" >>"$name.out" 2>&1
+    whole_report "$name.db" "$name.md" >>"$name.out" 2>&1
 }
 ok "an execution while watched, by frames" executes frames
 ok "an execution while watched, by counters" executes counters --no-frames

@@ -83,7 +83,7 @@ if has_cap frames && has_cap kpagecount; then
     ok "what was lost was copied: within 15 %" test "$(query refcount "
         SELECT abs(sum(copied_kb) - sum(lost_kb)) * 100 / sum(lost_kb) FROM watch_costs
         WHERE parent IS NOT NULL")" -le 15
-    cowlab report --db refcount.db -o refcount.md >/dev/null
+    whole_report refcount.db refcount.md >/dev/null
     where=$(query refcount "SELECT part FROM watch_lost GROUP BY part ORDER BY sum(lost_kb) DESC LIMIT 1" |
         sed 's/[][]/./g') # the report escapes brackets
     pid=$(query refcount "SELECT max(pid) FROM watch_costs WHERE parent IS NOT NULL")

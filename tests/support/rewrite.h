@@ -1,8 +1,7 @@
 /* rewrite: files of the tree that say, to the word, what something else says.
  *
  * With REWRITE set in the environment they are written anew instead. */
-#ifndef TESTS_SUPPORT_REWRITE_H
-#define TESTS_SUPPORT_REWRITE_H
+#pragma once
 
 /* The text of a file of the source tree; the caller frees. */
 char *tree_text(const char *file);
@@ -10,5 +9,3 @@ char *tree_text(const char *file);
  * shown.
  */
 void tree_is_or_rewrite(const char *file, const char *text, const char *wanted);
-
-#endif
