@@ -22,7 +22,7 @@ WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(G) -MMD -MP
 CFLAGS   += -std=gnu11 $(WARN) $(CFLAGS_$(VARIANT))
 LDFLAGS  += $(CFLAGS_$(VARIANT))
-LDLIBS   := -lsqlite3 -lcjson -lpthread -lm
+LDLIBS   := -lsqlite3 -lcjson -lmd4c-html -lmd4c -lpthread -lm
 # The message layer and everything that speaks it; never the GNU Mach guest.
 MACH_CPPFLAGS := -Ilab/machmsg/include
 
@@ -42,7 +42,7 @@ SCENARIOS := $(sort $(wildcard lab/scenarios/*.json))
 
 PROBES  := $(call obj,$(filter-out probes/cowprobe.c,$(call src,probes)))
 DB      := $(call obj,$(call src,db) $(G)/embedded_sql.c)
-REPORTS := $(call obj,$(call src,reports))
+REPORTS := $(call obj,$(call src,reports) $(G)/embedded_page.c)
 # All of lab/ but other programs, the message layer and the command itself.
 LAB     := $(call obj,$(filter-out lab/cli/% lab/machmsg/% lab/linux/actor/% lab/gnumach/guest/%,$(call src,lab)) $(G)/embedded_scenarios.c)
 MACHMSG := $(call obj,$(filter-out lab/machmsg/names/main.c,$(call src,lab/machmsg)))
@@ -67,8 +67,8 @@ endif
 
 .PHONY: libraries
 libraries:
-	@printf '#include <sqlite3.h>\n#include <cjson/cJSON.h>\n' | $(CC) $(CPPFLAGS) -MF /dev/null -E -x c - >/dev/null 2>&1 || \
-	  { echo "cowlab needs the SQLite and cJSON development files: run 'make deps' (Debian: libsqlite3-dev libcjson-dev)" >&2; exit 1; }
+	@printf '#include <sqlite3.h>\n#include <cjson/cJSON.h>\n#include <md4c-html.h>\n' | $(CC) $(CPPFLAGS) -MF /dev/null -E -x c - >/dev/null 2>&1 || \
+	  { echo "cowlab needs the SQLite, cJSON and md4c development files: run 'make deps' (Debian: libsqlite3-dev libcjson-dev libmd4c-dev libmd4c-html0-dev)" >&2; exit 1; }
 
 $(B)/cowlab: $(CLI) $(LAB) $(REPORTS) $(DB) $(PROBES)
 $(B)/cowprobe: $(call obj,probes/cowprobe.c) $(PROBES)
@@ -104,6 +104,12 @@ $(G)/embedded_sql.c: $(SQL) db/embed.sh $(wildcard db/schema db/queries db/publi
 $(G)/embedded_scenarios.c: $(SCENARIOS) db/embed.sh $(wildcard lab/scenarios)
 	@mkdir -p $(@D)
 	$(Q)sh db/embed.sh lab/plan/plan.h 'struct builtin_scenario builtin_scenarios' .json $(SCENARIOS) >$@
+# What a page is made of; its script is named in it by its SHA-256 (in base64).
+$(G)/page.hash: reports/page/page.js
+	@mkdir -p $(@D)
+	$(Q)for byte in $$(sha256sum $< | cut -c1-64 | sed 's/../0x& /g'); do printf "\\$$(printf %03o $$byte)"; done | base64 >$@
+$(G)/embedded_page.c: $(G)/page.hash reports/page/page.css reports/page/page.js db/embed.sh
+	$(Q)sh db/embed.sh reports/write/page.h 'struct embedded_text embedded_page' '' $(filter-out %.sh,$^) >$@
 
 .PHONY: deps deps-build deps-test deps-gnumach
 deps: ## install what building and every test need (apt-get, or says what to run)

@@ -1,7 +1,6 @@
 /* embedded: the .sql files of db/, built into the program (db/embed.sh writes the table).
  */
-#ifndef DB_EMBEDDED_H
-#define DB_EMBEDDED_H
+#pragma once
 
 #include <stddef.h>
 
@@ -13,5 +12,3 @@ struct embedded_text {
 
 /* Sorted by path; ends with path NULL. */
 extern const struct embedded_text embedded_sql[];
-
-#endif

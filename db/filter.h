@@ -1,6 +1,5 @@
 /* filter: of a watch's samples only what changed is stored: each row is asked for here first. */
-#ifndef DB_FILTER_H
-#define DB_FILTER_H
+#pragma once
 
 #include "db/store.h"
 
@@ -30,5 +29,3 @@ int filter_unknown(struct store_watch *w, const char *observed, const char *regi
 int filter_cost(struct store_watch *w, int step, struct obs_cost *c);
 /* After a step that was not stored: everything counts as moved. */
 void filter_forget(struct store_watch *w);
-
-#endif

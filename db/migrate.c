@@ -160,19 +160,14 @@ static void content_hash(char out[17])
 
 static int content_is_ours(struct store *s, bool *same, struct err *e)
 {
-    char hash[17];
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(s->db, "SELECT hash FROM content", -1, &st, NULL);
+    char hash[17], sql[64];
+    int64_t is = 0;
+    int rc;
 
     content_hash(hash);
-    *same = false;
-    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(st, 0);
-
-        *same = text && strcmp(text, hash) == 0;
-    }
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_READ);
-    sqlite3_finalize(st);
+    snprintf(sql, sizeof sql, "SELECT hash = '%s' FROM content", hash);
+    rc = sql_int(s, e, sql, &is, CANNOT_READ);
+    *same = is;
     return rc;
 }
 
@@ -223,22 +218,14 @@ static int drop_views(struct store *s, struct err *e)
 
 static int put_reasons(struct store *s, struct err *e)
 {
-    static const char put[] =
-        "INSERT INTO reason (code, reason, unlocks) VALUES (?1, ?2, nullif(?3, '')) "
-        "ON CONFLICT (code) DO UPDATE SET reason = excluded.reason, unlocks = excluded.unlocks";
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(s->db, put, -1, &st, NULL);
+    int rc = 0;
 
-    for (const struct word *w = unknown_reasons; w->text && rc == SQLITE_OK; w++) {
-        sqlite3_bind_int(st, 1, w->code);
-        sqlite3_bind_text(st, 2, w->text, -1, SQLITE_STATIC);
-        sqlite3_bind_text(st, 3, w->label, -1, SQLITE_STATIC);
-        rc = sqlite3_step(st);
-        sqlite3_reset(st);
-        rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-    }
-    rc = rc == SQLITE_OK ? 0 : sql_err(s, e, rc, CANNOT_UPDATE);
-    sqlite3_finalize(st);
+    for (const struct word *w = unknown_reasons; w->text && rc == 0; w++)
+        rc = sql_execf(s, e, CANNOT_UPDATE,
+                       "INSERT INTO reason (code, reason, unlocks) VALUES (%d, %Q, nullif(%Q, '')) "
+                       "ON CONFLICT (code) DO UPDATE "
+                       "SET reason = excluded.reason, unlocks = excluded.unlocks",
+                       w->code, w->text, w->label);
     return rc;
 }
 
@@ -246,7 +233,6 @@ static int put_reasons(struct store *s, struct err *e)
 static int put_contents(struct store *s, struct err *e)
 {
     char hash[17];
-    char *sql;
     int rc = drop_views(s, e);
 
     for (int schema = 1; schema >= 0; schema--)
@@ -258,10 +244,7 @@ static int put_contents(struct store *s, struct err *e)
     if (rc)
         return rc;
     content_hash(hash);
-    sql = sqlite3_mprintf("INSERT OR REPLACE INTO content VALUES (1, %Q)", hash);
-    rc = sql ? sql_exec(s, e, sql, CANNOT_UPDATE) : sql_err(s, e, SQLITE_NOMEM, CANNOT_UPDATE);
-    sqlite3_free(sql);
-    return rc;
+    return sql_execf(s, e, CANNOT_UPDATE, "INSERT OR REPLACE INTO content VALUES (1, %Q)", hash);
 }
 
 /* In one transaction: another lab may be doing the same, and a kill leaves the old schema. */
@@ -269,7 +252,7 @@ int schema_migrate(struct store *s, struct err *e)
 {
     int64_t version = 0;
     bool same = false, old;
-    int rc = sql_begin(s, e, CANNOT_UPDATE);
+    int rc = sql_exec(s, e, "BEGIN IMMEDIATE", CANNOT_UPDATE);
 
     if (rc)
         return rc;
@@ -283,7 +266,7 @@ int schema_migrate(struct store *s, struct err *e)
     rc = rc ? rc : content_is_ours(s, &same, e);
     if (rc == 0 && (old || !same))
         rc = put_contents(s, e);
-    rc = rc ? rc : sql_commit(s, e, CANNOT_UPDATE);
+    rc = rc ? rc : sql_exec(s, e, "COMMIT", CANNOT_UPDATE);
     if (rc)
         sql_rollback(s);
     return rc;

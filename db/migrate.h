@@ -1,6 +1,5 @@
 /* migrate: whose file is it, and which schema; brings it up to date. */
-#ifndef DB_MIGRATE_H
-#define DB_MIGRATE_H
+#pragma once
 
 #include "db/sql.h"
 
@@ -15,5 +14,3 @@ struct schema_state {
 };
 int schema_look(struct store *s, struct schema_state *out, struct err *e);
 int schema_migrate(struct store *s, struct err *e);
-
-#endif

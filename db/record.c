@@ -13,79 +13,61 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Statements that write a step: prepared once, by every step. */
-enum statement {
-    ST_BEGIN,
-    ST_COMMIT,
-    ST_STEP,
-    ST_PROCESS,
-    ST_REGION,
-    ST_PAGE_RUN,
-    ST_OBJECT,
-    ST_OBJECT_RUN,
-    ST_SHARING,
-    ST_TRANSFER,
-    ST_MESSAGE,
-    ST_EXPECTATION,
-    ST_UNKNOWN,
-    ST_CHECK,
-    ST_COST,
-    ST_CAME,
-    ST_NAMED,
-    ST_GONE,
-    ST_EVENT,
-    ST_WATCH_SAMPLE,
-    ST_WATCH_REGION,
-    ST__COUNT
-};
-_Static_assert(ST__COUNT <= STORE_STATEMENTS, "room in struct store");
-
 #define COLUMN(e, column, type) ", " #column
 
-/* The table and the columns of the row that a statement inserts; without a table: its text. */
+/* Statements that write a step: prepared once, by every step. X(ENUM, the table and the columns of
+ * the row that it inserts; without a table: its text) */
+#define STATEMENTS(X)                                                                              \
+    X(ST_BEGIN, NULL, "BEGIN IMMEDIATE")                                                           \
+    X(ST_COMMIT, NULL, "COMMIT")                                                                   \
+    X(ST_STEP, "step",                                                                             \
+      "run, step, phase, actor, action, case_name, region, published, start_ns, dur_ns, t_ns, "    \
+      "system_source, inferred, processes, sum_rss_kb, sum_pss_kb, sum_uss_kb, "                   \
+      "sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN))                                                 \
+    X(ST_PROCESS, "process",                                                                       \
+      "run, step, nr, actor, pid, acting, inferred" PROCESS_QUANTITIES(COLUMN))                    \
+    X(ST_REGION, "region",                                                                         \
+      "run, step, nr, observed, region, case_name, range_start, range_end, entry_start, "          \
+      "entry_end, needs_copy, runs_cut, inferred" REGION_QUANTITIES(COLUMN))                       \
+    X(ST_PAGE_RUN, "page_run",                                                                     \
+      "run, step, nr, first, count, state, frame, mapcount, huge, inferred")                       \
+    X(ST_OBJECT, "object",                                                                         \
+      "run, step, nr, depth, number, kind, inferred, refs, size, resident, offset")                \
+    X(ST_OBJECT_RUN, "object_run", "run, step, nr, depth, first, count, frame")                    \
+    X(ST_SHARING, "shared_frames",                                                                 \
+      "run, step, nr, actor_a, actor_b, inferred, region_frames, frames")                          \
+    X(ST_TRANSFER, "transfer",                                                                     \
+      "run, step, nr, sender, receiver, region, case_name, descriptor, kind, asked, received, "    \
+      "done, deallocate, size, why")                                                               \
+    X(ST_MESSAGE, "message", "run, step, actor, id, size, text, descriptors, reply_sent")          \
+    X(ST_EXPECTATION, "expectation",                                                               \
+      "run, step, nr, observed, key, expected, measured, result, reason, line")                    \
+    X(ST_UNKNOWN, "unknown", "run, step, nr, observed, region, case_name, quantity, why")          \
+    X(ST_CHECK, "cross_check",                                                                     \
+      "run, step, nr, name, observed, region, case_name, tolerance, verdict, detail, left_value, " \
+      "right_value")                                                                               \
+    X(ST_COST, "cost", "run, step, nr, probe, dur_ns, calls, bytes, faults_induced")               \
+    X(ST_CAME, "watch_process",                                                                    \
+      "run, first_step, actor, pid, start_ticks, parent, name, command, own_program")              \
+    X(ST_NAMED, NULL,                                                                              \
+      "UPDATE watch_process SET name = ?4, command = ?5, own_program = ifnull(own_program, ?6) "   \
+      "WHERE run = ?1 AND actor = ?3 AND ?2")                                                      \
+    X(ST_GONE, NULL, "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3")  \
+    X(ST_EVENT, "watch_event", "run, step, nr, actor, kind, value, text")                          \
+    X(ST_WATCH_SAMPLE, "watch_sample",                                                             \
+      "run, step, dur_ns, thp, inferred, regions_waiting, growth_kb, copied_kb, anon_huge_kb, "    \
+      "cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, cgroup_oom_kill")                           \
+    X(ST_WATCH_REGION, "watch_region",                                                             \
+      "run, step, nr, kind, part, gone, bins, parent_pages, copied, lost")
+
+#define STATEMENT_ENUM(e, table, columns) e,
+enum statement { STATEMENTS(STATEMENT_ENUM) ST__COUNT };
+_Static_assert(ST__COUNT <= STORE_STATEMENTS, "room in struct store");
+
+#define STATEMENT_ROW(e, table, columns) {table, columns},
 static const struct {
     const char *table, *columns;
-} statements[ST__COUNT] = {
-    [ST_BEGIN] = {NULL, "BEGIN IMMEDIATE"},
-    [ST_COMMIT] = {NULL, "COMMIT"},
-    [ST_STEP] = {"step", "run, step, phase, actor, action, case_name, region, published, start_ns, "
-                         "dur_ns, t_ns, system_source, inferred, processes, sum_rss_kb, "
-                         "sum_pss_kb, sum_uss_kb, sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN)},
-    [ST_PROCESS] = {"process",
-                    "run, step, nr, actor, pid, acting, inferred" PROCESS_QUANTITIES(COLUMN)},
-    [ST_REGION] = {"region", "run, step, nr, observed, region, case_name, range_start, range_end, "
-                             "entry_start, entry_end, needs_copy, runs_cut, inferred" //
-                   REGION_QUANTITIES(COLUMN)},
-    [ST_PAGE_RUN] = {"page_run",
-                     "run, step, nr, first, count, state, frame, mapcount, huge, inferred"},
-    [ST_OBJECT] = {"object",
-                   "run, step, nr, depth, number, kind, inferred, refs, size, resident, offset"},
-    [ST_OBJECT_RUN] = {"object_run", "run, step, nr, depth, first, count, frame"},
-    [ST_SHARING] = {"shared_frames",
-                    "run, step, nr, actor_a, actor_b, inferred, region_frames, frames"},
-    [ST_TRANSFER] = {"transfer", "run, step, nr, sender, receiver, region, case_name, descriptor, "
-                                 "kind, asked, received, done, deallocate, size, why"},
-    [ST_MESSAGE] = {"message", "run, step, actor, id, size, text, descriptors, reply_sent"},
-    [ST_EXPECTATION] = {"expectation", "run, step, nr, observed, key, expected, measured, result, "
-                                       "reason, line"},
-    [ST_UNKNOWN] = {"unknown", "run, step, nr, observed, region, case_name, quantity, why"},
-    [ST_CHECK] = {"cross_check", "run, step, nr, name, observed, region, case_name, tolerance, "
-                                 "verdict, detail, left_value, right_value"},
-    [ST_COST] = {"cost", "run, step, nr, probe, dur_ns, calls, bytes, faults_induced"},
-    [ST_CAME] = {"watch_process",
-                 "run, first_step, actor, pid, start_ticks, parent, name, command, own_program"},
-    [ST_NAMED] = {NULL, "UPDATE watch_process SET name = ?4, command = ?5, "
-                        "own_program = ifnull(own_program, ?6) "
-                        "WHERE run = ?1 AND actor = ?3 AND ?2"},
-    [ST_GONE] = {NULL, "UPDATE watch_process SET last_step = ?2 - 1 WHERE run = ?1 AND actor = ?3"},
-    [ST_EVENT] = {"watch_event", "run, step, nr, actor, kind, value, text"},
-    [ST_WATCH_SAMPLE] = {"watch_sample",
-                         "run, step, dur_ns, thp, inferred, regions_waiting, growth_kb, copied_kb, "
-                         "anon_huge_kb, cgroup_kb, cgroup_high, cgroup_max, cgroup_oom, "
-                         "cgroup_oom_kill"},
-    [ST_WATCH_REGION] = {"watch_region",
-                         "run, step, nr, kind, part, gone, bins, parent_pages, copied, lost"},
-};
+} statements[] = {STATEMENTS(STATEMENT_ROW)};
 
 /* One step being written. rc: the first failure of SQLite; everything after it does nothing. */
 struct writer {
@@ -278,10 +260,12 @@ static struct cell quantity_cell(struct writer *w, enum quantity_type type, stru
     return known(v);
 }
 
-static void put_values(struct writer *w, const struct quantity *list, const struct value *q)
+/* The last columns of a row. */
+static void end_with(struct writer *w, const struct quantity *list, const struct value *q)
 {
     for (int i = 0; list[i].column; i++)
         PUT(w, quantity_cell(w, list[i].type, q[i]));
+    row_end(w);
 }
 
 /* -- the rows of a step ----------------------------------------------------------------- */
@@ -305,8 +289,7 @@ static void write_step(struct writer *w, const struct step_record *r)
         text(r->obs->system_source), text(inferred_names(w, total_quantities, r->obs->totals)),
         num_if(w->watch, r->obs->nprocesses), sum_of(w, r->obs, PQ_RSS), sum_of(w, r->obs, PQ_PSS),
         sum_of(w, r->obs, PQ_USS), sum_of(w, r->obs, PQ_PAGETABLE));
-    put_values(w, total_quantities, r->obs->totals);
-    row_end(w);
+    end_with(w, total_quantities, r->obs->totals);
     note_unknowns(w, &the_step, total_quantities, r->obs->totals);
 }
 
@@ -315,8 +298,7 @@ static void put_process(struct writer *w, size_t nr, const struct obs_process *p
     row_begin(w, ST_PROCESS);
     PUT(w, num(nr), text(p->actor), num_if(p->pid > 0, p->pid), num(p->acting),
         text(inferred_names(w, process_quantities, p->q)));
-    put_values(w, process_quantities, p->q);
-    row_end(w);
+    end_with(w, process_quantities, p->q);
 }
 
 static void write_process(struct writer *w, size_t nr, const struct obs_process *p)
@@ -346,8 +328,7 @@ static void write_object(struct writer *w, size_t nr, const struct obs_object *o
 
     row_begin(w, ST_OBJECT);
     PUT(w, num(nr), num(o->depth), num(o->number), text(o->kind), text(inferred_names(w, list, q)));
-    put_values(w, list, q);
-    row_end(w);
+    end_with(w, list, q);
     note_unknowns(w, of, list, q);
     for (size_t i = 0; i < o->nruns; i++) {
         ROW(w, ST_OBJECT_RUN, num(nr), num(o->depth), num(o->runs[i].first), num(o->runs[i].count),
@@ -365,8 +346,7 @@ static void write_region(struct writer *w, size_t nr, const struct obs_region *r
         num_if(r->entry_end != 0, r->entry_start), num_if(r->entry_end != 0, r->entry_end),
         num_if(r->needs_copy >= 0, r->needs_copy), num(r->runs_cut),
         text(inferred_names(w, region_quantities, r->q)));
-    put_values(w, region_quantities, r->q);
-    row_end(w);
+    end_with(w, region_quantities, r->q);
     note_unknowns(w, &of, region_quantities, r->q);
     for (size_t i = 0; i < r->nruns; i++)
         write_page_run(w, nr, &r->runs[i]);
@@ -385,8 +365,7 @@ static void write_sharing(struct writer *w, size_t nr, const struct obs_sharing 
     snprintf(pair, sizeof pair, "%s&%s", sh->actor_a, sh->actor_b);
     row_begin(w, ST_SHARING);
     PUT(w, num(nr), text(sh->actor_a), text(sh->actor_b), text(inferred_names(w, list, q)));
-    put_values(w, list, q);
-    row_end(w);
+    end_with(w, list, q);
     note_unknowns(w, &of, list, q);
 }
 
@@ -439,24 +418,22 @@ static void write_expectation(struct writer *w, size_t nr, const struct store_ex
         text(x->reason), num_if(x->line > 0, x->line));
 }
 
-static void write_came(struct writer *w, const struct store_watch_process *p)
-{
-    ROW(w, ST_CAME, text(p->actor), num(p->pid), num(p->start_ticks), text(p->parent),
-        text(p->name), text(p->command), num_if(p->own_program >= 0, p->own_program));
-}
-
-static void write_named(struct writer *w, const struct store_watch_process *p)
-{
-    ROW(w, ST_NAMED, text(p->actor), text(p->name), text(p->command),
-        num_if(p->own_program >= 0, p->own_program));
-}
-
 static void write_event(struct writer *w, size_t nr, const struct store_watch_event *x)
 {
     ROW(w, ST_EVENT, num(nr), text(x->actor), text(x->kind),
         num_if(x->value, x->value ? *x->value : 0), text(x->text));
     if (strcmp(x->kind, "gone") == 0)
         ROW(w, ST_GONE, text(x->actor));
+}
+
+static void write_came(struct writer *w, size_t nr, const struct store_watch_process *p)
+{
+    /* With its command as it was then. */
+    struct store_watch_event x = {.actor = p->actor, .kind = "came", .text = p->command};
+
+    ROW(w, ST_CAME, text(p->actor), num(p->pid), num(p->start_ticks), text(p->parent),
+        text(p->name), text(p->command), num_if(p->own_program >= 0, p->own_program));
+    write_event(w, nr, &x);
 }
 
 static void write_watch_sample(struct writer *w, const struct store_watch_sample *s)
@@ -470,8 +447,7 @@ static void write_watch_sample(struct writer *w, const struct store_watch_sample
 
     row_begin(w, ST_WATCH_SAMPLE);
     PUT(w, num(s->dur_ns), text(s->thp), num(s->inferred), num(s->regions_waiting));
-    put_values(w, list, q);
-    row_end(w);
+    end_with(w, list, q);
     note_unknowns(w, &the_step, list, q);
 }
 
@@ -539,19 +515,15 @@ static void write_moved(struct writer *w, const struct step_record *s)
 
 static void write_sample(struct writer *w, const struct step_record *r)
 {
-    static const struct store_watch_event came = {.kind = "came"};
-
     write_step(w, r);
-    for (size_t i = 0; i < r->nnamed; i++)
-        write_named(w, &r->named[i]);
-    for (size_t i = 0; i < r->ncame; i++) {
-        struct store_watch_event x = came;
+    for (size_t i = 0; i < r->nnamed; i++) {
+        const struct store_watch_process *p = &r->named[i];
 
-        x.actor = r->came[i].actor;
-        x.text = r->came[i].command; /* as it was then */
-        write_came(w, &r->came[i]);
-        write_event(w, r->nevents + i, &x);
+        ROW(w, ST_NAMED, text(p->actor), text(p->name), text(p->command),
+            num_if(p->own_program >= 0, p->own_program));
     }
+    for (size_t i = 0; i < r->ncame; i++)
+        write_came(w, r->nevents + i, &r->came[i]);
     for (size_t i = 0; i < r->nevents; i++)
         write_event(w, i, &r->events[i]);
     if (r->sample)

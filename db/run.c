@@ -8,6 +8,7 @@
 
 #include "db/sql.h"
 #include "db/store.h"
+#include "probes/footprint.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -33,25 +34,11 @@ struct identity {
 
 /* -- who writes a run ------------------------------------------------------------------- */
 
-/* Start time of a process: field 22 of proc(5) stat, counted after the name's last ')'. */
 static int64_t start_of(int64_t pid)
 {
-    char path[40], text[1024];
-    char *p;
-    size_t n = 0;
-    FILE *f;
+    struct footprint f;
 
-    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-    f = fopen(path, "re");
-    if (f) {
-        n = fread(text, 1, sizeof text - 1, f);
-        fclose(f);
-    }
-    text[n] = '\0';
-    p = strrchr(text, ')');
-    for (int field = 2; p && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    return p ? atoll(p + 1) : 0;
+    return footprint_stat((pid_t)pid, &f) == 0 ? (int64_t)f.start_time : 0;
 }
 
 static void identify_self(struct identity *id)
@@ -92,43 +79,35 @@ int runs_crashed(struct store *s, bool mark, struct err *e)
 {
     static const char list[] = "SELECT run, lab_pid, lab_start, lab_namespace, lab_boot FROM run "
                                "WHERE status = 'running'";
-    static const char update_text[] =
-        "UPDATE run SET status = 'crashed', message = 'the lab died while "
-        "running' WHERE run = ? AND status = 'running'";
     struct identity self;
-    sqlite3_stmt *runs = NULL, *update = NULL;
-    int rc, n = 0;
+    sqlite3_stmt *runs = NULL;
+    int rc, step, n = 0;
 
     /* Who writes all the time would hold us up for nothing. */
     if (mark && (rc = runs_crashed(s, false, e)) <= 0)
         return rc;
     /* Begun as a writer: from a reader's snapshot there is no way to one that others changed. */
-    rc = mark ? sql_begin(s, e, CANNOT_WRITE) : 0;
+    rc = mark ? sql_exec(s, e, "BEGIN IMMEDIATE", CANNOT_WRITE) : 0;
     if (rc)
         return rc;
     identify_self(&self);
-    rc = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(runs)) == SQLITE_ROW) {
-        rc = SQLITE_OK;
-        if (may_live(&self, runs))
+    step = sqlite3_prepare_v2(s->db, list, -1, &runs, NULL);
+    while (rc == 0 && (step == SQLITE_OK || step == SQLITE_ROW)) {
+        step = sqlite3_step(runs);
+        if (step != SQLITE_ROW || may_live(&self, runs))
             continue;
         n++;
-        if (!mark)
-            continue;
-        if (!update)
-            rc = sqlite3_prepare_v2(s->db, update_text, -1, &update, NULL);
-        if (rc == SQLITE_OK) {
-            sqlite3_bind_int64(update, 1, sqlite3_column_int64(runs, 0));
-            rc = sqlite3_step(update);
-            sqlite3_reset(update);
-            rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-        }
+        if (mark)
+            rc = sql_execf(s, e, CANNOT_WRITE,
+                           "UPDATE run SET status = 'crashed', message = 'the lab died while "
+                           "running' WHERE run = %lld AND status = 'running'",
+                           sqlite3_column_int64(runs, 0));
     }
-    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, mark ? CANNOT_WRITE : CANNOT_READ);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = sql_err(s, e, step, mark ? CANNOT_WRITE : CANNOT_READ);
     sqlite3_finalize(runs);
-    sqlite3_finalize(update);
     if (rc == 0 && mark)
-        rc = sql_commit(s, e, CANNOT_WRITE);
+        rc = sql_exec(s, e, "COMMIT", CANNOT_WRITE);
     if (rc && mark)
         sql_rollback(s);
     return rc ? rc : n;

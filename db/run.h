@@ -1,6 +1,5 @@
 /* run: what opening and recording need of a run (its life is in store.h). */
-#ifndef DB_RUN_H
-#define DB_RUN_H
+#pragma once
 
 #include "db/sql.h"
 
@@ -12,5 +11,3 @@ int runs_crashed(struct store *s, bool mark, struct err *e);
 /* Room to end a run on a disk that its steps have filled, held back while the store is open. */
 void reserve_take(struct store *s);
 void reserve_give(struct store *s);
-
-#endif

@@ -1,8 +1,10 @@
 /* sql: SQLite's failures in our words. Owns nothing. */
 #include "db/sql.h"
 
+#include "probes/footprint.h"
 #include "probes/utf8.h"
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,24 +85,17 @@ static int who_holds(struct store *s)
 
 static int say_busy(struct store *s, struct err *e, int code, const char *what)
 {
-    char path[40], name[32] = "?";
     int pid = who_holds(s);
-    FILE *f;
+    struct footprint f = {.comm = "?"};
 
     if (!pid)
         return err_set(e, code, "%s '%s': another program kept it locked for 5 seconds", what,
                        s->path);
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    f = fopen(path, "re");
-    if (f) {
-        if (fgets(name, sizeof name, f))
-            name[strcspn(name, "\n")] = '\0';
-        fclose(f);
-    }
+    footprint_stat(pid, &f);
     return err_set(e, code,
                    "%s '%s': process %d (%s) kept it locked for 5 seconds: end its transaction "
                    "(COMMIT), or end it",
-                   what, s->path, pid, name);
+                   what, s->path, pid, f.comm);
 }
 
 /* Has one of the files the size that this process may give to one (setrlimit(2))? SQLite tells of a
@@ -163,6 +158,20 @@ int sql_exec(struct store *s, struct err *e, const char *sql, const char *what)
     return rc == SQLITE_OK ? 0 : sql_err(s, e, rc, what);
 }
 
+int sql_execf(struct store *s, struct err *e, const char *what, const char *format, ...)
+{
+    va_list ap;
+    char *sql;
+    int rc;
+
+    va_start(ap, format);
+    sql = sqlite3_vmprintf(format, ap);
+    va_end(ap);
+    rc = sql ? sql_exec(s, e, sql, what) : sql_err(s, e, SQLITE_NOMEM, what);
+    sqlite3_free(sql);
+    return rc;
+}
+
 int sql_bind(sqlite3_stmt *st, int column, const char *text)
 {
     int failed = 0;
@@ -187,16 +196,6 @@ int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const
     rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, what);
     sqlite3_finalize(st);
     return rc;
-}
-
-int sql_begin(struct store *s, struct err *e, const char *what)
-{
-    return sql_exec(s, e, "BEGIN IMMEDIATE", what);
-}
-
-int sql_commit(struct store *s, struct err *e, const char *what)
-{
-    return sql_exec(s, e, "COMMIT", what);
 }
 
 /* A full disk or a failed write has rolled back already: then there is nothing to undo. */

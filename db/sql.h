@@ -1,7 +1,6 @@
 /* sql: the open file as the files of the store see it, one statement at a time, and SQLite's
  * failures in our words. Below all of them. */
-#ifndef DB_SQL_H
-#define DB_SQL_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -32,16 +31,13 @@ struct store {
 /* Writes "<what> '<path>': <reason>" for SQLite's result code rc and returns the negative
  * errno that fits it (see store.h). what: as above. */
 int sql_err(struct store *s, struct err *e, int rc, const char *what);
-/* Runs text of several statements that give no rows. */
+/* Runs text of several statements that give no rows; f: of sqlite3_mprintf. */
 int sql_exec(struct store *s, struct err *e, const char *sql, const char *what);
+int sql_execf(struct store *s, struct err *e, const char *what, const char *format, ...);
 /* sqlite3_bind_text of text that others may have chosen: what is stored is valid UTF-8, or
  * programs that read it fail. The text stays until the statement is stepped. */
 int sql_bind(sqlite3_stmt *st, int column, const char *text);
 /* First column of the first row of a one-line statement; 0 rows: leaves *out alone. */
 int sql_int(struct store *s, struct err *e, const char *sql, int64_t *out, const char *what);
-/* BEGIN IMMEDIATE and COMMIT that clean up; rollback never fails. */
-int sql_begin(struct store *s, struct err *e, const char *what);
-int sql_commit(struct store *s, struct err *e, const char *what);
+/* Of what was begun with BEGIN IMMEDIATE; never fails. */
 void sql_rollback(struct store *s);
-
-#endif

@@ -7,8 +7,7 @@
  * Does not: know how a number was measured.
  * Lifetime: store_open ... store_close; a run that was begun and never ended (kill -9) is marked
  * `crashed` by the next store_open that may write. */
-#ifndef DB_STORE_H
-#define DB_STORE_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/kinds.h"
@@ -182,5 +181,3 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
 /* Resolves what a user typed (a run id, a unique part of one, or "latest") into run_id[40].
  * -ENOENT if none, -EINVAL if several (the message lists them). */
 int store_find_run(struct store *s, const char *typed, char run_id[40], struct err *e);
-
-#endif

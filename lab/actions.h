@@ -8,8 +8,7 @@
  * on paper world_ENUM in lab/plan/world/, in a backend likewise; lab/README.md has the list. Shared
  * with the actor program and with the GNU Mach guest: no libc. Codes go over the wire between lab
  * and actor and into the guest's plan; they are never renumbered. */
-#ifndef LAB_ACTIONS_H
-#define LAB_ACTIONS_H
+#pragma once
 
 #define ACTIONS(X)                                                                                 \
     X(ACT_MAP, 1, "map", NEW, SILENT,                                                              \
@@ -213,5 +212,3 @@ stamp_page(volatile char *base, unsigned long long from, unsigned long long to,
     if (!any)
         base[from] = (char)letter;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* backends: the one place where the backends are registered. A new one is a folder with an ability
  * and a table of functions (lab/run/backend.h), and a line in backends.c. */
-#ifndef LAB_BACKENDS_H
-#define LAB_BACKENDS_H
+#pragma once
 
 #include "lab/run/backend.h"
 
@@ -13,5 +12,3 @@ extern const struct ability *const backend_abilities[];
 
 /* By name, or NULL. */
 const struct backend *backend_find(const char *name);
-
-#endif

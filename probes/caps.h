@@ -3,8 +3,7 @@
  * Promises: caps_probe tries the real thing (it opens the file, reads one entry, runs the
  * debt self-test in a forked child) and never guesses from version numbers.
  * Fault injection and tests: COWLAB_DISABLE=name,name hides capabilities by name. */
-#ifndef PROBES_CAPS_H
-#define PROBES_CAPS_H
+#pragma once
 
 #include "probes/err.h"
 #include <stdbool.h>
@@ -65,7 +64,6 @@ struct caps {
     bool hidden[CAP__COUNT]; /* missing because this user may not see whether the kernel has it */
     char reason[CAP__COUNT][96];
     bool via_helper;
-    int cgroup_version;                 /* 0 none, 1, 2: where the memory controller is */
     uint64_t page_size, huge_page_size; /* bytes; huge 0 if unknown */
     char kernel[128];                   /* uname: "Linux 6.18.0 x86_64" */
     int failed; /* something could not be tried for want of descriptors or memory: why, negative */
@@ -78,5 +76,3 @@ int caps_tried(const struct caps *c, struct err *e);
 int caps_refuse(pid_t pid, struct err *e);
 /* Index of a capability by name, or -1. */
 int cap_index(const char *name);
-
-#endif

@@ -4,13 +4,9 @@
  * It never stops, traces or writes to the process: a snapshot of one that runs is not atomic.
  * Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 a failure (no such process). */
 #include "probes/caps.h"
-#include "probes/footprint.h"
 #include "probes/json.h"
 #include "probes/kernel/helper.h"
-#include "probes/kernel/threads.h"
-#include "probes/maps.h"
-#include "probes/observer.h"
-#include "probes/rules.h"
+#include "probes/mappings.h"
 #include "probes/signals.h"
 #include "probes/stream.h"
 
@@ -28,11 +24,9 @@
 enum { EXIT_USAGE = 2, EXIT_CANNOT = 3, EXIT_FAILED = 4 };
 
 struct request {
-    pid_t pid, look_at;  /* by which number its memory is seen */
-    uint64_t start, end; /* end 0: the whole process */
-    size_t max_runs;
+    pid_t pid;
+    struct mappings_options opt;
     bool compact;
-    int threads;
 };
 
 static const char usage_text[] =
@@ -56,7 +50,7 @@ static const char usage_text[] =
     "Exit codes: 0 done, 2 bad usage, 3 not allowed here, 4 failed.\n";
 
 /* All numbers of a range in full, with or without 0x; both ends are rounded outward to pages. */
-static bool parse_range(const char *text, uint64_t page_size, struct request *r)
+static bool parse_range(const char *text, uint64_t page_size, struct mappings_options *r)
 {
     char *end;
 
@@ -83,74 +77,6 @@ static bool parse_number(const char *text, long min, long max, long *out)
     return !errno && end != text && !*end && *out >= min && *out <= max;
 }
 
-/* One mapping of the process as a region to observe. */
-struct view {
-    struct map_entry entry;
-    char name[40]; /* "start-end": unique, as the observer wants it */
-};
-
-struct views {
-    struct maps maps;
-    struct view *list;
-    struct target_region *regions;
-    size_t n;
-};
-
-static void views_release(struct views *v)
-{
-    maps_release(&v->maps);
-    free(v->list);
-    free(v->regions);
-}
-
-static int collect(struct views *v, const struct request *r, struct err *e)
-{
-    uint64_t limit = r->end ? r->end : UINT64_MAX;
-
-    v->list = calloc(v->maps.n, sizeof *v->list);
-    v->regions = calloc(v->maps.n, sizeof *v->regions);
-    if (!v->list || !v->regions)
-        return err_no_memory(e);
-    for (size_t i = 0; i < v->maps.n; i++) {
-        const struct map_entry *entry = &v->maps.entries[i];
-        struct view *view = &v->list[v->n];
-        uint64_t start = entry->start > r->start ? entry->start : r->start;
-        uint64_t end = entry->end < limit ? entry->end : limit;
-
-        if (start >= end || mapping_is_kernels(entry))
-            continue;
-        view->entry = *entry;
-        snprintf(view->name, sizeof view->name, "%llx-%llx", (unsigned long long)start,
-                 (unsigned long long)end);
-        v->regions[v->n++] = (struct target_region){
-            .name = view->name, .start = start, .len = end - start, .inherit = INH_COPY};
-    }
-    if (!v->n)
-        return err_set(e, ERANGE, "process %d has nothing mapped in %llx-%llx", (int)r->pid,
-                       (unsigned long long)r->start, (unsigned long long)limit);
-    return 0;
-}
-
-static int read_views(struct views *v, const struct request *r, struct err *e)
-{
-    int fd = proc_open(r->look_at, "maps"), rc = fd;
-
-    if (fd >= 0) {
-        rc = maps_read_fd(&v->maps, fd, NULL, e);
-        close(fd);
-    }
-    if (fd == -ENOENT || fd == -ESRCH)
-        return err_set(e, ESRCH, "there is no process %d", (int)r->pid);
-    if (rc == -EACCES || rc == -EPERM)
-        return caps_refuse(r->pid, e);
-    if (rc < 0)
-        return fd < 0 ? err_sys(e, fd, "cannot look at process %d", (int)r->pid) : rc;
-    if (!v->maps.n)
-        return err_set(e, ESRCH, "process %d has no memory (a zombie or a kernel thread)",
-                       (int)r->pid);
-    return collect(v, r, e);
-}
-
 /* Values: a number or a word, null where unknown (with the reason under "unknown"). */
 static cJSON *value_json(struct value v, enum quantity_type type)
 {
@@ -164,6 +90,14 @@ static cJSON *value_json(struct value v, enum quantity_type type)
     if (words)
         return cJSON_CreateString(word_text(words, (int)v.n));
     return cJSON_CreateNumber((double)v.n);
+}
+
+static void add_if_any(cJSON *to, const char *key, cJSON *list)
+{
+    if (cJSON_GetArraySize(list))
+        cJSON_AddItemToObject(to, key, list);
+    else
+        cJSON_Delete(list);
 }
 
 /* Fields of one list of quantities; those that do not apply are left out. */
@@ -180,14 +114,8 @@ static void add_quantities(cJSON *to, const struct value *q, const struct quanti
         else if (q[i].inferred)
             cJSON_AddItemToArray(inferred, cJSON_CreateString(list[i].column));
     }
-    if (cJSON_GetArraySize(unknown))
-        cJSON_AddItemToObject(to, "unknown", unknown);
-    else
-        cJSON_Delete(unknown);
-    if (cJSON_GetArraySize(inferred))
-        cJSON_AddItemToObject(to, "inferred", inferred);
-    else
-        cJSON_Delete(inferred);
+    add_if_any(to, "unknown", unknown);
+    add_if_any(to, "inferred", inferred);
 }
 
 static void add_value(cJSON *to, const char *key, struct value v)
@@ -203,12 +131,21 @@ static void add_text(cJSON *to, const char *key, const char *format, unsigned lo
     cJSON_AddStringToObject(to, key, text);
 }
 
-static cJSON *runs_json(const struct page_run *runs, size_t n)
+/* One more object in a list. */
+static cJSON *add_object(cJSON *list)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddItemToArray(list, object);
+    return object;
+}
+
+static void add_runs(cJSON *region, const struct page_run *runs, size_t n)
+{
+    cJSON *list = cJSON_AddArrayToObject(region, "runs");
 
     for (size_t i = 0; i < n; i++) {
-        cJSON *run = cJSON_CreateObject();
+        cJSON *run = add_object(list);
 
         cJSON_AddNumberToObject(run, "first", (double)runs[i].first);
         cJSON_AddNumberToObject(run, "count", (double)runs[i].count);
@@ -223,18 +160,16 @@ static cJSON *runs_json(const struct page_run *runs, size_t n)
             cJSON_AddTrueToObject(run, "huge");
         if (runs[i].inferred)
             cJSON_AddTrueToObject(run, "inferred");
-        cJSON_AddItemToArray(list, run);
     }
-    return list;
 }
 
-static cJSON *objects_json(const struct obs_region *r)
+static void add_objects(cJSON *region, const struct obs_region *r)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = r->nobjects ? cJSON_AddArrayToObject(region, "objects") : NULL;
 
     for (size_t i = 0; i < r->nobjects; i++) {
         const struct obs_object *o = &r->objects[i];
-        cJSON *object = cJSON_CreateObject();
+        cJSON *object = add_object(list);
 
         add_text(object, "object", "O%llu", (unsigned long long)o->number);
         cJSON_AddStringToObject(object, "kind", o->kind);
@@ -243,52 +178,46 @@ static cJSON *objects_json(const struct obs_region *r)
         add_value(object, "size", o->size);
         add_value(object, "resident", o->resident);
         add_value(object, "offset", o->offset);
-        cJSON_AddItemToArray(list, object);
     }
-    return list;
 }
 
-static cJSON *region_json(const struct obs_region *r, const struct view *view, size_t max_runs)
+static void add_region(cJSON *list, const struct mapping *m, size_t max_runs)
 {
-    cJSON *region = cJSON_CreateObject();
+    const struct obs_region *r = m->region;
+    cJSON *region = add_object(list);
 
     add_text(region, "start", "0x%llx", (unsigned long long)r->start);
     add_text(region, "end", "0x%llx", (unsigned long long)r->end);
-    cJSON_AddStringToObject(region, "name", view->entry.name);
-    cJSON_AddStringToObject(region, "mapping", view->entry.shared ? "shared" : "private");
-    if (view->entry.inode)
-        add_text(region, "file_offset", "0x%llx", (unsigned long long)view->entry.offset);
+    cJSON_AddStringToObject(region, "name", m->entry->name);
+    cJSON_AddStringToObject(region, "mapping", m->entry->shared ? "shared" : "private");
+    if (m->entry->inode)
+        add_text(region, "file_offset", "0x%llx", (unsigned long long)m->entry->offset);
     add_quantities(region, r->q, region_quantities);
-    if (r->nobjects)
-        cJSON_AddItemToObject(region, "objects", objects_json(r));
-    if (max_runs) {
-        cJSON_AddItemToObject(region, "runs", runs_json(r->runs, r->nruns));
-        if (r->runs_cut)
-            cJSON_AddTrueToObject(region, "runs_cut");
-    }
-    return region;
+    add_objects(region, r);
+    if (max_runs)
+        add_runs(region, r->runs, r->nruns);
+    if (max_runs && r->runs_cut)
+        cJSON_AddTrueToObject(region, "runs_cut");
 }
 
-static cJSON *missing_json(const struct caps *caps)
+static void add_missing(cJSON *root, const struct caps *caps)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "missing_capabilities");
 
     for (int i = 0; i < CAP__COUNT; i++)
         if (!caps->have[i]) {
-            cJSON *cap = cJSON_CreateObject();
+            cJSON *cap = add_object(list);
 
             cJSON_AddStringToObject(cap, "capability", cap_rows[i].name);
             cJSON_AddStringToObject(cap, "reason", caps->reason[i]);
             cJSON_AddStringToObject(cap, "unlock", cap_rows[i].how);
-            cJSON_AddItemToArray(list, cap);
         }
-    return list;
 }
 
-static cJSON *checks_json(const struct observation *obs)
+static void add_checks(cJSON *root, const struct observation *obs)
 {
     static const char *const verdicts[] = {"", "held", "differs", "not checked"};
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "checks");
 
     for (size_t i = 0; i < obs->nchecks; i++) {
         const struct obs_check *c = &obs->checks[i];
@@ -297,7 +226,7 @@ static cJSON *checks_json(const struct observation *obs)
         /* Of hundreds of regions only what somebody should look at. */
         if (c->region && c->verdict == CHECK_HELD)
             continue;
-        check = cJSON_CreateObject();
+        check = add_object(list);
         cJSON_AddStringToObject(check, "check", c->check);
         if (c->region)
             cJSON_AddStringToObject(check, "region", c->region);
@@ -307,17 +236,15 @@ static cJSON *checks_json(const struct observation *obs)
         cJSON_AddStringToObject(check, "verdict", verdicts[c->verdict]);
         if (c->detail)
             cJSON_AddStringToObject(check, "detail", c->detail);
-        cJSON_AddItemToArray(list, check);
     }
-    return list;
 }
 
-static cJSON *costs_json(const struct observation *obs)
+static void add_costs(cJSON *root, const struct observation *obs)
 {
-    cJSON *list = cJSON_CreateArray();
+    cJSON *list = cJSON_AddArrayToObject(root, "probe_cost");
 
     for (size_t i = 0; i < obs->ncosts; i++) {
-        cJSON *cost = cJSON_CreateObject();
+        cJSON *cost = add_object(list);
 
         cJSON_AddStringToObject(cost, "probe", obs->costs[i].probe);
         cJSON_AddNumberToObject(cost, "dur_ns", (double)obs->costs[i].dur_ns);
@@ -325,32 +252,30 @@ static cJSON *costs_json(const struct observation *obs)
         cJSON_AddNumberToObject(cost, "bytes", (double)obs->costs[i].bytes);
         if (obs->costs[i].faults_induced.why != WHY_NOT_APPLICABLE)
             add_value(cost, "faults_induced", obs->costs[i].faults_induced);
-        cJSON_AddItemToArray(list, cost);
     }
-    return list;
 }
 
-static cJSON *report_json(const struct request *r, const struct caps *caps, const struct views *v,
-                          const struct observation *obs, const char *command)
+static cJSON *report_json(const struct request *r, const struct caps *caps,
+                          const struct mappings *m)
 {
-    cJSON *root = cJSON_CreateObject(), *footprint = cJSON_CreateObject();
-    cJSON *regions = cJSON_CreateArray();
+    const struct observation *obs = &m->obs;
+    cJSON *root = cJSON_CreateObject(), *regions;
 
     cJSON_AddNumberToObject(root, "pid", r->pid);
-    cJSON_AddStringToObject(root, "command", command);
+    cJSON_AddStringToObject(root, "command", m->fp.comm);
     cJSON_AddStringToObject(root, "kernel", caps->kernel);
     cJSON_AddNumberToObject(root, "page_size", (double)caps->page_size);
     cJSON_AddFalseToObject(root, "atomic");
-    cJSON_AddItemToObject(root, "missing_capabilities", missing_json(caps));
-    add_quantities(footprint, obs->processes[0].q, process_quantities);
-    cJSON_AddItemToObject(root, "footprint", footprint);
+    add_missing(root, caps);
+    add_quantities(cJSON_AddObjectToObject(root, "footprint"), obs->processes[0].q,
+                   process_quantities);
     add_value(root, "distinct_kb", obs->totals[TQ_DISTINCT]);
     add_value(root, "distinct_file_kb", obs->totals[TQ_DISTINCT_FILE]);
-    for (size_t i = 0; i < obs->nregions; i++)
-        cJSON_AddItemToArray(regions, region_json(&obs->regions[i], &v->list[i], r->max_runs));
-    cJSON_AddItemToObject(root, "regions", regions);
-    cJSON_AddItemToObject(root, "checks", checks_json(obs));
-    cJSON_AddItemToObject(root, "probe_cost", costs_json(obs));
+    regions = cJSON_AddArrayToObject(root, "regions");
+    for (size_t i = 0; i < m->n; i++)
+        add_region(regions, &m->list[i], r->opt.max_runs);
+    add_checks(root, obs);
+    add_costs(root, obs);
     return root;
 }
 
@@ -365,45 +290,18 @@ static int print_json(cJSON *root, bool compact, struct err *e)
     return 0;
 }
 
-static int observe(const struct request *r, const struct caps *caps, struct views *v,
-                   struct observation *obs, struct err *e)
-{
-    struct observer_options opt = {
-        .max_runs = r->max_runs, .whole_process = true, .everybody = true, .threads = r->threads};
-    struct target target = {
-        .actor = "process", .pid = r->look_at, .regions = v->regions, .nregions = v->n};
-    struct observer *o;
-    int rc = observer_new(&o, caps, &opt, e);
-
-    if (rc < 0)
-        return rc;
-    rc = observer_look(o, &target, 1, NULL, 0, obs, e);
-    observer_free(o);
-    return rc;
-}
-
 static int probe(const struct request *r, struct err *e)
 {
-    struct views v = {0};
-    struct observation obs;
-    struct footprint f;
+    struct mappings m;
     struct caps caps;
-    int rc = read_views(&v, r, e);
+    int rc;
 
-    observation_init(&obs);
-    if (rc == 0)
-        rc = footprint_read(r->look_at, &f, e);
-    if (rc == 0) {
-        caps_probe(&caps);
-        rc = caps_tried(&caps, e);
-    }
-    if (rc == 0)
-        rc = observe(r, &caps, &v, &obs, e);
-    if (rc == 0) {
-        rc = print_json(report_json(r, &caps, &v, &obs, f.comm), r->compact, e);
-    }
-    observation_release(&obs);
-    views_release(&v);
+    caps_probe(&caps);
+    rc = mappings_observe(r->pid, &caps, &r->opt, &m, e);
+    if (rc < 0)
+        return rc;
+    rc = print_json(report_json(r, &caps, &m), r->compact, e);
+    mappings_release(&m);
     return rc;
 }
 
@@ -448,12 +346,12 @@ static int parse_options(int argc, char **argv, struct request *r)
         case 'r':
             if (!parse_number(optarg, 0, 1L << 30, &n))
                 return complain("bad number of runs", optarg);
-            r->max_runs = (size_t)n;
+            r->opt.max_runs = (size_t)n;
             break;
         case 't':
             if (!parse_number(optarg, 1, 2, &n))
                 return complain("threads are 1 or 2, not", optarg);
-            r->threads = (int)n;
+            r->opt.threads = (int)n;
             break;
         case 'c':
             r->compact = true;
@@ -483,15 +381,15 @@ static int parse_arguments(int argc, char **argv, struct request *r)
     if (!parse_number(argv[optind], 1, 1L << 30, &n))
         return complain("bad process number", argv[optind]);
     r->pid = (pid_t)n;
-    r->look_at = threads_living(r->pid);
-    if (argc - optind == 2 && !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), r))
+    if (argc - optind == 2 &&
+        !parse_range(argv[optind + 1], (uint64_t)sysconf(_SC_PAGESIZE), &r->opt))
         return complain("bad range", argv[optind + 1]);
     return -1;
 }
 
 static int command(int argc, char **argv)
 {
-    struct request r = {.max_runs = 4096};
+    struct request r = {.opt.max_runs = 4096};
     struct err e = {""};
     int rc, code;
 

@@ -3,8 +3,7 @@
  * written one sentence into the caller's struct err: lower case, the failure
  * first, the subject quoted: "cannot read '/proc/71/pagemap': permission denied".
  * On success the struct is untouched. Only a main() prints it or exits. */
-#ifndef PROBES_ERR_H
-#define PROBES_ERR_H
+#pragma once
 
 struct err {
     char msg[1024];
@@ -21,5 +20,3 @@ int err_prefix(struct err *e, int rc, const char *fmt, ...) __attribute__((forma
 
 /* "out of memory": -ENOMEM. */
 int err_no_memory(struct err *e);
-
-#endif

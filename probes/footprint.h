@@ -5,8 +5,7 @@
  * smaps and smaps_rollup walk the page tables under the target's mmap lock (35 to 45 ns per page):
  * a target that maps memory meanwhile waits that long. status and stat do not.
  * Does not: look at pages. */
-#ifndef PROBES_FOOTPRINT_H
-#define PROBES_FOOTPRINT_H
+#pragma once
 
 #include "probes/maps.h"
 #include "probes/value.h"
@@ -39,8 +38,8 @@ void footprint_from_status(struct footprint *f, const struct slurp *text);
  * 0, or -EPROTO. */
 int footprint_from_stat(struct footprint *f, const struct slurp *text);
 
+/* What stat tells of pid, the rest untouched: 0, or a negative errno. */
+int footprint_stat(pid_t pid, struct footprint *out);
 /* All of a process that is not watched otherwise: opens, reads and closes. 0, or -ESRCH, -EACCES
  * with a message; single counters may still be unknown. */
 int footprint_read(pid_t pid, struct footprint *out, struct err *e);
-
-#endif

@@ -1,12 +1,9 @@
 /* json: the one way from a document to its text, which is valid UTF-8 whatever bytes the strings in
  * it hold. */
-#ifndef PROBES_JSON_H
-#define PROBES_JSON_H
+#pragma once
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
 /* Malloc'd; NULL without memory, or if o is NULL. compact: one line. Frees the document. */
 char *json_text(cJSON *o, bool compact);
-
-#endif

@@ -2,8 +2,7 @@
  * text, heap, a malloc arena, a thread's stack, shared memory ...
  *
  * A guess that only names things: no share mode, count or check depends on it. Owns nothing. */
-#ifndef PROBES_KINDS_H
-#define PROBES_KINDS_H
+#pragma once
 
 #include "probes/maps.h"
 #include "probes/words.h"
@@ -41,5 +40,3 @@ extern const struct word region_kinds[]; /* label: where */
  * What reaches beyond it is no bss, or not only that. */
 enum region_kind region_kind(const struct maps *m, size_t index, const char *exe,
                              const struct threads *threads, uint64_t data_end);
-
-#endif

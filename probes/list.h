@@ -1,7 +1,6 @@
 /* list: an array that grows. Its elements are `*list`, its length is `*n`; both start as NULL and
  * 0, and free(*list) ends it. A list that cannot grow is left as it was. */
-#ifndef PROBES_LIST_H
-#define PROBES_LIST_H
+#pragma once
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,8 +33,15 @@ static inline void *list_add(void *list, size_t *n, size_t *room, size_t size)
     return memset(at + (*n)++ * size, 0, size);
 }
 
-/* Room for n elements, however many are used; of those that are new nothing is told. 0 or -ENOMEM.
- */
+/* Ends several at once; also what is no list. */
+#define FREE_ALL(...)                                                                              \
+    do {                                                                                           \
+        void *all_[] = {__VA_ARGS__};                                                              \
+        for (size_t i_ = 0; i_ < sizeof all_ / sizeof *all_; i_++)                                 \
+            free(all_[i_]);                                                                        \
+    } while (0)
+
+/* Room for n elements, however many are used; those that are new are zeroed. 0 or -ENOMEM. */
 #define LIST_ROOM(list, room, n) list_room(&(list), &(room), n, sizeof *(list))
 
 static inline int list_room(void *list, size_t *room, size_t n, size_t size)
@@ -49,9 +55,23 @@ static inline int list_room(void *list, size_t *room, size_t n, size_t size)
     if (!grown)
         return -ENOMEM;
     at = grown;
+    memset(at + *room * size, 0, (n - *room) * size);
     memcpy(list, &at, sizeof at);
     *room = n;
     return 0;
 }
 
-#endif
+/* How many elements come before the first one, i, of which `before` does not hold; in a list of n
+ * where it holds of all up to there. */
+#define LIST_SEARCH(n, i, before)                                                                  \
+    ({                                                                                             \
+        size_t low_ = 0, high_ = (n);                                                              \
+        while (low_ < high_) {                                                                     \
+            size_t i = low_ + (high_ - low_) / 2;                                                  \
+            if (before)                                                                            \
+                low_ = i + 1;                                                                      \
+            else                                                                                   \
+                high_ = i;                                                                         \
+        }                                                                                          \
+        low_;                                                                                      \
+    })

@@ -8,32 +8,31 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int refuse(int rc, pid_t pid, struct err *e)
+static int refuse(int rc, pid_t pid, const char *file, struct err *e)
 {
     if (rc == -ENOENT || rc == -ESRCH)
         return err_set(e, ESRCH, "there is no process %d", (int)pid);
     if (rc == -EACCES || rc == -EPERM)
         return caps_refuse(pid, e);
-    return err_sys(e, rc, "cannot read '/proc/%d/smaps'", (int)pid);
+    return err_sys(e, rc, "cannot read '/proc/%d/%s'", (int)pid, file);
 }
 
-/* The mappings with their counters; maps, where the kernel has no smaps. */
-static int read_list(pid_t pid, const struct caps *caps, struct maps *m, struct err *e)
+static int read_list(pid_t pid, const char *file, struct mappings *m, struct err *e)
 {
     struct err why = {""};
-    int fd = proc_open(pid, caps->have[CAP_SMAPS] ? "smaps" : "maps"), rc;
+    int fd = proc_open(m->seen_as, file), rc;
 
     if (fd < 0)
-        return refuse(fd, pid, e);
-    rc = maps_read_fd(m, fd, NULL, &why);
+        return refuse(fd, pid, file, e);
+    rc = maps_read_fd(&m->maps, fd, NULL, &why);
     close(fd);
     if (rc == -EPROTO || rc == -ENOMEM) {
         *e = why;
         return rc;
     }
     if (rc < 0)
-        return refuse(rc, pid, e);
-    if (m->n == 0)
+        return refuse(rc, pid, file, e);
+    if (m->maps.n == 0)
         return err_set(e, ESRCH,
                        "process %d has no memory: it has ended, or it is a part of the kernel",
                        (int)pid);
@@ -48,62 +47,74 @@ static int max_protection(const struct maps *m, const struct map_entry *e)
            (e->flags & 1u << VMF_MAYEXEC ? 4 : 0);
 }
 
-static int look(pid_t pid, const struct caps *caps, struct mappings *m, struct err *e)
+/* What of the mappings is looked at: m->list, and the same as regions for the observer. */
+static int choose(pid_t pid, const struct mappings_options *opt, struct mappings *m,
+                  struct target_region *regions, char (*names)[40], struct err *e)
 {
-    struct observer_options opt = {.whole_process = true, .everybody = true, .max_runs = 1};
-    struct target_region *regions = calloc(m->maps.n, sizeof *regions);
-    char(*names)[24] = calloc(m->maps.n, sizeof *names);
-    struct target target = {.actor = "process", .pid = pid, .regions = regions};
-    struct observer *o = NULL;
-    int rc = regions && names ? 0 : err_no_memory(e);
+    uint64_t limit = opt->end ? opt->end : UINT64_MAX;
 
-    for (size_t i = 0; rc == 0 && i < m->maps.n; i++) {
+    for (size_t i = 0; i < m->maps.n; i++) {
         const struct map_entry *entry = &m->maps.entries[i];
+        uint64_t start = entry->start > opt->start ? entry->start : opt->start;
+        uint64_t end = entry->end < limit ? entry->end : limit;
 
-        if (mapping_is_kernels(entry))
+        if (start >= end || mapping_is_kernels(entry))
             continue;
-        snprintf(names[i], sizeof names[i], "%zu", i);
-        regions[target.nregions++] = (struct target_region){
-            .name = names[i],
-            .start = entry->start,
-            .len = entry->end - entry->start,
-            .inherit = INH_COPY,
-        };
+        snprintf(names[m->n], sizeof names[m->n], "%llx-%llx", (unsigned long long)start,
+                 (unsigned long long)end);
+        regions[m->n] = (struct target_region){
+            .name = names[m->n], .start = start, .len = end - start, .inherit = INH_COPY};
+        m->list[m->n++].entry = entry;
     }
+    return m->n ? 0
+                : err_set(e, ERANGE, "process %d has nothing mapped in %llx-%llx", (int)pid,
+                          (unsigned long long)opt->start, (unsigned long long)limit);
+}
+
+static int look(pid_t pid, const struct caps *caps, const struct mappings_options *opt,
+                struct mappings *m, struct err *e)
+{
+    struct observer_options how = {.whole_process = true,
+                                   .everybody = true,
+                                   .max_runs = opt->max_runs,
+                                   .threads = opt->threads};
+    struct target_region *regions = calloc(m->maps.n, sizeof *regions);
+    char(*names)[40] = calloc(m->maps.n, sizeof *names);
+    struct target target = {.actor = "process", .pid = m->seen_as, .regions = regions};
+    struct observer *o = NULL;
+    int rc;
+
+    m->list = calloc(m->maps.n, sizeof *m->list);
+    rc = regions && names && m->list ? choose(pid, opt, m, regions, names, e) : err_no_memory(e);
+    target.nregions = m->n;
     if (rc == 0)
-        rc = observer_new(&o, caps, &opt, e);
+        rc = observer_new(&o, caps, &how, e);
     if (rc == 0)
         rc = observer_look(o, &target, 1, NULL, 0, &m->obs, e);
+    for (size_t i = 0; rc == 0 && i < m->n; i++)
+        m->list[i].region = &m->obs.regions[i];
     observer_free(o);
     free(regions);
     free(names);
     return rc;
 }
 
-static int fill_list(pid_t pid, struct mappings *m, struct err *e)
+static int tell_kinds(pid_t pid, struct mappings *m, struct err *e)
 {
     struct segments segments = {0};
     struct threads threads = {0};
     struct probe_cost ignored = {0};
-    size_t region = 0;
     int rc;
 
-    m->list = calloc(m->maps.n + 1, sizeof *m->list);
-    if (!m->list)
-        return err_no_memory(e);
-    threads_read(&threads, pid, m->fp.threads, &ignored);
-    for (size_t i = 0; i < m->maps.n; i++) {
-        const struct map_entry *entry = &m->maps.entries[i];
-        uint64_t data_end = segments_end(&segments, pid, &m->maps, i);
+    proc_exe(m->seen_as, m->exe, sizeof m->exe);
+    threads_read(&threads, m->seen_as, m->fp.threads, &ignored);
+    for (size_t i = 0; i < m->n; i++) {
+        struct mapping *to = &m->list[i];
+        size_t index = (size_t)(to->entry - m->maps.entries);
+        uint64_t data_end = segments_end(&segments, m->seen_as, &m->maps, index);
 
-        if (mapping_is_kernels(entry) || region >= m->obs.nregions)
-            continue;
-        m->list[m->n++] =
-            (struct mapping){.entry = entry,
-                             .region = &m->obs.regions[region],
-                             .kind = region_kind(&m->maps, i, m->exe, &threads, data_end),
-                             .max_prot = max_protection(&m->maps, entry)};
-        region++;
+        to->kind = region_kind(&m->maps, index, m->exe, &threads, data_end);
+        to->max_prot = max_protection(&m->maps, to->entry);
     }
     rc = segments.failed ? segments.failed : threads.failed;
     segments_release(&segments);
@@ -111,25 +122,37 @@ static int fill_list(pid_t pid, struct mappings *m, struct err *e)
     return rc < 0 ? err_sys(e, rc, "cannot tell what process %d maps", (int)pid) : 0;
 }
 
-int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e)
+static int observe(pid_t pid, const char *file, const struct caps *caps,
+                   const struct mappings_options *opt, struct mappings *out, struct err *e)
 {
     int rc;
 
-    pid = threads_living(pid);
-    *out = (struct mappings){0};
+    *out = (struct mappings){.seen_as = threads_living(pid)};
     observation_init(&out->obs);
     rc = caps_tried(caps, e);
     if (rc == 0)
-        rc = footprint_read(pid, &out->fp, e);
+        rc = footprint_read(out->seen_as, &out->fp, e);
     if (rc == 0)
-        rc = read_list(pid, caps, &out->maps, e);
+        rc = read_list(pid, file, out, e);
     if (rc == 0)
-        rc = look(pid, caps, out, e);
-    if (rc == 0) {
-        proc_exe(pid, out->exe, sizeof out->exe);
-        rc = fill_list(pid, out, e);
-    }
+        rc = look(pid, caps, opt, out, e);
     if (rc < 0)
+        mappings_release(out);
+    return rc;
+}
+
+int mappings_observe(pid_t pid, const struct caps *caps, const struct mappings_options *opt,
+                     struct mappings *out, struct err *e)
+{
+    return observe(pid, "maps", caps, opt, out, e);
+}
+
+int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e)
+{
+    const struct mappings_options opt = {.max_runs = 1};
+    int rc = observe(pid, caps->have[CAP_SMAPS] ? "smaps" : "maps", caps, &opt, out, e);
+
+    if (rc == 0 && (rc = tell_kinds(pid, out, e)) < 0)
         mappings_release(out);
     return rc;
 }

@@ -5,8 +5,7 @@
  * pages), and a mapping that changed between is seen as it was in the second reading.
  * Owns: the observation and the list. Promises and rights: those of the observer.
  * Lifetime: mappings_look ... mappings_release. */
-#ifndef PROBES_MAPPINGS_H
-#define PROBES_MAPPINGS_H
+#pragma once
 
 #include "probes/footprint.h"
 #include "probes/kinds.h"
@@ -20,6 +19,7 @@ struct mapping {
 };
 
 struct mappings {
+    pid_t seen_as; /* by which number its memory is seen */
     struct maps maps;
     struct observation obs;
     struct footprint fp;
@@ -28,8 +28,15 @@ struct mappings {
     size_t n;
 };
 
+struct mappings_options {
+    uint64_t start, end; /* only what lies in there; end 0: everything */
+    size_t max_runs;     /* as in observer_options */
+    int threads;
+};
+
 /* -ESRCH: no such process (any more); -EACCES: it may not be looked at. */
 int mappings_look(pid_t pid, const struct caps *caps, struct mappings *out, struct err *e);
+/* Without what smaps counts beside it, kinds and the program. -ERANGE: nothing is mapped there. */
+int mappings_observe(pid_t pid, const struct caps *caps, const struct mappings_options *opt,
+                     struct mappings *out, struct err *e);
 void mappings_release(struct mappings *m);
-
-#endif

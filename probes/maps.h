@@ -5,8 +5,7 @@
  * no sense is an error, never a wrong entry. Counters are there only if smaps was read.
  * Does not: look at pages.
  * Lifetime: maps_release; entries and names are valid until the next read. */
-#ifndef PROBES_MAPS_H
-#define PROBES_MAPS_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/slurp.h"
@@ -20,15 +19,8 @@
     X(VMF_LOCKED, "lo")                                                                            \
     X(VMF_HUGETLB, "ht")                                                                           \
     X(VMF_HUGEPAGE, "hg")                                                                          \
-    X(VMF_NOHUGEPAGE, "nh")                                                                        \
-    X(VMF_DONTDUMP, "dd")                                                                          \
     X(VMF_PFNMAP, "pf")                                                                            \
-    X(VMF_MIXEDMAP, "mm")                                                                          \
     X(VMF_IO, "io")                                                                                \
-    X(VMF_MERGEABLE, "mg")                                                                         \
-    X(VMF_UFFD_WP, "uw")                                                                           \
-    X(VMF_SEALED, "sl")                                                                            \
-    X(VMF_GROWSDOWN, "gd")                                                                         \
     X(VMF_MAYREAD, "mr")                                                                           \
     X(VMF_MAYWRITE, "mw")                                                                          \
     X(VMF_MAYEXEC, "me")
@@ -38,7 +30,6 @@ enum vm_flag { VM_FLAGS(VM_FLAG_ENUM) VMF__COUNT };
 
 /* Counters of one entry in KiB: X(field, "key in smaps") */
 #define SMAPS_COUNTERS(X)                                                                          \
-    X(kernel_page, "KernelPageSize")                                                               \
     X(rss, "Rss")                                                                                  \
     X(pss, "Pss")                                                                                  \
     X(shared_clean, "Shared_Clean")                                                                \
@@ -61,6 +52,12 @@ enum vm_flag { VM_FLAGS(VM_FLAG_ENUM) VMF__COUNT };
 struct smaps_counters {
     SMAPS_COUNTERS(SMAPS_FIELD)
 };
+
+#define SMAPS_ADD(field, key) sum->field += kb->field;
+static inline void smaps_add(struct smaps_counters *sum, const struct smaps_counters *kb)
+{
+    SMAPS_COUNTERS(SMAPS_ADD)
+}
 
 struct map_entry {
     uint64_t start, end; /* bytes, end excluded */
@@ -89,11 +86,12 @@ void maps_release(struct maps *m);
 
 /* The entry that holds addr, or else the first one behind it; NULL if there is none. */
 const struct map_entry *maps_find(const struct maps *m, uint64_t addr);
+/* The first entry that has something of [start, end), and the next behind e; NULL: none has. */
+const struct map_entry *maps_first(const struct maps *m, uint64_t start, uint64_t end);
+const struct map_entry *maps_next(const struct maps *m, const struct map_entry *e, uint64_t end);
 /* Entry holding addr, or NULL. */
 const struct map_entry *maps_holding(const struct maps *m, uint64_t addr);
 
 /* One mapping without reading all (PROCMAP_QUERY, Linux 6.11): fd is /proc/PID/maps. The entry
  * holding addr; name stays "". -ENOENT: none; -ENOTTY: not in this kernel. */
 int maps_query(int fd, uint64_t addr, struct map_entry *out);
-
-#endif

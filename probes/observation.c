@@ -65,11 +65,7 @@ struct obs_process *observation_add_process(struct observation *o, const char *a
         return NULL;
     for (int i = 0; i < PQ__COUNT; i++)
         p->q[i] = value_na();
-    if (copy_text(&p->actor, actor) < 0) {
-        o->nprocesses--;
-        return NULL;
-    }
-    return p;
+    return copy_text(&p->actor, actor) < 0 ? NULL : p;
 }
 
 struct obs_region *observation_add_region(struct observation *o, const char *observed,
@@ -82,13 +78,10 @@ struct obs_region *observation_add_region(struct observation *o, const char *obs
     for (int i = 0; i < RQ__COUNT; i++)
         r->q[i] = value_na();
     r->needs_copy = -1;
-    if (copy_text(&r->observed, observed) < 0 || copy_text(&r->region, region) < 0 ||
-        copy_text(&r->case_name, case_name) < 0) {
-        region_release(r);
-        o->nregions--;
-        return NULL;
-    }
-    return r;
+    return copy_text(&r->observed, observed) < 0 || copy_text(&r->region, region) < 0 ||
+                   copy_text(&r->case_name, case_name) < 0
+               ? NULL
+               : r;
 }
 
 struct obs_sharing *observation_add_sharing(struct observation *o, const char *a, const char *b)
@@ -98,12 +91,7 @@ struct obs_sharing *observation_add_sharing(struct observation *o, const char *a
     if (!s)
         return NULL;
     s->region_frames = s->frames = value_na();
-    if (copy_text(&s->actor_a, a) < 0 || copy_text(&s->actor_b, b) < 0) {
-        free(s->actor_a);
-        o->nsharing--;
-        return NULL;
-    }
-    return s;
+    return copy_text(&s->actor_a, a) < 0 || copy_text(&s->actor_b, b) < 0 ? NULL : s;
 }
 
 struct obs_check *observation_add_check(struct observation *o, const char *check,
@@ -116,28 +104,30 @@ struct obs_check *observation_add_check(struct observation *o, const char *check
     c->check = check;
     c->left = c->right = value_na();
     c->verdict = CHECK_NOT_CHECKED;
-    if (copy_text(&c->observed, observed) < 0 || copy_text(&c->region, region) < 0) {
-        free(c->observed);
-        o->nchecks--;
-        return NULL;
-    }
-    return c;
+    return copy_text(&c->observed, observed) < 0 || copy_text(&c->region, region) < 0 ? NULL : c;
 }
 
-static int add_prediction(struct observation *o, const char *where[3], struct value held,
+struct obs_check *observation_check(struct observation *o, struct obs_check c)
+{
+    struct obs_check *to = observation_add_check(o, c.check, c.observed, c.region);
+
+    if (!to || copy_text(&to->case_name, c.case_name) < 0 || copy_text(&to->detail, c.detail) < 0)
+        return NULL;
+    to->left = c.left;
+    to->right = c.right;
+    to->tolerance = c.tolerance;
+    if (value_is_known(c.left) && value_is_known(c.right) && !c.left.inferred && !c.right.inferred)
+        to->verdict = llabs(c.left.n - c.right.n) <= c.tolerance ? CHECK_HELD : CHECK_DIFFERS;
+    return to;
+}
+
+static int add_prediction(struct observation *o, struct obs_check c, struct value held,
                           uint64_t all, const char *detail)
 {
-    struct obs_check *c = observation_add_check(o, "prediction", where[0], where[1]);
-
-    if (!c)
-        return -ENOMEM;
-    c->left = held;
-    c->right = value_known((int64_t)all);
-    c->verdict = !value_is_known(held)    ? CHECK_NOT_CHECKED
-                 : held.n == (int64_t)all ? CHECK_HELD
-                                          : CHECK_DIFFERS;
-    c->detail = strdup(detail);
-    return copy_text(&c->case_name, where[2]) < 0 || !c->detail ? -ENOMEM : 0;
+    c.left = held;
+    c.right = value_known((int64_t)all);
+    c.detail = (char *)detail;
+    return observation_check(o, c) ? 0 : -ENOMEM;
 }
 
 /* What a write to a page of that state does, in words. */
@@ -163,7 +153,10 @@ static const char *const promised_mach[PS__COUNT] = {
 int observation_add_predictions(struct observation *o, const char *observed, const char *region,
                                 const char *case_name, const struct promises *p)
 {
-    const char *where[3] = {observed, region, case_name};
+    struct obs_check of = {.check = "prediction",
+                           .observed = (char *)observed,
+                           .region = (char *)region,
+                           .case_name = (char *)case_name};
     const char *const *does = p->mach ? promised_mach : promised;
     char detail[256];
     int rc = 0;
@@ -174,18 +167,18 @@ int observation_add_predictions(struct observation *o, const char *observed, con
         snprintf(detail, sizeof detail,
                  "%s pages that the write found as predicted (%s); all that it wrote",
                  word_text(page_states, i), does[i]);
-        rc = add_prediction(o, where, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
+        rc = add_prediction(o, of, value_known((int64_t)p->held[i]), p->held[i] + p->failed[i],
                             detail);
     }
     if (rc == 0 && p->either)
-        rc = add_prediction(o, where, value_na(), p->either,
+        rc = add_prediction(o, of, value_na(), p->either,
                             "written pages of which the kernel may decide either way");
     if (rc == 0 && p->pinned)
-        rc = add_prediction(o, where, value_unknown(WHY_HIDDEN_REFERENCE), p->pinned,
+        rc = add_prediction(o, of, value_unknown(WHY_HIDDEN_REFERENCE), p->pinned,
                             "debt pages that were copied: something held a reference that shows "
                             "nowhere (a pipe, a pinned page)");
     if (rc == 0 && p->untold)
-        rc = add_prediction(o, where, value_unknown(p->why_untold), p->untold,
+        rc = add_prediction(o, of, value_unknown(p->why_untold), p->untold,
                             "untold pages that were written: what they were, or became, could not "
                             "be seen");
     return rc;
@@ -231,11 +224,6 @@ int obs_region_add_run(struct obs_region *r, const struct page_run *run)
         return -ENOMEM;
     *slot = *run;
     return 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 struct obs_region *observation_find_region(const struct observation *o, const char *observed,

@@ -4,8 +4,7 @@
  * backend from the guest's records, tests by hand; db/ stores it, nobody else
  * needs to know how a number was measured.
  * Lifetime: observation_release() frees everything below it; names are copies. */
-#ifndef PROBES_OBSERVATION_H
-#define PROBES_OBSERVATION_H
+#pragma once
 
 #include "probes/value.h"
 #include <stddef.h>
@@ -110,14 +109,18 @@ struct observation {
 void observation_init(struct observation *o);
 void observation_release(struct observation *o);
 
-/* Append one zeroed element with every value "not applicable"; NULL without memory.
- * The pointer is valid until the next append to the same list. */
+/* Append one zeroed element with every value "not applicable"; NULL without memory: then the
+ * observation is good for nothing but its release. The pointer is valid until the next append to
+ * the same list. */
 struct obs_process *observation_add_process(struct observation *o, const char *actor);
 struct obs_region *observation_add_region(struct observation *o, const char *observed,
                                           const char *region, const char *case_name);
 struct obs_sharing *observation_add_sharing(struct observation *o, const char *a, const char *b);
 struct obs_check *observation_add_check(struct observation *o, const char *check,
                                         const char *observed, const char *region);
+/* Appends a check with copies of its texts, and judges it: an unknown or inferred side leaves it
+ * unchecked. */
+struct obs_check *observation_check(struct observation *o, struct obs_check c);
 /* A check `prediction` for each state that written pages had: left, those of which the write did
  * what the state promises; right, all of which it could be told; the detail names both. Apart and
  * not checked, without a left side: pages of which the kernel may decide either way; and pages in
@@ -135,5 +138,3 @@ int obs_region_add_run(struct obs_region *r, const struct page_run *run);
 struct obs_region *observation_find_region(const struct observation *o, const char *observed,
                                            const char *region, const char *case_name);
 struct obs_process *observation_find_process(const struct observation *o, const char *actor);
-
-#endif

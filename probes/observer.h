@@ -6,8 +6,7 @@
  * the kernel did not give is unknown with its reason.
  * Does not: know scenarios, actions or policies. The targets must stand still meanwhile.
  * Lifetime: observer_new ... observer_free; one per run. */
-#ifndef PROBES_OBSERVER_H
-#define PROBES_OBSERVER_H
+#pragma once
 
 #include "probes/caps.h"
 #include "probes/err.h"
@@ -71,5 +70,3 @@ void observer_free(struct observer *o);
 int observer_look(struct observer *o, const struct target *targets, size_t ntargets,
                   const struct target_message *messages, size_t nmessages, struct observation *out,
                   struct err *e);
-
-#endif

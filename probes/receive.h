@@ -6,13 +6,13 @@
  *
  * Promises: every descriptor that came is the caller's or is dropped; what was not asked for is
  * dropped, and that is said; dropping one does not wait, but where no thread can be had. */
-#ifndef PROBES_RECEIVE_H
-#define PROBES_RECEIVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #define RECEIVE_MOST 253 /* descriptors beside one packet: SCM_MAX_FD of Linux */
 
@@ -40,6 +40,10 @@ struct received {
 /* The packet's length, or a negative errno; -ENOBUFS: nothing was taken, because too many dropped
  * descriptors still wait to be closed. flags: as for recvmsg. */
 ssize_t receive_packet(int socket, void *to, size_t size, int flags, struct received *r);
+/* The other side: sends a packet with so many descriptors beside it, RECEIVE_MOST at most. Its
+ * length, or -1 with errno. flags: as for sendmsg. */
+ssize_t send_packet(int socket, struct iovec *iov, size_t n, const int *fds, size_t nfds,
+                    int flags);
 /* May it take a packet now? */
 bool receive_has_room(void);
 
@@ -51,5 +55,3 @@ void receive_drop(int fd);
 bool receive_shut(int socket);
 /* In another thread always: a peer can change what the kernel says until it is closed. */
 void receive_drop_elsewhere(int fd);
-
-#endif

@@ -10,8 +10,7 @@
  * Pure: no rule reads anything but its arguments, allocates, or fails. Who asks says what it does
  * not know as unknown, with the reason; nobody has a rule of its own. tests/unit/test_rules.c has a
  * row for every word and reason. Page functions are inline: they run for millions of pages. */
-#ifndef PROBES_RULES_H
-#define PROBES_RULES_H
+#pragma once
 
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
@@ -279,9 +278,7 @@ struct promises {
 
 /* What the words of one mapping add up to. */
 struct word_sums {
-    uint64_t present; /* without the zero page */
-    uint64_t zero, swapped;
-    uint64_t file;       /* of present: pages of the memory object */
+    uint64_t present;    /* without the zero page */
     uint64_t single;     /* of present: bit 56 set */
     uint64_t maybe_zero; /* of present: the zero page, or shared: nothing here tells */
 };
@@ -436,6 +433,7 @@ enum share_mode share_mode_mach_join(enum share_mode first, enum share_mode next
 
 /* -- one mapping ------------------------------------------------------------------------ */
 
+bool name_starts(const char *name, const char *with);
 /* In the kernel's half of the address space: no memory of the process, cannot be looked up. */
 bool mapping_is_kernels(const struct map_entry *e);
 /* That, device memory, or the kernel's own pages: nothing of the process is in it. */
@@ -453,5 +451,3 @@ const char *mapping_object_kind(const char *name, bool shmem);
 /* Across fork. asked: as the process set it, or INHERIT_UNTOLD. The kernel shows what it refuses to
  * copy (flags: 1 << enum vm_flag); copy against share it does not know. madvise(2). */
 enum inherit mapping_inherit(bool shared, uint32_t flags, int asked);
-
-#endif

@@ -16,8 +16,7 @@
  * at, until the next. Promises: stops, traces and writes to nothing; a value that the kernel did
  * not give is unknown with its reason. Does not: find processes, wait, or store.
  * Lifetime: sampler_new ... sampler_free. */
-#ifndef PROBES_SAMPLER_H
-#define PROBES_SAMPLER_H
+#pragma once
 
 #include "probes/caps.h"
 #include "probes/err.h"
@@ -59,7 +58,6 @@ struct sampler;
 
 struct sampler_options {
     bool no_frames; /* do without frames even where they are visible */
-    int threads;    /* 0: up to two */
 };
 
 struct sample_target {
@@ -116,5 +114,3 @@ struct value sampler_common(struct sampler *s, size_t i, size_t j);
  * of the k-th of n equal parts. Returns 0, or -ENODATA if that is not known. */
 int sampler_bins(struct sampler *s, size_t process, const struct sample_region *r, uint8_t *bins,
                  size_t n);
-
-#endif

@@ -3,8 +3,7 @@
  * Owns: a growing buffer that is meant to be reused from look to look.
  * Promises: the text ends with a NUL that is not part of len.
  * Lifetime: slurp_release frees the buffer; a zeroed struct is an empty one. */
-#ifndef PROBES_SLURP_H
-#define PROBES_SLURP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,15 +21,21 @@ struct probe_cost {
     uint64_t ns, calls, bytes;
 };
 
-uint64_t probe_clock(void);
+uint64_t probe_clock(void); /* CLOCK_MONOTONIC in ns */
+/* What was done since then. cost may be NULL. */
+void cost_note(struct probe_cost *cost, uint64_t began, uint64_t calls, uint64_t bytes);
 /* Threads that are worth it here: two, or one where this process may run on one CPU only. */
-int probe_threads(void); /* CLOCK_MONOTONIC in ns */
+int probe_threads(void);
 
 /* What failed for want of descriptors or memory says nothing about the process: that is an error,
  * and never an unknown with another reason. rc: a negative errno. */
 bool is_exhausted(int rc);
+/* From here on this process may have as many open files as its hard limit allows. */
+void raise_descriptors(void);
 /* /proc/PID/FILE for reading: a descriptor, or a negative errno. */
 int proc_open(pid_t pid, const char *file);
+/* Closes it, if it is one; -1 from then on. */
+void fd_close(int *fd);
 /* What /proc/PID/exe refers to into path[size], "" if it may not be read. */
 void proc_exe(pid_t pid, char *path, size_t size);
 
@@ -45,10 +50,5 @@ void slurp_release(struct slurp *s);
 /* The number behind "key" at the start of a line ("VmHWM:\t  1234 kB"): 0, or -ENOENT. */
 int slurp_number(const struct slurp *s, const char *key, unsigned long long *value);
 
-/* Of the text of a stat file: what is behind the program's name, which may hold any byte: " S 1
- * ..." (proc(5), from the third field on). NULL if there is no name. */
-const char *stat_after_name(const char *text);
 /* All of it, however many writes that takes: 0, or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size);
-
-#endif

@@ -1,6 +1,5 @@
 /* stream: did a stream take what was written to it? */
-#ifndef PROBES_STREAM_H
-#define PROBES_STREAM_H
+#pragma once
 
 #include <stdio.h>
 
@@ -8,5 +7,3 @@
  * and what was done beside the printing is done. Else a negative errno. SIGPIPE is to be ignored.
  */
 int stream_end(FILE *f);
-
-#endif

@@ -4,14 +4,17 @@
  * A memory cgroup's usage is not exact: the kernel charges in batches of 64 pages per CPU, so it
  * comes with a tolerance. v1 and v2 differ in file names; both are known here.
  * Does not: create or remove cgroups (the backend does, below system_cgroup_parent). */
-#ifndef PROBES_SYSTEM_H
-#define PROBES_SYSTEM_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/slurp.h"
 #include "probes/value.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/* Does the comma-separated list hold the word? NULL: an empty one. */
+bool list_names(const char *list, const char *word);
 
 /* totals: an array of TQ__COUNT values; fills those that /proc/meminfo gives. */
 void system_read_meminfo(struct value *totals, struct slurp *buffer, struct probe_cost *cost);
@@ -33,5 +36,3 @@ struct cgroup_events {
     struct value high, max, oom, oom_kill;
 };
 void system_read_cgroup_events(const char *cgroup, struct cgroup_events *out, struct slurp *buffer);
-
-#endif

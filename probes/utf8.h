@@ -1,7 +1,6 @@
 /* utf8: bytes that others chose (names of files and processes, arguments, databases), as text.
  * A byte that belongs to no character of UTF-8 counts as U+FFFD, one for each. Owns nothing. */
-#ifndef PROBES_UTF8_H
-#define PROBES_UTF8_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,5 +15,3 @@ size_t utf8_encode(uint32_t c, char at[4]);
 /* NULL if the text is valid as it is; else a malloc'd copy that is; *failed: for want of memory
  * there is none. */
 char *utf8_mended(const char *text, int *failed);
-
-#endif

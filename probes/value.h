@@ -1,8 +1,7 @@
 /* value: a measured number, or the reason why there is none.
  * Zero never stands for "could not read". In SQL an unknown value is NULL with
  * a row in `unknowns`; a value that does not apply here is NULL without one. */
-#ifndef PROBES_VALUE_H
-#define PROBES_VALUE_H
+#pragma once
 
 #include "probes/words.h"
 #include <stdbool.h>
@@ -22,6 +21,11 @@ static inline struct value value_known(int64_t n)
 static inline struct value value_inferred(int64_t n)
 {
     return (struct value){n, WHY_KNOWN, true};
+}
+
+static inline struct value value_counted(uint64_t n, bool inferred)
+{
+    return (struct value){(int64_t)n, WHY_KNOWN, inferred};
 }
 
 static inline struct value value_unknown(enum why why)
@@ -56,5 +60,3 @@ static inline struct value value_sub(struct value a, struct value b)
     b.n = -b.n;
     return value_add(a, b);
 }
-
-#endif

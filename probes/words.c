@@ -92,3 +92,8 @@ int protection_code(const char *text)
     }
     return prot;
 }
+
+bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}

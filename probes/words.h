@@ -4,8 +4,9 @@
  * of the reasons are stored in databases: codes are written out and never renumbered.
  *
  * Owns the words and nothing else; no libc. Conversions to and from text are in words.c. */
-#ifndef PROBES_WORDS_H
-#define PROBES_WORDS_H
+#pragma once
+
+#include <stdbool.h>
 
 /* Share modes: numbers and names are Mach's (osfmk/mach/vm_region.h). The short
  * form is what vmmap(1) prints behind "SM=". */
@@ -99,7 +100,9 @@
     X(WHY_PAGED_OUT, 23, "pages were paged out between the write and the look", "more memory")     \
     X(WHY_FOREIGN_FILE, 24, "what of a file that others own is in memory is not told",             \
       "run as root")                                                                               \
-    X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")
+    X(WHY_FRAMES_OFF, 25, "page frames were not asked for", "without --no-frames")                 \
+    X(WHY_NO_NAMES, 26, "this kernel keeps no names of anonymous memory",                          \
+      "a kernel with CONFIG_ANON_VMA_NAME")
 
 /* What kind of text or number a quantity is. */
 enum quantity_type {
@@ -237,9 +240,10 @@ int quantity_index(const struct quantity *list, const char *column);
 /* The word list behind a quantity type, or NULL for numbers (and QT_PROTECTION). */
 const struct word *quantity_words(enum quantity_type type);
 
+/* Are two texts the same? Both may be NULL. */
+bool same_text(const char *a, const char *b);
+
 /* "rw-" for VM_PROT bits; buf holds at least 4 bytes. Returns buf. */
 char *protection_text(int prot, char *buf);
 /* VM_PROT bits of "r-x", or -1. */
 int protection_code(const char *text);
-
-#endif

@@ -1,7 +1,8 @@
 #include "reports/escape.h"
 
 #include "probes/utf8.h"
-#include <stdbool.h>
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Characters that must not reach a reader's screen or an XML parser as they are. */
@@ -96,6 +97,28 @@ void escape_xml(FILE *out, const char *text)
     }
 }
 
+static void in_script(FILE *out, const char *text, const char *special)
+{
+    for (const char *s = text ? text : ""; *s;) {
+        uint32_t c = escape_next(&s);
+
+        if (c < 0x80 && strchr(special, (int)c))
+            fprintf(out, "\\u%04x", (unsigned)c);
+        else
+            put(out, c == '\n' || c == '\t' ? ' ' : c);
+    }
+}
+
+void escape_json(FILE *out, const char *json)
+{
+    in_script(out, json, "<");
+}
+
+void escape_json_string(FILE *out, const char *text)
+{
+    in_script(out, text, "<\"\\");
+}
+
 void escape_fenced(FILE *out, const char *text)
 {
     int ticks = 0;
@@ -112,13 +135,36 @@ void escape_fenced(FILE *out, const char *text)
     }
 }
 
+bool escape_ascii;
+
+/* By the locale's name: the C library would map its files, which whoever is looked at may map too.
+ */
+void escape_for_locale(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *set = NULL;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names && !(set && *set); i++)
+        set = getenv(names[i]);
+    escape_ascii = !set || (!strcasestr(set, "UTF-8") && !strcasestr(set, "utf8"));
+}
+
+static void put_terminal(FILE *out, uint32_t c)
+{
+    if (c == '\n' || c == '\t')
+        c = ' ';
+    if (escape_ascii && c >= 0x80)
+        c = c == 0x2026                                 ? '.'
+            : c == 0x2013 || c == 0x2014 || c == 0x2212 ? '-'
+            : c == 0xb5                                 ? 'u'
+                                                        : '?';
+    put(out, c);
+}
+
 void escape_terminal(FILE *out, const char *text)
 {
-    for (const char *s = text ? text : ""; *s;) {
-        uint32_t c = escape_next(&s);
-
-        put(out, c == '\n' || c == '\t' ? ' ' : c);
-    }
+    for (const char *s = text ? text : ""; *s;)
+        put_terminal(out, escape_next(&s));
 }
 
 size_t escape_width(const char *text)
@@ -138,13 +184,10 @@ void escape_terminal_field(FILE *out, const char *text, int width, int right)
 
     for (size_t i = 0; right && i < pad; i++)
         fputc(' ', out);
-    for (const char *s = text ? text : ""; *s && shown > 0; shown--) {
-        uint32_t c = escape_next(&s);
-
-        put(out, c == '\n' || c == '\t' ? ' ' : c);
-    }
+    for (const char *s = text ? text : ""; *s && shown > 0; shown--)
+        put_terminal(out, escape_next(&s));
     if (have > want && want > 0)
-        put(out, 0x2026);
+        put_terminal(out, 0x2026);
     for (size_t i = 0; !right && i < pad; i++)
         fputc(' ', out);
 }
@@ -163,4 +206,13 @@ void escape_file_name(char *buf, size_t cap, const char *text)
         buf[n++] = '-';
     if (cap > 0)
         buf[n] = '\0';
+}
+
+void escape_heading_link(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        if (isalnum((unsigned char)*text) || strchr("-_", *text) || (unsigned char)*text >= 0x80)
+            fputc(tolower((unsigned char)*text), out);
+        else if (*text == ' ')
+            fputc('-', out);
 }

@@ -5,9 +5,9 @@
  * character and a direction override (which reorder what a reader sees) become U+FFFD, so nothing
  * hides and every output is well-formed UTF-8.
  * Owns nothing; a NULL text writes nothing. Errors stay in the FILE (ferror). */
-#ifndef REPORTS_ESCAPE_H
-#define REPORTS_ESCAPE_H
+#pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,9 +19,17 @@ uint32_t escape_next(const char **s);
 void escape_markdown(FILE *out, const char *text);
 /* Text or attribute value of XML, SVG and HTML; line breaks become spaces. */
 void escape_xml(FILE *out, const char *text);
+/* JSON, or what stands inside a string of it, in a script of a page: no '<' that could end that. */
+void escape_json(FILE *out, const char *json);
+void escape_json_string(FILE *out, const char *text);
 /* A fenced code block's line content: line breaks kept; a run of three backticks is broken up. */
 void escape_fenced(FILE *out, const char *text);
-/* A terminal: one line, nothing that moves the cursor or changes colour. */
+/* Is what is printed for people ASCII? Once asked: unless the locale's name says UTF-8. Formats
+ * that are UTF-8 anyway never ask. */
+extern bool escape_ascii;
+void escape_for_locale(void);
+/* A terminal: one line, nothing that moves the cursor or changes colour; as many columns in ASCII.
+ */
 void escape_terminal(FILE *out, const char *text);
 /* The same cut to at most width columns, the cut marked with "…", and padded to width with spaces
  * (right: on the left). Columns count characters. */
@@ -32,4 +40,6 @@ size_t escape_width(const char *text);
  * starting with a dot. Writes at most cap bytes with the NUL. */
 void escape_file_name(char *buf, size_t cap, const char *text);
 
-#endif
+/* What a link to the heading of this text names, as GitHub has it: lower case, a dash for a space,
+ * no punctuation. */
+void escape_heading_link(FILE *out, const char *text);

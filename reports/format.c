@@ -1,5 +1,7 @@
 #include "reports/format.h"
 
+#include "reports/escape.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -44,7 +46,7 @@ char *format_kb(char *buf, double kb)
 
 char *format_ns(char *buf, double ns)
 {
-    static const char *const names[] = {"ns", "µs", "ms", "s"};
+    const char *const names[] = {"ns", escape_ascii ? "us" : "µs", "ms", "s"};
 
     return scaled(buf, ns, 1000, names, 4);
 }

@@ -1,6 +1,5 @@
 /* format: numbers as a reader wants them. Owns nothing; the caller gives the buffer. */
-#ifndef REPORTS_FORMAT_H
-#define REPORTS_FORMAT_H
+#pragma once
 
 #include "probes/value.h"
 #include <stddef.h>
@@ -25,5 +24,3 @@ char *format_noun(char *buf, int64_t n, const char *singular);
 const char *format_mark(struct value v);
 /* A count with its mark; "-" where it does not apply, else what stands for unknown. */
 char *format_value(char *buf, struct value v, const char *unknown);
-
-#endif

@@ -2,6 +2,8 @@
 #include "reports/report.h"
 
 #include "probes/list.h"
+#include "reports/escape.h"
+#include "reports/run/pictures.h"
 #include "reports/run/sections.h"
 #include "reports/watch/sections.h"
 #include "reports/write/background.h"
@@ -107,9 +109,10 @@ static void introduction(struct doc *d, const struct selection *runs)
             "# cowlab report\n\n"
             "%zu run%s. Every result below was measured in %s, or concluded from what was (marked "
             "~, or said beside it), or is said to be unknown; the same database gives this report "
-            "again, byte for byte. Behind each table is the query that made it: FILE stands for "
-            "the database.\n\n",
-            runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
+            "again, byte for byte. %s\n\n",
+            runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them",
+            d->brief ? "`cowlab report RUN` tells all that is stored of a run, with the queries."
+                     : "Behind each table is the query that made it.");
     left_out(d, runs);
 }
 
@@ -141,6 +144,8 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
         doc_text(d, h->no_twin);
         doc_say(d, "\n\n");
     }
+    if (h->nsteps)
+        walk_here(d, h);
 }
 
 /* One run below its scenario's heading; w->run_id is NULL for what is not a watch. A watch has too
@@ -153,6 +158,8 @@ static void run_section(struct doc *d, const char *run_id, const struct watch_da
     if (doc_fail(d, history_load(&h, d->db, run_id, depth, d->e)))
         return;
     scenario_heading(d, &h, last);
+    if (h.nsteps)
+        walk_run(d, &h);
     if (w->run_id)
         section_watch(d, w);
     else
@@ -184,21 +191,45 @@ static void findings(struct doc *d, const struct selection *runs, const struct w
     doc_say(d, "\n");
 }
 
-/* What watches lost is asked for many times and sorts every mapping row of a day each time: it is
- * worked out once, in a table that stands before the view of its name while the report is made. */
-static int keep_lost(struct selection *sel, sqlite3 *db, struct err *e)
+/* Views that are asked for many times and look at far more than their answers: worked out once, in
+ * tables that stand before the views of their names while the report is made. */
+static const struct {
+    const char *view, *run_ids;
+    bool watch; /* needed for watches, or for scenarios */
+} kept[] = {{"watch_lost", "run_id", true},
+            {"watch_costs", "run_id", true},
+            {"fork_vs_ool", "fork_run_id, ool_run_id", false},
+            {"fork_vs_ool_sums", "fork_run_id, ool_run_id", false}};
+
+static int keep(const struct selection *sel, sqlite3 *db, bool watch, struct err *e)
 {
-    struct query q;
-    int rc =
-        query_open(&q, db,
-                   "CREATE TEMP TABLE watch_lost AS SELECT * FROM main.watch_lost WHERE run_id IN "
-                   "(SELECT value FROM json_each(:runs))",
-                   e);
-    if (rc)
-        return rc;
-    query_bind(&q, ":runs", sel->json);
-    query_row(&q);
-    return query_close(&q);
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept && rc == 0; i++) {
+        char sql[256];
+        struct query q;
+
+        snprintf(sql, sizeof sql,
+                 "CREATE TEMP TABLE %s AS SELECT * FROM main.%s WHERE EXISTS "
+                 "(SELECT 1 FROM json_each(:runs) WHERE value IN (%s))",
+                 kept[i].view, kept[i].view, kept[i].run_ids);
+        if (kept[i].watch != watch)
+            continue;
+        if (query_ask(&q, db, sql, ":runs", sel->json, e) == 0)
+            query_row(&q);
+        rc = query_close(&q);
+    }
+    return rc;
+}
+
+static void drop_kept(sqlite3 *db)
+{
+    char sql[100];
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS temp.%s", kept[i].view);
+        sqlite3_exec(db, sql, NULL, NULL, NULL);
+    }
 }
 
 /* Reads the watches among the runs, once for findings and sections: an element per run. */
@@ -217,28 +248,156 @@ static int load_watches(struct selection *sel, struct watch_data **watches, sqli
             return watch;
         sel->scenarios += !watch;
         if (watch && sel->scenarios == i) /* the first of them */
-            rc = keep_lost(sel, db, e);
+            rc = keep(sel, db, true, e);
         if (rc == 0 && watch)
             rc = watch_load(&(*watches)[i], db, sel->ids[i], e);
     }
-    return rc;
+    return rc == 0 && sel->scenarios ? keep(sel, db, false, e) : rc;
 }
 
-/* What is published was measured in scenarios, and only they say it again. */
-static int write_document(struct doc *d, const struct selection *runs,
-                          const struct watch_data *watches)
+/* All that is stored of the runs. What is published was measured in scenarios, and only they say it
+ * again. */
+static void write_whole(struct doc *d, const struct selection *runs,
+                        const struct watch_data *watches)
 {
     introduction(d, runs);
     findings(d, runs, watches);
-    section_machine(d, runs);
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
-        section_published(d);
         section_fork_vs_ool(d, runs);
+        find_questions(d, runs);
+        section_published(d);
     }
+    section_unknown(d, runs);
+    section_machine(d, runs);
     section_cost(d, runs);
     section_glossary(d);
-    return d->rc;
+    doc_queries(d);
+}
+
+/* A line of links: the scenarios, then the sections. */
+static void contents(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+
+    if (!doc_ask(d, &q,
+                 "SELECT DISTINCT scenario FROM run WHERE run_id IN "
+                 "(SELECT value FROM json_each(:runs)) ORDER BY scenario",
+                 ":runs", runs->json))
+        return;
+    while (query_row(&q)) {
+        doc_say(d, "[");
+        doc_text(d, query_text(&q, "scenario"));
+        doc_say(d, "](#");
+        escape_heading_link(d->out, query_text(&q, "scenario"));
+        doc_say(d, ") · ");
+    }
+    doc_fail(d, query_close(&q));
+    if (runs->scenarios)
+        doc_say(d, "[Fork against out of line](#fork-against-out-of-line-phase-by-phase) · "
+                   "[Footprint against totals](#footprint-against-totals) · ");
+    doc_say(d, "[Unknown](#what-is-unknown) · [The machine](#the-machine) "
+               "· [Words](#words)\n\n");
+}
+
+/* The runs of one scenario: question, an answer of each, one picture. */
+static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
+{
+    doc_say(d, "## ");
+    doc_text(d, runs[0].scenario);
+    doc_say(d, "\n\n");
+    doc_text(d, runs[0].title);
+    doc_say(d, ". **");
+    doc_text(d, runs[0].question);
+    doc_say(d, "**\n\n");
+    for (size_t i = 0; i < n; i++) {
+        section_run_brief(d, &runs[i]);
+        walk_run(d, &runs[i]);
+    }
+    doc_say(d, "\n");
+    walk_here(d, &runs[0]);
+    picture_pages(d, &runs[n - 1]);
+    for (size_t i = 0; i < n && d->page; i++) {
+        doc_say(d, "<details><summary>All of run %s</summary>\n\n", runs[i].run_id);
+        section_run(d, &runs[i]);
+        doc_say(d, "</details>\n\n");
+    }
+}
+
+static void release_all(struct history *runs, size_t *n)
+{
+    while (*n)
+        history_release(&runs[--*n]);
+}
+
+/* The runs that are no watches, scenario by scenario. */
+static void scenarios_brief(struct doc *d, const struct selection *runs,
+                            const struct watch_data *watches)
+{
+    struct history *group = NULL;
+    size_t n = 0, i = 0;
+
+    while (i < runs->n && d->rc == 0) {
+        struct history *h = watches[i].run_id ? NULL : LIST_ADD(group, n);
+
+        if (h && doc_fail(d, history_load(h, d->db, runs->ids[i], HISTORY_STEPS, d->e))) {
+            n--;
+            break;
+        }
+        i++;
+        if (!h && !watches[i - 1].run_id)
+            doc_fail(d, err_no_memory(d->e));
+        if (n > 1 && strcmp(group[n - 1].scenario, group[0].scenario) != 0) {
+            struct history next = group[--n];
+
+            scenario_brief(d, group, n);
+            release_all(group, &n);
+            group[n++] = next;
+        }
+    }
+    if (n)
+        scenario_brief(d, group, n);
+    release_all(group, &n);
+    free(group);
+}
+
+static void watches_brief(struct doc *d, const struct selection *runs,
+                          const struct watch_data *watches)
+{
+    for (size_t i = 0, n = 0; i < runs->n && d->rc == 0; i++) {
+        if (!watches[i].run_id)
+            continue;
+        if (n++ == 0)
+            doc_say(d, "\n## watch\n\n");
+        section_watch_brief(d, &watches[i]);
+    }
+}
+
+/* A page: the answers first, everything else by `cowlab report RUN`. */
+static void write_brief(struct doc *d, const struct selection *runs,
+                        const struct watch_data *watches)
+{
+    introduction(d, runs);
+    contents(d, runs);
+    find_cut_short(d, runs);
+    watches_brief(d, runs, watches);
+    if (runs->scenarios) {
+        doc_say(d, "## Answers\n\n");
+        find_questions(d, runs);
+        find_pairs(d, runs);
+        find_to_act_on(d, runs);
+    }
+    find_checks(d, runs);
+    doc_say(d, "\n");
+    scenarios_brief(d, runs, watches);
+    if (runs->scenarios) {
+        section_fork_vs_ool(d, runs);
+        section_footprints(d, runs);
+        section_published_brief(d);
+    }
+    section_unknown(d, runs);
+    section_machine(d, runs);
+    section_glossary(d);
 }
 
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
@@ -257,11 +416,12 @@ int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, c
     rc = rc ? rc : load_watches(&runs, &watches, db, e);
     if (rc == 0) {
         rc = doc_open(&d, s, out_path, e);
+        d.brief = nruns == 0;
         if (rc == 0)
-            write_document(&d, &runs, watches);
+            (d.brief ? write_brief : write_whole)(&d, &runs, watches);
         rc = doc_close(&d);
     }
-    sqlite3_exec(db, "DROP TABLE IF EXISTS temp.watch_lost", NULL, NULL, NULL);
+    drop_kept(db);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     for (size_t i = 0; watches && i < runs.n; i++)
         watch_data_release(&watches[i]);

@@ -308,9 +308,11 @@ int output_done(struct output *o, struct err *e)
 
     if (rc < 0)
         return cannot(o, rc, e);
-    if (o->target && fsync(o->fd) < 0)
-        return cannot(o, errno, e);
+    if (o->target) /* a head start: it goes on while the next one is written */
+        sync_file_range(o->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     few = scarce(o->fd);
+    if (few && (rc = output_sync(o, e)) < 0)
+        return rc;
     if (o->target && !o->beside && few && give_name(o) < 0)
         return cannot(o, errno, e);
     if (!o->target || few) {
@@ -323,7 +325,12 @@ int output_done(struct output *o, struct err *e)
     return 0;
 }
 
-int output_place(struct output *o, struct err *e)
+int output_sync(struct output *o, struct err *e)
+{
+    return o->target && o->fd >= 0 && fsync(o->fd) < 0 ? cannot(o, errno, e) : 0;
+}
+
+int output_place(struct output *o, bool last, struct err *e)
 {
     char *dir;
     int fd;
@@ -335,6 +342,8 @@ int output_place(struct output *o, struct err *e)
     if (rename(o->name, o->target) < 0)
         return cannot(o, errno, e);
     o->beside = false;
+    if (!last)
+        return 0;
     dir = directory_of(o->target);
     fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {

@@ -6,10 +6,9 @@
  * points at is replaced. What is no regular file (a device, a FIFO, /dev/stdout) is written
  * straight. Databases, above all the one that is read, and the files beside them are refused:
  * -ETXTBSY. So is, -EACCES, what somebody else has put into a directory of all, or leads to.
- * Lifetime: output_open ... (output_done ... output_place) or output_drop, which can always be
- * called, several times. */
-#ifndef REPORTS_OUTPUT_H
-#define REPORTS_OUTPUT_H
+ * Lifetime: output_open ... (output_done, output_sync, output_place) or output_drop, which can
+ * always be called, several times. */
+#pragma once
 
 #include "db/store.h"
 #include <stdbool.h>
@@ -30,11 +29,13 @@ int output_open(struct output *o, const char *path, const char *ready, struct st
                 struct err *e);
 /* Did somebody else put it into a sticky directory in which everybody may (/tmp)? */
 bool output_is_foreign(const char *path);
-/* All is written: to the disk, whole. What can fail for want of space fails here. */
+/* All is written, and on its way to the disk. */
 int output_done(struct output *o, struct err *e);
-/* Puts it in its place. */
-int output_place(struct output *o, struct err *e);
+/* On the disk, whole: what can fail for want of space has failed. Of several files all are synced
+ * before one is placed, and after all are written: the first then waits for the disk, the others
+ * hardly do. */
+int output_sync(struct output *o, struct err *e);
+/* Puts it in its place. last: of those in its directory; now their names are on the disk, too. */
+int output_place(struct output *o, bool last, struct err *e);
 /* Forgets what was not placed, and frees. */
 void output_drop(struct output *o);
-
-#endif

@@ -1,17 +1,17 @@
 /* report: turns the database's views into text and pictures. Measures nothing; the same database
  * gives the same bytes. Text that came from scenarios or actors is escaped. Whether a stream took
  * all of it is for whoever has opened it: a failure here is one of reading. */
-#ifndef REPORTS_REPORT_H
-#define REPORTS_REPORT_H
+#pragma once
 
 #include "db/store.h"
 #include <stdbool.h>
 #include <stdio.h>
 
 /* The markdown report for these runs (run ids), with its pictures written beside out_path as
- * <name>-*.svg in one directory <out_path without .md>.assets/. out_path NULL: to
- * standard output, pictures only named. nruns 0: the latest complete run
- * per scenario and backend (db/report/runs-latest.sql). -ETXTBSY: the path is the database. */
+ * <name>-*.svg in one directory <out_path without .md>.assets/; if that ends in .html or .htm, as
+ * one page with all in it. out_path NULL: to standard output, pictures only named. nruns 0: the
+ * latest complete run per scenario and backend (db/report/runs-latest.sql). -ETXTBSY: the path is
+ * the database. */
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,
                     struct err *e);
 
@@ -34,11 +34,11 @@ void report_database_option(struct store *s, FILE *out);
 /* The command that shows which runs there are. */
 void report_list_hint(struct store *s, FILE *out);
 
-/* Terminal: a watch run's samples and processes; and whether a run is one (1, 0, or an error). */
+/* Terminal: what happened in a watch and what to do about it, a few lines. */
+int report_watch_sentences(struct store *s, const char *run_id, FILE *out, struct err *e);
+/* The same before its samples and processes; and whether a run is one (1, 0, or an error). */
 int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e);
 int report_is_watch(struct store *s, const char *run_id, struct err *e);
 
 /* The run as one JSON document: run, steps, timeline rows, footprints, expectations, checks. */
 int report_json(struct store *s, const char *run_id, FILE *out, struct err *e);
-
-#endif

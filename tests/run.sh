@@ -18,6 +18,9 @@ passed=0 failed=0 skipped=0
 export BUILD="$build" TOP="$top" CMOCKA_MESSAGE_OUTPUT=TAP
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
+# What is printed for people goes by these.
+export LC_ALL=C.UTF-8
+unset COLUMNS
 # Tests that call make do not share this one's jobs.
 unset MAKEFLAGS MFLAGS
 missed=$build/tests/missed

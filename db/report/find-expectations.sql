@@ -1,4 +1,4 @@
 -- How many expectations held, failed, or could not be checked.
-SELECT total(held) AS held, total(failed) AS failed, total(not_checked) AS not_checked
-FROM runs
-WHERE run_id IN (SELECT value FROM json_each(:runs));
+SELECT count(*) FILTER (WHERE result = 'held') AS held, count(*) FILTER (WHERE result = 'failed') AS failed,
+       count(*) FILTER (WHERE result = 'not checked') AS not_checked
+FROM json_each(:runs) JOIN expectations ON run_id = json_each.value;

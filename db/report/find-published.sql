@@ -20,6 +20,10 @@ SELECT p.scenario, p.backend, p.memory, count(*) AS total, total(p.same) AS same
        (SELECT group_concat(n, ', ') FROM unknown AS u
         WHERE u.scenario = p.scenario AND u.backend = p.backend AND u.memory IS p.memory) AS missing,
        max(w.purgeable AND json_extract(r.params, '$.memory') IS 'purgeable') AS by_construction,
+       CASE WHEN max(w.purgeable AND json_extract(r.params, '$.memory') IS 'purgeable')
+            THEN 'none: by construction, the layer carries out XNU''s rules'
+            WHEN count(p.published) = 0 THEN 'against what XNU''s rules predict: nothing is published of it'
+            ELSE 'measured' END AS evidence,
        group_concat(p.case_name || ' ' || replace(p.quantity, '_', ' ') || ' of the ' || p.observed, ', ')
            FILTER (WHERE p.rank <= 8) || iif(count(p.same) - total(p.same) > 8, ', ...', '') AS differing
 FROM p JOIN run AS r USING (run_id) JOIN published_backend AS w ON w.backend = p.backend

@@ -1,4 +1,3 @@
 -- How many values are unknown, and for how many reasons.
-SELECT count(*) AS unknown, count(DISTINCT why) AS reasons
-FROM run JOIN unknown USING (run)
-WHERE run_id IN (SELECT value FROM json_each(:runs));
+SELECT count(*) AS unknown, count(DISTINCT reason) AS reasons
+FROM json_each(:runs) JOIN unknowns ON run_id = value;

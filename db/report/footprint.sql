@@ -1,14 +1,7 @@
 -- What the processes of a run seem to use and what the system uses, step by step.
 SELECT step, phase, actors, sum_rss_kb, sum_pss_kb, sum_uss_kb, distinct_kb, distinct_file_kb,
        object_only_kb, superseded_kb, in_transit_kb, pagetable_kb, system_kb, residual_kb,
-       system_tolerance_kb, system_source,
-       (SELECT group_concat(CASE quantity WHEN 'rss_kb' THEN 'sum_rss_kb'
-                                          WHEN 'pss_kb' THEN 'sum_pss_kb'
-                                          WHEN 'uss_kb' THEN 'sum_uss_kb'
-                                          ELSE quantity END, ',')
-        FROM unknowns AS u
-        WHERE u.run_id = f.run_id AND u.step = f.step AND u.region IS NULL)
-       || ',residual_kb' AS unknown_keys
-FROM footprint_vs_system AS f
+       system_tolerance_kb, system_source, unknown_keys
+FROM footprint_vs_system
 WHERE run_id = :run_id
 ORDER BY step;

@@ -1,9 +1,7 @@
 -- Published and predicted values one by one, with what was measured: first those that differ, then the
 -- same, then what is not known or was not run. Sizes in bytes; lengths are compared in pages, which are
 -- 16 KiB in the source.
-SELECT coalesce(CASE same WHEN 1 THEN 'same' WHEN 0 THEN 'differs' END
-                || iif(compare = 'pages', ' in pages', ''),
-                iif(run_id IS NULL, 'not run', 'not known here')) AS verdict,
+SELECT verdict || iif(same IS NOT NULL AND compare = 'pages', ' in pages', '') AS verdict,
        scenario, case_name, memory, observed, quantity, unit, published, predicted, backend,
        measured,
        iif(compare = 'pages' AND measured IS NOT NULL,

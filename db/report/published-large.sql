@@ -7,9 +7,8 @@ SELECT scenario, case_name, observed, replace(quantity, '_bytes', '') AS quantit
        iif(unit = 'bytes' AND measured IS NOT NULL, printf('%.1f MiB', measured / 1048576.0),
            measured)
            AS measured_text,
-       coalesce(CASE same WHEN 1 THEN 'same' WHEN 0 THEN 'differs' END
-                || iif(compare = 'about', printf(', to %d MiB', tolerance / 1048576), ''),
-                iif(run_id IS NULL, 'not run', 'not known here')) AS verdict, reason
+       verdict || iif(same IS NOT NULL AND compare = 'about', printf(', to %d MiB', tolerance / 1048576),
+                      '') AS verdict, reason
 FROM published
 WHERE scenario IN ('ool-large', 'ool-two-large')
 ORDER BY nr, backend;

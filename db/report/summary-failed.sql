@@ -1,7 +1,6 @@
 -- Failed expectations of a run, a line each.
-SELECT printf('step %d (%s): %s %s: expected %s, measured %s', e.step, s.phase, e.observed, e.key,
-              e.expected, coalesce(e.measured, 'unknown'))
-       || coalesce(printf('; line %d of the scenario', e.line), '') AS line
-FROM run JOIN expectation AS e USING (run) JOIN step AS s USING (run, step)
-WHERE run_id = :run_id AND e.result = 'failed'
-ORDER BY e.step, e.nr;
+SELECT printf('step %d (%s): %s %s: expected %s, measured %s', step, phase, observed, key, expected,
+              coalesce(measured, 'unknown'))
+       || coalesce(printf('; line %d of the scenario', line), '') AS line
+FROM expectations
+WHERE run_id = :run_id AND result = 'failed';

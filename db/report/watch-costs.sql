@@ -5,6 +5,7 @@ WITH sums AS (
     SELECT p.actor, sum(p.minflt) AS minflt, sum(p.majflt) AS majflt,
            max(instr(ifnull(p.inferred, ''), 'shared_parent_kb')) > 0 AS parent_at_most,
            max(instr(ifnull(p.inferred, ''), 'at_risk_kb')) > 0 AS risk_concluded,
+           max(2 * p.step + (instr(ifnull(p.inferred, ''), 'at_risk_kb') > 0)) % 2 AS last_risk_concluded,
            iif(max(instr(ifnull(p.inferred, ''), 'debt_kb')), 'max_debt_kb,', '')
            || iif(max(instr(ifnull(p.inferred, ''), 'copied_kb')), 'copied_kb,copied_kb_per_s,', '')
                AS concluded
@@ -56,9 +57,7 @@ SELECT c.actor, c.pid, w.name, c.parent, c.command, m.command AS parent_command,
        a.majflt, c.max_debt_kb, c.last_debt_kb, c.last_at_risk_kb, c.last_pagetable_kb,
        round((f.t_ns - z.t_ns) / 1e9, 3) AS from_s, round((t.t_ns - z.t_ns) / 1e9, 3) AS to_s, u.keys, u.debt_why,
        c.actor IN (SELECT p.actor FROM paired p) AS paired,
-       a.concluded || iif((SELECT instr(p.inferred, 'at_risk_kb') FROM process p
-                           WHERE p.run = r.run AND p.actor = c.actor ORDER BY p.step DESC LIMIT 1),
-                          'last_at_risk_kb', '') AS inferred_keys
+       a.concluded || iif(a.last_risk_concluded, 'last_at_risk_kb', '') AS inferred_keys
 FROM (SELECT *, (SELECT max(s.step) FROM step s WHERE s.run = run.run) AS steps FROM run) r
      JOIN watch_costs c USING (run_id)
      JOIN watch_process w ON w.run = r.run AND w.actor = c.actor

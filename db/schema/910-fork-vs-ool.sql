@@ -1,6 +1,14 @@
 -- Fork and out-of-line transfer, phase by phase.
 
--- The newest complete run of each scenario, backend and set of parameters, with what it did.
+-- The newest complete run of each scenario, backend and set of parameters: what fork_vs_ool and
+-- published choose from.
+--   run: the run's key, for joins with tables
+--   params: parameters as a JSON object
+--   started_at: UTC, ISO 8601 with microseconds
+--   twin: scenario that does the same the other way (fork or out of line)
+--   forks: 1: it has a fork step
+--   sends: 1: it has an ool_send step
+--   region_bytes: most bytes of regions that one actor had at once
 CREATE VIEW newest_runs AS
 SELECT r.run, r.run_id, r.scenario, r.backend, r.page_size, r.params, r.started_at, r.twin,
        EXISTS (SELECT 1 FROM step s WHERE s.run = r.run AND s.action = 'fork') AS forks,
@@ -13,8 +21,15 @@ FROM (SELECT *, row_number() OVER (PARTITION BY scenario, backend, page_size, pa
       FROM run WHERE status = 'complete') r
 WHERE age = 1;
 
--- Per fork scenario and backend: the latest fork run that has a twin with the same bytes, page
--- size and value of every parameter that both have, and the latest such twin.
+-- Per fork scenario and backend the latest fork run that has a twin of the same bytes, page size
+-- and value of every parameter that both have, and the latest such twin.
+--   fork_run: key of the fork run
+--   ool_run: key of its twin
+--   fork_run_id: the fork run
+--   ool_run_id: its twin
+--   fork_scenario: name
+--   ool_scenario: name
+--   region_bytes: most bytes of regions that one actor had at once
 CREATE VIEW fork_ool_pairs AS
 SELECT fork_run, ool_run, fork_run_id, ool_run_id, fork_scenario, ool_scenario, backend, page_size,
        region_bytes
@@ -33,12 +48,55 @@ FROM (SELECT f.run AS fork_run, o.run AS ool_run, f.run_id AS fork_run_id, o.run
                         WHERE a.value IS NOT b.value))
 WHERE age = 1;
 
--- Steps of a run that follow each other in one phase are one stretch; a phase that comes back is
--- its next occurrence. Times, faults and copied pages are summed over the stretch; everything
--- else is as its last step left it. Out of line, `received` is what `transferred` is to a fork:
--- the receiver has the memory and has not touched it. `in_transit` has no counterpart.
+-- Fork and out-of-line transfer side by side, a row per phase, for the pairs of fork_ool_pairs.
+-- Steps that follow each other in one phase are one row; a phase that comes back has occurrence 2.
+-- Time, faults and copied pages are summed over the row's steps, everything else is as its last
+-- step left it. The fork's `transferred` stands beside the message's `received`: the other side has
+-- the memory and has not touched it; `in_transit` has no fork side.
+--   fork_run_id: the fork run
+--   ool_run_id: its twin
+--   phase: the phase; `transferred` stands for the message's `received` too
+--   occurrence: 1 for the first time the phase comes
+--   fork_scenario: name
+--   ool_scenario: name
+--   region_bytes: most bytes of regions that one actor had at once
+--   fork_phase: phase as the fork run has it
+--   ool_phase: as the twin has it
+--   fork_step: last step of the row
+--   ool_step: of the twin
+--   fork_time_ns: time of the phase's actions (fork side)
+--   ool_time_ns: time of the phase's actions (message side)
+--   fork_minflt: faults without disk of the acting processes (fork side)
+--   ool_minflt: faults without disk of the acting processes (message side)
+--   fork_copied: pages that writes copied (fork side)
+--   ool_copied: pages that writes copied (message side)
+--   fork_mapped: pages in page tables, observed regions of all actors (fork side)
+--   ool_mapped: pages in page tables, observed regions of all actors (message side)
+--   fork_resident: pages resident behind them (fork side)
+--   ool_resident: pages resident behind them (message side)
+--   fork_rss_kb: sum of RSS over actors (fork side)
+--   ool_rss_kb: sum of RSS over actors (message side)
+--   fork_pss_kb: sum of PSS (fork side)
+--   ool_pss_kb: sum of PSS (message side)
+--   fork_uss_kb: sum of USS (fork side)
+--   ool_uss_kb: sum of USS (message side)
+--   fork_pagetable_kb: page tables of the actors (fork side)
+--   ool_pagetable_kb: page tables of the actors (message side)
+--   fork_distinct_kb: distinct frames (fork side)
+--   ool_distinct_kb: distinct frames (message side)
+--   fork_object_only_kb: object pages that nobody maps (fork side)
+--   ool_object_only_kb: object pages that nobody maps (message side)
+--   fork_in_transit_kb: memory in messages (fork side)
+--   ool_in_transit_kb: memory in messages (message side)
+--   fork_superseded_kb: pages nobody sees any more (fork side)
+--   ool_superseded_kb: pages nobody sees any more (message side)
+--   fork_system_kb: the system's figure (fork side)
+--   ool_system_kb: the system's figure (message side)
+--   unknown_keys: columns with commas: a NULL in one of them is unknown, in another does not apply
+--   inferred_keys: columns with commas whose value was concluded, not measured
 CREATE VIEW fork_vs_ool AS
-WITH side (run) AS (SELECT fork_run FROM fork_ool_pairs UNION SELECT ool_run FROM fork_ool_pairs),
+WITH pair AS MATERIALIZED (SELECT * FROM fork_ool_pairs),
+side (run) AS (SELECT fork_run FROM pair UNION SELECT ool_run FROM pair),
 lane AS (
     SELECT s.run, s.step, s.phase, s.dur_ns,
            CASE s.phase WHEN 'received' THEN 'transferred' ELSE s.phase END AS lane
@@ -62,7 +120,13 @@ summed AS (
                              WHERE u.run = t.run AND u.step BETWEEN first_step AND last_step
                                AND u.quantity = 'copied') THEN NULL
            ELSE (SELECT sum(copied) FROM region g
-                 WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step) END AS copied
+                 WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step) END AS copied,
+           (SELECT group_concat(quantity) FROM unknown u
+            WHERE u.run = t.run AND u.step = last_step) AS unknowns,
+           (SELECT group_concat(q.value) FROM json_each('["copied", "mapped", "resident"]') q
+            WHERE EXISTS (SELECT 1 FROM region g
+                          WHERE g.run = t.run AND g.step BETWEEN first_step AND last_step
+                            AND instr(' ' || g.inferred || ' ', ' ' || q.value || ' '))) AS concluded
     FROM stretch t
          LEFT JOIN (SELECT g.run, g.step,
                            CASE count(mapped) WHEN count(*) THEN sum(mapped) END AS mapped,
@@ -85,13 +149,49 @@ SELECT p.fork_run_id, p.ool_run_id, k.lane AS phase, k.occurrence, p.fork_scenar
        ft.object_only_kb AS fork_object_only_kb, ot.object_only_kb AS ool_object_only_kb,
        ft.in_transit_kb AS fork_in_transit_kb, ot.in_transit_kb AS ool_in_transit_kb,
        ft.superseded_kb AS fork_superseded_kb, ot.superseded_kb AS ool_superseded_kb,
-       ft.system_kb AS fork_system_kb, ot.system_kb AS ool_system_kb
-FROM fork_ool_pairs p
+       ft.system_kb AS fork_system_kb, ot.system_kb AS ool_system_kb,
+       coalesce('fork_' || replace(f.unknowns, ',', ',fork_') || ',', '')
+           || coalesce('ool_' || replace(o.unknowns, ',', ',ool_'), '') AS unknown_keys,
+       coalesce('fork_' || replace(f.concluded, ',', ',fork_') || ',', '')
+           || coalesce('ool_' || replace(o.concluded, ',', ',ool_'), '') AS inferred_keys
+FROM pair p
      JOIN (SELECT fork_run, ool_run, lane, occurrence
-           FROM fork_ool_pairs JOIN stretch ON run IN (fork_run, ool_run)
+           FROM pair JOIN stretch ON run IN (fork_run, ool_run)
            GROUP BY fork_run, ool_run, lane, occurrence) k USING (fork_run, ool_run)
      LEFT JOIN summed f ON f.run = p.fork_run AND f.lane = k.lane AND f.occurrence = k.occurrence
      LEFT JOIN summed o ON o.run = p.ool_run AND o.lane = k.lane AND o.occurrence = k.occurrence
      LEFT JOIN step_totals ft ON ft.run = p.fork_run AND ft.step = f.last_step
      LEFT JOIN step_totals ot ON ot.run = p.ool_run AND ot.step = o.last_step
 ORDER BY p.fork_scenario, p.backend, coalesce(o.first_step, f.first_step + 0.5);
+
+-- The pairs of fork_vs_ool in a few numbers. A sum is NULL if one of its figures is unknown.
+--   fork_run_id: the fork run
+--   ool_run_id: its twin
+--   fork_scenario: name
+--   ool_scenario: name
+--   fork_ns: time to hand over: the action that leads to `transferred`, out of line to `in_transit`
+--     and `received`
+--   ool_ns: the same of the message
+--   fork_copied: pages that writes copied, over all steps
+--   ool_copied: the same of the message
+--   fork_minflt: faults without disk of the acting processes, over all steps
+--   ool_minflt: the same of the message
+--   fork_inferred: 1: `fork_copied` was concluded in part
+--   ool_inferred: the same of the message
+--   region_bytes: most bytes of regions that one actor had at once
+CREATE VIEW fork_vs_ool_sums AS
+WITH unclear (run_id, quantity) AS (
+    SELECT DISTINCT run_id, quantity FROM run JOIN unknown USING (run)
+    WHERE quantity IN ('copied', 'minflt'))
+SELECT fork_run_id, ool_run_id, fork_scenario, ool_scenario, backend, page_size, region_bytes,
+       sum(fork_time_ns) FILTER (WHERE phase IN ('in_transit', 'transferred')) AS fork_ns,
+       sum(ool_time_ns) FILTER (WHERE phase IN ('in_transit', 'transferred')) AS ool_ns,
+       iif((fork_run_id, 'copied') IN unclear, NULL, sum(fork_copied)) AS fork_copied,
+       iif((ool_run_id, 'copied') IN unclear, NULL, sum(ool_copied)) AS ool_copied,
+       iif((fork_run_id, 'minflt') IN unclear, NULL, sum(fork_minflt)) AS fork_minflt,
+       iif((ool_run_id, 'minflt') IN unclear, NULL, sum(ool_minflt)) AS ool_minflt,
+       max(instr(inferred_keys, 'fork_copied')) > 0 AS fork_inferred,
+       max(instr(inferred_keys, 'ool_copied')) > 0 AS ool_inferred
+FROM fork_vs_ool
+GROUP BY fork_run_id, ool_run_id
+ORDER BY fork_scenario, backend, region_bytes, fork_run_id;

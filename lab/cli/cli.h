@@ -1,8 +1,7 @@
 /* cli: the cowlab command. main.c finds the subcommand; each has a file of its own, cmd_NAME.c;
  * what they share is in common.c.
  * Data goes to stdout, progress and errors to stderr; exit codes are in lab/run/exits.h. */
-#ifndef LAB_CLI_CLI_H
-#define LAB_CLI_CLI_H
+#pragma once
 
 #include "db/store.h"
 #include "lab/run/exits.h"
@@ -27,6 +26,16 @@ void cli_no_memory(void) __attribute__((noreturn));
 /* argp_parse; ends the program when that fails for want of memory. */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* What several commands take, and the parser of it: alone, or for what is not a command's own,
+ * whose input begins with this struct. */
+struct cli_common {
+    const char *db, *output;
+    const char *only;     /* the error if there is more than one argument; NULL: it takes none */
+    const char *argument; /* that one, or NULL */
+    bool json;
+};
+error_t cli_option(int key, char *arg, struct argp_state *state);
+
 /* A growing list of words from the command line. */
 struct words {
     const char **list;
@@ -50,9 +59,6 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
 /* Which run was meant; typed NULL: the latest. Returns an exit code, with the failure printed. */
 int cli_find_run(struct store *store, const char *typed, char run_id[40]);
 
-/* --db FILE, else $COWLAB_DB, else cowlab.db. */
-const char *cli_database(const char *given);
-
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);
 
@@ -64,5 +70,3 @@ void cli_catch_signals(void);
 int cli_parse_pid(const char *text, pid_t *pid, struct err *e);
 /* Prints the failure to look at a process: EXIT_MACHINE if it is forbidden, else EXIT_RUNNING. */
 int cli_process_failure(int rc, const struct err *e);
-
-#endif

@@ -1,32 +1,17 @@
 /* cowlab doctor: every capability, what it unlocks, how to get the missing ones. */
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
+#include "lab/run/machine.h"
 #include "lab/run/paths.h"
-#include "probes/caps.h"
 #include "probes/json.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct doctor_arguments {
-    bool json;
-};
-
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "as JSON", 0},
     {0},
 };
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-    struct doctor_arguments *a = state->input;
-
-    (void)arg;
-    if (key != 'j')
-        return ARGP_ERR_UNKNOWN;
-    a->json = true;
-    return 0;
-}
 
 /* Is everything there that a backend needs for a plan that asks for nothing? */
 static bool backend_ready(const struct backend *b, struct err *e)
@@ -172,21 +157,15 @@ static void print_text(const struct caps *c)
 int cmd_doctor(int argc, char **argv)
 {
     static const struct argp argp = {
-        options, parse_option,
-        NULL,    "Probes what this machine lets the lab see, and says what would unlock the rest.",
-        NULL,    NULL,
-        NULL};
-    struct doctor_arguments a = {0};
-    struct caps *caps = calloc(1, sizeof *caps);
+        .options = options,
+        .parser = cli_option,
+        .doc = "Probes what this machine lets the lab see, and says what would unlock the rest."};
+    struct cli_common a = {.json = false};
 
     cli_parse(&argp, argc, argv, &a);
-    if (!caps)
-        return EXIT_RUNNING;
-    caps_probe(caps);
     if (a.json)
-        print_json(caps);
+        print_json(machine_caps());
     else
-        print_text(caps);
-    free(caps);
+        print_text(machine_caps());
     return EXIT_DONE;
 }

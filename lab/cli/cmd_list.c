@@ -1,8 +1,8 @@
 /* cowlab list: a line per scenario. */
 #include "lab/backends.h"
 #include "lab/cli/cli.h"
+#include "reports/escape.h"
 #include <argp.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void print_backends(const struct plan *p)
@@ -14,7 +14,9 @@ static void print_backends(const struct plan *p)
 
         snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", p->backends[i]);
     }
-    printf("%-20s %-14s %s\n", p->name, text, p->title);
+    printf("%-20s %-14s ", p->name, text);
+    escape_terminal(stdout, p->title);
+    printf("\n");
 }
 
 static int list_one(const struct builtin_scenario *s)
@@ -33,8 +35,7 @@ static int list_one(const struct builtin_scenario *s)
 int cmd_list(int argc, char **argv)
 {
     static const struct argp argp = {
-        NULL, NULL, NULL, "Lists the scenarios that come with cowlab: name, backends, title.",
-        NULL, NULL, NULL};
+        .doc = "Lists the scenarios that come with cowlab: name, backends, title."};
     int code = EXIT_DONE;
 
     cli_parse(&argp, argc, argv, NULL);

@@ -6,15 +6,15 @@
 #include <stdlib.h>
 
 struct report_arguments {
+    struct cli_common common;
     struct words runs;
-    const char *db, *output;
 };
 
 static const struct argp_option options[] = {
     CLI_OPTION_DB,
-    {"output", 'o', "FILE.md", 0,
-     "write here, pictures beside it; without it the text goes to standard output, without "
-     "pictures",
+    {"output", 'o', "FILE", 0,
+     "FILE.md: write here, pictures beside it; FILE.html: one page for a browser, all in it; "
+     "without it the text goes to standard output, without pictures",
      0},
     {0},
 };
@@ -23,19 +23,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct report_arguments *a = state->input;
 
-    switch (key) {
-    case 'd':
-        a->db = arg;
-        return 0;
-    case 'o':
-        a->output = arg;
-        return 0;
-    case ARGP_KEY_ARG:
-        words_add(&a->runs, arg);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    if (key != ARGP_KEY_ARG)
+        return cli_option(key, arg, state);
+    words_add(&a->runs, arg);
+    return 0;
 }
 
 static int report_runs(struct store *store, void *arg)
@@ -53,11 +44,11 @@ static int report_runs(struct store *store, void *arg)
         list[i] = ids[i];
     }
     if (code == EXIT_DONE)
-        rc = report_markdown(store, list, a->runs.count, a->output, &e);
+        rc = report_markdown(store, list, a->runs.count, a->common.output, &e);
     if (rc < 0)
         code = cli_fail(rc == -ETXTBSY ? EXIT_USAGE : EXIT_RUNNING, &e);
-    if (code == EXIT_DONE && a->output)
-        fprintf(stderr, "wrote %s\n", a->output);
+    if (code == EXIT_DONE && a->common.output)
+        fprintf(stderr, "wrote %s\n", a->common.output);
     free(ids);
     free(list);
     return code;
@@ -66,21 +57,18 @@ static int report_runs(struct store *store, void *arg)
 int cmd_report(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,
-        parse_option,
-        "[RUN...]",
-        "Writes the markdown report of these runs; without RUN, of the latest complete run per "
-        "scenario and backend, or where there is none of the latest, and of the latest watch; what "
-        "was "
-        "cut short is marked. FILE.md and its pictures appear whole or not at all.",
-        NULL,
-        NULL,
-        NULL};
-    struct report_arguments a = {.db = NULL};
+        .options = options,
+        .parser = parse_option,
+        .args_doc = "[RUN...]",
+        .doc = "Writes all that is stored of these runs; without RUN a page on the latest complete "
+               "run per scenario and backend, or where there is none on the latest, and on the "
+               "latest watch; what was cut short is marked. FILE and its pictures appear whole or "
+               "not at all."};
+    struct report_arguments a = {.common.db = NULL};
     int code;
 
     cli_parse(&argp, argc, argv, &a);
-    code = cli_with_store(a.db, report_runs, &a);
+    code = cli_with_store(a.common.db, report_runs, &a);
     free(a.runs.list);
     return code;
 }

@@ -9,11 +9,12 @@
 #include <string.h>
 
 struct run_arguments {
+    struct cli_common common;
     struct words scenarios;
-    const char *backend, *db;
+    const char *backend;
     struct param_setting *params;
     size_t nparams;
-    bool pause, json;
+    bool pause;
 };
 
 static const struct argp_option options[] = {
@@ -46,17 +47,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'b':
         a->backend = arg;
         return 0;
-    case 'd':
-        a->db = arg;
-        return 0;
     case 'p':
         add_param(a, arg, state);
         return 0;
     case 'P':
         a->pause = true;
-        return 0;
-    case 'j':
-        a->json = true;
         return 0;
     case ARGP_KEY_ARG:
         words_add(&a->scenarios, arg);
@@ -65,7 +60,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         argp_error(state, "name a scenario; 'cowlab list' shows them");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cli_option(key, arg, state);
     }
 }
 
@@ -122,7 +117,7 @@ static int run_prepared(const struct backend *backend, struct plan **plans, size
     struct runner_options opt = {
         .stop = &cli_stop,
         .pause = a->pause,
-        .json = a->json,
+        .json = a->common.json,
         .colour = cli_colour(stdout),
         .out = stdout,
         .log = stderr,
@@ -131,7 +126,7 @@ static int run_prepared(const struct backend *backend, struct plan **plans, size
     int code;
 
     cli_catch_signals();
-    code = cli_open_store(&store, a->db, STORE_CREATE);
+    code = cli_open_store(&store, a->common.db, STORE_CREATE);
     if (code != EXIT_DONE)
         return code;
     code = run_plans(backend, (const struct plan *const *)plans, nplans, store, &opt);
@@ -142,14 +137,12 @@ static int run_prepared(const struct backend *backend, struct plan **plans, size
 int cmd_run(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,
-        parse_option,
-        "SCENARIO...",
-        "Carries out scenarios (names from 'cowlab list', or paths), looks at every process after "
-        "every step, stores what was seen and prints it.",
-        NULL,
-        name_backends,
-        NULL};
+        .options = options,
+        .parser = parse_option,
+        .args_doc = "SCENARIO...",
+        .doc = "Carries out scenarios (names from 'cowlab list', or paths), looks at every process "
+               "after every step, stores what was seen and prints it.",
+        .help_filter = name_backends};
     struct run_arguments a = {.backend = backends[0]->ability->name};
     const struct backend *backend;
     struct plan **plans;
@@ -166,11 +159,9 @@ int cmd_run(int argc, char **argv)
         code = EXIT_USAGE;
     }
     plans = calloc(a.scenarios.count, sizeof *plans);
-    if (!plans) {
-        fprintf(stderr, "cowlab: out of memory\n");
-        code = EXIT_RUNNING;
-    }
-    for (size_t i = 0; backend && plans && i < a.scenarios.count; i++) {
+    if (!plans)
+        cli_no_memory();
+    for (size_t i = 0; backend && i < a.scenarios.count; i++) {
         struct plan *plan = NULL;
 
         code = exit_worse(code, prepare(a.scenarios.list[i], backend, &a, &plan));

@@ -3,11 +3,13 @@
 #include "lab/run/machine.h"
 #include "probes/json.h"
 #include "probes/mappings.h"
+#include "probes/purgeable.h"
 #include "probes/rules.h"
 #include "reports/escape.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 struct vmmap_arguments {
     const char *pid, *kind, *mode;
@@ -121,9 +123,32 @@ static struct value pages_kb(struct value pages)
     return pages;
 }
 
+static bool kernel_names_memory(void)
+{
+    return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0, 0, PURGEABLE_NAME) == 0;
+}
+
+/* The letter of vmmap's PURGE column. V: of some of it Linux was told that it may drop it
+ * (MADV_FREE). N: purgeable memory of the Mach layer, which has no volatile memory: it says so by
+ * its name; where the kernel keeps none, by its place. */
+static struct value purge_of(const struct mappings *m, const struct mapping *r)
+{
+    const uint64_t place = (r->entry->start - PLACE_FIRST) / PLACE_SIZE;
+
+    if (r->entry->kb.lazy_free)
+        return value_known('V');
+    if (strcmp(r->entry->name, "[anon:" PURGEABLE_NAME "]") == 0)
+        return value_known('N');
+    if (place == PLACE_PURGEABLE)
+        return value_inferred('N');
+    if (r->kind == RK_ANON && place >= PLACE__COUNT && !kernel_names_memory())
+        return value_unknown(WHY_NO_NAMES);
+    return m->maps.counted || r->entry->shared ? value_na() : value_unknown(WHY_NO_INTERFACE);
+}
+
 /* In KiB. Of pages: smaps's sums, and explicit huge pages, which it leaves out of its RSS. */
 struct sizes {
-    struct value virt, resident, rss, private, shared, dirty, swapped, hugetlb;
+    struct value virt, resident, rss, private, shared, dirty, swapped, hugetlb, lazy;
 };
 
 /* What the pages could not tell smaps may: the object's pages that are mapped here are in memory,
@@ -136,9 +161,10 @@ static struct sizes sizes_of(const struct mappings *m, const struct mapping *r)
                       .swapped = pages_kb(r->region->q[RQ_SWAPPED])};
     struct value unknown = value_unknown(WHY_NO_INTERFACE);
 
-    s.rss = s.private = s.shared = s.dirty = s.hugetlb = unknown;
+    s.rss = s.private = s.shared = s.dirty = s.hugetlb = s.lazy = unknown;
     if (!m->maps.counted)
         return s;
+    s.lazy = value_known((int64_t)kb->lazy_free);
     s.rss = value_known((int64_t)kb->rss);
     s.hugetlb = value_known((int64_t)(kb->private_hugetlb + kb->shared_hugetlb));
     s.private = value_known((int64_t)(kb->private_clean + kb->private_dirty + kb->private_hugetlb));
@@ -196,9 +222,10 @@ static void region_line(const struct mappings *m, const struct mapping *r)
 {
     struct sizes s = sizes_of(m, r);
     struct value mode = r->region->q[RQ_SHARE_MODE], refs = r->region->q[RQ_REF_COUNT];
+    struct value purge = purge_of(m, r);
     char b[5][24], prot[4], max[4], count[24];
 
-    printf("%-15s %012llx-%012llx [%6s %6s %6s %6s %6s] %s/%s SM=%s %4s  ",
+    printf("%-15s %012llx-%012llx [%6s %6s %6s %6s %6s] %s/%s SM=%s %4s %s%c  ",
            word_text(region_kinds, (int)r->kind), (unsigned long long)r->entry->start,
            (unsigned long long)r->entry->end, size_text(b[0], sizeof b[0], s.virt),
            size_text(b[1], sizeof b[1], s.resident), size_text(b[2], sizeof b[2], s.rss),
@@ -206,7 +233,10 @@ static void region_line(const struct mappings *m, const struct mapping *r)
            protection_text(r->entry->prot, prot),
            r->max_prot < 0 ? "???" : protection_text(r->max_prot, max),
            value_is_known(mode) ? word_label(share_modes, (int)mode.n) : "?  ",
-           refs_text(count, sizeof count, refs, &s));
+           refs_text(count, sizeof count, refs, &s), purge.inferred ? "   ~" : "    ",
+           value_is_known(purge)             ? (char)purge.n
+           : purge.why == WHY_NOT_APPLICABLE ? '-'
+                                             : '?');
     escape_terminal(stdout, r->entry->name);
     printf("\n");
 }
@@ -214,8 +244,8 @@ static void region_line(const struct mappings *m, const struct mapping *r)
 static void section(const struct vmmap_arguments *a, const struct mappings *m, bool for_writable)
 {
     printf("==== %s regions for process %s\n", for_writable ? "Writable" : "Non-writable", a->pid);
-    printf("%-15s %25s [%6s %6s %6s %6s %6s] PRT/MAX SHRMOD REFS  REGION DETAIL\n", "REGION TYPE",
-           "START - END         ", "VSIZE", "RSDNT", "RSS", "DIRTY", "SWAP");
+    printf("%-15s %25s [%6s %6s %6s %6s %6s] PRT/MAX SHRMOD REFS PURGE  REGION DETAIL\n",
+           "REGION TYPE", "START - END         ", "VSIZE", "RSDNT", "RSS", "DIRTY", "SWAP");
     for (size_t i = 0; i < m->n; i++)
         if (writable(&m->list[i]) == for_writable && wanted(a, m, &m->list[i]))
             region_line(m, &m->list[i]);
@@ -238,6 +268,7 @@ static void add_sizes(struct total *t, struct sizes s)
     t->sizes.dirty = value_add(t->sizes.dirty, s.dirty);
     t->sizes.swapped = value_add(t->sizes.swapped, s.swapped);
     t->sizes.hugetlb = value_add(t->sizes.hugetlb, s.hugetlb);
+    t->sizes.lazy = value_add(t->sizes.lazy, s.lazy);
 }
 
 static struct total total_of(const struct vmmap_arguments *a, const struct mappings *m, int kind)
@@ -254,7 +285,7 @@ static void total_line(const char *name, const struct total *t)
 {
     const struct value of[] = {t->sizes.virt,    t->sizes.resident, t->sizes.rss,
                                t->sizes.private, t->sizes.shared,   t->sizes.dirty,
-                               t->sizes.swapped};
+                               t->sizes.swapped, t->sizes.lazy};
     char b[24];
 
     printf("%-15s", name);
@@ -290,8 +321,8 @@ static void summary(const struct vmmap_arguments *a, const struct mappings *m)
     struct total all = total_of(a, m, 0);
 
     printf("==== Summary for process %s\n", a->pid);
-    printf("%-15s %8s %8s %8s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT", "RSS",
-           "PRIVATE", "SHARED", "DIRTY", "SWAPPED", "REGIONS");
+    printf("%-15s %8s %8s %8s %8s %8s %8s %8s %8s %7s\n", "REGION TYPE", "VIRTUAL", "RESIDENT",
+           "RSS", "PRIVATE", "SHARED", "DIRTY", "SWAPPED", "VOLATILE", "REGIONS");
     for (const struct word *k = region_kinds; k->text; k++) {
         struct total t = total_of(a, m, k->code);
 
@@ -356,14 +387,12 @@ static void reasons(const struct mappings *m)
 {
     bool seen[WHY__COUNT] = {false};
 
-    for (size_t i = 0; i < m->n; i++)
-        for (int q = 0; q < RQ__COUNT; q++) {
-            bool shown = q == RQ_SHARE_MODE || q == RQ_REF_COUNT || q == RQ_RESIDENT;
-            uint8_t why = m->list[i].region->q[q].why;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct value *q = m->list[i].region->q;
 
-            if (shown && why != WHY_NOT_APPLICABLE)
-                seen[why] = true;
-        }
+        seen[q[RQ_SHARE_MODE].why] = seen[q[RQ_REF_COUNT].why] = seen[q[RQ_RESIDENT].why] =
+            seen[purge_of(m, &m->list[i]).why] = true;
+    }
     for (int why = WHY_NO_FRAMES; why < WHY__COUNT; why++)
         if (seen[why])
             printf("?, +: %s; to see it: %s\n", word_text(unknown_reasons, why),
@@ -385,7 +414,9 @@ static void print_text(const struct vmmap_arguments *a, const struct mappings *m
             "\nSM: COW copy-on-write, PRV private, NUL empty, SHM shared, LPG large pages. REFS: "
             "how many processes map it;\n~ concluded from the mappings that may be read and from "
             "map "
-            "counts; + at least, by smaps.\nThe process ran on meanwhile.\n");
+            "counts; + at least, by smaps.\nPURGE: N purgeable memory of a Mach program, V with "
+            "pages that the kernel may drop (MADV_FREE);\n~ concluded from where it lies. The "
+            "process ran on meanwhile.\n");
     reasons(m);
 }
 
@@ -435,23 +466,29 @@ static cJSON *region_json(const struct mappings *m, const struct mapping *r)
     put(o, "hugetlb_kb", s.hugetlb);
     put(o, "dirty_kb", s.dirty);
     put(o, "swapped_kb", s.swapped);
+    put(o, "lazy_free_kb", s.lazy);
     if (r->max_prot >= 0)
         cJSON_AddStringToObject(o, "max_protection", protection_text(r->max_prot, prot));
-    for (int q = 0; q < RQ__COUNT; q++) {
-        struct value v = r->region->q[q];
+    for (int q = 0; q <= RQ__COUNT; q++) {
+        const struct value v = q < RQ__COUNT ? r->region->q[q] : purge_of(m, r);
+        const char *column = q < RQ__COUNT ? region_quantities[q].column : "purge";
 
-        put_quantity(o, q, v);
+        if (q < RQ__COUNT)
+            put_quantity(o, q, v);
+        else if (value_is_known(v))
+            cJSON_AddStringToObject(o, column, v.n == 'V' ? "volatile" : "nonvolatile");
+        else if (v.why != WHY_NOT_APPLICABLE)
+            cJSON_AddNullToObject(o, column);
         if (value_is_known(v) && v.inferred) {
             if (!inferred)
                 inferred = cJSON_AddArrayToObject(o, "inferred");
-            cJSON_AddItemToArray(inferred, cJSON_CreateString(region_quantities[q].column));
+            cJSON_AddItemToArray(inferred, cJSON_CreateString(column));
         }
         if (value_is_known(v) || v.why == WHY_NOT_APPLICABLE)
             continue;
         if (!unknown)
             unknown = cJSON_AddObjectToObject(o, "unknown");
-        cJSON_AddStringToObject(unknown, region_quantities[q].column,
-                                word_text(unknown_reasons, v.why));
+        cJSON_AddStringToObject(unknown, column, word_text(unknown_reasons, v.why));
     }
     return o;
 }

@@ -12,16 +12,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define LEAST_EVERY_NS 10000000ULL /* 10 ms */
 
 struct watch_arguments {
+    struct cli_common common;
     struct words pids;
     char **command; /* of argv, NULL-terminated; or NULL */
-    const char *db;
     uint64_t every_ns, for_ns;
     bool children, no_frames, lines;
 };
@@ -67,9 +66,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'c':
         a->children = true;
         return 0;
-    case 'd':
-        a->db = arg;
-        return 0;
     case OPT_NO_FRAMES:
         a->no_frames = true;
         return 0;
@@ -100,18 +96,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             argp_error(state, "processes or a command, not both");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-/* Every watched process takes six descriptors. */
-static void allow_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+        return cli_option(key, arg, state);
     }
 }
 
@@ -232,6 +217,8 @@ static int watch_all(struct tree *tree, struct store *store, const struct watch_
     rc = watch_run(tree, store, &opt, &result, &e);
     view_end(&view);
     free(command);
+    if (result.samples && rc == 0)
+        rc = report_watch_sentences(store, result.run_id, stderr, &e);
     if (result.samples)
         say_end(&result, tree, store);
     if (rc < 0)
@@ -261,18 +248,16 @@ static void say_command(pid_t command)
 int cmd_watch(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,
-        parse_option,
-        "PID...\n-- COMMAND [ARG...]",
-        "Looks at live processes over time and stores what they share, copy and use, as a run that "
-        "'cowlab report' and the sqlite3 shell read. Nothing is stopped, traced or written to; a "
-        "sample is not atomic.\vExit status: 0 when --for is over or all have ended, 130 after "
-        "Ctrl-C (the run is complete all the same), 2 for something that is no process number, 3 "
-        "if a process may not be looked at, 4 if it is not there. A COMMAND that has not "
-        "ended by then goes on.",
-        NULL,
-        NULL,
-        NULL};
+        .options = options,
+        .parser = parse_option,
+        .args_doc = "PID...\n-- COMMAND [ARG...]",
+        .doc =
+            "Looks at live processes over time and stores what they share, copy and use, as a "
+            "run that 'cowlab report' and the sqlite3 shell read. Nothing is stopped, traced or "
+            "written to; a sample is not atomic.\vExit status: 0 when --for is over or all have "
+            "ended, 130 after Ctrl-C (the run is complete all the same), 2 for something that is "
+            "no process number, 3 if a process may not be looked at, 4 if it is not there. A "
+            "COMMAND that has not ended by then goes on."};
     struct watch_arguments a = {.every_ns = 1000000000};
     struct store *store;
     struct tree tree;
@@ -282,7 +267,7 @@ int cmd_watch(int argc, char **argv)
 
     cli_parse(&argp, argc, argv, &a);
     machine_caps(); /* its self-tests come before what is watched */
-    code = cli_open_store(&store, a.db, STORE_CREATE);
+    code = cli_open_store(&store, a.common.db, STORE_CREATE);
     if (code != EXIT_DONE) {
         free(a.pids.list);
         return code;
@@ -291,7 +276,7 @@ int cmd_watch(int argc, char **argv)
     if (a.command && (command = start_command(a.command, &e)) < 0)
         code = cli_fail(command == -ENOENT ? EXIT_USAGE : EXIT_RUNNING, &e);
     else {
-        allow_descriptors(); /* not the command's */
+        raise_descriptors(); /* six for each process; not the command's */
         code = add_all(&tree, &a, command);
     }
     if (code == EXIT_DONE)

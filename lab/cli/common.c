@@ -41,6 +41,25 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
         cli_no_memory();
 }
 
+error_t cli_option(int key, char *arg, struct argp_state *state)
+{
+    struct cli_common *c = state->input;
+
+    if (key == 'd')
+        c->db = arg;
+    else if (key == 'o')
+        c->output = arg;
+    else if (key == 'j')
+        c->json = true;
+    else if (key != ARGP_KEY_ARG || !c->only)
+        return ARGP_ERR_UNKNOWN;
+    else if (c->argument)
+        argp_error(state, "%s", c->only);
+    else
+        c->argument = arg;
+    return 0;
+}
+
 void words_add(struct words *w, const char *word)
 {
     const char **added = LIST_ADD(w->list, w->count);
@@ -56,7 +75,8 @@ int cli_fail(int code, const struct err *e)
     return code;
 }
 
-const char *cli_database(const char *given)
+/* --db FILE, else $COWLAB_DB, else cowlab.db. */
+static const char *database(const char *given)
 {
     const char *from_env = getenv("COWLAB_DB");
 
@@ -110,7 +130,7 @@ static bool printed_into(const char *path)
 /* For a stored run a database that is not there is bad usage; anything else is a failure. */
 int cli_open_store(struct store **store, const char *db, enum store_mode mode)
 {
-    const char *path = cli_database(db);
+    const char *path = database(db);
     struct err e;
     int rc = printed_into(path)
                  ? err_set(&e, ETXTBSY, "standard output or error is the database '%s'", path)
@@ -137,11 +157,10 @@ int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), v
     if (store_is_taken_as_it_lies(store))
         fprintf(stderr,
                 "cowlab: '%s' cannot be written from here and has no log: read as it lies\n",
-                cli_database(db));
+                database(db));
     code = use(store, arg);
     if (store_changed_meanwhile(store)) {
-        fprintf(stderr, "cowlab: '%s' was changed while it was read: ask again\n",
-                cli_database(db));
+        fprintf(stderr, "cowlab: '%s' was changed while it was read: ask again\n", database(db));
         code = exit_worse(code, EXIT_RUNNING);
     }
     store_close(store);

@@ -1,9 +1,9 @@
 /* cowlab: sees copy-on-write happen. Finds the subcommand and hands over. */
 #include "lab/cli/cli.h"
 
-#include "lab/run/version.h"
 #include "probes/signals.h"
 #include "probes/stream.h"
+#include "reports/escape.h"
 #include <argp.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -73,7 +73,9 @@ static int command(int argc, char **argv)
             static char name[64];
 
             snprintf(name, sizeof name, "cowlab %s", argv[1]);
-            argv[1] = name; /* what argp calls the program */
+            argv[1] = name;                    /* what argp calls the program */
+            if (commands[i].run != cmd_report) /* markdown is UTF-8 wherever it is read */
+                escape_for_locale();
             return commands[i].run(argc - 1, argv + 1);
         }
     fprintf(stderr, "cowlab: there is no command '%s'; see cowlab --help\n", argv[1]);

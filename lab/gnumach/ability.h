@@ -1,9 +1,6 @@
 /* What tasks of the GNU Mach guest can do. */
-#ifndef LAB_GNUMACH_ABILITY_H
-#define LAB_GNUMACH_ABILITY_H
+#pragma once
 
 #include "lab/plan/ability.h"
 
 extern const struct ability ability_gnumach;
-
-#endif

@@ -86,7 +86,7 @@ static int gnumach_check(const struct plan *plan, struct err *e)
 
 static int fail_session(struct session *s, struct err *e, int rc)
 {
-    const char *tail = s->machine ? machine_tail(s->machine) : "";
+    const char *tail = s->machine ? machine_console(s->machine)->tail : "";
 
     if (rc != -EINTR && *tail) {
         char why[400];
@@ -110,7 +110,7 @@ static int next_record(struct session *s, struct record *r, struct err *e)
     do {
         if (rc > 0 && s->opt.progress) /* W: once a second */
             s->opt.progress(s->opt.progress_arg, "the guest is at work", -1);
-        rc = machine_line(s->machine, &line, &len, e);
+        rc = console_line(machine_console(s->machine), &line, &len, e);
         if (rc == 0)
             rc = err_set(e, EIO, "the guest ended before its work was done");
         if (rc > 0)

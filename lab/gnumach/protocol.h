@@ -44,8 +44,7 @@
  * offset and size of objects, first and count of pages are in pages, free .. wire too. object and
  * shadow are names that the host numbers; they say nothing outside one boot. refs is without the
  * reference that asking takes. In P, page first+i has frame xframe + i*step (in frames). */
-#ifndef LAB_GNUMACH_PROTOCOL_H
-#define LAB_GNUMACH_PROTOCOL_H
+#pragma once
 
 #include "lab/actions.h"
 #include <stdint.h>
@@ -122,5 +121,3 @@ static inline uint32_t guest_crc32(uint32_t crc, const void *data, unsigned long
     }
     return ~crc;
 }
-
-#endif

@@ -1,9 +1,6 @@
 /* What processes of Linux can do: everything, but for one wish of fork. */
-#ifndef LAB_LINUX_ABILITY_H
-#define LAB_LINUX_ABILITY_H
+#pragma once
 
 #include "lab/plan/ability.h"
 
 extern const struct ability ability_linux;
-
-#endif

@@ -2,6 +2,7 @@
  * function's name is the row's in lab/actions.h; an action without one is only asked (protect,
  * lock); those that deal in messages are in message.c. */
 #include "lab/linux/run.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,72 +26,28 @@ int linux_ACT_MAP(struct doing *d, struct err *e)
     return rc;
 }
 
-/* What a wrong page showed, in words; NULL without memory. */
-static char *wrong_stamp(const struct doing *d)
-{
-    const struct actor_reply *r = &d->reply;
-    char found[16] = "no stamp";
-    char *text;
-
-    if (r->found_letter)
-        snprintf(found, sizeof found, "stamp '%c'", (char)r->found_letter);
-    if (asprintf(&text,
-                 "pages read against pages that carry stamp '%c'; page %" PRIu64 " carries %s",
-                 d->step->stamp, r->first_wrong, found) < 0)
-        return NULL;
-    return text;
-}
-
-/* A check of the region that was read: right is what left must be. detail is taken. */
-static int note_check(struct doing *d, const char *check, uint64_t left, uint64_t right,
-                      char *detail, struct err *e)
-{
-    struct obs_check *c =
-        observation_add_check(&d->out->obs, check, d->step->actor, d->step->region);
-
-    if (!c) {
-        free(detail);
-        return err_no_memory(e);
-    }
-    c->left = value_known((int64_t)left);
-    c->right = value_known((int64_t)right);
-    c->verdict = left == right ? CHECK_HELD : CHECK_DIFFERS;
-    c->case_name = d->step->case_name ? strdup(d->step->case_name) : NULL;
-    c->detail = detail;
-    return 0;
-}
-
-/* A read's stamps are a check of their own: contents that leaked would show here. */
-static int note_stamps(struct doing *d, struct err *e)
-{
-    const struct actor_reply *r = &d->reply;
-
-    d->out->stamps =
-        (struct stamp_result){r->checked, r->wrong, r->first_wrong, (char)r->found_letter};
-    return r->checked ? note_check(d, "stamps", r->checked, r->checked - r->wrong,
-                                   r->wrong ? wrong_stamp(d) : NULL, e)
-                      : 0;
-}
-
 /* Bytes beside a range that was received must be zero: the layer sends what was meant, no more. */
 static int note_stray_bytes(struct doing *d, struct err *e)
 {
     const struct actor_reply *r = &d->reply;
-    char *detail = NULL;
+    struct two_sources c = step_sources(d->step, "stray_bytes", r->stray, 0);
 
-    if (r->beside &&
-        asprintf(&detail, "bytes that are not zero among the %" PRIu64 " beside the received range",
-                 r->beside) < 0)
-        detail = NULL;
-    return r->beside ? note_check(d, "stray_bytes", r->stray, 0, detail, e) : 0;
+    return r->beside ? step_check(d->out, &c, e,
+                                  "bytes that are not zero among the %" PRIu64
+                                  " beside the received range",
+                                  r->beside)
+                     : 0;
 }
 
 int linux_ACT_READ(struct doing *d, struct err *e)
 {
+    const struct actor_reply *r = &d->reply;
     int rc = linux_call(d, NULL, e);
 
-    if (rc == 0)
-        rc = note_stamps(d, e);
+    if (rc == 0) /* contents that leaked would show here */
+        rc = step_check_stamps(
+            d->out, d->step,
+            (struct stamp_result){r->checked, r->wrong, r->first_wrong, (char)r->found_letter}, e);
     return rc < 0 ? rc : note_stray_bytes(d, e);
 }
 
@@ -106,14 +63,13 @@ int linux_ACT_WRITE(struct doing *d, struct err *e)
 int linux_ACT_FORK(struct doing *d, struct err *e)
 {
     int born = actor_fork_off(&d->run->group, d->index, d->step->as, &d->reply, e);
-    int rc;
 
     if (born < 0)
         return born;
-    rc = linux_add_holder(d->run, e);
-    if (rc == 0 && held_inherit(&d->run->holders[born].regions, linux_held(d)) < 0)
-        rc = err_no_memory(e);
-    return rc < 0 ? rc : linux_give_port(d->run, (size_t)born, e);
+    if (!LIST_ADD(d->run->holders, d->run->nholders) ||
+        held_inherit(&d->run->holders[born].regions, linux_held(d)) < 0)
+        return err_no_memory(e);
+    return linux_give_port(d->run, (size_t)born, e);
 }
 
 int linux_ACT_EXEC(struct doing *d, struct err *e)

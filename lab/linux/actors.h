@@ -6,8 +6,7 @@
  * Does not: know scenarios; read page state.
  *
  *     actor_group_begin -> actor_spawn / actor_call ... -> actor_group_end */
-#ifndef LAB_LINUX_ACTORS_H
-#define LAB_LINUX_ACTORS_H
+#pragma once
 
 #include "lab/linux/protocol.h"
 #include "lab/linux/rundir.h"
@@ -59,5 +58,3 @@ int actor_fork_off(struct actor_group *g, size_t index, const char *child, struc
                    struct err *e);
 /* Waits until an actor that was told to exit is gone. */
 int actor_await_exit(struct actor_group *g, size_t index, struct err *e);
-
-#endif

@@ -1,6 +1,5 @@
 /* linux_cgroup: a memory cgroup of the run's own, v1 or v2, where the machine allows one. */
-#ifndef LAB_LINUX_CGROUP_H
-#define LAB_LINUX_CGROUP_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -15,5 +14,3 @@ int run_cgroup_make(const char *path);
 pid_t run_cgroup_fork(const char *path, bool *inside);
 /* Moves the calling process into it; async-signal-safe (called between fork and exec). */
 int run_cgroup_join(const char *path);
-
-#endif

@@ -5,24 +5,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static void close_all(const struct reply_fds *fds)
 {
     for (int i = 0; i < fds->count; i++)
         close(fds->fd[i]);
-}
-
-/* Copies; NULL for NULL or an empty text. *ok turns false without memory. */
-static char *copy(const char *s, bool *ok)
-{
-    bool some = s && *s;
-    char *c = some ? strdup(s) : NULL;
-
-    if (some && !c)
-        *ok = false;
-    return c;
 }
 
 /* Which region descriptor i of this step stands for, or NULL. */
@@ -49,18 +37,18 @@ static int note_transfers(struct doing *d, const char *from, const char *to, str
         const struct actor_transfer *x = &d->reply.transfers[i];
 
         d->out->transfers[d->out->ntransfers++] = (struct store_transfer){
-            .from = copy(from, &ok),
-            .to = copy(to, &ok),
-            .region = copy(part_region(d->step, i), &ok),
-            .case_name = copy(d->step->case_name, &ok),
-            .kind = copy(x->kind, &ok),
-            .asked = copy(x->asked, &ok),
-            .received = copy(x->received, &ok),
-            .done = copy(x->done, &ok),
+            .from = step_text(from, &ok),
+            .to = step_text(to, &ok),
+            .region = step_text(part_region(d->step, i), &ok),
+            .case_name = step_text(d->step->case_name, &ok),
+            .kind = step_text(x->kind, &ok),
+            .asked = step_text(x->asked, &ok),
+            .received = step_text(x->received, &ok),
+            .done = step_text(x->done, &ok),
             .deallocate = x->deallocate,
             .size = (int64_t)x->size,
             .descriptor = (int)i,
-            .why = copy(x->why, &ok),
+            .why = step_text(x->why, &ok),
         };
     }
     return ok ? 0 : err_no_memory(e);
@@ -75,10 +63,10 @@ static int note_message(struct doing *d, struct err *e)
     if (!m)
         return err_no_memory(e);
     *m = (struct store_message){
-        .actor = copy(d->step->actor, &ok),
+        .actor = step_text(d->step->actor, &ok),
         .id = r->message_id,
         .size = (int64_t)r->message_size,
-        .text = copy(r->has_text ? r->text : NULL, &ok),
+        .text = step_text(r->has_text ? r->text : NULL, &ok),
         .descriptors = r->descriptors,
         .reply_sent = d->step->action == ACT_REPLY ? r->reply_sent : -1,
     };

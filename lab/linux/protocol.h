@@ -4,8 +4,7 @@
  * sequence number; before it may come any number of replies marked `progress`. Both ends are the
  * same build of cowlab on one machine: plain structs, checked by size and magic.
  * An actor that reads end of file exits at once. */
-#ifndef LAB_LINUX_PROTOCOL_H
-#define LAB_LINUX_PROTOCOL_H
+#pragma once
 
 #include "lab/actions.h"
 #include <stdint.h>
@@ -103,5 +102,3 @@ struct actor_reply {
      * message before the answer, in the order of the transfers that have one: when the answer is
      * there the actor holds none of them any more, or it would be seen as an owner */
 };
-
-#endif

@@ -6,21 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* Copies that may be NULL; *ok turns false without memory. */
-static char *copy(const char *s, bool *ok)
-{
-    char *c = s ? strdup(s) : NULL;
-
-    if (s && !c)
-        *ok = false;
-    return c;
-}
-
 static void region_free(struct held_region *r)
 {
     free(r->name);
@@ -36,8 +21,8 @@ int held_add(struct held_regions *h, const char *name, const char *case_name, ui
     if (!r)
         return -ENOMEM;
     *r = (struct held_region){
-        .name = copy(name, &ok),
-        .case_name = copy(case_name, &ok),
+        .name = step_text(name, &ok),
+        .case_name = step_text(case_name, &ok),
         .start = start,
         .len = len,
         .kind = kind,
@@ -68,7 +53,7 @@ int held_inherit(struct held_regions *child, const struct held_regions *parent)
 struct held_region *held_find(const struct held_regions *h, const char *name, const char *case_name)
 {
     for (size_t i = 0; i < h->count; i++)
-        if (same(h->list[i].name, name) && same(h->list[i].case_name, case_name))
+        if (same_text(h->list[i].name, name) && same_text(h->list[i].case_name, case_name))
             return &h->list[i];
     return NULL;
 }
@@ -92,10 +77,7 @@ void held_clear(struct held_regions *h)
 
 static void carried_free(struct carried *c)
 {
-    free(c->from);
-    free(c->to);
-    free(c->region);
-    free(c->case_name);
+    FREE_ALL(c->from, c->to, c->region, c->case_name);
     if (c->fd >= 0)
         close(c->fd);
 }
@@ -106,10 +88,10 @@ int carried_add(struct carried_list *c, const struct carried *what)
     bool ok = true;
     struct carried m = {
         .message = what->message,
-        .from = copy(what->from, &ok),
-        .to = copy(what->to, &ok),
-        .region = copy(what->region, &ok),
-        .case_name = copy(what->case_name, &ok),
+        .from = step_text(what->from, &ok),
+        .to = step_text(what->to, &ok),
+        .region = step_text(what->region, &ok),
+        .case_name = step_text(what->case_name, &ok),
         .fd = what->fd,
         .len = what->len,
     };
@@ -136,10 +118,10 @@ void carried_arrived(struct carried_list *c, const char *to, char **from)
 
     *from = NULL;
     for (size_t i = 0; i < c->count; i++)
-        if (same(c->list[i].to, to) && c->list[i].message < oldest)
+        if (same_text(c->list[i].to, to) && c->list[i].message < oldest)
             oldest = c->list[i].message;
     for (size_t i = c->count; i-- > 0;) {
-        if (!same(c->list[i].to, to) || c->list[i].message != oldest)
+        if (!same_text(c->list[i].to, to) || c->list[i].message != oldest)
             continue;
         if (!*from) {
             *from = c->list[i].from;
@@ -152,7 +134,7 @@ void carried_arrived(struct carried_list *c, const char *to, char **from)
 void carried_drop(struct carried_list *c, const char *to)
 {
     for (size_t i = c->count; i-- > 0;)
-        if (same(c->list[i].to, to))
+        if (same_text(c->list[i].to, to))
             carried_remove(c, i);
 }
 

@@ -1,9 +1,8 @@
 /* linux_regions: which regions of the scenario each actor has now, and which messages are on their
  * way; what the observer is told to look at. Pure bookkeeping: no system calls but close. */
-#ifndef LAB_LINUX_REGIONS_H
-#define LAB_LINUX_REGIONS_H
+#pragma once
 
-#include "lab/plan/plan.h"
+#include "lab/run/backend.h"
 #include "probes/observer.h"
 
 struct held_region {
@@ -56,5 +55,3 @@ void carried_arrived(struct carried_list *c, const char *to, char **from);
 /* The actor is gone, and what was on its way to it. */
 void carried_drop(struct carried_list *c, const char *to);
 void carried_clear(struct carried_list *c);
-
-#endif

@@ -35,11 +35,6 @@ int linux_actor_index(const struct backend_run *r, const char *name, struct err 
     return err_set(e, ESRCH, "there is no living actor '%s'", name);
 }
 
-int linux_add_holder(struct backend_run *r, struct err *e)
-{
-    return LIST_ADD(r->holders, r->nholders) ? 0 : err_no_memory(e);
-}
-
 int linux_give_port(struct backend_run *r, size_t index, struct err *e)
 {
     struct actor_request rq = {.op = ACTOR_HELLO};
@@ -61,7 +56,7 @@ int linux_start_actors(struct backend_run *r, struct err *e)
         index = actor_spawn(&r->group, r->plan->actors[i], e);
         if (index < 0)
             return index;
-        rc = linux_add_holder(r, e);
+        rc = LIST_ADD(r->holders, r->nholders) ? 0 : err_no_memory(e);
         if (rc == 0)
             rc = linux_give_port(r, (size_t)index, e);
         if (rc < 0)

@@ -1,6 +1,5 @@
 /* linux_run: the state of one run on Linux, shared by the files of this backend. */
-#ifndef LAB_LINUX_RUN_H
-#define LAB_LINUX_RUN_H
+#pragma once
 
 #include "lab/linux/actors.h"
 #include "lab/linux/regions.h"
@@ -39,8 +38,6 @@ int linux_check(const struct plan *plan, struct err *e);
 
 /* The living actor of that name; the validated plan says that there is one. Index or -ESRCH. */
 int linux_actor_index(const struct backend_run *r, const char *name, struct err *e);
-/* For the actor that came up last. */
-int linux_add_holder(struct backend_run *r, struct err *e);
 /* Gives an actor a port under its own name with the run's name server, if there is one. */
 int linux_give_port(struct backend_run *r, size_t index, struct err *e);
 /* The run's own name server, in its process group, if the plan sends messages; actors find it
@@ -59,5 +56,3 @@ struct held_regions *linux_held(struct doing *d);
     int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
-
-#endif

@@ -4,12 +4,9 @@
  * lab dies, however it dies. What else the run made stands in it: the path of its cgroup as a link
  * that was there before the cgroup. So whoever gets the lock of a directory of the same user may
  * remove what a run makes in it: the lab at the end of its run, its keeper, or the next run. */
-#ifndef LAB_LINUX_RUNDIR_H
-#define LAB_LINUX_RUNDIR_H
+#pragma once
 
 #include "probes/err.h"
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,5 +27,3 @@ typedef void run_dir_visit(void *arg, const char *path, uid_t user);
 void run_dirs_left(run_dir_visit *visit, void *arg);
 /* Removes those of this user. */
 void run_dirs_tidy(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* shortage: which limit of the machine it was that an actor ran into, so far as it can be seen from
  * outside. */
-#ifndef LAB_LINUX_SHORTAGE_H
-#define LAB_LINUX_SHORTAGE_H
+#pragma once
 
 #include "lab/linux/protocol.h"
 #include "probes/err.h"
@@ -21,5 +20,3 @@ struct value shortage_oom_kills(void);
 /* With vm.overcommit_memory=2: how many bytes of private memory can still be mapped; unknown: the
  * kernel does not count beforehand. */
 struct value shortage_commit_left(void);
-
-#endif

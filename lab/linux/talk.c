@@ -115,22 +115,9 @@ int actor_group_check(struct actor_group *g, struct err *e)
 static int send_request(const struct actor_group *g, struct actor_process *a,
                         struct actor_request *rq, int pass_fd, struct err *e)
 {
-    char control[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec iov = {rq, sizeof *rq};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-    if (pass_fd >= 0) {
-        struct cmsghdr *c;
-
-        msg.msg_control = control;
-        msg.msg_controllen = sizeof control;
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
-    }
-    if (sendmsg(a->control, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    if (send_packet(a->control, &iov, 1, &pass_fd, pass_fd >= 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return errno == EPIPE || errno == ECONNRESET
                    ? report_actor_death(g, a, e)
                    : err_sys(e, errno, "cannot send to actor '%s'", a->name);

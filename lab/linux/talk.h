@@ -2,8 +2,7 @@
  *
  * Promises: every wait has a deadline and notices the death of any actor, of the keeper, and the
  * user's interrupt. Owns nothing: the group is actors.h's. */
-#ifndef LAB_LINUX_TALK_H
-#define LAB_LINUX_TALK_H
+#pragma once
 
 #include "lab/linux/actors.h"
 
@@ -34,5 +33,3 @@ int talk_await_hello(struct actor_group *g, size_t index, struct err *e);
 /* How a process that is gone ended, as far as we can know: -ECHILD. */
 int talk_report_death(const struct actor_group *g, const char *who, pid_t pid, int pidfd,
                       struct err *e);
-
-#endif

@@ -2,6 +2,7 @@
 #include "lab/machmsg/observe.h"
 #include "lab/machmsg/names/spawn.h"
 #include "lab/machmsg/ports/deadline.h"
+#include "probes/list.h"
 #include "probes/maps.h"
 #include "probes/observer.h"
 #include <dirent.h>
@@ -33,24 +34,19 @@ struct reply {
 
 struct targets {
     struct target *at;
-    size_t n, capacity;
+    size_t n;
 };
 
 static int add_target(struct targets *t, pid_t pid, const struct target_region *region)
 {
-    if (t->n == t->capacity) {
-        size_t capacity = t->capacity ? 2 * t->capacity : 8;
-        struct target *at = realloc(t->at, capacity * sizeof *at);
+    struct target *added = LIST_ADD(t->at, t->n);
 
-        if (!at)
-            return -ENOMEM;
-        t->at = at;
-        t->capacity = capacity;
-    }
-    t->at[t->n++] = (struct target){.actor = region ? "self" : "other",
-                                    .pid = pid,
-                                    .regions = region,
-                                    .nregions = region ? 1 : 0};
+    if (!added)
+        return -ENOMEM;
+    *added = (struct target){.actor = region ? "self" : "other",
+                             .pid = pid,
+                             .regions = region,
+                             .nregions = region ? 1 : 0};
     return 0;
 }
 

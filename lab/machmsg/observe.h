@@ -3,8 +3,7 @@
  * The probes look from outside: a process of their own (see spawn.h) that ends with this one. So
  * looking makes no page here and forks nothing here, which would leave marks on the very pages that
  * are looked at. What share modes and reference counts mean is in probes/, nowhere else. */
-#ifndef MACHMSG_OBSERVE_H
-#define MACHMSG_OBSERVE_H
+#pragma once
 
 #include "probes/value.h"
 #include <stdint.h>
@@ -16,5 +15,3 @@ struct observed {
 
 /* 0, or a negative errno: the observer could not be started or the look failed. */
 int observe_mapping(uint64_t start, uint64_t end, uint64_t inode, struct observed *out);
-
-#endif

@@ -200,32 +200,5 @@ kern_return_t mach_vm_region_recurse(vm_map_t task, mach_vm_address_t *address,
     return KERN_SUCCESS;
 }
 
-kern_return_t vm_region_64(vm_map_t task, vm_address_t *address, vm_size_t *size,
-                           vm_region_flavor_t flavor, vm_region_info_t info,
-                           mach_msg_type_number_t *info_count, mach_port_t *object)
-{
-    mach_vm_address_t at = *address;
-    mach_vm_size_t len = 0;
-    kern_return_t kr = mach_vm_region(task, &at, &len, flavor, info, info_count, object);
-
-    if (kr == KERN_SUCCESS) {
-        *address = (vm_address_t)at;
-        *size = (vm_size_t)len;
-    }
-    return kr;
-}
-
-kern_return_t vm_region_recurse_64(vm_map_t task, vm_address_t *address, vm_size_t *size,
-                                   natural_t *depth, vm_region_recurse_info_64_t info,
-                                   mach_msg_type_number_t *info_count)
-{
-    mach_vm_address_t at = *address;
-    mach_vm_size_t len = 0;
-    kern_return_t kr = mach_vm_region_recurse(task, &at, &len, depth, info, info_count);
-
-    if (kr == KERN_SUCCESS) {
-        *address = (vm_address_t)at;
-        *size = (vm_size_t)len;
-    }
-    return kr;
-}
+SAME_CALL(vm_region_64, mach_vm_region);
+SAME_CALL(vm_region_recurse_64, mach_vm_region_recurse);

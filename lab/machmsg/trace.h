@@ -4,14 +4,12 @@
  * wants to know registers a function; it is called once per descriptor of every message that was
  * sent or received, by the thread that did it, after it succeeded. Beside it what else is not part
  * of Mach: moving memory, and the policy's name. */
-#ifndef MACHMSG_TRACE_H
-#define MACHMSG_TRACE_H
+#pragma once
 
 #include <stdint.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 enum machmsg_event { MACHMSG_SENT = 1, MACHMSG_RECEIVED = 2 };
 
@@ -46,8 +44,4 @@ int machmsg_move(uint64_t from, uint64_t to, uint64_t size);
 /* "xnu" (the default) or "native" (COWLAB_MACH_POLICY=native). */
 const char *machmsg_policy(void);
 
-#ifdef __cplusplus
-}
-#endif
-
-#endif
+__END_DECLS

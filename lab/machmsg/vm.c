@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <mach/mach_vm.h>
 #include <mach/vm_map.h>
-#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -60,7 +60,9 @@ static void *map_wanted(uint64_t address, const struct wanted *w, int flags, int
     struct mapping m;
 
     if (w->flags & VM_FLAGS_ANYWHERE)
-        return mem_place(w->size, w->mask | vm_page_mask, false, prot, flags, fd);
+        return mem_place(w->size, w->mask | vm_page_mask,
+                         w->flags & VM_FLAGS_PURGABLE ? PLACE_PURGEABLE : PLACE_ALONE, prot, flags,
+                         fd);
     /* Kernels and tools that do not know MAP_FIXED_NOREPLACE take the address as a hint. */
     if (!(w->flags & VM_FLAGS_OVERWRITE) && mem_query(address, &m) == 0 &&
         m.start < address + w->size) {
@@ -134,6 +136,8 @@ static int make(uint64_t *address, const struct wanted *w)
             object_unref(r.object);
         return rc;
     }
+    if (purgeable && r.kind == MEM_ANON) /* who looks from outside can know; not every kernel */
+        (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, w->size, PURGEABLE_NAME);
     if (shared)
         (void)object_keep(r.object);
     r.start = *address = (uint64_t)p;
@@ -157,7 +161,7 @@ static kern_return_t allocate(vm_map_t task, uint64_t *address, const struct wan
     if (w->size >> 56) /* no address space is that large; not every tool says so itself */
         return KERN_NO_SPACE;
     if (!(w->flags & VM_FLAGS_ANYWHERE)) {
-        *address = mem_trunc(*address, vm_page_size);
+        *address = mem_trunc(*address);
         if (*address + w->size < *address)
             return KERN_NO_SPACE;
     }
@@ -397,42 +401,8 @@ kern_return_t mach_vm_inherit(vm_map_t task, mach_vm_address_t address, mach_vm_
     return error_of(-rc);
 }
 
-kern_return_t vm_allocate(vm_map_t task, vm_address_t *address, vm_size_t size, int flags)
-{
-    mach_vm_address_t at = *address;
-    kern_return_t kr = mach_vm_allocate(task, &at, size, flags);
-
-    if (kr == KERN_SUCCESS)
-        *address = (vm_address_t)at;
-    return kr;
-}
-
-kern_return_t vm_deallocate(vm_map_t task, vm_address_t address, vm_size_t size)
-{
-    return mach_vm_deallocate(task, address, size);
-}
-
-kern_return_t vm_protect(vm_map_t task, vm_address_t address, vm_size_t size, boolean_t set_maximum,
-                         vm_prot_t protection)
-{
-    return mach_vm_protect(task, address, size, set_maximum, protection);
-}
-
-kern_return_t vm_inherit(vm_map_t task, vm_address_t address, vm_size_t size,
-                         vm_inherit_t inheritance)
-{
-    return mach_vm_inherit(task, address, size, inheritance);
-}
-
-kern_return_t vm_map(vm_map_t task, vm_address_t *address, vm_size_t size, vm_address_t mask,
-                     int flags, mem_entry_name_port_t object, vm_offset_t offset, boolean_t copy,
-                     vm_prot_t cur_protection, vm_prot_t max_protection, vm_inherit_t inheritance)
-{
-    mach_vm_address_t at = *address;
-    kern_return_t kr = mach_vm_map(task, &at, size, mask, flags, object, offset, copy,
-                                   cur_protection, max_protection, inheritance);
-
-    if (kr == KERN_SUCCESS)
-        *address = (vm_address_t)at;
-    return kr;
-}
+SAME_CALL(vm_allocate, mach_vm_allocate);
+SAME_CALL(vm_deallocate, mach_vm_deallocate);
+SAME_CALL(vm_protect, mach_vm_protect);
+SAME_CALL(vm_inherit, mach_vm_inherit);
+SAME_CALL(vm_map, mach_vm_map);

@@ -13,7 +13,7 @@ static kern_return_t access_to(uint64_t start, uint64_t size, bool writing)
 {
     struct mapping m;
 
-    for (uint64_t at = mem_trunc(start, vm_page_size); at < start + size; at = m.end) {
+    for (uint64_t at = mem_trunc(start); at < start + size; at = m.end) {
         int rc = mem_query(at, &m);
 
         if (rc && rc != -ENOENT)
@@ -110,30 +110,7 @@ kern_return_t mach_vm_copy(vm_map_t task, mach_vm_address_t source, mach_vm_size
     return mach_vm_read_overwrite(task, source, size, destination, &done);
 }
 
-kern_return_t vm_read(vm_map_t task, vm_address_t address, vm_size_t size, vm_offset_t *data,
-                      mach_msg_type_number_t *data_count)
-{
-    return mach_vm_read(task, address, size, data, data_count);
-}
-
-kern_return_t vm_read_overwrite(vm_map_t task, vm_address_t address, vm_size_t size,
-                                vm_address_t data, vm_size_t *out_size)
-{
-    mach_vm_size_t done = 0;
-    kern_return_t kr = mach_vm_read_overwrite(task, address, size, data, &done);
-
-    if (kr == KERN_SUCCESS)
-        *out_size = (vm_size_t)done;
-    return kr;
-}
-
-kern_return_t vm_write(vm_map_t task, vm_address_t address, vm_offset_t data,
-                       mach_msg_type_number_t data_count)
-{
-    return mach_vm_write(task, address, data, data_count);
-}
-
-kern_return_t vm_copy(vm_map_t task, vm_address_t source, vm_size_t size, vm_address_t destination)
-{
-    return mach_vm_copy(task, source, size, destination);
-}
+SAME_CALL(vm_read, mach_vm_read);
+SAME_CALL(vm_read_overwrite, mach_vm_read_overwrite);
+SAME_CALL(vm_write, mach_vm_write);
+SAME_CALL(vm_copy, mach_vm_copy);

@@ -1,7 +1,6 @@
 /* ability: what a backend can do, as plain data. Each backend has one in its folder (ability.c);
  * who wants to know what is possible asks the ability and never compares a backend's name. */
-#ifndef LAB_PLAN_ABILITY_H
-#define LAB_PLAN_ABILITY_H
+#pragma once
 
 #include "lab/actions.h"
 #include <stdbool.h>
@@ -49,5 +48,3 @@ static inline const char *ability_refuses(const struct refusal *list, int code)
             return list->why;
     return NULL;
 }
-
-#endif

@@ -28,27 +28,18 @@ static bool looks_like_path(const char *name)
  * without an end. */
 static int read_all(int fd, const char *path, char **text, size_t *len, struct err *e)
 {
-    char *buf = NULL;
-    size_t room = 0, used = 0;
+    char *buf = malloc(JSON_MAX_BYTES + 2);
+    size_t used = 0;
     ssize_t n = 1;
-    int code = 0;
+    int code = buf ? 0 : ENOMEM;
 
-    while (n > 0 && !code) {
-        char *more = room - used < 4096 ? realloc(buf, room = room ? room * 2 : 16384) : buf;
-
-        if (!more) {
-            code = ENOMEM;
-            break;
-        }
-        buf = more;
-        n = read(fd, buf + used, room - used - 1);
+    while (n != 0 && !code) {
+        n = read(fd, buf + used, JSON_MAX_BYTES + 1 - used);
         used += n > 0 ? (size_t)n : 0;
         if (used > JSON_MAX_BYTES)
             code = EFBIG;
         else if (n < 0 && errno != EINTR)
             code = errno;
-        else if (n < 0)
-            n = 1;
     }
     if (code) {
         free(buf);

@@ -65,18 +65,8 @@ void plan_free(struct plan *p)
     free_texts(p->actors, p->nactors);
     free_texts(p->needs, p->nneeds);
     free_texts(p->backends, p->nbackends);
-    free(p->params);
-    free(p->steps);
-    free(p->name);
-    free(p->title);
-    free(p->question);
-    free(p->twin);
-    free(p->no_twin);
-    free(p->source);
-    free(p->origin);
-    free(p->backend);
-    free(p->why_not);
-    free(p);
+    FREE_ALL(p->params, p->steps, p->name, p->title, p->question, p->twin, p->no_twin, p->source,
+             p->origin, p->backend, p->why_not, p);
 }
 
 static void build_release(struct build *b)
@@ -88,7 +78,7 @@ static void build_release(struct build *b)
     cases_release(&b->cases);
     free(b->r.params.at);
     free(b->r.counts.at);
-    index_release(&b->r.counts.names);
+    free(b->r.counts.names.at);
     plan_free(b->plan);
 }
 
@@ -324,15 +314,13 @@ static int settle_step(struct build *b, struct draft *d)
 static int settle_steps(struct build *b)
 {
     struct plan *p = b->plan;
-    int rc = world_new(&b->world, &b->r, p, b->drafts, b->ndrafts);
+    int rc = world_new(&b->world, &b->r, p, b->drafts, b->ndrafts, b->actors_in_doubt);
 
     if (rc < 0)
         return rc;
     p->steps = calloc(b->ndrafts + 1, sizeof *p->steps);
     if (!p->steps)
         return err_no_memory(b->r.e);
-    if (b->actors_in_doubt)
-        world_doubt_actors(b->world);
     for (size_t i = 0; i < b->clear && !fatal(rc); i++) {
         struct draft *d = &b->drafts[i];
 

@@ -12,8 +12,7 @@
  *   world/  world.h lists its files: each draft carried out on paper, then its expectations
  *   plan.c  the order of things; load.c where the text comes from
  * Each folder calls only those above it. */
-#ifndef LAB_PLAN_PLAN_H
-#define LAB_PLAN_PLAN_H
+#pragma once
 
 #include "lab/actions.h"
 #include "probes/err.h"
@@ -122,7 +121,6 @@ struct plan_param {
     char *name;
     char *text; /* its value as text: what is stored and shown */
     bool is_number;
-    int64_t number;
 };
 
 /* What a fork will do with a region. Flags that stand side by side (madvise(2)): leaving it out
@@ -211,5 +209,3 @@ extern const struct builtin_scenario builtin_scenarios[];
 /* Text of a scenario by name (built in) or path (anything with a '/' or ending in .json; or an
  * existing file). The caller frees *text. -ENOENT names the nearest known scenario. */
 int scenario_load(const char *name_or_path, char **text, size_t *len, char **origin, struct err *e);
-
-#endif

@@ -6,8 +6,7 @@
  * lab/backends.c names a backend.
  *
  *     session_open -> [ begin -> step* -> end ]* -> session_close */
-#ifndef LAB_RUN_BACKEND_H
-#define LAB_RUN_BACKEND_H
+#pragma once
 
 #include "db/store.h"
 #include "lab/plan/ability.h"
@@ -47,55 +46,56 @@ struct step_result {
 struct session; /* each backend has its own */
 struct backend_run;
 
-/* Page size of the memory that the actors have, in bytes. */
-typedef uint64_t backend_page_size_fn(void);
-
-/* Can this machine carry the plan out? 0; or -ENOTSUP with the missing capability named in the
- * message (the program exits 3). Whether single values can be seen is not asked here: an
- * expectation on one that cannot is not checked. */
-typedef int backend_check_fn(const struct plan *plan, struct err *e);
-
-/* plans and opt must outlive the session. */
-typedef int backend_session_open_fn(struct session **out, const struct plan *const *plans,
-                                    size_t nplans, const struct backend_options *opt,
-                                    struct err *e);
-
-/* plan_index counts from 0 in the list given to session_open. Fills the machine part of *info:
- * kernel, machine, capabilities (the caller frees with run_info_release). */
-typedef int backend_begin_fn(struct session *s, size_t plan_index, struct backend_run **out,
-                             struct run_info *info, struct err *e);
-
-/* Carries the step out, looks, and fills *out, which the caller has inited and releases. */
-typedef int backend_step_fn(struct backend_run *r, const struct step *step, struct step_result *out,
-                            struct err *e);
-
-/* Both are called after failures too, and leave no process behind. */
-typedef void backend_end_fn(struct backend_run *r);
-typedef void backend_session_close_fn(struct session *s);
-
 /* Calls with every place that a run has left whose lab was killed, and the user who ran it; the
  * next run of that user removes it. */
 typedef void backend_visit_fn(void *arg, const char *path, uid_t user);
-typedef void backend_left_fn(backend_visit_fn *visit, void *arg);
 
 /* All of it is there, but `left` where nothing can be: a backend that cannot do something says so
  * in its ability. */
 struct backend {
     const struct ability *ability;
-    backend_page_size_fn *page_size;
-    backend_check_fn *check;
-    backend_session_open_fn *session_open;
-    backend_begin_fn *begin;
-    backend_step_fn *step;
-    backend_end_fn *end;
-    backend_session_close_fn *session_close;
-    backend_left_fn *left;
+    /* Page size of the memory that the actors have, in bytes. */
+    uint64_t (*page_size)(void);
+    /* Can this machine carry the plan out? 0; or -ENOTSUP with the missing capability named in the
+     * message (the program exits 3). Whether single values can be seen is not asked here: an
+     * expectation on one that cannot is not checked. */
+    int (*check)(const struct plan *plan, struct err *e);
+    /* plans and opt must outlive the session. */
+    int (*session_open)(struct session **out, const struct plan *const *plans, size_t nplans,
+                        const struct backend_options *opt, struct err *e);
+    /* plan_index counts from 0 in the list given to session_open. Fills the machine part of *info:
+     * kernel, machine, capabilities (the caller frees with run_info_release). */
+    int (*begin)(struct session *s, size_t plan_index, struct backend_run **out,
+                 struct run_info *info, struct err *e);
+    /* Carries the step out, looks, and fills *out, which the caller has inited and releases. */
+    int (*step)(struct backend_run *r, const struct step *step, struct step_result *out,
+                struct err *e);
+    /* Both are called after failures too, and leave no process behind. */
+    void (*end)(struct backend_run *r);
+    void (*session_close)(struct session *s);
+    void (*left)(backend_visit_fn *visit, void *arg);
 };
 
 void step_result_init(struct step_result *r);
 void step_result_release(struct step_result *r);
+/* A copy for it; NULL for NULL or an empty text. *ok turns false without memory. */
+char *step_text(const char *text, bool *ok);
+
+/* Two sources for one fact: equal, or the check differs. */
+struct two_sources {
+    const char *check;                         /* static text */
+    const char *observed, *region, *case_name; /* what it is about; may be NULL */
+    int64_t left, right;
+};
+/* Adds the check. fmt: what each side is, in words; NULL: nothing to say. 0 or -ENOMEM. */
+int step_check(struct step_result *r, const struct two_sources *c, struct err *e, const char *fmt,
+               ...) __attribute__((format(printf, 4, 5)));
+/* Of the region that the step is about. */
+struct two_sources step_sources(const struct step *s, const char *check, uint64_t left,
+                                uint64_t right);
+/* The stamps that a read compared, if any, which are r's from here on. */
+int step_check_stamps(struct step_result *r, const struct step *s, struct stamp_result seen,
+                      struct err *e);
 
 /* Says in *info which backend the run is of, and what that can tell (run_info.ability). */
 int backend_describe(const struct ability *a, struct run_info *info, struct err *e);
-
-#endif

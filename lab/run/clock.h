@@ -1,6 +1,5 @@
 /* clock: CLOCK_MONOTONIC in the two units that the lab counts in. */
-#ifndef LAB_RUN_CLOCK_H
-#define LAB_RUN_CLOCK_H
+#pragma once
 
 #include "probes/slurp.h"
 
@@ -13,5 +12,3 @@ static inline int64_t now_ms(void)
 {
     return (int64_t)(now_ns() / 1000000u);
 }
-
-#endif

@@ -1,6 +1,7 @@
-/* exits: the exit codes of the cowlab command, worst last in `exit_worse`. */
-#ifndef LAB_RUN_EXITS_H
-#define LAB_RUN_EXITS_H
+/* exits: the version of the cowlab command, and its exit codes, worst last in `exit_worse`. */
+#pragma once
+
+#define COWLAB_VERSION "1.0.0"
 
 enum exit_code {
     EXIT_DONE = 0,         /* done, and all expectations held */
@@ -16,5 +17,3 @@ static inline int exit_worse(int a, int b)
 {
     return a > b ? a : b;
 }
-
-#endif

@@ -6,8 +6,7 @@
  * Does not: measure, store or print.
  * Lifetime: judged_release() frees the results and their texts; observation and step may go
  * before. */
-#ifndef LAB_RUN_JUDGE_H
-#define LAB_RUN_JUDGE_H
+#pragma once
 
 #include "lab/run/backend.h"
 
@@ -21,5 +20,3 @@ struct judged {
 int expect_judge(const struct step *step, const struct step_result *seen, struct judged *out,
                  struct err *e);
 void judged_release(struct judged *r);
-
-#endif

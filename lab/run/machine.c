@@ -1,6 +1,6 @@
 #include "lab/run/machine.h"
 
-#include "lab/run/version.h"
+#include "lab/run/exits.h"
 #include "probes/json.h"
 #include "probes/system.h"
 #include <string.h>

@@ -1,7 +1,6 @@
 /* machine: what this machine is and can do, whatever runs on it: for the checks before a run and
  * for its record. */
-#ifndef LAB_RUN_MACHINE_H
-#define LAB_RUN_MACHINE_H
+#pragma once
 
 #include "db/store.h"
 #include "probes/caps.h"
@@ -15,5 +14,3 @@ struct value machine_memory_kb(void);
 
 /* Fills kernel, machine and capabilities. */
 int machine_describe(struct run_info *info, struct err *e);
-
-#endif

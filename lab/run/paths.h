@@ -1,6 +1,5 @@
 /* paths: where the parts of an installed or just built cowlab are. */
-#ifndef LAB_RUN_PATHS_H
-#define LAB_RUN_PATHS_H
+#pragma once
 
 #include "probes/err.h"
 #include <stddef.h>
@@ -8,5 +7,3 @@
 /* Finds a program of cowlab's own: $env if set; beside this program; one folder up (tests);
  * ../libexec/cowlab (installed). -ENOENT lists where it looked. */
 int find_program(const char *name, const char *env, char *path, size_t size, struct err *e);
-
-#endif

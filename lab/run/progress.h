@@ -1,6 +1,5 @@
 /* progress: a bar on a terminal for steps that take more than a second. */
-#ifndef LAB_RUN_PROGRESS_H
-#define LAB_RUN_PROGRESS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ void progress_step(struct progress *p, int step, const char *phase);
 void progress_share(void *progress, const char *what, double share);
 /* Takes the bar away. */
 void progress_clear(struct progress *p);
-
-#endif

@@ -2,7 +2,7 @@
  *
  * In this folder: backend.h (where a plan runs), judge.h (expectations against what was seen),
  * progress.h, and for all of the lab machine.h (what this machine is and can do), paths.h, exits.h,
- * clock.h, version.h.
+ * clock.h.
  *
  * Owns: the order of things: step (the backend looks as part of it), judge, store, show.
  * Promises: a step is stored whole or not at all; whatever happens, the backend's `end` is called
@@ -13,8 +13,7 @@
  *     running --all steps--> complete
  *        |---- a failure --> failed
  *        `---- Ctrl-C -----> interrupted     (kill -9: the next lab marks it crashed) */
-#ifndef LAB_RUN_RUNNER_H
-#define LAB_RUN_RUNNER_H
+#pragma once
 
 #include "lab/run/backend.h"
 #include <stdbool.h>
@@ -33,5 +32,3 @@ struct runner_options {
  * (lab/run/exits.h); what went wrong is said on opt->log. */
 int run_plans(const struct backend *backend, const struct plan *const *plans, size_t nplans,
               struct store *store, const struct runner_options *opt);
-
-#endif

@@ -1,7 +1,6 @@
 #include "lab/watch/watching.h"
 #include "probes/list.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int event_add(struct watch *w, const char *actor, const char *kind, const int64_t *value,

@@ -4,8 +4,7 @@
  *
  * Owns: what was last stored of each mapping. Does not: store.
  * Lifetime: keep_init ... keep_release. */
-#ifndef LAB_WATCH_KEEP_H
-#define LAB_WATCH_KEEP_H
+#pragma once
 
 #include "probes/sampler.h"
 
@@ -52,5 +51,3 @@ void keep_release(struct keep *k);
  * later. 0 or -ENOMEM. */
 int keep_choose(struct keep *k, const struct sample *s, const int *who, bool all,
                 struct keep_choice **out, size_t *n, size_t *waiting);
-
-#endif

@@ -1,4 +1,5 @@
 #include "lab/watch/watching.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -203,12 +204,7 @@ static struct value sum_q(const struct sample *s, enum watch_quantity q)
 void record_release(struct record *r)
 {
     observation_release(&r->obs);
-    free(r->choices);
-    free(r->regions);
-    free(r->bins);
-    free(r->came);
-    free(r->named);
-    free(r->fork_ns);
+    FREE_ALL(r->choices, r->regions, r->bins, r->came, r->named, r->fork_ns);
 }
 
 static int fill_regions(struct watch *w, const struct sample *s, bool last, struct record *r)

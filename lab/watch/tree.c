@@ -70,11 +70,9 @@ static char *unique_name(struct tree *t, const char *comm, pid_t pid)
     size_t word = (size_t)pid / 64, had = t->numbers_room;
     char name[96];
 
-    if (word >= had) {
-        if (LIST_ROOM(t->numbers, t->numbers_room, word + 1 > 2 * had ? word + 1 : 2 * had) < 0)
-            return NULL;
-        memset(t->numbers + had, 0, (t->numbers_room - had) * sizeof *t->numbers);
-    }
+    if (word >= had &&
+        LIST_ROOM(t->numbers, t->numbers_room, word + 1 > 2 * had ? word + 1 : 2 * had) < 0)
+        return NULL;
     if (t->numbers[word] >> pid % 64 & 1)
         snprintf(name, sizeof name, "%s[%d]#%zu", *comm ? comm : "?", (int)pid, t->ever + 1);
     else

@@ -11,8 +11,7 @@
  *     alive --(pidfd says ended, zombie, start time differs)--> gone
  *
  * Lifetime: tree_init ... tree_release. */
-#ifndef LAB_WATCH_TREE_H
-#define LAB_WATCH_TREE_H
+#pragma once
 
 #include "probes/err.h"
 #include "probes/slurp.h"
@@ -67,5 +66,3 @@ bool tree_renamed(struct tree *t, size_t i, const char *comm);
 void tree_told(struct tree *t);
 /* Waits at most ms milliseconds; true: a process named by the user has ended meanwhile. */
 bool tree_wait(const struct tree *t, int ms);
-
-#endif

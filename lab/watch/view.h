@@ -5,8 +5,7 @@
  * Promises: writes a whole frame with one write, and of it only the lines that changed, so that it
  * does not flicker and is cheap over a slow line; leaves the terminal as it was, also after a
  * signal that the program handles. Text of others is escaped. Lifetime: view_init ... view_end. */
-#ifndef LAB_WATCH_VIEW_H
-#define LAB_WATCH_VIEW_H
+#pragma once
 
 #include "lab/watch/tree.h"
 #include "probes/sampler.h"
@@ -51,5 +50,3 @@ void view_init(struct watch_view *v, FILE *out, bool screen, bool colour);
 void view_news(struct watch_view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void view_show(struct watch_view *v, const struct view_sample *s);
 void view_end(struct watch_view *v);
-
-#endif

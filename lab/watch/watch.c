@@ -4,6 +4,7 @@
 #include "lab/run/backend.h"
 #include "lab/run/clock.h"
 #include "probes/json.h"
+#include "probes/list.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,10 +228,7 @@ static void watch_release(struct watch *w)
     keep_release(&w->keep);
     run_info_release(&w->info);
     slurp_release(&w->text);
-    free(w->targets);
-    free(w->tree_index);
-    free(w->who);
-    free(w->events);
+    FREE_ALL(w->targets, w->tree_index, w->who, w->events);
 }
 
 int watch_run(struct tree *tree, struct store *store, const struct watch_options *opt,

@@ -7,8 +7,7 @@
  * set. Promises: stops, traces and writes to no target; a step of the database is one sample,
  * whole or not there; every wait ends within a fraction of a second of *stop being set.
  * Does not: print anything but through the view it is given. */
-#ifndef LAB_WATCH_WATCH_H
-#define LAB_WATCH_WATCH_H
+#pragma once
 
 #include "db/store.h"
 #include "lab/watch/tree.h"
@@ -39,5 +38,3 @@ struct watch_result {
  * stays. */
 int watch_run(struct tree *tree, struct store *store, const struct watch_options *opt,
               struct watch_result *out, struct err *e);
-
-#endif

@@ -6,8 +6,7 @@
  *   event.c      what happened between two samples
  *   keep.c       which mappings are worth a row
  *   tree.c       who is watched; view.c the live picture */
-#ifndef LAB_WATCH_WATCHING_H
-#define LAB_WATCH_WATCHING_H
+#pragma once
 
 #include "lab/run/machine.h"
 #include "lab/watch/keep.h"
@@ -73,5 +72,3 @@ int event_add(struct watch *w, const char *actor, const char *kind, const int64_
               const char *text);
 /* Who went, changed its program, or cannot be looked at. Begins the sample's list. */
 int events_of_sample(struct watch *w, const struct sample *s);
-
-#endif

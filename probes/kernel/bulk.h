@@ -2,8 +2,7 @@
  * a table in small pages costs a fault per 4 KiB, which is most of the cost of a first look.
  * Address space is not reserved: a table of gigabytes costs what is written of it.
  * Small sizes come from calloc. Lifetime: bulk_free with the same size. */
-#ifndef PROBES_KERNEL_BULK_H
-#define PROBES_KERNEL_BULK_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ void *bulk_alloc(size_t bytes);
 void bulk_free(void *p, size_t bytes);
 /* A larger table with the same content in the place of *p: 0, or -ENOMEM with *p unchanged. */
 int bulk_grow(void *p, size_t old_bytes, size_t bytes);
-
-#endif

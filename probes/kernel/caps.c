@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,18 +37,21 @@ int cap_index(const char *name)
     return -1;
 }
 
-static void missing(struct caps *c, enum cap cap, const char *reason)
+__attribute__((format(printf, 3, 4))) static void missing(struct caps *c, enum cap cap,
+                                                          const char *reason, ...)
 {
+    va_list ap;
+
     c->have[cap] = c->hidden[cap] = false;
-    snprintf(c->reason[cap], sizeof c->reason[cap], "%s", reason);
+    va_start(ap, reason);
+    vsnprintf(c->reason[cap], sizeof c->reason[cap], reason, ap);
+    va_end(ap);
 }
 
 /* code: 0 have it, or a positive errno. Where no huge page is reserved there is no memory for one.
  */
 static void decide(struct caps *c, enum cap cap, int code)
 {
-    char text[96];
-
     if (is_exhausted(-code) && cap != CAP_HUGETLB)
         c->failed = -code;
 
@@ -61,7 +65,7 @@ static void decide(struct caps *c, enum cap cap, int code)
     else if (code == ENOTTY || code == ENOSYS)
         missing(c, cap, "not in this kernel");
     else if (code)
-        missing(c, cap, strerror_r(code, text, sizeof text));
+        missing(c, cap, "%s", strerror(code));
 }
 
 /* Of what takes the page files to try. */
@@ -94,7 +98,6 @@ static void take_selftest(struct caps *c, const struct selftest *t)
  * hidden is the helper tried. */
 static void probe_page_files(struct caps *c)
 {
-    char why[96], text[64];
     struct selftest t;
     struct page_reader r;
     int code;
@@ -113,9 +116,8 @@ static void probe_page_files(struct caps *c)
         c->via_helper = code == 0;
     }
     if (code && !c->have[CAP_FRAMES] && code != ENOENT && code != EPERM) {
-        snprintf(why, sizeof why, "the helper cannot be %s: %s", r.helper ? "asked" : "started",
-                 strerror_r(code, text, sizeof text));
-        missing(c, CAP_FRAMES, why);
+        missing(c, CAP_FRAMES, "the helper cannot be %s: %s", r.helper ? "asked" : "started",
+                strerror(code));
         c->failed = is_exhausted(-code) ? -code : c->failed;
     }
     reader_close(&r);
@@ -202,27 +204,25 @@ static int try_userfaultfd(void)
 /* Makes a cgroup and takes it away again. */
 static void probe_cgroup(struct caps *c)
 {
-    char parent[4096], path[4200], file[4300], text[96];
+    char parent[4096], path[4200], file[4300];
     struct err e = {""};
     int version = system_cgroup_parent(parent, sizeof parent, &e);
 
     if (!version) {
-        missing(c, CAP_CGROUP, e.msg);
+        missing(c, CAP_CGROUP, "%s", e.msg);
         return;
     }
     snprintf(path, sizeof path, "%s/cowlab-caps-%d", parent, (int)getpid());
     if (mkdir(path, 0755) < 0) {
-        missing(c, CAP_CGROUP, strerror_r(errno, text, sizeof text));
+        missing(c, CAP_CGROUP, "%s", strerror(errno));
         return;
     }
     snprintf(file, sizeof file, "%s/%s", path,
              version == 1 ? "memory.usage_in_bytes" : "memory.current");
-    if (access(file, R_OK) == 0) {
-        c->cgroup_version = version;
+    if (access(file, R_OK) == 0)
         decide(c, CAP_CGROUP, 0);
-    } else {
+    else
         missing(c, CAP_CGROUP, "the memory controller is not delegated to this cgroup");
-    }
     rmdir(path);
 }
 
@@ -276,20 +276,12 @@ static void apply_disable(struct caps *c)
         {CAP_PAGE_MAPCOUNT, CAP_KPAGECOUNT}};
     const char *list = getenv("COWLAB_DISABLE");
 
-    for (int i = 0; list && i < CAP__COUNT; i++) {
-        size_t len = strlen(cap_rows[i].name);
-
-        for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-            if (strncmp(at, cap_rows[i].name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-                missing(c, (enum cap)i, "switched off by COWLAB_DISABLE");
-    }
+    for (int i = 0; i < CAP__COUNT; i++)
+        if (list_names(list, cap_rows[i].name))
+            missing(c, (enum cap)i, "switched off by COWLAB_DISABLE");
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-        if (c->have[needs[i][0]] && !c->have[needs[i][1]]) {
-            char reason[96];
-
-            snprintf(reason, sizeof reason, "needs %s", cap_rows[needs[i][1]].name);
-            missing(c, needs[i][0], reason);
-        }
+        if (c->have[needs[i][0]] && !c->have[needs[i][1]])
+            missing(c, needs[i][0], "needs %s", cap_rows[needs[i][1]].name);
 }
 
 void caps_probe(struct caps *c)

@@ -25,16 +25,8 @@ void footprint_from_maps(struct footprint *f, const struct maps *m)
 {
     struct smaps_counters sum = {0};
 
-    for (size_t i = 0; i < m->n; i++) {
-        const struct smaps_counters *kb = &m->entries[i].kb;
-
-        sum.rss += kb->rss;
-        sum.pss += kb->pss;
-        sum.private_clean += kb->private_clean;
-        sum.private_dirty += kb->private_dirty;
-        sum.swap += kb->swap;
-        sum.anon_huge += kb->anon_huge;
-    }
+    for (size_t i = 0; i < m->n; i++)
+        smaps_add(&sum, &m->entries[i].kb);
     f->rss_kb = value_known((int64_t)sum.rss);
     f->pss_kb = value_known((int64_t)sum.pss);
     f->uss_kb = value_known((int64_t)(sum.private_clean + sum.private_dirty));
@@ -76,16 +68,16 @@ void footprint_from_status(struct footprint *f, const struct slurp *text)
 
 int footprint_from_stat(struct footprint *f, const struct slurp *text)
 {
-    const char *open = strchr(text->text, '('), *rest = stat_after_name(text->text);
+    const char *open = strchr(text->text, '('), *close = strrchr(text->text, ')');
     unsigned long long minflt, majflt, stime, start;
     int ppid, threads;
 
-    if (!open || !rest || rest <= open)
+    if (!open || !close || close < open)
         return -EPROTO;
-    snprintf(f->comm, sizeof f->comm, "%.*s", (int)(rest - open - 2), open + 1);
+    snprintf(f->comm, sizeof f->comm, "%.*s", (int)(close - open - 1), open + 1);
     /* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime
      * cstime priority nice num_threads itrealvalue starttime (proc(5)) */
-    if (sscanf(rest,
+    if (sscanf(close + 1,
                " %c %d %*d %*d %*d %*d %*u %llu %*u %llu %*u %*u %llu %*d %*d %*d %*d %d %*d %llu",
                &f->state, &ppid, &minflt, &majflt, &stime, &threads, &start) != 7)
         return -EPROTO;
@@ -106,6 +98,17 @@ static int slurp_of(struct slurp *text, pid_t pid, const char *file)
     return slurp_path(text, path);
 }
 
+int footprint_stat(pid_t pid, struct footprint *out)
+{
+    struct slurp text = {0};
+    int rc = slurp_of(&text, pid, "stat");
+
+    if (rc == 0)
+        rc = footprint_from_stat(out, &text);
+    slurp_release(&text);
+    return rc;
+}
+
 static enum why why_of(int rc)
 {
     return rc == -EACCES || rc == -EPERM ? WHY_PERMISSION
@@ -120,14 +123,11 @@ int footprint_read(pid_t pid, struct footprint *out, struct err *e)
     int rc;
 
     footprint_init(out, WHY_READ_FAILED);
-    rc = slurp_of(&text, pid, "stat");
-    if (rc == 0)
-        rc = footprint_from_stat(out, &text);
-    if (rc < 0) {
-        slurp_release(&text);
-        return rc == -ENOENT || rc == -ESRCH ? err_set(e, ESRCH, "there is no process %d", (int)pid)
-                                             : err_sys(e, rc, "cannot read '/proc/%d/stat'", pid);
-    }
+    rc = footprint_stat(pid, out);
+    if (rc == -ENOENT || rc == -ESRCH)
+        return err_set(e, ESRCH, "there is no process %d", (int)pid);
+    if (rc < 0)
+        return err_sys(e, rc, "cannot read '/proc/%d/stat'", pid);
     rc = slurp_of(&text, pid, "smaps_rollup");
     if (rc == 0)
         footprint_from_rollup(out, &text);

@@ -3,6 +3,7 @@
 #include "probes/kernel/pagemap.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,6 @@
 #define CHUNK_FRAMES (1u << CHUNK_BITS)
 
 struct frame_chunk {
-    uint64_t id; /* frame number >> CHUNK_BITS */
     uint32_t slot[CHUNK_FRAMES];
 };
 
@@ -21,7 +21,7 @@ struct frame_slab {
     struct frame_chunk chunks[];
 };
 #define SMALL_SLAB 16
-#define LARGE_SLAB 1016 /* just below 2 MiB */
+#define LARGE_SLAB 1023 /* just below 2 MiB */
 #define MANY_FRAMES (128 * 1024)
 #define SLAB_BYTES(n) (sizeof(struct frame_slab) + (n) * sizeof(struct frame_chunk))
 
@@ -40,39 +40,9 @@ static struct frame_chunk *new_chunk(struct frames *f)
     return &slab->chunks[slab->used++];
 }
 
-static uint32_t hash(uint64_t id)
-{
-    return (uint32_t)((id * 0x9e3779b97f4a7c15ULL) >> 32);
-}
-
-/* Chunks of the first 2 TiB of memory (4 KiB pages) are found by index, others by hash. */
+/* Frames of the first 2 TiB of memory (4 KiB pages) are found by the index of their chunk; others,
+ * slots of swap and labels by hash. */
 #define DIRECT_CHUNKS (1u << 20)
-
-/* Where the chunk is, or would be. */
-static struct frame_chunk **chunk_home(struct frame_chunk **table, uint32_t ntable, uint64_t id)
-{
-    uint32_t i = hash(id) & (ntable - 1);
-
-    while (table[i] && table[i]->id != id)
-        i = (i + 1) & (ntable - 1);
-    return &table[i];
-}
-
-static int grow_table(struct frames *f)
-{
-    uint32_t ntable = f->ntable ? f->ntable * 2 : 256;
-    struct frame_chunk **table = calloc(ntable, sizeof(*table));
-
-    if (!table)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < f->ntable; i++)
-        if (f->table[i])
-            *chunk_home(table, ntable, f->table[i]->id) = f->table[i];
-    free(f->table);
-    f->table = table;
-    f->ntable = ntable;
-    return 0;
-}
 
 static int grow_direct(struct frames *f, uint64_t id)
 {
@@ -86,50 +56,26 @@ static int grow_direct(struct frames *f, uint64_t id)
     return 0;
 }
 
-static struct frame_chunk *make_chunk(struct frames *f, uint64_t id)
+static uint32_t *direct_home(struct frames *f, uint64_t number)
 {
-    struct frame_chunk **at, *known;
+    uint64_t id = number >> CHUNK_BITS;
 
-    if (id < DIRECT_CHUNKS ? id >= f->ndirect && grow_direct(f, id) < 0
-                           : f->nchunks * 2 >= f->ntable && grow_table(f) < 0)
+    if ((id >= f->ndirect && grow_direct(f, id) < 0) ||
+        (!f->direct[id] && !(f->direct[id] = new_chunk(f))))
         return NULL;
-    at = id < DIRECT_CHUNKS ? &f->direct[id] : chunk_home(f->table, f->ntable, id);
-    known = *at;
-    if (known)
-        return known;
-    *at = new_chunk(f);
-    if (*at) {
-        (*at)->id = id;
-        f->nchunks += id >= DIRECT_CHUNKS;
-    }
-    return *at;
-}
-
-static inline struct frame_chunk *find_chunk(struct frames *f, uint64_t id)
-{
-    if (id < f->ndirect && f->direct[id])
-        return f->direct[id];
-    return make_chunk(f, id);
-}
-
-/* Grows one array to cap elements of the given size, the new part zeroed. */
-static int grow_array(void *array, uint32_t old, uint32_t cap, size_t size)
-{
-    return bulk_grow(array, old * size, cap * size);
+    return &f->direct[id]->slot[number & (CHUNK_FRAMES - 1)];
 }
 
 static void release_slots(struct frames *f)
 {
-    bulk_free(f->number, f->cap * sizeof *f->number);
-    bulk_free(f->label, f->cap * sizeof *f->label);
-    bulk_free(f->own, f->cap * sizeof *f->own);
-    bulk_free(f->kind, f->cap * sizeof *f->kind);
-    bulk_free(f->origin, f->cap * sizeof *f->origin);
+#define RELEASE(type, name) bulk_free(f->name, f->cap * sizeof(type));
+    FRAME_COLUMNS(RELEASE)
 }
 
 int frames_reserve(struct frames *f, uint64_t more)
 {
     struct frames grown = {.cap = f->cap ? f->cap : 1024};
+    bool all = true;
 
     while (grown.cap && grown.cap <= f->n + more)
         grown.cap *= 2;
@@ -137,80 +83,57 @@ int frames_reserve(struct frames *f, uint64_t more)
         return -ENOMEM;
     if (grown.cap == f->cap)
         return 0;
-    grown.number = bulk_alloc(grown.cap * sizeof *f->number);
-    grown.label = bulk_alloc(grown.cap * sizeof *f->label);
-    grown.own = bulk_alloc(grown.cap * sizeof *f->own);
-    grown.kind = bulk_alloc(grown.cap * sizeof *f->kind);
-    grown.origin = bulk_alloc(grown.cap * sizeof *f->origin);
-    if (!grown.number || !grown.label || !grown.own || !grown.kind || !grown.origin) {
+#define COPY(type, name)                                                                           \
+    grown.name = bulk_alloc(grown.cap * sizeof(type));                                             \
+    if (grown.name && f->cap)                                                                      \
+        memcpy(grown.name, f->name, f->cap * sizeof(type));                                        \
+    all &= grown.name != NULL;
+    FRAME_COLUMNS(COPY)
+    if (!all) {
         release_slots(&grown);
         return -ENOMEM;
     }
-    if (f->cap) {
-        memcpy(grown.number, f->number, f->cap * sizeof *f->number);
-        memcpy(grown.label, f->label, f->cap * sizeof *f->label);
-        memcpy(grown.own, f->own, f->cap * sizeof *f->own);
-        memcpy(grown.kind, f->kind, f->cap * sizeof *f->kind);
-        memcpy(grown.origin, f->origin, f->cap * sizeof *f->origin);
-    }
     release_slots(f);
-    f->number = grown.number;
-    f->label = grown.label;
-    f->own = grown.own;
-    f->kind = grown.kind;
-    f->origin = grown.origin;
+#define TAKE(type, name) f->name = grown.name;
+    FRAME_COLUMNS(TAKE)
     f->cap = grown.cap;
     return 0;
 }
 
-static uint32_t *label_home(const struct frames *f, uint32_t *table, uint32_t n, uint64_t label)
+/* Where the slot is, or would be. */
+static uint32_t *hash_home(const struct frames *f, uint32_t *table, uint32_t n, uint64_t number)
 {
-    uint32_t i = (uint32_t)label & (n - 1);
+    uint32_t i = (uint32_t)((number * 0x9e3779b97f4a7c15ULL) >> 32) & (n - 1);
 
-    while (table[i] && f->number[table[i]] != label)
+    while (table[i] && f->number[table[i]] != number)
         i = (i + 1) & (n - 1);
     return &table[i];
 }
 
 /* At least half of the table stays free. */
-static int grow_labelled(struct frames *f)
+static int grow_hashed(struct frames *f)
 {
-    uint32_t n = f->nlabelled ? f->nlabelled * 2 : 4096, *table;
+    uint32_t n = f->nhashed ? f->nhashed * 2 : 4096, *table;
 
     if (!n || !(table = bulk_alloc(n * sizeof *table)))
         return -ENOMEM;
-    for (uint32_t i = 0; i < f->nlabelled; i++)
-        if (f->labelled[i])
-            *label_home(f, table, n, f->number[f->labelled[i]]) = f->labelled[i];
-    bulk_free(f->labelled, f->nlabelled * sizeof *f->labelled);
-    f->labelled = table;
-    f->nlabelled = n;
+    for (uint32_t i = 0; i < f->nhashed; i++)
+        if (f->hashed[i])
+            *hash_home(f, table, n, f->number[f->hashed[i]]) = f->hashed[i];
+    bulk_free(f->hashed, f->nhashed * sizeof *f->hashed);
+    f->hashed = table;
+    f->nhashed = n;
     return 0;
-}
-
-static uint32_t *slot_of_label(struct frames *f, uint64_t label)
-{
-    uint32_t *slot;
-
-    if (f->labels_met >= f->nlabelled / 2 && grow_labelled(f) < 0)
-        return NULL;
-    slot = label_home(f, f->labelled, f->nlabelled, label);
-    f->labels_met += !*slot;
-    return slot;
-}
-
-static inline uint32_t *slot_of_number(struct frames *f, uint64_t number)
-{
-    struct frame_chunk *chunk = find_chunk(f, number >> CHUNK_BITS);
-
-    return chunk ? &chunk->slot[number & (CHUNK_FRAMES - 1)] : NULL;
 }
 
 uint32_t frames_slot(struct frames *f, uint64_t number)
 {
-    uint32_t *slot = number & PM_LABEL ? slot_of_label(f, number) : slot_of_number(f, number),
-             known;
+    bool direct = number >> CHUNK_BITS < DIRECT_CHUNKS;
+    uint32_t *slot, known;
 
+    if (!direct && f->hashed_used >= f->nhashed / 2 && grow_hashed(f) < 0)
+        return 0;
+    slot = direct ? direct_home(f, number) : hash_home(f, f->hashed, f->nhashed, number);
     if (!slot)
         return 0;
     known = *slot;
@@ -218,9 +141,9 @@ uint32_t frames_slot(struct frames *f, uint64_t number)
         return known;
     if (f->n + 1 >= f->cap && frames_reserve(f, 1) < 0)
         return 0;
-    *slot = ++f->n;
-    f->number[f->n] = number;
-    return f->n;
+    f->hashed_used += !direct;
+    f->number[++f->n] = number;
+    return *slot = f->n;
 }
 
 void frames_forget_owners(struct frames *f)
@@ -236,8 +159,7 @@ void frames_release(struct frames *f)
         next = slab->next;
         bulk_free(slab, SLAB_BYTES(slab->n));
     }
-    free(f->table);
-    bulk_free(f->labelled, f->nlabelled * sizeof *f->labelled);
+    bulk_free(f->hashed, f->nhashed * sizeof *f->hashed);
     bulk_free(f->direct, f->ndirect * sizeof(*f->direct));
     release_slots(f);
     *f = (struct frames){0};
@@ -251,7 +173,7 @@ int frame_set_reserve(struct frame_set *s, uint32_t slot)
         return 0;
     while (cap < need)
         cap *= 2;
-    if (grow_array(&s->words, s->nwords, cap, sizeof *s->words) < 0)
+    if (bulk_grow(&s->words, s->nwords * sizeof *s->words, cap * sizeof *s->words) < 0)
         return -ENOMEM;
     s->nwords = cap;
     return 0;

@@ -1,7 +1,7 @@
 /* frames: the page frames that a run has met, numbered in the order of meeting them.
  *
  *     frame number (54 bits) --chunks of 512--> slot (1, 2, 3, ...) --> own[slot], label[slot]
- *     the helper's label -----hash-----------/
+ *     slot of swap, the helper's label --hash--/
  *
  * A slot is an index into flat arrays, so that a page needs 4 bytes to remember its frame and a
  * join over processes is an array access. Labels (F1, F2, ...) are what leaves the probes: they
@@ -16,8 +16,7 @@
  *
  * Owns: about 23 bytes per frame met. Never forgets one: a frame keeps its label for the run,
  * also when the kernel gives it to other memory later. Lifetime: frames_release. */
-#ifndef PROBES_KERNEL_FRAMES_H
-#define PROBES_KERNEL_FRAMES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -33,20 +32,25 @@ struct frame_slab;
 
 #define FRAME_NUMBER_SWAP (1ULL << 56) /* beside what pagemap says of a page in swap */
 
+/* By slot. number: the kernel's frame number; label: F number, 0 none yet; own: mappings by the
+ * run's processes, stays at FRAME_OWN_MAX; kind: FRAME_* of its first mapping; origin: the slot of
+ * swap that it was brought back from, or 0; of a slot of swap: what was brought back from it last.
+ */
+#define FRAME_COLUMNS(X)                                                                           \
+    X(uint64_t, number)                                                                            \
+    X(uint32_t, label)                                                                             \
+    X(uint16_t, own)                                                                               \
+    X(uint8_t, kind)                                                                               \
+    X(uint32_t, origin)
+
 struct frames {
     struct frame_chunk **direct; /* by chunk number */
-    struct frame_chunk **table;  /* beyond: by hash, open addressing, power of two */
-    uint32_t ndirect, ntable, nchunks;
-    struct frame_slab *slabs; /* where the chunks are */
-    uint32_t *labelled;       /* slots by the helper's labels: as table, which are random already */
-    uint32_t nlabelled, labels_met;
-    uint64_t *number; /* by slot: the kernel's frame number */
-    uint32_t *label;  /* by slot: F number, 0 none yet */
-    uint16_t *own;    /* by slot: mappings by the run's processes; stays at FRAME_OWN_MAX */
-    uint8_t *kind;    /* by slot: FRAME_* of its first mapping */
-    uint32_t *origin; /* by slot: the slot of swap that it was brought back from, or 0; of a slot of
-                         swap: what was brought back from it last */
-    uint32_t n, cap;  /* slots in use (slot 0 is none) */
+    struct frame_slab *slabs;    /* where the chunks are */
+    uint32_t *hashed;            /* slots of other numbers: open addressing, power of two */
+    uint32_t ndirect, nhashed, hashed_used;
+#define FRAME_COLUMN(type, name) type *name;
+    FRAME_COLUMNS(FRAME_COLUMN)
+    uint32_t n, cap; /* slots in use (slot 0 is none) */
     uint32_t labels;
     uint64_t distinct, distinct_file, distinct_own; /* frames that somebody maps */
 };
@@ -108,5 +112,3 @@ static inline void frame_set_add(struct frame_set *s, uint32_t slot)
 {
     s->words[slot / 64] |= 1ULL << (slot % 64);
 }
-
-#endif

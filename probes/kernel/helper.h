@@ -12,8 +12,7 @@
  *
  * Promises: callable from several threads; every wait has a deadline; a helper that died or hangs
  * gives -EPIPE or -ETIMEDOUT, then always -EPIPE. Lifetime: helper_stop reaps it. */
-#ifndef PROBES_KERNEL_HELPER_H
-#define PROBES_KERNEL_HELPER_H
+#pragma once
 
 #include "probes/err.h"
 #include <stdbool.h>
@@ -59,5 +58,3 @@ int helper_drop_privileges(void);
 /* The other side (serve.c): serves requests from the socket until it is closed; memory: what the
  * client has shared. Called by cowprobe's main. */
 int helper_serve(int socket, int memory, struct err *e);
-
-#endif

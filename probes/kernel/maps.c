@@ -154,11 +154,7 @@ int maps_read_fd(struct maps *m, int fd, struct probe_cost *cost, struct err *e)
     if (rc < 0)
         return err_sys(e, rc, "cannot read the mappings");
     rc = maps_parse(m, e);
-    if (cost) {
-        cost->ns += probe_clock() - began;
-        cost->calls += m->text.calls;
-        cost->bytes += m->text.len;
-    }
+    cost_note(cost, began, m->text.calls, m->text.len);
     return rc;
 }
 
@@ -171,24 +167,26 @@ void maps_release(struct maps *m)
 
 const struct map_entry *maps_find(const struct maps *m, uint64_t addr)
 {
-    size_t low = 0, high = m->n;
+    size_t low = LIST_SEARCH(m->n, i, m->entries[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (m->entries[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     return low < m->n ? &m->entries[low] : NULL;
+}
+
+const struct map_entry *maps_first(const struct maps *m, uint64_t start, uint64_t end)
+{
+    const struct map_entry *e = maps_find(m, start);
+
+    return e && e->start < end ? e : NULL;
+}
+
+const struct map_entry *maps_next(const struct maps *m, const struct map_entry *e, uint64_t end)
+{
+    return ++e < m->entries + m->n && e->start < end ? e : NULL;
 }
 
 const struct map_entry *maps_holding(const struct maps *m, uint64_t addr)
 {
-    const struct map_entry *entry = maps_find(m, addr);
-
-    return entry && entry->start <= addr ? entry : NULL;
+    return maps_first(m, addr, addr + 1);
 }
 
 /* include/uapi/linux/fs.h of 6.11; older headers lack it. */

@@ -1,6 +1,5 @@
 #include "probes/kernel/object.h"
 #include "probes/kernel/helper.h"
-#include "probes/list.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -42,27 +41,16 @@ static int open_checked(const char *path, const struct map_entry *entry)
 }
 
 /* One descriptor of each file: what does not open through it does through no other. */
-static const struct open_file *find_file(const struct open_files *f, uint64_t dev, uint64_t inode)
-{
-    uint32_t h = places_hash(inode, dev), row;
-
-    for (size_t i = h; (row = places_next(&f->places, h, &i));)
-        if (f->list[row - 1].inode == inode && f->list[row - 1].dev == dev)
-            return &f->list[row - 1];
-    return NULL;
-}
-
 static int add_file(struct open_files *f, const struct stat *st, int fd)
 {
     struct open_file *added;
 
-    if (find_file(f, st->st_dev, st->st_ino))
+    if (PLACES_FIND(&f->places, f->list, st->st_dev, st->st_ino))
         return 0;
-    added = LIST_ADD_ROOM(f->list, f->n, f->cap);
-    if (!added)
+    if (!(added = PLACES_ADD(&f->places, f->list, f->n, st->st_dev, st->st_ino)))
         return -ENOMEM;
-    *added = (struct open_file){st->st_dev, st->st_ino, fd};
-    return places_add(&f->places, places_hash(st->st_ino, st->st_dev), f->n);
+    added->fd = fd;
+    return 0;
 }
 
 static int list_files(struct open_files *f, pid_t pid)
@@ -104,7 +92,7 @@ static int open_held(pid_t pid, const struct map_entry *entry, struct open_files
 
     if (rc < 0)
         return rc;
-    file = find_file(f, entry->dev, entry->inode);
+    file = PLACES_FIND(&f->places, f->list, entry->dev, entry->inode);
     if (!file)
         return -EACCES;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, file->fd);
@@ -402,9 +390,6 @@ int object_residency(const struct object *o, uint64_t first, uint64_t n, bool sw
         rc = answer(&q, o, n, swap);
     }
     *count = q.count;
-    if (cost) {
-        cost->ns += probe_clock() - began;
-        cost->calls += q.calls;
-    }
+    cost_note(cost, began, q.calls, 0);
     return rc;
 }

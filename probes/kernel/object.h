@@ -6,8 +6,7 @@
  * Promises: never reads a page, never maps one into a page table (reading a hole of a memfd
  * through a mapping would fill it); never moves the offset of a descriptor that somebody shares.
  * Does not: know which process sees what. */
-#ifndef PROBES_KERNEL_OBJECT_H
-#define PROBES_KERNEL_OBJECT_H
+#pragma once
 
 #include "probes/kernel/pagemap.h"
 #include "probes/maps.h"
@@ -27,15 +26,14 @@ struct object_info {
 };
 
 /* The regular files that a process holds open, listed once, when the first of them is asked for.
- * {0}
- * ... open_files_release. */
+ * {0} ... open_files_release. */
 struct open_files {
     pid_t pid;
     struct open_file {
         uint64_t dev, inode;
         int fd; /* the process's */
     } * list;
-    size_t n, cap;
+    size_t n;
     struct places places;
 };
 
@@ -86,5 +84,3 @@ static inline void bit_set(uint64_t *bits, uint64_t i)
 {
     bits[i / 64] |= 1ULL << (i % 64);
 }
-
-#endif

@@ -32,16 +32,15 @@ static ssize_t read_at(int fd, void *to, size_t n, off_t at)
 /* One part of a read that may be split over threads. */
 struct part {
     int fd;
-    uint64_t first, n; /* pagemap: entry index; kpage: index into frames */
-    const uint64_t *frames;
+    uint64_t first, n;      /* entries of pagemap; or n frames of a kpage file */
+    const uint64_t *frames; /* NULL: pagemap */
     uint64_t *out;
-    int64_t result;
+    int64_t result; /* how many of n, or a negative errno */
     uint64_t calls, bytes;
 };
 
-static void *read_entries(void *arg)
+static void read_entries(struct part *p)
 {
-    struct part *p = arg;
     uint64_t done = 0;
     ssize_t n;
 
@@ -52,7 +51,7 @@ static void *read_entries(void *arg)
             continue;
         if (n < 0) {
             p->result = -errno;
-            return NULL;
+            return;
         }
         if (n < 8)
             break;
@@ -60,52 +59,6 @@ static void *read_entries(void *arg)
         p->bytes += (uint64_t)n;
     }
     p->result = (int64_t)done;
-    return NULL;
-}
-
-/* Runs work on both halves, the second in a thread of its own; falls back to one after the other
- * where no thread can be had. */
-static void run_split(void *(*work)(void *), struct part halves[2])
-{
-    pthread_t thread;
-    int rc = pthread_create(&thread, NULL, work, &halves[1]);
-
-    work(&halves[0]);
-    if (rc == 0)
-        pthread_join(thread, NULL);
-    else
-        work(&halves[1]);
-}
-
-static void add_cost(struct probe_cost *cost, uint64_t began, const struct part *p, int parts)
-{
-    if (!cost)
-        return;
-    cost->ns += probe_clock() - began;
-    for (int i = 0; i < parts; i++) {
-        cost->calls += p[i].calls;
-        cost->bytes += p[i].bytes;
-    }
-}
-
-int64_t pagemap_read(int fd, uint64_t page_size, uint64_t start, uint64_t npages, uint64_t *out,
-                     int threads, struct probe_cost *cost)
-{
-    uint64_t began = cost ? probe_clock() : 0;
-    int parts = threads > 1 && npages >= THREAD_ENTRIES ? 2 : 1;
-    uint64_t half = parts == 2 ? npages / 2 : npages;
-    struct part p[2] = {
-        {.fd = fd, .first = start / page_size, .n = half, .out = out},
-        {.fd = fd, .first = start / page_size + half, .n = npages - half, .out = out + half}};
-
-    if (parts == 2)
-        run_split(read_entries, p);
-    else
-        read_entries(&p[0]);
-    add_cost(cost, began, p, parts);
-    if (p[0].result < 0 || p[0].result < (int64_t)half || parts == 1)
-        return p[0].result;
-    return p[1].result < 0 ? p[1].result : p[0].result + p[1].result;
 }
 
 /* Index just behind the frames, from i on, that one range of the file covers; *low, *high: the
@@ -130,9 +83,8 @@ static size_t gather(const uint64_t *frames, size_t i, size_t n, uint64_t *low, 
     return j;
 }
 
-static void *lookup_frames(void *arg)
+static void lookup_frames(struct part *p)
 {
-    struct part *p = arg;
     uint64_t words[FRAME_RANGE];
     size_t i = 0;
 
@@ -146,32 +98,71 @@ static void *lookup_frames(void *arg)
             continue;
         if (n < 0) {
             p->result = -errno;
-            return NULL;
+            return;
         }
         got = (uint64_t)n / 8;
         p->bytes += (uint64_t)n;
         for (; i < end; i++)
             p->out[i] = p->frames[i] - low < got ? words[p->frames[i] - low] : KPAGE_NONE;
     }
-    p->result = 0;
+    p->result = (int64_t)p->n;
+}
+
+static void *read_part(void *arg)
+{
+    struct part *p = arg;
+
+    if (p->frames)
+        lookup_frames(p);
+    else
+        read_entries(p);
     return NULL;
+}
+
+/* All of it, or one half after the other, the second in a thread of its own if one can be had. */
+static int64_t read_parts(struct part p, int threads, struct probe_cost *cost)
+{
+    uint64_t began = cost ? probe_clock() : 0, half = p.n / 2;
+    struct part second = p;
+    pthread_t thread;
+
+    if (threads < 2 || p.n < THREAD_ENTRIES) {
+        read_part(&p);
+        cost_note(cost, began, p.calls, p.bytes);
+        return p.result;
+    }
+    p.n = half;
+    second.n -= half;
+    second.first += half;
+    second.out += half;
+    second.frames += p.frames ? half : 0;
+    threads = pthread_create(&thread, NULL, read_part, &second) == 0 ? 2 : 1;
+    read_part(&p);
+    if (threads == 2)
+        pthread_join(thread, NULL);
+    else
+        read_part(&second);
+    cost_note(cost, began, p.calls + second.calls, p.bytes + second.bytes);
+    if (p.result < (int64_t)half)
+        return p.result;
+    return second.result < 0 ? second.result : p.result + second.result;
+}
+
+int64_t pagemap_read(int fd, uint64_t page_size, uint64_t start, uint64_t npages, uint64_t *out,
+                     int threads, struct probe_cost *cost)
+{
+    struct part p = {.fd = fd, .first = start / page_size, .n = npages, .out = out};
+
+    return read_parts(p, threads, cost);
 }
 
 int kpage_read(int fd, const uint64_t *frames, uint64_t *out, size_t n, int threads,
                struct probe_cost *cost)
 {
-    uint64_t began = cost ? probe_clock() : 0;
-    int parts = threads > 1 && n >= THREAD_ENTRIES ? 2 : 1;
-    size_t half = parts == 2 ? n / 2 : n;
-    struct part p[2] = {{.fd = fd, .frames = frames, .out = out, .n = half},
-                        {.fd = fd, .frames = frames + half, .out = out + half, .n = n - half}};
+    struct part p = {.fd = fd, .frames = frames, .n = n, .out = out};
+    int64_t rc = n ? read_parts(p, threads, cost) : 0;
 
-    if (parts == 2)
-        run_split(lookup_frames, p);
-    else
-        lookup_frames(&p[0]);
-    add_cost(cost, began, p, parts);
-    return (int)(p[0].result < 0 || parts == 1 ? p[0].result : p[1].result);
+    return rc < 0 ? (int)rc : 0;
 }
 
 int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t tell,
@@ -179,7 +170,7 @@ int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t
                  struct probe_cost *cost)
 {
     struct scan_range ranges[SCAN_VECTOR];
-    uint64_t began = cost ? probe_clock() : 0;
+    uint64_t began = cost ? probe_clock() : 0, calls = 0, bytes = 0;
     int rc = 0;
 
     memset(ranges, 0, sizeof ranges); /* for valgrind, which does not know this call */
@@ -193,23 +184,20 @@ int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t
                                       .return_mask = tell};
         int n = ioctl(fd, PAGEMAP_SCAN_IOCTL, &scan);
 
-        if (cost)
-            cost->calls++;
+        calls++;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
             rc = -errno;
             break;
         }
-        if (cost)
-            cost->bytes += (uint64_t)n * sizeof *ranges;
+        bytes += (uint64_t)n * sizeof *ranges;
         for (int i = 0; i < n && rc == 0; i++)
             rc = fn(arg, &ranges[i]);
         if (scan.walk_end <= start)
             break;
         start = scan.walk_end;
     }
-    if (cost)
-        cost->ns += probe_clock() - began;
+    cost_note(cost, began, calls, bytes);
     return rc;
 }

@@ -5,8 +5,7 @@
  * address over two threads where the caller allows it.
  * A value that the kernel did not give is marked, never zero: KPAGE_NONE.
  * Valid only as long as the process stands still. */
-#ifndef PROBES_KERNEL_PAGEMAP_H
-#define PROBES_KERNEL_PAGEMAP_H
+#pragma once
 
 #include "probes/slurp.h"
 #include <stdbool.h>
@@ -73,7 +72,6 @@ int kpage_read(int fd, const uint64_t *frames, uint64_t *out, size_t n, int thre
 
 /* PAGEMAP_SCAN (Linux 6.7, include/uapi/linux/fs.h); declared here because the C library's
  * headers may be older than the kernel. */
-#define SCAN_FILE (1ULL << 2)
 #define SCAN_PRESENT (1ULL << 3)
 #define SCAN_SWAPPED (1ULL << 4)
 #define SCAN_ZERO (1ULL << 5) /* the shared zero page, small or huge */
@@ -89,5 +87,3 @@ struct scan_range {
 int pagemap_scan(int fd, uint64_t start, uint64_t end, uint64_t any_of, uint64_t tell,
                  int (*fn)(void *arg, const struct scan_range *range), void *arg,
                  struct probe_cost *cost);
-
-#endif

@@ -5,13 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 int reader_open(struct page_reader *r, bool via_helper)
 {
     struct err why = {""};
@@ -34,8 +27,8 @@ void reader_close(struct page_reader *r)
 {
     helper_stop(r->helper);
     r->helper = NULL;
-    close_fd(&r->count_fd);
-    close_fd(&r->flags_fd);
+    fd_close(&r->count_fd);
+    fd_close(&r->flags_fd);
 }
 
 bool reader_lost(struct page_reader *r)
@@ -54,8 +47,7 @@ int reader_attach(struct page_reader *r, pid_t pid, bool frames, struct page_fil
     if (is_exhausted(out->number)) { /* the helper has no room: that is not "without frames" */
         int rc = out->number;
 
-        close_fd(&out->fd);
-        *out = READER_NONE;
+        reader_detach(r, out);
         return rc;
     }
     out->frames = frames && (!r->helper || out->number >= 0);
@@ -66,18 +58,8 @@ void reader_detach(struct page_reader *r, struct page_file *p)
 {
     if (p->number >= 0)
         helper_detach(r->helper, p->number);
-    close_fd(&p->fd);
+    fd_close(&p->fd);
     *p = READER_NONE;
-}
-
-/* A call to the helper that began then, and moved n words. */
-static void add_cost(struct probe_cost *cost, uint64_t began, uint64_t n)
-{
-    if (!cost)
-        return;
-    cost->ns += probe_clock() - began;
-    cost->calls++;
-    cost->bytes += n * 8;
 }
 
 int64_t reader_words(struct page_reader *r, const struct page_file *p, uint64_t page_size,
@@ -90,7 +72,7 @@ int64_t reader_words(struct page_reader *r, const struct page_file *p, uint64_t 
     if (!p->frames || !r->helper)
         return pagemap_read(p->fd, page_size, start, npages, out, threads, cost);
     got = helper_read(r->helper, p->number, start / page_size, npages, out);
-    add_cost(cost, began, got > 0 ? (uint64_t)got : 0);
+    cost_note(cost, began, 1, got > 0 ? (uint64_t)got * 8 : 0);
     return got;
 }
 
@@ -104,7 +86,7 @@ int reader_ask(struct page_reader *r, const struct page_file *p, bool counts, co
     if (!r->helper)
         return kpage_read(counts ? r->count_fd : r->flags_fd, frames, out, n, threads, cost);
     rc = helper_ask(r->helper, p->number, counts, pages, frames, out, n);
-    add_cost(cost, began, n);
+    cost_note(cost, began, 1, n * 8);
     if (rc != -EPIPE && rc != -ETIMEDOUT)
         return rc;
     memset(out, 0xff, n * sizeof *out); /* nothing more is told */

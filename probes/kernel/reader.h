@@ -6,8 +6,7 @@
  *
  * With the helper a label stands where the kernel has the frame number (PM_LABEL): good for telling
  * frames apart, and for nothing else. */
-#ifndef PROBES_KERNEL_READER_H
-#define PROBES_KERNEL_READER_H
+#pragma once
 
 #include "probes/kernel/helper.h"
 #include "probes/kernel/pagemap.h"
@@ -46,5 +45,3 @@ int64_t reader_words(struct page_reader *r, const struct page_file *p, uint64_t 
 int reader_ask(struct page_reader *r, const struct page_file *p, bool counts, const uint64_t *pages,
                const uint64_t *frames, uint64_t *out, size_t n, int threads,
                struct probe_cost *cost);
-
-#endif

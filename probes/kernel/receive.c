@@ -254,3 +254,22 @@ bool receive_shut(int socket)
     while (n == 0 && (r.beside || r.cut));
     return n == 0;
 }
+
+ssize_t send_packet(int socket, struct iovec *iov, size_t n, const int *fds, size_t nfds, int flags)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int) * RECEIVE_MOST)];
+    } control = {.bytes = {0}};
+    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n};
+
+    if (nfds > 0) {
+        mh.msg_control = control.bytes;
+        mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int) * nfds),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * nfds);
+    }
+    return sendmsg(socket, &mh, flags);
+}

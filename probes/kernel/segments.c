@@ -1,5 +1,4 @@
 #include "probes/kernel/segments.h"
-#include "probes/list.h"
 
 #include <errno.h>
 #include <link.h>
@@ -63,29 +62,24 @@ static void read_headers(int fd, struct segment_file *file)
 
 static const struct segment_file *file_of(struct segments *s, pid_t pid, const struct map_entry *e)
 {
-    uint32_t h = places_hash(e->inode, e->dev), row;
-    struct segment_file *file;
+    struct segment_file *file = PLACES_FIND(&s->places, s->files, e->dev, e->inode);
     struct object object;
     int rc;
 
-    for (size_t i = h; (row = places_next(&s->places, h, &i));)
-        if (s->files[row - 1].inode == e->inode && s->files[row - 1].dev == e->dev) {
-            s->files[row - 1].asked = true;
-            return &s->files[row - 1];
-        }
+    if (file) {
+        file->asked = true;
+        return file;
+    }
     /* Another process may be able to, if this is not. */
     rc = object_open(&object, pid, e, NULL, &s->open);
     if (rc < 0) {
         s->failed = is_exhausted(rc) ? rc : s->failed;
         return NULL;
     }
-    file = LIST_ADD(s->files, s->n);
-    if (file && places_add(&s->places, h, s->n) == 0) {
-        *file = (struct segment_file){.dev = e->dev, .inode = e->inode, .asked = true};
+    if ((file = PLACES_ADD(&s->places, s->files, s->n, e->dev, e->inode))) {
+        file->asked = true;
         read_headers(object.fd, file);
     } else {
-        s->n -= file != NULL;
-        file = NULL;
         s->failed = -ENOMEM;
     }
     object_close(&object);
@@ -127,7 +121,8 @@ void segments_turn(struct segments *s)
         struct segment_file *file = &s->files[i];
 
         if (!file->asked ||
-            places_add(&s->places, places_hash(file->inode, file->dev), kept + 1) < 0)
+            places_add(&s->places, places_hash_key(PLACES_KEY(file->dev, file->inode)), kept + 1) <
+                0)
             continue;
         s->files[kept] = *file;
         s->files[kept++].asked = false;

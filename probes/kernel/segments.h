@@ -6,8 +6,7 @@
  * file that makes no sense, or that may not be read, has no data segment. What could not be opened
  * for want of descriptors or memory is in `failed`.
  * Lifetime: starts zeroed; segments_release. */
-#ifndef PROBES_KERNEL_SEGMENTS_H
-#define PROBES_KERNEL_SEGMENTS_H
+#pragma once
 
 #include "probes/kernel/object.h"
 
@@ -25,5 +24,3 @@ uint64_t segments_end(struct segments *s, pid_t pid, const struct maps *m, size_
 /* Who looks again and again: files that were not asked for since the last call are forgotten. */
 void segments_turn(struct segments *s);
 void segments_release(struct segments *s);
-
-#endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static int entry_of(const struct files *f, const volatile char *page, uint64_t *
     return n == 1 ? 0 : n < 0 ? (int)-n : ENOMSG;
 }
 
+/* Its flags, or its map count. */
 static int ask(const struct files *f, bool counts, const volatile char *page, uint64_t *answer)
 {
     uint64_t entry, number = (uintptr_t)page / f->page_size;
@@ -40,53 +42,36 @@ static int ask(const struct files *f, bool counts, const volatile char *page, ui
     return rc ? rc : *answer == KPAGE_NONE ? ENOMSG : 0;
 }
 
-static int flags_of(const struct files *f, const volatile char *page, uint64_t *flags)
-{
-    return ask(f, false, page, flags);
-}
-
-static int count_of(const struct files *f, const volatile char *page, uint64_t *count)
-{
-    return ask(f, true, page, count);
-}
-
-/* Forks, lets the child do one thing to the memory, and waits until it has exited if held is
- * NULL; otherwise the child stays until the caller closes *held and reaps. */
+/* Forks; the child unmaps `drop`, says so, and stays until the caller closes *held. */
 static pid_t fork_sharer(char *drop, size_t len, int *held)
 {
-    int ready[2], hold[2];
+    int pair[2];
     char byte = 0;
     pid_t pid;
 
-    if (pipe2(ready, O_CLOEXEC) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -1;
-    if (pipe2(hold, O_CLOEXEC) < 0) {
-        close(ready[0]);
-        close(ready[1]);
-        return -1;
-    }
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(hold[1]);
+        close(pair[0]);
         if (drop)
             munmap(drop, len);
-        if (write(ready[1], &byte, 1) != 1 || (held && read(hold[0], &byte, 1) < 0))
-            _exit(1);
-        _exit(0);
+        _exit(write(pair[1], &byte, 1) != 1 || read(pair[1], &byte, 1) < 0);
     }
-    close(ready[1]);
-    close(hold[0]);
-    if (pid > 0 && read(ready[0], &byte, 1) != 1)
-        byte = 1;
-    close(ready[0]);
-    if (held)
-        *held = hold[1];
-    else
-        close(hold[1]);
-    if (pid > 0 && !held)
-        waitpid(pid, NULL, 0);
+    close(pair[1]);
+    *held = pair[0];
+    if (pid < 0)
+        fd_close(held);
+    else if (read(*held, &byte, 1) != 1)
+        byte = 1; /* it has ended: the tests show it */
     return pid;
+}
+
+static void end_sharer(pid_t pid, int held)
+{
+    close(held);
+    waitpid(pid, NULL, 0);
 }
 
 /* A fresh written page is anon-exclusive; a fork and the child's exit leave it mapped once and
@@ -94,16 +79,20 @@ static pid_t fork_sharer(char *drop, size_t len, int *held)
 static int test_debt(const struct files *f, volatile char *page)
 {
     uint64_t fresh, count, left, entry, paid;
+    int held;
+    pid_t pid;
 
     page[0] = 1;
-    if (flags_of(f, page, &fresh))
+    if (ask(f, false, page, &fresh))
         return ENOMSG;
-    if (fork_sharer(NULL, 0, NULL) < 0)
+    pid = fork_sharer(NULL, 0, &held);
+    if (pid < 0)
         return errno;
-    if (count_of(f, page, &count) || flags_of(f, page, &left) || entry_of(f, page, &entry))
+    end_sharer(pid, held);
+    if (ask(f, true, page, &count) || ask(f, false, page, &left) || entry_of(f, page, &entry))
         return ENOMSG;
     page[0] = 2;
-    if (flags_of(f, page, &paid))
+    if (ask(f, false, page, &paid))
         return ENOMSG;
     if (!(fresh & KPF_ANON_EXCLUSIVE) || (left & KPF_ANON_EXCLUSIVE) || count != 1 ||
         !(entry & PM_EXCLUSIVE) || !(paid & KPF_ANON_EXCLUSIVE))
@@ -127,15 +116,15 @@ static int test_page_mapcount(const struct files *f, uint64_t huge_size)
     if (madvise(huge, huge_size, MADV_HUGEPAGE) < 0)
         return ENODATA;
     huge[0] = 1;
-    if (flags_of(f, huge, &flags) || !(flags & KPF_THP))
+    if (ask(f, false, huge, &flags) || !(flags & KPF_THP))
         return ENODATA;
     pid = fork_sharer(huge + huge_size / 2, huge_size / 2, &held);
     if (pid < 0)
         return errno;
-    if (count_of(f, huge, &first) == 0 && count_of(f, huge + huge_size - f->page_size, &last) == 0)
+    if (ask(f, true, huge, &first) == 0 &&
+        ask(f, true, huge + huge_size - f->page_size, &last) == 0)
         rc = first == 2 && last == 1 ? 0 : ENOMSG;
-    close(held);
-    waitpid(pid, NULL, 0);
+    end_sharer(pid, held);
     munmap(raw, 2 * huge_size);
     return rc;
 }
@@ -194,8 +183,8 @@ static void run_tests(struct selftest *t, uint64_t page_size, uint64_t huge_size
     t->zero_page = t->pagemap ? t->pagemap : test_zero_page(&f);
     t->soft_dirty = t->pagemap ? t->pagemap : test_soft_dirty(&f, page);
     t->frames = t->pagemap ? t->pagemap : PM_FRAME(entry) ? 0 : EPERM;
-    t->kpagecount = reader->no_counts ? reader->no_counts : count_of(&f, page, &word);
-    t->kpageflags = reader->no_flags ? reader->no_flags : flags_of(&f, page, &word);
+    t->kpagecount = reader->no_counts ? reader->no_counts : ask(&f, true, page, &word);
+    t->kpageflags = reader->no_flags ? reader->no_flags : ask(&f, false, page, &word);
     if (t->frames || t->kpagecount || t->kpageflags) {
         t->debt = t->page_mapcount = EPERM;
         return;

@@ -3,8 +3,7 @@
  * Owns: a forked child that maps, writes and forks again, so that no page of the caller is
  * touched; it is gone when the call returns, after a deadline at the latest.
  * Does not: decide what the answers unlock (caps does). */
-#ifndef PROBES_KERNEL_SELFTEST_H
-#define PROBES_KERNEL_SELFTEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ struct selftest {
  * none. */
 void selftest_run(struct selftest *out, uint64_t page_size, uint64_t huge_size,
                   struct page_reader *reader);
-
-#endif

@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -429,14 +428,9 @@ static int map_shared(struct server *s, int fd)
  * files. */
 static int close_doors(void)
 {
-    struct rlimit files;
-
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         return -errno;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_descriptors();
     return 0;
 }
 
@@ -495,13 +489,11 @@ static int answer_all(struct server *s)
 
 static void release(struct server *s)
 {
-    const int fds[] = {s->proc, s->count_fd, s->flags_fd};
-
     for (size_t i = 0; i < s->n; i++)
         detach(s, (int32_t)i);
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    fd_close(&s->proc);
+    fd_close(&s->count_fd);
+    fd_close(&s->flags_fd);
     if (s->shared != MAP_FAILED)
         munmap(s->shared, sizeof *s->shared);
     free(s->pagemaps);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,15 @@ uint64_t probe_clock(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+void cost_note(struct probe_cost *cost, uint64_t began, uint64_t calls, uint64_t bytes)
+{
+    if (!cost)
+        return;
+    cost->ns += probe_clock() - began;
+    cost->calls += calls;
+    cost->bytes += bytes;
 }
 
 bool is_exhausted(int rc)
@@ -33,6 +43,16 @@ int probe_threads(void)
     return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) > 1 ? 2 : 1;
 }
 
+void raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int proc_open(pid_t pid, const char *file)
 {
     char path[64];
@@ -41,6 +61,13 @@ int proc_open(pid_t pid, const char *file)
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
 void proc_exe(pid_t pid, char *path, size_t size)
@@ -109,9 +136,7 @@ int slurp_counted(struct slurp *s, int fd, struct probe_cost *cost)
     uint64_t began = probe_clock();
     int rc = slurp_fd(s, fd);
 
-    cost->ns += probe_clock() - began;
-    cost->calls += s->calls;
-    cost->bytes += s->len;
+    cost_note(cost, began, s->calls, s->len);
     return rc;
 }
 
@@ -138,13 +163,6 @@ int slurp_number(const struct slurp *s, const char *key, unsigned long long *val
         line = end ? end + 1 : NULL;
     }
     return -ENOENT;
-}
-
-const char *stat_after_name(const char *text)
-{
-    const char *close = strrchr(text, ')');
-
-    return close ? close + 1 : NULL;
 }
 
 int fd_write_all(int fd, const void *data, size_t size)

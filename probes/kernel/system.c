@@ -9,13 +9,6 @@
 /* Pages that a CPU may hold charged in advance (MEMCG_CHARGE_BATCH, mm/memcontrol.c). */
 #define CHARGE_BATCH 64
 
-static void add_cost(struct probe_cost *cost, uint64_t began, const struct slurp *s)
-{
-    cost->ns += probe_clock() - began;
-    cost->calls += s->calls;
-    cost->bytes += s->len;
-}
-
 void system_read_meminfo(struct value *totals, struct slurp *buffer, struct probe_cost *cost)
 {
     static const struct {
@@ -34,25 +27,25 @@ void system_read_meminfo(struct value *totals, struct slurp *buffer, struct prob
                                 ? value_known((int64_t)n)
                                 : value_unknown(WHY_READ_FAILED);
     if (rc == 0)
-        add_cost(cost, began, buffer);
+        cost_note(cost, began, buffer->calls, buffer->len);
+}
+
+static int read_file(const char *dir, const char *file, struct slurp *buffer)
+{
+    char path[4096];
+
+    if (snprintf(path, sizeof path, "%s/%s", dir, file) >= (int)sizeof path)
+        return -ENAMETOOLONG;
+    return slurp_path(buffer, path);
 }
 
 /* A file of one number in bytes; "max" (v2) and numbers beyond any memory (v1) mean no limit. */
 static int read_bytes(const char *dir, const char *file, struct slurp *buffer,
                       unsigned long long *n)
 {
-    char path[4096];
-    char *end;
-    int rc;
+    int rc = read_file(dir, file, buffer);
 
-    if (snprintf(path, sizeof path, "%s/%s", dir, file) >= (int)sizeof path)
-        return -ENAMETOOLONG;
-    rc = slurp_path(buffer, path);
-    if (rc < 0)
-        return rc;
-    errno = 0;
-    *n = strtoull(buffer->text, &end, 10);
-    return errno || end == buffer->text ? -ENODATA : 0;
+    return rc < 0 ? rc : slurp_number(buffer, "", n) < 0 ? -ENODATA : 0;
 }
 
 static void read_limit(const char *dir, const char *file, struct value *limit, struct slurp *buffer)
@@ -87,14 +80,13 @@ const char *system_read_cgroup(const char *cgroup, uint64_t page_size, struct va
         totals[TQ_SYSTEM_TOLERANCE] = value_known(
             (int64_t)(CHARGE_BATCH * page_size / 1024 * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN)));
         read_limit(cgroup, versions[i].limit, &totals[TQ_CGROUP_LIMIT], buffer);
-        add_cost(cost, began, buffer);
+        cost_note(cost, began, buffer->calls, buffer->len);
         return versions[i].words;
     }
     return NULL;
 }
 
-/* Does the comma-separated list hold the word? */
-static bool listed(const char *list, const char *word)
+bool list_names(const char *list, const char *word)
 {
     size_t len = strlen(word);
 
@@ -108,16 +100,13 @@ static bool listed(const char *list, const char *word)
  * the hierarchy the mount shows (in a container not all of it). */
 static bool find_mount(struct slurp *mountinfo, int version, char *root, char *point)
 {
-    char *save = NULL;
-
-    for (char *line = strtok_r(mountinfo->text, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
+    for (char *rest = mountinfo->text, *line; (line = strsep(&rest, "\n"));) {
         /* 36 35 98:0 ROOT POINT options [optional fields] - TYPE source superoptions */
         char *dash = strstr(line, " - "), super[1024] = "", type[64] = "";
 
         if (!dash || sscanf(dash, " - %63s %*s %1023s", type, super) < 1)
             continue;
-        if (version == 1 ? strcmp(type, "cgroup") || !listed(super, "memory")
+        if (version == 1 ? strcmp(type, "cgroup") || !list_names(super, "memory")
                          : strcmp(type, "cgroup2") != 0)
             continue;
         if (sscanf(line, "%*d %*d %*s %1023s %1023s", root, point) == 2)
@@ -129,16 +118,13 @@ static bool find_mount(struct slurp *mountinfo, int version, char *root, char *p
 /* The own path in the hierarchy: "4:memory:/a/b" (v1) or "0::/a/b" (v2). */
 static bool own_path(struct slurp *cgroups, int version, char *path, size_t size)
 {
-    char *save = NULL;
-
-    for (char *line = strtok_r(cgroups->text, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
+    for (char *rest = cgroups->text, *line; (line = strsep(&rest, "\n"));) {
         char *list = strchr(line, ':'), *at = list ? strchr(list + 1, ':') : NULL;
 
         if (!at)
             continue;
         *at = '\0';
-        if (version == 1 ? !listed(list + 1, "memory") : strcmp(line, "0:") != 0)
+        if (version == 1 ? !list_names(list + 1, "memory") : strcmp(line, "0:") != 0)
             continue;
         snprintf(path, size, "%s", at + 1);
         return true;
@@ -190,33 +176,25 @@ static struct value count_in(const char *dir, const char *file, const char *key,
                              struct slurp *buffer)
 {
     unsigned long long n;
-    char path[4096];
+    int rc = read_file(dir, file, buffer);
 
-    if (snprintf(path, sizeof path, "%s/%s", dir, file) >= (int)sizeof path ||
-        slurp_path(buffer, path) < 0)
-        return value_na();
-    if (!key)
-        return value_known((int64_t)strtoull(buffer->text, NULL, 10));
-    return slurp_number(buffer, key, &n) == 0 ? value_known((int64_t)n) : value_na();
+    if (rc == 0)
+        rc = slurp_number(buffer, key, &n);
+    return rc == 0 ? value_known((int64_t)n) : value_na();
 }
 
 void system_read_cgroup_events(const char *cgroup, struct cgroup_events *out, struct slurp *buffer)
 {
-    bool v2;
-    char path[4096];
-
     *out = (struct cgroup_events){value_na(), value_na(), value_na(), value_na()};
     if (!cgroup)
         return;
-    snprintf(path, sizeof path, "%s/memory.events", cgroup);
-    v2 = access(path, R_OK) == 0;
-    if (v2) {
+    if (read_file(cgroup, "memory.events", buffer) == 0) {
         out->high = count_in(cgroup, "memory.events", "high", buffer);
         out->max = count_in(cgroup, "memory.events", "max", buffer);
         out->oom = count_in(cgroup, "memory.events", "oom ", buffer);
         out->oom_kill = count_in(cgroup, "memory.events", "oom_kill ", buffer);
     } else {
-        out->max = count_in(cgroup, "memory.failcnt", NULL, buffer);
+        out->max = count_in(cgroup, "memory.failcnt", "", buffer);
         out->oom_kill = count_in(cgroup, "memory.oom_control", "oom_kill ", buffer);
     }
 }

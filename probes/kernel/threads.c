@@ -18,16 +18,6 @@ static uint64_t stack_pointer(const char *text)
     return sp && sp > text ? strtoull(sp, NULL, 16) : 0;
 }
 
-static void add(struct threads *t, uint64_t stack)
-{
-    uint64_t *added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap);
-
-    if (added)
-        *added = stack;
-    else
-        t->failed = -ENOMEM;
-}
-
 static int ascending(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;
@@ -37,7 +27,7 @@ static int ascending(const void *a, const void *b)
 
 void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
 {
-    uint64_t began = probe_clock(), stack;
+    uint64_t began = probe_clock(), stack, *added;
     char path[64];
     struct dirent *d;
     DIR *dir;
@@ -62,8 +52,12 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
             continue;
         cost->calls += t->text.calls;
         cost->bytes += t->text.len;
-        if ((stack = stack_pointer(t->text.text)))
-            add(t, stack);
+        if (!(stack = stack_pointer(t->text.text)))
+            continue;
+        if ((added = LIST_ADD_ROOM(t->stacks, t->nstacks, t->cap)))
+            *added = stack;
+        else
+            t->failed = -ENOMEM;
     }
     closedir(dir);
     if (t->nstacks)
@@ -73,42 +67,21 @@ void threads_read(struct threads *t, pid_t pid, int n, struct probe_cost *cost)
 
 bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end)
 {
-    size_t low = 0, high = t->nstacks;
+    size_t low = LIST_SEARCH(t->nstacks, i, t->stacks[i] < start);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (t->stacks[middle] < start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     return low < t->nstacks && t->stacks[low] < end;
-}
-
-static bool first_has_ended(pid_t pid)
-{
-    struct slurp text = {0};
-    struct footprint f = {0};
-    char path[64];
-    bool ended;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    ended = slurp_path(&text, path) == 0 && footprint_from_stat(&f, &text) == 0 && f.state == 'Z' &&
-            f.threads > 1;
-    slurp_release(&text);
-    return ended;
 }
 
 pid_t threads_living(pid_t pid)
 {
+    struct footprint f;
     char path[64];
     struct dirent *d;
     pid_t found = pid;
     DIR *dir;
 
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    if (!first_has_ended(pid) || !(dir = opendir(path)))
+    if (footprint_stat(pid, &f) < 0 || f.state != 'Z' || f.threads < 2 || !(dir = opendir(path)))
         return pid;
     while (found == pid && (d = readdir(dir)))
         if (atoi(d->d_name) > 0)

@@ -3,8 +3,7 @@
  * Owns: the stack pointers read last. Promises: a thread whose stack pointer may not be read, or
  * that runs at this moment, has none here; what could not be opened for want of descriptors or
  * memory is in `failed`. Lifetime: starts zeroed; threads_release. */
-#ifndef PROBES_KERNEL_THREADS_H
-#define PROBES_KERNEL_THREADS_H
+#pragma once
 
 #include "probes/slurp.h"
 #include <stdbool.h>
@@ -26,5 +25,3 @@ bool threads_have_stack(const struct threads *t, uint64_t start, uint64_t end);
  * others, which hides it (/proc/PID/maps is empty then), that of one of those. */
 pid_t threads_living(pid_t pid);
 void threads_release(struct threads *t);
-
-#endif

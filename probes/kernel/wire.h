@@ -3,8 +3,7 @@
  * One packet each way (SOCK_SEQPACKET keeps the borders), one request at a time. The memory is the
  * client's, a memfd of this size that is sealed against shrinking, so that no access to it can
  * fail; the client may write to it at any time. */
-#ifndef PROBES_KERNEL_WIRE_H
-#define PROBES_KERNEL_WIRE_H
+#pragma once
 
 #include "probes/kernel/object.h"
 #include <stdint.h>
@@ -40,5 +39,3 @@ struct wire_answer {
 struct wire_memory {
     uint64_t pages[WIRE_PAGES], words[WIRE_PAGES];
 };
-
-#endif

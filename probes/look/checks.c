@@ -26,44 +26,55 @@
 /* Faults that an actor may take beside the pages it was told to write: its stack, its reply. */
 #define STRAY_FAULTS 16
 
-static void judge(struct obs_check *c)
+static int add(struct observation *out, const struct memory *m, struct obs_check c)
 {
-    int64_t gap = c->left.n > c->right.n ? c->left.n - c->right.n : c->right.n - c->left.n;
-
-    if (!value_is_known(c->left) || !value_is_known(c->right) || c->left.inferred ||
-        c->right.inferred)
-        c->verdict = CHECK_NOT_CHECKED;
-    else
-        c->verdict = gap <= c->tolerance ? CHECK_HELD : CHECK_DIFFERS;
-}
-
-static struct obs_check *add(struct observation *out, const char *name, const struct memory *m,
-                             const char *detail)
-{
-    struct obs_check *c =
-        observation_add_check(out, name, m ? m->actor : NULL, m ? m->region : NULL);
-
-    if (!c)
-        return NULL;
-    if (m && m->case_name && !(c->case_name = strdup(m->case_name)))
-        return NULL;
-    return detail && !(c->detail = strdup(detail)) ? NULL : c;
+    c.observed = m->actor;
+    c.region = m->region;
+    c.case_name = m->case_name;
+    return observation_check(out, c) ? 0 : -ENOMEM;
 }
 
 static int check_states(struct memory *m, const uint64_t *states, struct observation *out,
                         uint64_t page_size)
 {
-    struct obs_check *c = add(out, "states_sum", m, "pages by state; pages of the region");
     uint64_t sum = 0;
 
-    if (!c)
-        return -ENOMEM;
     for (int i = 0; i < PS__COUNT; i++)
         sum += states[i];
-    c->left = value_known((int64_t)sum);
-    c->right = value_known((int64_t)((m->end - m->start) / page_size));
-    judge(c);
-    return 0;
+    return add(
+        out, m,
+        (struct obs_check){.check = "states_sum",
+                           .detail = "pages by state; pages of the region",
+                           .left = value_known((int64_t)sum),
+                           .right = value_known((int64_t)((m->end - m->start) / page_size))});
+}
+
+/* The entries that hold a region, summed on both sides. */
+struct entries {
+    int64_t n;
+    struct smaps_counters kb;
+    struct word_sums words;
+    bool hugetlb, object;
+    bool whole; /* no part of them lies outside of the region */
+};
+
+static struct entries entries_of(const struct watched *w, const struct memory *m)
+{
+    struct entries s = {.whole = true};
+
+    for (const struct map_entry *e = maps_first(&w->maps, m->start, m->end); e;
+         e = maps_next(&w->maps, e, m->end), s.n++) {
+        const struct word_sums *words = &w->entry_sums[e - w->maps.entries].words;
+
+        smaps_add(&s.kb, &e->kb);
+        s.words.present += words->present;
+        s.words.single += words->single;
+        s.words.maybe_zero += words->maybe_zero;
+        s.hugetlb |= (e->flags & 1u << VMF_HUGETLB) != 0;
+        s.object |= e->inode != 0;
+        s.whole &= e->start >= m->start && e->end <= m->end;
+    }
+    return s;
 }
 
 /* The zero page is in no Rss. */
@@ -79,58 +90,37 @@ static bool others_come(const struct observer *o, const struct map_entry *entry)
     return o->opt.everybody && entry && entry->inode;
 }
 
-/* The entries that hold the region, summed on both sides. */
 static int check_smaps(struct observer *o, struct watched *w, struct memory *m,
-                       struct observation *out)
+                       const struct entries *s, struct observation *out)
 {
-    struct obs_check *rss, *private_kb;
-    const struct map_entry *entry = maps_find(&w->maps, m->start);
-    const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t walked = 0, maybe_zero = 0, once = 0, smaps = 0, smaps_once = 0,
-             unit = o->page_size / 1024;
-    bool large = false, hugetlb = false, others = others_come(o, entry);
+    uint64_t unit = o->page_size / 1024;
+    bool large = s->kb.anon_huge || s->kb.shmem_huge || s->kb.file_huge;
+    struct obs_check rss = {.check = "smaps_rss", .detail = "KiB by the page walk; Rss of smaps"};
+    struct obs_check once = {
+        .check = "smaps_private",
+        .detail = "KiB mapped once by pagemap; Private_Clean + Private_Dirty of smaps"};
+    int rc;
 
-    for (; entry && entry < end && entry->start < m->end; entry++) {
-        const struct entry_sums *t = &w->entry_sums[entry - w->maps.entries];
-
-        walked += t->words.present * unit;
-        maybe_zero += t->words.maybe_zero;
-        once += t->words.single * unit;
-        smaps += entry->kb.rss;
-        smaps_once += entry->kb.private_clean + entry->kb.private_dirty;
-        large |= entry->kb.anon_huge || entry->kb.shmem_huge || entry->kb.file_huge;
-        hugetlb |= (entry->flags & 1u << VMF_HUGETLB) != 0;
-    }
-    if (!(rss = add(out, "smaps_rss", m, "KiB by the page walk; Rss of smaps")))
-        return -ENOMEM;
-    rss->left = walked_kb(walked, maybe_zero);
-    rss->right = !w->maps.counted ? value_unknown(WHY_NO_INTERFACE)
-                 : hugetlb        ? value_na()
-                                  : value_known((int64_t)smaps);
-    judge(rss);
-    if (!(private_kb = add(out, "smaps_private", m,
-                           "KiB mapped once by pagemap; Private_Clean + Private_Dirty of smaps")))
-        return -ENOMEM;
-    private_kb->left = value_known((int64_t)once);
-    private_kb->right = !w->maps.counted    ? value_unknown(WHY_NO_INTERFACE)
-                        : large             ? value_unknown(WHY_LARGE_FOLIO)
-                        : hugetlb || others ? value_na()
-                                            : value_known((int64_t)smaps_once);
-    judge(private_kb);
-    return 0;
-}
-
-static uint64_t share_of(const struct observer *o, uint32_t slot)
-{
-    uint16_t own = slot && !(o->frames.kind[slot] & FRAME_SWAP) ? o->frames.own[slot] : 0;
-
-    return own ? (o->page_size << PSS_SHIFT) / own : 0;
+    rss.left = walked_kb(s->words.present * unit, s->words.maybe_zero);
+    rss.right = !w->maps.counted ? value_unknown(WHY_NO_INTERFACE)
+                : s->hugetlb     ? value_na()
+                                 : value_known((int64_t)s->kb.rss);
+    once.left = value_known((int64_t)(s->words.single * unit));
+    once.right = !w->maps.counted ? value_unknown(WHY_NO_INTERFACE)
+                 : large          ? value_unknown(WHY_LARGE_FOLIO)
+                 : s->hugetlb || others_come(o, maps_find(&w->maps, m->start))
+                     ? value_na()
+                     : value_known((int64_t)(s->kb.private_clean + s->kb.private_dirty));
+    rc = add(out, m, rss);
+    return rc < 0 ? rc : add(out, m, once);
 }
 
 static void add_slot(const struct observer *o, struct own_sums *sums, uint32_t slot)
 {
-    sums->pss += share_of(o, slot);
-    sums->alone += slot && !(o->frames.kind[slot] & FRAME_SWAP) && o->frames.own[slot] == 1;
+    uint16_t own = slot && !(o->frames.kind[slot] & FRAME_SWAP) ? o->frames.own[slot] : 0;
+
+    sums->pss += own ? (o->page_size << PSS_SHIFT) / own : 0;
+    sums->alone += own == 1;
 }
 
 /* The part of a region that lies in the entry. */
@@ -195,77 +185,55 @@ static uint64_t mapped_once(const struct memory *m)
  * same arithmetic, so that one page counted wrongly shows; only the KiB of each entry are rounded
  * down. */
 static int check_map_counts(struct observer *o, struct watched *w, struct memory *m,
-                            const struct obs_region *r, struct value pss, struct observation *out)
+                            const struct entries *s, const struct obs_region *r, struct value pss,
+                            struct observation *out)
 {
-    struct obs_check *c =
-        add(out, "smaps_pss", m, "KiB of pages divided by their map counts; Pss of smaps");
-    const struct map_entry *entry = maps_find(&w->maps, m->start);
-    const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t told = 0, once = 0, present = 0;
+    struct obs_check c = {.check = "smaps_pss",
+                          .detail = "KiB of pages divided by their map counts; Pss of smaps",
+                          .left = pss,
+                          .tolerance = s->n > 1 ? s->n - 1 : 0};
     struct own_sums rest = {0, 0};
-    int64_t entries = 0;
 
-    if (!c)
-        return -ENOMEM;
-    for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
-        told += entry->kb.pss;
-        present += w->entry_sums[entry - w->maps.entries].words.present;
-        once += w->entry_sums[entry - w->maps.entries].words.single;
-        if (w->pagemap.frames && !w->shadows)
-            add_rest(o, w, m, entry, &rest);
-    }
-    c->left = pss;
+    if (w->pagemap.frames && !w->shadows)
+        for (const struct map_entry *e = maps_first(&w->maps, m->start, m->end); e;
+             e = maps_next(&w->maps, e, m->end))
+            add_rest(o, w, m, e, &rest);
     if (value_is_known(pss))
-        c->left.n = (int64_t)(((uint64_t)pss.n + rest.pss) >> (PSS_SHIFT + 10));
-    c->right = w->maps.counted ? value_known((int64_t)told) : value_unknown(WHY_NO_INTERFACE);
+        c.left.n = (int64_t)(((uint64_t)pss.n + rest.pss) >> (PSS_SHIFT + 10));
+    c.right = w->maps.counted ? value_known((int64_t)s->kb.pss) : value_unknown(WHY_NO_INTERFACE);
     /* Explicit huge pages are not in Pss; and the rest of the entry must be known, with nobody
      * outside the run who maps it. */
     if ((value_is_known(r->q[RQ_SHARE_MODE]) && r->q[RQ_SHARE_MODE].n == SM_LARGE_PAGE) ||
         w->shadows || others_come(o, maps_find(&w->maps, m->start)) ||
-        (present > (uint64_t)r->q[RQ_MAPPED].n &&
-         (!w->pagemap.frames || rest.alone != once - mapped_once(m))))
-        c->right = value_na();
-    c->tolerance = entries > 1 ? entries - 1 : 0;
-    judge(c);
-    return 0;
+        (s->words.present > (uint64_t)r->q[RQ_MAPPED].n &&
+         (!w->pagemap.frames || rest.alone != s->words.single - mapped_once(m))))
+        c.right = value_na();
+    return add(out, m, c);
 }
 
 /* Who holds slots of swap is joined from the processes in view; SwapPss counts all holders, but not
  * of an object's pages: there all that is in swap is compared. Nothing to compare where other pages
  * of the mapping are in swap. */
 static int check_swap(const struct observer *o, const struct watched *w, const struct memory *m,
-                      const struct obs_region *r, struct value swap_pss, struct observation *out)
+                      const struct entries *s, const struct obs_region *r, struct value swap_pss,
+                      struct observation *out)
 {
-    const struct map_entry *entry = maps_find(&w->maps, m->start);
-    const struct map_entry *end = w->maps.entries + w->maps.n;
-    uint64_t told = 0, swap = 0, entries = 0, page_kb = o->page_size / 1024;
-    uint64_t in_swap = (uint64_t)r->q[RQ_SWAPPED].n * page_kb;
-    bool object = false, whole = true;
-    struct obs_check *c;
+    uint64_t in_swap = (uint64_t)r->q[RQ_SWAPPED].n * (o->page_size / 1024);
+    struct obs_check c = {.check = "smaps_swap", .tolerance = s->n > 1 ? s->n - 1 : 0};
 
-    for (; entry && entry < end && entry->start < m->end; entry++, entries++) {
-        told += entry->kb.swap_pss;
-        swap += entry->kb.swap;
-        object |= entry->inode != 0;
-        whole &= entry->start >= m->start && entry->end <= m->end;
-    }
-    if (!in_swap && !(swap && whole))
+    if (!in_swap && !(s->kb.swap && s->whole))
         return 0;
-    c = add(out, "smaps_swap", m,
-            object ? "KiB in swap; Swap of smaps"
-                   : "KiB in swap divided by the holders; SwapPss of smaps");
-    if (!c)
-        return -ENOMEM;
-    c->left = object ? r->q[RQ_SWAPPED] : swap_pss;
-    c->left.n = object ? (int64_t)in_swap : c->left.n >> (PSS_SHIFT + 10);
-    c->right = value_known((int64_t)(object ? swap : told));
+    c.detail = s->object ? "KiB in swap; Swap of smaps"
+                         : "KiB in swap divided by the holders; SwapPss of smaps";
+    c.left = s->object ? r->q[RQ_SWAPPED] : swap_pss;
+    c.left.n = s->object ? (int64_t)in_swap : c.left.n >> (PSS_SHIFT + 10);
+    c.right = value_known((int64_t)(s->object ? s->kb.swap : s->kb.swap_pss));
     if (!w->maps.counted)
-        c->right = value_unknown(WHY_NO_INTERFACE);
-    else if (object ? !whole || !o->caps.have[CAP_CACHESTAT] : swap != in_swap || !all_in_view(o))
-        c->right = value_na();
-    c->tolerance = entries > 1 ? (int64_t)entries - 1 : 0;
-    judge(c);
-    return 0;
+        c.right = value_unknown(WHY_NO_INTERFACE);
+    else if (s->object ? !s->whole || !o->caps.have[CAP_CACHESTAT]
+                       : s->kb.swap != in_swap || !all_in_view(o))
+        c.right = value_na();
+    return add(out, m, c);
 }
 
 /* Each page first touched, copied, reused or swapped in took one fault; without large folios no
@@ -273,26 +241,22 @@ static int check_swap(const struct observer *o, const struct watched *w, const s
 static int check_faults(struct watched *w, struct memory *m, const struct obs_region *r,
                         struct observation *out)
 {
-    struct obs_check *c;
-    int64_t faults, least;
+    struct obs_check c = {.check = "write_faults",
+                          .detail = "pages that had to fault; faults that the actor counted",
+                          .tolerance = STRAY_FAULTS};
+    int rc;
 
     if (!m->written || !w->target->acting)
         return 0;
-    c = add(out, "write_faults", m, "pages that had to fault; faults that the actor counted");
-    if (!c)
-        return -ENOMEM;
-    c->left = value_add(value_add(r->q[RQ_FIRST_TOUCH], r->q[RQ_COPIED]),
-                        value_add(r->q[RQ_REUSED], r->q[RQ_SWAPPED_IN]));
-    c->right = value_known((int64_t)(w->target->minflt + w->target->majflt));
-    c->tolerance = STRAY_FAULTS;
-    if (!value_is_known(r->q[RQ_HUGE]) || r->q[RQ_HUGE].n)
-        c->right = value_unknown(WHY_LARGE_FOLIO);
-    judge(c);
-    faults = c->right.n;
-    least = c->left.n;
-    if (c->verdict == CHECK_HELD && faults < least)
-        c->verdict = CHECK_DIFFERS;
-    return 0;
+    c.left = value_add(value_add(r->q[RQ_FIRST_TOUCH], r->q[RQ_COPIED]),
+                       value_add(r->q[RQ_REUSED], r->q[RQ_SWAPPED_IN]));
+    c.right = !value_is_known(r->q[RQ_HUGE]) || r->q[RQ_HUGE].n
+                  ? value_unknown(WHY_LARGE_FOLIO)
+                  : value_known((int64_t)(w->target->minflt + w->target->majflt));
+    rc = add(out, m, c);
+    if (rc == 0 && out->checks[out->nchecks - 1].verdict == CHECK_HELD && c.right.n < c.left.n)
+        out->checks[out->nchecks - 1].verdict = CHECK_DIFFERS;
+    return rc;
 }
 
 /* Pages without a fault: more faults than the others can have taken are theirs. A page in another
@@ -329,14 +293,15 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
                   const uint64_t *states, struct value pss, struct value swap_pss,
                   struct observation *out, struct err *e)
 {
+    struct entries s = entries_of(w, m);
     int rc = check_states(m, states, out, o->page_size);
 
     if (rc == 0)
-        rc = check_smaps(o, w, m, out);
+        rc = check_smaps(o, w, m, &s, out);
     if (rc == 0)
-        rc = check_map_counts(o, w, m, r, pss, out);
+        rc = check_map_counts(o, w, m, &s, r, pss, out);
     if (rc == 0)
-        rc = check_swap(o, w, m, r, swap_pss, out);
+        rc = check_swap(o, w, m, &s, r, swap_pss, out);
     if (rc == 0)
         rc = check_faults(w, m, r, out);
     return rc < 0 ? err_no_memory(e) : 0;
@@ -344,34 +309,30 @@ int checks_region(struct observer *o, struct watched *w, struct memory *m, struc
 
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e)
 {
-    struct obs_check *c = observation_add_check(out, "smaps_process", w->actor, NULL);
+    struct obs_check c = {.check = "smaps_process",
+                          .observed = w->actor,
+                          .detail = "KiB by the page walk; Rss of smaps, in all entries walked"};
     uint64_t walked = 0, maybe_zero = 0, rss = 0;
 
-    if (!c || !(c->detail = strdup("KiB by the page walk; Rss of smaps, in all entries walked")))
-        return err_no_memory(e);
     for (size_t i = 0; i < w->maps.n; i++)
         if (w->entry_sums[i].walked && !(w->maps.entries[i].flags & 1u << VMF_HUGETLB)) {
             walked += w->entry_sums[i].words.present * (o->page_size / 1024);
             maybe_zero += w->entry_sums[i].words.maybe_zero;
             rss += w->maps.entries[i].kb.rss;
         }
-    c->left = w->pagemap.fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
-    c->right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
-    judge(c);
-    return 0;
+    c.left = w->pagemap.fd < 0 ? value_unknown(WHY_PERMISSION) : walked_kb(walked, maybe_zero);
+    c.right = w->maps.counted ? value_known((int64_t)rss) : value_unknown(WHY_NO_INTERFACE);
+    return observation_check(out, c) ? 0 : err_no_memory(e);
 }
 
 static int check_pss(struct observer *o, struct observation *out)
 {
-    struct obs_check *c =
-        add(out, "pss_distinct", NULL,
-            "KiB of PSS over all processes; KiB of their distinct frames, both in "
-            "memory that no file backs");
-    uint64_t pss = 0, entries = 0;
+    struct obs_check c = {.check = "pss_distinct",
+                          .detail = "KiB of PSS over all processes; KiB of their distinct frames, "
+                                    "both in memory that no file backs"};
+    uint64_t pss = 0;
     bool frames = o->opt.whole_process, counted = true;
 
-    if (!c)
-        return -ENOMEM;
     for (size_t i = 0; i < o->nwatched; i++) {
         const struct watched *w = o->watched[i];
 
@@ -383,32 +344,25 @@ static int check_pss(struct observer *o, struct observation *out)
             if (mapping_is_own(&w->maps.entries[k], is_shmem_dev(o, w->maps.entries[k].dev)) &&
                 w->maps.entries[k].kb.rss) {
                 pss += w->maps.entries[k].kb.pss;
-                entries++;
+                c.tolerance++; /* smaps rounds each entry down to a whole KiB */
             }
     }
-    c->left = counted ? value_known((int64_t)pss) : value_unknown(WHY_NO_INTERFACE);
-    c->right = frames ? value_known((int64_t)(o->frames.distinct_own * (o->page_size / 1024)))
-                      : value_unknown(WHY_NO_FRAMES);
+    c.left = counted ? value_known((int64_t)pss) : value_unknown(WHY_NO_INTERFACE);
+    c.right = frames ? value_known((int64_t)(o->frames.distinct_own * (o->page_size / 1024)))
+                     : value_unknown(WHY_NO_FRAMES);
     if (frames && o->outsiders)
-        c->right = value_na(); /* PSS counts the outsiders' part too: nothing to compare with */
-    c->tolerance = (int64_t)entries; /* smaps rounds each entry down to a whole KiB */
-    judge(c);
-    return 0;
+        c.right = value_na(); /* PSS counts the outsiders' part too: nothing to compare with */
+    return observation_check(out, c) ? 0 : -ENOMEM;
 }
 
 static int check_inference(struct observer *o, struct observation *out)
 {
-    struct obs_check *c;
+    struct obs_check c = {.check = "inference",
+                          .detail = "samples that the kernel confirmed; samples taken",
+                          .left = value_known((int64_t)o->samples_agreed),
+                          .right = value_known((int64_t)o->samples)};
 
-    if (!o->samples)
-        return 0;
-    c = add(out, "inference", NULL, "samples that the kernel confirmed; samples taken");
-    if (!c)
-        return -ENOMEM;
-    c->left = value_known((int64_t)o->samples_agreed);
-    c->right = value_known((int64_t)o->samples);
-    judge(c);
-    return 0;
+    return !o->samples || observation_check(out, c) ? 0 : -ENOMEM;
 }
 
 int checks_run(struct observer *o, struct observation *out, struct err *e)

@@ -13,8 +13,7 @@
  * All processes are walked before the first region is finished, because how often the run itself
  * maps a frame is known only then. Pages whose pagemap word is that of the last look are passed
  * over in the walk: their frames are counted already. */
-#ifndef PROBES_LOOK_LOOK_H
-#define PROBES_LOOK_LOOK_H
+#pragma once
 
 #include "probes/footprint.h"
 #include "probes/kernel/frames.h"
@@ -150,9 +149,9 @@ struct entry_sums {
 struct watched {
     pid_t pid;
     char *actor;
-    int smaps_fd, maps_fd, status_fd, stat_fd;
+    int maps_fd, status_fd, stat_fd;
     struct page_file pagemap;
-    bool no_smaps;
+    bool no_smaps; /* maps_fd is maps, not smaps */
     struct maps maps;
     struct entry_sums *entry_sums; /* one per entry */
     size_t nentry_sums;
@@ -168,7 +167,7 @@ struct watched {
     const struct target *target;
     struct memory **memories; /* its regions in this look, in the caller's order */
     struct memory **by_start; /* the same, by address */
-    size_t nmemories, memories_cap;
+    size_t nmemories, memories_cap, by_start_cap;
     bool shadows; /* some of them overlap */
     bool seen;
 };
@@ -188,7 +187,7 @@ struct seen_object {
     bool descriptor;    /* an actor holds a descriptor of it */
     bool shmem;
     bool own;          /* it exists for the run alone: memory without a name in a file system */
-    uint64_t npages;   /* room of the bit sets below; 0 if it could not be opened */
+    uint64_t npages;   /* room of the bit sets below, all in one; 0 if it could not be opened */
     uint64_t *mapped;  /* in the page table of an actor */
     uint64_t *visible; /* an actor's mapping shows it, or would when touched */
     uint64_t *resident_bits;
@@ -196,10 +195,11 @@ struct seen_object {
     const struct watched *tried; /* through whom it could not be opened last */
 };
 
-/* Another process maps the object. */
-struct mapper {
+/* Who maps the object besides. */
+struct mappers {
     uint64_t dev, inode;
-    pid_t pid;
+    pid_t last; /* of these processes */
+    uint64_t n;
 };
 
 struct object_number {
@@ -236,8 +236,9 @@ struct observer {
     /* of one look */
     struct seen_object *objects;
     size_t nobjects;
-    struct mapper *mappers; /* sorted; of this look, where it was asked for everybody */
-    size_t nmappers, mappers_cap;
+    struct mappers *mappers; /* of this look, where it was asked for everybody */
+    size_t nmappers;
+    struct places mapper_places;
     bool mappers_known;      /* the mappings of every process were read */
     bool descriptors_unseen; /* of some process: it may hold objects that nobody maps */
     bool one_cpu;            /* all processes run on the same one */
@@ -303,8 +304,8 @@ int memory_begin(struct observer *o, const char *actor, const struct target_regi
 void memory_free(struct observer *o, struct memory *m);
 /* Those that are not in this look: their pages count no more. 0 or -ENOMEM. */
 int memories_forget(struct observer *o);
-/* Whether the region counts its pages itself has changed: it begins anew. */
-void memory_recount(struct observer *o, struct memory *m, bool shadow);
+/* Whether the region counts its pages itself has changed: it begins anew. 0 or -ENOMEM. */
+int memory_recount(struct observer *o, struct memory *m, bool shadow);
 
 /* objects.c */
 int objects_begin(struct observer *o, const struct target_message *messages, size_t n,
@@ -312,6 +313,9 @@ int objects_begin(struct observer *o, const struct target_message *messages, siz
 void objects_end(struct observer *o);
 /* The object, if this look tracks it. */
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode);
+/* As one more of those behind a region, the topmost as far as is told here; NULL without memory. */
+struct obs_object *object_report(struct obs_region *r, const struct seen_object *s,
+                                 struct value refs);
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,
                     struct observation *out, struct err *e);
 
@@ -333,5 +337,3 @@ int checks_promises(const struct watched *w, const struct memory *m, struct prom
                     const struct obs_region *r, struct observation *out, struct err *e);
 int checks_process(struct observer *o, struct watched *w, struct observation *out, struct err *e);
 int checks_run(struct observer *o, struct observation *out, struct err *e);
-
-#endif

@@ -1,7 +1,6 @@
 /* mappers: who maps the look's memory objects that is no target: the mappings of every process that
  * may be read, once. Before anything else of the look, which compares what the targets' own files
  * say with each other: what comes between them parts them. */
-#include "probes/list.h"
 #include "probes/look/look.h"
 
 #include <dirent.h>
@@ -23,27 +22,14 @@ static bool shows_all_processes(void)
     return strcmp(name, ALL_PROCESSES) == 0;
 }
 
-static int compare(const void *left, const void *right)
-{
-    const struct mapper *a = left, *b = right;
-
-    if (a->inode != b->inode)
-        return a->inode < b->inode ? -1 : 1;
-    if (a->dev != b->dev)
-        return a->dev < b->dev ? -1 : 1;
-    return (a->pid > b->pid) - (a->pid < b->pid);
-}
-
-/* Neighbours are mostly of one object. */
 static int add_mapper(struct observer *o, const struct map_entry *e, pid_t pid)
 {
-    struct mapper *last = o->nmappers ? &o->mappers[o->nmappers - 1] : NULL, *added;
+    struct mappers *m = PLACES_FIND(&o->mapper_places, o->mappers, e->dev, e->inode);
 
-    if (!e->inode || (last && last->inode == e->inode && last->dev == e->dev && last->pid == pid))
-        return 0;
-    if (!(added = LIST_ADD_ROOM(o->mappers, o->nmappers, o->mappers_cap)))
+    if (!m && !(m = PLACES_ADD(&o->mapper_places, o->mappers, o->nmappers, e->dev, e->inode)))
         return -ENOMEM;
-    *added = (struct mapper){e->dev, e->inode, pid};
+    m->n += m->last != pid;
+    m->last = pid;
     return 0;
 }
 
@@ -57,7 +43,8 @@ static int read_mapper(struct observer *o, pid_t pid, struct maps *m, struct err
         close(fd);
     }
     for (size_t i = 0; rc == 0 && i < m->n; i++)
-        rc = add_mapper(o, &m->entries[i], pid);
+        if (m->entries[i].inode)
+            rc = add_mapper(o, &m->entries[i], pid);
     if (is_exhausted(rc))
         return err_sys(e, rc, "cannot read the mappings of process %d", (int)pid);
     return rc == 0 || rc == -ENOENT || rc == -ESRCH;
@@ -82,6 +69,7 @@ int mappers_read(struct observer *o, const struct target *targets, size_t n, str
     if (!dir)
         return err_sys(e, -errno, "cannot list the processes");
     o->nmappers = 0;
+    places_clear(&o->mapper_places);
     o->mappers_known = shows_all_processes();
     while (rc >= 0 && (d = readdir(dir))) {
         pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
@@ -95,27 +83,12 @@ int mappers_read(struct observer *o, const struct target *targets, size_t n, str
     o->mappers_known &= first;
     maps_release(&m);
     closedir(dir);
-    if (o->nmappers)
-        qsort(o->mappers, o->nmappers, sizeof *o->mappers, compare);
     return rc < 0 ? rc : 0;
 }
 
 uint64_t mappers_of(const struct observer *o, uint64_t dev, uint64_t inode)
 {
-    struct mapper key = {dev, inode, 0}; /* before every process */
-    size_t low = 0, high = o->nmappers;
-    uint64_t count = 0;
+    const struct mappers *m = PLACES_FIND(&o->mapper_places, o->mappers, dev, inode);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (compare(&o->mappers[middle], &key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (size_t i = low;
-         i < o->nmappers && o->mappers[i].inode == inode && o->mappers[i].dev == dev; i++)
-        count += i == low || o->mappers[i].pid != o->mappers[i - 1].pid;
-    return count;
+    return m ? m->n : 0;
 }

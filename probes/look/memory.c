@@ -59,14 +59,10 @@ void memory_free(struct observer *o, struct memory *m)
     free(m);
 }
 
-static bool same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is(const struct memory *m, const char *actor, const struct target_region *r)
 {
-    return same(m->actor, actor) && same(m->region, r->name) && same(m->case_name, r->case_name);
+    return same_text(m->actor, actor) && same_text(m->region, r->name) &&
+           same_text(m->case_name, r->case_name);
 }
 
 static uint32_t hash(const char *actor, const char *region)
@@ -168,18 +164,10 @@ int memories_forget(struct observer *o)
     return rc;
 }
 
-void memory_recount(struct observer *o, struct memory *m, bool shadow)
+int memory_recount(struct observer *o, struct memory *m, bool shadow)
 {
-    uint64_t first, end = 0;
-
     uncount(o, m);
-    while (m->now.n && next_pages(&m->now, &first, &end)) {
-        memset(m->now.word + first, 0, (end - first) * sizeof *m->now.word);
-        memset(m->now.slot + first, 0, (end - first) * sizeof *m->now.slot);
-        memset(m->now.rec + first, 0, (end - first) * sizeof *m->now.rec);
-    }
-    if (m->now.n)
-        memset(m->now.touched, 0, touched_bytes(m->now.n));
     m->valid = false;
     m->shadow = shadow;
+    return records_new(&m->now, m->now.n, true);
 }

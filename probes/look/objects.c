@@ -20,35 +20,19 @@
 /* Of a larger file only the observed parts are asked for, not all of it. */
 #define WHOLE_FILE (4ULL << 30)
 
-static struct object_number *number_find(struct observer *o, uint64_t dev, uint64_t inode)
-{
-    uint32_t h = places_hash(inode, dev), row;
-
-    for (size_t i = h; (row = places_next(&o->number_places, h, &i));)
-        if (o->numbers[row - 1].inode == inode && o->numbers[row - 1].dev == dev)
-            return &o->numbers[row - 1];
-    return NULL;
-}
-
 struct seen_object *object_find(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    const struct object_number *number = number_find(o, dev, inode);
+    const struct object_number *number = PLACES_FIND(&o->number_places, o->numbers, dev, inode);
 
     return number && number->met ? &o->objects[number->met - 1] : NULL;
 }
 
 static struct object_number *number_of(struct observer *o, uint64_t dev, uint64_t inode)
 {
-    struct object_number *number = number_find(o, dev, inode);
+    struct object_number *number = PLACES_FIND(&o->number_places, o->numbers, dev, inode);
 
-    if (number || !(number = LIST_ADD(o->numbers, o->nnumbers)))
-        return number;
-    *number = (struct object_number){.dev = dev, .inode = inode, .number = o->next_object + 1};
-    if (places_add(&o->number_places, places_hash(inode, dev), o->nnumbers) < 0) {
-        o->nnumbers--;
-        return NULL;
-    }
-    o->next_object++;
+    if (!number && (number = PLACES_ADD(&o->number_places, o->numbers, o->nnumbers, dev, inode)))
+        number->number = ++o->next_object;
     return number;
 }
 
@@ -72,13 +56,17 @@ static bool is_standard(uint64_t dev, uint64_t inode)
     return false;
 }
 
-/* nameless: nothing but the run holds it, so that its memory is the run's. */
-static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t inode,
-                                      const char *name, bool nameless, struct err *e)
+/* Tracked from now on. nameless: nothing but the run holds it, so that its memory is the run's.
+ * NULL without memory. */
+static struct seen_object *track(struct observer *o, uint64_t dev, uint64_t inode, const char *name,
+                                 bool nameless, struct err *e)
 {
     struct object_number *number = number_of(o, dev, inode);
-    struct seen_object *s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
+    struct seen_object *s;
 
+    if (number && number->met)
+        return &o->objects[number->met - 1];
+    s = number ? LIST_ADD(o->objects, o->nobjects) : NULL;
     if (!s) {
         err_no_memory(e);
         return NULL;
@@ -91,6 +79,11 @@ static struct seen_object *add_object(struct observer *o, uint64_t dev, uint64_t
     s->kind = mapping_object_kind(name, s->shmem);
     s->elsewhere = mappers_of(o, dev, inode);
     return s;
+}
+
+static struct seen_object *track_file(struct observer *o, const struct stat *st, struct err *e)
+{
+    return track(o, st->st_dev, st->st_ino, "/memfd:", st->st_nlink == 0, e);
 }
 
 /* Without access the object stays unknown. */
@@ -110,13 +103,12 @@ static int make_room(struct observer *o, struct seen_object *s, const struct obj
     s->why = WHY_KNOWN;
     s->npages = (object->info.bytes + o->page_size - 1) / o->page_size;
     words = s->npages / 64 + 1;
-    s->mapped = calloc(words, 8);
-    s->visible = calloc(words, 8);
-    s->resident_bits = calloc(words, 8);
-    s->swapped_bits = calloc(words, 8);
-    if (!s->mapped || !s->visible || !s->resident_bits || !s->swapped_bits)
+    if (!(s->mapped = calloc(words, 4 * sizeof *s->mapped)))
         return err_set(e, ENOMEM, "out of memory for an object of %llu pages",
                        (unsigned long long)s->npages);
+    s->visible = s->mapped + words;
+    s->resident_bits = s->visible + words;
+    s->swapped_bits = s->resident_bits + words;
     return 0;
 }
 
@@ -154,12 +146,12 @@ static int adopt(struct observer *o, struct seen_object *s, struct object object
 static int object_of_entry(struct observer *o, struct watched *w, const struct map_entry *entry,
                            struct err *e)
 {
-    struct seen_object *s = object_find(o, entry->dev, entry->inode);
+    struct seen_object *s =
+        track(o, entry->dev, entry->inode, entry->name, ends_as_deleted(entry->name), e);
     struct object object;
     int rc;
 
-    if (!s && !(s = add_object(o, entry->dev, entry->inode, entry->name,
-                               ends_as_deleted(entry->name), e)))
+    if (!s)
         return -ENOMEM;
     if (s->why == WHY_KNOWN || s->tried == w)
         return 0;
@@ -177,8 +169,7 @@ static int object_of_message(struct observer *o, const struct target_message *m,
 
     if (m->fd < 0 || fstat(m->fd, &st) < 0)
         return 0;
-    s = object_find(o, st.st_dev, st.st_ino);
-    if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e)))
+    if (!(s = track_file(o, &st, e)))
         return -ENOMEM;
     s->carriers += m->carriers > 0 ? (uint64_t)m->carriers : 0;
     if (s->why == WHY_KNOWN)
@@ -212,8 +203,7 @@ static int descriptors_of(struct observer *o, struct watched *w, struct err *e)
         if (d->d_name[0] == '.' || fstatat(dirfd(dir), d->d_name, &st, 0) < 0 ||
             !S_ISREG(st.st_mode) || !is_shmem_dev(o, st.st_dev))
             continue;
-        s = object_find(o, st.st_dev, st.st_ino);
-        if (!s && !(s = add_object(o, st.st_dev, st.st_ino, "/memfd:", st.st_nlink == 0, e))) {
+        if (!(s = track_file(o, &st, e))) {
             rc = -ENOMEM;
             break;
         }
@@ -273,14 +263,8 @@ void objects_end(struct observer *o)
 {
     for (size_t i = 0; i < o->nnumbers; i++)
         o->numbers[i].met = 0;
-    for (size_t i = 0; i < o->nobjects; i++) {
-        struct seen_object *s = &o->objects[i];
-
-        free(s->mapped);
-        free(s->visible);
-        free(s->resident_bits);
-        free(s->swapped_bits);
-    }
+    for (size_t i = 0; i < o->nobjects; i++)
+        free(o->objects[i].mapped);
     open_files_release(&o->files);
     free(o->objects);
     o->objects = NULL;
@@ -303,21 +287,21 @@ static struct region_facts facts_of_message(const struct seen_object *s, uint64_
     return f;
 }
 
-/* The object behind what a message holds: the same O number as behind the sender's region. */
-static int chain_of_message(struct obs_region *r, const struct seen_object *s, struct err *e)
+struct obs_object *object_report(struct obs_region *r, const struct seen_object *s,
+                                 struct value refs)
 {
     struct obs_object *object = obs_region_add_object(r);
 
     if (!object)
-        return err_no_memory(e);
+        return NULL;
     object->number = s->number;
     object->kind = s->kind;
-    object->refs = r->q[RQ_REF_COUNT];
+    object->refs = refs;
     object->size = s->why == WHY_KNOWN ? value_known((int64_t)s->npages) : value_unknown(s->why);
     object->resident = s->why_resident == WHY_KNOWN ? value_known((int64_t)s->resident)
                                                     : value_unknown(s->why_resident);
     object->offset = value_known(0);
-    return 0;
+    return object;
 }
 
 static int report_message(struct observer *o, const struct target_message *m,
@@ -345,7 +329,8 @@ static int report_message(struct observer *o, const struct target_message *m,
     r->q[RQ_MAPPED] = region_mapped(&f);
     r->q[RQ_REF_COUNT] = region_ref_count(&f);
     r->q[RQ_SHARE_MODE] = region_share_mode(&f);
-    return chain_of_message(r, s, e);
+    /* The same O number as behind the sender's region. */
+    return object_report(r, s, r->q[RQ_REF_COUNT]) ? 0 : err_no_memory(e);
 }
 
 int messages_report(struct observer *o, const struct target_message *messages, size_t n,

@@ -28,7 +28,6 @@ static int add_shmem_dev(struct observer *o, uint64_t dev)
 static int find_shmem_devs(struct observer *o)
 {
     int fd = memfd_create("cowlab-probe", MFD_CLOEXEC), rc = 0;
-    char *save = NULL;
     struct stat st;
 
     if (fd < 0 && errno != ENOSYS)
@@ -39,8 +38,7 @@ static int find_shmem_devs(struct observer *o)
         close(fd);
     if (rc < 0 || slurp_path(&o->text, "/proc/self/mountinfo") < 0)
         return rc;
-    for (char *line = strtok_r(o->text.text, "\n", &save); line && rc == 0;
-         line = strtok_r(NULL, "\n", &save)) {
+    for (char *rest = o->text.text, *line; rc == 0 && (line = strsep(&rest, "\n"));) {
         const char *dash = strstr(line, " - ");
         unsigned int major_nr, minor_nr;
 
@@ -152,6 +150,7 @@ void observer_free(struct observer *o)
     free(o->numbers);
     free(o->number_places.at);
     free(o->mappers);
+    free(o->mapper_places.at);
     free(o->shmem_devs);
     free(o->cgroup);
     free(o->words);
@@ -170,25 +169,26 @@ static int by_start(const void *a, const void *b)
 }
 
 /* Sorts the regions by address and finds those that overlap one before them. */
-static void order_regions(struct observer *o, struct watched *w)
+static int order_regions(struct observer *o, struct watched *w)
 {
     uint64_t end = 0;
 
     w->shadows = false;
     if (!w->nmemories)
-        return;
+        return 0;
     memcpy(w->by_start, w->memories, w->nmemories * sizeof(*w->by_start));
     qsort(w->by_start, w->nmemories, sizeof(*w->by_start), by_start);
     for (size_t i = 0; i < w->nmemories; i++) {
         struct memory *m = w->by_start[i];
         bool shadow = m->start < end;
 
-        if (shadow != m->shadow)
-            memory_recount(o, m, shadow);
+        if (shadow != m->shadow && memory_recount(o, m, shadow) < 0)
+            return -ENOMEM;
         w->shadows |= shadow;
         if (!shadow)
             end = m->end;
     }
+    return 0;
 }
 
 static void forget_loose(struct observer *o, struct watched *w)
@@ -196,22 +196,6 @@ static void forget_loose(struct observer *o, struct watched *w)
     for (size_t i = 0; i < w->nloose; i++)
         frames_drop(&o->frames, w->loose[i]);
     w->nloose = 0;
-}
-
-static int room_for_regions(struct watched *w, size_t n, struct err *e)
-{
-    struct memory **grown;
-
-    if (n <= w->memories_cap)
-        return 0;
-    if ((grown = realloc(w->memories, n * sizeof(*grown))))
-        w->memories = grown;
-    if (grown && (grown = realloc(w->by_start, n * sizeof(*grown))))
-        w->by_start = grown;
-    if (!grown)
-        return err_no_memory(e);
-    w->memories_cap = n;
-    return 0;
 }
 
 static int begin_target(struct observer *o, const struct target *t, struct err *e)
@@ -226,15 +210,16 @@ static int begin_target(struct observer *o, const struct target *t, struct err *
     w->nmemories = 0;
     w->changed = false;
     forget_loose(o, w);
-    rc = room_for_regions(w, t->nregions, e);
+    if (LIST_ROOM(w->memories, w->memories_cap, t->nregions) < 0 ||
+        LIST_ROOM(w->by_start, w->by_start_cap, t->nregions) < 0)
+        return err_no_memory(e);
     for (size_t i = 0; i < t->nregions && rc == 0; i++) {
         rc = memory_begin(o, t->actor, &t->regions[i], &w->memories[i], e);
         w->nmemories += rc == 0;
     }
     if (rc < 0)
         return rc;
-    order_regions(o, w);
-    return watched_read(o, w, e);
+    return order_regions(o, w) < 0 ? err_no_memory(e) : watched_read(o, w, e);
 }
 
 /* Processes and regions that are not in this look are forgotten: their descriptors would keep a

@@ -1,8 +1,8 @@
 /* parts: a region's pages in parts, each told (tell.c), summed up and joined to runs by one of two
  * threads, and put together in page order. Memory is bounded by waves of parts, whatever the size
  * of the region; blocks of which nothing is known cost nothing. */
-#include "probes/look/parts.h"
 #include "probes/list.h"
+#include "probes/look/tell.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* region: from the page records of one region to the facts that its words follow from (rules.h),
  * and its objects. In very large regions (above INFER_PAGES lookups of a kind) not every page is
  * asked (tell.c). */
-#include "probes/look/parts.h"
+#include "probes/look/tell.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,12 +40,10 @@ static void unmark_pages(struct finish *f)
 /* Marks the pages that their memory object has in memory or in swap, entry by entry. */
 static void mark_backed(struct finish *f)
 {
-    const struct map_entry *e = maps_find(&f->w->maps, f->m->start);
-    const struct map_entry *end = f->w->maps.entries + f->w->maps.n;
     uint64_t ps = f->o->page_size;
 
     unmark_pages(f);
-    for (; e && e < end && e->start < f->m->end; e++) {
+    for (const struct map_entry *e = f->entry; e; e = maps_next(&f->w->maps, e, f->m->end)) {
         struct seen_object *s = e->inode ? object_find(f->o, e->dev, e->inode) : NULL;
         uint64_t from = e->start > f->m->start ? e->start : f->m->start;
         uint64_t to = e->end < f->m->end ? e->end : f->m->end;
@@ -63,11 +61,6 @@ static void mark_backed(struct finish *f)
     }
 }
 
-static struct value with_inference(uint64_t n, bool inferred)
-{
-    return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
-}
-
 /* Whose mappings were not read is seen by map counts, if this process maps the same pages. They
  * count mappings, of which a process may have several: of a live process, where not all are in
  * view, they only say that there is somebody. */
@@ -82,8 +75,8 @@ static struct value object_users(const struct finish *f)
     others = f->o->opt.everybody ? object->elsewhere : surplus;
     if (!known && !others)
         others = surplus > 0;
-    return with_inference(object->processes + object->carriers + others,
-                          !known && (f->o->opt.everybody || others));
+    return value_counted(object->processes + object->carriers + others,
+                         !known && (f->o->opt.everybody || others));
 }
 
 /* The pages that MADV_FREE has just put on a list; a frame stays marked as long as it is mapped. */
@@ -125,9 +118,7 @@ static void complete_swap(const struct finish *f, struct region_facts *r)
 
 static bool read_only(const struct finish *f)
 {
-    const struct map_entry *e = f->entry, *end = f->w->maps.entries + f->w->maps.n;
-
-    for (; e && e < end && e->start < f->m->end; e++)
+    for (const struct map_entry *e = f->entry; e; e = maps_next(&f->w->maps, e, f->m->end))
         if (e->prot & 2)
             return false;
     return true;
@@ -191,7 +182,7 @@ static void fill_counted(struct finish *f)
     else if (f->sums.counts_missing)
         q[RQ_OUTSIDE] = value_unknown(region_why_no_count(&f->sums.facts));
     else
-        q[RQ_OUTSIDE] = with_inference(f->sums.outside, f->sums.facts.inferred_count);
+        q[RQ_OUTSIDE] = value_counted(f->sums.outside, f->sums.facts.inferred_count);
 }
 
 static void fill_entry(struct finish *f)
@@ -276,16 +267,9 @@ static int fill_objects(struct finish *f)
     }
     if (!seen)
         return 0;
-    if (!(object = obs_region_add_object(f->r)))
+    if (!(object = object_report(f->r, seen, object_users(f))))
         return err_no_memory(f->err);
-    object->number = seen->number;
     object->depth = copies ? 1 : 0;
-    object->kind = seen->kind;
-    object->refs = object_users(f);
-    object->size =
-        seen->why == WHY_KNOWN ? value_known((int64_t)seen->npages) : value_unknown(seen->why);
-    object->resident = seen->why_resident == WHY_KNOWN ? value_known((int64_t)seen->resident)
-                                                       : value_unknown(seen->why_resident);
     start = f->m->start > f->entry->start ? f->m->start : f->entry->start;
     object->offset =
         value_known((int64_t)((start - f->entry->start + f->entry->offset) / f->o->page_size));
@@ -350,7 +334,7 @@ static struct value region_pss(const struct finish *f)
 {
     if (f->sums.counts_missing)
         return value_unknown(f->w->pagemap.frames ? WHY_NO_KPAGE : WHY_NO_FRAMES);
-    return with_inference(f->sums.pss, f->sums.facts.inferred_count);
+    return value_counted(f->sums.pss, f->sums.facts.inferred_count);
 }
 
 static struct value region_swap_pss(const struct finish *f)
@@ -359,15 +343,6 @@ static struct value region_swap_pss(const struct finish *f)
         return value_na();
     return f->w->pagemap.frames ? value_known((int64_t)f->sums.swap_pss)
                                 : value_unknown(WHY_NO_FRAMES);
-}
-
-/* The entry that holds the region's start; where that has been unmapped, the first one behind it
- * that still is of the region. NULL: nothing of it is mapped. */
-static const struct map_entry *first_entry(const struct watched *w, const struct memory *m)
-{
-    const struct map_entry *entry = maps_find(&w->maps, m->start);
-
-    return entry && entry->start < m->end ? entry : NULL;
 }
 
 int region_finish(struct observer *o, struct watched *w, struct memory *m, struct observation *out,
@@ -379,7 +354,7 @@ int region_finish(struct observer *o, struct watched *w, struct memory *m, struc
     f.r = observation_add_region(out, m->actor, m->region, m->case_name);
     if (!f.r)
         return err_no_memory(e);
-    f.entry = first_entry(w, m);
+    f.entry = maps_first(&w->maps, m->start, m->end);
     if (f.entry && mapping_has_object(f.entry))
         f.object = object_find(o, f.entry->dev, f.entry->inode);
     fill_entry(&f);

@@ -17,16 +17,13 @@
 
 /* An answer about a frame that the page is in no more: it is free by now, or other memory's. One
  * that a fault has given away since is exclusive, or its map count is 1. */
-static bool odd(bool counts, uint64_t answer, uint64_t word)
+static bool is_odd(const struct part *s, bool counts, size_t i)
 {
+    uint64_t answer = s->of->answers[i], word = s->f->m->now.word[s->of->pages[i]];
+
     if (counts)
         return answer < 1 + !(word & PM_EXCLUSIVE) || answer == KPAGE_NONE;
     return answer == KPAGE_NONE || !(answer & KPF_ANON) == !(word & PM_FILE);
-}
-
-static bool is_odd(const struct part *s, bool counts, size_t i)
-{
-    return odd(counts, s->of->answers[i], s->f->m->now.word[s->of->pages[i]]);
 }
 
 /* The question to one of the kpage files about `n` pages of the batch from i on. */
@@ -292,30 +289,23 @@ static void settle_states(struct part *s, uint64_t first, uint64_t end)
 {
     const struct finish *f = s->f;
     uint16_t *rec = f->m->now.rec;
-    bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT];
+    bool precise = f->o->caps.have[CAP_PAGE_MAPCOUNT], told = zero_told(f->o, f->w);
 
     for (uint64_t p = first; p < end; p++) {
         uint8_t state = state_of(rec[p]);
+        bool once = f->m->now.word[p] & PM_EXCLUSIVE;
 
-        if (state == PS_COW && f->m->now.word[p] & PM_EXCLUSIVE)
+        if (state == PS_COW && once)
             continue; /* cow though mapped once: its flags said so */
         if (state == PS_COW || state == PS_ANON_UNKNOWN)
             set_state(&rec[p], page_anon_state((struct anon_facts){
                                    .once = state == PS_COW ? ANSWER_NO : ANSWER_NONE,
                                    .count = s->of->counts[p - first],
-                                   .no_zero = zero_told(f->o, f->w),
+                                   .no_zero = told,
                                    .least = rec[p] & REC_INFERRED,
                                    .average = !precise}));
+        s->sums.facts.maybe_zero += !told && state_of(rec[p]) == PS_ANON_UNKNOWN && !once;
     }
-}
-
-static void count_zero_doubts(struct part *s, uint64_t first, uint64_t end)
-{
-    const struct records *now = &s->f->m->now;
-
-    for (uint64_t p = first; p < end && !zero_told(s->f->o, s->f->w); p++)
-        s->sums.facts.maybe_zero +=
-            state_of(now->rec[p]) == PS_ANON_UNKNOWN && !(now->word[p] & PM_EXCLUSIVE);
 }
 
 /* What the page table alone says of an anonymous page. Without frames, of a huge page only the
@@ -364,6 +354,5 @@ int tell_pages(struct part *s, uint64_t first, uint64_t end)
     if (rc < 0 || s->rc < 0)
         return rc < 0 ? rc : s->rc;
     settle_states(s, first, end);
-    count_zero_doubts(s, first, end);
     return 0;
 }

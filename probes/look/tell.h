@@ -3,8 +3,7 @@
  *     region_finish (region.c) -> finish_pages (parts.c): parts of the pages, two threads
  *                                     -> tell_pages (tell.c): states and map counts of a range
  *                              -> the facts of the region -> its words (rules.h) */
-#ifndef PROBES_LOOK_TELL_H
-#define PROBES_LOOK_TELL_H
+#pragma once
 
 #include "probes/look/look.h"
 
@@ -96,8 +95,10 @@ static inline bool sampled(uint64_t page)
     return page % SAMPLE_EVERY == 0;
 }
 
+/* parts.c: all pages into f->sums and the runs of f->r. -EAGAIN: a sample disagreed with what was
+ * concluded. */
+int finish_pages(struct finish *f);
+
 /* States and map counts of pages [first, end), which lie in touched blocks: the records of the
  * region, and s->of->counts[page - first]. -EAGAIN: a sample disagreed with what was concluded. */
 int tell_pages(struct part *s, uint64_t first, uint64_t end);
-
-#endif

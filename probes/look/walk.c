@@ -170,17 +170,9 @@ struct scan_cursor {
 static struct scan_cursor scan_begin(const struct walk *k, uint64_t addr)
 {
     const struct scan_range *scans = k->o->scans;
-    size_t low = 0, high = k->o->nscans;
+    size_t first = LIST_SEARCH(k->o->nscans, i, scans[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (scans[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (struct scan_cursor){scans + low, scans + k->o->nscans};
+    return (struct scan_cursor){scans + first, scans + k->o->nscans};
 }
 
 static uint64_t categories_at(struct scan_cursor *c, uint64_t addr)
@@ -227,20 +219,14 @@ static void mark_object(struct walk *k, uint64_t addr, const uint64_t *words, ui
     }
 }
 
-static uint8_t frame_kind(const struct walk *k, uint64_t word)
-{
-    if (!pm_present(word))
-        return FRAME_SWAP;
-    return k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
-}
-
 /* One page more is in that slot. Of a frame that came back from swap its slot there is kept: others
  * may still hold that. */
 static void add_page(struct walk *k, uint32_t slot, uint64_t word, uint32_t swapped)
 {
     struct frames *f = &k->o->frames;
+    uint8_t kind = k->kind | ((word & PM_FILE) && k->file ? FRAME_FILE : 0);
 
-    frames_add(f, slot, frame_kind(k, word));
+    frames_add(f, slot, pm_present(word) ? kind : FRAME_SWAP);
     if (swapped && pm_present(word)) {
         f->origin[slot] = swapped;
         f->origin[swapped] = slot;
@@ -498,13 +484,12 @@ static int walk_entry(struct walk *k)
                   (k->w->no_smaps || (k->e->kb.rss + k->e->kb.swap) * 1024 < bytes / 16);
     int rc = scan_entry(k);
 
-    if (rc < 0)
-        return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);
-    if (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN])
+    if (rc == 0 && (!sparse || k->object || !o->caps.have[CAP_PAGEMAP_SCAN]))
         return walk_range(k, k->e->start, k->e->end);
     k->from = k->to = 0;
-    rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
-                      SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
+    if (rc == 0)
+        rc = pagemap_scan(k->w->pagemap.fd, k->e->start, k->e->end, SCAN_PRESENT | SCAN_SWAPPED,
+                          SCAN_PRESENT, walk_found, k, &o->cost[COST_SCAN]);
     k->from = k->to = 0;
     if (rc < 0 && !k->told)
         return err_sys(k->err, rc, "cannot scan the pages of process %d", (int)k->w->pid);

@@ -8,25 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
+static void close_memory_files(struct observer *o, struct watched *w)
 {
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-static void close_files(struct observer *o, struct watched *w)
-{
-    close_fd(&w->smaps_fd);
-    close_fd(&w->maps_fd);
+    fd_close(&w->maps_fd);
     reader_detach(&o->reader, &w->pagemap);
-    close_fd(&w->status_fd);
-    close_fd(&w->stat_fd);
 }
 
 void watched_free(struct observer *o, struct watched *w)
 {
-    close_files(o, w);
+    close_memory_files(o, w);
+    fd_close(&w->status_fd);
+    fd_close(&w->stat_fd);
     maps_release(&w->maps);
     frame_set_release(&w->frames);
     frame_set_release(&w->region_frames);
@@ -48,19 +40,7 @@ bool is_shmem_dev(const struct observer *o, uint64_t dev)
 
 size_t first_region(const struct watched *w, uint64_t addr)
 {
-    size_t low = 0, high = w->nmemories;
-
-    if (w->shadows)
-        return 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->by_start[middle]->end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return w->shadows ? 0 : LIST_SEARCH(w->nmemories, i, w->by_start[i]->end <= addr);
 }
 
 bool watched_observes(const struct watched *w, const struct map_entry *e)
@@ -90,9 +70,9 @@ static int open_maps(struct watched *w, bool with_smaps, struct err *e)
 {
     int rc;
 
-    w->smaps_fd = with_smaps ? proc_open(w->pid, "smaps") : -EACCES;
-    w->no_smaps = w->smaps_fd < 0;
-    if ((rc = check_opened(w, w->smaps_fd, "smaps", e)) < 0 || !w->no_smaps)
+    w->maps_fd = with_smaps ? proc_open(w->pid, "smaps") : -EACCES;
+    w->no_smaps = w->maps_fd < 0;
+    if ((rc = check_opened(w, w->maps_fd, "smaps", e)) < 0 || !w->no_smaps)
         return rc;
     w->maps_fd = proc_open(w->pid, "maps");
     rc = check_opened(w, w->maps_fd, "maps", e);
@@ -106,9 +86,7 @@ static int open_memory_files(struct observer *o, struct watched *w, struct err *
 {
     int rc;
 
-    close_fd(&w->smaps_fd);
-    close_fd(&w->maps_fd);
-    reader_detach(&o->reader, &w->pagemap);
+    close_memory_files(o, w);
     if ((rc = open_maps(w, o->caps.have[CAP_SMAPS], e)) < 0)
         return rc;
     if (!o->caps.have[CAP_PAGEMAP])
@@ -143,7 +121,7 @@ static int watched_new(struct observer *o, const struct target *t, struct watche
         return err_no_memory(e);
     }
     w->pid = t->pid;
-    w->smaps_fd = w->maps_fd = w->status_fd = w->stat_fd = -1;
+    w->maps_fd = w->status_fd = w->stat_fd = -1;
     w->pagemap = READER_NONE;
     w->minflt_before = w->majflt_before = value_na();
     rc = open_files(o, w, e);
@@ -178,12 +156,11 @@ static int read_stat(struct observer *o, struct watched *w, struct footprint *f)
 static int read_maps(struct observer *o, struct watched *w, struct err *e)
 {
     for (int again = 0; again < 2; again++) {
-        int rc, fd;
+        int rc;
 
         if (again && (rc = open_memory_files(o, w, e)) < 0)
             return rc;
-        fd = w->no_smaps ? w->maps_fd : w->smaps_fd;
-        rc = maps_read_fd(&w->maps, fd, &o->cost[w->no_smaps ? COST_MAPS : COST_SMAPS], e);
+        rc = maps_read_fd(&w->maps, w->maps_fd, &o->cost[w->no_smaps ? COST_MAPS : COST_SMAPS], e);
         if (rc == -ESRCH)
             continue;
         if (rc < 0)
@@ -196,14 +173,8 @@ static int read_maps(struct observer *o, struct watched *w, struct err *e)
 
 static int reset_sums(struct watched *w, struct err *e)
 {
-    if (w->nentry_sums < w->maps.n) {
-        struct entry_sums *grown = realloc(w->entry_sums, w->maps.cap * sizeof *grown);
-
-        if (!grown)
-            return err_no_memory(e);
-        w->entry_sums = grown;
-        w->nentry_sums = w->maps.cap;
-    }
+    if (LIST_ROOM(w->entry_sums, w->nentry_sums, w->maps.n) < 0)
+        return err_no_memory(e);
     memset(w->entry_sums, 0, w->maps.n * sizeof *w->entry_sums);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "probes/kinds.h"
 #include "probes/kernel/threads.h"
+#include "probes/rules.h"
 
 #include <string.h>
 
@@ -13,11 +14,6 @@ const struct word region_kinds[] = {REGION_KINDS(KIND_ROW){0, NULL, NULL}};
 #define PROT_R 1
 #define PROT_W 2
 #define PROT_X 4
-
-static bool starts(const char *name, const char *with)
-{
-    return strncmp(name, with, strlen(with)) == 0;
-}
 
 static bool is_arena(const struct maps *m, size_t i)
 {
@@ -64,7 +60,7 @@ static enum region_kind file_kind(const struct map_entry *e, const char *exe)
 
     if (*exe && strcmp(e->name, exe) == 0)
         return program[which];
-    if (base && (strstr(base, ".so.") || starts(base, "/ld-") ||
+    if (base && (strstr(base, ".so.") || name_starts(base, "/ld-") ||
                  (strlen(base) > 3 && strcmp(base + strlen(base) - 3, ".so") == 0)))
         return library[which];
     return RK_FILE;
@@ -77,14 +73,15 @@ enum region_kind region_kind(const struct maps *m, size_t index, const char *exe
 
     if (e->flags & 1u << VMF_HUGETLB)
         return RK_HUGETLB;
-    if (starts(e->name, "[heap]"))
+    if (name_starts(e->name, "[heap]"))
         return RK_HEAP;
-    if (starts(e->name, "[stack"))
+    if (name_starts(e->name, "[stack"))
         return RK_STACK;
-    if (starts(e->name, "[v") || starts(e->name, "[uprobes"))
+    if (name_starts(e->name, "[v") || name_starts(e->name, "[uprobes"))
         return RK_KERNEL;
-    if (starts(e->name, "/memfd:") || starts(e->name, "/dev/zero") || starts(e->name, "/SYSV") ||
-        starts(e->name, "/dev/shm/") || starts(e->name, "[anon_shmem"))
+    if (name_starts(e->name, "/memfd:") || name_starts(e->name, "/dev/zero") ||
+        name_starts(e->name, "/SYSV") || name_starts(e->name, "/dev/shm/") ||
+        name_starts(e->name, "[anon_shmem"))
         return RK_SHARED;
     return e->inode ? file_kind(e, exe) : anonymous_kind(m, index, threads, data_end);
 }

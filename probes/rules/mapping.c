@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool starts(const char *name, const char *with)
+bool name_starts(const char *name, const char *with)
 {
     return strncmp(name, with, strlen(with)) == 0;
 }
@@ -17,15 +17,15 @@ bool mapping_is_kernels(const struct map_entry *e)
 bool mapping_is_special(const struct map_entry *e)
 {
     return (e->flags & (1u << VMF_PFNMAP | 1u << VMF_IO)) || mapping_is_kernels(e) ||
-           starts(e->name, "[vvar") || strcmp(e->name, "[vsyscall]") == 0;
+           name_starts(e->name, "[vvar") || strcmp(e->name, "[vsyscall]") == 0;
 }
 
 /* Of a private mapping of these each page is the mapping's own (mm/hugetlb.c, hugetlb_no_page;
  * drivers/char/mem.c, mmap_zero). */
 bool mapping_has_object(const struct map_entry *e)
 {
-    return e->inode &&
-           (e->shared || !(starts(e->name, "/anon_hugepage") || strcmp(e->name, "/dev/zero") == 0));
+    return e->inode && (e->shared || !(name_starts(e->name, "/anon_hugepage") ||
+                                       strcmp(e->name, "/dev/zero") == 0));
 }
 
 bool mapping_is_file(const struct map_entry *e, bool shmem)
@@ -35,15 +35,15 @@ bool mapping_is_file(const struct map_entry *e, bool shmem)
 
 bool mapping_is_own(const struct map_entry *e, bool shmem)
 {
-    return !mapping_is_file(e, shmem) && !starts(e->name, "[v");
+    return !mapping_is_file(e, shmem) && !name_starts(e->name, "[v");
 }
 
 const char *mapping_object_kind(const char *name, bool shmem)
 {
-    if (shmem && starts(name, "/memfd:"))
+    if (shmem && name_starts(name, "/memfd:"))
         return "memfd";
-    return shmem && (starts(name, "/dev/zero") || starts(name, "/SYSV") ||
-                     starts(name, "[anon_shmem"))
+    return shmem && (name_starts(name, "/dev/zero") || name_starts(name, "/SYSV") ||
+                     name_starts(name, "[anon_shmem"))
                ? "shmem"
                : "file";
 }
@@ -61,22 +61,14 @@ enum inherit mapping_inherit(bool shared, uint32_t flags, int asked)
 
 void words_sum(const uint64_t *words, uint64_t n, bool zero_told, struct word_sums *sums)
 {
-    uint64_t present = 0, single = 0, file = 0, maybe = 0, swapped = 0, zero = 0;
+    struct word_sums s = *sums; /* kept in registers */
 
     for (uint64_t i = 0; i < n; i++) {
         uint64_t word = words[i], here = word >> 63, no_zero = here & ~(word >> 55);
 
-        present += no_zero;
-        zero += here & (word >> 55);
-        single += no_zero & (word >> 56);
-        file += no_zero & (word >> 61);
-        maybe += no_zero & ~(word >> 56) & ~(word >> 61);
-        swapped += (word >> 62) & ~(word >> 58) & ~here & 1;
+        s.present += no_zero;
+        s.single += no_zero & (word >> 56);
+        s.maybe_zero += no_zero & ~(word >> 56) & ~(word >> 61) & !zero_told;
     }
-    sums->present += present;
-    sums->zero += zero;
-    sums->single += single;
-    sums->file += file;
-    sums->swapped += swapped;
-    sums->maybe_zero += zero_told ? 0 : maybe;
+    *sums = s;
 }

@@ -15,12 +15,6 @@ enum write_outcome outcome_word(int64_t first_touch, int64_t copied, int64_t reu
                            : 0;
 }
 
-static void all_unknown(struct value *q, enum why why)
-{
-    for (int i = RQ_WRITE_OUTCOME; i <= RQ_SWAPPED_IN; i++)
-        q[i] = value_unknown(why);
-}
-
 /* Pages without a trace: written without a fault, reused or not written. */
 static void tell_rest(const struct outcome_sums *s, uint64_t told, struct value *q)
 {
@@ -47,9 +41,10 @@ void region_outcome(const struct outcome_sums *s, struct value *q)
     enum write_outcome word;
 
     if (s->why_before != WHY_KNOWN || s->of[PO_UNTOLD] || s->of[PO_AWAY]) {
-        all_unknown(q, s->why_before != WHY_KNOWN ? s->why_before
-                       : s->of[PO_UNTOLD]         ? s->why_object
-                                                  : WHY_PAGED_OUT);
+        for (int i = RQ_WRITE_OUTCOME; i <= RQ_SWAPPED_IN; i++)
+            q[i] = value_unknown(s->why_before != WHY_KNOWN ? s->why_before
+                                 : s->of[PO_UNTOLD]         ? s->why_object
+                                                            : WHY_PAGED_OUT);
         return;
     }
     q[RQ_FIRST_TOUCH] = value_known((int64_t)first);

@@ -1,11 +1,6 @@
 /* The words of a region's pages together: quantities, share mode, references. */
 #include "probes/rules.h"
 
-static struct value with_inference(uint64_t n, bool inferred)
-{
-    return inferred ? value_inferred((int64_t)n) : value_known((int64_t)n);
-}
-
 uint64_t region_anon_pages(const struct region_facts *f)
 {
     uint64_t n = 0;
@@ -85,7 +80,7 @@ static struct value told(const struct region_facts *f, enum page_state s)
 /* Exclusive, or in debt. The mark of what was concluded stays, also where the sum is unknown. */
 static struct value once(const struct region_facts *f, enum page_state s)
 {
-    struct value v = with_inference(f->states[s], f->inferred_debt);
+    struct value v = value_counted(f->states[s], f->inferred_debt);
 
     /* Where the kernel decides, no page is exclusive. */
     if (f->states[PS_ANON_UNKNOWN] > (s == PS_EXCLUSIVE ? f->either : 0) || f->cow_summed)
@@ -103,7 +98,7 @@ static struct value cow(const struct region_facts *f)
         return value_unknown(why_risk(f));
     if (f->states[PS_ANON_UNKNOWN] && f->sight.frames && !f->sight.exact)
         return value_unknown(WHY_NO_PAGE_MAPCOUNT);
-    return with_inference(f->states[PS_COW], f->inferred_cow);
+    return value_counted(f->states[PS_COW], f->inferred_cow);
 }
 
 struct value region_mapped(const struct region_facts *f)
@@ -140,10 +135,10 @@ struct value region_at_risk(const struct region_facts *f)
         return value_unknown(f->why_swap);
     if (f->object && f->why_object != WHY_KNOWN && s[PS_NONE])
         return value_unknown(f->why_object);
-    return with_inference(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared +
-                              f->object_swapped,
-                          f->inferred_cow || f->inferred_swap || f->inferred_risk ||
-                              s[PS_ANON_UNKNOWN]); /* exclusive, or in debt and in no batch */
+    return value_counted(s[PS_COW] + s[PS_OBJECT] + s[PS_ZERO] + f->backed_none + f->swap_shared +
+                             f->object_swapped,
+                         f->inferred_cow || f->inferred_swap || f->inferred_risk ||
+                             s[PS_ANON_UNKNOWN]); /* exclusive, or in debt and in no batch */
 }
 
 /* -- share mode and references ---------------------------------------------------------- */
@@ -172,7 +167,7 @@ static struct value mode_of_private(const struct region_facts *f)
     if (f->either || f->swap_shared || f->swap_some)
         return value_known(SM_COW);
     if (f->states[PS_COW] || f->states[PS_DEBT])
-        return with_inference(SM_COW, f->inferred_cow);
+        return value_counted(SM_COW, f->inferred_cow);
     if (f->object && !value_is_known(resident))
         return resident;
     if (f->states[PS_ANON_UNKNOWN])
@@ -180,7 +175,7 @@ static struct value mode_of_private(const struct region_facts *f)
     if (f->states[PS_SWAPPED] && f->why_swap != WHY_KNOWN)
         return value_unknown(f->why_swap);
     if (resident.n || f->states[PS_SWAPPED])
-        return with_inference(SM_PRIVATE, f->inferred_mode || f->inferred_swap);
+        return value_counted(SM_PRIVATE, f->inferred_mode || f->inferred_swap);
     return value_known(SM_EMPTY);
 }
 
@@ -200,7 +195,7 @@ struct value region_anon_count(const struct region_facts *f)
     /* Without frames the counts are bit 56's, which is a page's own only in small folios. */
     if (!f->sight.frames && (cow_doubtful(f) || (f->large && f->states[PS_ANON_UNKNOWN])))
         return value_unknown(WHY_LARGE_FOLIO);
-    return with_inference((uint64_t)f->anon_count, f->inferred_count);
+    return value_counted((uint64_t)f->anon_count, f->inferred_count);
 }
 
 struct value region_ref_count(const struct region_facts *f)

@@ -4,6 +4,7 @@
  * each: that is asked behind private pages; and ahead, for the next sample, which sees what has
  * been written since, as far as AHEAD goes. */
 #include "probes/kernel/object.h"
+#include "probes/list.h"
 #include "probes/sample/sampling.h"
 
 #include <errno.h>
@@ -33,8 +34,7 @@ void objects_turn(struct sampler *s)
     s->objects = NULL;
     s->nobjects = 0;
     s->ahead = AHEAD;
-    if (s->places)
-        memset(s->places, 0, s->nplaces * sizeof *s->places);
+    places_clear(&s->places);
 }
 
 void objects_close(struct sampler *s)
@@ -51,12 +51,7 @@ void objects_forget(struct sampler *s)
 {
     objects_turn(s);
     objects_turn(s);
-    free(s->places);
-}
-
-static size_t hash(uint64_t a, uint64_t b)
-{
-    return ((a ^ b << 40) * 0x9e3779b97f4a7c15ULL) >> 32;
+    free(s->places.at);
 }
 
 /* What was asked for want of descriptors or memory in vain is no answer: the sample fails. */
@@ -72,7 +67,7 @@ static int noted(struct sampler *s, int rc)
 static const struct open_object *open_object(struct sampler *s, const struct sampled *w,
                                              const struct map_entry *e)
 {
-    struct open_object *o = &s->open[hash(e->inode, e->dev) % OPEN_OBJECTS];
+    struct open_object *o = &s->open[places_hash(e->inode, e->dev) % OPEN_OBJECTS];
     bool same = o->pid && o->dev == e->dev && o->inode == e->inode;
 
     if (same && (object_is_open(&o->object) || o->pid == w->pid))
@@ -104,70 +99,19 @@ static enum why ask_count(struct sampler *s, const struct sampled *w, const stru
     return rc == 0 ? WHY_KNOWN : rc == -EACCES ? WHY_FOREIGN_FILE : WHY_READ_FAILED;
 }
 
-/* Where the part is found in the table, or would be. */
-static uint32_t *place_of(const struct sampler *s, const struct asked_object *part)
-{
-    size_t at = hash(hash(part->inode, part->dev) ^ part->first, part->n);
-
-    for (;; at++) {
-        uint32_t *place = &s->places[at & (s->nplaces - 1)];
-        const struct asked_object *o = &s->objects[*place ? *place - 1 : 0];
-
-        if (!*place || (o->dev == part->dev && o->inode == part->inode && o->first == part->first &&
-                        o->n == part->n))
-            return place;
-    }
-}
-
-/* Room for one part more; at least half of the table stays free. */
-static int grow(struct sampler *s)
-{
-    size_t cap = s->nplaces ? s->nplaces * 2 : 256;
-    struct asked_object *grown;
-    uint32_t *places;
-
-    if (2 * (s->nobjects + 1) > s->nplaces) {
-        places = calloc(cap, sizeof *places);
-        if (!places)
-            return -ENOMEM;
-        free(s->places);
-        s->places = places;
-        s->nplaces = cap;
-        for (size_t i = 0; i < s->nobjects; i++)
-            *place_of(s, &s->objects[i]) = (uint32_t)i + 1;
-    } else if (s->objects) {
-        return 0;
-    }
-    grown = realloc(s->objects, s->nplaces / 2 * sizeof *grown);
-    if (!grown)
-        return -ENOMEM;
-    s->objects = grown;
-    return 0;
-}
-
 const struct asked_object *objects_ask(struct sampler *s, const struct sampled *w,
                                        const struct map_entry *e)
 {
-    struct asked_object part = {.dev = e->dev,
-                                .inode = e->inode,
-                                .pid = w->pid,
-                                .first = e->offset / s->page_size,
-                                .n = (e->end - e->start) / s->page_size};
-    uint32_t *place;
+    uint64_t first = e->offset / s->page_size, n = (e->end - e->start) / s->page_size;
+    struct asked_object *o = PLACES_FIND(&s->places, s->objects, e->dev, e->inode, first, n);
 
-    if (grow(s) < 0)
+    if (o && (o->why != WHY_NO_OBJECT_ACCESS || o->pid == w->pid))
+        return o;
+    if (!o && !(o = PLACES_ADD(&s->places, s->objects, s->nobjects, e->dev, e->inode, first, n)))
         return NULL;
-    place = place_of(s, &part);
-    if (*place) {
-        const struct asked_object *o = &s->objects[*place - 1];
-
-        if (o->why != WHY_NO_OBJECT_ACCESS || o->pid == w->pid)
-            return o;
-    }
-    part.why = ask_count(s, w, e, &part);
-    s->objects[s->nobjects++] = part;
-    *place = (uint32_t)s->nobjects;
-    return &s->objects[s->nobjects - 1];
+    o->pid = w->pid;
+    o->why = ask_count(s, w, e, o);
+    return o;
 }
 
 struct value objects_hidden(struct sampler *s, const struct sampled *w, const struct map_entry *e)
@@ -224,8 +168,8 @@ static void ask_near(struct sampler *s, const struct sampled *w, const struct ma
 {
     uint64_t bytes = CHUNK_PAGES * s->page_size, next = 0;
 
-    for (size_t i = 0; i < w->now.n && w->now.index[i] * bytes < e->end; i++) {
-        uint64_t start = w->now.index[i] * bytes, first, end = start + 2 * bytes;
+    for (size_t i = 0; i < w->now.n && w->now.rows[i].index * bytes < e->end; i++) {
+        uint64_t start = w->now.rows[i].index * bytes, first, end = start + 2 * bytes;
 
         if (end <= e->start)
             continue;
@@ -262,28 +206,20 @@ void objects_note(struct sampler *s, struct sampled *w, const struct map_entry *
 {
     if (o && w->pagemap.frames)
         prepare(s, w, e, &s->objects[o - s->objects]);
-    w->views[w->nviews++] = (struct object_view){.start = e->start,
-                                                 .end = e->end,
-                                                 .offset = e->offset,
-                                                 .dev = e->dev,
-                                                 .inode = e->inode,
-                                                 .object = o ? o - s->objects : -1};
+    w->views.list[w->views.n++] = (struct object_view){.start = e->start,
+                                                       .end = e->end,
+                                                       .offset = e->offset,
+                                                       .dev = e->dev,
+                                                       .inode = e->inode,
+                                                       .object = o ? o - s->objects : -1};
 }
 
 static const struct object_view *view_at(const struct sampled *w, uint64_t addr)
 {
-    size_t low = 0, high = w->nviews_before;
+    const struct views *v = &w->views_before;
+    size_t low = LIST_SEARCH(v->n, i, v->list[i].end <= addr);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->views_before[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < w->nviews_before && w->views_before[low].start <= addr ? &w->views_before[low]
-                                                                        : NULL;
+    return low < v->n && v->list[low].start <= addr ? &v->list[low] : NULL;
 }
 
 enum answer objects_had(const struct sampler *s, const struct sampled *w, const struct map_entry *e,

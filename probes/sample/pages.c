@@ -20,46 +20,16 @@ static void chunk_drop(struct page_chunk *c)
 void page_table_release(struct page_table *t)
 {
     for (size_t i = 0; i < t->n; i++)
-        chunk_drop(t->chunk[i]);
-    free(t->index);
-    free(t->chunk);
+        chunk_drop(t->rows[i].chunk);
+    free(t->rows);
     *t = (struct page_table){0};
 }
 
 struct page_chunk *page_table_find(const struct page_table *t, uint64_t index)
 {
-    size_t low = 0, high = t->n;
+    size_t low = LIST_SEARCH(t->n, i, t->rows[i].index < index);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (t->index[middle] < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < t->n && t->index[low] == index ? t->chunk[low] : NULL;
-}
-
-static int page_table_add(struct page_table *t, uint64_t index, struct page_chunk *c)
-{
-    if (t->n == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 64;
-        uint64_t *indices = realloc(t->index, cap * sizeof *indices);
-        struct page_chunk **chunks;
-
-        if (indices)
-            t->index = indices;
-        chunks = realloc(t->chunk, cap * sizeof(*chunks));
-        if (chunks)
-            t->chunk = chunks;
-        if (!indices || !chunks)
-            return -ENOMEM;
-        t->cap = cap;
-    }
-    t->index[t->n] = index;
-    t->chunk[t->n++] = c;
-    return 0;
+    return low < t->n && t->rows[low].index == index ? t->rows[low].chunk : NULL;
 }
 
 struct reader {
@@ -97,7 +67,8 @@ static int keep_chunk(struct reader *r, uint64_t index, const uint64_t *words)
     /* The parent's first: then a child that was read before its parent's chunk changed back still
      * ends up with one copy. */
     struct page_chunk *c = equal(theirs, words) ? theirs : equal(before, words) ? before : NULL;
-    int rc;
+    struct page_table *now = &r->w->now;
+    struct page_table_row *row;
 
     if (c) {
         atomic_fetch_add(&c->refs, 1);
@@ -110,20 +81,21 @@ static int keep_chunk(struct reader *r, uint64_t index, const uint64_t *words)
         memcpy(c->words, words, sizeof c->words);
         memset(c->zero, 0, sizeof c->zero); /* also of pages that no mapping has yet */
     }
-    rc = page_table_add(&r->w->now, index, c);
-    if (rc < 0)
+    if (!(row = LIST_ADD_ROOM(now->rows, now->n, now->cap))) {
         chunk_drop(c);
-    return rc;
+        return -ENOMEM;
+    }
+    *row = (struct page_table_row){index, c};
+    return 0;
 }
 
 /* Words of special mappings that lie between the others are no memory of the process. */
 static void blank_special(struct reader *r, uint64_t first, uint64_t n)
 {
     uint64_t ps = r->s->page_size, start = first * r->chunk_bytes, end = start + n * r->chunk_bytes;
-    const struct map_entry *e = maps_find(&r->w->maps, start);
-    const struct map_entry *stop = r->w->maps.entries + r->w->maps.n;
+    const struct map_entry *e = maps_first(&r->w->maps, start, end);
 
-    for (; e && e < stop && e->start < end; e++) {
+    for (; e; e = maps_next(&r->w->maps, e, end)) {
         uint64_t from = e->start > start ? e->start : start, to = e->end < end ? e->end : end;
 
         if (mapping_is_special(e))

@@ -1,4 +1,5 @@
 #include "probes/sampler.h"
+#include "probes/list.h"
 #include "probes/sample/sampling.h"
 #include "probes/system.h"
 
@@ -17,32 +18,23 @@
 #define QUANTITY_ROW(e, column, type) {#column, type},
 const struct quantity watch_quantities[] = {WATCH_QUANTITIES(QUANTITY_ROW){NULL, 0}};
 
-#define MAX_THREADS 8
-
 static const char *const cost_names[SC__COUNT] = {
     "stat",       "status",     "smaps",  "pagemap", "pagemap_scan",
     "kpagecount", "kpageflags", "object", "join",    "meminfo"};
 
 /* -- one process ------------------------------------------------------------------------ */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void close_memory(struct sampler *s, struct sampled *w)
 {
-    close_fd(&w->smaps_fd);
+    fd_close(&w->smaps_fd);
     reader_detach(&s->reader, &w->pagemap);
 }
 
 static void sampled_free(struct sampler *s, struct sampled *w)
 {
     close_memory(s, w);
-    close_fd(&w->stat_fd);
-    close_fd(&w->status_fd);
+    fd_close(&w->stat_fd);
+    fd_close(&w->status_fd);
     maps_release(&w->maps);
     threads_release(&w->threads);
     page_table_release(&w->now);
@@ -50,8 +42,8 @@ static void sampled_free(struct sampler *s, struct sampled *w)
     frame_set_release(&w->set);
     slurp_release(&w->text);
     free(w->zero);
-    free(w->views);
-    free(w->views_before);
+    free(w->views.list);
+    free(w->views_before.list);
     free(w->regions);
     free(w);
 }
@@ -239,15 +231,11 @@ static void unknown_footprint(struct sampled *w, enum why why)
 
 static void turn_views(struct sampled *w)
 {
-    struct object_view *views = w->views_before;
-    size_t cap = w->views_before_cap;
+    struct views views = w->views_before;
 
     w->views_before = w->views;
-    w->views_before_cap = w->views_cap;
-    w->nviews_before = w->nviews;
     w->views = views;
-    w->views_cap = cap;
-    w->nviews = 0;
+    w->views.n = 0;
 }
 
 /* All of one process. Runs in any thread; its parent has been read. */
@@ -320,15 +308,12 @@ static void *pool_work(void *arg)
 static void read_generation(struct sampler *s, struct sampled **list, size_t n)
 {
     struct pool p = {.s = s, .list = list, .n = n, .threads = n == 1 ? s->threads : 1};
-    pthread_t threads[MAX_THREADS];
-    int started = 0;
+    pthread_t second;
+    bool two = s->threads > 1 && n > 1 && pthread_create(&second, NULL, pool_work, &p) == 0;
 
-    while (started + 1 < s->threads && started + 1 < MAX_THREADS && (size_t)started + 1 < n &&
-           pthread_create(&threads[started], NULL, pool_work, &p) == 0)
-        started++;
     pool_work(&p);
-    for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    if (two)
+        pthread_join(second, NULL);
 }
 
 static int read_all(struct sampler *s, const struct sample_target *targets, size_t n)
@@ -393,7 +378,7 @@ static int join_living(struct sampler *s)
 
 static struct sampled *find_sampled(struct sampler *s, const struct sample_target *t)
 {
-    struct sampled **grown, *w;
+    struct sampled **added, *w;
 
     for (size_t i = 0; i < s->nknown; i++) {
         w = s->known[i];
@@ -401,18 +386,17 @@ static struct sampled *find_sampled(struct sampler *s, const struct sample_targe
             (!t->start_time || !w->start_time || t->start_time == w->start_time))
             return w;
     }
-    grown = realloc(s->known, (s->nknown + 1) * sizeof(*grown));
-    if (grown)
-        s->known = grown;
-    w = grown ? calloc(1, sizeof *w) : NULL;
-    if (!w)
+    w = calloc(1, sizeof *w);
+    if (!w || !(added = LIST_ADD(s->known, s->nknown))) {
+        free(w);
         return NULL;
+    }
     w->pid = t->pid;
     w->start_time = t->start_time;
     w->stat_fd = w->status_fd = w->smaps_fd = -1;
     w->pagemap = READER_NONE;
     w->fresh = true;
-    return s->known[s->nknown++] = w;
+    return *added = w;
 }
 
 static void forget_absent(struct sampler *s)
@@ -426,25 +410,6 @@ static void forget_absent(struct sampler *s)
             sampled_free(s, s->known[i]);
     }
     s->nknown = kept;
-}
-
-static int room_for(struct sampler *s, size_t n)
-{
-    struct sampled **now;
-    struct sample_process *processes;
-
-    if (n <= s->now_cap)
-        return 0;
-    now = realloc(s->now, n * sizeof(*now));
-    if (now)
-        s->now = now;
-    processes = realloc(s->processes, n * sizeof *processes);
-    if (processes)
-        s->processes = processes;
-    if (!now || !processes)
-        return -ENOMEM;
-    s->now_cap = n;
-    return 0;
 }
 
 static void sum_costs(struct sampler *s)
@@ -564,8 +529,10 @@ static int take(struct sampler *s, const struct sample_target *targets, size_t n
 int sampler_take(struct sampler *s, const struct sample_target *targets, size_t n,
                  const struct sample **out, struct err *e)
 {
-    int rc = room_for(s, n);
+    int rc = LIST_ROOM(s->now, s->now_cap, n);
 
+    if (rc == 0)
+        rc = LIST_ROOM(s->processes, s->processes_cap, n);
     if (rc == 0)
         rc = take(s, targets, n);
     if (rc < 0)
@@ -586,9 +553,9 @@ static const struct frame_set *frames_of(struct sampler *s, struct sampled *w)
         return NULL;
     for (size_t c = 0; c < w->now.n; c++)
         for (size_t p = 0; p < CHUNK_PAGES; p++) {
-            uint32_t slot = w->now.chunk[c]->slots[p];
+            uint32_t slot = w->now.rows[c].chunk->slots[p];
 
-            if (slot && (s->info[slot] & INFO_STATE) != PS_ZERO)
+            if (slot && (s->slots[slot].info & INFO_STATE) != PS_ZERO)
                 frame_set_add(&w->set, slot);
         }
     w->set_in = s->number;
@@ -627,7 +594,8 @@ int sampler_bins(struct sampler *s, size_t process, const struct sample_region *
             uint64_t addr = index * bytes + p * s->page_size;
 
             if (addr >= r->map->start && addr < r->map->end && c->slots[p] &&
-                c->slots[p] == theirs->slots[p] && (s->info[c->slots[p]] & INFO_STATE) != PS_ZERO)
+                c->slots[p] == theirs->slots[p] &&
+                (s->slots[c->slots[p]].info & INFO_STATE) != PS_ZERO)
                 sums[(addr - r->map->start) / s->page_size * n / pages]++;
         }
     }
@@ -655,7 +623,7 @@ int sampler_new(struct sampler **out, const struct caps *caps, const struct samp
         return err_no_memory(e);
     s->caps = *caps;
     s->page_size = caps->page_size;
-    s->threads = opt && opt->threads ? opt->threads : probe_threads();
+    s->threads = probe_threads();
     s->reader = (struct page_reader){.count_fd = -1, .flags_fd = -1};
     s->epoch = 1;
     s->frames = caps->have[CAP_FRAMES] && caps->have[CAP_KPAGECOUNT] && caps->have[CAP_KPAGEFLAGS];
@@ -684,14 +652,11 @@ void sampler_free(struct sampler *s)
     free(s->now);
     free(s->processes);
     objects_forget(s);
-    free(s->users.rows);
+    free(s->users);
+    free(s->user_places.at);
     frames_release(&s->join);
     free(s->met);
-    free(s->info);
-    free(s->counts);
-    free(s->ask);
-    free(s->met_in);
-    free(s->where);
+    free(s->slots);
     segments_release(&s->segments);
     slurp_release(&s->text);
     reader_close(&s->reader);

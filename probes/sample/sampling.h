@@ -5,8 +5,7 @@
  *     objects.c   how many pages of a memory object are in memory, and which
  *     users.c     how many processes map it
  *     sums.c      frames joined and asked; facts and words per mapping; totals */
-#ifndef PROBES_SAMPLE_SAMPLING_H
-#define PROBES_SAMPLE_SAMPLING_H
+#pragma once
 
 #include "probes/kernel/frames.h"
 #include "probes/kernel/object.h"
@@ -61,8 +60,10 @@ struct page_chunk {
 
 /* One process's chunks that hold anything, by ascending index (address / chunk size). */
 struct page_table {
-    uint64_t *index;
-    struct page_chunk **chunk;
+    struct page_table_row {
+        uint64_t index;
+        struct page_chunk *chunk;
+    } * rows;
     size_t n, cap;
 };
 
@@ -72,9 +73,9 @@ void page_table_release(struct page_table *t);
 static inline struct page_chunk *page_table_next(const struct page_table *t, size_t *at,
                                                  uint64_t index)
 {
-    while (*at < t->n && t->index[*at] < index)
+    while (*at < t->n && t->rows[*at].index < index)
         (*at)++;
-    return *at < t->n && t->index[*at] == index ? t->chunk[*at] : NULL;
+    return *at < t->n && t->rows[*at].index == index ? t->rows[*at].chunk : NULL;
 }
 
 enum sampler_cost {
@@ -95,6 +96,11 @@ enum sampler_cost {
 struct object_view {
     uint64_t start, end, offset, dev, inode;
     int64_t object; /* index of what that sample asked of it; -1: it did not */
+};
+
+struct views {
+    struct object_view *list; /* by address */
+    size_t n, cap;
 };
 
 /* A process from sample to sample. */
@@ -119,10 +125,9 @@ struct sampled {
     struct page_table now, before;
     int64_t *zero; /* without frames: by mapping, its pages that are the zero page; -1: untold */
     size_t zero_cap;
-    struct object_view *views, *views_before; /* with pages that it did not map, by address */
-    size_t nviews, nviews_before, views_cap, views_before_cap;
-    struct frame_set set; /* its frames, made when asked for */
-    uint32_t set_in;      /* sample that the set is of */
+    struct views views, views_before; /* with pages that it did not map */
+    struct frame_set set;             /* its frames, made when asked for */
+    uint32_t set_in;                  /* sample that the set is of */
     struct sample_region *regions;
     size_t regions_cap;
     const struct sampled *parent;
@@ -134,7 +139,7 @@ struct sampled {
 /* Pages [first, first + n) of a memory object. */
 struct asked_object {
     uint64_t dev, inode, first, n;
-    pid_t pid;      /* through whom it was asked */
+    pid_t pid;      /* through whom it was asked last */
     uint64_t count; /* in memory */
     uint64_t *bits; /* which, or NULL: all, none, or not asked ... */
     uint64_t *told; /* ... in these blocks */
@@ -154,18 +159,12 @@ struct open_object {
 struct object_users {
     uint64_t dev, inode;
     uint32_t processes; /* of the sample */
-    uint32_t last;      /* of these the last one met, from 1 on; 0: a free row */
+    uint32_t last;      /* of these the last one met, from 1 on */
     uint32_t twice;     /* mappings of parts of it that their process maps already */
     int64_t most;       /* processes, also out of view, as far as any mapping tells */
     uint64_t from, to;  /* what the last one maps of it, in bytes */
 };
 
-struct users {
-    struct object_users *rows; /* by hash, open addressing */
-    size_t n, cap;             /* objects; a power of two */
-};
-
-/* What is known of a frame: state of an anonymous page in it. */
 #define INFO_LARGE 0x80   /* part of a large folio */
 #define INFO_EITHER 0x10  /* not exclusive, and the next write may find it held, or not */
 #define INFO_FILE 0x20    /* page cache of a file: counted in distinct_file */
@@ -175,7 +174,17 @@ struct users {
 /* A page of a process of the sample. */
 struct page_place {
     uint64_t page; /* address / page size */
-    size_t process;
+    uint32_t process;
+};
+
+/* What is known of a frame that a slot is for. */
+struct frame_info {
+    uint64_t page;    /* where it was met first in the sample that it was met in last ... */
+    uint32_t process; /* ... as in page_place */
+    uint32_t met_in;  /* that sample; 0: never met */
+    int32_t count;    /* map count, -1 unknown */
+    uint8_t info;     /* state of an anonymous page in it, and INFO_* */
+    uint8_t ask;      /* which question is open */
 };
 
 struct sampler {
@@ -189,31 +198,28 @@ struct sampler {
     size_t nknown;
     struct sampled **now; /* in the order of the targets */
     struct sample_process *processes;
-    size_t now_cap;
+    size_t now_cap, processes_cap;
     /* frames of this sample */
     struct frames join;
     uint32_t epoch;
     uint32_t *met; /* slots in the order of meeting them */
-    uint32_t nmet, met_cap;
-    uint8_t *info;            /* by slot */
-    int32_t *counts;          /* by slot: map count, -1 unknown */
-    uint8_t *ask;             /* by slot: which question is open */
-    uint32_t *met_in;         /* by slot: sample in which it was met last */
-    struct page_place *where; /* by slot: where it was met first in it */
-    uint32_t slots_cap;
+    size_t nmet, met_cap;
+    struct frame_info *slots;
+    size_t slots_cap;
     bool doubt;        /* a trusted page was found changed */
     bool trusts;       /* some page of this sample was not asked */
     bool swap_in_view; /* one of its processes has pages in swap */
     uint64_t distinct_file;
     struct asked_object *objects, *objects_before; /* of this sample, and of the last one */
     size_t nobjects, nobjects_before;
-    uint32_t *places; /* by hash, open addressing: numbers of objects, from 1 on */
-    size_t nplaces;   /* a power of two, twice the room for objects */
-    uint64_t ahead;   /* what may still be asked ahead in this sample */
+    struct places places; /* of objects */
+    uint64_t ahead;       /* what may still be asked ahead in this sample */
     struct open_object open[OPEN_OBJECTS];
     struct open_files files; /* of one sample */
     int failed;              /* for want of descriptors or memory, in this sample; 0: nothing */
-    struct users users;
+    struct object_users *users;
+    size_t nusers;
+    struct places user_places;
     struct segments segments;
     struct sample sample;
     struct obs_cost costs[SC__COUNT];
@@ -260,5 +266,3 @@ void users_conclude(struct sampler *s);
 int sums_join(struct sampler *s);
 int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p);
 void sums_totals(struct sampler *s);
-
-#endif

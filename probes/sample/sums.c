@@ -32,33 +32,13 @@
 
 static int grow_slots(struct sampler *s)
 {
-    uint32_t cap = s->join.cap;
-    uint8_t *info, *ask;
-    struct page_place *where;
-    uint32_t *met_in;
-    int32_t *counts;
+    size_t had = s->slots_cap;
 
-    if (s->join.n < s->slots_cap)
+    if (s->join.n < had)
         return 0;
-    info = realloc(s->info, cap);
-    if (info)
-        s->info = info;
-    ask = realloc(s->ask, cap);
-    if (ask)
-        s->ask = ask;
-    counts = realloc(s->counts, cap * sizeof *counts);
-    if (counts)
-        s->counts = counts;
-    met_in = realloc(s->met_in, cap * sizeof *met_in);
-    if (met_in)
-        s->met_in = met_in;
-    where = realloc(s->where, cap * sizeof *where);
-    if (where)
-        s->where = where;
-    if (!info || !ask || !counts || !met_in || !where)
+    if (LIST_ROOM(s->slots, s->slots_cap, s->join.cap) < 0)
         return -ENOMEM;
-    memset(met_in + s->slots_cap, 0, (cap - s->slots_cap) * sizeof *met_in);
-    s->slots_cap = cap;
+    memset(s->slots + had, 0, (s->slots_cap - had) * sizeof *s->slots);
     return 0;
 }
 
@@ -66,42 +46,29 @@ static int grow_slots(struct sampler *s)
 static int meet(struct sampler *s, uint32_t slot, uint64_t word, struct page_place at,
                 unsigned int *trusts)
 {
-    bool trusted;
+    struct frame_info *f = &s->slots[slot];
+    uint32_t *met = LIST_ADD_ROOM(s->met, s->nmet, s->met_cap);
+    bool once = word & PM_EXCLUSIVE, file = word & PM_FILE, trusted;
 
-    if (s->nmet == s->met_cap) {
-        uint32_t cap = s->met_cap ? s->met_cap * 2 : 4096;
-        uint32_t *grown = realloc(s->met, cap * sizeof *grown);
-
-        if (!grown)
-            return -ENOMEM;
-        s->met = grown;
-        s->met_cap = cap;
-    }
-    s->met[s->nmet++] = slot;
-    s->where[slot] = at;
-    /* met_in 0: never met, and info[slot] was never written. */
-    trusted = s->met_in[slot] && s->met_in[slot] + 1 == s->number && (word & PM_EXCLUSIVE) &&
-              !(word & PM_FILE) &&
-              page_concluded(s->info[slot] & INFO_STATE, false) == PS_EXCLUSIVE;
-    s->met_in[slot] = s->number;
+    if (!met)
+        return -ENOMEM;
+    *met = slot;
+    trusted = f->met_in && f->met_in + 1 == s->number && once && !file &&
+              page_concluded(f->info & INFO_STATE, false) == PS_EXCLUSIVE;
+    f->page = at.page;
+    f->process = at.process;
+    f->met_in = s->number;
     if (trusted) {
-        s->ask[slot] = (*trusts)++ % TRUST_EVERY ? ASK_TRUSTED : ASK_ONCE;
-        s->info[slot] = PS_EXCLUSIVE | INFO_TRUSTED;
-        s->counts[slot] = 1;
-        s->trusts |= s->ask[slot] == ASK_TRUSTED;
+        f->ask = (*trusts)++ % TRUST_EVERY ? ASK_TRUSTED : ASK_ONCE;
+        f->info = PS_EXCLUSIVE | INFO_TRUSTED;
+        f->count = 1;
+        s->trusts |= f->ask == ASK_TRUSTED;
         return 0;
     }
     /* Pages of objects need no question but how many map them. */
-    s->ask[slot] = (word & PM_EXCLUSIVE) && !(word & PM_FILE) ? ASK_ONCE : ASK_COUNT;
-    s->info[slot] = PS_ANON_UNKNOWN;
-    s->counts[slot] = -1;
-    if (word & PM_FILE) {
-        s->info[slot] = PS_OBJECT;
-        if (word & PM_EXCLUSIVE) {
-            s->ask[slot] = 0;
-            s->counts[slot] = 1;
-        }
-    }
+    f->ask = !once ? ASK_COUNT : file ? 0 : ASK_ONCE;
+    f->info = file ? PS_OBJECT : PS_ANON_UNKNOWN;
+    f->count = file && once ? 1 : -1;
     return 0;
 }
 
@@ -161,10 +128,10 @@ static void ask_batch(struct sampler *s, bool flags, struct batch *b, size_t n,
                       struct probe_cost *cost)
 {
     for (size_t from = 0, i = 0; from < n; from = i) {
-        size_t process = s->where[b->slots[from]].process;
+        uint32_t process = s->slots[b->slots[from]].process;
 
-        for (; i < n && s->where[b->slots[i]].process == process; i++) {
-            b->pages[i] = s->where[b->slots[i]].page;
+        for (; i < n && s->slots[b->slots[i]].process == process; i++) {
+            b->pages[i] = s->slots[b->slots[i]].page;
             b->frames[i] = s->join.number[b->slots[i]];
         }
         if (reader_ask(&s->reader, &s->now[process]->pagemap, !flags, b->pages + from,
@@ -177,33 +144,33 @@ static void ask_batch(struct sampler *s, bool flags, struct batch *b, size_t n,
 /* These return what is to be asked next. */
 static uint8_t take_count(struct sampler *s, uint32_t slot, uint64_t answer)
 {
-    uint8_t *info = &s->info[slot];
+    uint8_t *info = &s->slots[slot].info;
 
     if (answer == KPAGE_NONE)
         return 0;
-    s->counts[slot] = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
+    s->slots[slot].count = answer < INT32_MAX ? (int32_t)answer : INT32_MAX;
     /* Present, and mapped by nobody: the huge zero page, which is called a file's. */
     if ((*info & INFO_STATE) == PS_OBJECT)
         return answer ? 0 : ASK_ONCE;
     if ((*info & INFO_STATE) != PS_ANON_UNKNOWN)
         return 0;
     *info = (uint8_t)((*info & INFO_LARGE) |
-                      page_anon_state((struct anon_facts){.count = s->counts[slot]}));
+                      page_anon_state((struct anon_facts){.count = s->slots[slot].count}));
     /* Counted once, though bit 56 was clear a moment ago. */
     return answer == 1 && !(*info & INFO_LARGE) ? ASK_ONCE : 0;
 }
 
 static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
 {
-    bool trusted = s->info[slot] & INFO_TRUSTED, debt = s->caps.have[CAP_DEBT];
+    bool trusted = s->slots[slot].info & INFO_TRUSTED, debt = s->caps.have[CAP_DEBT];
     enum page_state state;
 
-    if ((s->info[slot] & INFO_STATE) == PS_OBJECT) {
+    if ((s->slots[slot].info & INFO_STATE) == PS_OBJECT) {
         if (answer != KPAGE_NONE && (answer & KPF_ZERO_PAGE))
-            s->info[slot] = PS_ZERO;
+            s->slots[slot].info = PS_ZERO;
         return 0;
     }
-    s->info[slot] = PS_ANON_UNKNOWN;
+    s->slots[slot].info = PS_ANON_UNKNOWN;
     if (answer == KPAGE_NONE)
         return 0;
     /* Given back meanwhile: nobody has to decide about it. */
@@ -212,11 +179,11 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
         return 0;
     }
     if (answer & KPF_LARGE) {
-        s->info[slot] |= INFO_LARGE;
+        s->slots[slot].info |= INFO_LARGE;
         s->doubt |= trusted;
         return ASK_COUNT;
     }
-    s->counts[slot] = 1;
+    s->slots[slot].count = 1;
     state = page_anon_state(
         (struct anon_facts){.once = ANSWER_YES,
                             .count = 1,
@@ -225,7 +192,7 @@ static uint8_t take_flags(struct sampler *s, uint32_t slot, uint64_t answer)
                             .cached = answer & KPF_SWAPCACHE,
                             /* What mappings have it, and what advice was given, is not told. */
                             .batched = page_batched(answer, false, false, false)});
-    s->info[slot] = (uint8_t)(state | (state == PS_ANON_UNKNOWN && debt ? INFO_EITHER : 0));
+    s->slots[slot].info = (uint8_t)(state | (state == PS_ANON_UNKNOWN && debt ? INFO_EITHER : 0));
     s->doubt |= trusted && state != PS_EXCLUSIVE;
     return 0;
 }
@@ -235,7 +202,7 @@ static int ask_all(struct sampler *s, uint8_t question, struct probe_cost *cost)
 {
     bool flags = question != ASK_COUNT;
     struct batch *b = malloc(sizeof *b);
-    uint32_t at = 0;
+    size_t at = 0;
 
     if (!b)
         return -ENOMEM;
@@ -243,12 +210,12 @@ static int ask_all(struct sampler *s, uint8_t question, struct probe_cost *cost)
         size_t n = 0;
 
         for (; at < s->nmet && n < BATCH; at++)
-            if (s->ask[s->met[at]] == question)
+            if (s->slots[s->met[at]].ask == question)
                 b->slots[n++] = s->met[at];
         ask_batch(s, flags, b, n, cost);
         for (size_t i = 0; i < n; i++)
-            s->ask[b->slots[i]] = flags ? take_flags(s, b->slots[i], b->answers[i])
-                                        : take_count(s, b->slots[i], b->answers[i]);
+            s->slots[b->slots[i]].ask = flags ? take_flags(s, b->slots[i], b->answers[i])
+                                              : take_count(s, b->slots[i], b->answers[i]);
     }
     free(b);
     return 0;
@@ -261,14 +228,16 @@ static int join_processes(struct sampler *s)
             const struct page_table *t = &s->now[i]->now;
 
             for (size_t j = 0; s->now[i]->pagemap.frames && j < t->n; j++) {
-                struct page_chunk *c = t->chunk[j];
+                struct page_chunk *c = t->rows[j].chunk;
 
                 if (pass == 0) {
                     c->users = c->stamp == s->number ? c->users + 1 : 1;
                     c->stamp = s->number;
                     c->tallied = 0;
                 } else if (c->users) {
-                    if (join_chunk(s, c, (struct page_place){t->index[j] * CHUNK_PAGES, i}) < 0)
+                    struct page_place at = {t->rows[j].index * CHUNK_PAGES, (uint32_t)i};
+
+                    if (join_chunk(s, c, at) < 0)
                         return -ENOMEM;
                     c->users = 0;
                 }
@@ -310,12 +279,7 @@ static enum page_state state_of(const struct sampler *s, uint64_t word, uint32_t
                                           .zero = sort == IN_ANONYMOUS && (word & PM_FILE),
                                           .shared = sort == IN_SHARED,
                                           .object = word & PM_FILE,
-                                          .anon = s->info[slot] & INFO_STATE});
-}
-
-static bool zero_page(const struct page_chunk *c, size_t i)
-{
-    return c->zero[i / 64] >> i % 64 & 1;
+                                          .anon = s->slots[slot].info & INFO_STATE});
 }
 
 static void note_zero(struct page_chunk *c, size_t i, bool zero)
@@ -335,12 +299,12 @@ static void tally_pages(const struct sampler *s, struct page_chunk *c, size_t fr
         t->states[state]++;
         note_zero(c, i, state == PS_ZERO);
         if (state == PS_ANON_UNKNOWN) {
-            t->large += !!(s->info[c->slots[i]] & INFO_LARGE);
-            t->either += !!(s->info[c->slots[i]] & INFO_EITHER);
+            t->large += !!(s->slots[c->slots[i]].info & INFO_LARGE);
+            t->either += !!(s->slots[c->slots[i]].info & INFO_EITHER);
         }
-        t->inferred |= state == PS_EXCLUSIVE && (s->info[c->slots[i]] & INFO_TRUSTED);
-        if (c->slots[i] && s->counts[c->slots[i]] > *most)
-            *most = s->counts[c->slots[i]];
+        t->inferred |= state == PS_EXCLUSIVE && (s->slots[c->slots[i]].info & INFO_TRUSTED);
+        if (c->slots[i] && s->slots[c->slots[i]].count > *most)
+            *most = s->slots[c->slots[i]].count;
     }
 }
 
@@ -380,7 +344,7 @@ static uint64_t in_common(const struct page_chunk *c, const struct page_chunk *t
 
     for (size_t i = from; theirs && i < to; i++)
         n += pm_present(c->words[i]) && pm_present(theirs->words[i]) &&
-             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) && !zero_page(c, i);
+             PM_FRAME(c->words[i]) == PM_FRAME(theirs->words[i]) && !bit_is_set(c->zero, i);
     return n;
 }
 
@@ -388,12 +352,12 @@ static enum page_state by_word(const struct page_chunk *c, size_t i)
 {
     uint64_t word = c->words[i];
 
-    return pm_swapped(word)      ? PS_SWAPPED
-           : !pm_present(word)   ? PS_NONE
-           : zero_page(c, i)     ? PS_ZERO
-           : word & PM_FILE      ? PS_OBJECT
-           : word & PM_EXCLUSIVE ? PS_EXCLUSIVE
-                                 : PS_COW;
+    return pm_swapped(word)         ? PS_SWAPPED
+           : !pm_present(word)      ? PS_NONE
+           : bit_is_set(c->zero, i) ? PS_ZERO
+           : word & PM_FILE         ? PS_OBJECT
+           : word & PM_EXCLUSIVE    ? PS_EXCLUSIVE
+                                    : PS_COW;
 }
 
 /* The frame, or the slot of swap. */
@@ -486,7 +450,7 @@ enum standing {
 
 static bool holds(const struct page_chunk *c, size_t i)
 {
-    return (pm_present(c->words[i]) && !zero_page(c, i)) || pm_swapped(c->words[i]);
+    return (pm_present(c->words[i]) && !bit_is_set(c->zero, i)) || pm_swapped(c->words[i]);
 }
 
 static enum standing standing(const struct page_chunk *a, const struct page_chunk *b, size_t i)
@@ -536,8 +500,8 @@ static void mark_file(struct sampler *s, const struct page_chunk *c, size_t from
 {
     for (size_t i = from; i < to; i++)
         if (pm_present(c->words[i]) && (c->words[i] & PM_FILE) &&
-            !(s->info[c->slots[i]] & INFO_FILE)) {
-            s->info[c->slots[i]] |= INFO_FILE;
+            !(s->slots[c->slots[i]].info & INFO_FILE)) {
+            s->slots[c->slots[i]].info |= INFO_FILE;
             s->distinct_file++;
         }
 }
@@ -561,11 +525,10 @@ static void sum_region(struct sampler *s, const struct sampled *w, const struct 
         struct page_chunk *c, *theirs, *old, *theirs_old;
         size_t from, to;
 
-        while (*at < w->now.n && w->now.index[*at] < index)
-            (*at)++;
-        if (*at >= w->now.n || (index = w->now.index[*at]) > last)
+        page_table_next(&w->now, at, index);
+        if (*at >= w->now.n || (index = w->now.rows[*at].index) > last)
             break;
-        c = w->now.chunk[*at];
+        c = w->now.rows[*at].chunk;
         from = index * bytes < e->start ? (e->start - index * bytes) / s->page_size : 0;
         to = (index + 1) * bytes > e->end ? (e->end - index * bytes) / s->page_size : CHUNK_PAGES;
         if (from == 0 && to == CHUNK_PAGES)
@@ -829,7 +792,7 @@ int sums_process(struct sampler *s, struct sampled *w, struct sample_process *p)
     size_t at = 0;
 
     if (LIST_ROOM(w->regions, w->regions_cap, w->maps.n) < 0 ||
-        LIST_ROOM(w->views, w->views_cap, w->maps.n) < 0)
+        LIST_ROOM(w->views.list, w->views.cap, w->maps.n) < 0)
         return -ENOMEM;
     for (int k = 0; k < WQ__COUNT; k++)
         p->q[k] = value_known(0);
@@ -864,10 +827,11 @@ static uint64_t kept_by_the_last(const struct sampler *s)
 {
     uint64_t n = 0;
 
-    for (uint32_t i = 0; i < s->nmet; i++) {
+    for (size_t i = 0; i < s->nmet; i++) {
         uint32_t slot = s->met[i];
 
-        n += (s->info[slot] & INFO_STATE) == PS_COW && s->counts[slot] <= s->join.own[slot];
+        n += (s->slots[slot].info & INFO_STATE) == PS_COW &&
+             s->slots[slot].count <= s->join.own[slot];
     }
     return n;
 }
@@ -876,8 +840,8 @@ static uint64_t zero_frames(const struct sampler *s)
 {
     uint64_t n = 0;
 
-    for (uint32_t i = 0; i < s->nmet; i++)
-        n += (s->info[s->met[i]] & INFO_STATE) == PS_ZERO;
+    for (size_t i = 0; i < s->nmet; i++)
+        n += (s->slots[s->met[i]].info & INFO_STATE) == PS_ZERO;
     return n;
 }
 

@@ -7,14 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The row of an object, or the free one that it would have. */
-static struct object_users *row_of(const struct users *u, uint64_t dev, uint64_t inode)
+static struct object_users *row_of(const struct sampler *s, const struct map_entry *e)
 {
-    size_t at = (inode ^ dev << 40) * 0x9e3779b97f4a7c15ULL >> 32 & (u->cap - 1);
-
-    while (u->rows[at].last && (u->rows[at].inode != inode || u->rows[at].dev != dev))
-        at = (at + 1) & (u->cap - 1);
-    return &u->rows[at];
+    return PLACES_FIND(&s->user_places, s->users, e->dev, e->inode);
 }
 
 /* The segments of a program's file may have a page in common: that is none mapped twice. */
@@ -26,60 +21,36 @@ static bool overlaps(const struct object_users *o, const struct map_entry *e, ui
     return to > from && (e->shared || to - from > page_size);
 }
 
-static void add_mapping(struct users *u, const struct map_entry *e, uint32_t process,
-                        uint64_t page_size)
+static int add_mapping(struct sampler *s, const struct map_entry *e, uint32_t process)
 {
-    struct object_users *o = row_of(u, e->dev, e->inode);
+    struct object_users *o = row_of(s, e);
     uint64_t end = e->offset + (e->end - e->start);
 
-    u->n += !o->last;
-    o->dev = e->dev;
-    o->inode = e->inode;
+    if (!o && !(o = PLACES_ADD(&s->user_places, s->users, s->nusers, e->dev, e->inode)))
+        return -ENOMEM;
     if (o->last != process) {
         o->last = process;
         o->processes++;
         o->from = e->offset;
         o->to = end;
-        return;
+        return 0;
     }
-    o->twice += overlaps(o, e, page_size);
+    o->twice += overlaps(o, e, s->page_size);
     o->from = e->offset < o->from ? e->offset : o->from;
     o->to = end > o->to ? end : o->to;
-}
-
-/* Twice the rows, at least half of which stay free. */
-static int grow(struct users *u)
-{
-    struct users old = *u;
-
-    u->cap = old.cap ? old.cap * 2 : 256;
-    u->rows = calloc(u->cap, sizeof *u->rows);
-    if (!u->rows) {
-        *u = old;
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.rows[i].last)
-            *row_of(u, old.rows[i].dev, old.rows[i].inode) = old.rows[i];
-    free(old.rows);
     return 0;
 }
 
 int users_find(struct sampler *s)
 {
-    struct users *u = &s->users;
-
-    u->n = 0;
-    if (u->cap)
-        memset(u->rows, 0, u->cap * sizeof *u->rows);
+    s->nusers = 0;
+    places_clear(&s->user_places);
     for (size_t i = 0; i < s->sample.n; i++)
         for (size_t k = 0; k < s->now[i]->maps.n; k++) {
             const struct map_entry *e = &s->now[i]->maps.entries[k];
 
-            if (2 * u->n >= u->cap && grow(u) < 0)
+            if (mapping_has_object(e) && add_mapping(s, e, (uint32_t)i + 1) < 0)
                 return -ENOMEM;
-            if (mapping_has_object(e))
-                add_mapping(u, e, (uint32_t)i + 1, s->page_size);
         }
     return 0;
 }
@@ -92,7 +63,7 @@ void users_facts(struct sampler *s, const struct map_entry *e, int64_t count,
 
     if (!mapping_has_object(e))
         return;
-    o = row_of(&s->users, e->dev, e->inode);
+    o = row_of(s, e);
     f->others = o->processes > 1 || count > 1 + (int64_t)o->twice || (shared && !o->twice);
     f->why_others = WHY_NOT_ASKED;
     count -= o->twice;
@@ -109,9 +80,7 @@ void users_conclude(struct sampler *s)
         for (size_t k = 0; s->now[i]->why == WHY_KNOWN && k < s->now[i]->maps.n; k++) {
             struct sample_region *r = &s->now[i]->regions[k];
             struct value *refs = &r->q[RQ_REF_COUNT];
-            int64_t most = mapping_has_object(r->map)
-                               ? row_of(&s->users, r->map->dev, r->map->inode)->most
-                               : 0;
+            int64_t most = mapping_has_object(r->map) ? row_of(s, r->map)->most : 0;
 
             if (most > 1 && (refs->why == WHY_NOT_ASKED || refs->n < most))
                 *refs = value_inferred(most);

@@ -1,6 +1,7 @@
 #include "reports/draw/chain.h"
 
 #include "reports/draw/label.h"
+#include "reports/draw/strips.h"
 #include "reports/draw/svg.h"
 #include "reports/format.h"
 #include <errno.h>
@@ -53,6 +54,44 @@ struct panel {
     uint64_t nseen;
     double height;
 };
+
+/* As it shows in a region's box, and its pages. */
+static bool region_differs(const struct chain_region *r)
+{
+    const struct obs_region *a = r->now, *b = r->before;
+
+    return !b || a->needs_copy != b->needs_copy || a->nobjects != b->nobjects ||
+           a->q[RQ_SHARE_MODE].n != b->q[RQ_SHARE_MODE].n ||
+           a->q[RQ_REF_COUNT].n != b->q[RQ_REF_COUNT].n || !strip_same_runs(a, b);
+}
+
+/* As no region of the panel had it behind it before. */
+static bool object_differs(const struct chain_panel *p, uint64_t number, struct value refs,
+                           struct value resident)
+{
+    for (size_t i = 0; i < p->nregions; i++)
+        for (size_t o = 0; p->regions[i].before && o < p->regions[i].before->nobjects; o++) {
+            const struct obs_object *was = &p->regions[i].before->objects[o];
+
+            if (was->number == number && was->refs.n == refs.n && was->resident.n == resident.n)
+                return false;
+        }
+    return true;
+}
+
+bool chain_changed(const struct chain_panel *p)
+{
+    for (size_t i = 0; i < p->nregions; i++) {
+        const struct obs_region *r = p->regions[i].now;
+
+        if (region_differs(&p->regions[i]))
+            return true;
+        for (size_t o = 0; o < r->nobjects; o++)
+            if (object_differs(p, r->objects[o].number, r->objects[o].refs, r->objects[o].resident))
+                return true;
+    }
+    return false;
+}
 
 static uint64_t offset_of(const struct obs_object *o)
 {
@@ -193,7 +232,7 @@ static int count_reach(struct panel *p)
     if (!p->seen)
         return -ENOMEM;
     for (size_t i = 0; i < p->p->nregions; i++) {
-        const struct obs_region *r = p->p->regions[i];
+        const struct obs_region *r = p->p->regions[i].now;
 
         for (uint64_t page = 0; page < region_pages(r); page++) {
             uint64_t frame = shown(p, r, page);
@@ -211,13 +250,13 @@ static int collect(struct panel *p)
     int rc = 0;
 
     for (size_t i = 0; i < p->p->nregions; i++)
-        most += p->p->regions[i]->nobjects + 1;
+        most += p->p->regions[i].now->nobjects + 1;
     p->nodes = calloc(most ? most : 1, sizeof *p->nodes);
     p->region_y = calloc(p->p->nregions ? p->p->nregions : 1, sizeof *p->region_y);
     if (!p->nodes || !p->region_y)
         return -ENOMEM;
     for (size_t i = 0; i < p->p->nregions && rc == 0; i++) {
-        const struct obs_region *r = p->p->regions[i];
+        const struct obs_region *r = p->p->regions[i].now;
 
         for (size_t o = 0; o < r->nobjects && rc == 0; o++)
             rc = add_node(p, r, &r->objects[o]);
@@ -237,7 +276,7 @@ static void lay_out(struct panel *p)
     double y = 34, bottom[MAX_COLUMNS] = {0};
 
     for (size_t i = 0; i < p->p->nregions; i++) {
-        const struct obs_region *r = p->p->regions[i];
+        const struct obs_region *r = p->p->regions[i].now;
         double next = y + REGION_H + 12;
 
         p->region_y[i] = y;
@@ -324,13 +363,21 @@ static void draw_shares(FILE *out, const struct node *n, double y)
     svg_text(out, n->x + 8, y + BLOCK_H + 11, SVG_START, "t m s", text);
 }
 
-static void draw_node(FILE *out, const struct node *n, double top)
+static bool node_differs(const struct chain_panel *p, const struct node *n)
+{
+    for (size_t i = 0; !n->number && i < p->nregions; i++)
+        if (p->regions[i].now == n->owner)
+            return region_differs(&p->regions[i]);
+    return object_differs(p, n->number, n->refs, n->resident);
+}
+
+static void draw_node(FILE *out, const struct node *n, double top, const char *box)
 {
     char name[96], counts[160], a[FORMAT_MAX], b[FORMAT_MAX];
     double y = top + n->y;
     size_t at = 0;
 
-    svg_rect(out, n->x, y, OBJECT_W, n->h, 4, "box", NULL);
+    svg_rect(out, n->x, y, OBJECT_W, n->h, 4, box, NULL);
     if (n->number)
         snprintf(name, sizeof name, "O%llu %.60s", (unsigned long long)n->number, n->kind);
     else
@@ -355,11 +402,11 @@ static void draw_node(FILE *out, const struct node *n, double top)
         draw_block(out, &n->blocks[i], n->x, y + HEAD_H + BLOCK_H * (double)i);
 }
 
-static void draw_region(FILE *out, const struct obs_region *r, double y)
+static void draw_region(FILE *out, const struct obs_region *r, double y, const char *box)
 {
     char label[300], mode[64], note[128], a[FORMAT_MAX];
 
-    svg_rect(out, MARGIN + 10, y, REGION_W, REGION_H, 4, "box", NULL);
+    svg_rect(out, MARGIN + 10, y, REGION_W, REGION_H, 4, box, NULL);
     svg_text(out, MARGIN + 18, y + 15, SVG_START, "t b", label_short(label, sizeof label, r, 22));
     svg_text(out, MARGIN + 18, y + 29, SVG_START, "t s", label_mode(mode, sizeof mode, r));
     snprintf(note, sizeof note, "%s%s",
@@ -403,7 +450,7 @@ static void draw_same(FILE *out, const struct panel *p, double top)
 static void draw_links(FILE *out, struct panel *p, double top)
 {
     for (size_t i = 0; i < p->p->nregions; i++) {
-        const struct obs_region *r = p->p->regions[i];
+        const struct obs_region *r = p->p->regions[i].now;
         double x = MARGIN + 10 + REGION_W, y = top + p->region_y[i] + REGION_H / 2;
 
         for (size_t o = 0; o < (r->nobjects ? r->nobjects : 1); o++) {
@@ -429,19 +476,25 @@ static bool nothing_behind(const struct obs_region *r)
 
 static void draw_panel(FILE *out, struct panel *p, double top, double width)
 {
+    bool first = true; /* where all is new nothing is marked */
+
+    for (size_t i = 0; i < p->p->nregions; i++)
+        first &= !p->p->regions[i].before;
     svg_line(out, MARGIN, top + 4, width - MARGIN, top + 4, "grid");
     svg_text(out, MARGIN, top + 22, SVG_START, "t b", p->p->title);
     draw_links(out, p, top);
     draw_same(out, p, top);
     for (size_t i = 0; i < p->p->nregions; i++) {
-        draw_region(out, p->p->regions[i], top + p->region_y[i]);
-        if (p->p->regions[i]->nobjects == 0 && !find_node(p, 0, p->p->regions[i]))
+        draw_region(out, p->p->regions[i].now, top + p->region_y[i],
+                    !first && region_differs(&p->p->regions[i]) ? "box new" : "box");
+        if (p->p->regions[i].now->nobjects == 0 && !find_node(p, 0, p->p->regions[i].now))
             svg_text(out, MARGIN + 10 + REGION_W + 14, top + p->region_y[i] + REGION_H / 2 + 4,
                      SVG_START, "t m s",
-                     nothing_behind(p->p->regions[i]) ? "nothing behind it" : "not recorded");
+                     nothing_behind(p->p->regions[i].now) ? "nothing behind it" : "not recorded");
     }
     for (size_t i = 0; i < p->nnodes; i++)
-        draw_node(out, &p->nodes[i], top);
+        draw_node(out, &p->nodes[i], top,
+                  !first && node_differs(p->p, &p->nodes[i]) ? "box new" : "box");
 }
 
 static void draw_legend(FILE *out)
@@ -463,6 +516,8 @@ static void draw_legend(FILE *out)
         svg_text(out, x + 21, 61, SVG_START, "t m s", entries[i].text);
         x += 42 + svg_text_width(entries[i].text, 10.5);
     }
+    svg_rect(out, x + 1, 51, 15, 11, 2, "box new", NULL);
+    svg_text(out, x + 22, 61, SVG_START, "t m s", "changed in this step");
 }
 
 static void panel_release(struct panel *p)

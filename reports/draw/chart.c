@@ -1,12 +1,14 @@
 #include "reports/draw/chart.h"
 
 #include "reports/draw/svg.h"
+#include <stdbool.h>
 #include <string.h>
 
 #define WIDTH 860.0
 #define MARGIN 16.0
 #define HEAD 52.0 /* title and subtitle */
 #define BAR 15.0
+#define HEIGHT 260.0    /* of lines */
 #define VALUE_ROOM 96.0 /* for "1,023.9 MiB" beside the longest bar */
 
 /* The next of 1, 2, 5 times a power of the unit's base at or above n. KiB go by powers of two so
@@ -133,14 +135,76 @@ void chart_bars(FILE *out, const struct chart *c)
     svg_end(out);
 }
 
-/* Squares with names, wrapped; returns the y below. */
-static double legend(FILE *out, const struct chart_series *series, size_t n, double y, int lines)
+/* The number of a line's colour, dash and marker. */
+static int look_of(const struct chart_lines *c, size_t s)
+{
+    return (int)(c->looks ? c->looks[s] : s);
+}
+
+static bool at_right(const struct chart_lines *c, size_t s)
+{
+    return c->right && s >= c->right;
+}
+
+/* Of all lines on the same axis, or 0. */
+static double most(const struct chart_lines *c, bool right)
+{
+    double max = 0;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        for (size_t i = 0; at_right(c, s) == right && i < c->npoints; i++)
+            if (isfinite(c->series[s].values[i]))
+                max = fmax(max, c->series[s].values[i]);
+    return max;
+}
+
+/* Does every point of a line lie on another one, so that it cannot be seen beside it? */
+static bool lies_on(const struct chart_lines *c, size_t line, size_t other)
+{
+    const double near = most(c, at_right(c, line)) / HEIGHT;
+    size_t points = 0;
+
+    if (line == other || at_right(c, line) != at_right(c, other))
+        return false;
+    for (size_t i = 0; i < c->npoints; i++) {
+        const double a = c->series[line].values[i], b = c->series[other].values[i];
+
+        if (!isfinite(a))
+            continue;
+        if (!isfinite(b) || fabs(a - b) > near)
+            return false;
+        points++;
+    }
+    return points > 0;
+}
+
+/* The first line that this one lies on, or itself; of two that lie on each other the first has its
+ * own. */
+static size_t same_line(const struct chart_lines *c, size_t s)
+{
+    for (size_t t = 0; t < c->nseries; t++)
+        if (lies_on(c, s, t) && (t < s || !lies_on(c, t, s)))
+            return t;
+    return s;
+}
+
+/* Squares or lines with names, wrapped; returns the y below. lines: the chart they are of, or NULL.
+ */
+static double legend(FILE *out, const struct chart_series *series, size_t n, double y,
+                     const struct chart_lines *lines)
 {
     double x = MARGIN;
 
     for (size_t s = 0; s < n; s++) {
-        double w = 28 + svg_text_width(series[s].name, 12) + 18;
-        char cls[8];
+        size_t as = lines ? same_line(lines, s) : s;
+        char cls[8], name[400];
+        double w;
+
+        snprintf(name, sizeof name, "%.150s%s%s%.150s%s", series[s].name,
+                 lines && at_right(lines, s) ? " (right axis)" : "",
+                 as != s ? " (on the line of " : "", as != s ? series[as].name : "",
+                 as != s ? ")" : "");
+        w = 28 + svg_text_width(name, 12) + 18;
 
         if (x + w > WIDTH - MARGIN && x > MARGIN) {
             x = MARGIN;
@@ -149,15 +213,15 @@ static double legend(FILE *out, const struct chart_series *series, size_t n, dou
         if (out && lines) {
             double xs[2] = {x, x + 22}, ys[2] = {y - 4, y - 4};
 
-            snprintf(cls, sizeof cls, "l%zu", s % 8);
+            snprintf(cls, sizeof cls, "l%d", look_of(lines, s) % 8);
             svg_polyline(out, xs, ys, 2, cls);
-            svg_marker(out, x + 11, y - 4, (int)s);
+            svg_marker(out, x + 11, y - 4, look_of(lines, s));
         } else if (out) {
             snprintf(cls, sizeof cls, "s%zu", s % 8);
             svg_rect(out, x + 4, y - 10, 14, 11, 0, cls, NULL);
         }
         if (out)
-            svg_text(out, x + 28, y, SVG_START, "t", series[s].name);
+            svg_text(out, x + 28, y, SVG_START, "t", name);
         x += w;
     }
     return y + 10;
@@ -198,7 +262,7 @@ static void stack(FILE *out, const struct chart *c, const struct axis *a, size_t
 void chart_stacked(FILE *out, const struct chart *c)
 {
     double max = 0, labels = widest(c->labels, c->nlabels, 12);
-    double top = legend(NULL, c->series, c->nseries, HEAD + 6, 0) + 18, y = top + 6;
+    double top = legend(NULL, c->series, c->nseries, HEAD + 6, NULL) + 18, y = top + 6;
     struct axis a;
 
     for (size_t i = 0; i < c->nlabels; i++)
@@ -206,7 +270,7 @@ void chart_stacked(FILE *out, const struct chart *c)
     a = axis_for(0, max, c->unit, 5, MARGIN + labels + 14, WIDTH - VALUE_ROOM);
     svg_begin(out, WIDTH, y + 24 * (double)c->nlabels + MARGIN, c->title);
     heading(out, c->title, c->subtitle);
-    legend(out, c->series, c->nseries, HEAD + 6, 0);
+    legend(out, c->series, c->nseries, HEAD + 6, NULL);
     x_grid(out, &a, c->unit, top, y + 24 * (double)c->nlabels);
     for (size_t i = 0; i < c->nlabels; i++, y += 24) {
         svg_text(out, MARGIN, y + 13, SVG_START, "t", c->labels[i]);
@@ -216,25 +280,30 @@ void chart_stacked(FILE *out, const struct chart *c)
     svg_end(out);
 }
 
-static void y_grid(FILE *out, const struct axis *a, enum unit unit, double left, double right)
+/* Numbers at the side where the axis is; lines across, unless they are those of the other one. */
+static void y_grid(FILE *out, const struct axis *a, enum unit unit, double left, double right,
+                   bool outside)
 {
     char buf[FORMAT_MAX];
 
     for (double v = a->min; v <= a->max + a->step / 2; v += a->step) {
         double y = axis_at(a, v);
 
-        svg_line(out, left, y, right, y, "grid");
-        svg_text(out, left - 6, y + 4, SVG_END, "t m s", format_tick(buf, unit, v));
+        svg_line(out, outside ? right : left, y, outside ? right + 4 : right, y,
+                 outside ? "axis" : "grid");
+        svg_text(out, outside ? right + 7 : left - 6, y + 4, outside ? SVG_START : SVG_END, "t m s",
+                 format_tick(buf, unit, v));
     }
 }
 
 static void one_line(FILE *out, const struct chart_lines *c, size_t s, const struct axis *xa,
                      const struct axis *ya)
 {
+    const int look = look_of(c, s);
     double xs[256], ys[256];
     char cls[8];
 
-    snprintf(cls, sizeof cls, "l%zu", s % 8);
+    snprintf(cls, sizeof cls, "l%d", look % 8);
     /* In pieces that overlap by a point: no limit on the number of points. */
     for (size_t from = 0; from + 1 < c->npoints || from == 0; from += 255) {
         size_t n = 0;
@@ -249,39 +318,38 @@ static void one_line(FILE *out, const struct chart_lines *c, size_t s, const str
     }
     for (size_t i = 0, every = c->npoints / 12 + 1; i < c->npoints; i += every)
         if (isfinite(c->series[s].values[i]))
-            svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), (int)s);
+            svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), look);
 }
 
 void chart_lines(FILE *out, const struct chart_lines *c)
 {
-    double top = legend(NULL, c->series, c->nseries, HEAD + 6, 1) + 12, height = 260, max = 0;
-    struct axis xa, ya;
+    double top = legend(NULL, c->series, c->nseries, HEAD + 6, c) + 12;
+    struct axis xa, ya[2]; /* left, right */
+    const bool right = c->right && c->right < c->nseries;
     char buf[FORMAT_MAX];
 
-    for (size_t s = 0; s < c->nseries; s++)
-        for (size_t i = 0; i < c->npoints; i++)
-            if (isfinite(c->series[s].values[i]))
-                max = fmax(max, c->series[s].values[i]);
-    ya = axis_for(0, max, c->unit, 5, top + height, top);
+    for (int i = 0; i < 2; i++)
+        ya[i] = axis_for(0, most(c, i), c->unit, 5, top + HEIGHT, top);
     xa = axis_for(c->npoints ? c->x[0] : 0, c->npoints ? c->x[c->npoints - 1] : 1, c->x_unit, 8,
-                  MARGIN + 74, WIDTH - MARGIN - 20);
+                  MARGIN + 74, WIDTH - MARGIN - (right ? 74 : 20));
     if (c->npoints > 1) { /* the lines fill the width; ticks need not end it */
         xa.min = c->x[0];
         xa.max = c->x[c->npoints - 1] > xa.min ? c->x[c->npoints - 1] : xa.min + 1;
     }
-    svg_begin(out, WIDTH, top + height + 56, c->title);
+    svg_begin(out, WIDTH, top + HEIGHT + 56, c->title);
     heading(out, c->title, c->subtitle);
-    legend(out, c->series, c->nseries, HEAD + 6, 1);
-    y_grid(out, &ya, c->unit, xa.from, xa.to);
+    legend(out, c->series, c->nseries, HEAD + 6, c);
+    for (int i = 0; i < (right ? 2 : 1); i++)
+        y_grid(out, &ya[i], c->unit, xa.from, xa.to, i);
     for (double v = ceil(xa.min / xa.step) * xa.step; v <= xa.max; v += xa.step) {
-        svg_line(out, axis_at(&xa, v), top + height, axis_at(&xa, v), top + height + 4, "axis");
-        svg_text(out, axis_at(&xa, v), top + height + 17, SVG_MIDDLE, "t m s",
+        svg_line(out, axis_at(&xa, v), top + HEIGHT, axis_at(&xa, v), top + HEIGHT + 4, "axis");
+        svg_text(out, axis_at(&xa, v), top + HEIGHT + 17, SVG_MIDDLE, "t m s",
                  format_tick(buf, c->x_unit, v));
     }
-    svg_line(out, xa.from, top + height, xa.to, top + height, "axis");
-    svg_text(out, xa.to, top + height + 36, SVG_END, "t m", c->x_name);
+    svg_line(out, xa.from, top + HEIGHT, xa.to, top + HEIGHT, "axis");
+    svg_text(out, xa.to, top + HEIGHT + 36, SVG_END, "t m", c->x_name);
     for (size_t s = 0; s < c->nseries; s++)
-        one_line(out, c, s, &xa, &ya);
+        one_line(out, c, s, &xa, &ya[at_right(c, s)]);
     svg_end(out);
 }
 

@@ -3,8 +3,7 @@
  * Promises: an unknown number (NAN) is drawn as unknown, never as zero; what differs by colour
  * differs by a name, a dash or a marker too; the same data gives the same bytes.
  * Does not: read the database. Owns nothing: the caller keeps the data and the FILE. */
-#ifndef REPORTS_DRAW_CHART_H
-#define REPORTS_DRAW_CHART_H
+#pragma once
 
 #include "reports/format.h"
 #include <math.h>
@@ -40,8 +39,12 @@ struct chart_lines {
     size_t npoints;
     const struct chart_series *series;
     size_t nseries;
+    const size_t *looks; /* NULL, or each line's colour, dash and marker by number: whose stays the
+                            same through the charts of a report */
+    size_t right;        /* if not 0: lines from here on have an axis of their own, at the right */
 };
 
+/* A line that lies on another one all along is said to in the legend. */
 void chart_lines(FILE *out, const struct chart_lines *c);
 
 /* From one sum to another: TOTAL bars stand on zero, DELTA bars begin where the bar before ended.
@@ -57,5 +60,3 @@ struct waterfall_row {
 
 void chart_waterfall(FILE *out, const char *title, const char *subtitle, enum unit unit,
                      const struct waterfall_row *rows, size_t nrows);
-
-#endif

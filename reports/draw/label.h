@@ -1,7 +1,6 @@
 /* label: what a region is called and how it stands, in pictures and tables, as plain text (not yet
  * escaped). Writes at most cap bytes into the caller's buffer and returns it. */
-#ifndef REPORTS_DRAW_LABEL_H
-#define REPORTS_DRAW_LABEL_H
+#pragma once
 
 #include "probes/observation.h"
 
@@ -15,5 +14,3 @@ char *label_short(char *buf, size_t cap, const struct obs_region *r, size_t widt
 char *label_share_mode(char *buf, size_t cap, const struct obs_region *r, const char *unknown);
 /* "SM_COW, 2 references", with ? for what is unknown. */
 char *label_mode(char *buf, size_t cap, const struct obs_region *r);
-
-#endif

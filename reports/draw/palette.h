@@ -1,15 +1,14 @@
 /* palette: how a page state is shown: one row gives its letter and its colours, for the terminal
  * and for pictures. The colours are those of Okabe and Ito, told apart by people who are
  * colour-blind; the letter says the same without colour. */
-#ifndef REPORTS_DRAW_PALETTE_H
-#define REPORTS_DRAW_PALETTE_H
+#pragma once
 
 #include "probes/words.h"
 
 /* X(STATE, letter, fill on light, fill on dark, text on the fill, ANSI colour) */
 #define STATE_STYLES(X)                                                                            \
     X(PS_NONE, '.', "none", "none", "#59636e", "2")                                                \
-    X(PS_ZERO, 'z', "#d9dee3", "#c3cad2", "#1f2328", "37")                                         \
+    X(PS_ZERO, 'Z', "#d9dee3", "#c3cad2", "#1f2328", "37")                                         \
     X(PS_EXCLUSIVE, 'E', "#0072b2", "#2279bd", "#ffffff", "34")                                    \
     X(PS_COW, 'C', "#e69f00", "#e69f00", "#1f2328", "33")                                          \
     X(PS_DEBT, 'D', "#d55e00", "#e8793a", "#1f2328", "31")                                         \
@@ -29,5 +28,3 @@ extern const struct state_style state_styles[];
 
 /* The row of a state; of PS_ANON_UNKNOWN for a code that is none. */
 const struct state_style *state_style(int state);
-
-#endif

@@ -3,6 +3,7 @@
 #include "reports/draw/palette.h"
 #include "reports/draw/svg.h"
 #include "reports/format.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,39 +17,84 @@
 struct cell {
     uint64_t n[PS__COUNT + 1];
     uint64_t pages, huge, frame;
+    bool changed; /* since the step before */
 };
 
-static uint64_t overlap(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
+struct strip_row strip_of(const struct obs_region *r)
 {
-    uint64_t from = a > b ? a : b, to = a + an < b + bn ? a + an : b + bn;
-
-    return to > from ? to - from : 0;
+    return (struct strip_row){
+        .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
+        .runs = r->runs,
+        .nruns = r->nruns,
+        .cut = r->runs_cut,
+    };
 }
 
-/* Fills cells[0..n) with bins of per pages each. */
+bool strip_same_runs(const struct obs_region *a, const struct obs_region *b)
+{
+    if (a->nruns != b->nruns)
+        return false;
+    for (size_t i = 0; i < a->nruns; i++)
+        if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
+            a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
+            return false;
+    return true;
+}
+
+/* The run that holds the page `at`, or NULL; *i: no later than that run; *end: brought down to
+ * where what holds there ends. */
+static const struct page_run *run_at(const struct page_run *runs, size_t n, size_t *i, uint64_t at,
+                                     uint64_t *end)
+{
+    const struct page_run *r;
+    uint64_t stop;
+
+    while (*i < n && runs[*i].first + runs[*i].count <= at)
+        ++*i;
+    if (*i == n)
+        return NULL;
+    r = &runs[*i];
+    stop = r->first > at ? r->first : r->first + r->count;
+    *end = stop < *end ? stop : *end;
+    return r->first > at ? NULL : r;
+}
+
+static int state_of(const struct page_run *r)
+{
+    return !r ? PS_NONE : r->state < PS__COUNT ? r->state : PS_ANON_UNKNOWN;
+}
+
+static uint64_t frame_at(const struct page_run *r, uint64_t at)
+{
+    return r && r->frame ? r->frame + (at - r->first) : 0;
+}
+
+/* Fills cells with bins of per pages each; there are enough. */
 static void bin(const struct strip_row *row, uint64_t per, struct cell *cells, size_t n)
 {
-    uint64_t told = 0;
+    const struct obs_region *before = row->before;
+    size_t i = 0, k = 0;
 
     memset(cells, 0, n * sizeof *cells);
-    for (size_t r = 0; r < row->nruns; r++)
-        told = row->runs[r].first + row->runs[r].count;
-    for (size_t c = 0; c < n; c++) {
-        uint64_t first = c * per, rest;
+    for (uint64_t at = 0, end; at < row->pages; at = end) {
+        struct cell *c = &cells[at / per];
+        const struct page_run *r, *was = NULL;
+        uint64_t frame, old;
 
-        cells[c].pages = rest = overlap(first, per, 0, row->pages);
-        for (size_t r = 0; r < row->nruns; r++) {
-            const struct page_run *run = &row->runs[r];
-            uint64_t in = overlap(first, per, run->first, run->count);
-
-            in = in < rest ? in : rest;
-            cells[c].n[run->state < PS__COUNT ? run->state : PS_ANON_UNKNOWN] += in;
-            cells[c].huge += run->huge ? in : 0;
-            if (in && per == 1 && run->frame)
-                cells[c].frame = run->frame + (first - run->first);
-            rest -= in;
-        }
-        cells[c].n[row->cut && first + per > told ? UNTOLD : PS_NONE] += rest;
+        end = (at / per + 1) * per < row->pages ? (at / per + 1) * per : row->pages;
+        r = run_at(row->runs, row->nruns, &i, at, &end);
+        if (before)
+            was = run_at(before->runs, before->nruns, &k, at, &end);
+        frame = frame_at(r, at);
+        old = frame_at(was, at);
+        c->pages += end - at;
+        c->n[row->cut && i == row->nruns ? UNTOLD : state_of(r)] += end - at;
+        c->huge += r && r->huge ? end - at : 0;
+        c->frame = per == 1 ? frame : 0;
+        /* Not where a list of runs was cut short; a frame that is not known is not another one. */
+        c->changed |= before && !(row->cut && i == row->nruns) &&
+                      !(before->runs_cut && k == before->nruns) &&
+                      (state_of(r) != state_of(was) || (frame && old && frame != old));
     }
 }
 
@@ -57,13 +103,14 @@ static uint64_t per_cell(uint64_t pages, uint64_t cells)
     return pages ? (pages + cells - 1) / cells : 1;
 }
 
-/* The state that most pages of the cell have; *mixed if there are others. */
+/* The state that most pages of the cell have, of those that are not untouched; *mixed if there are
+ * others. */
 static int main_state(const struct cell *c, bool *mixed)
 {
     int best = PS_NONE;
 
-    for (int s = 0; s <= UNTOLD; s++)
-        if (c->n[s] > c->n[best])
+    for (int s = PS_NONE + 1; s <= UNTOLD; s++)
+        if (c->n[s] > (best == PS_NONE ? 0 : c->n[best]))
             best = s;
     *mixed = c->n[best] != c->pages;
     return best;
@@ -90,7 +137,7 @@ size_t strip_letters(FILE *out, const struct strip_row *row, size_t max, bool co
 
         if (colour && s != before && s != UNTOLD)
             fprintf(out, "\033[0;%sm", state_style(s)->ansi);
-        fputc(letter_of(s), out);
+        fputc(mixed ? tolower(letter_of(s)) : letter_of(s), out);
         before = s;
     }
     if (colour && n)
@@ -171,6 +218,9 @@ static void draw_cell(FILE *out, const struct layout *l, double x, double y, uin
     if (c->huge)
         svg_rect(out, x, y - 3, l->cell_w - (c->huge == c->pages ? 0 : 1), 2, 0, "head",
                  "part of a huge page");
+    if (c->changed)
+        svg_rect(out, x, y + l->cell_h + 1.5, l->cell_w - 1, 2, 0, "mark",
+                 "changed since the step before");
     if (mixed || state == UNTOLD || l->cell_w < 9)
         return;
     snprintf(cls, sizeof cls, "t i%d%s", state, l->cell_w < 14 ? " s" : "");
@@ -185,14 +235,11 @@ static void draw_cell(FILE *out, const struct layout *l, double x, double y, uin
 
 static void draw_row(FILE *out, const struct layout *l, const struct strip_row *row, double y)
 {
-    static const struct cell empty;
     struct cell cells[MAX_CELLS];
     size_t n = (size_t)((row->pages + l->per - 1) / l->per);
 
     if (n > MAX_CELLS)
         n = MAX_CELLS;
-    for (size_t i = 0; i < n; i++)
-        cells[i] = empty;
     bin(row, l->per, cells, n);
     svg_text(out, MARGIN + 10, y + l->cell_h / 2 + 4, SVG_START, "t", row->label);
     for (size_t i = 0; i < n; i++)
@@ -202,19 +249,21 @@ static void draw_row(FILE *out, const struct layout *l, const struct strip_row *
         svg_text(out, l->note_x, y + l->cell_h / 2 + 4, SVG_START, "t m s", row->note);
 }
 
-/* Which states, and whether anything huge or untold, occurs. */
-static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUNT + 1], bool *huge)
+/* Which states, and what else of a cell, occurs: changed, where rows have one before. */
+enum { HUGE = UNTOLD + 1, CHANGED, LEGEND__COUNT };
+
+static void occurring(const struct strip_row *rows, size_t n, bool seen[LEGEND__COUNT])
 {
-    memset(seen, 0, sizeof(bool) * (PS__COUNT + 1));
-    *huge = false;
+    memset(seen, 0, sizeof(bool) * LEGEND__COUNT);
     for (size_t i = 0; i < n; i++) {
         uint64_t told = 0;
 
+        seen[CHANGED] |= rows[i].before != NULL;
         for (size_t r = 0; r < rows[i].nruns; r++) {
             const struct page_run *run = &rows[i].runs[r];
 
-            seen[run->state < PS__COUNT ? run->state : PS_ANON_UNKNOWN] = true;
-            *huge |= run->huge;
+            seen[state_of(run)] = true;
+            seen[HUGE] |= run->huge;
             told += run->count;
         }
         if (told < rows[i].pages)
@@ -222,50 +271,48 @@ static void occurring(const struct strip_row *rows, size_t n, bool seen[PS__COUN
     }
 }
 
-/* One entry: a square with its letter, and what it means. Moves *x, *y on. */
-static void legend_entry(FILE *out, double *x, double *y, int state, const char *text)
+/* One entry: a square with its letter or a line, and what it means. Moves *x, *y on. */
+static void legend_entry(FILE *out, double *x, double *y, int what, const char *text)
 {
     double w = 24 + svg_text_width(text, 11) + 16;
-    char cls[24], letter[2] = {letter_of(state), 0};
+    char cls[24], letter[2] = {0, 0};
 
     if (*x + w > WIDTH - MARGIN && *x > MARGIN) {
         *x = MARGIN;
         *y += 19;
     }
-    if (out) {
-        snprintf(cls, sizeof cls, state == UNTOLD ? "unknown" : "p%d", state);
+    if (out && what > UNTOLD) {
+        svg_rect(out, *x, *y - 5, 15, 2, 0, what == HUGE ? "head" : "mark", NULL);
+    } else if (out) {
+        letter[0] = letter_of(what);
+        snprintf(cls, sizeof cls, what == UNTOLD ? "unknown" : "p%d", what);
         svg_rect(out, *x, *y - 11, 15, 15, 0, cls, NULL);
-        snprintf(cls, sizeof cls, "t i%d s", state == UNTOLD ? PS_NONE : state);
+        snprintf(cls, sizeof cls, "t i%d s", what == UNTOLD ? PS_NONE : what);
         svg_text(out, *x + 7.5, *y + 0.5, SVG_MIDDLE, cls, letter);
-        svg_text(out, *x + 21, *y + 1, SVG_START, "t m s", text);
     }
+    if (out)
+        svg_text(out, *x + 21, *y + 1, SVG_START, "t m s", text);
     *x += w;
 }
 
 static double legend(FILE *out, const struct strip_row *rows, size_t n, double y)
 {
-    bool seen[PS__COUNT + 1], huge;
+    static const char *const others[] = {"not stored (too many runs)",
+                                         "line above: part of a huge page",
+                                         "line below: changed since the step before"};
+    bool seen[LEGEND__COUNT];
     double x = MARGIN;
 
-    occurring(rows, n, seen, &huge);
-    for (int s = 0; s <= UNTOLD; s++) {
+    occurring(rows, n, seen);
+    for (int s = 0; s < LEGEND__COUNT; s++) {
         char text[128];
 
         if (!seen[s])
             continue;
-        if (s == UNTOLD)
-            snprintf(text, sizeof text, "not stored (too many runs)");
-        else
+        if (s < UNTOLD)
             snprintf(text, sizeof text, "%s: %s", word_text(page_states, s),
                      word_label(page_states, s));
-        legend_entry(out, &x, &y, s, text);
-    }
-    if (huge) {
-        y += 19;
-        if (out) {
-            svg_rect(out, MARGIN, y - 6, 15, 2, 0, "head", NULL);
-            svg_text(out, MARGIN + 21, y, SVG_START, "t m s", "line above: part of a huge page");
-        }
+        legend_entry(out, &x, &y, s, s < UNTOLD ? text : others[s - UNTOLD]);
     }
     return y + 14;
 }
@@ -278,7 +325,7 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
     char note[512], count[FORMAT_MAX];
 
     for (size_t i = 0; i < n; i++)
-        height += l.cell_h + 7 + (rows[i].step ? 26 : 0);
+        height += l.cell_h + 9 + (rows[i].step ? 26 : 0);
     svg_begin(out, fmax(WIDTH, l.note_x + 40), height + MARGIN, title);
     svg_text(out, MARGIN, 22, SVG_START, "t b h", title);
     if (l.per > 1)
@@ -297,7 +344,7 @@ void strips_draw(FILE *out, const char *title, const char *subtitle, const struc
             y += 26;
         }
         draw_row(out, &l, &rows[i], y + 3);
-        y += l.cell_h + 7;
+        y += l.cell_h + 9;
     }
     svg_end(out);
 }

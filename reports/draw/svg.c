@@ -18,10 +18,10 @@ static void style(FILE *out)
     fputs("<style>\n"
           ".bg{fill:#fff}.t{fill:#1f2328;font:12px system-ui,'Segoe UI','DejaVu Sans',sans-serif}"
           ".m{fill:#59636e}.b{font-weight:600}.s{font-size:10.5px}.h{font-size:14px}"
-          ".c{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:11px}\n"
           ".grid{stroke:#d8dee4;stroke-width:1}.axis{stroke:#59636e;stroke-width:1}"
-          ".box{fill:#f6f8fa;stroke:#818b98}.panel{fill:none;stroke:#d8dee4}"
+          ".box{fill:#f6f8fa;stroke:#818b98}"
           ".link{fill:none;stroke:#59636e;stroke-width:1.2}.head{fill:#59636e}"
+          ".mark{fill:#1f2328}.new{stroke:#1f2328;stroke-width:2.2}"
           ".weak{stroke-dasharray:3 3}.unknown{fill:url(#hatch);stroke:#818b98}"
           ".hatch{stroke:#818b98;stroke-width:1}.up{fill:#009e73}.down{fill:#d55e00}\n",
           out);
@@ -34,8 +34,9 @@ static void style(FILE *out)
                 l->fill, l->state, l->ink);
     fputs("@media (prefers-color-scheme:dark){\n"
           ".bg{fill:#0d1117}.t{fill:#e6edf3}.m{fill:#9198a1}.grid{stroke:#30363d}"
-          ".axis{stroke:#9198a1}.box{fill:#151b23;stroke:#656c76}.panel{stroke:#30363d}"
-          ".link{stroke:#9198a1}.head{fill:#9198a1}.up{fill:#12b588}.down{fill:#e8793a}\n",
+          ".axis{stroke:#9198a1}.box{fill:#151b23;stroke:#656c76}"
+          ".link{stroke:#9198a1}.head{fill:#9198a1}.mark{fill:#e6edf3}.new{stroke:#e6edf3}.up{fill:"
+          "#12b588}.down{fill:#e8793a}\n",
           out);
     for (size_t i = 0; i < sizeof series / sizeof *series; i++)
         fprintf(out, ".s%zu{fill:%s}.l%zu{stroke:%s}\n", i, series[i].dark, i, series[i].dark);
@@ -127,7 +128,8 @@ void svg_marker(FILE *out, double x, double y, int n)
     static const char *const shapes[] = {"m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", "m-3-3h6v6h-6z",
                                          "m0-4l4 7h-8z", "m0-4l4 4l-4 4l-4-4z"};
 
-    fprintf(out, "<path d=\"M%.1f %.1f%s\" class=\"s%d\"/>\n", x, y, shapes[n % 4], n % 8);
+    fprintf(out, "<path d=\"M%.1f %.1f%s\" class=\"s%d\"/>\n", x, y, shapes[(n + n / 8) % 4],
+            n % 8);
 }
 
 /* Advance widths of DejaVu Sans, the widest of the fonts asked for, in thousandths of the size;

@@ -4,15 +4,14 @@
  * on a light and on a dark page (the colours are classes, redefined for
  * prefers-color-scheme: dark); every series and page state has a cue beside its colour.
  * Owns nothing: write errors stay in the FILE (ferror). Lengths are pixels. */
-#ifndef REPORTS_DRAW_SVG_H
-#define REPORTS_DRAW_SVG_H
+#pragma once
 
 #include <stdio.h>
 
-/* Classes. Text: "t" plain, "t m" muted, "t b" bold, "t s" small, "t c" monospace.
+/* Classes. Text: "t" plain, "t m" muted, "t b" bold, "t s" small.
  * Shapes: "grid" line, "axis" line, "box" outlined box, "s0".."s7" series fills, "l0".."l7" series
  * lines, "p<state>" page state fills and "i<state>" the text on them (palette.h), "link", "head",
- * "panel", "up", "down", "unknown" hatched. */
+ * "up", "down", "unknown" hatched; "mark", and "box new", for what changed. */
 
 enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END };
 
@@ -30,10 +29,9 @@ void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char 
 void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls);
 /* n points x[i], y[i]; a point whose y is NAN interrupts the line. */
 void svg_polyline(FILE *out, const double *x, const double *y, size_t n, const char *cls);
-/* A marker of the series: shape by number, so that lines differ without colour. */
+/* A marker of the series: shape by number, so that lines differ without colour, and those that have
+ * the same colour. */
 void svg_marker(FILE *out, double x, double y, int series);
 
 /* Width that a text of our sans-serif font takes at most, at this size in pixels. */
 double svg_text_width(const char *text, double size);
-
-#endif

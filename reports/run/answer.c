@@ -111,7 +111,8 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
                word_text(unknown_reasons, why));
 }
 
-static void writes(struct clauses *c, const struct history *h)
+/* False: there was none that tells anything. */
+static bool writes(struct clauses *c, const struct history *h)
 {
     size_t n = 0;
 
@@ -120,8 +121,6 @@ static void writes(struct clauses *c, const struct history *h)
 
         n += r && tells_something(r);
     }
-    if (n == 0)
-        clause(c, "no write met memory that was shared or had been shared");
     if (n > LISTED)
         summed_writes(c, h, n);
     for (size_t i = 0; i < h->nsteps && n <= LISTED; i++) {
@@ -130,6 +129,7 @@ static void writes(struct clauses *c, const struct history *h)
         if (r && tells_something(r))
             one_write(c, &h->steps[i], r);
     }
+    return n > 0;
 }
 
 /* Where the most pages in debt were seen. */
@@ -161,7 +161,7 @@ static void debt(struct clauses *c, const struct history *h)
            format_noun(n, pages_of(most, RQ_DEBT), "page"));
 }
 
-/* Share modes of the last step, a few regions at most. */
+/* Share modes of the last step, a few regions at most: where little else is to be told. */
 static void ending(struct clauses *c, const struct history *h)
 {
     const struct observation *o;
@@ -181,10 +181,12 @@ static void ending(struct clauses *c, const struct history *h)
     }
 }
 
-/* Where several processes together seem to use most more than they occupy. */
+/* Where several processes together seem to use most more than they occupy; said where the
+ * regions can be the cause, and not the libraries that every process shares. */
 static void overcount(struct clauses *c, const struct history *h)
 {
-    double best = 0;
+    double best = 0, kb;
+    bool related = false;
     char text[300], a[FORMAT_MAX], b[FORMAT_MAX];
 
     for (size_t i = 0; i < h->nsteps; i++) {
@@ -197,12 +199,16 @@ static void overcount(struct clauses *c, const struct history *h)
             (double)(rss.n - distinct.n) <= best)
             continue;
         best = (double)(rss.n - distinct.n);
+        kb = 0;
+        for (size_t k = 0; k < o->nregions; k++)
+            kb += (double)pages_of(&o->regions[k], RQ_MAPPED) * (double)h->page_size / 1024;
+        related = kb > best / 2;
         snprintf(text, sizeof text,
                  "%zu processes with %s of RSS in sum occupied %s of distinct frames (step %d)",
                  o->nprocesses, format_kb(a, (double)rss.n), format_kb(b, (double)distinct.n),
                  h->steps[i].step);
     }
-    if (best > 0)
+    if (best > 0 && related)
         clause(c, "%s", text);
 }
 
@@ -223,14 +229,18 @@ char *answer_of(struct doc *d, const struct history *h)
     char *text = NULL;
     size_t len;
     struct clauses c = {open_memstream(&text, &len), 0};
+    bool told;
 
     if (!c.out)
         return NULL;
-    writes(&c, h);
+    told = writes(&c, h);
     transfers(&c, h, d);
+    if (!told && c.n == 0)
+        clause(&c, "no write met memory that was shared or had been shared");
     debt(&c, h);
     overcount(&c, h);
-    ending(&c, h);
+    if (c.n < 2)
+        ending(&c, h);
     if (fclose(c.out) != 0) {
         free(text);
         return NULL;

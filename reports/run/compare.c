@@ -117,6 +117,43 @@ void section_published(struct doc *d)
         table_of(d, "db/report/published-missing.sql", missing_columns, "### What was not run");
 }
 
+void section_published_brief(struct doc *d)
+{
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
+                    DOC_TEXT("memory", "memory"), DOC_COUNT("total", "values"),
+                    DOC_COUNT("same", "came out the same"), DOC_COUNT("unknown", "not known here"),
+                    DOC_TEXT("evidence", "evidence"));
+    struct query q;
+
+    if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1") ||
+        !doc_ask(d, &q, "db/report/find-published.sql", NULL, NULL))
+        return;
+    doc_say(d, "## Published against measured\n\nXNU's published values beside the newest runs "
+               "that compare; which differ, and why: `cowlab report RUN`.\n\n");
+    doc_table(d, &q, columns, 0);
+}
+
+/* Each run where what its processes seem to use is furthest from what the system uses. */
+void section_footprints(struct doc *d, const struct selection *runs)
+{
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"), DOC_COUNT("step", "step"),
+        DOC_TEXT("phase", "phase"), DOC_COUNT("actors", "processes"),
+        DOC_KB("sum_rss_kb", "sum of RSS"), DOC_KB("sum_pss_kb", "sum of PSS"),
+        DOC_KB("distinct_kb", "distinct frames"), DOC_KB("object_only_kb", "in objects only"),
+        DOC_KB("in_transit_kb", "in transit"), DOC_KB("system_kb", "the system's figure"),
+        DOC_KB("residual_kb", "unexplained"));
+
+    doc_say(d, "## Footprint against totals\n\nEach run (at most 16, those with the most) at the "
+               "step where the sum over its "
+               "processes and the system's figure are furthest apart. RSS counts a page in each "
+               "process that maps it, and nowhere if none does; frames are counted once.\n\n");
+    doc_answer(d, "db/report/footprints.sql", ":runs", runs->json, columns);
+    find_footprints(d, runs);
+    doc_say(d, "\n");
+}
+
 #define MAX_PHASES 64
 
 /* Two columns of the comparison as charts; labels live as long as the rows are copied. */
@@ -264,6 +301,18 @@ static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run
         DOC_KB("ool_in_transit_kb", "in transit: OOL"), DOC_KB("fork_system_kb", "system: fork"),
         DOC_KB("ool_system_kb", "OOL"));
 
+    static const struct doc_column brief[] = DOC_COLUMNS(
+        DOC_TEXT("phase", "phase"), DOC_NS("fork_time_ns", "time: fork"),
+        DOC_NS("ool_time_ns", "OOL"), DOC_COUNT("fork_minflt", "faults: fork"),
+        DOC_COUNT("ool_minflt", "OOL"), DOC_COUNT("fork_copied", "pages copied: fork"),
+        DOC_COUNT("ool_copied", "OOL"), DOC_KB("fork_distinct_kb", "distinct: fork"),
+        DOC_KB("ool_distinct_kb", "OOL"), DOC_KB("ool_object_only_kb", "in objects only: OOL"),
+        DOC_KB("ool_in_transit_kb", "in transit: OOL"));
+
+    if (d->brief) {
+        pair_table(d, fork_run, ool_run, brief, 0);
+        return;
+    }
     pair_table(d, fork_run, ool_run, work, 0);
     pair_table(d, fork_run, ool_run, memory, 1);
 }
@@ -281,9 +330,14 @@ static void one_pair(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "ool_scenario"));
     doc_say(d, " on ");
     doc_text(d, query_text(q, "backend"));
-    doc_say(d, "\n\n%s, pages of %s. Runs `%s` and `%s`.\n\n", size, page, fork_run, ool_run);
+    if (d->brief)
+        doc_say(d, ", %s\n\n", size);
+    else
+        doc_say(d, "\n\n%s, pages of %s. Runs `%s` and `%s`.\n\n", size, page, fork_run, ool_run);
     pair_sentence(d, fork_run, ool_run);
     pair_tables(d, fork_run, ool_run);
+    if (d->brief)
+        return;
     snprintf(name, sizeof name, "%.60s-and-%.60s-%.20s", query_text(q, "fork_scenario"),
              query_text(q, "ool_scenario"), query_text(q, "backend"));
     snprintf(subtitle, sizeof subtitle, "%.60s and %.60s on %.20s, %s",

@@ -405,9 +405,8 @@ static void unknown(struct doc *d, struct query *q)
     if (n == 0)
         doc_say(d, "Nothing that applies is unknown");
     else
-        doc_say(d, "%s %s unknown, for %s; the next section groups them",
-                format_noun(a, n, "value"), n == 1 ? "is" : "are",
-                format_noun(b, query_int(q, "reasons"), "reason"));
+        doc_say(d, "%s %s unknown, for %s: see What is unknown", format_noun(a, n, "value"),
+                n == 1 ? "is" : "are", format_noun(b, query_int(q, "reasons"), "reason"));
 }
 
 void find_unknown(struct doc *d, const struct selection *runs)
@@ -521,23 +520,39 @@ static const struct listing publications = {
            "for purgeable memory, is no evidence; what kernels do by themselves is (fork on Linux, "
            "everything on GNU Mach), and that the published programs ask for purgeable memory."};
 
-/* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
-void find_in_scenarios(struct doc *d, const struct selection *runs)
+void find_to_act_on(struct doc *d, const struct selection *runs)
 {
     find_list(d, runs, &expected);
     find_failed(d, runs);
     find_list(d, runs, &predicted);
+    find_list(d, runs, &isolated);
+    find_list(d, runs, &strays);
+}
+
+void find_pairs(struct doc *d, const struct selection *runs)
+{
+    find_list(d, runs, &pairs);
+}
+
+void find_footprints(struct doc *d, const struct selection *runs)
+{
+    if (!d->brief) /* there a table says it of each run */
+        find_list(d, runs, &overcounted);
+    find_list(d, runs, &not_mapped);
+    find_list(d, runs, &residuals);
+}
+
+/* What runs of scenarios show: a watch states no expectations and writes nothing itself. */
+void find_in_scenarios(struct doc *d, const struct selection *runs)
+{
+    find_to_act_on(d, runs);
     find_list(d, runs, &copiers);
     find_list(d, runs, &reusers);
     find_list(d, runs, &swappers);
     find_list(d, runs, &debts);
     find_list(d, runs, &risks);
-    find_list(d, runs, &isolated);
-    find_list(d, runs, &strays);
-    find_list(d, runs, &overcounted);
-    find_list(d, runs, &not_mapped);
-    find_list(d, runs, &residuals);
+    find_footprints(d, runs);
     find_list(d, runs, &transferred);
-    find_list(d, runs, &pairs);
+    find_pairs(d, runs);
     find_list(d, NULL, &publications);
 }

@@ -187,11 +187,6 @@ static int load_sharing(struct loader *l, struct query *q)
     return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool is_region(const struct obs_region *r, const char *observed, const char *region,
                       const char *case_name)
 {

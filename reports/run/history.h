@@ -6,8 +6,7 @@
  * read: they are asked for by query where they are shown.
  * Does not: change the database.
  * Lifetime: history_load ... history_release; the caller owns it. */
-#ifndef REPORTS_RUN_HISTORY_H
-#define REPORTS_RUN_HISTORY_H
+#pragma once
 
 #include "db/store.h"
 #include <stdbool.h>
@@ -56,5 +55,3 @@ bool region_changed(const struct value *before, const struct obs_region *r);
 bool step_concerns(const struct step_record *s, const struct obs_region *r);
 /* The step as it was given to the store; what it points to is the history's. */
 struct step_record history_record(const struct history_step *s);
-
-#endif

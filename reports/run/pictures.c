@@ -43,39 +43,12 @@ static int strip_set_add(struct strip_set *set, const struct history_step *s,
         return -ENOMEM;
     snprintf(step, sizeof step, "%d %s: %s", s->step, s->phase,
              wording_action(did, sizeof did, &record));
-    *row = (struct strip_row){
-        .step = first ? strdup(step) : NULL,
-        .label = strdup(label_short(label, sizeof label, r, 32)),
-        .note = strdup(label_mode(note, sizeof note, r)),
-        .pages = value_is_known(r->q[RQ_PAGES]) ? (uint64_t)r->q[RQ_PAGES].n : 0,
-        .runs = r->runs,
-        .nruns = r->nruns,
-        .cut = r->runs_cut,
-    };
+    *row = strip_of(r);
+    row->before = history_before(s, r);
+    row->step = first ? strdup(step) : NULL;
+    row->label = strdup(label_short(label, sizeof label, r, 32));
+    row->note = strdup(label_mode(note, sizeof note, r));
     return (first && !row->step) || !row->label || !row->note ? -ENOMEM : 0;
-}
-
-static bool same_runs(const struct obs_region *a, const struct obs_region *b)
-{
-    if (a->nruns != b->nruns)
-        return false;
-    for (size_t i = 0; i < a->nruns; i++)
-        if (a->runs[i].first != b->runs[i].first || a->runs[i].count != b->runs[i].count ||
-            a->runs[i].state != b->runs[i].state || a->runs[i].frame != b->runs[i].frame)
-            return false;
-    return true;
-}
-
-static bool same_objects(const struct obs_region *a, const struct obs_region *b)
-{
-    if (a->nobjects != b->nobjects || a->needs_copy != b->needs_copy)
-        return false;
-    for (size_t i = 0; i < a->nobjects; i++)
-        if (a->objects[i].number != b->objects[i].number ||
-            a->objects[i].refs.n != b->objects[i].refs.n ||
-            a->objects[i].resident.n != b->objects[i].resident.n)
-            return false;
-    return true;
 }
 
 static bool same_case(const char *a, const char *b)
@@ -90,7 +63,7 @@ static bool wanted(const struct history_step *s, const struct obs_region *r, boo
 
     if (!value_is_known(r->q[RQ_PAGES]) || r->q[RQ_PAGES].n == 0)
         return false;
-    return all || !before || !same_runs(before, r) ||
+    return all || !before || !strip_same_runs(before, r) ||
            before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n;
 }
 
@@ -180,7 +153,7 @@ void picture_strips(struct doc *d, const struct history *h)
         for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
             pages += wanted(&h->steps[i], &h->steps[i].obs.regions[k], true);
     }
-    if (pages == 0)
+    if (pages == 0 || (d->brief && d->page)) /* there the slider has them */
         return;
     doc_say(d, "#### The pages\n\n");
     for (size_t i = 0; i < h->nsteps; i++)
@@ -194,30 +167,63 @@ void picture_strips(struct doc *d, const struct history *h)
                           h->run_id));
 }
 
-/* Regions of one case at a step, for a panel; *changed: something differs from the step before. */
+/* Does a later step show something new of this region's case? */
+static bool case_goes_on(const struct history *h, size_t step, const struct obs_region *r)
+{
+    for (size_t i = step + 1; i < h->nsteps; i++) {
+        const struct observation *o = &h->steps[i].obs;
+
+        for (size_t k = 0; k < o->nregions; k++)
+            if (same_case(o->regions[k].case_name, r->case_name) &&
+                wanted(&h->steps[i], &o->regions[k], false))
+                return true;
+    }
+    return false;
+}
+
+void picture_pages(struct doc *d, const struct history *h)
+{
+    struct strip_set set = {NULL, 0};
+    bool cases = false;
+
+    for (size_t i = 0; i < h->nsteps; i++)
+        for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
+            cases |= h->steps[i].obs.regions[k].case_name != NULL;
+    for (size_t i = 0; i < h->nsteps && set.n < ROWS_PER_PICTURE; i++) {
+        const struct observation *o = &h->steps[i].obs;
+        bool first = true;
+
+        for (size_t k = 0; k < o->nregions && set.n < ROWS_PER_PICTURE; k++) {
+            const struct obs_region *r = &o->regions[k];
+
+            if (!wanted(&h->steps[i], r, false) || (cases && case_goes_on(h, i, r)))
+                continue;
+            if (strip_set_add(&set, &h->steps[i], r, first))
+                doc_fail(d, err_no_memory(d->e));
+            first = false;
+        }
+    }
+    draw_set(d, h, NULL, &set, 1);
+    strip_set_release(&set);
+}
+
+/* Regions of one case at a step, for a panel, each with what it was before. */
 static size_t chain_regions(const struct history *h, size_t i, const char *case_name,
-                            const struct obs_region **out, bool *changed)
+                            struct chain_region *out)
 {
     const struct observation *o = &h->steps[i].obs;
     size_t n = 0;
 
-    *changed = false;
-    for (size_t k = 0; k < o->nregions; k++) {
-        const struct obs_region *r = &o->regions[k], *before = history_before(&h->steps[i], r);
-
-        if (!same_case(r->case_name, case_name))
-            continue;
-        out[n++] = r;
-        *changed |= !before || !same_runs(before, r) || !same_objects(before, r) ||
-                    before->q[RQ_SHARE_MODE].n != r->q[RQ_SHARE_MODE].n ||
-                    before->q[RQ_REF_COUNT].n != r->q[RQ_REF_COUNT].n;
-    }
+    for (size_t k = 0; k < o->nregions; k++)
+        if (same_case(o->regions[k].case_name, case_name))
+            out[n++] =
+                (struct chain_region){&o->regions[k], history_before(&h->steps[i], &o->regions[k])};
     return n;
 }
 
 struct panels {
     struct chain_panel all[PANELS_PER_PICTURE];
-    const struct obs_region **regions[PANELS_PER_PICTURE];
+    struct chain_region *regions[PANELS_PER_PICTURE];
     char titles[PANELS_PER_PICTURE][400];
     size_t n;
 };
@@ -247,18 +253,17 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
 
     for (size_t i = 0; i < h->nsteps && p && d->rc == 0; i++) {
         const struct history_step *s = &h->steps[i];
-        const struct obs_region **regions = calloc(s->obs.nregions + 1, sizeof *regions);
+        struct chain_region *regions = calloc(s->obs.nregions + 1, sizeof *regions);
         const struct step_record record = history_record(s);
         char did[300];
-        bool changed;
-        size_t n;
+        struct chain_panel panel = {NULL, regions, 0};
 
         if (!regions) {
             doc_fail(d, err_no_memory(d->e));
             break;
         }
-        n = chain_regions(h, i, case_name, regions, &changed);
-        if (n == 0 || !changed) {
+        panel.nregions = chain_regions(h, i, case_name, regions);
+        if (!chain_changed(&panel)) {
             free(regions);
             continue;
         }
@@ -267,8 +272,8 @@ static void chains_of_case(struct doc *d, const struct history *h, const char *c
         snprintf(p->titles[p->n], sizeof p->titles[p->n], "%d %s: %s", s->step, s->phase,
                  wording_action(did, sizeof did, &record));
         p->regions[p->n] = regions;
-        p->all[p->n] = (struct chain_panel){p->titles[p->n], regions, n};
-        p->n++;
+        panel.title = p->titles[p->n];
+        p->all[p->n++] = panel;
     }
     if (p)
         draw_panels(d, h, case_name, p, part);

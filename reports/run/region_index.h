@@ -2,8 +2,7 @@
  * that what it was before is found at once however many there are.
  *
  * Lifetime: starts zeroed; region_index_release frees it. Names are copies. */
-#ifndef REPORTS_RUN_REGION_INDEX_H
-#define REPORTS_RUN_REGION_INDEX_H
+#pragma once
 
 #include "probes/observation.h"
 #include "probes/places.h"
@@ -18,5 +17,3 @@ struct region_index {
  */
 size_t region_index_of(struct region_index *x, const struct obs_region *r);
 void region_index_release(struct region_index *x);
-
-#endif

@@ -175,12 +175,9 @@ static void footprint(struct doc *d, const struct history *h)
     picture_waterfall(d, h);
 }
 
-static void expectations(struct doc *d, const struct history *h)
+/* "20 held, 0 failed, 0 not checked" */
+static void expectation_counts(struct doc *d, const struct history *h)
 {
-    static const struct doc_column columns[] = DOC_COLUMNS(
-        DOC_TEXT("result", "result"), DOC_COUNT("step", "step"), DOC_TEXT("observed", "on"),
-        DOC_TEXT("key", "key"), DOC_TEXT("expected", "expected"), DOC_TEXT("measured", "measured"),
-        DOC_TEXT("reason", "why not checked"), DOC_COUNT("line", "line"));
     struct query q;
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
@@ -190,14 +187,26 @@ static void expectations(struct doc *d, const struct history *h)
         int64_t held = query_int(&q, "held"), failed = query_int(&q, "failed");
         int64_t not_checked = query_int(&q, "not_checked");
 
-        doc_say(d, "#### Expectations\n\n");
         if (held + failed + not_checked == 0)
-            doc_say(d, "The scenario states none for this backend.\n\n");
+            doc_say(d, "The scenario states none for this backend");
         else
-            doc_say(d, "%s held, %s failed, %s not checked.\n\n", format_count(a, held),
-                    format_count(b, failed), format_count(c, not_checked));
+            doc_say(d, "%s held, %s%s failed%s, %s not checked", format_count(a, held),
+                    failed ? "**" : "", format_count(b, failed), failed ? "**" : "",
+                    format_count(c, not_checked));
     }
     doc_fail(d, query_close(&q));
+}
+
+static void expectations(struct doc *d, const struct history *h)
+{
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("result", "result"), DOC_COUNT("step", "step"), DOC_TEXT("observed", "on"),
+        DOC_TEXT("key", "key"), DOC_TEXT("expected", "expected"), DOC_TEXT("measured", "measured"),
+        DOC_TEXT("reason", "why not checked"), DOC_COUNT("line", "line"));
+
+    doc_say(d, "#### Expectations\n\n");
+    expectation_counts(d, h);
+    doc_say(d, ".\n\n");
     doc_answer(d, "db/report/expectations.sql", ":run_id", h->run_id, columns);
 }
 
@@ -272,4 +281,21 @@ void section_run(struct doc *d, const struct history *h)
     transfers(d, h);
     stray(d, h);
     messages(d, h);
+}
+
+void section_run_brief(struct doc *d, const struct history *h)
+{
+    char *answer = answer_of(d, h);
+
+    doc_say(d, "- **On ");
+    doc_text(d, h->backend);
+    doc_say(d, ":** ");
+    doc_text(d, answer);
+    free(answer);
+    doc_say(d, ". Expectations: ");
+    expectation_counts(d, h);
+    doc_say(d, ". Run `%s`", h->run_id);
+    params_line(d, h);
+    doc_cut_short(d, h->run_id);
+    doc_say(d, ".\n");
 }

@@ -1,7 +1,7 @@
 /* terminal: a run as text for a screen of 80 columns or more: heading, timeline, summary.
  *
- * Owns the layout and nothing else; every line of the timeline fits in 80 columns. An unknown
- * number is "?", one that does not apply "-". Text of scenarios cannot move the cursor. */
+ * Owns the layout and nothing else; every line of the timeline fits in the screen's columns. An
+ * unknown number is "?", one that does not apply "-". Text of scenarios cannot move the cursor. */
 #include "reports/report.h"
 
 #include "probes/list.h"
@@ -17,19 +17,37 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-#define LINE 80
-#define INDENT 7     /* under the step's phase */
-#define LABEL 21     /* actor.region#case */
-#define STATES_AT 58 /* where the counts of states begin */
-#define MAX_STRIP 64
-#define BINNED_STRIP 48 /* a longer region: cells of several pages, and room beside them */
-#define MANY_REGIONS 4  /* more at one step: unchanged ones are counted only */
+#define INDENT 7         /* under the step's phase */
+#define LABEL 21         /* actor.region#case */
+#define STATES_AT 58     /* where the counts of states begin */
+#define BESIDE_STRIP 16  /* columns */
+#define BESIDE_BINNED 32 /* of a longer region, with cells of several pages: room for counts */
+#define MANY_REGIONS 4   /* more at one step: unchanged ones are counted only */
 
 struct screen {
     FILE *out;
     bool colour;
+    int width; /* columns */
+    bool letters_told;
 };
+
+/* The terminal's width or what the user says it is; 80 elsewhere. */
+static struct screen screen_of(FILE *out, bool colour)
+{
+    const char *set = getenv("COLUMNS");
+    long columns = set ? strtol(set, NULL, 10) : 0;
+    struct winsize w;
+
+    if (columns <= 0 && ioctl(fileno(out), TIOCGWINSZ, &w) == 0)
+        columns = w.ws_col;
+    return (struct screen){out, colour,
+                           columns < 80    ? 80
+                           : columns > 250 ? 250
+                                           : (int)columns,
+                           false};
+}
 
 static void style(const struct screen *s, const char *ansi)
 {
@@ -47,9 +65,9 @@ static void indent(FILE *out, int n)
     fprintf(out, "%*s", n, "");
 }
 
-/* Words of a line that breaks before column LINE and goes on at column `at`. */
+/* Words of a line that breaks before the screen's end and goes on at column `at`. */
 struct flow {
-    FILE *out;
+    const struct screen *s;
     int at, column;
     bool begun; /* a word is on the line already */
 };
@@ -58,15 +76,15 @@ static void flow_word(struct flow *f, const char *word)
 {
     int width = (int)escape_width(word);
 
-    if (f->begun && f->column + 1 + width > LINE) {
-        fputc('\n', f->out);
-        indent(f->out, f->at);
+    if (f->begun && f->column + 1 + width > f->s->width) {
+        fputc('\n', f->s->out);
+        indent(f->s->out, f->at);
         f->column = f->at;
     } else if (f->begun) {
-        fputc(' ', f->out);
+        fputc(' ', f->s->out);
         f->column++;
     }
-    escape_terminal(f->out, word);
+    escape_terminal(f->s->out, word);
     f->column += width;
     f->begun = true;
 }
@@ -98,6 +116,27 @@ static void columns_heading(const struct screen *s)
     plain(s);
 }
 
+/* What the letters of strips mean: below the first one. */
+static void letters_legend(struct screen *s)
+{
+    struct flow f = {s, INDENT + 2, INDENT + 2, false};
+    char word[64];
+
+    if (s->letters_told)
+        return;
+    s->letters_told = true;
+    style(s, "2");
+    indent(s->out, INDENT + 2);
+    for (const struct state_style *l = state_styles; l->letter; l++) {
+        snprintf(word, sizeof word, "%c %s%s", l->letter, word_text(page_states, l->state),
+                 l[1].letter ? "," : ";");
+        flow_word(&f, word);
+    }
+    flow_text(&f, "lower case: mixed, most of what is not none");
+    fputc('\n', s->out);
+    plain(s);
+}
+
 static void step_line(const struct screen *s, const struct step_record *st)
 {
     char did[512], time[FORMAT_MAX], number[16];
@@ -106,7 +145,7 @@ static void step_line(const struct screen *s, const struct step_record *st)
     snprintf(number, sizeof number, "%4d", st->step);
     style(s, "1");
     fprintf(s->out, "%s  %-15s ", number, st->phase);
-    escape_terminal_field(s->out, did, LINE - 6 - 16 - 11, 0);
+    escape_terminal_field(s->out, did, s->width - 6 - 16 - 11, 0);
     plain(s);
     if (st->dur_ns > 0 && st->actor) /* an exit reports no time */
         fprintf(s->out, "%*s",
@@ -141,33 +180,45 @@ static void counts(struct flow *f, const struct obs_region *r, int from, int to)
 
 static void states(const struct screen *s, const struct obs_region *r)
 {
-    struct flow f = {s->out, STATES_AT, STATES_AT, false};
+    struct flow f = {s, STATES_AT, STATES_AT, false};
 
     counts(&f, r, RQ_NONE, RQ_SWAPPED);
 }
 
-/* Second line of a region: its pages as letters, and what a write did. */
-static void region_pages(const struct screen *s, const struct obs_region *r)
+/* All pages in one state: its count says all that letters would. */
+static bool uniform(const struct obs_region *r)
 {
-    struct strip_row row = {NULL, NULL, NULL, 0, r->runs, r->nruns, r->runs_cut};
-    bool wrote = r->q[RQ_WRITE_OUTCOME].why != WHY_NOT_APPLICABLE;
-    struct flow f = {s->out, INDENT + 2, INDENT + 2, false};
+    for (int q = RQ_NONE; q <= RQ_SWAPPED; q++)
+        if (value_is_known(r->q[q]) && r->q[q].n == r->q[RQ_PAGES].n)
+            return true;
+    return false;
+}
 
-    row.pages = value_is_known(r->q[RQ_PAGES]) && r->nruns ? (uint64_t)r->q[RQ_PAGES].n : 0;
+/* Second line of a region: its pages as letters, and what a write did. */
+static void region_pages(struct screen *s, const struct obs_region *r)
+{
+    struct strip_row row = strip_of(r);
+    bool wrote = r->q[RQ_WRITE_OUTCOME].why != WHY_NOT_APPLICABLE;
+    struct flow f = {s, INDENT + 2, INDENT + 2, false};
+    int cells = s->width - BESIDE_STRIP;
+
+    row.pages = r->nruns && !uniform(r) ? row.pages : 0;
+    cells = row.pages > (uint64_t)cells ? s->width - BESIDE_BINNED : cells;
     if (row.pages < 2 && !wrote)
         return;
     indent(s->out, INDENT + 2);
     if (row.pages >= 2)
-        f.column += (int)strip_letters(s->out, &row,
-                                       row.pages > MAX_STRIP ? BINNED_STRIP : MAX_STRIP, s->colour);
+        f.column += (int)strip_letters(s->out, &row, (size_t)cells, s->colour);
     if (wrote) {
         flow_word(&f, row.pages >= 2 ? "  wrote:" : "wrote:");
         counts(&f, r, RQ_FIRST_TOUCH, RQ_SWAPPED_IN);
     }
     fputc('\n', s->out);
+    if (row.pages >= 2)
+        letters_legend(s);
 }
 
-static void region_lines(const struct screen *s, const struct obs_region *r, const char *step_case)
+static void region_lines(struct screen *s, const struct obs_region *r, const char *step_case)
 {
     char label[512], mode[32], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], pages[3 * FORMAT_MAX];
 
@@ -199,7 +250,7 @@ static void region_lines(const struct screen *s, const struct obs_region *r, con
 
 static void memory_line(const struct screen *s, const struct observation *o)
 {
-    struct flow f = {s->out, INDENT + 2, INDENT, false};
+    struct flow f = {s, INDENT + 2, INDENT, false};
 
     if (o->nprocesses == 0)
         return;
@@ -236,7 +287,7 @@ struct timeline *timeline_new(bool colour, FILE *out)
     struct timeline *t = calloc(1, sizeof *t);
 
     if (t)
-        t->screen = (struct screen){out, colour};
+        t->screen = screen_of(out, colour);
     return t;
 }
 
@@ -331,8 +382,8 @@ int report_timeline(struct store *s, const char *run_id, bool colour, FILE *out,
 
 int report_cut_short(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
-    struct screen screen = {out, colour};
-    struct flow f = {out, 2, 2, false};
+    struct screen screen = screen_of(out, colour);
+    struct flow f = {&screen, 2, 2, false};
     char *ended;
     int rc = query_cut_short(store_handle(s), run_id, &ended, e);
 
@@ -350,7 +401,7 @@ int report_cut_short(struct store *s, const char *run_id, bool colour, FILE *out
 
 int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
-    struct screen screen = {out, colour};
+    struct screen screen = screen_of(out, colour);
     struct history h;
     char page[FORMAT_MAX];
     int rc = history_load(&h, store_handle(s), run_id, HISTORY_RUN, e);
@@ -364,7 +415,7 @@ int report_heading(struct store *s, const char *run_id, bool colour, FILE *out, 
     escape_terminal(out, h.title);
     fputc('\n', out);
     if (h.question) {
-        struct flow f = {out, 2, 2, false};
+        struct flow f = {&screen, 2, 2, false};
 
         indent(out, 2);
         flow_text(&f, h.question);
@@ -391,7 +442,7 @@ static int each_line(const struct screen *s, sqlite3 *db, const char *sql, const
     if (rc)
         return rc;
     while (query_row(&q)) {
-        struct flow f = {s->out, 4, 2, false};
+        struct flow f = {s, 4, 2, false};
 
         if (n++ == 0 && heading)
             fprintf(s->out, "%s\n", heading);
@@ -489,7 +540,7 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
         {"db/report/summary-differing.sql", "cross-checks that differ:"},
         {"db/report/summary-unknown.sql", "unknown:"},
     };
-    struct screen screen = {out, colour};
+    struct screen screen = screen_of(out, colour);
     sqlite3 *db = store_handle(s);
     struct history h;
     int rc = history_load(&h, db, run_id, HISTORY_RUN, e);
@@ -497,7 +548,7 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
     if (rc)
         return rc;
     if (h.message) {
-        struct flow f = {out, 2, 0, false};
+        struct flow f = {&screen, 2, 0, false};
 
         flow_text(&f, h.status);
         flow_text(&f, "because");

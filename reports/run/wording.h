@@ -1,11 +1,8 @@
 /* wording: what a step did, as the terminal and the document say it; plain text (not yet escaped).
  */
-#ifndef REPORTS_RUN_WORDING_H
-#define REPORTS_RUN_WORDING_H
+#pragma once
 
 #include "db/store.h"
 
 /* "parent writes r", "child forks", "look" ...; at most cap bytes into buf, which it returns. */
 char *wording_action(char *buf, size_t cap, const struct step_record *s);
-
-#endif

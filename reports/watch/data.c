@@ -36,8 +36,7 @@ void watch_data_release(struct watch_data *w)
         free(w->figure[i]);
     for (size_t i = 0; i < w->nactors; i++) {
         struct watch_actor *a = &w->actors[i];
-        void *own[] = {a->actor, a->name,     a->parent,   a->part,
-                       a->title, a->lost_why, a->debt_why, a->told};
+        void *own[] = {a->actor, a->name, a->parent, a->part, a->title, a->lost_why, a->told};
 
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
             free(own[k]);
@@ -146,8 +145,6 @@ static void add_actor(struct watch_data *w, struct query *q)
                               .executed = !query_null(q, "exec_step"),
                               .copied_part = !query_null(q, "copied_why"),
                               .paired = query_int(q, "paired"),
-                              .max_debt = query_number(q, "max_debt_kb"),
-                              .fork_ns = query_number(q, "fork_ns"),
                               .first = (int)query_int(q, "first_step"),
                               .last = query_null(q, "last_step") ? INT_MAX
                                                                  : (int)query_int(q, "last_step"),
@@ -155,14 +152,12 @@ static void add_actor(struct watch_data *w, struct query *q)
                               .name = query_copy(q, "name"),
                               .parent = query_copy(q, "parent"),
                               .lost_why = query_copy(q, "lost_why"),
-                              .debt_why = query_copy(q, "debt_why"),
                               .told = calloc(w->n + 1, sizeof *a->told)};
     a->title = title_of(query_text(q, "command"), a->name, query_text(q, "parent_command"), &bad);
     w->parents += a->parent && a->nr == 1;
     w->parent_at_most |= query_int(q, "parent_at_most") > 0;
     w->risk_concluded |= query_int(q, "risk_concluded") > 0;
-    a->debt_concluded = query_inferred(q, "max_debt_kb");
-    w->debt_concluded |= a->debt_concluded;
+    w->debt_concluded |= query_inferred(q, "max_debt_kb");
     bad |= !a->told;
     for (int k = 0; k < WP__COUNT; k++) {
         a->figure[k] = unknowns(w->n);
@@ -209,7 +204,7 @@ static int load_processes(struct watch_data *w, sqlite3 *db, struct err *e)
     size_t point = 0;
 
     query_ask(&q, db,
-              "SELECT step, actor, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
+              "SELECT step, actor, uss_kb, shared_parent_kb, exclusive_kb, debt_kb, at_risk_kb "
               "FROM run JOIN process USING (run) WHERE run_id = :run_id ORDER BY step",
               ":run_id", w->run_id, e);
     while (query_row(&q)) {
@@ -243,7 +238,6 @@ static int load_parts(struct watch_data *w, sqlite3 *db, struct err *e)
             a->part = query_copy(&q, "part");
             a->part_kb = query_number(&q, "lost_kb");
         }
-        a->parts_kb += query_number(&q, "lost_kb");
     }
     return query_close(&q);
 }

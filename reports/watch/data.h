@@ -3,8 +3,7 @@
  *
  * An unknown figure is NAN, and so is a process's where it was not there.
  * Lifetime: watch_load ... watch_data_release. */
-#ifndef REPORTS_WATCH_DATA_H
-#define REPORTS_WATCH_DATA_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -33,6 +32,7 @@ enum watch_figure { WATCH_FIGURES(WATCH_FIGURE_ENUM) WF__COUNT };
 
 /* Figures of a process: X(ENUM, column of footprint) */
 #define WATCH_PROCESS_FIGURES(X)                                                                   \
+    X(WP_USS, uss_kb)                                                                              \
     X(WP_PARENT, shared_parent_kb)                                                                 \
     X(WP_EXCLUSIVE, exclusive_kb)                                                                  \
     X(WP_DEBT, debt_kb)                                                                            \
@@ -44,7 +44,6 @@ struct watch_actor {
     char *parent;                    /* actor, or NULL: not watched */
     char *title;                     /* what it calls itself, or NULL: nothing but its command */
     char *lost_why;                  /* why nothing, or not all, is known of its loss, or NULL */
-    char *debt_why;                  /* why its debt was not known at every sample, or NULL */
     char *part;                      /* what it lost most of, or NULL: nothing was lost */
     int64_t pid, nr, siblings;       /* the nr-th of the parent's children, from 1 */
     double *figure[WP__COUNT];       /* by point */
@@ -54,12 +53,10 @@ struct watch_actor {
     double last_parent;              /* in common at its last sample */
     bool own_before;                 /* it ran another program already when it was first seen */
     bool own_program, executed;      /* it runs another one since the fork; since it is watched */
-    bool debt_concluded;             /* max_debt was, not measured */
     bool copied_part;                /* copied is at least so much */
     bool paired;                     /* it is stored with whom it shares */
-    double max_debt, fork_ns;
-    double part_kb, parts_kb; /* lost of that part, and of all */
-    int first, last;          /* samples that saw it */
+    double part_kb;                  /* lost of that part */
+    int first, last;                 /* samples that saw it */
 };
 
 struct watch_data {
@@ -93,5 +90,3 @@ double watch_headroom(const struct watch_data *w, size_t point);
 double watch_used(const struct watch_data *w, size_t point);
 /* The point at which the sum of RSS is furthest above that. */
 size_t watch_worst_point(const struct watch_data *w);
-
-#endif

@@ -2,29 +2,22 @@
  * stored samples; where those do not tell, the sentence says so. */
 #include "reports/watch/sections.h"
 
+#include "reports/escape.h"
 #include "reports/format.h"
 #include "reports/watch/data.h"
+#include "reports/watch/sentences.h"
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LISTED 8
-/* A loss is worth a sentence of its own from this share of what was in common, or this size. */
-#define LEAST_SHARE 0.05
-#define LEAST_KB 1024.0
-
-static bool begin(struct doc *d, const struct watch_data *w, struct query *q, const char *sql)
-{
-    return doc_ask(d, q, sql, ":run_id", w->run_id);
-}
-
 static void seen(struct doc *d, const struct watch_data *w)
 {
     struct query q;
     char n[FORMAT_MAX];
 
-    if (!begin(d, w, &q, "db/report/watch-summary.sql"))
+    if (!doc_ask(d, &q, "db/report/watch-summary.sql", ":run_id", w->run_id))
         return;
     if (query_row(&q)) {
         int64_t samples = query_int(&q, "samples"), frames = query_int(&q, "with_frames");
@@ -79,16 +72,10 @@ static int by_lost(const void *a, const void *b)
     return x < y ? -1 : x > y; /* of one array: by when they came */
 }
 
-/* Is a part of what was in common worth a sentence? NAN is not. */
-static bool is_much(double kb, double of)
-{
-    return kb >= LEAST_KB || (kb > 0 && kb >= LEAST_SHARE * of);
-}
-
 static bool is_lost(const struct watch_actor *a)
 {
     return !(a->own_program && !(a->lost > 0)) &&
-           (is_much(a->lost, a->max_parent) || is_much(a->lost_before, a->max_parent));
+           (watch_is_much(a->lost, a->max_parent) || watch_is_much(a->lost_before, a->max_parent));
 }
 
 /* "Worker 3 (python3, pid 123)", "Worker 1 of nginx[7] (...)" where several have workers, "The
@@ -188,7 +175,7 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
 
     doc_say(d, "  - ");
     who(d, w, a);
-    if (is_much(a->lost, a->max_parent))
+    if (watch_is_much(a->lost, a->max_parent))
         seen_loss(d, w, a);
     else
         doc_say(d,
@@ -197,7 +184,7 @@ static void one_loss(struct doc *d, const struct watch_data *w, const struct wat
     if (isnan(a->lost))
         doc_say(d, "; what it lost since is unknown: %s",
                 a->lost_why ? a->lost_why : "not counted");
-    else if (!is_much(a->lost, a->max_parent))
+    else if (!watch_is_much(a->lost, a->max_parent))
         doc_say(d, "; since then %s%s of %s", at_least(lost_in_part(w, a)),
                 format_kb(lost, a->lost), format_kb(most, a->max_parent));
     if (a->lost_why && !isnan(a->lost))
@@ -373,191 +360,6 @@ static void losses(struct doc *d, const struct watch_data *w)
     free(order);
 }
 
-/* As it is called now; its actor keeps the name that it came with. */
-static void name_of(struct doc *d, const struct watch_actor *a)
-{
-    doc_text(d, a->title ? a->title : a->name);
-    doc_text(d, "[");
-    doc_say(d, "%lld", (long long)a->pid);
-    doc_text(d, "]");
-}
-
-static void copying(struct doc *d, const struct watch_data *w)
-{
-    double all = 0, rate = 0, most = 0;
-    const struct watch_actor *writer = NULL;
-    size_t when = 0;
-    bool in_part = false;
-    char a[FORMAT_MAX], b[FORMAT_MAX];
-
-    for (size_t i = 0; i < w->nactors; i++) {
-        double copied = isnan(w->actors[i].copied) ? 0 : w->actors[i].copied;
-
-        all += copied;
-        in_part |= w->actors[i].copied_part;
-        if (copied > most) {
-            most = copied;
-            writer = &w->actors[i];
-        }
-    }
-    for (size_t i = 0; i < w->n; i++)
-        if (w->copied_per_s[i] > rate) {
-            rate = w->copied_per_s[i];
-            when = i;
-        }
-    if (!writer)
-        return;
-    doc_say(d, "  - **Copy-on-write.** Writes were seen to copy %s%s, %s (%s%s) by ",
-            at_least(in_part), format_kb(a, all), most > all / 2 ? "most of it" : "the most",
-            at_least(writer->copied_part), format_kb(b, most));
-    name_of(d, writer);
-    if (rate > 0)
-        doc_say(d, "; at its fastest %s a second, around %.1f s", format_kb(a, rate), w->t_s[when]);
-    doc_say(d, ".\n");
-}
-
-static void debts(struct doc *d, const struct watch_data *w)
-{
-    const struct watch_actor *most = NULL, *untold = NULL;
-    char kb[FORMAT_MAX];
-    size_t n = 0;
-
-    for (size_t i = 0; i < w->nactors; i++) {
-        const struct watch_actor *a = &w->actors[i];
-
-        if (a->max_debt >= LEAST_KB && (!most || a->max_debt > most->max_debt))
-            most = a;
-        n += a->debt_why != NULL;
-        untold = a->debt_why ? a : untold;
-    }
-    if (!most && !untold)
-        return;
-    doc_say(d, "  - **Debt.**");
-    if (most) {
-        doc_say(d, " ");
-        name_of(d, most);
-        doc_say(
-            d,
-            " held up to %s%s%s that nobody else maps any more, yet the next write to each page "
-            "still takes a fault.",
-            at_least(most->debt_why), most->debt_concluded ? "~" : "",
-            format_kb(kb, most->max_debt));
-    }
-    if (untold)
-        doc_say(d, " What %zu process%s held in debt is unknown, wholly or in part: %s.", n,
-                n == 1 ? "" : "es", untold->debt_why);
-    doc_say(d, "\n");
-}
-
-/* A maximum is one of the samples that could tell. */
-static void risk_untold(struct doc *d, struct query *q)
-{
-    doc_say(d, "unknown in %d of %d samples: %s", (int)query_int(q, "untold"),
-            (int)query_int(q, "samples"),
-            query_null(q, "why") ? "not counted" : query_text(q, "why"));
-}
-
-static void at_risk(struct doc *d, const struct watch_data *w)
-{
-    struct query q;
-    char a[FORMAT_MAX], b[FORMAT_MAX];
-
-    if (!begin(d, w, &q, "db/report/watch-risk.sql"))
-        return;
-    while (query_row(&q)) {
-        double grow = query_number(&q, "growth_kb"), room = query_number(&q, "room_kb");
-
-        bool untold = query_int(&q, "untold") > 0;
-
-        if (query_int(&q, "worst") != 1)
-            continue;
-        if (!(grow > 0) || isnan(room)) {
-            if (untold) {
-                doc_say(d, "  - **At risk.** What would have been needed if every page at risk had "
-                           "been written is ");
-                risk_untold(d, &q);
-                doc_say(d, ".\n");
-            }
-            continue;
-        }
-        doc_say(d,
-                "  - **At risk.** If after %.1f s every page at risk had been written, %s of new "
-                "memory would have been needed; %s was free",
-                query_number(&q, "t_s"), format_kb(a, grow), format_kb(b, room));
-        if (grow > room)
-            doc_say(d, ": **more than there was**");
-        else
-            doc_say(d, " (%.1f %% of it)", room > 0 ? 100 * grow / room : 0);
-        if (untold) {
-            doc_say(d, "; that is the most that is known: it is ");
-            risk_untold(d, &q);
-        }
-        doc_say(d, ".\n");
-    }
-    doc_fail(d, query_close(&q));
-}
-
-/* A grandchild that came together with its parent has no time. */
-static void forks(struct doc *d, const struct watch_data *w)
-{
-    double least = INFINITY, most = 0;
-    size_t n = 0, came = 0;
-    char a[FORMAT_MAX], b[FORMAT_MAX];
-
-    for (size_t i = 0; i < w->nactors; i++) {
-        const struct watch_actor *c = &w->actors[i];
-
-        came += !isnan(c->fork_ns) || (c->parent && c->first > 1);
-        if (!isnan(c->fork_ns)) {
-            least = fmin(least, c->fork_ns);
-            most = fmax(most, c->fork_ns);
-            n++;
-        }
-    }
-    if (n == 0)
-        return;
-    doc_say(d, "  - **Forks.** %zu %s seen; ", came, came == 1 ? "was" : "were");
-    if (n < came)
-        doc_say(d, "of %zu the time is known: ", n);
-    doc_say(d, "by the parent's system time %s took no longer than ", n == 1 ? "it" : "they");
-    if (least < most)
-        doc_say(d, "%s to %s.\n", format_ns(a, least), format_ns(b, most));
-    else
-        doc_say(d, "%s.\n", format_ns(a, most));
-}
-
-static void pressure(struct doc *d, const struct watch_data *w)
-{
-    struct query q;
-
-    if (!begin(d, w, &q, "db/report/watch-summary.sql"))
-        return;
-    if (query_row(&q) && (query_int(&q, "ran_into_limit") > 0 || query_int(&q, "killed") > 0))
-        doc_say(d,
-                "  - **The memory cgroup** ran into its limit %d times, and %d of its processes "
-                "were killed for want of memory.\n",
-                (int)query_int(&q, "ran_into_limit"), (int)query_int(&q, "killed"));
-    doc_fail(d, query_close(&q));
-}
-
-static void sampling(struct doc *d, const struct watch_data *w)
-{
-    struct query q;
-    char a[FORMAT_MAX], b[FORMAT_MAX];
-
-    if (!begin(d, w, &q, "db/report/watch-cost.sql"))
-        return;
-    if (query_row(&q)) {
-        doc_say(d, "  - **Looking** took %s a sample, %s at most",
-                format_ns(a, query_number(&q, "each_ns")),
-                format_ns(b, query_number(&q, "most_ns")));
-        if (!query_null(&q, "percent"))
-            doc_say(d, ", %.1f %% of the time", query_number(&q, "percent"));
-        doc_say(d, ".\n");
-    }
-    doc_fail(d, query_close(&q));
-}
-
 void find_watch(struct doc *d, const struct watch_data *w)
 {
     doc_say(d, "- **Watch `%s`**, ", w->run_id);
@@ -568,13 +370,9 @@ void find_watch(struct doc *d, const struct watch_data *w)
         doc_say(d, "  - It has no sample.\n");
         return;
     }
+    if (d->rc == 0)
+        doc_fail(d, watch_sentences(d->db, w->run_id, d->out, "  - ", escape_markdown, d->e));
     seen(d, w);
     overcount(d, w);
     losses(d, w);
-    copying(d, w);
-    debts(d, w);
-    at_risk(d, w);
-    forks(d, w);
-    pressure(d, w);
-    sampling(d, w);
 }

@@ -20,26 +20,31 @@ static FILE *begin(struct doc *d, const struct watch_data *w, const char *what)
     return doc_picture(d, name);
 }
 
-static void lines(struct doc *d, const struct watch_data *w, const char *what, const char *title,
-                  const char *subtitle, const struct chart_series *series, size_t n)
+/* c: what differs from chart to chart. */
+static void draw_lines(struct doc *d, const struct watch_data *w, const char *what,
+                       struct chart_lines c)
 {
-    struct chart_lines c = {.title = title,
-                            .subtitle = subtitle,
-                            .x_name = w->x_name,
-                            .unit = UNIT_KB,
-                            .x_unit = UNIT_NUMBER,
-                            .x = w->x,
-                            .npoints = w->n,
-                            .series = series,
-                            .nseries = n};
     FILE *f;
 
-    if (w->n < 2 || n == 0)
+    c.x_name = w->x_name;
+    c.unit = UNIT_KB;
+    c.x_unit = UNIT_NUMBER;
+    c.x = w->x;
+    c.npoints = w->n;
+    if (w->n < 2 || c.nseries == 0)
         return;
     f = begin(d, w, what);
     if (f)
         chart_lines(f, &c);
-    doc_picture_end(d, f, title);
+    doc_picture_end(d, f, c.title);
+}
+
+static void lines(struct doc *d, const struct watch_data *w, const char *what, const char *title,
+                  const char *subtitle, const struct chart_series *series, size_t n)
+{
+    draw_lines(
+        d, w, what,
+        (struct chart_lines){.title = title, .subtitle = subtitle, .series = series, .nseries = n});
 }
 
 /* The process that the chart of a figure shows, with the most it had. */
@@ -57,14 +62,17 @@ static int by_most(const void *a, const void *b)
     return x->actor < y->actor ? -1 : x->actor > y->actor; /* of one array: by when they came */
 }
 
-/* The processes that have most of a figure, over time; none if nobody ever had any. */
+/* The processes that have most of a figure, over time, below that of all (or NULL); none if nobody
+ * ever had any. */
 static void process_lines(struct doc *d, const struct watch_data *w,
-                          enum watch_process_figure which, const char *file, const char *title)
+                          enum watch_process_figure which, const char *file, const char *title,
+                          const struct chart_series *all)
 {
     struct ranked *order = calloc(w->nactors + 1, sizeof *order);
     struct chart_series series[SERIES];
+    size_t looks[SERIES]; /* a process has the same in each chart */
+    size_t n = 0, from = all != NULL, shown;
     char subtitle[64];
-    size_t n = 0;
 
     for (size_t i = 0; order && i < w->nactors; i++) {
         order[n] = (struct ranked){&w->actors[i], 0};
@@ -74,10 +82,23 @@ static void process_lines(struct doc *d, const struct watch_data *w,
     }
     if (n)
         qsort(order, n, sizeof *order, by_most);
-    for (size_t i = 0; i < n && i < SERIES; i++)
-        series[i] = (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
-    snprintf(subtitle, sizeof subtitle, "the %d processes with most, of %zu", SERIES, n);
-    lines(d, w, file, title, n > SERIES ? subtitle : NULL, series, n < SERIES ? n : SERIES);
+    shown = n < SERIES - from ? n : SERIES - from;
+    if (all) {
+        series[0] = *all;
+        looks[0] = w->nactors; /* like no process */
+    }
+    for (size_t i = 0; i < shown; i++) {
+        series[from + i] =
+            (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
+        looks[from + i] = (size_t)(order[i].actor - w->actors);
+    }
+    snprintf(subtitle, sizeof subtitle, "the %zu processes with most, of %zu", shown, n);
+    draw_lines(d, w, file,
+               (struct chart_lines){.title = title,
+                                    .subtitle = shown < n ? subtitle : NULL,
+                                    .series = series,
+                                    .nseries = from + shown,
+                                    .looks = looks});
     free(order);
 }
 
@@ -85,17 +106,32 @@ void watch_picture_sharing(struct doc *d, const struct watch_data *w)
 {
     process_lines(d, w, WP_PARENT, "sharing",
                   w->parent_at_most ? "In common with the parent, at most"
-                                    : "In common with the parent");
-    process_lines(d, w, WP_EXCLUSIVE, "exclusive",
-                  "Exclusive: anonymous memory of a process alone");
+                                    : "In common with the parent",
+                  NULL);
+    process_lines(d, w, WP_EXCLUSIVE, "exclusive", "Exclusive: anonymous memory of a process alone",
+                  NULL);
     process_lines(d, w, WP_DEBT, "debt",
                   w->debt_concluded
                       ? "In debt, concluded: alone here, but the next write still faults"
-                      : "In debt: alone here, but the next write still faults");
+                      : "In debt: alone here, but the next write still faults",
+                  NULL);
     process_lines(d, w, WP_AT_RISK, "at-risk",
                   w->risk_concluded
                       ? "At risk, concluded: memory whose next write costs a new frame"
-                      : "At risk: memory whose next write costs a new frame");
+                      : "At risk: memory whose next write costs a new frame",
+                  NULL);
+}
+
+void watch_picture_used(struct doc *d, const struct watch_data *w)
+{
+    double *used = calloc(w->n + 1, sizeof *used);
+
+    for (size_t i = 0; used && i < w->n; i++)
+        used[i] = watch_used(w, i);
+    if (used)
+        process_lines(d, w, WP_USS, "used", "Memory used, and what of it each process has alone",
+                      &(struct chart_series){"used by all", used});
+    free(used);
 }
 
 void watch_picture_footprint(struct doc *d, const struct watch_data *w)
@@ -126,7 +162,11 @@ void watch_picture_risk(struct doc *d, const struct watch_data *w)
     for (size_t i = 0; room && i < w->n; i++)
         room[i] = watch_headroom(w, i);
     if (room)
-        lines(d, w, "risk", "Memory at risk against what is free", NULL, series, 2);
+        draw_lines(d, w, "risk",
+                   (struct chart_lines){.title = "Memory at risk against what is free",
+                                        .series = series,
+                                        .nseries = 2,
+                                        .right = 1});
     free(room);
 }
 

@@ -1,10 +1,11 @@
 /* watch_pictures: the pictures of a watch, drawn into the document. */
-#ifndef REPORTS_WATCH_PICTURES_H
-#define REPORTS_WATCH_PICTURES_H
+#pragma once
 
 #include "reports/watch/data.h"
 #include "reports/write/doc.h"
 
+/* What all use over time, and what each process adds that nobody else maps. */
+void watch_picture_used(struct doc *d, const struct watch_data *w);
 /* Per process over time: in common with the parent, exclusive, in debt, at risk. */
 void watch_picture_sharing(struct doc *d, const struct watch_data *w);
 /* Sums over time, and what is copied. */
@@ -16,5 +17,3 @@ void watch_picture_addresses(struct doc *d, const struct watch_data *w);
 void watch_picture_matrix(struct doc *d, const struct watch_data *w);
 void watch_picture_waterfall(struct doc *d, const struct watch_data *w);
 void watch_picture_risk(struct doc *d, const struct watch_data *w);
-
-#endif

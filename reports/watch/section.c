@@ -3,9 +3,13 @@
  * What they say in words is among the report's findings (findings.c). */
 #include "reports/watch/sections.h"
 
+#include "reports/escape.h"
 #include "reports/watch/pictures.h"
+#include "reports/watch/sentences.h"
 #include <math.h>
 #include <string.h>
+
+#define SHARED "shared with parent"
 
 /* Returns the number of rows. */
 static int table(struct doc *d, const struct watch_data *w, const char *sql,
@@ -43,15 +47,15 @@ static void sharing(struct doc *d, const struct watch_data *w)
 
 static void costs(struct doc *d, const struct watch_data *w)
 {
-    const char *shared = w->parent_at_most ? "shared with parent, at most" : "shared with parent";
     const struct doc_column columns[] = DOC_COLUMNS(
         DOC_TEXT("actor", "process"), DOC_TEXT("called", "command, or title"),
         DOC_TEXT("parent", "parent"), DOC_KB("max_rss_kb", "largest RSS"),
-        DOC_KB("max_parent_kb", shared), DOC_KB("lost_kb", "lost of it"),
-        DOC_KB("lost_before_kb", "before, at most"), DOC_KB("copied_kb", "copied"),
-        DOC_KB("copied_kb_per_s", "a second"), DOC_COUNT("minflt", "minor faults"),
-        DOC_COUNT("majflt", "major faults"), DOC_KB("max_debt_kb", "most in debt"),
-        DOC_KB("last_at_risk_kb", "at risk at last"), DOC_NS("fork_ns", "fork, at most"));
+        DOC_KB("max_parent_kb", w->parent_at_most ? SHARED ", at most" : SHARED),
+        DOC_KB("lost_kb", "lost of it"), DOC_KB("lost_before_kb", "before, at most"),
+        DOC_KB("copied_kb", "copied"), DOC_KB("copied_kb_per_s", "a second"),
+        DOC_COUNT("minflt", "minor faults"), DOC_COUNT("majflt", "major faults"),
+        DOC_KB("max_debt_kb", "most in debt"), DOC_KB("last_at_risk_kb", "at risk at last"),
+        DOC_NS("fork_ns", "fork, at most"));
 
     doc_say(d, "#### What copy-on-write cost each process\n\n");
     watch_picture_copied(d, w);
@@ -158,12 +162,35 @@ static void cost_of_looking(struct doc *d, const struct watch_data *w)
     table(d, w, "db/report/watch-probes.sql", probes);
 }
 
-void section_watch(struct doc *d, const struct watch_data *w)
+static void heading(struct doc *d, const struct watch_data *w)
 {
     doc_say(d, "### Run `%s`: ", w->run_id);
     doc_text(d, w->title);
     doc_cut_short(d, w->run_id);
     doc_say(d, "\n\n");
+}
+
+void section_watch_brief(struct doc *d, const struct watch_data *w)
+{
+    const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_TEXT("actor", "process"), DOC_TEXT("command", "command"),
+                    DOC_TEXT("parent", "parent"), DOC_KB("max_rss_kb", "largest RSS"),
+                    DOC_KB("max_parent_kb", w->parent_at_most ? SHARED ", at most" : SHARED),
+                    DOC_KB("lost_kb", "lost of it"), DOC_KB("copied_kb", "copied"));
+    struct query q;
+
+    heading(d, w);
+    if (d->rc == 0)
+        doc_fail(d, watch_sentences(d->db, w->run_id, d->out, "- ", escape_markdown, d->e));
+    doc_say(d, w->samples ? "\n" : "It has no sample.\n\n");
+    watch_picture_used(d, w);
+    if (doc_ask(d, &q, "db/report/watch-top.sql", ":run_id", w->run_id))
+        doc_table(d, &q, columns, 0);
+}
+
+void section_watch(struct doc *d, const struct watch_data *w)
+{
+    heading(d, w);
     doc_say(d,
             "Live processes were looked at over time, without being stopped, traced or written "
             "to. A sample is not atomic: its processes were read one after the other while all of "

@@ -5,9 +5,11 @@
 #include "reports/escape.h"
 #include "reports/format.h"
 #include "reports/watch/data.h"
+#include "reports/watch/sentences.h"
 #include "reports/write/query.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CELL_MAX (FORMAT_MAX + sizeof ">=~")
@@ -76,10 +78,48 @@ static int processes(sqlite3 *db, const char *run_id, FILE *out, struct err *e)
     return query_close(&q);
 }
 
+/* Lines of 80 columns at most, but for a longer word. */
+static void wrap(char *text, FILE *out)
+{
+    char *rest = text;
+    size_t at = 0;
+
+    for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        size_t width = escape_width(word);
+
+        if (at && at + 1 + width > 80) {
+            fputs("\n   ", out);
+            at = 3;
+        }
+        at += (size_t)fprintf(out, "%s%s", at ? " " : "", word);
+    }
+    fputc('\n', out);
+}
+
+int report_watch_sentences(struct store *s, const char *run_id, FILE *out, struct err *e)
+{
+    char *text = NULL, *rest = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    int rc =
+        f ? watch_sentences(store_handle(s), run_id, f, "", escape_terminal, e) : err_no_memory(e);
+
+    if (f && fclose(f) && rc == 0)
+        rc = err_no_memory(e);
+    for (char *line = rc ? NULL : strtok_r(text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        wrap(line, out);
+    free(text);
+    return rc;
+}
+
 int report_watch(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
-    int rc = samples(store_handle(s), run_id, out, e);
+    int rc = report_watch_sentences(s, run_id, out, e);
 
+    if (rc == 0)
+        fputc('\n', out);
+    rc = rc ? rc : samples(store_handle(s), run_id, out, e);
     rc = rc ? rc : processes(store_handle(s), run_id, out, e);
     if (rc < 0)
         return rc;

@@ -36,16 +36,21 @@ void section_machine(struct doc *d, const struct selection *runs)
         DOC_TEXT("backend", "backend"), DOC_TEXT("name", "missing"),
         DOC_TEXT("unlocks", "what it would show"), DOC_TEXT("reason", "why it is missing"),
         DOC_TEXT("how", "how to get it"), DOC_COUNT("runs", "runs"));
+
+    doc_say(d, "## The machine\n\n");
+    table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
+    capabilities_had(d, runs);
+    table(d, runs, "db/report/capabilities.sql", capabilities, "No capability was missing.");
+}
+
+void section_unknown(struct doc *d, const struct selection *runs)
+{
     static const struct doc_column unknowns[] =
         DOC_COLUMNS(DOC_TEXT("reason", "why unknown"), DOC_COUNT("n", "values"),
                     DOC_TEXT("quantities", "which"), DOC_TEXT("scenarios", "in"),
                     DOC_TEXT("unlocks", "what would tell"));
 
-    doc_say(d, "## The machine, and what it could not see\n\n");
-    table(d, runs, "db/report/machines.sql", machines, "Nothing is stored about it.");
-    capabilities_had(d, runs);
-    table(d, runs, "db/report/capabilities.sql", capabilities, "No capability was missing.");
-    doc_say(d, "### Unknown values\n\n");
+    doc_say(d, "## What is unknown\n\n");
     table(d, runs, "db/report/unknown-reasons.sql", unknowns, "Every value that applies is known.");
 }
 
@@ -67,6 +72,16 @@ void section_glossary(struct doc *d)
          "of a chain of objects that nobody else has; of such a chain one page is at risk. An "
          "exclusive or shared page is kept in its frame; its write is `reused` where the task had "
          "not touched it yet, because page tables are filled as pages are touched."},
+        {"object, internal",
+         "Memory object: what holds the pages behind a region. Internal: anonymous memory, which "
+         "the kernel made itself; the others are a file's or a pager's."},
+        {"shadow, chain",
+         "Mach's copy-on-write: pages that were written lie in an object of their own, the shadow, "
+         "above the one that is shared; objects above each other are a chain, and a page hides "
+         "those below it."},
+        {"needs copy",
+         "A mark of a Mach map entry: its next write first makes a shadow. On Linux the write "
+         "protection of each page is what it is there."},
         {"RSS, PSS, USS",
          "Resident set: every page that is mapped. Proportional: each page divided by "
          "those who map it. Unique: pages that nobody else maps."},
@@ -84,16 +99,22 @@ void section_glossary(struct doc *d)
          "The machine did not give the value; never shown as 0. A dash: does not apply."},
         {"~", "Inferred: concluded from other values, not the kernel's word."},
     };
+    static const char *const modes[][2] = {{"SM_EMPTY", "nothing there"},
+                                           {"SM_PRIVATE", "nobody else's"},
+                                           {"SM_COW", "shared until written"},
+                                           {"SM_SHARED", "shared and meant to be"}};
 
     doc_say(d, "## Words\n\n| word | meaning |\n|---|---|\n");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         doc_say(d, "| %s | %s |\n", words[i][0], words[i][1]);
+    doc_say(d, "| page states |");
     for (const struct word *w = page_states; w->text; w++)
-        doc_say(d, "| page state `%s` (%c) | %s. |\n", w->text, state_style(w->code)->letter,
-                w->label);
+        doc_say(d, "%s `%s` (%c): %s", w == page_states ? "" : ";", w->text,
+                state_style(w->code)->letter, w->label);
+    doc_say(d, ". |\n");
     for (const struct word *w = write_outcomes; w->text; w++)
         doc_say(d, "| write outcome `%s` | %s. |\n", w->text, w->label);
-    doc_say(d,
-            "\nShare modes carry Mach's names: SM_EMPTY nothing there, SM_PRIVATE nobody else's, "
-            "SM_COW shared until written, SM_SHARED shared and meant to be.\n");
+    for (const char *const(*m)[2] = modes; m < modes + sizeof modes / sizeof *modes; m++)
+        doc_say(d, "| share mode `%s` | Mach's name for: %s. |\n", (*m)[0], (*m)[1]);
+    doc_say(d, "\n");
 }

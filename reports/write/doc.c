@@ -23,6 +23,23 @@ bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, 
     return d->rc == 0 && doc_fail(d, query_ask(q, d->db, sql, name, text, d->e)) == 0;
 }
 
+/* To be a page, the document is kept in memory first. */
+static int open_page(struct doc *d)
+{
+    d->page = calloc(1, sizeof *d->page);
+    if (!d->page || page_open(d->page))
+        return doc_fail(d, err_no_memory(d->e));
+    d->out = d->page->markdown.out;
+    return 0;
+}
+
+static bool is_page(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+
+    return ending && (strcmp(ending, ".html") == 0 || strcmp(ending, ".htm") == 0);
+}
+
 int doc_open(struct doc *d, struct store *store, const char *path, struct err *e)
 {
     size_t len = path ? strlen(path) : 0, stem = len;
@@ -35,6 +52,8 @@ int doc_open(struct doc *d, struct store *store, const char *path, struct err *e
     if (doc_fail(d, output_open(&d->file, path, NULL, store, e)))
         return d->rc;
     d->out = d->file.file;
+    if (is_page(path))
+        return open_page(d);
     if (!d->file.target)
         return 0;
     if (len > 3 && strcmp(path + len - 3, ".md") == 0)
@@ -57,17 +76,23 @@ static void place_all(struct doc *d)
     if (d->assets && d->npictures && !made && errno != EEXIST)
         doc_fail(d, err_sys(d->e, errno, "cannot make directory '%s'", d->assets));
     for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
-        doc_fail(d, output_place(&d->pictures[i].file, d->e));
+        doc_fail(d, output_place(&d->pictures[i].file, i + 1 == d->npictures, d->e));
     if (d->rc == 0)
-        doc_fail(d, output_place(&d->file, d->e));
+        doc_fail(d, output_place(&d->file, true, d->e));
     if (d->rc && made)
         rmdir(d->assets);
 }
 
 int doc_close(struct doc *d)
 {
+    if (d->rc == 0 && d->page && page_write(d->page, d->file.file))
+        doc_fail(d, err_no_memory(d->e));
     if (d->rc == 0 && d->file.file)
         doc_fail(d, output_done(&d->file, d->e));
+    for (size_t i = 0; d->assets && i < d->npictures && d->rc == 0; i++)
+        doc_fail(d, output_sync(&d->pictures[i].file, d->e));
+    if (d->rc == 0)
+        doc_fail(d, output_sync(&d->file, d->e));
     if (d->rc == 0 && d->file.path)
         place_all(d);
     output_drop(&d->file);
@@ -76,7 +101,13 @@ int doc_close(struct doc *d)
         free(d->pictures[i].name);
     }
     free(d->pictures);
+    for (size_t i = 0; i < d->nqueries; i++)
+        sqlite3_free(d->queries[i]);
+    free(d->queries);
     free(d->assets);
+    if (d->page)
+        page_close(d->page);
+    free(d->page);
     *d = (struct doc){.rc = d->rc};
     return d->rc;
 }
@@ -147,35 +178,52 @@ static void table_head(struct doc *d, const struct doc_column *columns)
     doc_say(d, "\n");
 }
 
-/* The query itself, folded away. */
-static void doc_query(struct doc *d, const char *sql)
+/* A link to the query, which doc_queries writes. Takes it over: it is sqlite3_free()d. */
+static void link_query(struct doc *d, char *sql)
 {
-    if (d->rc || !sql)
-        return;
-    fputs("\n<details><summary>The query</summary>\n\n```sql\n", d->out);
-    escape_fenced(d->out, sql);
-    if (*sql && sql[strlen(sql) - 1] != '\n')
-        fputc('\n', d->out);
-    fputs("```\n\n</details>\n", d->out);
+    size_t at = 0;
+
+    while (sql && at < d->nqueries && strcmp(d->queries[at], sql) != 0)
+        at++;
+    if (at < d->nqueries) {
+        sqlite3_free(sql);
+    } else {
+        char **added = sql ? LIST_ADD(d->queries, d->nqueries) : NULL;
+
+        if (!added) {
+            sqlite3_free(sql);
+            doc_fail(d, err_no_memory(d->e));
+            return;
+        }
+        *added = sql;
+    }
+    doc_say(d, "[Query %zu](#query-%zu)\n\n", at + 1, at + 1);
 }
 
 int doc_shell(struct doc *d, const char *fmt, ...)
 {
     va_list ap;
-    char *sql;
 
+    if (d->rc || d->brief)
+        return d->rc;
     va_start(ap, fmt);
-    sql = sqlite3_vmprintf(fmt, ap);
+    link_query(d, sqlite3_vmprintf(fmt, ap));
     va_end(ap);
-    if (!sql)
-        return err_no_memory(d->e);
-    if (d->rc == 0) {
-        fputs("<details><summary>The query</summary>\n\n```sh\nsqlite3 -box FILE \"", d->out);
-        escape_fenced(d->out, sql);
-        fputs("\"\n```\n\n</details>\n\n", d->out);
+    return d->rc;
+}
+
+void doc_queries(struct doc *d)
+{
+    if (d->nqueries)
+        doc_say(d,
+                "## Queries\n\nEach runs in `sqlite3 -box FILE`, where FILE is the database.\n\n");
+    for (size_t i = 0; i < d->nqueries && d->rc == 0; i++) {
+        size_t len = strlen(d->queries[i]);
+
+        doc_say(d, "### Query %zu\n\n```sql\n", i + 1);
+        escape_fenced(d->out, d->queries[i]);
+        doc_say(d, "%s```\n\n", len && d->queries[i][len - 1] == '\n' ? "" : "\n");
     }
-    sqlite3_free(sql);
-    return 0;
 }
 
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query)
@@ -190,14 +238,10 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
             cell(d, q, c);
         doc_say(d, "\n");
     }
-    if (rows > 0 && with_query) {
-        char *sql = query_expanded(q);
-
-        doc_query(d, sql);
-        sqlite3_free(sql);
-    }
     if (rows > 0)
         doc_say(d, "\n");
+    if (rows > 0 && with_query && !d->brief && d->rc == 0)
+        link_query(d, query_expanded(q));
     doc_fail(d, query_close(q));
     return rows;
 }
@@ -252,8 +296,13 @@ static int open_picture(struct doc *d, struct doc_picture *p)
 
 FILE *doc_picture(struct doc *d, const char *name)
 {
-    struct doc_picture *p = d->rc ? NULL : new_picture(d, name);
+    struct doc_picture *p;
 
+    if (d->rc == 0 && d->page) { /* a block of the markdown */
+        fputs("<figure tabindex=\"0\">", d->out);
+        return d->out;
+    }
+    p = d->rc ? NULL : new_picture(d, name);
     if (!p) {
         if (d->rc == 0)
             doc_fail(d, err_no_memory(d->e));
@@ -288,6 +337,10 @@ void doc_picture_end(struct doc *d, FILE *f, const char *alt)
 
     if (!f)
         return;
+    if (d->page) {
+        fputs("</figure>\n\n", d->out);
+        return;
+    }
     p = &d->pictures[d->npictures - 1];
     if (d->rc || doc_fail(d, output_done(&p->file, d->e)))
         return;

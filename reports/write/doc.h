@@ -1,13 +1,13 @@
-/* doc: one markdown document with its pictures beside it, and the tables in it.
+/* doc: one markdown document with its pictures beside it, or a page of it, and the tables in it.
  *
- * Owns: the output file and the directory NAME.assets/. Every table can be followed by the query
- * behind it. The first failure sticks; doc_close reports it. Nothing is in its place before all of
- * it is written; then come the pictures, and last the document that names them.
- * Lifetime: doc_open ... doc_close. */
-#ifndef REPORTS_WRITE_DOC_H
-#define REPORTS_WRITE_DOC_H
+ * Owns: the output file and the directory NAME.assets/. A table can link to the query behind it;
+ * doc_queries lists these, each once, at the end. The first failure sticks; doc_close reports it.
+ * Nothing is in its place before all of it is written; then come the pictures, and last the
+ * document that names them. Lifetime: doc_open ... doc_close. */
+#pragma once
 
 #include "reports/output.h"
+#include "reports/write/page.h"
 #include "reports/write/query.h"
 #include <stdio.h>
 
@@ -27,9 +27,14 @@ struct doc {
     const char *link;   /* the same as seen from the document: a part of assets */
     struct doc_picture *pictures;
     size_t npictures;
+    bool brief; /* no queries */
+    char **queries;
+    size_t nqueries;
+    struct page *page; /* .html or .htm: the document is kept until its end, pictures in it */
 };
 
-/* path NULL: to standard output. There, and where the path is no regular file, pictures are only
+/* path NULL: to standard output. A path that ends in .html or .htm: one page with all in it.
+ * To standard output, and where the path is no regular file, pictures are only
  * named; whether standard output took all of it is the caller's to see. */
 int doc_open(struct doc *d, struct store *store, const char *path, struct err *e);
 int doc_close(struct doc *d);
@@ -64,20 +69,20 @@ struct doc_column {
 /* The rows of a query as a table. A NULL is "unknown" if the query
  * has a column unknown_keys (names with commas) that names it, else "-"; a
  * value that inferred_keys names was concluded: "~"; one of at_least_keys is "at least" so much.
- * Returns the number of rows; without rows nothing is written. Closes the query. with_query: the
- * query follows it. */
+ * Returns the number of rows; without rows nothing is written. Closes the query. with_query: it
+ * links to the query. */
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query);
-/* The same of a query with one text bound, and the query follows it. */
+/* The same of a query with one text bound, and with a link to it. */
 int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,
                const struct doc_column *columns);
 
-/* A one-line query as the shell command that runs it; %q as in sqlite3_mprintf. */
+/* A link to a one-line query; %q as in sqlite3_mprintf. */
 int doc_shell(struct doc *d, const char *fmt, ...);
+/* The section of all queries that are linked to. */
+void doc_queries(struct doc *d);
 
 /* A picture: write SVG to the returned file, then doc_picture_end. NULL after a failure.
  * name: becomes the file's name, with a number behind it if the document has one of that name. */
 FILE *doc_picture(struct doc *d, const char *name);
 /* Closes the picture begun last and links it. f may be NULL. */
 void doc_picture_end(struct doc *d, FILE *f, const char *alt);
-
-#endif

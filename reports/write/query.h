@@ -3,8 +3,7 @@
  * Promises: values are bound, never pasted; a failure is in the caller's struct err and sticks:
  * after it query_row answers false, so a loop needs one check at its end.
  * Lifetime: query_open ... query_close; texts are valid until the next query_row. */
-#ifndef REPORTS_WRITE_QUERY_H
-#define REPORTS_WRITE_QUERY_H
+#pragma once
 
 #include "probes/err.h"
 #include <sqlite3.h>
@@ -59,5 +58,3 @@ bool query_at_least(struct query *q, const char *column);
 int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */
 char *query_expanded(const struct query *q);
-
-#endif

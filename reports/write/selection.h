@@ -1,6 +1,5 @@
 /* selection: the runs of a report. */
-#ifndef REPORTS_WRITE_SELECTION_H
-#define REPORTS_WRITE_SELECTION_H
+#pragma once
 
 #include <stddef.h>
 
@@ -10,5 +9,3 @@ struct selection {
     char *json;       /* the ids as a JSON array for queries (bound as :runs) */
     size_t scenarios; /* of them not watches of live processes */
 };
-
-#endif

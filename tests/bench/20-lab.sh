@@ -77,6 +77,20 @@ fi
 echo "| USS of an idle actor | $(sqlite3 "$db" "SELECT uss_kb FROM footprint
     WHERE scenario = 'fork-write' AND step = 1 AND actor = 'parent' LIMIT 1") kB | | 300 kB |"
 
+# The report of all scenarios, with its pictures, beside the answers to the queries that stand in it.
+for scenario in $(cowlab list | awk '$2 ~ /linux/ { print $1 }'); do
+    cowlab run "$scenario" --db "$tmp/all.db" >/dev/null 2>&1 || true # not everything can run everywhere
+done
+runs=$(sqlite3 "$tmp/all.db" "SELECT run_id FROM latest_runs")
+# shellcheck disable=SC2086 # a run each
+report_all() { cowlab report --db "$tmp/all.db" -o "$tmp/all.md" $runs 2>/dev/null; }
+report_all
+awk '/^```sql$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$tmp/all.md" >"$tmp/all.sql"
+report=$(median_ms report_all)
+shell=$(median_ms sqlite3 "$tmp/all.db" ".read $tmp/all.sql")
+echo "| report of the $(echo "$runs" | wc -l) scenarios that can run here, on the disk | $report ms | $(ratio "$report" "$shell") times" \
+    "the sqlite3 shell answering the $(grep -c ';$' "$tmp/all.sql") queries in it ($shell ms) | 1000 ms |"
+
 i=0
 while [ $i -lt 1000 ]; do
     i=$((i + 20))

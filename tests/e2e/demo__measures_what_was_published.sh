@@ -10,6 +10,26 @@ ok "both kinds of memory are in it" equals "ordinary|purgeable" sqlite3 demo/cow
      WHERE scenario = 'ool-options' AND backend = 'linux' ORDER BY 1)"
 ok "no out-of-line transfer was not run" equals 0 sqlite3 demo/cowlab.db \
     "SELECT count(*) FROM published WHERE scenario = 'ool-options' AND run_id IS NULL"
-ok "the command for the rest stands there" grep -q '^| cowlab run ool-two-large --param bytes=2147483648 | 7 |$' demo/report.md
-ok "and none for what was run" exits 1 grep -q '^| cowlab run ool-options --param memory=[a-z]* |' demo/report.md
+deep() {
+    # shellcheck disable=SC2046 # a word per run
+    cowlab report --db demo/cowlab.db -o deep.md $(sqlite3 demo/cowlab.db "SELECT run_id FROM latest_runs")
+}
+ok "all of the runs is written where they are named" deep
+ok "the command for the rest stands there" grep -q '^| cowlab run ool-two-large --param bytes=2147483648 | 7 |$' deep.md
+ok "and none for what was run" exits 1 grep -q '^| cowlab run ool-options --param memory=[a-z]* |' deep.md
+# First of all what was left open: six questions, each with what these runs tell of it.
+answers() { sed -n '/^## Answers$/,/^- \*\*Expectations/p' demo/report.md; }
+ok "six questions are answered first" equals 6 grep -c '^  Evidence, .* Source: ' demo/report.md
+ok "nothing that was measured speaks against an answer" exits 1 grep -q "does not bear this out" demo/report.md
+# shellcheck disable=SC2016 # the backquotes are the report's
+linux='by the message layer (Linux, ordinary memory), run `[0-9a-f-]*` (not in this report):\* '
+says_here() { answers | grep -q -- "$1" || { answers; return 1; }; }
+ok "the copy-on-write of row 3" says_here "$linux"'SM_COW, 2 references, 1 page resident'
+ok "a receiver of 256 MiB that shows little" says_here \
+    "$linux"'of 256.0 MiB received 65,536 pages resident, mapped [0-9]*, RSS of the receiver [0-9.]* MiB'
+ok "what a send of purgeable memory adds" says_here \
+    'two regions of 128.0 MiB: 25[0-9].[0-9] MiB in all before the send (exact to [0-9.]* MiB), which added 25[0-9].[0-9], '
+ok "debt" says_here 'SM_COW, 1 reference, 1 in debt; the write after it: 1 fault, 0 copied, 1 reused'
+ok "the copy field" says_here '8 of 8 arrived as asked, and of these 4 were done otherwise'
+ok "fork and message are compared at 1 MiB" grep -q '^### fork-write-many and ool-write-many on linux, 1.00 MiB$' demo/report.md
 finish

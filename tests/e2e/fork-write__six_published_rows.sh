@@ -32,6 +32,6 @@ ok "no foreign key dangles" equals "" sql "PRAGMA foreign_key_check"
 ok "16 pages as well" exits 0 cowlab run fork-write --db "$db" --param pages=16
 ok "show finds it again" says 'receiver_wrote' cowlab show --db "$db"
 ok "JSON is JSON" sh -c "cowlab run fork-write --db '$db' --json | jq -e '.run.scenario == \"fork-write\"'"
-ok "a report without a file goes to standard output" says '^## Findings' cowlab report --db "$db"
+ok "a report without a file goes to standard output" says '^## Answers' cowlab report --db "$db"
 ok "a report names its pictures there" says 'Picture, written with -o' cowlab report --db "$db"
 finish

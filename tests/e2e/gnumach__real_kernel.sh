@@ -140,7 +140,7 @@ cow pages that the write found as predicted (copied, or kept behind the first co
 exclusive pages that the write found as predicted (kept in their frame, after a fault where the task had not touched them yet); all that it wrote|held
 none pages that the write found as predicted (first touched); all that it wrote|held" sqlite3 risk.db \
     "SELECT DISTINCT detail, verdict FROM checks WHERE name = 'prediction' ORDER BY detail"
-cowlab report --db risk.db -o risk.md >report.out
+whole_report risk.db risk.md >report.out
 ok "the finding is what a write of all costs" grep "next writes can still cost new frames: risk on gnumach 1 page (4 KiB)" risk.md
 
 # Who has ended has no port that a child could be given a right to.

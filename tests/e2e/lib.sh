@@ -160,3 +160,9 @@ finish() {
     echo "1..$test_count"
     exit $((test_failed > 0))
 }
+
+# whole_report DB FILE: all that is stored of every run of it
+whole_report() {
+    # shellcheck disable=SC2046 # a list of ids
+    cowlab report $(sqlite3 "$1" "SELECT run_id FROM run") --db "$1" -o "$2"
+}

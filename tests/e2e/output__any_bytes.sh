@@ -55,6 +55,11 @@ for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type IN (\"table
 assert db.execute("SELECT count(*) FROM watch_processes WHERE name LIKE \"c\ufffd%\"").fetchone()[0] == 2'
 # shellcheck disable=SC2016 # patterns
 ok "nothing of it moves a terminal's cursor" sh -c '! { cat shown; cowlab show --db w.db; cowlab vmmap "$1"; } | LC_ALL=C grep -q "$(printf "\033\\|\001\\|\377")"' sh "$odd"
+# shellcheck disable=SC2016 # the inner shell expands
+ok "in a locale that is not UTF-8 it is ASCII" sh -c 'LC_ALL=C; export LC_ALL
+    { cowlab list && cowlab doctor && cowlab run --db a.db fork-write && cowlab show --db a.db && cowlab show --db w.db &&
+        cowlab vmmap "$1" && cowlab watch --lines --for 100ms --db a.db "$1"; } >ascii 2>&1 && grep -q " us$" ascii && ! grep -n "[^ -~]" ascii' sh "$odd"
+ok "... and in one that is, it is not" says ' µs$' cowlab show --db a.db "$(sqlite3 a.db "SELECT run_id FROM runs WHERE scenario = 'fork-write'")"
 cowlab watch --db c.db --for 100ms -- sh -c "$(printf '# \377\001"\nsleep 0.2')" >/dev/null 2>&1
 ok "a command's own words" json cowlab show --json --db c.db
 sqlite3 c.db "UPDATE run SET title = CAST(x'61ff62' AS TEXT), source = CAST(x'c3' AS TEXT), params = CAST(x'7b2261223a22ff227d' AS TEXT)"

@@ -59,7 +59,7 @@ ok "whose earlier file is untouched" as_before
 ok "standard output as well, and no death by a signal" exits 4 sh -c 'ulimit -f 8; cowlab report --db w.db >big'
 ok "a full device" says "cannot write '/dev/full': No space left" report /dev/full
 ok "which ends with 4" exits 4 report /dev/full
-if mkdir small && mount -t tmpfs -o size=40k none small 2>/dev/null; then
+if mkdir small && mount -t tmpfs -o size=16k none small 2>/dev/null; then
     echo earlier >small/r.md
     ok "a full disk: exit 4" exits 4 report small/r.md
     ok "nothing of it stays" equals "small/r.md:earlier" grep -r . small
@@ -100,6 +100,18 @@ killed() { # a kill at many moments: the report of before or the new one, whole,
     [ -z "$(find place -name '.*')" ] || { find place; return 1; }
 }
 ok "killed at any moment" killed
+in_order() { # all files to the disk, then the pictures' names, their directory, the document, its directory
+    earlier
+    ASAN_OPTIONS=detect_leaks=0 strace -qq -o calls -y -e trace=fsync,rename "$@" -o place/r.md 2>/dev/null
+    order=$(sed -n 's,^fsync(.*/place/r.assets>).*= 0$,P,p; s,^fsync(.*/place>).*= 0$,D,p; s,^fsync(.*= 0$,f,p
+        s,^rename(.*r.md").*= 0$,d,p; s,^rename(.*= 0$,p,p' calls | tr -d '\n')
+    echo "$order" | grep -Eqx 'f+p+PdD' && [ "$(echo "$order" | tr -cd f | wc -c)" -eq "$(echo "$order" | tr -cd pd | wc -c)" ]
+}
+if strace -qq -o /dev/null true 2>/dev/null; then
+    ok "on the disk before in its place" in_order cowlab report --db w.db
+else
+    skip "on the disk before in its place" "strace (make deps)"
+fi
 
 # -- what is kept, and where it goes
 earlier

@@ -32,7 +32,7 @@ if [ "$(id -u)" -eq 0 ]; then
     ok "some of it cannot be seen" holds 'any(.regions[]; .resident_kb == null)'
     ok "... and is shown as the least that there is" says '^TOTAL  *[0-9.]+M  *[0-9.]+M\+ ' cat v.txt
     ok "... which the table explains" says '\+: at least; what else of the objects' cat v.txt
-    ok "no size is a question mark" nothing '\[ *[0-9][^]]*[?]|^[a-zT].* [?] ' v.txt
+    ok "no size is a question mark" nothing '\[ *[0-9][^]]*[?]|^[a-zT][^[]* [?] ' v.txt
     ok "sizes known to smaps are known" holds 'all(.regions[]; .rss_kb != null and .swapped_kb != null and .dirty_kb != null)'
     ok "the least counts for --min" says ' libc|libc.so|\.so' as_nobody cowlab vmmap "$own" --min 200K
 else
@@ -67,6 +67,41 @@ time.sleep(300)' >files.out &
 else
     skip "dirty files" "python3 (make deps)"
 fi
+
+# PURGE: half of it was given to madvise(MADV_FREE); what a Mach program allocates as purgeable, which no other memory of it is.
+# shellcheck disable=SC2016 # jq expands it
+purge='[.regions[] | select(.purge == $p) | .lazy_free_kb]'
+if what=$(without python3); then
+    skip "memory that the kernel may drop" "$what"
+else
+    python3 -c '
+import mmap, time
+m = mmap.mmap(-1, 64 * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for i in range(64): m[i * 4096] = 1
+m.madvise(8, 0, 32 * 4096)
+print(flush=True)
+time.sleep(300)' >lazy.out &
+    files="$files $!"
+    until [ -s lazy.out ]; do sleep 0.01; done
+    ok "memory that the kernel may drop" sh -c "cowlab vmmap $! --json >v.json && cowlab vmmap $! >v.txt &&
+        jq -c --arg p volatile '$purge' v.json | grep -x '\[128\]'"
+    ok "... is volatile" says ' V +$' cat v.txt
+    ok "... in the sums too" says '^TOTAL .* 128K +[0-9]+$' cat v.txt
+    ok "without smaps nobody knows" sh -c "COWLAB_DISABLE=smaps cowlab vmmap $! --json |
+        jq -e '[.regions[] | select(.type == \"heap\") | .purge == null and .unknown.purge != null and .lazy_free_kb == null] == [true]'"
+fi
+mkfifo enter
+cowlab run ool-options --pause --db p.db <enter >paused.txt 2>&1 &
+lab=$!
+exec 8>enter
+printf '\n\n' >&8
+sender() { for actor in $(pgrep -P $lab cowlab-actor); do cowlab vmmap "$actor" --json | jq -e 'any(.regions[]; .purge == "nonvolatile" and .rss_kb == 4)' && return; done; false; }
+until sender >/dev/null; do sleep 0.01; done
+ok "a Mach program's purgeable memory, and no other" sh -c "cowlab vmmap $actor >v.txt && cowlab vmmap $actor --json |
+    jq -e '[.regions[] | select(.purge == \"nonvolatile\") | .rss_kb] == [4]'"
+ok "... is not volatile" says 'SM=PRV +1 +~?N +(\[anon:mach purgeable\])?$' cat v.txt
+exec 8>&-
+wait $lab
 
 huge_setup
 if what=$(without python3); then

@@ -11,7 +11,7 @@ if [ "$(id -u)" -ne 0 ] || ! has_cap debt; then
 fi
 watched() { # NAME PID: for a second and a half; the report into $NAME.md
     cowlab watch --children "$2" --every 250ms --for 1500ms --db "$1.db" >"$1.out" 2>&1 &&
-        cowlab report --db "$1.db" -o "$1.md" >>"$1.out" 2>&1 || { cat "$1.out"; return 1; }
+        whole_report "$1.db" "$1.md" >>"$1.out" 2>&1 || { cat "$1.out"; return 1; }
 }
 sql() { sqlite3 "$@"; }
 copies() { # DB: copies of memory that is no file's, if they are 1 MiB or more. A program that begins copies its file's pages.
@@ -44,6 +44,7 @@ trap 'pkill -KILL -P $server; kill -KILL $server; rm -rf "$TMP"' EXIT
 ok "the worker has written" ready wrote
 ok "the server is watched" watched late "$server"
 ok "what was lost before is told with its bound" says 'lost at most 3[2-4]\.[0-9]* MiB of what it shared with its parent before this watch first saw it; since then 0 KiB' cat late.md
+ok "that it was watched late is said first" says 'Watched late: 1 child had lost at most 3[2-4]\.[0-9]* MiB of .* before the first sample' cat late.md
 ok "who wrote nothing kept it" says '1 child kept what it shared with the parent: at most 0 KiB of 3[0-9]\.' cat late.md
 ok "who runs the same program anew shares nothing by the fork" says '1 child runs another program since the fork, or the same one anew' cat late.md
 ok "the database says so too" equals "1" sql late.db "SELECT count(*) FROM watch_costs WHERE own_program"
@@ -104,7 +105,7 @@ executes() { # NAME OPTION...: each is told after two more samples
         done
     done
     wait
-    cowlab report --db "$name.db" -o "$name.md" >>"$name.out" 2>&1
+    whole_report "$name.db" "$name.md" >>"$name.out" 2>&1
 }
 ok "an execution while watched, by frames" executes frames
 ok "an execution while watched, by counters" executes counters --no-frames

@@ -23,7 +23,7 @@ server=$!
 trap 'pkill -KILL -P $server; kill -KILL $server; huge_away; rm -rf "$TMP"' EXIT
 for _ in $(seq 100); do [ -e ready ] && break; sleep 0.1; done
 ok "it is watched" cowlab watch --children "$server" --every 200ms --for 1s --db h.db
-ok "a report is made" cowlab report --db h.db -o h.md
+ok "a report is made" whole_report h.db h.md
 ok "huge pages were seen" equals 1 sqlite3 h.db \
     "SELECT count(DISTINCT actor) FROM watch_regions WHERE kind = 'huge pages' AND mapped > 0"
 ok "no check differs" equals 0 sqlite3 h.db "SELECT count(*) FROM checks"

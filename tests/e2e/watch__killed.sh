@@ -25,9 +25,11 @@ cut w.db
 ok "show" says "$mark $n samples: the lab died" cowlab show --db w.db
 ok "the views, once a command has read it" equals "crashed|the lab died while running" sqlite3 w.db "SELECT status, message FROM runs"
 ok "a report, though it is the only run" exits 0 cowlab report --db w.db -o w.md
-ok "in its first finding" sh -c "sed -n '/^## Findings/,\$p' w.md | sed -n 3p | grep -q 'Cut short.*crashed after $n samples'"
+ok "in its first answer" sh -c "grep -m1 '^- ' w.md | grep -q 'Cut short.*crashed after $n samples'"
+ok "above its section" grep -q "^### Run.*\*\*$mark" w.md
+ok "all of it" exits 0 sh -c "cowlab report --db w.db \$(sqlite3 w.db 'SELECT run_id FROM run') -o w.md"
 ok "in the finding of the watch" grep -q "^- \*\*Watch.*\*\*$mark" w.md
-ok "and above its section" grep -q "^### Run.*\*\*$mark" w.md
+ok "above its section there" grep -q "^### Run.*\*\*$mark" w.md
 ok "its samples are in it" grep -q "\*\*Seen.\*\* $n samples" w.md
 ok "as JSON" equals crashed sh -c "cowlab show --json --db w.db | jq -r .run.status"
 ok "in a trace" equals crashed sh -c "cowlab export --db w.db | jq -r .otherData.status"

@@ -83,12 +83,14 @@ if has_cap frames && has_cap kpagecount; then
     ok "what was lost was copied: within 15 %" test "$(query refcount "
         SELECT abs(sum(copied_kb) - sum(lost_kb)) * 100 / sum(lost_kb) FROM watch_costs
         WHERE parent IS NOT NULL")" -le 15
-    cowlab report --db refcount.db -o refcount.md >/dev/null
+    whole_report refcount.db refcount.md >/dev/null
     where=$(query refcount "SELECT part FROM watch_lost GROUP BY part ORDER BY sum(lost_kb) DESC LIMIT 1" |
         sed 's/[][]/./g') # the report escapes brackets
     pid=$(query refcount "SELECT max(pid) FROM watch_costs WHERE parent IS NOT NULL")
     ok "the report names the worker, what it lost and where" grep -Eq \
         "Worker [123] \([^)]*, pid $pid\) lost .* shared with its parent, [0-9]+ % of it in .*${where#.}" refcount.md
+    ok "and what can be done about it" says "Allocator: 3 children lost .* as Python's objects lie.*gc.freeze" cat refcount.md
+    ok "which is not said where it was done" equals 0 sh -c 'cowlab show --db freeze.db | grep -c Allocator || :'
     for mode in refcount collect freeze; do
         echo "# $mode: workers lost $(least $mode) to $(most $mode) % of what they shared"
     done

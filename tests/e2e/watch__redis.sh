@@ -62,6 +62,7 @@ if has_cap frames && has_cap kpagecount; then
         "$(query "SELECT max_parent_kb * 10 > max_rss_kb * 8 FROM watch_costs WHERE actor = '$child'")" -eq 1
     ok "what is at risk shrinks as pages are copied" test "$(query "
         SELECT max(at_risk_kb) - min(at_risk_kb) > $((cow / 2048)) FROM footprint WHERE actor = '$child'")" -eq 1
+    ok "the end of the watch says what that was" says 'Save under write load: redis-server.* copied' tr -s ' \n' ' ' <watch.log
 else
     skip "the oracle's figure" frames
 fi

@@ -38,7 +38,7 @@ for how in pid command; do
     fi
     ok "each two have a row ($how)" equals "6 1" sqlite3 $how.db \
         "SELECT count(DISTINCT actor_a || actor_b) || ' ' || (max(shared_kb) > 65536) FROM sharing"
-    cowlab report --db $how.db -o $how.md >/dev/null
+    whole_report $how.db $how.md >/dev/null
     ok "and the report has them ($how)" equals 6 grep -Ec '^\| [^|]* \| [^|]* \| [67][0-9]\.[0-9] MiB \| [0-9]+ \|$' $how.md
     ok "what may have gone after is bounded ($how)" \
         says '3 children kept .* was seen to go.* and at most [67][0-9]\.[0-9] MiB more each between their last sample and their end' cat $how.md
@@ -73,7 +73,7 @@ sleep 0.3
 (steps 2; touch fork; steps 3; touch write) &
 ok "a child's end is watched" cowlab watch --children $server --every 1s --for 30s --db gap.db
 wait
-cowlab report --db gap.db -o gap.md >/dev/null
+whole_report gap.db gap.md >/dev/null
 ok "what nobody saw it write is bounded" \
     says '1 child kept .*: at most [0-9.]* KiB of 2[0-9]\.[0-9] MiB was seen to go.* and at most 2[0-9]\.[0-9] MiB more between its last sample and its end' cat gap.md
 ok "and so is the loss of who was seen once" \

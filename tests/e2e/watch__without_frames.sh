@@ -29,7 +29,7 @@ trap 'touch "$TMP/end"; wait; rm -rf "$TMP"' EXIT
 for _ in $(seq 100); do [ -e ready ] && break; sleep 0.1; done
 (sleep 0.7; touch write; sleep 1; touch end) &
 ok "it is watched" cowlab watch --children "$server" --every 200ms --for 30s --no-frames --db w.db
-ok "a report is made" cowlab report --db w.db -o w.md
+ok "a report is made" whole_report w.db w.md
 wait
 ok "no loss is a number" equals "0 0" sqlite3 w.db \
     "SELECT count(lost_kb) || ' ' || (SELECT count(lost_kb) FROM watch_lost) FROM watch_costs WHERE parent IS NOT NULL"

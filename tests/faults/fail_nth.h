@@ -1,6 +1,5 @@
 /* fail_nth, linked into a test program: see fail_nth.c. */
-#ifndef TESTS_FAULTS_FAIL_NTH_H
-#define TESTS_FAULTS_FAIL_NTH_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@
 bool fail_nth(char kind, long n);
 /* Blocks of memory that were taken and not given back, but for a constant. */
 long fail_nth_blocks(void);
-
-#endif

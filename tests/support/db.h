@@ -1,7 +1,6 @@
 /* db: a scratch directory, a store in it, and short queries, for tests of what is stored.
  * Failures are cmocka failures: only for the test's own process, not for its forked children. */
-#ifndef TESTS_SUPPORT_DB_H
-#define TESTS_SUPPORT_DB_H
+#pragma once
 
 #include "db/store.h"
 
@@ -34,5 +33,3 @@ void db_exec(sqlite3 *db, const char *sql);
 char *slurp(const char *path, size_t *len);
 /* Open descriptors of this process. */
 int count_descriptors(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* Descriptors whose close waits: what a hostile peer passes. Header only. */
-#ifndef TESTS_SUPPORT_LINGER_H
-#define TESTS_SUPPORT_LINGER_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -82,5 +81,3 @@ static inline int lingering_in_a_queue(struct lingering *l)
     l->fd = -1;
     return pair[0];
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* looks: an observer with puppets to look at, for the tests of the probes. A failed look is a
  * cmocka failure. */
-#ifndef TESTS_SUPPORT_LOOKS_H
-#define TESTS_SUPPORT_LOOKS_H
+#pragma once
 
 #include "probes/observer.h"
 #include "tests/support/puppet.h"
@@ -47,5 +46,3 @@ void must_be(struct stage *s, size_t i, enum region_quantity q, int64_t n);
 void must_be_unknown(struct stage *s, size_t i, enum region_quantity q, enum why why);
 /* Every check of the last look held or could not be made. */
 void checks_must_hold(struct stage *s);
-
-#endif

@@ -1,6 +1,5 @@
 /* What the tests of the message layer share. Header only: each test program is its own. */
-#ifndef TESTS_SUPPORT_MACHMSG_FIXTURE_H
-#define TESTS_SUPPORT_MACHMSG_FIXTURE_H
+#pragma once
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -257,5 +256,3 @@ static inline void expect_child_ok(pid_t pid)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
 }
-
-#endif

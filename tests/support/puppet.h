@@ -2,8 +2,7 @@
  *
  * It is the test program exec'd anew, so that none of its memory is shared with the test; a fork
  * makes the next puppet. Every wait has a deadline; puppet_end kills and reaps. */
-#ifndef TESTS_SUPPORT_PUPPET_H
-#define TESTS_SUPPORT_PUPPET_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,5 +55,3 @@ int puppet_advise(struct puppet *p, uint64_t addr, uint64_t len, int advice);
 uint64_t puppet_move(struct puppet *p, uint64_t addr, uint64_t len);
 /* At most 16 pages stay in the frames they are in, whatever the kernel would move. */
 int puppet_hold(struct puppet *p, uint64_t addr, uint64_t len);
-
-#endif

@@ -1,7 +1,6 @@
 /* replay: a backend made of canned records, so that the runner can be tested without a
  * kernel: each step's observation is made by a function of the test. */
-#ifndef TESTS_SUPPORT_REPLAY_H
-#define TESTS_SUPPORT_REPLAY_H
+#pragma once
 
 #include "lab/run/backend.h"
 
@@ -15,5 +14,3 @@ struct replay {
 void replay_use(struct replay *r);
 extern const struct backend backend_replay;
 extern const struct ability ability_replay;
-
-#endif

@@ -3,8 +3,7 @@
  *
  * The numbers are those that a correct kernel would give, so that checks hold, sums add up and
  * the published rows come out as published; a test that wants them wrong changes the database. */
-#ifndef TESTS_SUPPORT_RUNS_H
-#define TESTS_SUPPORT_RUNS_H
+#pragma once
 
 #include "db/store.h"
 
@@ -35,5 +34,3 @@ int support_ool_write(struct store *s, const struct support_options *opt, char r
  * opt->memory decides what is shared; NULL: purgeable. */
 int support_ool_options(struct store *s, const struct support_options *opt, char run_id[40],
                         struct err *e);
-
-#endif

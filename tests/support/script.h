@@ -22,8 +22,7 @@
  * `?NO_FRAMES` unknown for that reason (WHY_NO_FRAMES); `?` or `known`; ONE|OTHER, where what
  * others do on the machine decides. `checked`: every check of the look must hold. Nothing is looked
  * at after a step without a list (NULL). */
-#ifndef TESTS_SUPPORT_SCRIPT_H
-#define TESTS_SUPPORT_SCRIPT_H
+#pragma once
 
 #include "tests/support/looks.h"
 
@@ -36,5 +35,3 @@ struct CMUnitTest;
 size_t script_tests(struct CMUnitTest *out, const struct script_line *script);
 /* Leaves the test as skipped, naming the capability, unless this machine has it. */
 void stage_need(struct stage *s, enum cap cap);
-
-#endif

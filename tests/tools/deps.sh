@@ -4,13 +4,13 @@
 # the one command to run and fails. Does nothing when all of it is there.
 set -eu
 
-build="gcc make libsqlite3-dev libcjson-dev sqlite3 qemu-system-x86"
+build="gcc make libsqlite3-dev libcjson-dev libmd4c-dev libmd4c-html0-dev sqlite3 qemu-system-x86"
 test="libcmocka-dev jq util-linux procps"
 all="shellcheck clang clang-format cppcheck libclang-rt-dev valgrind librsvg2-bin libxml2-utils
-strace redis-server postgresql python3 python3-jsonschema man-db libcap2-bin"
-fedora_build="gcc make sqlite sqlite-devel cjson-devel qemu-system-x86-core"
+strace redis-server postgresql python3 python3-jsonschema man-db libcap2-bin chromium chromium-driver"
+fedora_build="gcc make sqlite sqlite-devel cjson-devel md4c-devel qemu-system-x86-core"
 fedora_test="libcmocka-devel jq"
-fedora_all="ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools strace redis postgresql-server python3 python3-jsonschema libcap"
+fedora_all="ShellCheck clang clang-tools-extra cppcheck valgrind librsvg2-tools strace redis postgresql-server python3 python3-jsonschema libcap chromium chromedriver"
 
 headers() {
     printf '#include <%s>\n' "$@" | ${CC:-cc} -E -x c - >/dev/null 2>&1
@@ -18,7 +18,7 @@ headers() {
 
 # Not a Debian or Ubuntu: we can only look, and say.
 without_apt() {
-    if headers sqlite3.h cjson/cJSON.h; then
+    if headers sqlite3.h cjson/cJSON.h md4c-html.h; then
         [ "$1" = build ] && exit 0
         headers stdarg.h stddef.h setjmp.h stdint.h cmocka.h && exit 0
     fi

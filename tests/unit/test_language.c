@@ -5,6 +5,7 @@
  * With REWRITE set in the environment the schema and the tables are written anew instead. */
 #include "lab/backends.h"
 #include "lab/plan/world/world.h"
+#include "tests/support/rewrite.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,57 +19,6 @@
 #define SCHEMA "lab/scenarios/schema/scenario.schema.json"
 #define LANGUAGE "lab/scenarios/LANGUAGE.md"
 #define COMPLETION "lab/cli/completion.bash"
-
-/* --- files --- */
-
-static const char *path_of(const char *file)
-{
-    static char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", getenv("TOP") ? getenv("TOP") : ".", file);
-    return path;
-}
-
-static char *read_file(const char *file)
-{
-    FILE *f = fopen(path_of(file), "rb");
-    char *text = NULL;
-    size_t size = 0;
-
-    if (!f)
-        fail_msg("cannot open %s", path_of(file));
-    if (getdelim(&text, &size, '\0', f) < 0)
-        fail_msg("cannot read %s", path_of(file));
-    fclose(f);
-    return text;
-}
-
-/* Is `text` what the rows say? Then the file may stay; else the first line that differs is shown.
- */
-static void keep_or_rewrite(const char *file, const char *text, const char *wanted)
-{
-    int line = 1;
-    size_t i = 0, start = 0;
-    FILE *f;
-
-    if (strcmp(text, wanted) == 0)
-        return;
-    if (getenv("REWRITE")) {
-        f = fopen(path_of(file), "wb");
-        assert_non_null(f);
-        fputs(wanted, f);
-        assert_int_equal(fclose(f), 0);
-        return;
-    }
-    for (; text[i] && text[i] == wanted[i]; i++)
-        if (text[i] == '\n') {
-            line++;
-            start = i + 1;
-        }
-    fail_msg("%s:%d is not what the rows say, which is\n%.*s\nto rewrite the file: REWRITE=1 %s",
-             file, line, (int)strcspn(wanted + start, "\n"), wanted + start,
-             program_invocation_name);
-}
 
 /* --- the schema --- */
 
@@ -373,7 +323,7 @@ static void print_tree(FILE *out, const cJSON *node, int indent, size_t used)
 
 static void test_language__the_schema_says_what_the_rows_say(void **state)
 {
-    char *text = read_file(SCHEMA), *wanted;
+    char *text = tree_text(SCHEMA), *wanted;
     cJSON *schema = cJSON_Parse(text);
     size_t len;
     FILE *out = open_memstream(&wanted, &len);
@@ -387,7 +337,7 @@ static void test_language__the_schema_says_what_the_rows_say(void **state)
     print_tree(out, schema, 0, 0);
     fputc('\n', out);
     fclose(out);
-    keep_or_rewrite(SCHEMA, text, wanted);
+    tree_is_or_rewrite(SCHEMA, text, wanted);
     cJSON_Delete(schema);
     free(wanted);
     free(text);
@@ -578,17 +528,17 @@ static char *with_tables(const char *text)
 
 static void test_language__the_reference_says_what_the_rows_say(void **state)
 {
-    char *text = read_file(LANGUAGE), *wanted = with_tables(text);
+    char *text = tree_text(LANGUAGE), *wanted = with_tables(text);
 
     (void)state;
-    keep_or_rewrite(LANGUAGE, text, wanted);
+    tree_is_or_rewrite(LANGUAGE, text, wanted);
     free(wanted);
     free(text);
 }
 
 static void test_language__the_completion_knows_the_backends(void **state)
 {
-    char *text = read_file(COMPLETION), *wanted;
+    char *text = tree_text(COMPLETION), *wanted;
     size_t len;
     FILE *out = open_memstream(&wanted, &len);
 

@@ -1,10 +1,12 @@
 /* Lists that grow: zeroed elements at the end, room that n tells, and what is left without memory.
  */
 #include "probes/list.h"
+#include "probes/places.h"
 #include "tests/support/skip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,11 +79,43 @@ static void test_list__room_for_many(void **state)
     assert_int_equal(LIST_ROOM(list, room, 3), 0);
     list[2] = 7;
     assert_int_equal(LIST_ROOM(list, room, 1000), 0);
-    assert_true(room == 1000 && list[2] == 7);
+    assert_true(room == 1000 && list[2] == 7 && list[3] == 0 && list[999] == 0);
     before = list;
     assert_int_equal(LIST_ROOM(list, room, 10), 0);
     assert_ptr_equal(list, before);
     free(list);
+}
+
+static bool is_placed(const struct places *p, uint32_t hash, uint32_t row)
+{
+    uint32_t found;
+
+    for (size_t i = hash; (found = places_next(p, hash, &i));)
+        if (found == row)
+            return true;
+    return false;
+}
+
+/* Few hashes, all near the table's end: runs of rows that go on at its beginning. */
+static void test_list__places_that_are_dropped(void **state)
+{
+    struct places p = {0};
+    bool there[300] = {false};
+    uint32_t random = 1;
+
+    (void)state;
+    for (int n = 0; n < 20000; n++) {
+        uint32_t row = (random = random * 1664525u + 1013904223u) >> 8 & 0xff, hash = row % 7 - 4;
+
+        if (there[row])
+            places_drop(&p, hash, row + 1);
+        else
+            assert_int_equal(places_add(&p, hash, row + 1), 0);
+        there[row] = !there[row];
+        for (uint32_t k = 0; k < 256 && n % 100 == 0; k++)
+            assert_int_equal(is_placed(&p, k % 7 - 4, k + 1), there[k]);
+    }
+    free(p.at);
 }
 
 static void test_list__without_memory_it_is_as_it_was(void **state)
@@ -112,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_list__n_may_fall),
         cmocka_unit_test(test_list__room_stays),
         cmocka_unit_test(test_list__room_for_many),
+        cmocka_unit_test(test_list__places_that_are_dropped),
         cmocka_unit_test(test_list__without_memory_it_is_as_it_was),
     };
 

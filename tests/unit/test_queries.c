@@ -2,6 +2,7 @@
  * standard input, says in its first line what it answers, and answers it. */
 #include "db/embedded.h"
 #include "tests/support/db.h"
+#include "tests/support/rewrite.h"
 #include "tests/support/runs.h"
 
 #include <setjmp.h>
@@ -278,6 +279,79 @@ static void test_queries__messages(void **state)
                 "2|2|2|2|500|504");
 }
 
+/* What a statement of a report does with one run: virtual machine instructions. */
+static int cost_of(sqlite3 *db, const struct embedded_text *t, const char *run)
+{
+    sqlite3_stmt *st = NULL;
+    int cost;
+
+    assert_int_equal(sqlite3_prepare_v2(db, t->text, -1, &st, NULL), SQLITE_OK);
+    sqlite3_bind_text(st, sqlite3_bind_parameter_index(st, ":run_id"), run, -1, SQLITE_STATIC);
+    while (sqlite3_step(st) == SQLITE_ROW)
+        ;
+    cost = sqlite3_stmt_status(st, SQLITE_STMTSTATUS_VM_STEP, 0);
+    assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+    return cost;
+}
+
+/* However many others there are: a report asks each of them for every one of its runs. What asks
+ * watch_lost or watch_costs finds them worked out (reports/markdown.c). */
+static void test_queries__a_report_on_one_run_reads_that_run_only(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *db = store_handle(f->in.store);
+    char *run =
+             strdup(db_text(db, "SELECT run_id FROM latest_runs WHERE scenario = 'ool-options'")),
+         other[40];
+    struct support_options nobody = {.unprivileged = true};
+    int before[100] = {0}, n = 0;
+    struct err e;
+
+    for (int round = 0; round < 2; round++) {
+        n = 0;
+        for (const struct embedded_text *t = embedded_sql; t->path; t++) {
+            bool asked = strncmp(t->path, "db/report/", 10) == 0 && strstr(t->text, ":run_id") &&
+                         !strstr(t->text, "watch_lost") && !strstr(t->text, "watch_costs");
+            int cost = asked ? cost_of(db, t, run) : 0;
+
+            if (round == 0)
+                before[n] = cost;
+            else if (cost > before[n] + before[n] / 4)
+                fail_msg("%s: %d instructions, %d with more runs", t->path, before[n], cost);
+            n += cost > 0;
+        }
+        for (int i = 0; i < 20 && round == 0; i++)
+            if (support_ool_options(f->in.store, NULL, other, &e) ||
+                support_fork_write(f->in.store, &nobody, other, &e))
+                fail_msg("%s", e.msg);
+    }
+    assert_true(n > 20);
+    free(run);
+}
+
+/* What db/README.md tells people to ask is answered. */
+static void test_queries__those_of_the_readme_have_answers(void **state)
+{
+    struct fixture *f = *state;
+    static const char begin[] = "\n```sql\n";
+    char *text = tree_text("db/README.md");
+    int n = 0;
+
+    for (char *p = text; (p = strstr(p, begin)); n++) {
+        sqlite3_stmt *st = NULL;
+        char *end = strstr(p += strlen(begin), "\n```");
+
+        if (sqlite3_prepare_v2(store_handle(f->in.store), p, (int)(end - p), &st, NULL) !=
+                SQLITE_OK ||
+            sqlite3_step(st) != SQLITE_ROW)
+            fail_msg("%.*s\n%s", (int)(end - p), p, sqlite3_errmsg(store_handle(f->in.store)));
+        sqlite3_finalize(st);
+        p = end + strlen("\n```");
+    }
+    assert_int_equal(n, 5);
+    free(text);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, stored_tear_down)
@@ -297,6 +371,8 @@ int main(void)
         T(test_queries__at_risk),
         T(test_queries__failures_and_disagreements),
         T(test_queries__messages),
+        T(test_queries__a_report_on_one_run_reads_that_run_only),
+        T(test_queries__those_of_the_readme_have_answers),
     };
 
     return cmocka_run_group_tests_name("queries", tests, NULL, NULL);

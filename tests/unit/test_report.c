@@ -9,6 +9,7 @@
 #include "tests/support/xml.h"
 
 #include <cjson/cJSON.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -55,10 +56,32 @@ static void change(struct fixture *f, const char *sql)
     assert_true(sqlite3_changes(store_handle(f->in.store)) > 0);
 }
 
-/* The report on the given run (NULL: default), written as NAME.md; its text. */
+/* The page about the latest runs, written as NAME.md; its text. */
+static char *brief(struct fixture *f, const char *name)
+{
+    if (report_markdown(f->in.store, NULL, 0, scratch_path(f->in.dir, name), &f->e))
+        fail_msg("%s", f->e.msg);
+    return slurp(scratch_path(f->in.dir, name), NULL);
+}
+
+/* All of the given run (NULL: of each). */
 static char *report(struct fixture *f, const char *run, const char *name)
 {
-    if (report_markdown(f->in.store, &run, run ? 1 : 0, scratch_path(f->in.dir, name), &f->e))
+    static char ids[8][40];
+    const char *runs[8];
+    size_t n = 0;
+    sqlite3_stmt *stmt;
+
+    assert_int_equal(sqlite3_prepare_v2(store_handle(f->in.store),
+                                        "SELECT run_id FROM run "
+                                        "WHERE run_id = coalesce(?1, run_id)",
+                                        -1, &stmt, NULL),
+                     0);
+    sqlite3_bind_text(stmt, 1, run, -1, SQLITE_STATIC);
+    for (; sqlite3_step(stmt) == SQLITE_ROW; n++)
+        runs[n] = strcpy(ids[n], (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    if (report_markdown(f->in.store, runs, n, scratch_path(f->in.dir, name), &f->e))
         fail_msg("%s", f->e.msg);
     return slurp(scratch_path(f->in.dir, name), NULL);
 }
@@ -155,6 +178,51 @@ static void test_report__each_picture_that_is_linked_exists(void **state)
     }
     assert_true(links >= 8);
     free(text);
+}
+
+/* Is there a heading that this link leads to? As GitHub makes links: lower case, a dash for each
+ * space, no punctuation. */
+static bool has_heading(const char *text, const char *link, size_t len)
+{
+    for (const char *at = text; (at = strstr(at, "\n## ")); at++) {
+        char slug[200] = "";
+        size_t n = 0;
+
+        for (const char *c = at + 4; *c && *c != '\n' && n + 1 < sizeof slug; c++)
+            if (isalnum((unsigned char)*c) || *c == '-' || *c == '_' || *c == ' ')
+                slug[n++] = (char)(*c == ' ' ? '-' : tolower((unsigned char)*c));
+        if (n == len && memcmp(slug, link, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The page: answers before comparisons before background, and no link into nothing. */
+static void test_report__a_page_leads_with_answers(void **state)
+{
+    static const char *const order[] = {"\n## Answers\n",
+                                        "\n## fork-write\n",
+                                        "\n## Fork against out of line",
+                                        "\n## Footprint against totals\n",
+                                        "\n## Published against measured\n",
+                                        "\n## What is unknown\n",
+                                        "\n## The machine\n",
+                                        "\n## Words\n"};
+    struct fixture *f = *state;
+    char *text = brief(f, "r.md"), *whole = report(f, NULL, "w.md");
+    const char *at = text;
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        at = strstr(at, order[i]);
+        if (!at)
+            fail_msg("'%s' is not there, or not in its place:\n%s", order[i], text);
+    }
+    for (at = text; (at = strstr(at, "](#")); at++)
+        assert_true(has_heading(text, at + 3, strcspn(at + 3, ")")));
+    assert_null(strstr(text, "sql"));
+    assert_true(strlen(text) * 2 < strlen(whole));
+    free(text);
+    free(whole);
 }
 
 /* Two runs of one scenario: neither's pictures replace the other's. */
@@ -600,6 +668,96 @@ static void test_report__markdown_stays_markdown(void **state)
     free(text);
 }
 
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part))
+        n++;
+    return n;
+}
+
+/* What the page's sliders are made from. */
+static cJSON *walks(const char *page)
+{
+    const char *from = strstr(page, "<script type=\"application/json\">");
+    cJSON *doc;
+
+    assert_non_null(from);
+    doc = cJSON_ParseWithOpts(strchr(from, '>') + 1, &from, false);
+    assert_non_null(doc);
+    assert_memory_equal(from, "</script>", 9);
+    return doc;
+}
+
+static cJSON *step_of(cJSON *doc, const char *scenario, int step)
+{
+    cJSON *run;
+
+    cJSON_ArrayForEach (run, cJSON_GetObjectItem(doc, "runs"))
+        if (strcmp(cJSON_GetObjectItem(run, "scenario")->valuestring, scenario) == 0)
+            return cJSON_GetArrayItem(cJSON_GetObjectItem(run, "steps"), step - 1);
+    fail_msg("no run of %s", scenario);
+    return NULL;
+}
+
+static void test_report__page_has_all_in_it(void **state)
+{
+    struct fixture *f = *state;
+    char *page = report(f, NULL, "r.html"), *again = report(f, NULL, "again.htm"), *text;
+    cJSON *doc = walks(page), *regions;
+
+    assert_string_equal(page, again);
+    assert_int_equal(access(scratch_path(f->in.dir, "r.assets"), F_OK), -1);
+    assert_int_equal(count(page, "<svg"), 1 + count(page, "<figure"));
+    assert_int_equal(count(page, "id=\"hatch\""), 1);
+    assert_contains(page, "<h2 id=\"words\">Words</h2>");
+    assert_contains(page, "<div class=\"walk\" data-scenario=\"fork-write\">");
+    regions = cJSON_GetObjectItem(step_of(doc, "fork-write", 4), "regions");
+    text = cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 0), "cells"));
+    assert_string_equal(text, "[[0,3,\"debt\",1]]"); /* the parent's; frames F1 to F3 */
+    free(text);
+    text = cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetArrayItem(regions, 1), "wrote"));
+    assert_string_equal(text, "[0,3,0,0,0]"); /* the child's: copied */
+    free(text);
+    cJSON_Delete(doc);
+    free(page);
+    free(again);
+}
+
+static void test_report__page_lets_no_markup_through(void **state)
+{
+    struct fixture *f = *state;
+    char *page;
+
+    make_hostile(f);
+    page = report(f, NULL, "r.html");
+    assert_int_equal(count(page, "<script"), 2);
+    assert_int_equal(count(page, "href=\"http"), 0);
+    assert_null(strchr(page, '\x1b'));
+    cJSON_Delete(walks(page));
+    free(page);
+}
+
+/* A page that would not end leaves steps out, and says how many. */
+static void test_report__page_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    cJSON *doc, *run;
+    char *page;
+    int steps;
+
+    change(f, "UPDATE region SET region = region || printf('%.*c', 200000, 'x')");
+    page = report(f, f->fork, "r.html");
+    doc = walks(page);
+    run = cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "runs"), 0);
+    steps = cJSON_GetArraySize(cJSON_GetObjectItem(run, "steps"));
+    assert_in_range(steps, 1, 6);
+    assert_int_equal(steps + cJSON_GetObjectItem(run, "left")->valueint, 7);
+    cJSON_Delete(doc);
+    free(page);
+}
+
 static void test_report__hostile_pictures_are_xml(void **state)
 {
     struct fixture *f = *state;
@@ -657,9 +815,8 @@ static void test_report__terminal_shows_strips_and_outcomes(void **state)
     char *text = terminal(f, f->fork, false), *colour = terminal(f, f->fork, true);
 
     assert_contains(text, "3 cow");
-    assert_contains(text, "CCC\n");
-    assert_contains(text, "EEE  wrote: 3 copied");
-    assert_contains(text, "DDD");
+    assert_null(strstr(text, "CCC\n")); /* "3 cow" says as much */
+    assert_contains(text, "wrote: 3 copied");
     assert_contains(text, "expectations: 7 held, 0 failed, 0 not checked");
     assert_contains(text, "cowlab report");
     assert_contains(colour, "\x1b[");
@@ -725,8 +882,8 @@ static void test_report__default_is_the_latest_complete_run(void **state)
     assert_int_equal(support_fork_write(f->in.store, &failed, broken, &f->e), 0);
     change(f, "UPDATE run SET started_at = started_at || 'z' WHERE run IN "
               "(SELECT run FROM region WHERE pages = 5)");
-    text = report(f, NULL, "r.md");
-    line = line_with(strstr(text, "## fork-write"), "Run `");
+    text = brief(f, "r.md");
+    line = line_with(strstr(text, "## fork-write"), "- **On linux:**");
     assert_contains(line, newer);
     free(line);
     assert_null(strstr(text, broken));
@@ -833,7 +990,11 @@ static void test_report__the_most_is_the_most(void **state)
         {NULL, "**Answer from this run.**", "after step 5 parent.r held 2 pages in debt"},
         {"UPDATE process SET rss_kb = rss_kb * 9 WHERE step = 5",
          "- **What the processes seem to use.**", "in fork-write on linux, step 5:"},
-        {NULL, "**Answer from this run.**", "of distinct frames (step 5)"},
+        /* The answer tells what the regions can be the cause of. */
+        {"UPDATE step SET distinct_kb = (SELECT sum(rss_kb) FROM process AS p WHERE p.run = "
+         "step.run "
+         "AND p.step = step.step) - 20 * (step = 5)",
+         "**Answer from this run.**", "of distinct frames (step 5)"},
         {"UPDATE step SET system_kb = system_kb - 5130 WHERE step = 4",
          "- **What the system uses.**", "MiB (fork-write on linux, step 4"},
         {"UPDATE region SET mapped = 2 - (step = 6) WHERE observed = 'parent' AND step > 4",
@@ -1001,6 +1162,71 @@ static void test_report__text_is_cut_by_characters(void **state)
     assert_string_equal(out, "äöü…|  ab");
 }
 
+static void test_report__ascii_takes_as_many_columns(void **state)
+{
+    char out[64] = "", time[FORMAT_MAX];
+    FILE *f = fmemopen(out, sizeof out, "w");
+
+    (void)state;
+    escape_ascii = true;
+    escape_terminal_field(f, "äöüäöü", 4, 0);
+    escape_terminal(f, "|3–4 µ…→");
+    fclose(f);
+    assert_string_equal(out, "???.|3-4 u.?");
+    assert_string_equal(format_ns(time, 12345), "12.3 us");
+    escape_ascii = false;
+}
+
+/* A region of which a quarter was touched, here and there: strip, legend and width. */
+static char *sparse_strip(void)
+{
+    struct page_run runs[64];
+    struct obs_region region = {
+        .observed = "p", .region = "r", .runs = runs, .nruns = 64, .needs_copy = -1};
+    struct observation obs = {.regions = &region, .nregions = 1};
+    struct step_record step = {
+        .step = 1, .phase = "mapped", .actor = "p", .action = "map", .region = "r", .obs = &obs};
+    struct timeline *t;
+    struct err e;
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    for (int q = 0; q < RQ__COUNT; q++)
+        region.q[q] = value_na();
+    for (uint64_t i = 0; i < 64; i++)
+        runs[i] = (struct page_run){.first = 4 * i, .count = 1, .state = PS_EXCLUSIVE};
+    region.q[RQ_PAGES] = value_known(256);
+    region.q[RQ_NONE] = value_known(192);
+    region.q[RQ_EXCLUSIVE] = value_known(64);
+    t = timeline_new(false, f);
+    assert_int_equal(timeline_step(t, &step, &e), 0);
+    step.step = 2; /* again: the legend is not */
+    assert_int_equal(timeline_step(t, &step, &e), 0);
+    timeline_free(t);
+    fclose(f);
+    return text;
+}
+
+static void test_report__no_touched_page_shows_as_none(void **state)
+{
+    char *text, *legend;
+
+    (void)state;
+    unsetenv("COLUMNS");
+    text = sparse_strip();
+    assert_contains(text, "\n         eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\n");
+    legend = strstr(text, "lower case: mixed");
+    assert_non_null(legend);
+    assert_null(strstr(legend + 1, "lower case: mixed"));
+    free(text);
+    setenv("COLUMNS", "300", 1); /* wide enough for 234 cells, of 2 pages each */
+    text = sparse_strip();
+    assert_contains(text, "e.e.e.e.e.e.");
+    unsetenv("COLUMNS");
+    free(text);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, stored_tear_down)
 
 int main(void)
@@ -1008,6 +1234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(same_database_same_bytes),
         T(each_picture_that_is_linked_exists),
+        T(a_page_leads_with_answers),
         T(pictures_of_two_runs_keep_apart),
         T(sentences_follow_the_data),
         T(isolation_follows_the_checks),
@@ -1022,6 +1249,9 @@ int main(void)
         T(what_was_concluded_is_marked),
         T(predictions_are_a_finding),
         T(markdown_stays_markdown),
+        T(page_has_all_in_it),
+        T(page_lets_no_markup_through),
+        T(page_is_bounded),
         T(hostile_pictures_are_xml),
         T(terminal_is_not_steered),
         T(terminal_fits_80_columns),
@@ -1040,6 +1270,8 @@ int main(void)
         T(agreement_with_a_prediction_is_called_that),
         cmocka_unit_test(test_report__numbers_carry_units),
         cmocka_unit_test(test_report__text_is_cut_by_characters),
+        cmocka_unit_test(test_report__ascii_takes_as_many_columns),
+        cmocka_unit_test(test_report__no_touched_page_shows_as_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

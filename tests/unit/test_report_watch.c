@@ -1,6 +1,7 @@
 /* The report of a watch: sentences follow the data, the same database gives the same bytes, and a
  * process cannot break out of its name. The watch is invented; it goes in through the store. */
 #include "reports/report.h"
+#include "reports/watch/sections.h"
 #include "tests/support/db.h"
 #include "tests/support/xml.h"
 
@@ -161,6 +162,16 @@ static char *terminal(struct fixture *f)
     return text;
 }
 
+/* Without the line breaks of a narrow screen. */
+static char *unwrapped(char *text)
+{
+    for (char *at; (at = strstr(text, "\n    "));) {
+        *at = ' ';
+        memmove(at + 1, at + 5, strlen(at + 5) + 1);
+    }
+    return text;
+}
+
 static void assert_says(const char *text, const char *what)
 {
     if (!strstr(text, what))
@@ -180,7 +191,7 @@ static void test_report_watch__a_loss_is_named_with_its_evidence(void **state)
     /* 193 of 210 MiB were in the heap. */
     assert_says(text, "The child (worker, pid 77) lost 210.0 MiB of 240.0 MiB shared with its "
                       "parent, 91 % of it in \\[heap\\]; its own writes copied 210.0 MiB.");
-    assert_says(text, "2.00 MiB of new memory would have been needed; 1.00 GiB was free");
+    assert_says(text, "it can grow by 2.00 MiB more; 1.00 GiB free.");
     assert_says(text, "A sample is not atomic");
     free(text);
 }
@@ -404,21 +415,6 @@ static void test_report_watch__sentences(void **state)
          "lost besides"},
         {true, UNTOLD("copied_kb", 17), "its own writes copied at least 210.0 MiB.",
          "lost at least"},
-        {true, UNTOLD("copied_kb", 17),
-         "Writes were seen to copy at least 210.0 MiB, most of it (at least 210.0 MiB) by", NULL},
-        {true,
-         "UPDATE process SET copied_kb = 4096; UPDATE process SET copied_kb = 0 WHERE step = 2",
-         "Writes were seen to copy 8.00 MiB, the most (4.00 MiB) by server", "most of it"},
-        {true, "UPDATE step SET t_ns = t_ns + 400000 WHERE step = 2",
-         "at its fastest 209.9 MiB a second, around 1.0 s", NULL},
-        {true, FORKED, "1 was seen; by the parent's system time it took no longer than 1.00 ms.",
-         "time is known"},
-        {true,
-         FORKED
-         "; INSERT INTO watch_process (run, actor, pid, start_ticks, parent, name, first_step) "
-         "SELECT run, 'x[9]', 9, 1, 'worker[77]', 'x', 2 FROM run",
-         "2 were seen; of 1 the time is known: by the parent's system time it took no longer than",
-         NULL},
         {true,
          "UPDATE watch_process SET command = 'ruby a.rb', name = 'puma: w' WHERE actor LIKE 'w%'",
          "| worker\\[77\\] | puma: w (ruby a.rb) |", NULL},
@@ -434,45 +430,17 @@ static void test_report_watch__sentences(void **state)
          UNTOLD("debt_kb",
                 17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
          "| at least 2.00 MiB | 1.00 MiB |", NULL},
-        {true,
-         UNTOLD("debt_kb",
-                17) "UPDATE process SET debt_kb = 2048 WHERE step = 1 AND actor LIKE 'w%'",
-         "held up to at least 2.00 MiB that nobody else maps any more, yet the next write to each "
-         "page still takes a fault. What 1 process held in debt is unknown, wholly or in "
-         "part: " SWAP_HIDES ".",
-         NULL},
-        {true,
-         UNTOLD("debt_kb",
-                17) "UPDATE process SET debt_kb = 624 WHERE step = 1 AND actor LIKE 'w%'",
-         "**Debt.** What 1 process held in debt is unknown, wholly or in part: " SWAP_HIDES ".",
-         "held up to"},
-        {true, "UPDATE process SET debt_kb = 2048", "held up to 2.00 MiB that", "held in debt"},
-        {true,
-         "UPDATE watch_sample SET growth_kb = NULL WHERE step = 2; INSERT INTO unknown SELECT run, "
-         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
-         "1.00 GiB was free (0.2 % of it); that is the most that is known: it is unknown in 1 of 2 "
-         "samples: " SWAP_HIDES ".",
-         NULL},
-        {true,
-         "UPDATE watch_sample SET growth_kb = NULL; INSERT INTO unknown SELECT run, "
-         "2, 99, NULL, NULL, NULL, 'growth_kb', 17 FROM run",
-         "**At risk.** What would have been needed if every page at risk had been written is "
-         "unknown in 2 of 2 samples: " SWAP_HIDES ".",
-         "that is the most"},
         {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb at_risk_kb'",
          "| ~2.00 MiB | ~1.00 MiB |", NULL},
         {true, "UPDATE process SET inferred = 'at_risk_kb'",
          "![At risk, concluded: memory whose next write costs a new frame]", "In debt"},
-        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
-         "held up to ~2.00 MiB that", "~1.00 MiB"},
-        {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb'",
-         "held up to ~2.00 MiB that", NULL},
         {true, "UPDATE process SET debt_kb = 2048, inferred = 'debt_kb' WHERE actor LIKE 'w%'",
          "![In debt, concluded: alone here,", "~1.00 MiB"},
         {true,
          "UPDATE process SET inferred = 'at_risk_kb'; UPDATE process SET inferred = NULL WHERE "
          "step = 2",
          "![At risk, concluded:", "worker | server\\[7\\] | ~1.00 MiB"},
+        {true, FORKED, "| 1.00 MiB | 1.00 ms |", NULL},
         {true, "SELECT 1", "![At risk: memory whose", "~1.00 MiB"},
         {true, "UPDATE process SET inferred = 'shared_parent_kb'",
          "| shared with parent, at most |", "| shared with parent |"},
@@ -489,7 +457,8 @@ static void test_report_watch__sentences(void **state)
         {true, "SELECT 1", "512.0 MiB, which occupied distinct frames of 263.7 MiB: 1.94 times",
          NULL},
         {true, "SELECT 1", "| 2.00 MiB | unknown | - |", "| unknown | unknown |"},
-        {true, "UPDATE step SET distinct_kb = 524288", "Copy-on-write", "What they seem to use.**"},
+        {true, "UPDATE step SET distinct_kb = 524288", "Used 512.0 MiB;",
+         "What they seem to use.**"},
         {true, "UPDATE watch_region SET kind = 'huge pages'; UPDATE region SET mapped = 512",
          "512.0 MiB, which by their PSS was 256.0 MiB: 2.00 times as much as there is, explicit "
          "huge pages "
@@ -551,8 +520,42 @@ static void test_report_watch__sentences(void **state)
          "UPDATE process SET copied_kb = 102400 WHERE actor LIKE 'w%'; "
          "UPDATE process SET copied_kb = 20480 WHERE actor LIKE 's%'",
          "its own writes copied 200.0 MiB.", "its parent's"},
-        {false, "UPDATE watch_sample SET growth_kb = 0", "240.0 MiB was seen to go",
-         "**At risk.**"},
+        {false, "UPDATE step SET distinct_kb = 300000 WHERE step = 2",
+         "Used 263.7 MiB -> 293.0 MiB at 1.0 s; nothing was copied; it can grow by 2.00 MiB more; "
+         "1.00 GiB free.",
+         "Allocator"},
+        {false, "UPDATE step SET distinct_kb = 300000 WHERE step = 1",
+         "Used 293.0 MiB, 263.7 MiB at last; nothing was copied; it could then grow by", NULL},
+        {false, "UPDATE step SET processes = 0 WHERE step = 2", "it could then grow by", NULL},
+        {false, "UPDATE step SET distinct_kb = NULL WHERE step = 2",
+         "Used 256.0 MiB, by the sum of PSS;", "distinct frames of"},
+        {false, "UPDATE step SET distinct_kb = NULL, sum_pss_kb = NULL",
+         "What was used is unknown; nothing was copied", "Used"},
+        {true,
+         "UPDATE process SET copied_kb = 4096; UPDATE process SET copied_kb = 0 WHERE step = 2",
+         "2 processes copied 8.00 MiB, server\\[7\\] 4.00 MiB of it;", NULL},
+        {true, "UPDATE process SET copied_kb = 200 WHERE actor LIKE 'w%' AND step = 2",
+         "; 200 KiB was copied;", "\\] copied"},
+        {true, UNTOLD("copied_kb", 17), "; worker\\[77\\] copied at least 210.0 MiB;", NULL},
+        {true, "UPDATE process SET copied_kb = NULL",
+         "; what was copied is unknown: no process was seen twice; it can grow", NULL},
+        {true, UNTOLD("copied_kb", 17) "UPDATE process SET copied_kb = NULL",
+         "; what was copied is unknown: " SWAP_HIDES ";", "was copied;"},
+        {true,
+         UNTOLD("copied_kb", 17) "UPDATE process SET copied_kb = NULL; UPDATE watch_sample SET "
+                                 "growth_kb = NULL; INSERT INTO unknown SELECT run, 2, 77, NULL, "
+                                 "NULL, NULL, 'growth_kb', 17 FROM run",
+         "; what was copied is unknown: " SWAP_HIDES "; so is how much more it can grow; 1.00 GiB",
+         "grow is unknown"},
+        {true,
+         "UPDATE watch_sample SET growth_kb = NULL; INSERT INTO unknown SELECT run, 2, 99, NULL, "
+         "NULL, NULL, 'growth_kb', 17 FROM run",
+         "; how much more it can grow is unknown: " SWAP_HIDES "; 1.00 GiB free.", "can grow by"},
+        {true,
+         "UPDATE step SET cgroup_limit_kb = 300000; UPDATE watch_sample SET cgroup_kb = 299000",
+         "it can grow by 2.00 MiB more; only 1000 KiB free below the cgroup's limit.", NULL},
+        {true, "UPDATE watch_sample SET cgroup_max = 3 * step, cgroup_oom_kill = step",
+         "ran into its limit 3 times, and 1 of its processes", NULL},
         {false, "UPDATE watch_sample SET inferred = 1",
          "one in 64 was asked whether it still is, and none was not.", "concluded in part"},
     };
@@ -574,6 +577,173 @@ static void test_report_watch__sentences(void **state)
             fail_msg("row %zu says: %s\n%.3000s", i, rows[i].unsaid, text);
         free(text);
     }
+}
+
+#define REGIONS(kind) "UPDATE watch_region SET kind = '" kind "'; "
+#define HUGE_PAGES(kb) "UPDATE watch_sample SET anon_huge_kb = " kb ", thp = 'always'; "
+#define COPIED(actor, nr, kb, steps)                                                               \
+    "INSERT OR REPLACE INTO process (run, step, nr, actor, acting, copied_kb) SELECT run, "        \
+    "value, " #nr ", '" actor "', 0, " #kb " FROM run, json_each('[" steps "]'); "
+/* So that what was lost is no allocator's. */
+#define NO_HEAP REGIONS("anonymous")
+/* The worker copied so many pages in one mapping, and little else; of how many huge pages were. */
+#define COPIES_WHOLE(pages, first, last)                                                           \
+    COPIED("worker[77]", 1, 2060, "2")                                                             \
+    HUGE_PAGES("4096")                                                                             \
+    "UPDATE watch_region SET copied = iif(nr = (SELECT min(nr) FROM watch_region), " #pages        \
+    ", 3) WHERE step = 2; "                                                                        \
+    "UPDATE region SET mapped = 9000, huge = iif(step = 1, " #first ", " #last "); "
+/* The worker was there from the third sample to that one; the server copied in these. */
+#define SAVES(last, steps)                                                                         \
+    "UPDATE watch_process SET first_step = 3, last_step = " last                                   \
+    " WHERE actor LIKE 'w%'; " COPIED("server[7]", 0, 8192, steps)
+/* 32 MiB that the worker maps at last and the server maps too; nothing is copied. */
+#define GROWS                                                                                      \
+    REGIONS("shared memory")                                                                       \
+    "UPDATE region SET mapped = iif(step = 1, 256, 8192); "                                        \
+    "UPDATE process SET copied_kb = 0; UPDATE watch_sample SET copied_kb = 0; "                    \
+    "UPDATE step SET distinct_kb = distinct_kb + 40000 WHERE step = 2; "
+#define BOTH_MAP                                                                                   \
+    "CREATE TEMP TABLE x AS SELECT * FROM region WHERE step = 1; "                                 \
+    "CREATE TEMP TABLE y AS SELECT * FROM watch_region WHERE step = 1; "                           \
+    "UPDATE x SET nr = nr + 10, observed = 'server[7]', mapped = 0; UPDATE y SET nr = nr + 10; "   \
+    "INSERT INTO region SELECT * FROM x; INSERT INTO watch_region SELECT * FROM y; "
+
+/* A cause is named where its evidence is there, and only then. */
+static void test_report_watch__causes(void **state)
+{
+    static const char *const causes[] = {"Huge pages:", "Allocator:", "Save under",
+                                         "Shared memory:", "Watched late:"};
+    static const struct {
+        bool lost;
+        const char *change, *said; /* NULL: no cause */
+    } rows[] = {
+        {false, "SELECT 1", NULL},
+        {true, "SELECT 1",
+         "Allocator: 1 child lost 210.0 MiB by own writes, 193.0 MiB of it in the heap."},
+        {true, "UPDATE watch_region SET kind = 'malloc arena' WHERE kind = 'heap'",
+         "193.0 MiB of it in malloc's arenas. What is written lies among what is only read: fewer "
+         "arenas (MALLOC_ARENA_MAX=1)"},
+        {true, REGIONS("anonymous"), NULL},
+        {true, REGIONS("anonymous") "UPDATE watch_process SET name = 'python3'", NULL},
+        {true, "UPDATE process SET copied_kb = 0 WHERE actor LIKE 'w%'", NULL},
+        {true, REGIONS("anonymous") HUGE_PAGES("8192 / step"),
+         "Huge pages: 4.00 MiB of them were split while 210.0 MiB was copied (transparent huge "
+         "pages: always)."},
+        {true, REGIONS("anonymous") HUGE_PAGES("8192"), NULL},
+        {true,
+         REGIONS("anonymous")
+             HUGE_PAGES("8192 / step") "INSERT INTO watch_event SELECT run, 2, 99, 'worker[77]', "
+                                       "'gone', NULL, NULL FROM run",
+         NULL},
+        {true,
+         REGIONS("anonymous") HUGE_PAGES(
+             "8192 / step") "UPDATE step SET sum_rss_kb = sum_rss_kb - 4096 WHERE step = 2",
+         NULL},
+        {true, NO_HEAP COPIES_WHOLE(512, 1024, 1024),
+         "Huge pages: worker[77] copied 2.00 MiB of 2.01 MiB in whole huge pages"},
+        {true, NO_HEAP COPIES_WHOLE(511, 512, 1024),
+         "Huge pages: worker[77] copied 2.00 MiB of 2.01 MiB in whole huge pages"},
+        {true, NO_HEAP COPIES_WHOLE(511, 1024, 1024), NULL},
+        {true, NO_HEAP COPIES_WHOLE(512, 1024, 512), NULL},
+        {true, NO_HEAP COPIES_WHOLE(512, 0, 0), NULL},
+        {true,
+         NO_HEAP COPIES_WHOLE(511, 512,
+                              1024) "UPDATE region SET mapped = mapped - 512 WHERE step = 1",
+         NULL},
+        {false, SAVES("5", "4,5"),
+         "Save under write load: server[7] copied 16.0 MiB while 1 child of it lived, 0 KiB "
+         "otherwise. Save when less is written, or keep 240.0 MiB free for it"},
+        {false, SAVES("5", "3,6"), "server[7] copied 16.0 MiB while 1 child of it lived, 0 KiB"},
+        {false, SAVES("5", "4,5,7"), NULL},
+        {false, SAVES("5", "2,4,5"), NULL},
+        {false, SAVES("NULL", "4,5"), NULL},
+        {false, SAVES("8", "4,5"), NULL},
+        {false,
+         SAVES("5", "4,5") UNTOLD("copied_kb", 17) "UPDATE unknown SET observed = 'server[7]'",
+         NULL},
+        {false, SAVES("5", "4,5") COPIED("worker[77]", 1, 8192, "4"), NULL},
+        {true, GROWS BOTH_MAP,
+         "Shared memory: [heap] grew from 1.00 MiB to 32.0 MiB of the 256.0 MiB that it can have; "
+         "2 "
+         "processes map it, none copied it."},
+        {true, GROWS, NULL},
+        {true, GROWS BOTH_MAP "UPDATE watch_sample SET copied_kb = 8192 WHERE step = 2", NULL},
+        {true, GROWS BOTH_MAP "UPDATE step SET distinct_kb = 2 * distinct_kb WHERE step = 2", NULL},
+        {false, "UPDATE process SET lost_before_kb = 33792 WHERE step = 1 AND actor LIKE 'w%'",
+         "Watched late: 1 child had lost at most 33.0 MiB of 273.0 MiB before the first sample;"},
+        {false, "UPDATE process SET lost_before_kb = 1000 WHERE step = 1 AND actor LIKE 'w%'",
+         NULL},
+        {false,
+         "UPDATE process SET lost_before_kb = 33792 WHERE step = 1 AND actor LIKE 'w%'; "
+         "UPDATE watch_process SET first_step = 2 WHERE actor LIKE 'w%'",
+         NULL},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture *f = *state;
+        size_t found = 0;
+        char *text;
+
+        if (i) {
+            tear_down(state);
+            set_up(state);
+            f = *state;
+        }
+        record(f, "worker", &all, rows[i].lost ? &little : &all);
+        for (int more = 0; more < 6 && !rows[i].lost; more++)
+            take(f, &all, &all, "worker");
+        db_exec(f->in.db, rows[i].change);
+        text = unwrapped(terminal(f));
+        for (size_t k = 0; k < sizeof causes / sizeof *causes; k++)
+            found += strstr(text, causes[k]) != NULL;
+        if (found != (rows[i].said != NULL))
+            fail_msg("row %zu: %zu causes\n%s", i, found, text);
+        if (rows[i].said)
+            assert_says(text, rows[i].said);
+        free(text);
+    }
+}
+
+/* One page of a watch: what happened, one picture, at most ten processes, and nothing else. */
+static void test_report_watch__brief(void **state)
+{
+    struct fixture *f = *state;
+    struct watch_data w;
+    struct doc d;
+    struct err e;
+    char *text;
+
+    record(f, "worker", &all, &little);
+    for (int i = 0; i < 12; i++) {
+        char sql[200];
+
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO watch_process (run, actor, pid, start_ticks, name, first_step) "
+                 "SELECT run, 'x[%d]', %d, 1, 'x', 2 FROM run",
+                 900 + i, 900 + i);
+        db_exec(f->in.db, sql);
+    }
+    db_exec(f->in.db, "INSERT INTO process (run, step, nr, actor, acting, copied_kb) SELECT run, "
+                      "2, pid, actor, 0, 4 FROM "
+                      "watch_process WHERE name = 'x'");
+    assert_int_equal(watch_load(&w, f->in.db, f->info.run_id, &e), 0);
+    assert_int_equal(doc_open(&d, f->in.store, scratch_path(f->in.dir, "b.md"), &e), 0);
+    section_watch_brief(&d, &w);
+    assert_int_equal(doc_close(&d), 0);
+    watch_data_release(&w);
+    text = slurp(scratch_path(f->in.dir, "b.md"), NULL);
+    assert_says(text, f->info.run_id);
+    assert_says(text, "\n- Used 263.7 MiB; worker\\[77\\] copied 210.0 MiB; it can grow by");
+    assert_says(text, "\n- Allocator: ");
+    assert_says(text, "![Memory used, and what of it each process has alone](b.assets/");
+    assert_says(text,
+                "| worker\\[77\\] | worker | server\\[7\\] | 256.0 MiB | 240.0 MiB | 210.0 MiB | "
+                "210.0 MiB |\n| ");
+    assert_says(text, "| 5 more | - | - | - | - | - | 16 KiB |\n");
+    assert_null(strstr(text, "<details>"));
+    assert_ptr_equal(strstr(text, "!["), strrchr(text, '!'));
+    free(text);
 }
 
 /* Of 60 samples every third is shown, with what was copied since the one before. */
@@ -683,6 +853,10 @@ static void test_report_watch__a_hostile_name_stays_in_its_place(void **state)
     assert_null(strstr(text, "a|<b>"));
     assert_null(strstr(text, "[z](http"));
     free(text);
+    text = terminal(f);
+    assert_says(text, "w|`<script>&[z](http://h)_");
+    assert_null(strchr(text, 0x1b));
+    free(text);
     d = opendir(dir);
     assert_non_null(d);
     while ((entry = readdir(d))) {
@@ -713,6 +887,8 @@ int main(void)
         T(test_report_watch__an_older_database_tells_by_the_difference),
         T(test_report_watch__an_unknown_loss_is_no_number),
         T(test_report_watch__sentences),
+        T(test_report_watch__causes),
+        T(test_report_watch__brief),
         T(test_report_watch__the_terminal_leaves_out_no_copy),
         T(test_report_watch__the_terminal_marks_values),
         T(test_report_watch__views_say_at_least),

@@ -1,8 +1,9 @@
 /* The schema against the words it is made of: probes/words.h there and back, the names that users
- * rely on, documentation of every view column, merging, migrating. */
+ * rely on, the reference of every view column, merging, migrating. */
 #include "db/embedded.h"
 #include "lab/backends.h"
 #include "tests/support/db.h"
+#include "tests/support/rewrite.h"
 #include "tests/support/runs.h"
 
 #include <errno.h>
@@ -272,39 +273,187 @@ static void test_schema__every_view_runs(void **state)
     assert_true(n >= 12);
 }
 
-/* db/README.md has a heading "### view" and below it a row "| `column` |" for each column. */
-static void test_schema__every_view_column_is_documented(void **state)
+/* -- db/REFERENCE.md: what stands above each view in the schema ---------------------------- */
+
+#define REFERENCE "db/REFERENCE.md"
+
+/* A comment of whole lines, each "-- ": text, then "--   column: meaning", which "--     " goes on.
+ */
+struct comment {
+    const char *start, *end;
+};
+
+static struct comment comment_above(const char *text, const char *line)
+{
+    struct comment c = {line, line};
+
+    while (c.start > text) {
+        const char *before = c.start - 1;
+
+        while (before > text && before[-1] != '\n')
+            before--;
+        if (strncmp(before, "--", 2) != 0)
+            break;
+        c.start = before;
+    }
+    return c;
+}
+
+static struct comment comment_below(const char *line)
+{
+    struct comment c = {line, line};
+
+    while (strncmp(c.end, "--", 2) == 0)
+        c.end += strcspn(c.end, "\n") + 1;
+    return c;
+}
+
+static bool is_column(const char *line)
+{
+    size_t n = strncmp(line, "--   ", 5) == 0
+                   ? strspn(line + 5, "abcdefghijklmnopqrstuvwxyz0123456789_")
+                   : 0;
+
+    return n > 0 && line[5 + n] == ':';
+}
+
+/* One line and those that go on with it, without their marks. */
+static const char *print_lines(FILE *out, const char *line, const char *end, size_t mark,
+                               const char *next_mark)
+{
+    do {
+        size_t len = strcspn(line, "\n");
+
+        fprintf(out, "%.*s", (int)(len - mark), line + mark);
+        line += len + 1;
+        mark = strlen(next_mark);
+        if (line < end && strncmp(line, next_mark, mark) == 0 && !is_column(line))
+            fputc(' ', out);
+        else
+            break;
+    } while (line < end);
+    return line;
+}
+
+/* What a comment says of a column; malloc'd, NULL: nothing. */
+static char *meaning(struct comment c, const char *column)
+{
+    size_t n = strlen(column), len;
+    char *text = NULL;
+    FILE *out;
+
+    for (const char *line = c.start; line < c.end; line += strcspn(line, "\n") + 1)
+        if (is_column(line) && strncmp(line + 5, column, n) == 0 && line[5 + n] == ':') {
+            out = open_memstream(&text, &len);
+            print_lines(out, line, c.end, 5 + n + 2, "--     ");
+            fclose(out);
+            break;
+        }
+    return text;
+}
+
+static void print_row(FILE *out, const char *column, char *text)
+{
+    fprintf(out, "| `%s` | %s |\n", column, text);
+    free(text);
+}
+
+/* Every column of a view has a meaning, its own or that of every view, and nothing else has. */
+static void print_view(FILE *out, sqlite3 *db, const char *view, struct comment own,
+                       struct comment all)
+{
+    char *sql = sqlite3_mprintf("SELECT name FROM pragma_table_info(%Q) ORDER BY cid", view), *text;
+    char also[512] = "";
+    int said = 0, rows = 0;
+    sqlite3_stmt *st;
+
+    fprintf(out, "\n### %s\n\n", view);
+    if (own.start == own.end || is_column(own.start))
+        fail_msg("nothing is said of view %s", view);
+    print_lines(out, own.start, own.end, 3, "-- ");
+    fputs("\n\n| column | meaning |\n|---|---|\n", out);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    while (sqlite3_step(st) == SQLITE_ROW) {
+        const char *column = (const char *)sqlite3_column_text(st, 0);
+        bool everywhere = (text = meaning(all, column)) != NULL;
+
+        free(text);
+        if ((text = meaning(own, column))) {
+            print_row(out, column, text);
+            rows++;
+        } else if (everywhere) {
+            sprintf(also + strlen(also), "%s`%s`", *also ? ", " : "", column);
+        } else {
+            fail_msg("not documented: %s.%s", view, column);
+        }
+    }
+    if (*also)
+        fprintf(out, "\nAs in every view: %s.\n", also);
+    for (const char *line = own.start; line < own.end; line += strcspn(line, "\n") + 1)
+        said += is_column(line);
+    if (said != rows)
+        fail_msg("view %s has %d of the %d columns that are described", view, rows, said);
+    sqlite3_finalize(st);
+    sqlite3_free(sql);
+}
+
+static void print_columns(FILE *out, struct comment c)
+{
+    fputs("| column | meaning |\n|---|---|\n", out);
+    for (const char *line = c.start; line < c.end; line += strcspn(line, "\n") + 1)
+        if (is_column(line)) {
+            char *column = strndup(line + 5, strcspn(line + 5, ":"));
+
+            print_row(out, column, meaning(c, column));
+            free(column);
+        }
+}
+
+static int print_views(FILE *out, sqlite3 *db, const char *text, struct comment all)
+{
+    static const char create[] = "\nCREATE VIEW ";
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, create)); p += strlen(create)) {
+        const char *name = p + strlen(create);
+        char *view = strndup(name, strcspn(name, " "));
+
+        print_view(out, db, view, comment_above(text, p + 1), all);
+        free(view);
+        n++;
+    }
+    return n;
+}
+
+static void test_schema__the_reference_says_what_stands_above_each_view(void **state)
 {
     struct fixture *f = *state;
-    const char *top = getenv("TOP");
-    char *text = slurp(scratch_path(top ? top : ".", "db/README.md"), NULL);
-    sqlite3_stmt *st = NULL;
-    int missing = 0;
+    struct comment all = {NULL, NULL};
+    char *text = tree_text(REFERENCE), *wanted;
+    size_t len;
+    FILE *out = open_memstream(&wanted, &len);
+    int n = 0;
 
-    assert_non_null(text);
-    sqlite3_prepare_v2(
-        f->in.db,
-        "SELECT v.name, c.name FROM sqlite_schema v JOIN pragma_table_info(v.name) c "
-        "WHERE v.type = 'view' ORDER BY v.name, c.cid",
-        -1, &st, NULL);
-    while (sqlite3_step(st) == SQLITE_ROW) {
-        char *heading = sqlite3_mprintf("\n### %s\n", sqlite3_column_text(st, 0));
-        char *row = sqlite3_mprintf("`%s`", sqlite3_column_text(st, 1));
-        char *section = strstr(text, heading);
-        char *end = section ? strstr(section + strlen(heading), "\n##") : NULL;
-        char *found = section ? strstr(section, row) : NULL;
-
-        if (!found || (end && found > end)) {
-            print_message("not documented: %s.%s\n", sqlite3_column_text(st, 0),
-                          sqlite3_column_text(st, 1));
-            missing++;
+    fputs("# Reference of the views\n\nMade of the comments in `schema/9xx-*.sql`: change those, "
+          "then "
+          "`REWRITE=1 build/release/tests/unit/test_schema` writes this file.\n\n"
+          "`*_kb` are KiB, `*_bytes` bytes, page counts bare, `*_ns` nanoseconds. "
+          "In every view these columns mean the same:\n\n",
+          out);
+    for (const struct embedded_text *t = embedded_sql; t->path; t++) {
+        if (strncmp(t->path, "db/schema/9", 11) != 0)
+            continue;
+        if (!all.start) { /* the first one's */
+            all = comment_below(strstr(t->text, "\n\n--") + 2);
+            print_columns(out, all);
         }
-        sqlite3_free(heading);
-        sqlite3_free(row);
+        n += print_views(out, f->in.db, t->text, all);
     }
-    sqlite3_finalize(st);
+    fclose(out);
+    assert_int_equal(n, db_int(f->in.db, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"));
+    tree_is_or_rewrite(REFERENCE, text, wanted);
+    free(wanted);
     free(text);
-    assert_int_equal(missing, 0);
 }
 
 /* Text codes only: whoever reads a view sees words. */
@@ -753,7 +902,7 @@ int main(void)
         T(test_schema__tables_are_strict_and_have_no_row_ids_of_their_own),
         T(test_schema__views_keep_their_columns),
         T(test_schema__every_view_runs),
-        T(test_schema__every_view_column_is_documented),
+        T(test_schema__the_reference_says_what_stands_above_each_view),
         T(test_schema__timeline_shows_words_in_step_order),
         T(test_schema__actor_is_who_acted_and_observed_whose_region_it_is),
         T(test_schema__residual_adds_up),

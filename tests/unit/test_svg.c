@@ -64,7 +64,7 @@ static void test_svg__lines_break_at_unknown_points(void **state)
     FILE *f = open_memstream(&text, &len);
     double x[] = {0, 1, 2, 3}, y[] = {1, 2, NAN, 4};
     struct chart_series series[] = {{"y", y}};
-    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 1};
+    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 1, NULL, 0};
     const char *path;
     int moves = 0;
 
@@ -97,8 +97,8 @@ static void test_svg__strips_show_each_state_with_its_letter(void **state)
 {
     struct page_run runs[] = {{.first = 0, .count = 2, .frame = 7, .state = PS_COW},
                               {.first = 2, .count = 1, .frame = 9, .state = PS_DEBT}};
-    struct strip_row rows[] = {{HOSTILE, HOSTILE, HOSTILE, 4, runs, 2, false},
-                               {NULL, "b", NULL, 4, runs, 1, true}};
+    struct strip_row rows[] = {{HOSTILE, HOSTILE, HOSTILE, 4, runs, 2, false, NULL},
+                               {NULL, "b", NULL, 4, runs, 1, true, NULL}};
     char *text;
     size_t len;
     FILE *f = open_memstream(&text, &len);
@@ -118,7 +118,7 @@ static void test_svg__long_strips_are_binned(void **state)
 {
     struct page_run runs[] = {{.first = 0, .count = 50000, .state = PS_EXCLUSIVE},
                               {.first = 50000, .count = 50000, .state = PS_COW}};
-    struct strip_row row = {"step", "r", NULL, 100000, runs, 2, false};
+    struct strip_row row = {"step", "r", NULL, 100000, runs, 2, false, NULL};
     char *text, letters[80] = "";
     size_t len, n;
     FILE *f = open_memstream(&text, &len), *g;
@@ -150,7 +150,7 @@ static void test_svg__chain_tells_shared_from_hidden(void **state)
         {.number = 2, .depth = 1, .kind = "internal", .runs = below, .nruns = 1}};
     struct obs_region first = {.observed = "a", .region = "r", .objects = a, .nobjects = 2};
     struct obs_region second = {.observed = "b", .region = HOSTILE, .objects = b, .nobjects = 2};
-    const struct obs_region *regions[] = {&first, &second};
+    struct chain_region regions[] = {{&first, NULL}, {&second, NULL}};
     struct chain_panel panel = {"step", regions, 2};
     char *text;
     size_t len;
@@ -163,6 +163,90 @@ static void test_svg__chain_tells_shared_from_hidden(void **state)
     assert_int_equal(support_xml_check(text, len), 0);
     assert_int_equal(count(text, ">shared by 2</text>"), 3); /* F5 in both tops, F2 below */
     assert_int_equal(count(text, ">hidden</text>"), 1);      /* F1 */
+    assert_int_equal(count(text, "class=\"box new\""), 1);   /* the legend: all of it is new */
+    assert_true(chain_changed(&panel));
+    free(text);
+}
+
+/* One page is written: its cell, its region and what is behind it are marked, nothing else. */
+static void test_svg__what_changed_is_marked(void **state)
+{
+    struct page_run then[] = {{.first = 0, .count = 4, .frame = 1, .state = PS_COW}};
+    struct page_run now[] = {{.first = 0, .count = 1, .frame = 1, .state = PS_COW},
+                             {.first = 1, .count = 1, .frame = 9, .state = PS_EXCLUSIVE},
+                             {.first = 2, .count = 2, .frame = 3, .state = PS_COW}};
+    struct obs_region before = {.observed = "a", .region = "r", .runs = then, .nruns = 1};
+    struct obs_region after = {.observed = "a", .region = "r", .runs = now, .nruns = 3}, same;
+    struct chain_region regions[] = {{&after, &before}, {&same, &before}};
+    struct chain_panel panel = {"step", regions, 2};
+    struct strip_row row;
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    same = before;
+    same.observed = "b";
+    before.q[RQ_PAGES] = after.q[RQ_PAGES] = same.q[RQ_PAGES] = value_known(4);
+    row = strip_of(&after);
+    row.label = "r";
+    row.before = &before;
+    strips_draw(f, "t", "sub", &row, 1);
+    fclose(f);
+    assert_int_equal(count(text, "class=\"mark\""), 1 + 1); /* and the legend */
+    free(text);
+    f = open_memstream(&text, &len);
+    assert_int_equal(chain_draw(f, "t", &panel, 1), 0);
+    fclose(f);
+    assert_int_equal(count(text, "class=\"box new\""), 2 + 1);
+    assert_true(chain_changed(&panel));
+    free(text);
+    panel.regions++;
+    panel.nregions--;
+    assert_false(chain_changed(&panel));
+}
+
+/* Half of each cell, in the end: mixed, and never taken for untouched. */
+static void test_svg__mixed_letters_are_lower_case(void **state)
+{
+    struct page_run runs[] = {{.first = 0, .count = 1, .state = PS_DEBT},
+                              {.first = 4, .count = 4, .state = PS_DEBT},
+                              {.first = 8, .count = 2, .state = PS_COW},
+                              {.first = 10, .count = 1, .state = PS_ZERO}};
+    struct strip_row row = {"step", "r", NULL, 20, runs, 4, false, NULL};
+    char letters[80] = "";
+    FILE *f = fmemopen(letters, sizeof letters, "w");
+
+    (void)state;
+    assert_int_equal(strip_letters(f, &row, 5, false), 5);
+    row.cut = true; /* what is behind the end of the list is not told */
+    strip_letters(f, &row, 5, false);
+    fclose(f);
+    assert_string_equal(letters, "dDc..dDc  ");
+}
+
+/* A line that another one hides says so; one of another axis does not hide it. A process keeps its
+ * colour. */
+static void test_svg__lines_that_coincide_are_said_to(void **state)
+{
+    double x[] = {0, 1, 2, 3}, a[] = {100, 200, 300, 400}, b[] = {NAN, 200, 300, NAN};
+    struct chart_series series[] = {{"short", b}, {"long", a}, {"again", a}, {"free", a}};
+    size_t looks[] = {9, 2, 1, 0};
+    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 4, looks, 3};
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    chart_lines(f, &c);
+    fclose(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_non_null(strstr(text, ">short (on the line of long)<"));
+    assert_non_null(strstr(text, ">long<"));
+    assert_non_null(strstr(text, ">again (on the line of long)<"));
+    assert_non_null(strstr(text, ">free (right axis)<"));
+    assert_int_equal(count(text, "class=\"l1\""), 2 + 2); /* two lines with their legends: 9, 1 */
+    assert_int_equal(count(text, "class=\"l2\""), 2);
     free(text);
 }
 
@@ -210,6 +294,9 @@ int main(void)
         cmocka_unit_test(test_svg__strips_show_each_state_with_its_letter),
         cmocka_unit_test(test_svg__long_strips_are_binned),
         cmocka_unit_test(test_svg__chain_tells_shared_from_hidden),
+        cmocka_unit_test(test_svg__what_changed_is_marked),
+        cmocka_unit_test(test_svg__mixed_letters_are_lower_case),
+        cmocka_unit_test(test_svg__lines_that_coincide_are_said_to),
         cmocka_unit_test(test_svg__waterfall_of_unknown_parts),
     };
 

@@ -5,8 +5,7 @@
  *                   about a region, which must be there, and nothing follows
  *
  * Both are absent (weak) where the guest cannot do it: the host does not ask then. */
-#ifndef LAB_GNUMACH_GUEST_ACTIONS_H
-#define LAB_GNUMACH_GUEST_ACTIONS_H
+#pragma once
 
 #include "lab/gnumach/guest/guest.h"
 
@@ -20,5 +19,3 @@ ACTIONS(ACTION_FUNCTIONS)
 /* actor.c: the action in the actor, or NULL; also for a number that is no action's. */
 typedef kern_return_t guest_action(const struct command *c, struct answer *a);
 guest_action *guest_action_of(uint32_t action);
-
-#endif

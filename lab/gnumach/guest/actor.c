@@ -120,38 +120,26 @@ static uint64_t page_bytes(const struct command *c)
 
 kern_return_t guest_ACT_UNMAP(const struct command *c, struct answer *a)
 {
-    a->start_tsc = read_tsc();
-    kern_return_t rc = vm_deallocate(mach_task_self(), first_page(c), page_bytes(c));
-    a->end_tsc = read_tsc();
-    return rc;
+    return TIMED(a, vm_deallocate(mach_task_self(), first_page(c), page_bytes(c)));
 }
 
 kern_return_t guest_ACT_PROTECT(const struct command *c, struct answer *a)
 {
-    a->start_tsc = read_tsc();
-    kern_return_t rc = vm_protect(mach_task_self(), first_page(c), page_bytes(c), FALSE,
-                                  (vm_prot_t)c->step.protection);
-    a->end_tsc = read_tsc();
-    return rc;
+    return TIMED(a, vm_protect(mach_task_self(), first_page(c), page_bytes(c), FALSE,
+                               (vm_prot_t)c->step.protection));
 }
 
 kern_return_t guest_ACT_INHERIT(const struct command *c, struct answer *a)
 {
-    a->start_tsc = read_tsc();
-    kern_return_t rc =
-        vm_inherit(mach_task_self(), first_page(c), page_bytes(c), (vm_inherit_t)c->step.inherit);
-    a->end_tsc = read_tsc();
-    return rc;
+    return TIMED(a, vm_inherit(mach_task_self(), first_page(c), page_bytes(c),
+                               (vm_inherit_t)c->step.inherit));
 }
 
 /* Mach's fork: a task that inherits memory. The controller gives it ports and a thread. */
 kern_return_t guest_ACT_FORK(const struct command *c, struct answer *a)
 {
     (void)c;
-    a->start_tsc = read_tsc();
-    kern_return_t rc = task_create(mach_task_self(), TRUE, &a->child);
-    a->end_tsc = read_tsc();
-    return rc;
+    return TIMED(a, task_create(mach_task_self(), TRUE, &a->child));
 }
 
 kern_return_t guest_ACT_EXIT(const struct command *c, struct answer *a)

@@ -16,8 +16,7 @@
  * "Only" is made so with VM_INHERIT_NONE: an actor has no other memory than text, stack, regions.
  *
  * Nothing here uses a C library, floating point or memory allocation. */
-#ifndef LAB_GNUMACH_GUEST_GUEST_H
-#define LAB_GNUMACH_GUEST_GUEST_H
+#pragma once
 
 #include "lab/gnumach/protocol.h"
 #include <mach/kern_return.h>
@@ -48,11 +47,9 @@ struct task_local {
 
 /* A command to an actor, and its answer. Everything the actor needs: it keeps no tables. */
 struct command {
-    uint32_t action; /* enum action; 0: only answer */
-    int32_t status;
     uint64_t address, bytes; /* of the region */
     uint32_t touched, pad;   /* the region was read, written or received before */
-    struct guest_step step;
+    struct guest_step step;  /* action 0: only answer */
     struct guest_part parts[GUEST_MAX_PARTS];
     uint64_t part_address[GUEST_MAX_PARTS], part_bytes[GUEST_MAX_PARTS];
     char text[GUEST_MAX_TEXT];
@@ -91,6 +88,10 @@ struct answer_message {
     mach_msg_type_t port_type;
     mach_port_name_inlined_t port;
 };
+
+/* Makes a call of Mach, and notes in the answer when it began and ended. */
+#define TIMED(a, call)                                                                             \
+    ((a)->start_tsc = read_tsc(), (a)->rc = (call), (a)->end_tsc = read_tsc(), (a)->rc)
 
 /* message.c: items of typed messages */
 mach_msg_type_t type_bytes(size_t n);
@@ -147,5 +148,3 @@ void actor_main(void);
 
 /* controller.c */
 void controller_main(const uintptr_t *stack);
-
-#endif

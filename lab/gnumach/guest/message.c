@@ -153,10 +153,8 @@ static kern_return_t send(const struct command *c, struct answer *a, mach_port_t
     mach_msg_option_t option =
         MACH_SEND_MSG | (c->step.timeout_ms >= 0 ? MACH_SEND_TIMEOUT : MACH_MSG_OPTION_NONE);
     mach_msg_size_t size = m.head.msgh_size;
-    a->start_tsc = read_tsc();
-    rc = mach_msg_trap(&m.head, option, size, 0, MACH_PORT_NULL,
-                       (mach_msg_timeout_t)c->step.timeout_ms, MACH_PORT_NULL);
-    a->end_tsc = read_tsc();
+    rc = TIMED(a, mach_msg_trap(&m.head, option, size, 0, MACH_PORT_NULL,
+                                (mach_msg_timeout_t)c->step.timeout_ms, MACH_PORT_NULL));
     a->sent = rc == MACH_MSG_SUCCESS;
     a->message_bytes = size;
     return rc;
@@ -211,10 +209,9 @@ kern_return_t guest_ACT_RECEIVE(const struct command *c, struct answer *a)
     struct message m;
     mach_msg_option_t option =
         MACH_RCV_MSG | (c->step.timeout_ms >= 0 ? MACH_RCV_TIMEOUT : MACH_MSG_OPTION_NONE);
-    a->start_tsc = read_tsc();
-    mach_msg_return_t rc = mach_msg_trap(&m.head, option, 0, sizeof m, NAME_DATA,
-                                         (mach_msg_timeout_t)c->step.timeout_ms, MACH_PORT_NULL);
-    a->end_tsc = read_tsc();
+    mach_msg_return_t rc =
+        TIMED(a, mach_msg_trap(&m.head, option, 0, sizeof m, NAME_DATA,
+                               (mach_msg_timeout_t)c->step.timeout_ms, MACH_PORT_NULL));
     if (rc != MACH_MSG_SUCCESS)
         return rc;
     a->got_message = 1;

@@ -6,8 +6,7 @@
  *   tasks.c        actors are born and die
  *   transit.c      memory on its way between them
  *   tell.c         answers as records;  observe.c  what the kernel says, as records */
-#ifndef LAB_GNUMACH_GUEST_RUN_H
-#define LAB_GNUMACH_GUEST_RUN_H
+#pragma once
 
 #include "lab/gnumach/guest/guest.h"
 
@@ -117,5 +116,3 @@ kern_return_t observe(struct run *r);
 /* steps.c: NULL, or what went wrong; r->rc says more. */
 const char *do_step(struct run *r, const struct guest_step *s);
 const char *look(struct run *r, uint32_t step);
-
-#endif

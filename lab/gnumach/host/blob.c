@@ -2,6 +2,7 @@
 
 #include "lab/gnumach/host/slots.h"
 #include "lab/gnumach/protocol.h"
+#include "probes/list.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,9 +203,6 @@ int blob_build(const struct plan *const *plans, size_t nplans, uint64_t nonce, u
     for (size_t i = 0; i < nplans && rc == 0; i++)
         rc = add_run(&b, plans[i], e);
     rc = rc ? rc : join(&b, nonce, deadline_ms, out, len, e);
-    free(b.runs);
-    free(b.steps);
-    free(b.parts);
-    free(b.text);
+    FREE_ALL(b.runs, b.steps, b.parts, b.text);
     return rc;
 }

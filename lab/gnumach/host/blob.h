@@ -2,8 +2,7 @@
  *
  * Promises: a plan that blob_check passes can be turned into a blob.
  * Lifetime: blob_build's memory is the caller's. */
-#ifndef LAB_GNUMACH_HOST_BLOB_H
-#define LAB_GNUMACH_HOST_BLOB_H
+#pragma once
 
 #include "lab/plan/plan.h"
 
@@ -13,5 +12,3 @@ int blob_check(const struct plan *plan, struct err *e);
 
 int blob_build(const struct plan *const *plans, size_t nplans, uint64_t nonce, uint32_t deadline_ms,
                void **out, size_t *len, struct err *e);
-
-#endif

@@ -1,4 +1,4 @@
-#include "lab/gnumach/host/chain.h"
+#include "lab/gnumach/host/state.h"
 
 #define RUNS_MAX 4096 /* kept per object and region */
 #ifndef CHAIN_MAX

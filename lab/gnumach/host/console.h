@@ -2,8 +2,7 @@
  *
  * Lifetime: console_init ... console_release, which closes the descriptor; a line is valid until
  * the next call. */
-#ifndef LAB_GNUMACH_HOST_CONSOLE_H
-#define LAB_GNUMACH_HOST_CONSOLE_H
+#pragma once
 
 #include "probes/err.h"
 #include <stddef.h>
@@ -16,13 +15,12 @@ struct console {
     const volatile int *stop; /* may be NULL */
     char *buffer;             /* read and not yet given out: [at, end) */
     size_t at, end;
-    char tail[CONSOLE_TAIL + 1];
+    char tail[CONSOLE_TAIL + 1]; /* the last lines */
 };
 
 /* 0 or -ENOMEM; there is no descriptor yet. */
 int console_init(struct console *c, int silence_ms, const volatile int *stop, struct err *e);
-/* As machine_line. */
+/* The next line, without its end. Returns 1, 0 at the end of output, or an error: -EINTR stopped,
+ * -ETIMEDOUT silence. */
 int console_line(struct console *c, char **line, size_t *len, struct err *e);
 void console_release(struct console *c);
-
-#endif

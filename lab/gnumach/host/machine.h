@@ -5,14 +5,12 @@
  * one, also when this one is killed; machine_stop leaves nothing behind; every wait has a deadline.
  * Does not: know records. Lines come as they are.
  *
- *     machine_start -> machine_line* -> machine_stop
- *
- * Lifetime: a line is valid until the next call. */
-#ifndef LAB_GNUMACH_HOST_MACHINE_H
-#define LAB_GNUMACH_HOST_MACHINE_H
+ *     machine_start -> console_line* -> machine_stop
+ */
+#pragma once
 
+#include "lab/gnumach/host/console.h"
 #include "lab/gnumach/host/parts.h"
-#include <stddef.h>
 #include <stdint.h>
 
 struct machine;
@@ -27,13 +25,5 @@ struct machine_options {
 int machine_start(struct machine **out, const struct machine_parts *parts, const void *plan,
                   size_t plan_len, const struct machine_options *opt, struct err *e);
 
-/* The next line of the console, without its end. Returns 1, 0 at the end of output, or an error:
- * -EINTR stopped, -ETIMEDOUT silence. */
-int machine_line(struct machine *m, char **line, size_t *len, struct err *e);
-
-/* The last lines of the console, for messages; and how QEMU ended if it has. */
-const char *machine_tail(const struct machine *m);
-
+struct console *machine_console(struct machine *m);
 void machine_stop(struct machine *m);
-
-#endif

@@ -2,23 +2,6 @@
 #include "probes/list.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static int note_frames(struct numbers *n, const struct snapshot *s, struct err *e)
-{
-    size_t frames = snapshot_frames(s);
-    uint32_t *grown;
-
-    if (frames <= n->nframes)
-        return 0;
-    grown = realloc(n->frame, frames * sizeof *grown);
-    if (!grown)
-        return err_no_memory(e);
-    memset(grown + n->nframes, 0, (frames - n->nframes) * sizeof *grown);
-    n->frame = grown;
-    n->nframes = frames;
-    return 0;
-}
 
 /* One that was gone meanwhile is another at the same address. */
 static int note_objects(struct numbers *n, const struct snapshot *s, int step, struct err *e)
@@ -41,9 +24,9 @@ static int note_objects(struct numbers *n, const struct snapshot *s, int step, s
 
 int numbers_note(struct numbers *n, const struct snapshot *s, int step, struct err *e)
 {
-    int rc = note_frames(n, s, e);
-
-    return rc < 0 ? rc : note_objects(n, s, step, e);
+    if (LIST_ROOM(n->frame, n->nframes, snapshot_frames(s)) < 0)
+        return err_no_memory(e);
+    return note_objects(n, s, step, e);
 }
 
 uint64_t numbers_frame(struct numbers *n, uint32_t frame)

@@ -2,8 +2,7 @@
  * no physical address away.
  *
  * Lifetime: a zeroed struct has seen nothing; numbers_release. */
-#ifndef LAB_GNUMACH_HOST_NUMBERS_H
-#define LAB_GNUMACH_HOST_NUMBERS_H
+#pragma once
 
 #include "lab/gnumach/host/snapshot.h"
 
@@ -28,5 +27,3 @@ int numbers_note(struct numbers *n, const struct snapshot *s, int step, struct e
 uint64_t numbers_frame(struct numbers *n, uint32_t frame);
 uint64_t numbers_object(struct numbers *n, uint64_t id);
 void numbers_release(struct numbers *n);
-
-#endif

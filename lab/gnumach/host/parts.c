@@ -76,21 +76,56 @@ int machine_find(struct machine_parts *parts, struct err *e)
     return 0;
 }
 
-/* -- the emulator's version ------------------------------------------------------------- */
+/* -- programs --------------------------------------------------------------------------- */
 
-static void become_version(const char *qemu, int output, pid_t parent)
+/* In the child. */
+static void become(const char *const argv[], int fd, bool errors, int output, pid_t parent)
 {
-    const char *argv[] = {qemu, "--version", NULL};
     int null = open("/dev/null", O_RDWR);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    output = fcntl(output, F_DUPFD, 10);
-    if (getppid() != parent || null < 0 || output < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 ||
-        dup2(null, 2) < 0)
+    if (getppid() != parent)
         _exit(127);
-    close_range(3, ~0u, 0);
-    execv(qemu, (char *const *)argv);
+    setpgid(0, 0);
+    /* in an order that overwrites nothing still needed */
+    fd = fd < 0 ? null : fd;
+    null = fcntl(null, F_DUPFD, 10);
+    fd = fcntl(fd, F_DUPFD, 10);
+    output = fcntl(output, F_DUPFD, 10);
+    if (dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(errors ? output : null, 2) < 0 ||
+        dup2(fd, 3) < 0)
+        _exit(127);
+    close_range(4, ~0u, 0);
+    execv(argv[0], (char *const *)argv);
     _exit(127);
+}
+
+pid_t program_start(const char *const argv[], int fd, bool errors, int *from)
+{
+    pid_t parent = getpid(), pid;
+    int ends[2], error;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    pid = fork();
+    error = errno;
+    if (pid == 0)
+        become(argv, fd, errors, ends[1], parent);
+    if (pid > 0)
+        setpgid(pid, pid);
+    close(ends[1]);
+    *from = ends[0];
+    if (pid < 0)
+        close(ends[0]);
+    return pid < 0 ? -error : pid;
+}
+
+void program_stop(pid_t pid)
+{
+    kill(-pid, SIGKILL); /* its group, if it has got so far */
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
 }
 
 /* The first line, as far as it fits; what comes in a second. */
@@ -116,24 +151,16 @@ static void read_line(int fd, char *line, size_t size)
 int machine_version(const struct machine_parts *parts, char *out, size_t size)
 {
     static const char says[] = "QEMU emulator version ";
+    const char *const argv[] = {parts->qemu, "--version", NULL};
     char line[256], *to = out;
-    pid_t parent = getpid(), pid;
-    int fds[2];
+    int from;
+    pid_t pid = program_start(argv, -1, false, &from);
 
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    pid = fork();
-    if (pid == 0)
-        become_version(parts->qemu, fds[1], parent);
-    close(fds[1]);
-    line[0] = '\0';
-    if (pid > 0) {
-        read_line(fds[0], line, sizeof line);
-        kill(pid, SIGKILL);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    close(fds[0]);
+    if (pid < 0)
+        return pid;
+    read_line(from, line, sizeof line);
+    program_stop(pid);
+    close(from);
     if (strncmp(line, says, sizeof says - 1) != 0)
         return -ENOMSG;
     for (const char *p = line + sizeof says - 1; *p && to + 1 < out + size; p++)

@@ -1,12 +1,8 @@
-/* In the order of reading: state.h (what is kept), view.h and viewers.h (pages as they show),
- * regions.h, transit.h, transfers.h, totals.h, checks.h (what is told of them). */
+/* In the order of reading: state.h (what is kept), view.h (pages as they show), then state.h on
+ * what is told of them. */
 #include "lab/gnumach/host/reading.h"
 
-#include "lab/gnumach/host/checks.h"
-#include "lab/gnumach/host/regions.h"
-#include "lab/gnumach/host/totals.h"
-#include "lab/gnumach/host/transfers.h"
-#include "lab/gnumach/host/transit.h"
+#include "lab/gnumach/host/state.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,7 @@
  * is unknown with its reason.
  * Does not: read from the guest.
  * Lifetime: reading_new ... reading_free; one per run. The plan must outlive it. */
-#ifndef LAB_GNUMACH_HOST_READING_H
-#define LAB_GNUMACH_HOST_READING_H
+#pragma once
 
 #include "lab/gnumach/host/snapshot.h"
 #include "lab/run/backend.h"
@@ -20,5 +19,3 @@ int reading_new(struct reading **out, const struct plan *plan, uint64_t memory_b
 int reading_step(struct reading *r, const struct step *step, const struct snapshot *s,
                  struct step_result *out, struct err *e);
 void reading_free(struct reading *r);
-
-#endif

@@ -4,8 +4,7 @@
  * anything else that claims to be a record is an error, anything that does not is chatter.
  * Does not: read from anywhere, know what a record means.
  * Lifetime: a record points into the caller's line. */
-#ifndef LAB_GNUMACH_HOST_RECORDS_H
-#define LAB_GNUMACH_HOST_RECORDS_H
+#pragma once
 
 #include "probes/err.h"
 #include <stdbool.h>
@@ -34,5 +33,3 @@ int field_hex(char **fields, uint64_t *out, struct err *e);
 int field_text(char **fields, char **out, size_t *len, struct err *e);
 /* Several decimal numbers at once. */
 int fields_u64(char **fields, uint64_t *out, size_t count, struct err *e);
-
-#endif

@@ -1,7 +1,5 @@
-#include "lab/gnumach/host/regions.h"
+#include "lab/gnumach/host/state.h"
 
-#include "lab/gnumach/host/chain.h"
-#include "lab/gnumach/host/checks.h"
 #include "probes/rules.h"
 
 #define RUNS_MAX 4096 /* kept per region */
@@ -214,8 +212,8 @@ static int write_outcome(struct reading *r, const struct snap_region *at, const 
     rc = by_frames ? predictions(r, v, before, g, out, e) : 0;
     if (!by_frames || rc < 0)
         return rc;
-    return checks_add(out,
-                      &(struct two_sources){"cow_faults", g->observed, &r->slots[at->slot],
+    return step_check(out,
+                      &(struct two_sources){"cow_faults", g->observed, g->region, g->case_name,
                                             o.copied, (int64_t)(is->cow_faults - was->cow_faults)},
                       e, "frames that changed; the kernel's count of copy-on-write faults");
 }

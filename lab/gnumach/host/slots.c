@@ -4,15 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 int slot_index(const struct slot *slots, size_t count, const char *region, const char *case_name)
 {
     for (size_t i = 0; region && i < count; i++)
-        if (same(slots[i].region, region) && same(slots[i].case_name, case_name))
+        if (same_text(slots[i].region, region) && same_text(slots[i].case_name, case_name))
             return (int)i;
     return -1;
 }
@@ -20,7 +15,7 @@ int slot_index(const struct slot *slots, size_t count, const char *region, const
 int guest_actor_index(const struct plan *plan, const char *actor)
 {
     for (size_t i = 0; i < plan->nactors; i++)
-        if (same(plan->actors[i], actor))
+        if (same_text(plan->actors[i], actor))
             return (int)i;
     return -1;
 }

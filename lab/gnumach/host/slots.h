@@ -3,8 +3,7 @@
  *
  * A slot is one region of one case, whoever has it.
  * Lifetime: the lists are the caller's to free; names point into the plan. */
-#ifndef LAB_GNUMACH_HOST_SLOTS_H
-#define LAB_GNUMACH_HOST_SLOTS_H
+#pragma once
 
 #include "lab/plan/plan.h"
 
@@ -26,5 +25,3 @@ bool step_receives(const struct step *s);
  * whoever sent what its actor received last and asked for one: messages to an actor arrive in the
  * order of sending. 0 or -ENOMEM; the caller frees *out. */
 int receivers_of(const struct plan *plan, int32_t **out, struct err *e);
-
-#endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* More than any guest has: what claims to be larger is refused before memory is taken for it. */
@@ -28,14 +27,8 @@ void snapshot_release(struct snapshot *s)
 {
     for (size_t i = 0; i < s->nobjects; i++)
         free(s->objects[i].frame);
-    free(s->tasks);
-    free(s->regions);
-    free(s->entries);
-    free(s->transits);
-    free(s->pieces);
-    free(s->objects);
-    free(s->descriptors);
-    free(s->message.text);
+    FREE_ALL(s->tasks, s->regions, s->entries, s->transits, s->pieces, s->objects, s->descriptors,
+             s->message.text);
     snapshot_init(s);
 }
 
@@ -140,19 +133,10 @@ static int object_of_record(struct snapshot *s, char **f, struct snap_object **o
 
 static int grow_frames(struct snap_object *o, uint64_t pages, struct err *e)
 {
-    uint32_t *grown;
-    size_t n = o->nframes ? o->nframes : 16;
+    size_t most = 2 * o->nframes;
 
-    if (pages <= o->nframes)
-        return 0;
-    while (n < pages)
-        n *= 2;
-    grown = realloc(o->frame, n * sizeof *grown);
-    if (!grown)
+    if (pages > o->nframes && LIST_ROOM(o->frame, o->nframes, pages > most ? pages : most) < 0)
         return err_no_memory(e);
-    memset(grown + o->nframes, 0, (n - o->nframes) * sizeof *grown);
-    o->frame = grown;
-    o->nframes = n;
     return 0;
 }
 

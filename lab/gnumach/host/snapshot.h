@@ -5,8 +5,7 @@
  * Promises: whatever is out of range (an actor, a slot, a page far away) is refused.
  * Does not: know plans, actors' names or other steps.
  * Lifetime: snapshot_init ... snapshot_release; then it is as it was after snapshot_init. */
-#ifndef LAB_GNUMACH_HOST_SNAPSHOT_H
-#define LAB_GNUMACH_HOST_SNAPSHOT_H
+#pragma once
 
 #include "lab/gnumach/host/records.h"
 
@@ -118,5 +117,3 @@ struct seen_page {
     uint8_t state;   /* enum page_state */
 };
 struct seen_page snapshot_see(const struct snapshot *s, uint64_t object, uint64_t page);
-
-#endif

@@ -1,12 +1,11 @@
-/* state: what `reading` knows of one run; the files below it read and fill their part. */
-#ifndef LAB_GNUMACH_HOST_STATE_H
-#define LAB_GNUMACH_HOST_STATE_H
+/* state: what `reading` knows of one run, and what the files that read and fill it do, each in its
+ * part below: 0, -ENOMEM, or as it says. */
+#pragma once
 
 #include "lab/gnumach/ability.h"
 #include "lab/gnumach/host/numbers.h"
 #include "lab/gnumach/host/slots.h"
 #include "lab/gnumach/host/view.h"
-#include "lab/gnumach/host/viewers.h"
 #include "lab/gnumach/protocol.h"
 #include "lab/run/backend.h"
 
@@ -61,4 +60,46 @@ static inline void set_untold(struct value *q, int n, uint64_t which)
             q[i] = value_unknown(WHY_NO_INTERFACE);
 }
 
-#endif
+/* chain.c: the objects behind a region, from the top one down its shadows. */
+
+/* Appends those of one chain, from `object` down, with their pages [offset, offset + pages) shown
+ * at page `at` of the region. */
+int chain_tell(struct reading *r, struct obs_region *g, uint64_t object, uint64_t offset,
+               uint64_t at, uint64_t pages, struct err *e);
+
+/* checks.c: two sources for one fact: objects against their pages, stamps, bytes around a range. */
+int checks_tell(struct reading *r, struct step_result *out, struct err *e);
+
+/* regions.c: named regions of the actors: pages, share mode, chains of objects, a write's outcome.
+ */
+
+/* Every region of the step; what each showed becomes the last view. */
+int regions_tell(struct reading *r, struct step_result *out, struct err *e);
+/* Last views of regions that are gone. */
+void regions_forget_gone(struct reading *r);
+
+/* transit.c: parts of messages that are under way, in the order of sending, and what memory among
+ * them shows. */
+
+/* The step's message was sent: its parts are under way. */
+int transit_add(struct reading *r, struct err *e);
+void transit_drop(struct reading *r, size_t at);
+/* Views of all memory under way, as the step left it; of a step that receives, nothing: what was
+ * seen before is what arrived. -EBADMSG if the guest tells of other parts. */
+int transit_view(struct reading *r, struct err *e);
+/* Appends what is still under way, as regions of "message". */
+int transit_tell(struct reading *r, struct step_result *out, struct err *e);
+void transit_release(struct reading *r);
+
+/* transfers.c: messages: what is in transit, and what a transfer did, by the frames on either side.
+ */
+
+/* What was sent in this step. Before the regions are told: their views replace the sender's. */
+int transfers_tell_sent(struct reading *r, struct step_result *out, struct err *e);
+/* What was received, and memory that is still under way. After the regions. */
+int transfers_tell_received(struct reading *r, struct step_result *out, struct err *e);
+
+/* totals.c: what a step costs: processes, memory over all of them, what pairs of them share. */
+
+int totals_tell_processes(struct reading *r, struct step_result *out, struct err *e);
+int totals_tell(struct reading *r, struct step_result *out, struct err *e);

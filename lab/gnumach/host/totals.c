@@ -1,4 +1,4 @@
-#include "lab/gnumach/host/totals.h"
+#include "lab/gnumach/host/state.h"
 
 #include <string.h>
 

@@ -1,17 +1,9 @@
-#include "lab/gnumach/host/transfers.h"
+#include "lab/gnumach/host/state.h"
 
-#include "lab/gnumach/host/transit.h"
 #include "probes/list.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-static int set(char **to, const char *text, struct err *e)
-{
-    *to = text ? strdup(text) : NULL;
-    return text && !*to ? err_no_memory(e) : 0;
-}
 
 static int say_why(struct store_transfer *t, const struct pending *p, const struct comparison *c,
                    struct err *e)
@@ -70,25 +62,26 @@ static int add_transfer(struct reading *r, struct step_result *out, const struct
                                         [PART_OOL_PORTS] = "ool_ports",
                                         [PART_OOL_VOLATILE] = "ool_volatile"};
     struct store_transfer *t = LIST_ADD(out->transfers, out->ntransfers);
-    int rc;
+    const struct slot *slot = p->slot >= 0 ? &r->slots[p->slot] : NULL;
+    const char *copy = p->physical ? "physical" : "virtual";
+    bool ok = true;
 
     if (!t)
         return err_no_memory(e);
-    *t = (struct store_transfer){.deallocate = p->kind == PART_PORT ? -1 : p->deallocate,
-                                 .size = (int64_t)p->size,
-                                 .descriptor = descriptor};
-    if ((rc = set(&t->from, r->plan->actors[p->from], e)) < 0 ||
-        (rc = set(&t->to, p->to >= 0 ? r->plan->actors[p->to] : NULL, e)) < 0 ||
-        (rc = set(&t->region, p->slot >= 0 ? r->slots[p->slot].region : NULL, e)) < 0 ||
-        (rc = set(&t->case_name, p->slot >= 0 ? r->slots[p->slot].case_name : NULL, e)) < 0 ||
-        (rc = set(&t->kind, kinds[p->kind], e)) < 0 ||
-        (rc = set(&t->asked,
-                  p->kind == PART_PORT ? NULL
-                  : p->physical        ? "physical"
-                                       : "virtual",
-                  e)) < 0 ||
-        (rc = set(&t->done, done_word(p, c), e)) < 0)
-        return rc;
+    *t = (struct store_transfer){
+        .from = step_text(r->plan->actors[p->from], &ok),
+        .to = step_text(p->to >= 0 ? r->plan->actors[p->to] : NULL, &ok),
+        .region = step_text(slot ? slot->region : NULL, &ok),
+        .case_name = step_text(slot ? slot->case_name : NULL, &ok),
+        .kind = step_text(kinds[p->kind], &ok),
+        .asked = step_text(p->kind == PART_PORT ? NULL : copy, &ok),
+        .done = step_text(done_word(p, c), &ok),
+        .deallocate = p->kind == PART_PORT ? -1 : p->deallocate,
+        .size = (int64_t)p->size,
+        .descriptor = descriptor,
+    };
+    if (!ok)
+        return err_no_memory(e);
     return say_why(t, p, c, e);
 }
 
@@ -125,6 +118,7 @@ static int tell_message(struct reading *r, struct step_result *out, struct err *
 {
     const struct snapshot *s = r->snap;
     struct store_message *m = calloc(1, sizeof *m);
+    bool ok = true;
 
     if (!m)
         return err_no_memory(e);
@@ -140,9 +134,9 @@ static int tell_message(struct reading *r, struct step_result *out, struct err *
     }
     for (size_t i = 0; i < s->ndescriptors; i++)
         m->descriptors += s->descriptors[i].kind != PART_OOL || !s->descriptors[i].is_inline;
-    if (set(&m->actor, r->step->actor, e) < 0 || set(&m->text, s->message.text, e) < 0)
-        return -ENOMEM;
-    return 0;
+    m->actor = step_text(r->step->actor, &ok);
+    m->text = step_text(s->message.text, &ok);
+    return ok ? 0 : err_no_memory(e);
 }
 
 /* One received descriptor belongs to the first part under way to this actor. */
@@ -172,8 +166,11 @@ static int tell_received(struct reading *r, struct step_result *out, int descrip
         t->deallocate = d->kind == PART_PORT ? -1 : (int)d->deallocate;
         t->size = (int64_t)(d->kind == PART_OOL ? d->bytes : d->count);
         if (d->kind != PART_OOL && t->size > 0) {
+            bool ok = true;
+
             free(t->done);
-            rc = set(&t->done, "right", e);
+            t->done = step_text("right", &ok);
+            rc = ok ? 0 : err_no_memory(e);
         }
     }
     transit_drop(r, at);

@@ -1,6 +1,5 @@
-#include "lab/gnumach/host/transit.h"
+#include "lab/gnumach/host/state.h"
 
-#include "lab/gnumach/host/chain.h"
 #include "probes/list.h"
 #include "probes/rules.h"
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "lab/gnumach/host/viewers.h"
+#include "lab/gnumach/host/view.h"
 
 #include "lab/gnumach/protocol.h"
 #include <stdlib.h>

@@ -9,11 +9,9 @@
  *     mach.c     messages: the actions that need lab/machmsg
  *     call.c     below them: requests, replies, progress, the meters around an action
  *     keeper.c   not an actor: the process that cleans up when the lab dies */
-#ifndef LAB_LINUX_ACTOR_ACTOR_H
-#define LAB_LINUX_ACTOR_ACTOR_H
+#pragma once
 
 #include "lab/linux/protocol.h"
-#include <stddef.h>
 
 #define MAX_SENT_FDS 16
 
@@ -25,6 +23,9 @@ struct actor {
     int passed_fd;              /* descriptor that came with the request, or -1 */
     int send_fds[MAX_SENT_FDS]; /* to go with the reply; closed after */
     int nsend_fds;
+    struct cost_meter { /* clock and fault counters as the measured part of an action began */
+        uint64_t ns, minflt, majflt;
+    } began;
 };
 
 /* Reads one request, or exits if the lab is gone; answers it. */
@@ -35,12 +36,9 @@ int actor_fail(struct actor *a, int error, const char *message);
 /* Sends a progress note. */
 void actor_progress(struct actor *a, uint64_t done, uint64_t total);
 
-/* Clock and fault counters around the measured part of an action. */
-struct cost_meter {
-    uint64_t ns, minflt, majflt;
-};
-void cost_begin(struct cost_meter *m);
-void cost_end(const struct cost_meter *m, struct actor_reply *r);
+/* Around the measured part of an action; what it cost goes into the reply. */
+void cost_begin(struct actor *a);
+void cost_end(struct actor *a);
 
 /* actor_ACT_MAP, actor_ACT_WRITE, ...: each carries out a->in and fills a->out; 0, or -1 after
  * actor_fail. */
@@ -56,5 +54,3 @@ int actor_mach_unmap(struct actor *a);
 int actor_mach_inherit(struct actor *a);
 
 int keeper_main(int argc, char **argv);
-
-#endif

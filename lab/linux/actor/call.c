@@ -28,47 +28,36 @@ static void read_meter(struct cost_meter *m)
 
 /* Reads the meters twice: after a fork the child has no page tables for program text, and the
  * faults that bring in this code must not count as the action's. */
-void cost_begin(struct cost_meter *m)
+void cost_begin(struct actor *a)
 {
-    read_meter(m);
-    read_meter(m);
+    read_meter(&a->began);
+    read_meter(&a->began);
 }
 
-void cost_end(const struct cost_meter *m, struct actor_reply *r)
+void cost_end(struct actor *a)
 {
     struct cost_meter end;
     uint64_t ns = probe_clock();
 
     read_meter(&end);
-    r->dur_ns = ns - m->ns;
-    r->minflt = end.minflt - m->minflt;
-    r->majflt = end.majflt - m->majflt;
+    a->out.dur_ns = ns - a->began.ns;
+    a->out.minflt = end.minflt - a->began.minflt;
+    a->out.majflt = end.majflt - a->began.majflt;
 }
 
-static void send_or_exit(struct actor *a, const struct msghdr *msg)
+static void send_or_exit(struct actor *a, int nfds)
 {
-    if (sendmsg(a->control, msg, MSG_NOSIGNAL) < 0)
+    struct iovec iov = {&a->out, sizeof a->out};
+
+    if (send_packet(a->control, &iov, 1, a->send_fds, (size_t)nfds, MSG_NOSIGNAL) < 0)
         _exit(3); /* the lab is gone */
 }
 
 /* The descriptors go ahead of the answer and are closed before it. */
 static void send_descriptors(struct actor *a)
 {
-    char control[CMSG_SPACE(sizeof a->send_fds)] = {0};
-    size_t bytes = (size_t)a->nsend_fds * sizeof(int);
-    struct iovec iov = {&a->out, sizeof a->out};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = control,
-                         .msg_controllen = CMSG_SPACE(bytes)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(bytes);
-    memcpy(CMSG_DATA(c), a->send_fds, bytes);
     a->out.progress = ACTOR_DESCRIPTORS;
-    send_or_exit(a, &msg);
+    send_or_exit(a, a->nsend_fds);
     a->out.progress = 0;
     for (int i = 0; i < a->nsend_fds; i++)
         close(a->send_fds[i]);
@@ -77,12 +66,9 @@ static void send_descriptors(struct actor *a)
 
 void actor_reply(struct actor *a)
 {
-    struct iovec iov = {&a->out, sizeof a->out};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
     if (a->nsend_fds > 0)
         send_descriptors(a);
-    send_or_exit(a, &msg);
+    send_or_exit(a, 0);
 }
 
 void actor_progress(struct actor *a, uint64_t done, uint64_t total)

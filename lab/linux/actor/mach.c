@@ -11,9 +11,9 @@
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_ID 1
 #define DEFAULT_TIMEOUT_MS 10000
@@ -90,41 +90,37 @@ int actor_take_port(struct actor *a)
     return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot register the port");
 }
 
+/* Ends the measured part of an action. */
+static int finish(struct actor *a, kern_return_t kr, const char *what)
+{
+    cost_end(a);
+    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, what);
+}
+
 int actor_mach_map(struct actor *a)
 {
-    int flags = VM_FLAGS_ANYWHERE | (a->in.kind == MK_PURGEABLE ? VM_FLAGS_PURGABLE : 0);
+    int rc, flags = VM_FLAGS_ANYWHERE | (a->in.kind == MK_PURGEABLE ? VM_FLAGS_PURGABLE : 0);
     mach_vm_address_t at = 0;
-    struct cost_meter m;
-    kern_return_t kr;
 
-    cost_begin(&m);
-    kr = mach_vm_allocate(mach_task_self(), &at, a->in.len, flags);
-    cost_end(&m, &a->out);
+    cost_begin(a);
+    rc = finish(a, mach_vm_allocate(mach_task_self(), &at, a->in.len, flags), "cannot allocate");
     a->out.start = at;
     a->out.len = mach_vm_round_page(a->in.len);
-    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot allocate");
+    return rc;
 }
 
 int actor_mach_unmap(struct actor *a)
 {
-    struct cost_meter m;
-    kern_return_t kr;
-
-    cost_begin(&m);
-    kr = mach_vm_deallocate(mach_task_self(), a->in.start, a->in.len);
-    cost_end(&m, &a->out);
-    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot deallocate");
+    cost_begin(a);
+    return finish(a, mach_vm_deallocate(mach_task_self(), a->in.start, a->in.len),
+                  "cannot deallocate");
 }
 
 int actor_mach_inherit(struct actor *a)
 {
-    struct cost_meter m;
-    kern_return_t kr;
-
-    cost_begin(&m);
-    kr = mach_vm_inherit(mach_task_self(), a->in.start, a->in.len, a->in.inherit);
-    cost_end(&m, &a->out);
-    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot set the inheritance");
+    cost_begin(a);
+    return finish(a, mach_vm_inherit(mach_task_self(), a->in.start, a->in.len, a->in.inherit),
+                  "cannot set the inheritance");
 }
 
 /* --- sending --- */
@@ -223,14 +219,11 @@ static mach_msg_timeout_t timeout(const struct actor *a)
 
 static int send_built(struct actor *a, mach_msg_size_t size)
 {
-    struct cost_meter m;
-    kern_return_t kr;
-
-    cost_begin(&m);
-    kr = mach_msg(&buffer.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, size, 0, MACH_PORT_NULL,
-                  timeout(a), MACH_PORT_NULL);
-    cost_end(&m, &a->out);
-    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot send");
+    cost_begin(a);
+    return finish(a,
+                  mach_msg(&buffer.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT, size, 0,
+                           MACH_PORT_NULL, timeout(a), MACH_PORT_NULL),
+                  "cannot send");
 }
 
 int actor_ACT_SEND(struct actor *a)
@@ -335,13 +328,12 @@ static void read_text(struct actor *a, const char *at)
 
 int actor_ACT_RECEIVE(struct actor *a)
 {
-    struct cost_meter m;
     kern_return_t kr;
 
-    cost_begin(&m);
+    cost_begin(a);
     kr = mach_msg(&buffer.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof buffer, own_port,
                   timeout(a), MACH_PORT_NULL);
-    cost_end(&m, &a->out);
+    cost_end(a);
     if (kr == MACH_RCV_TIMED_OUT) {
         a->out.timed_out = 1;
         return 0;

@@ -17,12 +17,11 @@ static struct actor self; /* in .bss: one actor per process, and no heap of its 
 /* The child speaks over the socket that came with the request; its first word is a hello. */
 int actor_ACT_FORK(struct actor *a)
 {
-    struct cost_meter m;
     pid_t pid;
 
     if (a->passed_fd < 0)
         return actor_fail(a, EBADF, "no socket came for the child");
-    cost_begin(&m);
+    cost_begin(a);
     pid = fork();
     if (pid < 0) {
         int error = errno;
@@ -37,7 +36,7 @@ int actor_ACT_FORK(struct actor *a)
         a->out.pid = getpid();
         return 0;
     }
-    cost_end(&m, &a->out);
+    cost_end(a);
     close(a->passed_fd);
     a->out.pid = pid;
     return 0;
@@ -111,8 +110,6 @@ static int carry_out(struct actor *a)
 
 int main(int argc, char **argv)
 {
-    struct cost_meter warm;
-
     signals_begin();
     if (argc >= 2 && strcmp(argv[1], "--keeper") == 0)
         return keeper_main(argc - 2, argv + 2);
@@ -130,7 +127,7 @@ int main(int argc, char **argv)
     self.out.magic = ACTOR_MAGIC;
     self.out.op = ACTOR_HELLO;
     self.out.pid = getpid();
-    cost_begin(&warm);
+    cost_begin(&self);
     for (;;) {
         actor_reply(&self);
         actor_receive(&self);

@@ -146,7 +146,6 @@ int actor_ACT_MAP(struct actor *a)
     size_t len = round_up(a->in.len, a->in.kind == MK_HUGETLB && huge ? huge : page_size());
     size_t align = huge && len >= huge ? huge : page_size();
     int fd = -1;
-    struct cost_meter m;
     void *at, *p;
 
     if (is_mach_kind(a->in.kind))
@@ -161,9 +160,9 @@ int actor_ACT_MAP(struct actor *a)
         if (fd < 0)
             return -1;
     }
-    cost_begin(&m);
+    cost_begin(a);
     p = mmap(at, len, PROT_READ | PROT_WRITE, kind_flags(a->in.kind) | MAP_FIXED, fd, 0);
-    cost_end(&m, &a->out);
+    cost_end(a);
     /* The descriptor stays open: probes find the object's residency through it. */
     if (p == MAP_FAILED)
         return actor_fail(
@@ -274,16 +273,15 @@ static uint64_t touch(struct actor *a)
     uint64_t pages = (a->in.len + ps - 1) / ps;
     char *base = (char *)(uintptr_t)a->in.start;
     uint64_t next = 0;
-    struct cost_meter m;
 
     warm_up(a);
-    cost_begin(&m);
+    cost_begin(a);
     for (uint64_t page = 0; page < pages; page++) {
         if (page_selected(&a->in.select, page))
             touch_page(a, base, page);
         note_progress(a, page, pages, &next);
     }
-    cost_end(&m, &a->out);
+    cost_end(a);
     return pages;
 }
 
@@ -305,11 +303,11 @@ static void *region(const struct actor *a)
 }
 
 /* Ends the measured part of an action; rc and errno are those of its system call. */
-static int finish(struct actor *a, const struct cost_meter *m, int rc, const char *what)
+static int finish(struct actor *a, int rc, const char *what)
 {
     int error = errno;
 
-    cost_end(m, &a->out);
+    cost_end(a);
     return rc < 0 ? actor_fail(a, error, what) : 0;
 }
 
@@ -317,63 +315,56 @@ static int finish(struct actor *a, const struct cost_meter *m, int rc, const cha
  * malloc gives them out again, without a protection, a lock or an advice. */
 static int unmap_malloc(struct actor *a)
 {
-    struct cost_meter m;
     void *p;
 
-    cost_begin(&m);
+    cost_begin(a);
     p = mmap(region(a), round_up(a->in.len, page_size()), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (p == MAP_FAILED)
-        return finish(a, &m, -1, "cannot unmap");
+        return finish(a, -1, "cannot unmap");
     free(p);
-    return finish(a, &m, 0, "");
+    return finish(a, 0, "");
 }
 
 int actor_ACT_UNMAP(struct actor *a)
 {
-    struct cost_meter m;
-
     if (is_mach_kind(a->in.kind))
         return actor_mach_unmap(a);
     if (a->in.kind == MK_MALLOC)
         return unmap_malloc(a);
-    cost_begin(&m);
-    return finish(a, &m, munmap(region(a), a->in.len), "cannot unmap");
+    cost_begin(a);
+    return finish(a, munmap(region(a), a->in.len), "cannot unmap");
 }
 
 int actor_ACT_MOVE(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
-    struct cost_meter m;
     int rc;
 
     if (!at)
         return -1;
-    cost_begin(&m);
+    cost_begin(a);
     rc = machmsg_move(a->in.start, (uintptr_t)at, a->in.len);
     errno = -rc;
     a->out.start = (uintptr_t)at;
     a->out.len = a->in.len;
-    return finish(a, &m, rc, "cannot move the region");
+    return finish(a, rc, "cannot move the region");
 }
 
 int actor_ACT_PROTECT(struct actor *a)
 {
     int prot = (a->in.protection & 1 ? PROT_READ : 0) | (a->in.protection & 2 ? PROT_WRITE : 0) |
                (a->in.protection & 4 ? PROT_EXEC : 0);
-    struct cost_meter m;
 
-    cost_begin(&m);
-    return finish(a, &m, mprotect(region(a), a->in.len, prot), "cannot change the protection");
+    cost_begin(a);
+    return finish(a, mprotect(region(a), a->in.len, prot), "cannot change the protection");
 }
 
 int actor_ACT_LOCK(struct actor *a)
 {
-    struct cost_meter m;
-
-    cost_begin(&m);
-    return finish(a, &m, a->in.lock ? mlock(region(a), a->in.len) : munlock(region(a), a->in.len),
+    cost_begin(a);
+    return finish(a, a->in.lock ? mlock(region(a), a->in.len) : munlock(region(a), a->in.len),
                   a->in.lock ? "cannot lock" : "cannot unlock");
 }
 
@@ -387,7 +378,6 @@ int actor_ACT_INHERIT(struct actor *a)
         [INH_NONE] = MADV_DONTFORK,
         [INH_ZERO] = MADV_WIPEONFORK,
     };
-    struct cost_meter m;
 
     if (is_mach_kind(a->in.kind))
         return actor_mach_inherit(a);
@@ -395,10 +385,10 @@ int actor_ACT_INHERIT(struct actor *a)
         return actor_fail(a, EINVAL, "Linux cannot share private memory over a fork");
     if (a->in.inherit == INH_COPY && is_shared_kind(a->in.kind))
         return actor_fail(a, EINVAL, "Linux cannot copy shared memory over a fork");
-    cost_begin(&m);
+    cost_begin(a);
     if (a->in.inherit == INH_COPY) /* only anonymous memory could have been wiped: EINVAL else */
         (void)!madvise(region(a), a->in.len, MADV_KEEPONFORK);
-    return finish(a, &m, madvise(region(a), a->in.len, advice[a->in.inherit]),
+    return finish(a, madvise(region(a), a->in.len, advice[a->in.inherit]),
                   "cannot set what a fork does with the region");
 }
 
@@ -417,13 +407,11 @@ static int advice_constant(uint32_t advice)
 
 int actor_ACT_MADVISE(struct actor *a)
 {
-    struct cost_meter m;
-
     if (a->in.advice == ADV_DONTFORK && is_mach_kind(a->in.kind)) {
         a->in.inherit = INH_NONE; /* the layer maps such memory anew: it has to know */
         return actor_mach_inherit(a);
     }
-    cost_begin(&m);
-    return finish(a, &m, madvise(region(a), a->in.len, advice_constant(a->in.advice)),
+    cost_begin(a);
+    return finish(a, madvise(region(a), a->in.len, advice_constant(a->in.advice)),
                   "the kernel refuses the advice");
 }

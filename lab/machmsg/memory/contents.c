@@ -16,7 +16,7 @@ struct touched {
 /* Marks what the object has behind [offset, offset + pages). */
 static int mark_object(struct object *o, uint64_t offset, uint64_t pages, uint8_t *map)
 {
-    const uint64_t page = mem_page(), end = offset + pages * page;
+    const uint64_t page = vm_page_size, end = offset + pages * page;
     const int fd = object_fd(o);
     uint64_t from, to;
     int rc;
@@ -31,7 +31,7 @@ static int mark_object(struct object *o, uint64_t offset, uint64_t pages, uint8_
 static void mark_part(const struct mapping *m, uint64_t start, uint64_t end, uint8_t *map)
 {
     const struct range *r = range_find(start);
-    const uint64_t pages = (end - start) / mem_page();
+    const uint64_t pages = (end - start) / vm_page_size;
     int rc;
 
     if (r && r->end >= end && range_shows(r, m, start)) {
@@ -60,7 +60,7 @@ static void mark_mapping(void *arg, const struct mapping *m, uint64_t start, uin
             to = r->start;
         else if (r && r->start <= at && r->end < to)
             to = r->end;
-        mark_part(m, at, to, t->map + (at - t->start) / mem_page());
+        mark_part(m, at, to, t->map + (at - t->start) / vm_page_size);
     }
 }
 
@@ -70,14 +70,14 @@ static int copy_runs(int fd, uint64_t offset, uint64_t start, uint64_t end, cons
                      bool every)
 {
     static const unsigned char zeros[65536];
-    const uint64_t page = mem_page();
+    const uint64_t page = vm_page_size;
     int rc = 0;
 
     for (uint64_t at = start, to; rc == 0 && at < end; at = to) {
-        const uint8_t *mark = map + (at - mem_trunc(start, page)) / page;
+        const uint8_t *mark = map + (at - mem_trunc(start)) / page;
         const uint8_t touched = *mark;
 
-        for (to = mem_trunc(at, page); to < end && *mark == touched; mark++)
+        for (to = mem_trunc(at); to < end && *mark == touched; mark++)
             to += page;
         if (to > end)
             to = end;
@@ -96,8 +96,8 @@ static int copy_runs(int fd, uint64_t offset, uint64_t start, uint64_t end, cons
 static int copy_out(struct object *o, uint64_t offset, uint64_t start, uint64_t end, bool every,
                     bool lone)
 {
-    const uint64_t first = mem_trunc(start, mem_page()), last = mem_round(end);
-    const uint64_t pages = (last - first) / mem_page();
+    const uint64_t first = mem_trunc(start), last = mem_round(end);
+    const uint64_t pages = (last - first) / vm_page_size;
     const bool ask = lone || pages > 1;
     struct touched t = {.start = first, .map = malloc(pages)};
     int rc = t.map ? 0 : -ENOMEM;

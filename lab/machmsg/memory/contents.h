@@ -1,7 +1,6 @@
 /* contents: which pages of memory hold something, and copies of those pages alone. Looking at
  * memory makes no page. Under mem_lock (mem.h). */
-#ifndef MACHMSG_MEMORY_CONTENTS_H
-#define MACHMSG_MEMORY_CONTENTS_H
+#pragma once
 
 #include "lab/machmsg/memory/range.h"
 
@@ -11,5 +10,3 @@
 int object_stage(struct object **out, uint64_t start, uint64_t end, bool every);
 /* Copies whole pages to an unsealed object, new from offset on. 0 or a negative errno. */
 int object_fill(struct object *o, uint64_t offset, uint64_t start, uint64_t end);
-
-#endif

@@ -1,7 +1,6 @@
 /* copy: copies between memory that may be bad and memory that is good; -EFAULT instead of a
  * signal. */
-#ifndef MACHMSG_MEMORY_COPY_H
-#define MACHMSG_MEMORY_COPY_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -12,5 +11,3 @@ int mem_copy_out(void *to_user, const void *from, size_t n);
 /* The same with a system call always: n bytes from one to another, both may be bad. Returns 0,
  * -EFAULT. */
 int mem_copy_checked(uint64_t to, uint64_t from, uint64_t n);
-
-#endif

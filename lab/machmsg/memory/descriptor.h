@@ -2,8 +2,7 @@
  * own. Those numbers are kept that the program's soft limit leaves plenty of; what comes after goes
  * above that limit, as far as the hard one lets it, where the program's own never are: its soft
  * limit stays what it is, for it and for what it executes, and so do numbers that fit select(2). */
-#ifndef MACHMSG_MEMORY_DESCRIPTOR_H
-#define MACHMSG_MEMORY_DESCRIPTOR_H
+#pragma once
 
 /* How many sixteenths of a table may be full before a descriptor of that use is given up instead.
  */
@@ -16,5 +15,3 @@ enum descriptor_use {
 /* Takes over fd and returns the number under which it is kept; -1: it was closed. Under mem_lock or
  * the space's lock, which keep a fork away. */
 int descriptor_keep(int fd, enum descriptor_use use);
-
-#endif

@@ -37,8 +37,8 @@ int mem_fresh(uint64_t n, uint64_t *address)
     void *p;
 
     mem_lock();
-    p = mem_place(mem_round(n), mem_page() - 1, n <= SMALL_MAX, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    p = mem_place(mem_round(n), vm_page_mask, n <= SMALL_MAX ? PLACE_BESIDE : PLACE_ALONE,
+                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (p == MAP_FAILED)
         rc = -errno;
     mem_unlock();

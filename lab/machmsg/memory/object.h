@@ -2,8 +2,7 @@
  *
  * A new one is not sealed: its owner maps it shared. A sealed one never changes. Lives while a
  * range or a message refers to it; the counts are atomic, a sender holds one without a lock. */
-#ifndef MACHMSG_MEMORY_OBJECT_H
-#define MACHMSG_MEMORY_OBJECT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,5 +44,3 @@ int object_write(int fd, const void *from, uint64_t n, uint64_t at);
 /* The next run of bytes in [at, end) that is not a hole: 1 and [*from, *to); 0: there is none; or a
  * negative errno. */
 int object_next_data(int fd, uint64_t at, uint64_t end, uint64_t *from, uint64_t *to);
-
-#endif

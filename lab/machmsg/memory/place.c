@@ -2,6 +2,7 @@
 #include "lab/machmsg/memory/place.h"
 #include "lab/machmsg/memory/page.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -10,26 +11,29 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* Two areas far from where the kernel puts mappings by itself, so that nothing that is not the
- * layer's becomes a neighbour: one where received buffers stand side by side, one for memory that
- * is to keep its own mapping. Inside the part that the sanitizers leave to programs. */
-#define AREA_SIZE (1ULL << 43)
-static const uint64_t area_base[2] = {0x200000000000, 0x300000000000};
+/* An area for each place, far from where the kernel puts mappings by itself, so that nothing that
+ * is not the layer's becomes a neighbour: received buffers stand side by side, other memory is to
+ * keep its own mapping. Inside the part that the sanitizers leave to programs. */
 static struct {
     uint64_t base, next;
     bool off; /* this address space has no such place */
-} area[2];
+} area[PLACE__COUNT];
+
+static uint64_t area_base(int a)
+{
+    return PLACE_FIRST + (uint64_t)a * PLACE_SIZE;
+}
 
 static void area_init(int a)
 {
-    const uint64_t page = mem_page();
+    const uint64_t page = vm_page_size;
     uint32_t r = 0;
     void *p;
 
     if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
         r = 0;
     /* Random by 1 GiB: addresses should not be guessable, nor the same in every task. */
-    area[a].base = area[a].next = area_base[a] + ((uint64_t)(r & 0xfff) << 30);
+    area[a].base = area[a].next = area_base(a) + ((uint64_t)(r & 0xfff) << 30);
     area[a].off = true;
     if (sizeof(void *) < 8)
         return;
@@ -44,13 +48,13 @@ static void area_init(int a)
 /* In one of the areas; MAP_FAILED with EEXIST: no luck there. */
 static void *place_in_area(int a, uint64_t len, uint64_t mask, int prot, int flags, int fd)
 {
-    const uint64_t gap = a ? mem_page() : 0;
+    const uint64_t gap = a == PLACE_BESIDE ? 0 : vm_page_size;
 
     for (int tries = 0; tries < 4; tries++) {
         uint64_t at = (area[a].next + gap + mask) & ~mask;
         void *p;
 
-        if (at + len < area[a].next || at + len > area_base[a] + AREA_SIZE) {
+        if (at + len < area[a].next || at + len > area_base(a) + PLACE_SIZE) {
             area[a].next = area[a].base; /* once round */
             continue;
         }
@@ -88,15 +92,14 @@ static void *place_aligned(uint64_t len, uint64_t mask, int prot, int flags, int
     return p;
 }
 
-void *mem_place(uint64_t len, uint64_t mask, bool beside, int prot, int flags, int fd)
+void *mem_place(uint64_t len, uint64_t mask, enum layer_place a, int prot, int flags, int fd)
 {
-    const int a = beside ? 0 : 1;
     const uint64_t huge = 2u << 20;
 
     if (area[a].base == 0)
         area_init(a);
     /* Large memory at a multiple of the huge page size, so that huge pages are possible. */
-    if (!beside && len >= huge)
+    if (a != PLACE_BESIDE && len >= huge)
         mask |= huge - 1;
     if (!area[a].off) {
         void *p = place_in_area(a, len, mask, prot, flags, fd);
@@ -104,7 +107,7 @@ void *mem_place(uint64_t len, uint64_t mask, bool beside, int prot, int flags, i
         if (p != MAP_FAILED || errno != EEXIST)
             return p;
     }
-    if (mask > mem_page() - 1)
+    if (mask > vm_page_mask)
         return place_aligned(len, mask, prot, flags, fd);
     return mmap(NULL, len, prot, flags, fd, 0);
 }
@@ -113,6 +116,6 @@ void mem_unplaced(uint64_t start, uint64_t end)
 {
     /* Only where buffers come and go side by side. Elsewhere an address that was just given back
      * stays unmapped for long, so that a stale pointer is noticed. */
-    if (area[0].next == end && start >= area[0].base)
-        area[0].next = start;
+    if (area[PLACE_BESIDE].next == end && start >= area[PLACE_BESIDE].base)
+        area[PLACE_BESIDE].next = start;
 }

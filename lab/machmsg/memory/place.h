@@ -1,15 +1,11 @@
 /* place: where the layer puts memory. Never replaces a mapping. Under mem_lock (mem.h). */
-#ifndef MACHMSG_MEMORY_PLACE_H
-#define MACHMSG_MEMORY_PLACE_H
+#pragma once
 
-#include <stdbool.h>
+#include "probes/purgeable.h"
 #include <stdint.h>
 
-/* Maps memory at a multiple of mask + 1. beside: directly behind the last one placed so, so that
- * the kernel joins them; else with a gap around it. prot, flags, fd as for mmap. Returns
- * MAP_FAILED with errno. */
-void *mem_place(uint64_t len, uint64_t mask, bool beside, int prot, int flags, int fd);
+/* Maps memory at a multiple of mask + 1. prot, flags, fd as for mmap. Returns MAP_FAILED with
+ * errno. */
+void *mem_place(uint64_t len, uint64_t mask, enum layer_place place, int prot, int flags, int fd);
 /* A placed range is gone: its address may be used for the next one. */
 void mem_unplaced(uint64_t start, uint64_t end);
-
-#endif

@@ -6,7 +6,6 @@
 #include <mach/vm_prot.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -188,7 +187,7 @@ static int each_pagemap(uint64_t start, uint64_t pages,
     for (uint64_t page = 0; rc == 0 && page < pages;) {
         size_t want = pages - page < 2048 ? pages - page : 2048;
         ssize_t got = pread(fd, entries, want * sizeof entries[0],
-                            (off_t)((start / mem_page() + page) * sizeof entries[0]));
+                            (off_t)((start / vm_page_size + page) * sizeof entries[0]));
 
         if (got <= 0) {
             rc = got < 0 ? -errno : -EIO;
@@ -232,7 +231,7 @@ static bool find_modified(void *arg, uint64_t page, uint64_t entry)
 int mem_modified(uint64_t start, uint64_t end, bool *modified)
 {
     *modified = false;
-    return each_pagemap(start, (end - start) / mem_page(), find_modified, modified);
+    return each_pagemap(start, (end - start) / vm_page_size, find_modified, modified);
 }
 
 struct each {

@@ -1,7 +1,6 @@
 /* query: what the kernel says about this process's own address space. Nothing here makes a page
  * exist, and nothing knows what the layer itself has put there. */
-#ifndef MACHMSG_MEMORY_QUERY_H
-#define MACHMSG_MEMORY_QUERY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,5 +35,3 @@ int mem_present(uint64_t start, uint64_t pages, uint8_t *map);
 int mem_modified(uint64_t start, uint64_t end, bool *modified);
 /* Is a page of it wired (mlock)? */
 bool mem_wired(uint64_t start, uint64_t end);
-
-#endif

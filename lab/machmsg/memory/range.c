@@ -1,6 +1,7 @@
 /* range: see range.h. */
 #include "lab/machmsg/memory/range.h"
 #include "lab/machmsg/memory/page.h"
+#include "probes/list.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static bool is_gone(const struct range *r)
     unsigned char v;
     int rc;
 
-    if (mincore((void *)r->start, mem_page(), &v) == 0 || errno != ENOMEM)
+    if (mincore((void *)r->start, vm_page_size, &v) == 0 || errno != ENOMEM)
         return false;
     if (r->kind == MEM_SHARED)
         return object_fd(r->object) >= 0 && object_seal(r->object) == 0;
@@ -81,18 +82,9 @@ enum { CHANGE = 5 };
 
 static int room_for(size_t more)
 {
-    size_t capacity = ranges.capacity ? ranges.capacity : 16;
-    struct range *at;
+    const size_t need = ranges.count + more;
 
-    while (capacity < ranges.count + more)
-        capacity *= 2;
-    if (capacity == ranges.capacity)
-        return 0;
-    if (!(at = realloc(ranges.at, capacity * sizeof *at)))
-        return -ENOMEM;
-    ranges.at = at;
-    ranges.capacity = capacity;
-    return 0;
+    return need > ranges.capacity ? LIST_ROOM(ranges.at, ranges.capacity, 2 * need) : 0;
 }
 
 int range_room(void)
@@ -325,7 +317,7 @@ struct move {
 
 struct moves {
     struct move *at;
-    size_t n, capacity;
+    size_t n;
     bool short_of_memory;
 };
 
@@ -333,21 +325,14 @@ static void note_move(void *arg, struct range *r, const struct mapping *part)
 {
     struct moves *l = arg;
     const uint64_t from = r->start + (part->offset - r->offset);
+    struct move *m;
 
     if (from == part->start || l->short_of_memory)
         return;
-    if (l->n == l->capacity) {
-        const size_t capacity = l->capacity ? 2 * l->capacity : 16;
-        struct move *at = realloc(l->at, capacity * sizeof *at);
-
-        if (!at) {
-            l->short_of_memory = true;
-            return;
-        }
-        l->at = at;
-        l->capacity = capacity;
-    }
-    l->at[l->n++] = (struct move){.from = from, .to = part->start, .size = part->end - part->start};
+    if ((m = LIST_ADD(l->at, l->n)))
+        *m = (struct move){.from = from, .to = part->start, .size = part->end - part->start};
+    else
+        l->short_of_memory = true;
 }
 
 /* What is mapped where the table has it too stays there, but where that place goes. */

@@ -9,8 +9,7 @@
  * All of it under mem_lock (mem.h). A range that the program changed behind the layer's back
  * (munmap, mremap, mprotect) is noticed by asking the kernel before it is shared, and found where
  * it is by a fork. */
-#ifndef MACHMSG_MEMORY_RANGE_H
-#define MACHMSG_MEMORY_RANGE_H
+#pragma once
 
 #include "lab/machmsg/memory/object.h"
 #include "lab/machmsg/memory/query.h"
@@ -71,5 +70,3 @@ bool range_shows(const struct range *r, const struct mapping *m, uint64_t at);
  * errno. */
 int range_remap(vm_inherit_t inherit, uint64_t start, uint64_t end, int prot, struct object *o,
                 uint64_t offset, int flags);
-
-#endif

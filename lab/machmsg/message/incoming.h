@@ -1,8 +1,7 @@
 /* incoming: a message while it is being received, and the stages that it goes through. Each stage
  * is a file: its packet (receive_packet.c), its rights (receive_rights.c), its descriptors
  * (receive_body.c), and all of them in order (receive.c). */
-#ifndef MACHMSG_MESSAGE_INCOMING_H
-#define MACHMSG_MESSAGE_INCOMING_H
+#pragma once
 
 #include "lab/machmsg/ports/port.h"
 #include "lab/machmsg/ports/wire.h"
@@ -73,5 +72,3 @@ void msg_adopt_body(struct incoming *in);
 mach_msg_return_t msg_receive(mach_msg_header_t *msg, mach_msg_option_t option,
                               mach_msg_size_t size, mach_port_name_t name,
                               mach_msg_timeout_t timeout);
-
-#endif

@@ -1,7 +1,6 @@
 /* list: a growing list with some room of its own, so that small messages take no memory. Header
  * only. */
-#ifndef MACHMSG_MESSAGE_LIST_H
-#define MACHMSG_MESSAGE_LIST_H
+#pragma once
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -45,5 +44,3 @@ static inline void *list_add(struct list *l, size_t n)
     l->count += n;
     return (unsigned char *)l->at + (l->count - n) * l->elem;
 }
-
-#endif

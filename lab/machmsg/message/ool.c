@@ -119,7 +119,7 @@ static int prepare(const struct ool_source *s, struct wire_item *item, struct ob
         why = OOL_WHY_SMALL;
     else if (!native && any_purgeable(s))
         why = OOL_WHY_PURGEABLE;
-    else if (mem_wired(mem_trunc(s->address, mem_page()), s->address + s->size))
+    else if (mem_wired(mem_trunc(s->address), s->address + s->size))
         why = OOL_WHY_WIRED;
     item->kind = why == OOL_WHY_NONE || why == OOL_WHY_PHYSICAL ? WIRE_OOL_MAP : WIRE_OOL_ANON;
     item->done = OOL_DONE_COPIED;
@@ -203,7 +203,7 @@ static int receive_map(int fd, uint64_t size, uint64_t *address)
         object_unref(r.object);
     if (rc)
         return rc;
-    p = mem_place(len, mem_page() - 1, false, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+    p = mem_place(len, vm_page_mask, PLACE_ALONE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
     if (p == MAP_FAILED) {
         rc = -errno;
         object_unref(r.object);

@@ -6,8 +6,7 @@
  * Promises: a receiver gets exactly the bytes of the range; behind them, up to the page's end, are
  * zeros. An object that a peer sent is used only if it is memory, sealed, and of the right size.
  * Until ool_commit the source keeps its contents and its place. */
-#ifndef MACHMSG_MESSAGE_OOL_H
-#define MACHMSG_MESSAGE_OOL_H
+#pragma once
 
 #include "lab/machmsg/memory/object.h"
 #include "lab/machmsg/ports/wire.h"
@@ -61,5 +60,3 @@ void ool_commit(const struct ool_source *s);
 /* Turns what arrived into memory of this process. Takes over fd. 0 and the address; -EBADMSG: not
  * an object that may be used; -ENOMEM. */
 int ool_receive(const struct wire_item *item, int fd, uint64_t *address);
-
-#endif

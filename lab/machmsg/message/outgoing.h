@@ -1,8 +1,7 @@
 /* outgoing: a message while it is being sent, and the stages that it goes through. Each stage is a
  * file: its rights (send_rights.c), its descriptors (send_body.c), its packet (send_packet.c), and
  * all of them in order (send.c). */
-#ifndef MACHMSG_MESSAGE_OUTGOING_H
-#define MACHMSG_MESSAGE_OUTGOING_H
+#pragma once
 
 #include "lab/machmsg/message/list.h"
 #include "lab/machmsg/message/ool.h"
@@ -103,5 +102,3 @@ mach_msg_return_t msg_transmit(struct outgoing *o, mach_msg_option_t option,
 
 mach_msg_return_t msg_send(mach_msg_header_t *msg, mach_msg_option_t option, mach_msg_size_t size,
                            mach_msg_timeout_t timeout);
-
-#endif

@@ -135,7 +135,7 @@ mach_msg_return_t msg_check_memory(const struct outgoing *o)
         const struct part *p = part_at(o, i);
 
         if (is_memory(p) && p->source.size > 0)
-            rc = mem_walk(mem_trunc(p->source.address, mem_page()),
+            rc = mem_walk(mem_trunc(p->source.address),
                           mem_round(p->source.address + p->source.size), NULL, NULL);
     }
     return memory_error(rc);

@@ -1,10 +1,11 @@
 /* send_packet: see outgoing.h. */
 #include "lab/machmsg/message/outgoing.h"
+#include "probes/receive.h"
 #include <errno.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#define NOW (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 /* What a socket's error says of the port: dead, or a shortage. */
 static mach_msg_return_t socket_error(int error)
@@ -89,27 +90,6 @@ static mach_msg_return_t prepare_payload(struct outgoing *o, const struct iovec 
     return MACH_MSG_SUCCESS;
 }
 
-static ssize_t send_packet(int s, struct iovec *iov, int n, const int *fds, size_t nfds)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * WIRE_PACKET_FDS)];
-    } control;
-    struct msghdr mh = {.msg_iov = iov, .msg_iovlen = (size_t)n};
-
-    if (nfds > 0) {
-        mh.msg_control = control.bytes;
-        mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-        memset(control.bytes + CMSG_LEN(sizeof(int) * nfds), 0,
-               CMSG_SPACE(sizeof(int) * nfds) - CMSG_LEN(sizeof(int) * nfds));
-        control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int) * nfds),
-                                         .cmsg_level = SOL_SOCKET,
-                                         .cmsg_type = SCM_RIGHTS};
-        memcpy(CMSG_DATA(&control.align), fds, sizeof(int) * nfds);
-    }
-    return sendmsg(s, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 /* More descriptors than a packet can carry wait in a socket pair whose one end is sent. */
 static mach_msg_return_t prepare_nested(struct outgoing *o)
 {
@@ -125,7 +105,7 @@ static mach_msg_return_t prepare_nested(struct outgoing *o)
         struct iovec one = {"f", 1};
 
         n = count - i < WIRE_PACKET_FDS ? count - i : WIRE_PACKET_FDS;
-        if (send_packet(pair[1], &one, 1, (const int *)o->fds.at + i, n) != 1) {
+        if (send_packet(pair[1], &one, 1, (const int *)o->fds.at + i, n, NOW) != 1) {
             close(pair[1]);
             return MACH_SEND_NO_BUFFER;
         }
@@ -146,8 +126,7 @@ static ssize_t send_once(struct outgoing *o, struct iovec iov[4])
         unsigned char *packet = o->body - sizeof o->head;
 
         memcpy(packet, &o->head, sizeof o->head);
-        return send(o->dest.port->s, packet, sizeof o->head + o->body_len,
-                    MSG_DONTWAIT | MSG_NOSIGNAL);
+        return send(o->dest.port->s, packet, sizeof o->head + o->body_len, NOW);
     }
     if (o->payload >= 0)
         fds[nfds++] = o->payload;
@@ -157,7 +136,7 @@ static ssize_t send_once(struct outgoing *o, struct iovec iov[4])
         memcpy(fds + nfds, o->fds.at, o->fds.count * sizeof(int));
         nfds += o->fds.count;
     }
-    return send_packet(o->dest.port->s, iov, o->payload >= 0 ? 1 : 4, fds, nfds);
+    return send_packet(o->dest.port->s, iov, o->payload >= 0 ? 1 : 4, fds, nfds, NOW);
 }
 
 mach_msg_return_t msg_transmit(struct outgoing *o, mach_msg_option_t option,

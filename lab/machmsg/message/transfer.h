@@ -1,6 +1,5 @@
 /* transfer: telling a registered function (lab/machmsg/trace.h) what happened to a descriptor. */
-#ifndef MACHMSG_MESSAGE_TRANSFER_H
-#define MACHMSG_MESSAGE_TRANSFER_H
+#pragma once
 
 #include "lab/machmsg/trace.h"
 #include <stdbool.h>
@@ -10,5 +9,3 @@ bool trace_wanted(void);
 void trace_call(const struct machmsg_transfer *t);
 /* The word for a descriptor's type; never NULL. */
 const char *trace_kind(unsigned int type);
-
-#endif

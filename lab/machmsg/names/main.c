@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char usage[] =
     "usage: cowlab-nameserver [--foreground] [--socket PATH] [--idle SECONDS]\n"

@@ -4,13 +4,13 @@
 #include "lab/machmsg/ports/port.h"
 #include "probes/receive.h"
 #include "probes/signals.h"
+#include "probes/slurp.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -294,16 +294,12 @@ static void set_signals(void)
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket))
 {
     struct server s = {.listener = -1, .lock = -1, .idle_ms = opt->idle_ms};
-    struct rlimit files;
     int rc = 0, tell = -1;
 
     /* Before anything is opened: whoever asks the socket for its owner is told who listened. */
     if (!opt->foreground && detach(&tell, &rc) != 0)
         return rc;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max; /* each service holds a descriptor */
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_descriptors(); /* each service holds one */
     s.services = calloc(MAX_SERVICES, sizeof *s.services);
     s.poll = calloc(1 + MAX_CLIENTS + MAX_SERVICES, sizeof *s.poll);
     rc = s.services && s.poll ? listen_at(&s, opt->socket) : -ENOMEM;

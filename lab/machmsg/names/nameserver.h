@@ -1,8 +1,7 @@
 /* nameserver: services by name for the programs of one user (protocol.h). A lock file beside the
  * socket makes one server of many that start at once; who holds it replaces a stale socket. Ends
  * when nothing is registered and nobody asks for a while. */
-#ifndef LAB_MACHMSG_NAMES_NAMESERVER_H
-#define LAB_MACHMSG_NAMES_NAMESERVER_H
+#pragma once
 
 #include "lab/machmsg/names/protocol.h"
 
@@ -20,5 +19,3 @@ struct nameserver_options {
  * must end then: its sockets stay open, because closing one may wait for what a peer put into it,
  * and the end of a process does not. */
 int nameserver_run(const struct nameserver_options *opt, void (*ready)(const char *socket));
-
-#endif

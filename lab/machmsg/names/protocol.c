@@ -197,26 +197,11 @@ bool nameserver_same_user(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
-/* Room for one descriptor. */
-union control {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int))];
-};
-
 ssize_t nameserver_send(int fd, const void *from, size_t n, int port)
 {
-    union control control = {.bytes = {0}};
     struct iovec iov = {(void *)from, n};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t sent;
+    ssize_t sent = send_packet(fd, &iov, 1, &port, port >= 0, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    if (port >= 0) {
-        mh.msg_control = control.bytes;
-        mh.msg_controllen = sizeof control.bytes;
-        control.align = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(&control.align), &port, sizeof port);
-    }
-    sent = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }
 

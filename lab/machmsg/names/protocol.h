@@ -3,8 +3,7 @@
  * A socket in a directory that only the user can enter; both sides check that the other is the
  * same user. One request and one answer per connection; the send right, as in a message, is the
  * sending end of the port's socket pair. */
-#ifndef MACHMSG_NAMES_PROTOCOL_H
-#define MACHMSG_NAMES_PROTOCOL_H
+#pragma once
 
 #include <servers/bootstrap.h>
 #include <stdbool.h>
@@ -47,5 +46,3 @@ bool nameserver_same_user(int fd);
  * this process has no room for what it brought; -ENOBUFS: see receive.h. */
 ssize_t nameserver_send(int fd, const void *from, size_t n, int port);
 ssize_t nameserver_receive(int fd, void *to, size_t n, int *port);
-
-#endif

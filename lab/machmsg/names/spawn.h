@@ -4,13 +4,10 @@
  * constructor in the library sees the mark and works instead of main(). So there is always a
  * program to start, and it has an address space of its own, whatever threads or memory the caller
  * has. The new process must detach (fork, and let the first process exit). */
-#ifndef LAB_MACHMSG_NAMES_SPAWN_H
-#define LAB_MACHMSG_NAMES_SPAWN_H
+#pragma once
 
 /* Executes program (NULL: the running one) with argv and, if mark is not NULL, "mark=value" in
  * the environment; fd becomes descriptor 3 (-1: none). Waits until the first process has exited:
  * its status, or a negative errno. */
 int spawn_detached(const char *program, char *const argv[], const char *mark, const char *value,
                    int fd);
-
-#endif

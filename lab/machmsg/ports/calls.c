@@ -9,11 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static bool is_self(mach_port_t task)
-{
-    return task == NAME_TASK;
-}
-
 static bool is_receiver(const struct entry *e)
 {
     return e && (e->type & MACH_PORT_TYPE_RECEIVE);
@@ -73,7 +68,7 @@ kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
     struct name_list l = {0};
     kern_return_t kr = KERN_SUCCESS;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     space_lock();
     (void)space_find(NAME_TASK);
@@ -97,7 +92,7 @@ kern_return_t mach_port_type(ipc_space_t task, mach_port_name_t name, mach_port_
 {
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     space_lock();
     e = find_current(name);
@@ -113,7 +108,7 @@ kern_return_t mach_port_allocate(ipc_space_t task, mach_port_right_t right, mach
     kern_return_t kr = KERN_SUCCESS;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (right != MACH_PORT_RIGHT_RECEIVE && right != MACH_PORT_RIGHT_DEAD_NAME)
         return right == MACH_PORT_RIGHT_PORT_SET ? KERN_NOT_SUPPORTED : KERN_INVALID_VALUE;
@@ -154,7 +149,7 @@ kern_return_t mach_port_destroy(ipc_space_t task, mach_port_name_t name)
 {
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     space_lock();
     e = space_find(name);
@@ -178,7 +173,7 @@ kern_return_t mach_port_deallocate(ipc_space_t task, mach_port_name_t name)
     struct entry *e;
     kern_return_t kr = KERN_SUCCESS;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     space_lock();
     e = find_current(name);
@@ -202,7 +197,7 @@ kern_return_t mach_port_get_refs(ipc_space_t task, mach_port_name_t name, mach_p
 {
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (right >= MACH_PORT_RIGHT_NUMBER)
         return KERN_INVALID_VALUE;
@@ -236,7 +231,7 @@ kern_return_t mach_port_mod_refs(ipc_space_t task, mach_port_name_t name, mach_p
     kern_return_t kr;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (right >= MACH_PORT_RIGHT_NUMBER || right == MACH_PORT_RIGHT_PORT_SET)
         return KERN_INVALID_VALUE;
@@ -264,7 +259,7 @@ kern_return_t mach_port_insert_right(ipc_space_t task, mach_port_name_t name, ma
     kern_return_t kr = KERN_SUCCESS;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (!MACH_PORT_VALID(name) || !MACH_MSG_TYPE_PORT_ANY(disposition))
         return KERN_INVALID_VALUE;
@@ -314,7 +309,7 @@ kern_return_t mach_port_extract_right(ipc_space_t task, mach_port_name_t name,
     kern_return_t kr = KERN_SUCCESS;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (!MACH_MSG_TYPE_PORT_ANY(disposition))
         return KERN_INVALID_VALUE;
@@ -358,7 +353,7 @@ kern_return_t mach_port_get_attributes(ipc_space_t task, mach_port_name_t name,
     kern_return_t kr = KERN_SUCCESS;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (flavor != MACH_PORT_LIMITS_INFO && flavor != MACH_PORT_RECEIVE_STATUS)
         return KERN_INVALID_ARGUMENT;
@@ -407,7 +402,7 @@ kern_return_t mach_port_set_attributes(ipc_space_t task, mach_port_name_t name,
     kern_return_t kr;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_TASK;
     if (flavor != MACH_PORT_LIMITS_INFO)
         return KERN_INVALID_ARGUMENT;
@@ -427,7 +422,7 @@ kern_return_t task_get_special_port(task_t task, int which, mach_port_t *port)
     kern_return_t kr = KERN_SUCCESS;
     struct entry *e;
 
-    if (!is_self(task))
+    if (task != NAME_TASK)
         return KERN_INVALID_ARGUMENT;
     switch (which) {
     case TASK_KERNEL_PORT:
@@ -459,7 +454,7 @@ kern_return_t task_set_special_port(task_t task, int which, mach_port_t port)
     mach_port_name_t old;
     struct entry *e;
 
-    if (!is_self(task) || which != TASK_BOOTSTRAP_PORT)
+    if (task != NAME_TASK || which != TASK_BOOTSTRAP_PORT)
         return KERN_INVALID_ARGUMENT;
     space_lock();
     old = port_bootstrap;

@@ -1,6 +1,5 @@
 /* deadline: a point in time until which something is waited for, or never. */
-#ifndef MACHMSG_PORTS_DEADLINE_H
-#define MACHMSG_PORTS_DEADLINE_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -18,5 +17,3 @@ int deadline_left(const struct deadline *d);
 int deadline_poll(const struct deadline *d, int fd, short events);
 /* Takes the lock; false: not by then. */
 bool deadline_lock(const struct deadline *d, pthread_mutex_t *lock);
-
-#endif

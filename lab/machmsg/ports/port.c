@@ -4,6 +4,7 @@
 #include "lab/machmsg/memory/mem.h"
 #include "lab/machmsg/ports/deadline.h"
 #include "lab/machmsg/ports/wire.h"
+#include "probes/list.h"
 #include "probes/receive.h"
 #include <errno.h>
 #include <mach/mach_init.h>
@@ -296,18 +297,11 @@ static uint64_t random_nonce(void)
 
 uint64_t mport_make_once(struct mport *p)
 {
-    if (p->nonce == p->conce) {
-        size_t capacity = p->conce ? 2 * p->conce : 4;
-        uint64_t *once;
+    uint64_t *once = p->nonce < WIRE_NONCES_MAX ? LIST_ADD_ROOM(p->once, p->nonce, p->conce) : NULL;
 
-        if (p->nonce >= WIRE_NONCES_MAX || !(once = realloc(p->once, capacity * sizeof *once)))
-            return 0;
-        p->once = once;
-        p->conce = capacity;
-    }
-    if (!(p->once[p->nonce] = random_nonce()))
-        return 0;
-    return p->once[p->nonce++];
+    if (once && !(*once = random_nonce()))
+        p->nonce--;
+    return once ? *once : 0;
 }
 
 bool mport_strike_once(struct mport *p, uint64_t nonce)

@@ -16,8 +16,7 @@
  * Promises: a name's entry changes only under the space's lock; a struct mport lives while anybody
  * holds a reference, so a blocked thread never sees a descriptor that was closed and reused.
  * Does not: know messages. After fork the child's space is fresh. */
-#ifndef MACHMSG_PORTS_PORT_H
-#define MACHMSG_PORTS_PORT_H
+#pragma once
 
 #include <mach/mach_port.h>
 #include <pthread.h>
@@ -113,5 +112,3 @@ void port_quiesce(struct mport *p);
 
 /* The port that NAME_BOOTSTRAP stands for: 0 is the name server. */
 extern mach_port_name_t port_bootstrap;
-
-#endif

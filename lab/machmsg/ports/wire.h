@@ -13,8 +13,7 @@
  * Promises: a packet that wire_decode() accepts is consistent: every length fits, every index is
  * in range, every descriptor of the body has its items, no descriptor number is used by two things
  * that each want to own it. Pure functions: no system calls, so that they can be fuzzed. */
-#ifndef MACHMSG_PORTS_WIRE_H
-#define MACHMSG_PORTS_WIRE_H
+#pragma once
 
 #include <mach/message.h>
 #include <stddef.h>
@@ -113,5 +112,3 @@ int wire_walk_begin(struct wire_walk *w, void *body, size_t len);
 /* 1 with *d at the next descriptor and *type its kind; 0 at the end; -EBADMSG if it does not fit;
  * -EPROTONOSUPPORT for a kind that is not one of the four. */
 int wire_walk_next(struct wire_walk *w, mach_msg_descriptor_t **d, unsigned int *type);
-
-#endif

@@ -265,7 +265,6 @@ int copy_params(const struct reader *r, struct plan *p)
         if (rc < 0)
             return rc;
         param->is_number = b->value.type == SCALAR_INT;
-        param->number = b->value.n;
     }
     return 0;
 }
@@ -288,7 +287,7 @@ int bind_count(struct reader *r, const cJSON *node, uint64_t n)
     if (rc < 0)
         return rc;
     at = LIST_ADD(r->counts.at, r->counts.n);
-    if (!at || index_add(&r->counts.names, index_hash(0, name, strlen(name))) < 0)
+    if (!at || places_add(&r->counts.names, places_hash_text(0, name), r->counts.n) < 0)
         return err_no_memory(r->e);
     *at = (struct binding){name, v};
     return 0;
@@ -400,11 +399,6 @@ static const char *case_name(const struct cases *c, size_t row)
     return c->cells[row * c->ncolumns + c->name_column].value.text;
 }
 
-static uint64_t name_hash(const char *name)
-{
-    return index_hash(0, name, strlen(name));
-}
-
 static int check_case_name(const struct reader *r, const struct cases *c, const cJSON *node,
                            const struct scalar *v)
 {
@@ -412,8 +406,9 @@ static int check_case_name(const struct reader *r, const struct cases *c, const 
         return fail_at(r, node, "a case's name must be text, not %s", scalar_kind(v->type));
     if (*v->text == '\0' || strlen(v->text) > 100)
         return fail_at(r, node, "a case's name has 1 to 100 bytes");
-    for (size_t k = index_first(&c->names, name_hash(v->text)); k; k = index_next(&c->names, k))
-        if (strcmp(case_name(c, k - 1), v->text) == 0)
+    for (size_t row, hash = places_hash_text(0, v->text), i = hash;
+         (row = places_next(&c->names, hash, &i));)
+        if (strcmp(case_name(c, row - 1), v->text) == 0)
             return fail_at(r, node, "case '%.60s' stands twice", v->text);
     return check_controls(r, node, v->text, false);
 }
@@ -452,10 +447,11 @@ static int read_row(const struct reader *r, const cJSON *row, struct cases *out)
     }
     if (rc < 0)
         return rc;
-    if (index_add(&out->names, name_hash(case_name(out, out->nrows))) < 0)
-        return err_no_memory(r->e);
     out->nrows++;
-    return 0;
+    return places_add(&out->names, places_hash_text(0, case_name(out, out->nrows - 1)),
+                      out->nrows) < 0
+               ? err_no_memory(r->e)
+               : 0;
 }
 
 int read_cases(struct reader *r, const cJSON *node, struct cases *out)
@@ -492,7 +488,7 @@ void cases_release(struct cases *c)
 {
     free(c->columns);
     free(c->cells);
-    index_release(&c->names);
+    free(c->names.at);
     *c = (struct cases){0};
 }
 

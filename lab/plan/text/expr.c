@@ -41,10 +41,10 @@ const struct binding *find_binding(const struct reader *r, const char *name, siz
         for (size_t i = 0; i < lists[l]->n; i++)
             if (is_text(lists[l]->at[i].name, name, len))
                 return &lists[l]->at[i];
-    for (size_t k = index_first(&counts->names, index_hash(0, name, len)); k;
-         k = index_next(&counts->names, k))
-        if (is_text(counts->at[k - 1].name, name, len))
-            return &counts->at[k - 1];
+    for (size_t row, hash = places_hash_bytes(0, name, len), i = hash;
+         (row = places_next(&counts->names, hash, &i));)
+        if (is_text(counts->at[row - 1].name, name, len))
+            return &counts->at[row - 1];
     return NULL;
 }
 

@@ -37,40 +37,20 @@ static int keep(const struct reader *r, const struct mistake *m)
     return -EINVAL;
 }
 
-static int find(const struct reader *r, const cJSON *node, size_t offset, const char *fmt,
-                va_list ap)
+int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
 {
     struct mistake m = {.offset = offset, .node = node};
+    va_list ap;
 
     if (r->found->mute)
         return -EINVAL;
+    va_start(ap, fmt);
     vsnprintf(m.message, sizeof m.message, fmt, ap);
+    va_end(ap);
     m.plain = strlen(m.message);
     if (node && r->case_name)
         snprintf(m.message + m.plain, sizeof m.message - m.plain, " (case '%.60s')", r->case_name);
     return keep(r, &m);
-}
-
-int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
-{
-    va_list ap;
-    int rc;
-
-    va_start(ap, fmt);
-    rc = find(r, node, offset, fmt, ap);
-    va_end(ap);
-    return rc;
-}
-
-int fail_nowhere(const struct reader *r, const char *fmt, ...)
-{
-    va_list ap;
-    int rc;
-
-    va_start(ap, fmt);
-    rc = find(r, NULL, 0, fmt, ap);
-    va_end(ap);
-    return rc;
 }
 
 int fail_again(const struct reader *r, const char *what, const char *name)
@@ -138,11 +118,6 @@ int check_controls(const struct reader *r, const cJSON *node, const char *text, 
         if (((unsigned char)*p < 0x20 && !(lines && (*p == '\n' || *p == '\t'))) || *p == 0x7f)
             return fail_at(r, node, "a control character (0x%02x) in the text", (unsigned char)*p);
     return 0;
-}
-
-bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 int copy_text(const struct reader *r, char **out, const char *text)

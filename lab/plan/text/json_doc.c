@@ -1,5 +1,6 @@
 /* json_doc: cJSON's tree beside the scanner's marks, and errors that point at the text. */
 #include "lab/plan/text/json_scan.h"
+#include "probes/list.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -7,19 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct numbered {
-    const cJSON *node;
-    int mark;
-};
-
 struct json_doc {
     const char *text, *origin;
     size_t len;
     cJSON *root;
     struct json_marks marks;
-    cJSON **nodes;           /* by mark */
-    struct numbered *sorted; /* by address */
-    int *again;              /* marks of values whose key stood in their object before */
+    cJSON **nodes; /* by mark; valueint is the mark: numbers are read from the text */
+    int *again;    /* marks of values whose key stood in their object before */
     size_t nagain;
     struct spot *spots; /* one for each PLACE_STEP bytes of the text */
 };
@@ -31,39 +26,21 @@ struct spot {
 
 #define PLACE_STEP 64
 
-static int by_address(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct numbered *)a)->node;
-    uintptr_t y = (uintptr_t)((const struct numbered *)b)->node;
-
-    return (x > y) - (x < y);
-}
-
 /* The tree in the order of the text: the same order as the marks. */
 static void number_nodes(struct json_doc *doc, cJSON *node, size_t *n)
 {
     cJSON *child;
 
-    doc->nodes[*n] = node;
-    doc->sorted[*n] = (struct numbered){node, (int)*n};
-    ++*n;
+    node->valueint = (int)*n;
+    doc->nodes[(*n)++] = node;
     cJSON_ArrayForEach (child, node) {
         number_nodes(doc, child, n);
     }
 }
 
-static int mark_index(const struct json_doc *doc, const cJSON *node)
-{
-    struct numbered want = {node, 0};
-    const struct numbered *found =
-        bsearch(&want, doc->sorted, doc->marks.n, sizeof want, by_address);
-
-    return found ? found->mark : 0;
-}
-
 struct json_mark json_doc_mark(const struct json_doc *doc, const cJSON *node)
 {
-    return doc->marks.at[mark_index(doc, node)];
+    return doc->marks.at[node ? node->valueint : 0];
 }
 
 const cJSON *json_doc_root(const struct json_doc *doc)
@@ -78,33 +55,33 @@ const char *json_doc_text(const struct json_doc *doc, size_t offset)
 
 static int by_name_then_place(const void *a, const void *b)
 {
-    const struct numbered *x = a, *y = b;
-    int c = strcmp(x->node->string, y->node->string);
+    const cJSON *x = *(cJSON *const *)a, *y = *(cJSON *const *)b;
+    int c = strcmp(x->string, y->string);
 
-    return c ? c : (x->mark > y->mark) - (x->mark < y->mark);
+    return c ? c : x->valueint - y->valueint;
 }
 
 /* Takes repeated keys out of one object, compared after escapes are resolved. scratch has room for
  * all nodes. */
-static void check_keys(struct json_doc *doc, cJSON *object, struct numbered *scratch)
+static void check_keys(struct json_doc *doc, cJSON *object, cJSON **scratch)
 {
-    const cJSON *child;
+    cJSON *child;
     size_t n = 0;
 
     cJSON_ArrayForEach (child, object) {
-        scratch[n++] = (struct numbered){child, mark_index(doc, child)};
+        scratch[n++] = child;
     }
     qsort(scratch, n, sizeof *scratch, by_name_then_place);
     for (size_t i = 1; i < n; i++)
-        if (strcmp(scratch[i - 1].node->string, scratch[i].node->string) == 0) {
-            doc->again[doc->nagain++] = scratch[i].mark;
-            cJSON_DetachItemViaPointer(object, doc->nodes[scratch[i].mark]);
+        if (strcmp(scratch[i - 1]->string, scratch[i]->string) == 0) {
+            doc->again[doc->nagain++] = scratch[i]->valueint;
+            cJSON_DetachItemViaPointer(object, scratch[i]);
         }
 }
 
 static int check_all_keys(struct json_doc *doc, struct err *e)
 {
-    struct numbered *scratch = calloc(doc->marks.n, sizeof *scratch);
+    cJSON **scratch = calloc(doc->marks.n, sizeof *scratch);
 
     doc->again = calloc(doc->marks.n, sizeof *doc->again);
     if (!scratch || !doc->again) {
@@ -157,11 +134,9 @@ static int build_tree(struct json_doc *doc, struct err *e)
     /* The scanner has accepted the text: all that can fail now is memory. */
     doc->root = cJSON_ParseWithLength(doc->text, doc->len);
     doc->nodes = calloc(doc->marks.n, sizeof *doc->nodes);
-    doc->sorted = calloc(doc->marks.n, sizeof *doc->sorted);
-    if (!doc->root || !doc->nodes || !doc->sorted)
+    if (!doc->root || !doc->nodes)
         return err_no_memory(e);
     number_nodes(doc, doc->root, &n);
-    qsort(doc->sorted, n, sizeof *doc->sorted, by_address);
     return check_all_keys(doc, e);
 }
 
@@ -203,10 +178,7 @@ void json_doc_free(struct json_doc *doc)
     free(doc->again);
     cJSON_Delete(doc->root);
     json_marks_release(&doc->marks);
-    free(doc->nodes);
-    free(doc->sorted);
-    free(doc->spots);
-    free(doc);
+    FREE_ALL(doc->nodes, doc->spots, doc);
 }
 
 /* Bytes of the character at p; anything malformed counts as one byte. */
@@ -360,7 +332,7 @@ static void path_of(const struct json_doc *doc, const cJSON *node, char *out, si
     *out = '\0';
     if (!node || !doc->nodes)
         return;
-    for (int i = mark_index(doc, node); i > 0 && n <= JSON_DEPTH; i = doc->marks.at[i].parent)
+    for (int i = node->valueint; i > 0 && n <= JSON_DEPTH; i = doc->marks.at[i].parent)
         chain[n++] = i;
     while (n-- > 0 && used < size - 1) {
         int wrote = path_part(doc, chain[n], out + used, size - used);

@@ -10,8 +10,7 @@
  * characters, from 1), shows the source line and a caret.
  * Does not: know what the text means. Nothing is printed.
  * Lifetime: the caller keeps text and origin alive until json_doc_free(). */
-#ifndef LAB_PLAN_TEXT_JSON_SCAN_H
-#define LAB_PLAN_TEXT_JSON_SCAN_H
+#pragma once
 
 #include "probes/err.h"
 #include <cjson/cJSON.h>
@@ -72,5 +71,3 @@ size_t json_doc_inside(const struct json_doc *doc, const cJSON *string, size_t i
  * (NULL: none). Returns -EINVAL. */
 int json_doc_fail(const struct json_doc *doc, const cJSON *node, size_t offset, struct err *e,
                   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-#endif

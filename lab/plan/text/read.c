@@ -2,7 +2,6 @@
 #include "lab/plan/text/reader.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const cJSON *member(const cJSON *object, const char *key)

@@ -1,7 +1,6 @@
 /* reader: from the text of a scenario to values and drafts of steps, each error with its place.
  *
  *   json_scan.h  the text: strict JSON, marks
- *   index.h      what is looked up by its name, in lists without a limit
  *   fail.c       errors with a place; texts and what is nearest to them
  *   expr.c       "=expr"
  *   read.c       scalars, words, field tables
@@ -14,14 +13,13 @@
  * message in reader.e. After -EINVAL whoever reads a list goes on with the next (either, fatal), so
  * that all mistakes are found in one go.
  * What a function read before it failed stays in the struct that it fills; its owner frees. */
-#ifndef LAB_PLAN_TEXT_READER_H
-#define LAB_PLAN_TEXT_READER_H
+#pragma once
 
 #include "lab/plan/ability.h"
 #include "lab/plan/plan.h"
-#include "lab/plan/text/index.h"
 #include "lab/plan/text/json_scan.h"
 #include "probes/caps.h"
+#include "probes/places.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +44,7 @@ struct binding {
 struct bindings {
     struct binding *at;
     size_t n;
-    struct index names; /* of the counts, which have no limit */
+    struct places names; /* of the counts, which have no limit */
 };
 
 /* What was found wrong, in the order of the text. */
@@ -77,11 +75,10 @@ struct reader {
 #define fail_at_key(r, node, ...) fail_offset(r, node, key_offset(r, node), __VA_ARGS__)
 #define fail_inside(r, node, index, ...)                                                           \
     fail_offset(r, node, json_doc_inside((r)->doc, node, index), __VA_ARGS__)
+/* It has no place in the text. */
+#define fail_nowhere(r, ...) fail_offset(r, NULL, 0, __VA_ARGS__)
 int fail_offset(const struct reader *r, const cJSON *node, size_t offset, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* A mistake that has no place in the text. */
-int fail_nowhere(const struct reader *r, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 /* A name that means nothing is told at its first use: it may be its declaration that is wrong.
  * what: what it is a name of. 0: tell it now; -EINVAL: it was told. */
 int fail_again(const struct reader *r, const char *what, const char *name);
@@ -105,7 +102,6 @@ size_t value_offset(const struct reader *r, const cJSON *node);
 size_t key_offset(const struct reader *r, const cJSON *node);
 /* 0 if the text has no control characters (lines: but newlines and tabs). */
 int check_controls(const struct reader *r, const cJSON *node, const char *text, bool lines);
-bool same_text(const char *a, const char *b); /* both may be NULL */
 /* strdup that takes NULL; *out is freed first. */
 int copy_text(const struct reader *r, char **out, const char *text);
 /* A strict whole number, all of the text. 0, -EINVAL, or -ERANGE. */
@@ -199,7 +195,7 @@ struct cases {
     size_t ncolumns, nrows;
     struct binding *cells; /* row by row */
     size_t name_column;
-    struct index names;
+    struct places names;
     int other_length; /* of a row that was told to be too long or short: more of it are not */
     uint64_t mixed;   /* bits of columns that are not of one type */
 };
@@ -239,5 +235,3 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out);
 void step_release(struct step *s);
 
 void expectation_release(struct expectation *x);
-
-#endif

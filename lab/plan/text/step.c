@@ -1,6 +1,7 @@
 /* step: one step's JSON to a struct step, by the rows of lab/actions.h. What its names mean is
  * world/'s. */
 #include "lab/plan/text/reader.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -347,12 +348,7 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out)
 
 void expectation_release(struct expectation *x)
 {
-    free(x->observed);
-    free(x->other);
-    free(x->region);
-    free(x->case_name);
-    free(x->key);
-    free(x->text);
+    FREE_ALL(x->observed, x->other, x->region, x->case_name, x->key, x->text);
     *x = (struct expectation){0};
 }
 
@@ -371,13 +367,6 @@ void step_release(struct step *s)
     parts_release(s->arrives, s->narrives);
     for (size_t i = 0; i < s->nexpect; i++)
         expectation_release(&s->expect[i]);
-    free(s->expect);
-    free(s->actor);
-    free(s->case_name);
-    free(s->region);
-    free(s->as);
-    free(s->child);
-    free(s->to);
-    free(s->text);
-    free(s->published);
+    FREE_ALL(s->expect, s->actor, s->case_name, s->region, s->as, s->child, s->to, s->text,
+             s->published);
 }

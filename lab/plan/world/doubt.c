@@ -3,11 +3,9 @@
  * needs. */
 #include "lab/plan/world/state.h"
 
-#include <string.h>
-
 static bool actor_in_doubt(const struct world *w, const char *name)
 {
-    long i = name ? world_actor(w, name) : -1;
+    long i = world_actor(w, name);
 
     return i >= 0 && w->actors[i].doubt;
 }
@@ -78,7 +76,7 @@ static int doubt_actor(struct doing *x, struct actor *a)
 /* The child of a fork or wait. If it is not known which: any that could not have been there. */
 static void doubt_child(struct world *w, const char *name)
 {
-    long i = name ? world_actor(w, name) : -1;
+    long i = world_actor(w, name);
 
     for (size_t k = 0; k < w->nactors; k++)
         if (i >= 0 ? k == (size_t)i : w->actors[k].state != ACTOR_ALIVE || !w->actors[k].acted)
@@ -87,7 +85,7 @@ static void doubt_child(struct world *w, const char *name)
 
 static void doubt_queues(struct world *w, const char *to)
 {
-    long i = to ? world_actor(w, to) : -1;
+    long i = world_actor(w, to);
 
     for (size_t k = 0; k < w->nactors; k++)
         if (i < 0 || k == (size_t)i)

@@ -2,8 +2,6 @@
 #include "lab/plan/world/state.h"
 #include "probes/list.h"
 
-#include <stdlib.h>
-
 static uint64_t takes(const struct family *f)
 {
     return f->holders > 0 ? f->object + f->frames : 0;

@@ -1,8 +1,6 @@
 /* process: who lives, and what a child inherits. */
 #include "lab/plan/world/state.h"
 
-#include <string.h>
-
 static int inherit_region(struct doing *x, const struct region *from, struct actor *child)
 {
     struct region copy = *from;

@@ -5,40 +5,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t name_hash(const char *name, const char *case_name)
+static uint32_t name_hash(const char *name, const char *case_name)
 {
-    uint64_t hash = index_hash(0, name, strlen(name));
+    return places_hash_text(places_hash_text(0, name), case_name ? case_name : "");
+}
 
-    return case_name ? index_hash(hash, case_name, strlen(case_name)) : hash;
+static uint32_t hash_of(const struct region *r)
+{
+    return name_hash(r->name, r->case_name);
 }
 
 int add_region(const struct reader *r, struct regions *list, const struct region *region)
 {
-    struct region *at;
+    struct region *at = LIST_ADD(list->at, list->n);
 
-    if (index_add(&list->names, name_hash(region->name, region->case_name)) < 0)
+    if (!at)
         return err_no_memory(r->e);
-    at = LIST_ADD(list->at, list->n);
-    if (!at) {
-        index_drop(&list->names, list->n);
-        return err_no_memory(r->e);
-    }
     *at = *region;
-    return 0;
+    if (places_add(&list->names, hash_of(at), list->n) == 0)
+        return 0;
+    list->n--;
+    return err_no_memory(r->e);
 }
 
 void release_regions(struct regions *list)
 {
     free(list->at);
-    index_release(&list->names);
+    free(list->names.at);
     *list = (struct regions){0};
 }
 
 void drop_region(struct world *w, struct regions *list, size_t i)
 {
-    hold_family(w, list->at[i].family, -1);
-    index_drop(&list->names, i);
-    list->at[i] = list->at[list->n - 1];
+    struct region *gone = &list->at[i], *last = &list->at[list->n - 1];
+
+    hold_family(w, gone->family, -1);
+    places_drop(&list->names, hash_of(gone), i + 1);
+    if (last != gone) {
+        places_drop(&list->names, hash_of(last), list->n);
+        (void)places_add(&list->names, hash_of(last), i + 1); /* it has room */
+        *gone = *last;
+    }
     list->n--;
 }
 
@@ -51,12 +58,12 @@ void drop_regions(struct world *w, struct regions *list)
 
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name)
 {
-    size_t k = index_first(&list->names, name_hash(name, case_name));
+    uint32_t row, hash = name_hash(name, case_name);
 
-    for (; k; k = index_next(&list->names, k))
-        if (strcmp(list->at[k - 1].name, name) == 0 &&
-            same_text(list->at[k - 1].case_name, case_name))
-            return &list->at[k - 1];
+    for (size_t i = hash; (row = places_next(&list->names, hash, &i));)
+        if (strcmp(list->at[row - 1].name, name) == 0 &&
+            same_text(list->at[row - 1].case_name, case_name))
+            return &list->at[row - 1];
     return NULL;
 }
 
@@ -72,7 +79,7 @@ static struct region *find_region(const struct regions *list, const char *name,
 long world_actor(const struct world *w, const char *name)
 {
     for (size_t i = 0; i < w->nactors; i++)
-        if (strcmp(w->actors[i].name, name) == 0)
+        if (same_text(w->actors[i].name, name))
             return (long)i;
     return -1;
 }

@@ -1,6 +1,5 @@
 /* state: what the world consists of, and the step in hand. Private to world/. */
-#ifndef LAB_PLAN_WORLD_STATE_H
-#define LAB_PLAN_WORLD_STATE_H
+#pragma once
 
 #include "lab/plan/world/world.h"
 
@@ -31,7 +30,7 @@ struct region {
 struct regions {
     struct region *at;
     size_t n;
-    struct index names;
+    struct places names;
     bool more;    /* there may be others */
     bool changed; /* each of them may be otherwise */
 };
@@ -109,7 +108,7 @@ void drop_region(struct world *w, struct regions *list, size_t i);
 void drop_regions(struct world *w, struct regions *list);
 void release_regions(struct regions *list);
 struct region *find_exact(const struct regions *list, const char *name, const char *case_name);
-/* -1: there is none. */
+/* -1: there is none, as of NULL. */
 long world_actor(const struct world *w, const char *name);
 /* Errors say what is wrong with the name. */
 int need_actor(const struct reader *r, const struct world *w, const cJSON *node, const char *name,
@@ -133,5 +132,3 @@ int leave_in_doubt(struct doing *x);
 
 #define DO_ACTION(e, ...) int world_##e(struct doing *x);
 ACTIONS(DO_ACTION)
-
-#endif

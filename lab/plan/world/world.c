@@ -1,8 +1,8 @@
 /* world: a step on paper. */
 #include "lab/plan/world/state.h"
+#include "probes/list.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int world_ACT_CHECKPOINT(struct doing *x)
 {
@@ -81,18 +81,13 @@ int world_apply(struct world *w, const struct reader *r, struct draft *d)
     return rc;
 }
 
-void world_doubt_actors(struct world *w)
-{
-    w->actors_in_doubt = true;
-}
-
 uint64_t world_peak_pages(const struct world *w)
 {
     return w->peak;
 }
 
 int world_new(struct world **out, const struct reader *r, const struct plan *plan,
-              const struct draft *drafts, size_t n)
+              const struct draft *drafts, size_t n, bool actors_in_doubt)
 {
     struct world *w = calloc(1, sizeof *w);
 
@@ -103,6 +98,7 @@ int world_new(struct world **out, const struct reader *r, const struct plan *pla
         return err_no_memory(r->e);
     }
     w->nactors = plan->nactors;
+    w->actors_in_doubt = actors_in_doubt;
     for (size_t i = 0; i < w->nactors; i++) {
         w->actors[i].name = plan->actors[i];
         w->actors[i].state = ACTOR_ALIVE;
@@ -110,7 +106,7 @@ int world_new(struct world **out, const struct reader *r, const struct plan *pla
         w->actors[i].request = -1;
     }
     for (size_t i = 0; i < n; i++) {
-        long target = drafts[i].step.as ? world_actor(w, drafts[i].step.as) : -1;
+        long target = world_actor(w, drafts[i].step.as);
 
         if (target >= 0)
             w->actors[target].state = ACTOR_ABSENT;
@@ -127,8 +123,5 @@ void world_free(struct world *w)
         release_regions(&w->actors[i].regions);
     for (size_t i = 0; i < w->nmessages; i++)
         release_regions(&w->messages[i].regions);
-    free(w->actors);
-    free(w->messages);
-    free(w->families);
-    free(w);
+    FREE_ALL(w->actors, w->messages, w->families, w);
 }

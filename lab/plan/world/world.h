@@ -19,17 +19,15 @@
  * on, and what is found wrong with something in doubt is not told: it may only follow (doubt.c).
  *
  * Names of regions are borrowed from the drafts and the document, which outlive the world. */
-#ifndef LAB_PLAN_WORLD_WORLD_H
-#define LAB_PLAN_WORLD_WORLD_H
+#pragma once
 
 #include "lab/plan/text/reader.h"
 
 struct world;
+/* actors_in_doubt: there may be some that the plan does not list. */
 int world_new(struct world **out, const struct reader *r, const struct plan *plan,
-              const struct draft *drafts, size_t n);
+              const struct draft *drafts, size_t n, bool actors_in_doubt);
 void world_free(struct world *w);
-/* From here on: there may be actors that the plan does not list. */
-void world_doubt_actors(struct world *w);
 /* May this actor (or "message") have regions that the world does not know of? */
 bool world_doubts(const struct world *w, const char *actor);
 /* An actor's region that was told to be none; NULL: the actor, that it does not live. */
@@ -65,5 +63,3 @@ struct key {
 
 /* The n-th key of what can be observed; false: it has no more. */
 bool expected_key(enum expect_on on, size_t n, struct key *out);
-
-#endif

@@ -2,20 +2,17 @@
 #define COWLAB_MACH_MACH_ERROR_H
 
 #include <mach/kern_return.h>
+#include <sys/cdefs.h>
 
 typedef kern_return_t mach_error_t;
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 /* A sentence for any return code of Mach or of the name server; never NULL. */
 char *mach_error_string(mach_error_t code);
 /* Prints "text: sentence" to the standard error stream. */
 void mach_error(const char *text, mach_error_t code);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

@@ -4,10 +4,9 @@
 #include <mach/mach_traps.h>
 #include <mach/mach_types.h>
 #include <mach/vm_page_size.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 extern mach_port_t mach_task_self_;
 #define mach_task_self() mach_task_self_
@@ -15,8 +14,6 @@ extern mach_port_t mach_task_self_;
 
 extern mach_port_t bootstrap_port;
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

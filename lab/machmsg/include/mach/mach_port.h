@@ -4,10 +4,9 @@
 
 #include <mach/mach_types.h>
 #include <mach/message.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 kern_return_t mach_port_names(ipc_space_t task, mach_port_name_array_t *names,
                               mach_msg_type_number_t *names_count, mach_port_type_array_t *types,
@@ -36,8 +35,6 @@ kern_return_t mach_port_set_attributes(ipc_space_t task, mach_port_name_t name,
                                        mach_port_flavor_t flavor, mach_port_info_t info,
                                        mach_msg_type_number_t count);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

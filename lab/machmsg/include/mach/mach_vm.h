@@ -4,10 +4,9 @@
 
 #include <mach/mach_types.h>
 #include <mach/vm_page_size.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 kern_return_t mach_vm_allocate(vm_map_t task, mach_vm_address_t *address, mach_vm_size_t size,
                                int flags);
@@ -41,8 +40,6 @@ kern_return_t mach_vm_region_recurse(vm_map_t task, mach_vm_address_t *address,
                                      vm_region_recurse_info_t info,
                                      mach_msg_type_number_t *info_count);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

@@ -14,10 +14,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 typedef natural_t mach_msg_timeout_t;
 #define MACH_MSG_TIMEOUT_NONE ((mach_msg_timeout_t)0)
@@ -309,8 +308,6 @@ mach_msg_return_t mach_msg_receive(mach_msg_header_t *msg);
 /* Releases the rights and the memory of a message that was received, or was not sent. */
 void mach_msg_destroy(mach_msg_header_t *msg);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

@@ -3,18 +3,15 @@
 
 #include <mach/mach_types.h>
 #include <mach/task_special_ports.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 kern_return_t task_get_special_port(task_t task, int which, mach_port_t *port);
 /* Gives the task a new bootstrap port. A forked child inherits it, and nothing else of the port
  * space. */
 kern_return_t task_set_special_port(task_t task, int which, mach_port_t port);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

@@ -4,10 +4,9 @@
 
 #include <mach/mach_types.h>
 #include <mach/vm_page_size.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 kern_return_t vm_allocate(vm_map_t task, vm_address_t *address, vm_size_t size, int flags);
 kern_return_t vm_deallocate(vm_map_t task, vm_address_t address, vm_size_t size);
@@ -32,8 +31,6 @@ kern_return_t vm_region_recurse_64(vm_map_t task, vm_address_t *address, vm_size
                                    natural_t *depth, vm_region_recurse_info_64_t info,
                                    mach_msg_type_number_t *info_count);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

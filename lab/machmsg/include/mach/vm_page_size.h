@@ -2,10 +2,9 @@
 #define COWLAB_MACH_VM_PAGE_SIZE_H
 
 #include <mach/vm_types.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 /* Set before main() runs. */
 extern vm_size_t vm_page_size;
@@ -21,8 +20,6 @@ extern int vm_kernel_page_shift;
 #define mach_vm_round_page(x)                                                                      \
     (((mach_vm_offset_t)(x) + (mach_vm_offset_t)vm_page_mask) & ~((mach_vm_offset_t)vm_page_mask))
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

@@ -3,10 +3,9 @@
 #define COWLAB_SERVERS_BOOTSTRAP_H
 
 #include <mach/mach.h>
+#include <sys/cdefs.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+__BEGIN_DECLS
 
 #define BOOTSTRAP_MAX_NAME_LEN 128
 #define BOOTSTRAP_MAX_CMD_LEN 512
@@ -37,8 +36,6 @@ kern_return_t bootstrap_look_up(mach_port_t bp, const char *service_name,
 kern_return_t bootstrap_status(mach_port_t bp, const char *service_name, boolean_t *active);
 const char *bootstrap_strerror(kern_return_t code);
 
-#ifdef __cplusplus
-}
-#endif
+__END_DECLS
 
 #endif

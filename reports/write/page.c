@@ -1,0 +1,192 @@
+#include "reports/write/page.h"
+
+#include "probes/list.h"
+#include "reports/draw/palette.h"
+#include "reports/escape.h"
+#include <ctype.h>
+#include <md4c-html.h>
+#include <stdbool.h>
+
+static int begin(struct page_text *t)
+{
+    t->out = open_memstream(&t->text, &t->len);
+    return t->out ? 0 : -ENOMEM;
+}
+
+/* The text is whole; a stream of memory fails for want of it only. */
+static int end(struct page_text *t)
+{
+    bool bad = t->out && (ferror(t->out) | fclose(t->out));
+
+    t->out = NULL;
+    return bad || !t->text ? -ENOMEM : 0;
+}
+
+int page_open(struct page *p)
+{
+    *p = (struct page){.markdown = {.out = NULL}};
+    return begin(&p->markdown) || begin(&p->walks) ? -ENOMEM : 0;
+}
+
+void page_close(struct page *p)
+{
+    for (struct page_text *t = &p->markdown; t <= &p->html; t++) {
+        end(t);
+        free(t->text);
+    }
+}
+
+/* -- what markdown does not say ---------------------------------------------------------- */
+
+struct headings {
+    char **texts;
+    size_t n;
+};
+
+/* Without tags; an entity is punctuation, which no link names. Malloc'd. */
+static char *heading_text(const char *from, const char *to)
+{
+    char *text = malloc((size_t)(to - from) + 1), *end = text;
+
+    for (const char *p = from; text && p < to; p++)
+        if (*p == '<' || *p == '&')
+            p += strcspn(p, *p == '<' ? ">" : ";");
+        else
+            *end++ = *p;
+    if (text)
+        *end = '\0';
+    return text;
+}
+
+/* The tag of a heading that begins at `at`, with its id; those that read the same are numbered. */
+static int put_heading(FILE *out, struct headings *h, const char *at, const char *to)
+{
+    char **text = LIST_ADD(h->texts, h->n);
+    int same = 0;
+
+    if (!text || !(*text = heading_text(at + 4, to)))
+        return -ENOMEM;
+    for (size_t i = 0; i + 1 < h->n; i++)
+        same += strcmp(h->texts[i], *text) == 0;
+    fprintf(out, "<h%c id=\"", at[2]);
+    escape_heading_link(out, *text);
+    if (same)
+        fprintf(out, "-%d", same);
+    fputs("\">", out);
+    return 0;
+}
+
+/* Headings get their ids, tables a box in which a wide one moves; what each picture defines is left
+ * out: classes and ids are the page's. What others wrote has no '<'. */
+static int put_body(FILE *out, const char *html)
+{
+    struct headings h = {NULL, 0};
+    const char *style_end;
+    int rc = 0;
+
+    for (const char *p = html, *next; *p && rc == 0; p = next) {
+        const char *to =
+            p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2]) ? strstr(p, "</h") : NULL;
+
+        next = p + 1 + strcspn(p + 1, "<");
+        if (strncmp(p, "<defs>", 6) == 0 && (style_end = strstr(p, "</style>"))) {
+            next = style_end + 8;
+            continue;
+        }
+        if (to) {
+            rc = put_heading(out, &h, p, to);
+            fwrite(p + 4, 1, (size_t)(next - p - 4), out);
+            continue;
+        }
+        if (strncmp(p, "<table>", 7) == 0)
+            fputs("<div class=\"scroll\" tabindex=\"0\">", out);
+        fwrite(p, 1, (size_t)(next - p), out);
+        if (strncmp(p, "</table>", 8) == 0)
+            fputs("</div>\n", out);
+    }
+    for (size_t i = 0; i < h.n; i++)
+        free(h.texts[i]);
+    free(h.texts);
+    return rc;
+}
+
+static void take_html(const MD_CHAR *text, MD_SIZE n, void *out)
+{
+    fwrite(text, 1, n, out);
+}
+
+static const char *part(const char *ending)
+{
+    for (const struct embedded_text *t = embedded_page; t->path; t++)
+        if (strcmp(t->path + strlen(t->path) - strlen(ending), ending) == 0)
+            return t->text;
+    return "";
+}
+
+/* The colours of the page states, by their number. */
+static void put_colours(FILE *out)
+{
+    for (const struct state_style *s = state_styles; s->letter; s++)
+        fprintf(out, ".k%d{background:%s;color:%s}", s->state, s->fill, s->ink);
+    fputs("\n@media screen and (prefers-color-scheme:dark){", out);
+    for (const struct state_style *s = state_styles; s->letter; s++)
+        fprintf(out, ".k%d{background:%s}", s->state, s->fill_dark);
+    fputs("}\n", out);
+}
+
+/* The definitions of the first picture are all pictures'. */
+static void put_head(FILE *out, const char *html)
+{
+    const char *defs = strstr(html, "<defs>"), *style = defs ? strstr(defs, "<style>") : NULL;
+
+    fprintf(out,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+            "style-src 'unsafe-inline'; script-src 'sha256-%.44s'; img-src data:; "
+            "base-uri 'none'; form-action 'none'\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+            "<meta name=\"color-scheme\" content=\"light dark\">\n"
+            "<link rel=\"icon\" href=\"data:,\">\n<title>cowlab report</title>\n<style>\n",
+            part(".hash"));
+    put_colours(out);
+    fputs(part(".css"), out);
+    /* Nested: what pictures call their classes is nobody else's. */
+    if (style)
+        fprintf(out, "figure>svg{%.*s}\n", (int)strcspn(style + 7, "<"), style + 7);
+    fputs("</style>\n</head>\n<body>\n", out);
+    if (style)
+        fprintf(out,
+                "<svg width=\"0\" height=\"0\" class=\"defs\" aria-hidden=\"true\">%.*s</svg>\n",
+                (int)(style - defs), defs);
+}
+
+/* The words of the page states, and the walks. */
+static void put_data(FILE *out, const char *walks)
+{
+    fputs("<script type=\"application/json\">{\"states\":[", out);
+    for (const struct word *w = page_states; w->text; w++) {
+        fprintf(out, "%s[\"%s\",\"%c\",\"", w == page_states ? "" : ",", w->text,
+                state_style(w->code)->letter);
+        escape_json(out, w->label);
+        fputs("\"]", out);
+    }
+    fprintf(out, "],\"runs\":[%s]}</script>\n", walks);
+}
+
+int page_write(struct page *p, FILE *out)
+{
+    int rc = end(&p->markdown) || end(&p->walks) || begin(&p->html) ? -ENOMEM : 0;
+
+    if (rc == 0 && md_html(p->markdown.text, (MD_SIZE)p->markdown.len, take_html, p->html.out,
+                           MD_FLAG_TABLES | MD_FLAG_NOINDENTEDCODEBLOCKS, 0))
+        rc = -ENOMEM;
+    if (rc || end(&p->html))
+        return -ENOMEM;
+    put_head(out, p->html.text);
+    fputs("<main>\n", out);
+    rc = put_body(out, p->html.text);
+    fputs("</main>\n", out);
+    put_data(out, p->walks.text);
+    fprintf(out, "<script>%s</script>\n</body>\n</html>\n", part(".js"));
+    return rc;
+}
