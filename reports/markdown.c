@@ -105,14 +105,15 @@ static void left_out(struct doc *d, const struct selection *runs)
 
 static void introduction(struct doc *d, const struct selection *runs)
 {
-    doc_say(d,
-            "# cowlab report\n\n"
-            "%zu run%s. Every result below was measured in %s, or concluded from what was (marked "
-            "~, or said beside it), or is said to be unknown; the same database gives this report "
-            "again, byte for byte. %s\n\n",
-            runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them",
-            d->brief ? "`cowlab report RUN` tells all that is stored of a run, with the queries."
-                     : "Behind each table is the query that made it.");
+    doc_say(
+        d,
+        "# cowlab report\n\n"
+        "%zu run%s. Every result below was measured in %s or in a run that is named, or concluded "
+        "from what was (marked ~, or said beside it), or is said to be unknown; the same "
+        "database gives this report again, byte for byte. %s\n\n",
+        runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them",
+        d->brief ? "`cowlab report RUN` tells all that is stored of a run, with the queries."
+                 : "Behind each table is the query that made it.");
     left_out(d, runs);
 }
 
@@ -307,9 +308,12 @@ static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
     doc_text(d, runs[0].scenario);
     doc_say(d, "\n\n");
     doc_text(d, runs[0].title);
-    doc_say(d, ". **");
-    doc_text(d, runs[0].question);
-    doc_say(d, "**\n\n");
+    if (runs[0].question) {
+        doc_say(d, ". **");
+        doc_text(d, runs[0].question);
+        doc_say(d, "**");
+    }
+    doc_say(d, "\n\n");
     for (size_t i = 0; i < n; i++) {
         section_run_brief(d, &runs[i]);
         walk_run(d, &runs[i]);

@@ -16,7 +16,7 @@ unknown AS (
     FROM p LEFT JOIN noun USING (quantity) WHERE same IS NULL
     GROUP BY scenario, backend, memory, quantity ORDER BY count(*) DESC, min(nr))
 SELECT p.scenario, p.backend, p.memory, count(*) AS total, total(p.same) AS same,
-       count(*) - count(p.same) AS unknown, count(p.published) = 0 AS predicted,
+       count(p.same) - total(p.same) AS differ, count(*) - count(p.same) AS unknown, count(p.published) = 0 AS predicted,
        (SELECT group_concat(n, ', ') FROM unknown AS u
         WHERE u.scenario = p.scenario AND u.backend = p.backend AND u.memory IS p.memory) AS missing,
        max(w.purgeable AND json_extract(r.params, '$.memory') IS 'purgeable') AS by_construction,

@@ -179,6 +179,8 @@ ORDER BY p.fork_scenario, p.backend, coalesce(o.first_step, f.first_step + 0.5);
 --   fork_inferred: 1: `fork_copied` was concluded in part
 --   ool_inferred: the same of the message
 --   region_bytes: most bytes of regions that one actor had at once
+--   fork_write_ns: time of the writes after that, by both sides
+--   ool_write_ns: the same of the message
 CREATE VIEW fork_vs_ool_sums AS
 WITH unclear (run_id, quantity) AS (
     SELECT DISTINCT run_id, quantity FROM run JOIN unknown USING (run)
@@ -191,7 +193,9 @@ SELECT fork_run_id, ool_run_id, fork_scenario, ool_scenario, backend, page_size,
        iif((fork_run_id, 'minflt') IN unclear, NULL, sum(fork_minflt)) AS fork_minflt,
        iif((ool_run_id, 'minflt') IN unclear, NULL, sum(ool_minflt)) AS ool_minflt,
        max(instr(inferred_keys, 'fork_copied')) > 0 AS fork_inferred,
-       max(instr(inferred_keys, 'ool_copied')) > 0 AS ool_inferred
+       max(instr(inferred_keys, 'ool_copied')) > 0 AS ool_inferred,
+       sum(fork_time_ns) FILTER (WHERE phase LIKE '%wrote%') AS fork_write_ns,
+       sum(ool_time_ns) FILTER (WHERE phase LIKE '%wrote%') AS ool_write_ns
 FROM fork_vs_ool
 GROUP BY fork_run_id, ool_run_id
 ORDER BY fork_scenario, backend, region_bytes, fork_run_id;

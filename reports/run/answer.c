@@ -111,8 +111,7 @@ static void summed_writes(struct clauses *c, const struct history *h, size_t wri
                word_text(unknown_reasons, why));
 }
 
-/* False: there was none that tells anything. */
-static bool writes(struct clauses *c, const struct history *h)
+static void writes(struct clauses *c, const struct history *h)
 {
     size_t n = 0;
 
@@ -129,7 +128,6 @@ static bool writes(struct clauses *c, const struct history *h)
         if (r && tells_something(r))
             one_write(c, &h->steps[i], r);
     }
-    return n > 0;
 }
 
 /* Where the most pages in debt were seen. */
@@ -229,15 +227,16 @@ char *answer_of(struct doc *d, const struct history *h)
     char *text = NULL;
     size_t len;
     struct clauses c = {open_memstream(&text, &len), 0};
-    bool told;
+    size_t n;
 
     if (!c.out)
         return NULL;
-    told = writes(&c, h);
-    transfers(&c, h, d);
-    if (!told && c.n == 0)
-        clause(&c, "no write met memory that was shared or had been shared");
     debt(&c, h);
+    n = c.n;
+    writes(&c, h);
+    transfers(&c, h, d);
+    if (c.n == n)
+        clause(&c, "no write met memory that was shared or had been shared");
     overcount(&c, h);
     if (c.n < 2)
         ending(&c, h);

@@ -122,8 +122,8 @@ void section_published_brief(struct doc *d)
     static const struct doc_column columns[] =
         DOC_COLUMNS(DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
                     DOC_TEXT("memory", "memory"), DOC_COUNT("total", "values"),
-                    DOC_COUNT("same", "came out the same"), DOC_COUNT("unknown", "not known here"),
-                    DOC_TEXT("evidence", "evidence"));
+                    DOC_COUNT("same", "came out the same"), DOC_COUNT("differ", "differ"),
+                    DOC_COUNT("unknown", "not known here"), DOC_TEXT("evidence", "evidence"));
     struct query q;
 
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1") ||
@@ -145,10 +145,11 @@ void section_footprints(struct doc *d, const struct selection *runs)
         DOC_KB("in_transit_kb", "in transit"), DOC_KB("system_kb", "the system's figure"),
         DOC_KB("residual_kb", "unexplained"));
 
-    doc_say(d, "## Footprint against totals\n\nEach run (at most 16, those with the most) at the "
-               "step where the sum over its "
-               "processes and the system's figure are furthest apart. RSS counts a page in each "
-               "process that maps it, and nowhere if none does; frames are counted once.\n\n");
+    doc_say(d,
+            "## Footprint against totals\n\nEach run (at most 16, those where it is most) at the "
+            "step where the sum over its "
+            "processes and the system's figure are furthest apart. RSS counts a page in each "
+            "process that maps it, and nowhere if none does; frames are counted once.\n\n");
     doc_answer(d, "db/report/footprints.sql", ":runs", runs->json, columns);
     find_footprints(d, runs);
     doc_say(d, "\n");

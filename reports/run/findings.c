@@ -307,16 +307,41 @@ static void transfers(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "outcomes"));
 }
 
+/* One way of a pair: to hand over, and the writes after it. */
+static void one_way(struct doc *d, struct query *q, const char *way)
+{
+    char column[40], a[FORMAT_MAX];
+
+    snprintf(column, sizeof column, "%s_scenario", way);
+    doc_text(d, query_text(q, column));
+    snprintf(column, sizeof column, "%s_ns", way);
+    doc_say(d, " took %s", format_ns(a, query_number(q, column)));
+    snprintf(column, sizeof column, "%s_write_ns", way);
+    if (query_null(q, column))
+        return;
+    doc_say(d, ", the writes after it %s", format_ns(a, query_number(q, column)));
+    snprintf(column, sizeof column, "%s_copied", way);
+    if (query_null(q, column)) {
+        doc_say(d, " (how many pages they copied is unknown)");
+        return;
+    }
+    format_noun(a, query_int(q, column), "page");
+    snprintf(column, sizeof column, "%s_inferred", way);
+    doc_say(d, " and copied %s%s", mark(q, column), a);
+}
+
 static void pair(struct doc *d, struct query *q)
 {
-    char size[FORMAT_MAX], a[FORMAT_MAX], b[FORMAT_MAX];
+    char size[FORMAT_MAX];
 
     doc_say(d, "%s on ", format_kb(size, query_number(q, "region_bytes") / 1024));
     doc_text(d, query_text(q, "backend"));
-    doc_say(d, " %s by ", format_ns(a, query_number(q, "fork_ns")));
-    doc_text(d, query_text(q, "fork_scenario"));
-    doc_say(d, ", %s by ", format_ns(b, query_number(q, "ool_ns")));
-    doc_text(d, query_text(q, "ool_scenario"));
+    doc_say(d, query_int(q, "emulated")
+                   ? " (in an emulator, whose times compare with each other only): "
+                   : ": ");
+    one_way(d, q, "fork");
+    doc_say(d, "; ");
+    one_way(d, q, "ool");
 }
 
 static void published(struct doc *d, struct query *q)
@@ -492,8 +517,9 @@ static const struct listing not_mapped = {
     .quantity = "resident"};
 /* The times to hand over the same bytes, a clause per pair of runs. */
 static const struct listing pairs = {.sql = "db/report/find-pairs.sql",
-                                     .title = "Fork against out of line.",
-                                     .first = "To hand memory over took: ",
+                                     .title = "Fork or message.",
+                                     .first = "To hand memory over, in one run each: ",
+                                     .next = ". ",
                                      .clause = pair,
                                      .what = "pair"};
 /* What the system's own figure leaves over. */

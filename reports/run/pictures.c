@@ -88,7 +88,7 @@ static FILE *begin_picture(struct doc *d, const struct history *h, const char *c
 }
 
 static void draw_set(struct doc *d, const struct history *h, const char *case_name,
-                     struct strip_set *set, int part)
+                     struct strip_set *set, int part, const char *subtitle)
 {
     struct caption c;
     FILE *f;
@@ -98,10 +98,12 @@ static void draw_set(struct doc *d, const struct history *h, const char *case_na
     f = begin_picture(d, h, case_name, part, "pages", "Pages",
                       "one row per step and region, coloured by page state", &c);
     if (f)
-        strips_draw(f, c.title, "Regions as they were after each step", set->rows, set->n);
+        strips_draw(f, c.title, subtitle, set->rows, set->n);
     doc_picture_end(d, f, c.alt);
     strip_set_release(set);
 }
+
+static const char every[] = "Regions as they were after each step";
 
 /* The strips of one case (NULL: of regions without one), in parts. */
 static void strips_of_case(struct doc *d, const struct history *h, const char *case_name, bool all)
@@ -114,7 +116,7 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
         bool first = true;
 
         if (set.n >= ROWS_PER_PICTURE)
-            draw_set(d, h, case_name, &set, part++);
+            draw_set(d, h, case_name, &set, part++, every);
         for (size_t k = 0; k < o->nregions; k++) {
             const struct obs_region *r = &o->regions[k];
 
@@ -125,7 +127,7 @@ static void strips_of_case(struct doc *d, const struct history *h, const char *c
             first = false;
         }
     }
-    draw_set(d, h, case_name, &set, part);
+    draw_set(d, h, case_name, &set, part, every);
     strip_set_release(&set);
 }
 
@@ -203,7 +205,9 @@ void picture_pages(struct doc *d, const struct history *h)
             first = false;
         }
     }
-    draw_set(d, h, NULL, &set, 1);
+    draw_set(d, h, NULL, &set, 1,
+             cases ? "How each case ended"
+                   : "Regions that changed, step by step; what did not is left out");
     strip_set_release(&set);
 }
 

@@ -82,6 +82,13 @@ void section_glossary(struct doc *d)
         {"needs copy",
          "A mark of a Mach map entry: its next write first makes a shadow. On Linux the write "
          "protection of each page is what it is there."},
+        {"out of line",
+         "A message carries memory itself instead of its bytes: shared copy-on-write where it can, "
+         "copied where it cannot."},
+        {"purgeable", "Memory that the system may throw away (vm_allocate's VM_FLAGS_PURGABLE): a "
+                      "message copies "
+                      "it page by page."},
+        {"stamp", "What a scenario writes into pages, to see who reads what."},
         {"RSS, PSS, USS",
          "Resident set: every page that is mapped. Proportional: each page divided by "
          "those who map it. Unique: pages that nobody else maps."},
@@ -92,7 +99,10 @@ void section_glossary(struct doc *d)
          "Pages of an object that nobody can see any more but that stay until it goes: every "
          "mapping hides them behind a private copy, and no message carries them. A descriptor "
          "alone shows nothing. A part of what is in objects only."},
-        {"residual",
+        {"the system's figure", "What the system itself says to have used more: on Linux the run's "
+                                "memory cgroup (exact to "
+                                "some hundred KiB), on GNU Mach the pages that are free no more."},
+        {"residual, unexplained",
          "The system's figure less distinct frames (without files), objects, transit and "
          "page tables: what this account does not explain."},
         {"unknown",

@@ -83,10 +83,11 @@ print(flush=True)
 time.sleep(300)' >lazy.out &
     files="$files $!"
     until [ -s lazy.out ]; do sleep 0.01; done
-    ok "memory that the kernel may drop" sh -c "cowlab vmmap $! --json >v.json && cowlab vmmap $! >v.txt &&
-        jq -c --arg p volatile '$purge' v.json | grep -x '\[128\]'"
-    ok "... is volatile" says ' V +$' cat v.txt
-    ok "... in the sums too" says '^TOTAL .* 128K +[0-9]+$' cat v.txt
+    # The last pages given may wait in some CPU's batch, where they are not yet volatile.
+    ok "memory that the kernel may drop" sh -c "cowlab vmmap $! >v.txt && cowlab vmmap $! --json >v.json &&
+        jq -e --arg p volatile '$purge | length == 1 and .[0] > 0 and .[0] <= 128' v.json"
+    ok "... is volatile" says ' V +' cat v.txt
+    ok "... in the sums too" says '^TOTAL .* [1-9][0-9]*K +[0-9]+$' cat v.txt
     ok "without smaps nobody knows" sh -c "COWLAB_DISABLE=smaps cowlab vmmap $! --json |
         jq -e '[.regions[] | select(.type == \"heap\") | .purge == null and .unknown.purge != null and .lazy_free_kb == null] == [true]'"
 fi

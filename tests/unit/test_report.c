@@ -422,7 +422,7 @@ static void test_report__unknown_is_never_nobody(void **state)
         free(line);
     }
     line = line_with(text, "**Answer from this run.**");
-    assert_contains(line, "which pages were in debt is unknown (this kernel");
+    assert_contains(line, "Which pages were in debt is unknown (this kernel");
     free(line);
     free(text);
 
@@ -496,7 +496,8 @@ static void test_report__what_was_concluded_is_marked(void **state)
     char *text, *line;
 
     text = report(f, f->fork, "r.md");
-    assert_contains(text, "Every result below was measured in it, or concluded from what was "
+    assert_contains(text, "Every result below was measured in it or in a run that is named, or "
+                          "concluded from what was "
                           "(marked ~, or said beside it)");
     line = line_with(text, "| 4 | receiver_wrote");
     assert_null(strchr(line, '~'));
@@ -513,7 +514,7 @@ static void test_report__what_was_concluded_is_marked(void **state)
     line = line_with(text, "| 3 | transferred");
     assert_contains(line, " | ~SM_COW | ~2 | 3 | 3 | 3 | 3 | ~3 cow | - |");
     free(line);
-    assert_contains(text, "In step 4 child copied \\~3 pages");
+    assert_contains(text, "in step 4 child copied \\~3 pages");
     assert_contains(text, " held \\~3 pages in debt: alone");
     free(text);
     text = terminal(f, f->fork, false);
@@ -987,7 +988,7 @@ static void test_report__the_most_is_the_most(void **state)
     } cases[] = {
         {"UPDATE region SET debt = step - 3, exclusive = 6 - step WHERE debt = 3", "- **Debt.**",
          "parent.r held 2 pages in debt after step 5"},
-        {NULL, "**Answer from this run.**", "after step 5 parent.r held 2 pages in debt"},
+        {NULL, "**Answer from this run.**", "After step 5 parent.r held 2 pages in debt"},
         {"UPDATE process SET rss_kb = rss_kb * 9 WHERE step = 5",
          "- **What the processes seem to use.**", "in fork-write on linux, step 5:"},
         /* The answer tells what the regions can be the cause of. */
