@@ -5,6 +5,7 @@
 #include "reports/draw/chart.h"
 #include "reports/draw/label.h"
 #include "reports/draw/strips.h"
+#include "reports/format.h"
 #include "reports/run/wording.h"
 #include <errno.h>
 #include <math.h>
@@ -36,7 +37,8 @@ static int strip_set_add(struct strip_set *set, const struct history_step *s,
                          const struct obs_region *r, bool first)
 {
     const struct step_record record = history_record(s);
-    char did[300], step[400], label[300], note[64];
+    char did[300], step[400], label[300], note[120], n[FORMAT_MAX];
+    size_t used;
     struct strip_row *row = LIST_ADD(set->rows, set->n);
 
     if (!row)
@@ -47,7 +49,12 @@ static int strip_set_add(struct strip_set *set, const struct history_step *s,
     row->before = history_before(s, r);
     row->step = first ? strdup(step) : NULL;
     row->label = strdup(label_short(label, sizeof label, r, 32));
-    row->note = strdup(label_mode(note, sizeof note, r));
+    used = strlen(label_mode(note, 64, r));
+    if (value_is_known(r->q[RQ_RESIDENT]) && r->q[RQ_RESIDENT].n > 0 &&
+        value_is_known(r->q[RQ_MAPPED]) && r->q[RQ_MAPPED].n == 0) /* and yet it is there */
+        snprintf(note + used, sizeof note - used, ", %s in memory",
+                 format_count(n, r->q[RQ_RESIDENT].n));
+    row->note = strdup(note);
     return (first && !row->step) || !row->label || !row->note ? -ENOMEM : 0;
 }
 
