@@ -243,7 +243,7 @@ static int open_reading(struct store *s, struct err *e)
         sqlite3_busy_timeout(s->db, 0);
         rc = bring_up_to_date(s, &why);
     }
-    if (rc < 0 && (schema.tables_old || crashed))
+    if (rc < 0) /* views of another version lack what queries of this one ask */
         return read_updated_copy(s, e);
     if (rc > 0)
         take_in_log(s);

@@ -44,12 +44,18 @@ static bool markdown_special(uint32_t c, uint32_t before, const char *rest)
 void escape_markdown(FILE *out, const char *text)
 {
     uint32_t before = 0;
+    bool number = true; /* so far: "1. " would be a list, and four spaces are code */
 
     for (const char *s = text ? text : ""; *s;) {
         uint32_t c = escape_next(&s);
 
         if (c == '\n' || c == '\t')
             c = ' ';
+        if (c == ' ' && before == 0)
+            continue;
+        if (number && before && (c == '.' || c == ')') && (*s == ' ' || !*s))
+            fputc('\\', out);
+        number &= c >= '0' && c <= '9';
         if (c == '<')
             fputs("&lt;", out);
         else if (c == '>')

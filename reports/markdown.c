@@ -145,8 +145,7 @@ static void scenario_heading(struct doc *d, const struct history *h, char **last
         doc_text(d, h->no_twin);
         doc_say(d, "\n\n");
     }
-    if (h->nsteps)
-        walk_here(d, h);
+    walk_here(d, h);
 }
 
 /* One run below its scenario's heading; w->run_id is NULL for what is not a watch. A watch has too
@@ -322,7 +321,9 @@ static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
     walk_here(d, &runs[0]);
     picture_pages(d, &runs[n - 1]);
     for (size_t i = 0; i < n && d->page; i++) {
-        doc_say(d, "<details><summary>All of run %s</summary>\n\n", runs[i].run_id);
+        doc_say(d, "<details><summary>All of run ");
+        escape_xml(d->out, runs[i].run_id);
+        doc_say(d, "</summary>\n\n");
         section_run(d, &runs[i]);
         doc_say(d, "</details>\n\n");
     }

@@ -62,9 +62,9 @@ int step_check_stamps(struct step_result *r, const struct step *s, struct stamp_
     if (!seen.wrong)
         return step_check(r, &c, e, NULL);
     return step_check(
-        r, &c, e, "pages read against pages that carry stamp '%c'; page %llu carries %s%c%s",
+        r, &c, e, "pages read against pages that carry stamp '%c'; page %llu carries %s%s%s",
         s->stamp, (unsigned long long)seen.first_wrong, seen.found ? "stamp '" : "no stamp",
-        seen.found ? seen.found : ' ', seen.found ? "'" : "");
+        (const char[]){seen.found, '\0'}, seen.found ? "'" : "");
 }
 
 void step_result_init(struct step_result *r)

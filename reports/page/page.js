@@ -518,7 +518,7 @@
     for (const root of document.querySelectorAll('.walk')) {
         const all = data.runs.filter((r) => r.scenario === root.dataset.scenario), runs = all.filter((r) => r.steps.length);
         if (runs.length) walks.push(new Walk(root, runs));
-        else if (all.length) root.textContent = 'Its steps would be too much for this page.';
+        else if (all.some((r) => r.left)) root.textContent = 'Its steps would be too much for this page.';
     }
     current = walks[0] ?? null;
     addEventListener('hashchange', follow);

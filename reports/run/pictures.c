@@ -162,7 +162,7 @@ void picture_strips(struct doc *d, const struct history *h)
         for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
             pages += wanted(&h->steps[i], &h->steps[i].obs.regions[k], true);
     }
-    if (pages == 0 || (d->brief && d->page)) /* there the slider has them */
+    if (pages == 0 || (d->brief && d->page && !d->page->full)) /* there the slider has them */
         return;
     doc_say(d, "#### The pages\n\n");
     for (size_t i = 0; i < h->nsteps; i++)

@@ -62,6 +62,7 @@ void walk_run(struct doc *d, const struct history *h)
         fputs(i ? "," : "", out);
         put_step(out, &h->steps[i], query_text(&q, "json"));
     }
+    d->page->full |= i < h->nsteps;
     fprintf(out, "],\"left\":%zu}", h->nsteps - i);
     doc_fail(d, query_close(&q));
 }

@@ -300,9 +300,10 @@ int watch_load(struct watch_data *w, sqlite3 *db, const char *run_id, struct err
     *w = (struct watch_data){.run_id = run_id};
     for (size_t i = 0; i < sizeof load / sizeof *load && rc == 0; i++)
         rc = load[i](w, db, e);
-    scale_time(w);
     if (rc)
         watch_data_release(w);
+    else
+        scale_time(w);
     return rc;
 }
 

@@ -62,6 +62,17 @@ static int by_most(const void *a, const void *b)
     return x->actor < y->actor ? -1 : x->actor > y->actor; /* of one array: by when they came */
 }
 
+/* Of the looks that a chart tells apart the one wanted, or the next that is free. */
+static size_t free_look(unsigned int *taken, size_t wanted)
+{
+    size_t look = wanted % SERIES;
+
+    while (*taken & 1u << look)
+        look = (look + 1) % SERIES;
+    *taken |= 1u << look;
+    return look;
+}
+
 /* The processes that have most of a figure, over time, below that of all (or NULL); none if nobody
  * ever had any. */
 static void process_lines(struct doc *d, const struct watch_data *w,
@@ -70,7 +81,8 @@ static void process_lines(struct doc *d, const struct watch_data *w,
 {
     struct ranked *order = calloc(w->nactors + 1, sizeof *order);
     struct chart_series series[SERIES];
-    size_t looks[SERIES]; /* a process has the same in each chart */
+    size_t looks[SERIES]; /* a process has the same in each chart, where no other has it */
+    unsigned int taken = 0;
     size_t n = 0, from = all != NULL, shown;
     char subtitle[64];
 
@@ -83,15 +95,15 @@ static void process_lines(struct doc *d, const struct watch_data *w,
     if (n)
         qsort(order, n, sizeof *order, by_most);
     shown = n < SERIES - from ? n : SERIES - from;
-    if (all) {
+    if (all)
         series[0] = *all;
-        looks[0] = w->nactors; /* like no process */
-    }
     for (size_t i = 0; i < shown; i++) {
         series[from + i] =
             (struct chart_series){order[i].actor->actor, order[i].actor->figure[which]};
-        looks[from + i] = (size_t)(order[i].actor - w->actors);
+        looks[from + i] = free_look(&taken, (size_t)(order[i].actor - w->actors));
     }
+    if (all)
+        looks[0] = free_look(&taken, 0);
     snprintf(subtitle, sizeof subtitle, "the %zu processes with most, of %zu", shown, n);
     draw_lines(d, w, file,
                (struct chart_lines){.title = title,

@@ -25,7 +25,9 @@ static void column(struct writer *w, const char *name)
     int at = query_find(w->q, children ? "n" : name);
     char buf[FORMAT_MAX];
 
-    if (sqlite3_column_type(w->q->stmt, at) == SQLITE_TEXT)
+    if (sqlite3_column_type(w->q->stmt, at) == SQLITE_NULL)
+        fputs("unknown", w->out);
+    else if (sqlite3_column_type(w->q->stmt, at) == SQLITE_TEXT)
         w->text(w->out, query_text(w->q, name));
     else if (children)
         fprintf(w->out, "%s %s", format_count(buf, query_int(w->q, "n")),
@@ -55,8 +57,9 @@ static void say(struct writer *w, const char *sentence)
 /* An unknown value, with its reason where there is one. */
 static void unknown(struct writer *w, const char *what, const char *why)
 {
-    fprintf(w->out, "; %s is unknown%s%s", what, query_null(w->q, why) ? "" : ": ",
-            query_null(w->q, why) ? "" : query_text(w->q, why));
+    fprintf(w->out, "; %s is unknown%s", what, query_null(w->q, why) ? "" : ": ");
+    if (!query_null(w->q, why))
+        w->text(w->out, query_text(w->q, why));
 }
 
 static void used(struct writer *w)

@@ -16,8 +16,9 @@ static int begin(struct page_text *t)
 /* The text is whole; a stream of memory fails for want of it only. */
 static int end(struct page_text *t)
 {
-    bool bad = t->out && (ferror(t->out) | fclose(t->out));
+    bool bad = t->out && ferror(t->out);
 
+    bad |= t->out && fclose(t->out);
     t->out = NULL;
     return bad || !t->text ? -ENOMEM : 0;
 }
@@ -67,7 +68,7 @@ static int put_heading(FILE *out, struct headings *h, const char *at, const char
     if (!text || !(*text = heading_text(at + 4, to)))
         return -ENOMEM;
     for (size_t i = 0; i + 1 < h->n; i++)
-        same += strcmp(h->texts[i], *text) == 0;
+        same += strcasecmp(h->texts[i], *text) == 0; /* as the links are */
     fprintf(out, "<h%c id=\"", at[2]);
     escape_heading_link(out, *text);
     if (same)

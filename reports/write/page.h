@@ -7,6 +7,7 @@
 #pragma once
 
 #include "db/embedded.h"
+#include <stdbool.h>
 #include <stdio.h>
 
 /* The files of reports/page/, and the hash of the script; ends with path NULL. */
@@ -21,6 +22,7 @@ struct page_text {
 
 struct page {
     struct page_text markdown, walks, html;
+    bool full; /* a walk had no room for all its steps */
 };
 
 /* 0 or -ENOMEM, as those below. */

@@ -96,6 +96,9 @@ if [ "$(id -u)" = 0 ]; then
     ok "... by whatever name" shown "$TMP/place/od?d#%.db"
     cowlab run fork-write --db "$place" >/dev/null 2>&1
     ok "... until the next run" queried "$place" 3
+    cp "$place" place/views.db
+    ok "the views of another version" sqlite3 place/views.db "DROP VIEW fork_vs_ool_sums; UPDATE content SET hash = 'another'"
+    ok "... are read as this one has them, where they cannot be put in" exits 0 as_nobody cowlab report --db "$TMP/place/views.db"
     cowlab watch --every 20ms --db "$place" -- sleep 1000 >/dev/null 2>&1 &
     watcher=$!
     until [ "$(runs "$place")" = 4 ]; do sleep 0.05; done

@@ -1228,6 +1228,26 @@ static void test_report__no_touched_page_shows_as_none(void **state)
     free(text);
 }
 
+/* At the beginning of a line others' text is no list, no code, no heading. */
+static void test_report__text_begins_no_block(void **state)
+{
+    static const char *const texts[][2] = {{"1. One page", "1\\. One page"},
+                                           {"12) pages", "12\\) pages"},
+                                           {"    four spaces", "four spaces"},
+                                           {"  - an item", "\\- an item"},
+                                           {"1.5 times", "1.5 times"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char out[64] = "";
+        FILE *f = fmemopen(out, sizeof out, "w");
+
+        escape_markdown(f, texts[i][0]);
+        fclose(f);
+        assert_string_equal(out, texts[i][1]);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_report__##name, setup, stored_tear_down)
 
 int main(void)
@@ -1271,6 +1291,7 @@ int main(void)
         T(agreement_with_a_prediction_is_called_that),
         cmocka_unit_test(test_report__numbers_carry_units),
         cmocka_unit_test(test_report__text_is_cut_by_characters),
+        cmocka_unit_test(test_report__text_begins_no_block),
         cmocka_unit_test(test_report__ascii_takes_as_many_columns),
         cmocka_unit_test(test_report__no_touched_page_shows_as_none),
     };

@@ -114,8 +114,9 @@ pid_t program_start(const char *const argv[], int fd, bool errors, int *from)
     if (pid > 0)
         setpgid(pid, pid);
     close(ends[1]);
-    *from = ends[0];
-    if (pid < 0)
+    if (pid > 0)
+        *from = ends[0];
+    else
         close(ends[0]);
     return pid < 0 ? -error : pid;
 }
