@@ -1,5 +1,5 @@
-/* anchors: where links to headings lead, as GitHub has it: a heading whose anchor an earlier one has
- * already gets a number behind it. Lifetime: zeroed ... anchors_release. */
+/* anchors: where links to headings lead, as GitHub has it: a heading whose anchor an earlier one
+ * has already gets a number behind it. Lifetime: zeroed ... anchors_release. */
 #pragma once
 
 #include <stddef.h>

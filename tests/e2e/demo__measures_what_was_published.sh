@@ -33,4 +33,8 @@ ok "what a send of purgeable memory adds" says_here \
 ok "debt" says_here 'SM_COW, 1 reference, 1 in debt; the write after it: 1 fault, 0 copied, 1 reused'
 ok "the copy field" says_here '8 of 8 arrived as asked, 4 of them done otherwise'
 ok "fork and message are compared at 1 MiB" grep -q '^### fork-write-many and ool-write-many on linux, 1.00 MiB$' demo/report.md
+ok "in a sentence of the backend's too" grep -q \
+    '^- \*\*Fork or message on linux.\*\* .*: 1.00 MiB, fork-write-many took .*, ool-write-many took [^;]*\.$' demo/report.md
+short() { n=$(wc -l <demo/report.md) && echo "$n lines" && [ "$n" -le 200 ]; } # of about 180, some by what is unknown here
+ok "all of it is short" short
 finish
