@@ -58,6 +58,8 @@ ok "frames are numbered per run, not physical addresses" equals "1" sql \
     "SELECT min(frame) = 1 AND max(frame) < 5000 FROM page_runs WHERE scenario = 'fork-write'"
 ok "no prediction of a page's state failed" equals "1|0" sql \
     "SELECT count(*) > 50, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
+ok "a look without an action took no time" equals "1|0" sql \
+    "SELECT count(*) > 0, max(dur_ns) FROM step WHERE action = 'checkpoint'"
 ok "no page is in debt: its next write copies, or keeps its frame" equals 0 sql "SELECT count(*) FROM timeline WHERE debt > 0"
 
 # Where a step wrote all pages of a region: what was at risk before and what it copied.
