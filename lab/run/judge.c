@@ -80,7 +80,7 @@ static int seen_value(struct seen *s, struct value v, enum quantity_type type)
     }
     if (type == QT_PROTECTION)
         return set_text(s, protection_text((int)v.n, prot));
-    return word ? set_text(s, word) : seen_number(s, v.n, type);
+    return word ? set_text(s, word) : seen_number(s, v.n, words ? 0 : type);
 }
 
 static int look_at_sharing(const struct expectation *x, const struct observation *o, struct seen *s)
@@ -280,20 +280,25 @@ void judged_release(struct judged *r)
     *r = (struct judged){NULL, 0, 0, 0, 0};
 }
 
-static void tell(FILE *out, const struct seen *s)
+static void tell(FILE *out, const struct seen *s, const char **reason)
 {
     static const enum unit units[] = {
         [QT_PAGES] = UNIT_PAGES, [QT_COUNT] = UNIT_NUMBER, [QT_KB] = UNIT_KB, [QT_NS] = UNIT_NS};
     char amount[FORMAT_MAX];
 
-    if (s->what == SEEN_UNKNOWN)
+    if (s->what == SEEN_UNKNOWN && same_text(s->reason, *reason)) {
+        fputs("unknown", out);
+    } else if (s->what == SEEN_UNKNOWN) {
         fprintf(out, "unknown (%s)", s->reason);
-    else
+        *reason = s->reason;
+    } else {
         fprintf(out, "%s%s", s->what == SEEN_INFERRED ? format_mark(value_inferred(s->n)) : "",
                 s->amount ? format_unit(amount, units[s->amount], (double)s->n) : s->text);
+    }
 }
 
-int answer_tell(const struct step *step, const struct step_result *seen, char **out, struct err *e)
+int answer_tell(const struct step *step, const struct step_result *seen, const char **reason,
+                char **out, struct err *e)
 {
     size_t len;
     FILE *text = step->nanswer ? open_memstream(out, &len) : NULL;
@@ -308,7 +313,7 @@ int answer_tell(const struct step *step, const struct step_result *seen, char **
         fputs(part->text, text);
         rc = part->value.key ? look(&part->value, seen, &s) : 0;
         if (part->value.key && rc == 0)
-            tell(text, &s);
+            tell(text, &s, reason);
         free(s.text);
     }
     if (text && ferror(text))

@@ -23,6 +23,8 @@ int expect_judge(const struct step *step, const struct step_result *seen, struct
 void judged_release(struct judged *r);
 
 /* The step's answer with its values in their places, malloc'd: pages, memory and times with their
- * units, "~" before what was concluded, "unknown (reason)", "does not apply". *out NULL: the step
+ * units, "~" before what was concluded, "unknown (reason)", "does not apply". *reason: the one that
+ * the run's answers told last, NULL at first: it is not told again in a row. *out NULL: the step
  * has none. 0 or -ENOMEM. */
-int answer_tell(const struct step *step, const struct step_result *seen, char **out, struct err *e);
+int answer_tell(const struct step *step, const struct step_result *seen, const char **reason,
+                char **out, struct err *e);

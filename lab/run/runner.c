@@ -22,8 +22,9 @@ struct running {
     struct timeline *timeline; /* NULL: the run is printed as JSON, when it has ended */
     struct backend_run *run;
     struct run_info info;
-    bool begun;    /* the store knows the run */
-    size_t failed; /* expectations */
+    bool begun;       /* the store knows the run */
+    size_t failed;    /* expectations */
+    const char *told; /* why a value was unknown, as the answers said last */
 };
 
 /* The parameters as a JSON object; numbers as numbers. NULL without memory. */
@@ -169,7 +170,7 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
     if (rc < 0)
         return rc;
     r->failed += judged.failed + (result->stamps.wrong > 0);
-    rc = answer_tell(s, result, &answer, e);
+    rc = answer_tell(s, result, &r->told, &answer, e);
     record.answer = answer;
     if (rc == 0)
         rc = collect_results(&record, &judged, s, result, &stamps, e);
