@@ -24,6 +24,10 @@ run_all() {
 
 ok "every small scenario holds in one boot" run_all
 
+ok "each run answers its question, with values" equals "" sql \
+    "SELECT scenario, answer FROM runs WHERE answer IS NULL OR answer LIKE '%not observed%'
+     OR answer LIKE '%does not apply%' OR answer LIKE '%no such descriptor%' OR answer LIKE '%no message%'"
+
 # A broken reading of needs_copy, of shadows or of references would change a row. Where XNU's rule
 # says SM_COW for the child's copy, GNU Mach drops the covered object: SM_PRIVATE.
 ok "fork-write: who has what, step by step" equals "1|parent|SM_EMPTY|0|0

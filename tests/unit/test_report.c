@@ -440,6 +440,52 @@ static void test_report__sentences_follow_the_data(void **state)
     free(text);
 }
 
+/* What the scenario says to its question comes first; in a page on several runs alone. */
+static void test_report__the_scenarios_own_answer_is_the_answer(void **state)
+{
+    struct fixture *f = *state;
+    char sql[400], *text, *line;
+    cJSON *doc;
+
+    snprintf(sql, sizeof sql,
+             "UPDATE step SET answer = iif(step = 4, 'The child *copied* 3 pages;', "
+             "'the parent <b>kept</b> 3 pages.') WHERE step IN (4, 6) AND run = (SELECT run FROM "
+             "run WHERE run_id = '%s')",
+             f->fork);
+    change(f, sql);
+    text = brief(f, "r.md");
+    line = line_with(text, "The child ");
+    assert_contains(line, "The child \\*copied\\* 3 pages; the parent &lt;b&gt;kept&lt;/b&gt; 3 "
+                          "pages. ");
+    assert_null(strstr(line, "in step 6 parent"));
+    free(line);
+    assert_contains(text, "n step 5 receiver copied"); /* the other run has none */
+    free(text);
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "**Answer from this run.** The child ");
+    assert_contains(line, " 3 pages. After step ");
+    assert_contains(line, "in step 6 parent reused 3 pages");
+    free(line);
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text,
+                    "\n\nanswer: The child *copied* 3 pages; the parent <b>kept</b> 3 pages.\n"
+                    "expectations: ");
+    free(text);
+    text = terminal(f, f->ool, false);
+    assert_null(strstr(text, "answer:"));
+    assert_contains(text, "\n\nexpectations: ");
+    free(text);
+    doc = json(f, f->fork);
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(doc, "run"), "answer")->valuestring,
+                        "The child *copied* 3 pages; the parent <b>kept</b> 3 pages.");
+    assert_string_equal(
+        cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "steps"), 3), "answer")
+            ->valuestring,
+        "The child *copied* 3 pages;");
+    cJSON_Delete(doc);
+}
+
 static void test_report__isolation_follows_the_checks(void **state)
 {
     struct fixture *f = *state;
@@ -1411,6 +1457,7 @@ int main(void)
         T(machine_is_told_as_far_as_it_matters),
         T(pictures_of_two_runs_keep_apart),
         T(sentences_follow_the_data),
+        T(the_scenarios_own_answer_is_the_answer),
         T(isolation_follows_the_checks),
         T(stray_bytes_are_a_finding),
         T(a_differing_check_is_shown),
