@@ -136,6 +136,7 @@ struct step_record {
     int step;
     const char *phase, *actor, *action, *case_name, *region; /* all but phase, action may be NULL */
     const char *published;                                   /* or NULL */
+    const char *answer; /* what the step says of the scenario's question, or NULL */
     uint64_t start_ns, dur_ns;
     const struct observation *obs;
     const struct store_transfer *transfers;

@@ -33,6 +33,7 @@
 --   machine: JSON: processors, memory, versions
 --   capabilities: JSON: what the machine let the lab see
 --   source: the scenario's text
+--   answer: what its steps say of the question, one after the other; NULL: nothing
 CREATE VIEW runs AS
 SELECT run_id, scenario, title, question, backend, params, kernel, page_size, status, started_at,
        duration_ns, round(duration_ns / 1e6, 3) AS duration_ms, message, twin, no_twin,
@@ -44,7 +45,10 @@ SELECT run_id, scenario, title, question, backend, params, kernel, page_size, st
        (SELECT count(*) FROM expectation x WHERE x.run = r.run AND x.result = 'failed') AS failed,
        (SELECT count(*) FROM expectation x
         WHERE x.run = r.run AND x.result = 'not checked') AS not_checked,
-       machine, capabilities, source
+       machine, capabilities, source,
+       (SELECT group_concat(answer, ' ')
+        FROM (SELECT answer FROM step s WHERE s.run = r.run AND answer IS NOT NULL ORDER BY step))
+           AS answer
 FROM run r
 ORDER BY started_at, run_id;
 
@@ -67,9 +71,10 @@ ORDER BY scenario, backend;
 --   start_ns: when the action began
 --   dur_ns: how long the action took, as the actor measured it
 --   t_ns: when reading began, CLOCK_MONOTONIC (a guest: its own clock)
+--   answer: what it says of the scenario's question, with what was seen in it; NULL: nothing
 CREATE VIEW steps AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, s.actor, s.action, s.case_name, s.region,
-       s.published, s.start_ns, s.dur_ns, s.t_ns
+       s.published, s.start_ns, s.dur_ns, s.t_ns, s.answer
 FROM step s JOIN run r USING (run)
 ORDER BY r.started_at, r.run_id, s.step;
 

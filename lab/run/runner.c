@@ -22,8 +22,9 @@ struct running {
     struct timeline *timeline; /* NULL: the run is printed as JSON, when it has ended */
     struct backend_run *run;
     struct run_info info;
-    bool begun;    /* the store knows the run */
-    size_t failed; /* expectations */
+    bool begun;       /* the store knows the run */
+    size_t failed;    /* expectations */
+    const char *told; /* why a value was unknown, as the answers said last */
 };
 
 /* The parameters as a JSON object; numbers as numbers. NULL without memory. */
@@ -126,13 +127,13 @@ static struct store_expectation judge_stamps(const struct step *s, const struct 
 /* All results of the step in one list; the caller frees it (not what the rows point at). */
 static int collect_results(struct step_record *record, const struct judged *judged,
                            const struct step *s, const struct step_result *result,
-                           struct stamp_expectation *stamps)
+                           struct stamp_expectation *stamps, struct err *e)
 {
     struct store_expectation *all = calloc(judged->count + 1, sizeof *all);
     size_t n = judged->count;
 
     if (!all)
-        return -ENOMEM;
+        return err_no_memory(e);
     if (n)
         memcpy(all, judged->list, n * sizeof *all);
     if (result->stamps.checked)
@@ -148,6 +149,7 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
 {
     struct judged judged;
     struct stamp_expectation stamps;
+    char *answer = NULL;
     struct step_record record = {
         .step = s->number,
         .phase = word_text(phases, s->phase),
@@ -167,18 +169,19 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
 
     if (rc < 0)
         return rc;
-    rc = collect_results(&record, &judged, s, result, &stamps);
-    if (rc < 0) {
-        judged_release(&judged);
-        return err_no_memory(e);
-    }
     r->failed += judged.failed + (result->stamps.wrong > 0);
-    rc = store_step(r->store, r->info.run_id, &record, e);
+    rc = answer_tell(s, result, &r->told, &answer, e);
+    record.answer = answer;
+    if (rc == 0)
+        rc = collect_results(&record, &judged, s, result, &stamps, e);
+    if (rc == 0)
+        rc = store_step(r->store, r->info.run_id, &record, e);
     if (rc == 0 && r->timeline && !ferror(r->opt->out)) {
         rc = timeline_step(r->timeline, &record, e);
         fflush(r->opt->out);
     }
     free((void *)(uintptr_t)record.expectations);
+    free(answer);
     judged_release(&judged);
     return rc;
 }

@@ -530,6 +530,21 @@ static void next_commands(const struct screen *s, struct store *store, const cha
     plain(s);
 }
 
+/* What the scenario says to its question. */
+static int answer_line(const struct screen *s, sqlite3 *db, const char *run_id, struct err *e)
+{
+    struct query q;
+    struct flow f = {s, 2, 0, false};
+
+    query_ask(&q, db, "SELECT answer FROM runs WHERE run_id = :run_id", ":run_id", run_id, e);
+    if (query_row(&q) && !query_null(&q, "answer")) {
+        flow_text(&f, "answer:");
+        flow_text(&f, query_text(&q, "answer"));
+        fputc('\n', s->out);
+    }
+    return query_close(&q);
+}
+
 int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, struct err *e)
 {
     static const struct {
@@ -556,8 +571,11 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
         fputc('\n', out);
     }
     history_release(&h);
-    rc =
-        counts_line(&screen, db, "db/report/expectation-counts.sql", run_id, "\nexpectations: ", e);
+    fputc('\n', out);
+    rc = answer_line(&screen, db, run_id, e);
+    if (rc == 0)
+        rc = counts_line(&screen, db, "db/report/expectation-counts.sql", run_id,
+                         "expectations: ", e);
     if (rc == 0)
         rc = counts_line(&screen, db, "db/report/prediction-counts.sql", run_id,
                          "pages written as their states predicted: ", e);

@@ -235,3 +235,4 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out);
 void step_release(struct step *s);
 
 void expectation_release(struct expectation *x);
+void answer_release(struct step *s);
