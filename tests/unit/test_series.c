@@ -216,7 +216,8 @@ static void test_order__nobody_is_preferred(void **state)
         }
         forks += fork < ool;
     }
-    /* Expected: a third, a half. Five standard deviations off is no chance, and the seed is fixed. */
+    /* Expected: a third, a half. Five standard deviations off is no chance, and the seed is fixed.
+     */
     for (int i = 0; i < 3; i++)
         assert_in_range(units[i], 33, 100);
     assert_in_range(forks, 65, 135);
@@ -226,7 +227,8 @@ static void test_order__nobody_is_preferred(void **state)
 
 static const char scenario[] =
     "{ \"scenario\": \"one\", \"language\": 1, \"title\": \"One\", \"question\": \"?\",\n"
-    "  \"no_twin\": \"a test\", \"actors\": [\"parent\"], \"params\": { \"pages\": { \"default\": 1 "
+    "  \"no_twin\": \"a test\", \"actors\": [\"parent\"], \"params\": { \"pages\": { \"default\": "
+    "1 "
     "} }, \"steps\": [\n"
     "  { \"phase\": \"transferred\", \"actor\": \"parent\",\n"
     "    \"map\": { \"region\": \"r\", \"pages\": \"=pages\", \"kind\": \"anonymous\" },\n"
@@ -447,8 +449,8 @@ static char *summary(struct fixture *f, const char *id,
     size_t len;
     FILE *out = open_memstream(&text, &len);
     struct err e;
-    int rc = print ? print(f->in.store, id, out, &e)
-                   : report_series(f->in.store, id, false, out, &e);
+    int rc =
+        print ? print(f->in.store, id, out, &e) : report_series(f->in.store, id, false, out, &e);
 
     fclose(out);
     if (rc < 0)
