@@ -1,8 +1,9 @@
 /* json: a run as one JSON document. Keys are the views' column names; an unknown value is null and
  * has an entry in "unknowns". Integers are written in full (a double would round large ones). */
-#include "reports/report.h"
+#include "reports/run/json.h"
 
 #include "probes/json.h"
+#include "reports/report.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +28,7 @@ static const struct {
 static bool holds_json(const char *column)
 {
     return strcmp(column, "params") == 0 || strcmp(column, "machine") == 0 ||
-           strcmp(column, "capabilities") == 0;
+           strcmp(column, "capabilities") == 0 || strcmp(column, "runs") == 0;
 }
 
 static cJSON *item_of(struct query *q, int i)
@@ -80,15 +81,15 @@ static void append(struct query *q, cJSON *array, cJSON *item)
     }
 }
 
-static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql, const char *run_id,
-                      struct err *e)
+int json_rows(cJSON *doc, sqlite3 *db, const char *key, const char *sql, const char *run_id,
+              struct err *e)
 {
     struct query q;
     cJSON *array = cJSON_AddArrayToObject(doc, key);
 
     if (!array)
         return err_no_memory(e);
-    query_ask(&q, db, sql, ":run_id", run_id, e);
+    query_ask(&q, db, sql, run_id ? ":run_id" : NULL, run_id, e);
     while (query_row(&q))
         append(&q, array, row_object(&q));
     return query_close(&q);
@@ -139,7 +140,7 @@ static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct e
 static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
 {
     cJSON *steps, *s;
-    int rc = fill_array(doc, db, "steps", "db/report/json-steps.sql", run_id, e);
+    int rc = json_rows(doc, db, "steps", "db/report/json-steps.sql", run_id, e);
 
     if (rc)
         return rc;
@@ -158,7 +159,7 @@ static int fill(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
     if (rc == 0)
         rc = fill_steps(doc, db, run_id, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
-        rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
+        rc = json_rows(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
     return rc;
 }
 
