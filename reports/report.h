@@ -53,3 +53,15 @@ int report_series_json(struct store *s, const char *series_id, FILE *out, struct
  * of them are the caller's. */
 int report_series_runs(struct store *s, const char *series_id, char ***ids, size_t *n,
                        struct err *e);
+
+/* What differs between two sides, each a run, a series, or all of a database (both ids NULL): per
+ * combination of scenario, backend and parameters the values that the scenario decides
+ * (db/report/diff-facts.sql), exactly. As markdown, or one JSON document. Returns 1 if something
+ * differs, 0 if nothing does; -ENODATA: they have nothing in common. */
+struct diff_side {
+    struct store *store;
+    const char *typed; /* what the user calls it */
+    const char *run_id, *series_id;
+};
+int report_diff(const struct diff_side *a, const struct diff_side *b, bool json, FILE *out,
+                struct err *e);

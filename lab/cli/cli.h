@@ -19,6 +19,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_vmmap(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 
 /* Ends the program. */
 void cli_no_memory(void) __attribute__((noreturn));

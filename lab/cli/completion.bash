@@ -22,7 +22,7 @@ _cowlab_files() {
 _cowlab() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _cowlab_words "list run show report vmmap watch export doctor --help --version"
+        _cowlab_words "list run show report diff vmmap watch export doctor --help --version"
         return
     fi
     case $before in
@@ -33,6 +33,7 @@ _cowlab() {
     case ${COMP_WORDS[1]}:$word in
     run:-*) _cowlab_words "--backend --db --param --repeat --seed --pause --json --help" ;;
     show:-*) _cowlab_words "--db --json --help" ;;
+    diff:-*) _cowlab_words "--db --json --help" ;;
     report:-*) _cowlab_words "--db --output --help" ;;
     vmmap:-*) _cowlab_words "--json --min --non-writable --summary --share --type --writable --help" ;;
     watch:-*) _cowlab_words "--children --db --every --for --lines --no-frames --help" ;;
@@ -44,6 +45,10 @@ _cowlab() {
         ;;
     show:* | report:*) _cowlab_words "$(_cowlab_runs) $(_cowlab_runs series_id)" ;;
     export:*) _cowlab_words "$(_cowlab_runs)" ;;
+    diff:*)
+        _cowlab_words "$(_cowlab_runs) $(_cowlab_runs series_id)"
+        [ ${#COMPREPLY[@]} -gt 0 ] || _cowlab_files
+        ;;
     vmmap:* | watch:*) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$word") ;;
     esac
 }

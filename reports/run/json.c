@@ -1,8 +1,9 @@
 /* json: a run as one JSON document. Keys are the views' column names; an unknown value is null and
  * has an entry in "unknowns". Integers are written in full (a double would round large ones). */
-#include "reports/report.h"
+#include "reports/run/json.h"
 
 #include "probes/json.h"
+#include "reports/report.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +28,8 @@ static const struct {
 static bool holds_json(const char *column)
 {
     return strcmp(column, "params") == 0 || strcmp(column, "machine") == 0 ||
-           strcmp(column, "capabilities") == 0 || strcmp(column, "spec") == 0;
+           strcmp(column, "capabilities") == 0 || strcmp(column, "spec") == 0 ||
+           strcmp(column, "runs") == 0;
 }
 
 static cJSON *item_of(struct query *q, int i)
@@ -80,13 +82,8 @@ static void append(struct query *q, cJSON *array, cJSON *item)
     }
 }
 
-/* What the document is about: the parameter of its queries. */
-struct about {
-    const char *name, *id;
-};
-
-static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql, struct about of,
-                      struct err *e)
+int json_rows(cJSON *doc, sqlite3 *db, const char *key, const char *sql, struct json_about of,
+              struct err *e)
 {
     struct query q;
     cJSON *array = cJSON_AddArrayToObject(doc, key);
@@ -99,8 +96,8 @@ static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
     return query_close(&q);
 }
 
-static int fill_object(cJSON *doc, sqlite3 *db, const char *key, const char *sql, struct about of,
-                       struct err *e)
+static int fill_object(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
+                       struct json_about of, struct err *e)
 {
     struct query q;
     cJSON *row;
@@ -127,7 +124,7 @@ static int64_t number_of(const cJSON *step)
 }
 
 /* Rows come in the order of the steps. */
-static int fill_timeline(cJSON *steps, sqlite3 *db, struct about of, struct err *e)
+static int fill_timeline(cJSON *steps, sqlite3 *db, struct json_about of, struct err *e)
 {
     cJSON *s = steps->child;
     struct query q;
@@ -142,10 +139,10 @@ static int fill_timeline(cJSON *steps, sqlite3 *db, struct about of, struct err 
     return query_close(&q);
 }
 
-static int fill_steps(cJSON *doc, sqlite3 *db, struct about of, struct err *e)
+static int fill_steps(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
 {
     cJSON *steps, *s;
-    int rc = fill_array(doc, db, "steps", "db/report/json-steps.sql", of, e);
+    int rc = json_rows(doc, db, "steps", "db/report/json-steps.sql", of, e);
 
     if (rc)
         return rc;
@@ -157,28 +154,29 @@ static int fill_steps(cJSON *doc, sqlite3 *db, struct about of, struct err *e)
     return fill_timeline(steps, db, of, e);
 }
 
-static int fill_run(cJSON *doc, sqlite3 *db, struct about of, struct err *e)
+static int fill_run(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
 {
     int rc = fill_object(doc, db, "run", "SELECT * FROM runs WHERE run_id = :run_id", of, e);
 
     if (rc == 0)
         rc = fill_steps(doc, db, of, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
-        rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, of, e);
+        rc = json_rows(doc, db, arrays[i].key, arrays[i].sql, of, e);
     return rc;
 }
 
-static int fill_series(cJSON *doc, sqlite3 *db, struct about of, struct err *e)
+static int fill_series(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
 {
     int rc = fill_object(doc, db, "series", "db/report/series.sql", of, e);
 
     if (rc == 0)
-        rc = fill_array(doc, db, "combinations", "db/report/series-combinations.sql", of, e);
-    return rc ? rc : fill_array(doc, db, "runs", "db/report/series-runs.sql", of, e);
+        rc = json_rows(doc, db, "combinations", "db/report/series-combinations.sql", of, e);
+    return rc ? rc : json_rows(doc, db, "runs", "db/report/series-runs.sql", of, e);
 }
 
-static int document(struct store *s, int (*fill)(cJSON *, sqlite3 *, struct about, struct err *),
-                    struct about of, FILE *out, struct err *e)
+static int document(struct store *s,
+                    int (*fill)(cJSON *, sqlite3 *, struct json_about, struct err *),
+                    struct json_about of, FILE *out, struct err *e)
 {
     sqlite3 *db = store_handle(s);
     cJSON *doc = cJSON_CreateObject();
@@ -206,10 +204,10 @@ static int document(struct store *s, int (*fill)(cJSON *, sqlite3 *, struct abou
 
 int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
 {
-    return document(s, fill_run, (struct about){":run_id", run_id}, out, e);
+    return document(s, fill_run, (struct json_about){":run_id", run_id}, out, e);
 }
 
 int report_series_json(struct store *s, const char *series_id, FILE *out, struct err *e)
 {
-    return document(s, fill_series, (struct about){":series", series_id}, out, e);
+    return document(s, fill_series, (struct json_about){":series", series_id}, out, e);
 }
