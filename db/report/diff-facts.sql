@@ -13,7 +13,7 @@ observed (run, step, nr, subject, region_nr) AS (
     FROM (SELECT run, step, nr,
                  observed || '.' || region || coalesce('#' || case_name, '') AS name
           FROM wanted JOIN region USING (run))),
--- Neighbouring pages of one state, whatever their frames.
+-- Neighbouring pages of one state, whatever their frames; of one of the runs.
 stretch (run, step, subject, nr, state, first, count) AS (
     SELECT run, step, subject, nr, max(state), min(first), sum(count)
     FROM (SELECT *, sum(begins) OVER (PARTITION BY run, step, subject, nr ORDER BY first) AS part
@@ -22,7 +22,7 @@ stretch (run, step, subject, nr, state, first, count) AS (
                 FROM observed o
                      JOIN region g ON g.run = o.run AND g.step = o.step AND g.nr = o.region_nr
                      JOIN page_run p ON p.run = o.run AND p.step = o.step AND p.nr = o.region_nr
-                WHERE NOT runs_cut
+                WHERE NOT runs_cut AND o.run = (SELECT min(run) FROM wanted)
                 WINDOW w AS (PARTITION BY o.run, o.step, o.region_nr ORDER BY first)))
     GROUP BY run, step, subject, nr, part),
 fact (run, step, subject, nr, quantity, value) AS MATERIALIZED (

@@ -196,6 +196,22 @@ WHERE differs = 'scenario'
                < (SELECT key FROM json_each(spec, place) WHERE value = b_value),
                a_value < b_value);
 
+-- The values of `series_values` phase by phase: of the steps of one phase that follow each other time,
+-- faults and copied pages are summed, of memory it is the most.
+--   combination: key of the run's combination
+--   run: the run's key
+--   lane: the phase; `transferred` for the message's `received` too
+--   occurrence: 1 for the first time the phase comes
+--   quantity: as in `series_values`
+--   value: NULL: unknown
+CREATE VIEW series_phases AS
+SELECT combination, run, lane, occurrence, quantity,
+       CASE WHEN count(value) < count(*) THEN NULL
+            WHEN quantity IN ('time_ns', 'minflt', 'copied') THEN sum(value)
+            ELSE max(value) END AS value
+FROM series_values
+GROUP BY combination, run, lane, occurrence, quantity;
+
 -- The values that are compared, each once for every pair and quantity, phase by phase and for the
 -- two sums of `series_values`.
 --   a: key of the combination that stands first
@@ -205,16 +221,9 @@ WHERE differs = 'scenario'
 --   runs: how many of the side's runs have it
 CREATE VIEW compared_values AS
 WITH pair AS MATERIALIZED (SELECT * FROM compared_pairs),
-of_phase AS MATERIALIZED (
-    SELECT combination, run, lane, occurrence, quantity,
-           CASE WHEN count(value) < count(*) THEN NULL
-                WHEN quantity IN ('time_ns', 'minflt', 'copied') THEN sum(value)
-                ELSE max(value) END AS value
-    FROM series_values
-    GROUP BY combination, run, lane, occurrence, quantity),
 counted AS MATERIALIZED (
     SELECT combination, lane, occurrence, quantity, value, count(*) AS runs
-    FROM of_phase GROUP BY combination, lane, occurrence, quantity, value),
+    FROM series_phases GROUP BY combination, lane, occurrence, quantity, value),
 side (a, b, side, combination, timed) AS (
     SELECT a, b, 0, a, timed FROM pair UNION ALL SELECT a, b, 1, b, timed FROM pair)
 SELECT a, b, lane, occurrence, quantity, side, value, runs
@@ -257,8 +266,9 @@ root (square, x, i) AS (
     UNION ALL SELECT square, (x + square / x) / 2, i + 1 FROM root WHERE i < 60),
 rule AS MATERIALIZED (
     SELECT s.*, a_n * b_n AS all_n,
-           CASE WHEN a_n >= 5 AND b_n >= 5
-           THEN max(1, CAST(a_n * b_n / 2.0 - z * x - 0.5 AS INTEGER)) END AS k
+           -- Below 1 these runs cannot say anything so surely.
+           CASE WHEN a_n >= 5 AND b_n >= 5 AND a_n * b_n / 2.0 - z * x - 0.5 >= 1
+           THEN CAST(a_n * b_n / 2.0 - z * x - 0.5 AS INTEGER) END AS k
     FROM size s, interval_rule
          JOIN root ON square = a_n * b_n * (a_n + b_n + 1) / 12.0 AND i = 60),
 crossed AS MATERIALIZED (
