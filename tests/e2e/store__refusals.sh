@@ -106,6 +106,7 @@ DROP INDEX run_by_series;
 ALTER TABLE run DROP COLUMN warm_up;
 ALTER TABLE run DROP COLUMN series;
 DROP TABLE series;
+ALTER TABLE step DROP COLUMN answer;
 ALTER TABLE run DROP COLUMN ability;
 ALTER TABLE process DROP COLUMN lost_kb;
 ALTER TABLE watch_region DROP COLUMN lost;
