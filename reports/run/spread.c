@@ -24,7 +24,7 @@ static const struct {
 struct line {
     char *name;
     bool emulated;
-    double each_ns;                          /* of a page more; NAN: not told */
+    double each_ns;                       /* of a page more; NAN: not told */
     double *values[FIGURES], *low, *high; /* one per size; the last two of times */
 };
 
@@ -105,8 +105,8 @@ static void lines_row(struct lines *l, struct query *q)
 static int lines_read(struct doc *d, struct lines *l, struct query *q)
 {
     while (query_row(q)) {
-        if (!l->line && lines_make(l, (size_t)query_int(q, "lines"),
-                                   (size_t)query_int(q, "places")))
+        if (!l->line &&
+            lines_make(l, (size_t)query_int(q, "lines"), (size_t)query_int(q, "places")))
             query_no_memory(q);
         else
             lines_row(l, q);
@@ -471,10 +471,10 @@ static void crossing(struct doc *d, const struct part *p)
         doc_text(d, faster(p, p->n - 1));
         doc_say(d, " from %s on", format_kb(size, p->list[last].kb));
     }
-    doc_say(d, head == p->n        ? " at every size"
-               : starts && ends    ? ""
-               : starts            ? "; above that no difference was seen"
-                                   : "; below that no difference was seen");
+    doc_say(d, head == p->n     ? " at every size"
+               : starts && ends ? ""
+               : starts         ? "; above that no difference was seen"
+                                : "; below that no difference was seen");
     doc_say(d, ".");
 }
 
@@ -548,8 +548,7 @@ static void asked(struct doc *d, struct query *q, const char *id)
     doc_say(d,
             "round by round in an order mixed by seed %lld; %s, without %s to warm up. Intervals "
             "are of 95 %%. On ",
-            (long long)query_int(q, "seed"),
-            format_noun(n, query_int(q, "counted"), "counted run"),
+            (long long)query_int(q, "seed"), format_noun(n, query_int(q, "counted"), "counted run"),
             format_count(m, query_int(q, "warm_ups")));
     doc_text(d, query_null(q, "kernels") ? "an unknown kernel" : query_text(q, "kernels"));
     if (!query_null(q, "emulated")) {
@@ -623,10 +622,11 @@ static bool charts(struct doc *d, const char *id)
 /* How long handing over took, of each combination. */
 static void sums(struct doc *d, const char *id)
 {
-    static const struct doc_column columns[] = DOC_COLUMNS(
-        DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
-        DOC_TEXT("setting", "with"), DOC_COUNT("n", "runs"), DOC_NS("median", "handing over: median"),
-        DOC_NS("low", "95 % interval: from"), DOC_NS("high", "to"));
+    static const struct doc_column columns[] =
+        DOC_COLUMNS(DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
+                    DOC_TEXT("setting", "with"), DOC_COUNT("n", "runs"),
+                    DOC_NS("median", "handing over: median"), DOC_NS("low", "95 % interval: from"),
+                    DOC_NS("high", "to"));
 
     doc_answer(d, "db/report/series-combinations.sql", ":series", id, columns);
 }
@@ -639,7 +639,8 @@ static void tables(struct doc *d, const char *id)
         DOC_KB("region_kb", "size"), DOC_TEXT("phase", "phase"), DOC_TEXT("quantity", "quantity"),
         DOC_COUNT("a_n", "runs: a"), DOC_COUNT("b_n", "b"), DOC_COUNT("a_median", "median: a"),
         DOC_COUNT("b_median", "b"), DOC_TEXT("ratio", "b / a"),
-        DOC_TEXT("low", "95 % interval: from"), DOC_TEXT("high", "to"), DOC_TEXT("verdict", "b is"));
+        DOC_TEXT("low", "95 % interval: from"), DOC_TEXT("high", "to"),
+        DOC_TEXT("verdict", "b is"));
     static const struct doc_column steps[] = DOC_COLUMNS(
         DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
         DOC_TEXT("setting", "with"), DOC_COUNT("step", "step"), DOC_TEXT("phase", "phase"),
@@ -700,8 +701,9 @@ static void forks_by_size(struct doc *d, const struct selection *runs, const cha
     query_bind(&q, ":runs", d->brief ? NULL : runs->json);
     if (lines_read(d, &l, &q) == 0 && l.n) {
         doc_section(d, "Fork by size");
-        doc_say(d, "How long fork took in the %s, of scenarios that forked "
-                   "at three sizes or more: the times, and no verdict.\n\n",
+        doc_say(d,
+                "How long fork took in the %s, of scenarios that forked "
+                "at three sizes or more: the times, and no verdict.\n\n",
                 d->brief ? "complete runs of the database" : "runs of this report");
         forks_tell(d, &l);
         for (int emulated = 0; emulated < 2; emulated++)
@@ -714,41 +716,24 @@ static void forks_by_size(struct doc *d, const struct selection *runs, const cha
 
 /* Views over all series take as long as there are series. While the section is made, their own text
  * stands before them, over the combinations of the series that are told of. */
-static const char *const narrowed[] = {"combination_ways", "series_values",   "phase_stats",
-                                       "compared_pairs",   "compared_values", "compared_ratios",
-                                       "comparisons"};
-
-static int view_before(sqlite3 *db, const char *name, struct err *e)
-{
-    struct query q;
-    char *sql = NULL;
-    int rc = 0;
-
-    query_ask(&q, db, "SELECT substr(sql, length('CREATE ')) AS sql FROM main.sqlite_schema "
-                      "WHERE type = 'view' AND name = :name",
-              ":name", name, e);
-    if (query_row(&q) && !(sql = sqlite3_mprintf("CREATE TEMP%s", query_text(&q, "sql"))))
-        query_no_memory(&q);
-    rc = query_close(&q);
-    if (rc == 0 && sql && sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        rc = err_set(e, EIO, "view %s: %s", name, sqlite3_errmsg(db));
-    sqlite3_free(sql);
-    return rc;
-}
+static const char *const narrowed[] = {"combination_ways", "series_values", "phase_stats",
+                                       "compared_pairs",   "series_phases", "compared_values",
+                                       "compared_ratios",  "comparisons"};
 
 static void narrow(struct doc *d, const char *shown)
 {
     struct query q;
 
-    if (!doc_ask(d, &q,
-                 "CREATE TEMP TABLE combinations AS SELECT * FROM main.combinations WHERE series_id "
-                 "IN (SELECT value FROM json_each(:series))",
-                 ":series", shown))
+    if (!doc_ask(
+            d, &q,
+            "CREATE TEMP TABLE combinations AS SELECT * FROM main.combinations WHERE series_id "
+            "IN (SELECT value FROM json_each(:series))",
+            ":series", shown))
         return;
     query_row(&q);
     doc_fail(d, query_close(&q));
     for (size_t i = 0; i < sizeof narrowed / sizeof *narrowed && d->rc == 0; i++)
-        doc_fail(d, view_before(d->db, narrowed[i], d->e));
+        doc_fail(d, query_view_again(d->db, narrowed[i], d->e));
 }
 
 static void widen(sqlite3 *db)
