@@ -226,7 +226,10 @@ static void unknown_of(struct doc *d, const struct lines *l, enum figure f)
             known |= isfinite(l->line[i].values[f][k]);
         if (known)
             continue;
-        doc_say(d, n++ ? ", " : "%s, unknown: ", figures[f].title);
+        if (n++)
+            doc_say(d, ", ");
+        else
+            doc_say(d, "%.*s, unknown: ", (int)strcspn(figures[f].title, ","), figures[f].title);
         doc_text(d, l->line[i].name);
     }
     doc_say(d, n ? ".\n\n" : "");
