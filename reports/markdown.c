@@ -271,6 +271,7 @@ static void write_whole(struct doc *d, const struct selection *runs,
                         const struct watch_data *watches)
 {
     introduction(d, runs);
+    section_series(d, runs);
     findings(d, runs, watches);
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
@@ -389,6 +390,7 @@ static void sections_brief(struct doc *d, const struct selection *runs,
 {
     find_cut_short(d, runs);
     watches_brief(d, runs, watches);
+    section_series(d, runs);
     if (runs->scenarios) {
         doc_section(d, "Answers");
         find_questions(d, runs);

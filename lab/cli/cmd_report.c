@@ -91,11 +91,14 @@ int cmd_report(int argc, char **argv)
         .options = options,
         .parser = parse_option,
         .args_doc = "[RUN...]",
-        .doc = "Writes all that is stored of these runs, of a series of the latest counted run of "
-               "each combination; without RUN a page on the latest complete "
-               "run per scenario and backend, or where there is none on the latest, and on the "
-               "latest watch; what was cut short is marked. FILE and its pictures appear whole or "
-               "not at all."};
+        .doc =
+            "Writes all that is stored of these runs, of a series what its runs say together and "
+            "all of the latest counted run of each combination; without RUN a page on the latest "
+            "complete "
+            "run per scenario and backend, or where there is none on the latest, and on the "
+            "latest watch, and what the newest series says; what was cut short is marked. FILE and "
+            "its pictures appear whole or "
+            "not at all."};
     struct report_arguments a = {.common.db = NULL};
     int code;
 

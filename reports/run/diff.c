@@ -142,24 +142,6 @@ static double reach(int64_t n)
     return high;
 }
 
-/* The view's own text makes its temporary copy. */
-static int copy_view(sqlite3 *db, struct err *e)
-{
-    struct query q;
-    char *sql = NULL;
-    int rc;
-
-    query_open(&q, db,
-               "SELECT substr(sql, 12) AS text FROM sqlite_schema WHERE name = 'compared_ratios'",
-               e);
-    if (query_row(&q) && !(sql = sqlite3_mprintf("CREATE TEMP VIEW%s", query_text(&q, "text"))))
-        query_no_memory(&q);
-    rc = query_close(&q);
-    rc = rc ? rc : execute(db, sql, e);
-    sqlite3_free(sql);
-    return rc;
-}
-
 /* diff_spread: of the combinations of which both sides have a series what differs. */
 static int spread(sqlite3 *db, const struct diff_side *a, const struct diff_side *b, struct err *e)
 {
@@ -179,7 +161,7 @@ static int spread(sqlite3 *db, const struct diff_side *a, const struct diff_side
                          &n, e);
     snprintf(rule, sizeof rule, "CREATE TEMP VIEW interval_rule AS SELECT %.6f AS z", reach(n));
     rc = rc ? rc : execute(db, rule, e);
-    rc = rc ? rc : copy_view(db, e);
+    rc = rc ? rc : query_view_again(db, "compared_ratios", e);
     if (rc == 0 && query_open(&q, db, "db/report/diff-spread.sql", e) == 0)
         query_row(&q);
     return rc ? rc : query_close(&q);

@@ -32,6 +32,10 @@ char *answer_of(struct doc *d, const struct history *h, bool brief);
 void walk_here(struct doc *d, const struct history *h);
 void walk_run(struct doc *d, const struct history *h);
 
+/* What many runs say together: the series that the runs are of (of a page about the latest runs:
+ * the newest), and how long fork took by size. */
+void section_series(struct doc *d, const struct selection *runs);
+
 /* Runs beside something else. */
 void section_published(struct doc *d);
 void section_published_brief(struct doc *d);
