@@ -35,8 +35,9 @@ struct target_region {
 struct target {
     const char *actor;
     pid_t pid;
-    bool acting; /* it carried out this step; the three fields below are its own report */
+    bool acting; /* it carried out this step; the four fields below are its own report */
     uint64_t dur_ns;
+    uint64_t cpu_ns;         /* CPU time that it used within the action; 0: not measured */
     uint64_t minflt, majflt; /* faults it took within the action (getrusage) */
     const struct target_region *regions;
     size_t nregions;
