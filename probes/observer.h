@@ -50,7 +50,8 @@ struct target_message {
     const char *case_name; /* or NULL */
     int fd;                /* -1: the bytes are inline or already private to the kernel */
     uint64_t len;          /* bytes that were sent */
-    int carriers;          /* messages that carry the object */
+    bool shared;  /* who receives it will see the object itself, not a private view of it */
+    int carriers; /* messages that carry the object */
 };
 
 struct observer_options {

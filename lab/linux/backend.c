@@ -165,6 +165,7 @@ static size_t fill_messages(const struct backend_run *r, struct target_message *
             .case_name = r->handed.step->case_name,
             .fd = r->handed.fd,
             .len = r->handed.len,
+            .shared = r->handed.step->way != WAY_MEMFD_SEALED,
             .carriers = 1,
         };
     return n;

@@ -199,8 +199,7 @@ static int fill_requests(struct doing *d, struct err *e)
     const struct handed *h = &d->run->handed;
     enum way_kind kind = way_kind(s->way);
     struct held_region *from = source(d->run);
-    struct held_region *into =
-        s->used ? held_find(linux_held(d), s->region, s->case_name) : NULL;
+    struct held_region *into = s->used ? held_find(linux_held(d), s->region, s->case_name) : NULL;
 
     if (s->used && !into)
         return err_set(e, ENOENT, "actor '%s' has no region '%s'", s->actor, s->region);
@@ -257,7 +256,11 @@ int linux_ACT_TAKE(struct doing *d, struct err *e)
     if (rc == 0 && kind != WAY_MESSAGE)
         rc = hold_taken(d, e);
     if (rc == 0)
-        rc = note_handover(d, kind == WAY_STREAM ? "both" : s->way == WAY_WRITEV ? "sender" : "receiver", e);
+        rc = note_handover(d,
+                           kind == WAY_STREAM     ? "both"
+                           : s->way == WAY_WRITEV ? "sender"
+                                                  : "receiver",
+                           e);
     linux_drop_handed(d->run, NULL);
     return rc;
 }

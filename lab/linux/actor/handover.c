@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PACKET 65536          /* bytes of a packet */
+#define PACKET 65536              /* bytes of a packet */
 #define AT_ONCE ((size_t)1 << 30) /* of one call, all of which take less than 2 GiB */
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -66,8 +66,8 @@ static bool move_all(struct actor *a, ssize_t (*move)(const struct actor *, int,
     size_t done = 0;
     ssize_t n = 0;
 
-    while (done < a->in.len && ((n = move(a, fd, at + done, a->in.len - done)) > 0 ||
-                                (n < 0 && errno == EINTR)))
+    while (done < a->in.len &&
+           ((n = move(a, fd, at + done, a->in.len - done)) > 0 || (n < 0 && errno == EINTR)))
         done += n > 0 ? (size_t)n : 0;
     if (done < a->in.len && n == 0)
         errno = EPIPE;
@@ -150,8 +150,7 @@ static int leave_sealed(struct actor *a)
 {
     int fd = memfd_create("cowlab-handover", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    if (fd >= 0 &&
-        (!fill(fd, own(a), a->in.len) || fcntl(fd, F_ADD_SEALS, SEALS) < 0)) {
+    if (fd >= 0 && (!fill(fd, own(a), a->in.len) || fcntl(fd, F_ADD_SEALS, SEALS) < 0)) {
         int error = errno;
 
         close(fd);
@@ -182,9 +181,8 @@ static int leave_object(struct actor *a)
 
     cost_begin(a);
     fd = a->in.way == WAY_MEMFD_SEALED ? leave_sealed(a)
-         : a->in.way == WAY_POSIX_SHM
-             ? leave_named(a)
-             : fcntl(actor_object(a->in.start), F_DUPFD_CLOEXEC, 3);
+         : a->in.way == WAY_POSIX_SHM  ? leave_named(a)
+                                       : fcntl(actor_object(a->in.start), F_DUPFD_CLOEXEC, 3);
     if (fd >= 0)
         a->send_fds[a->nsend_fds++] = fd;
     return finish(a, fd < 0,

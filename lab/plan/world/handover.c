@@ -19,8 +19,7 @@ static int leave_object(struct doing *x, struct handed *h)
 {
     const struct region *from = x->region;
     bool own = h->way == WAY_MEMFD_SHARED, sealed = h->way == WAY_MEMFD_SEALED;
-    struct family f = {1, !sealed, from->pages, sealed ? from->pages : 0,
-                       sealed ? 0 : from->pages};
+    struct family f = {1, !sealed, from->pages, sealed ? from->pages : 0, sealed ? 0 : from->pages};
     struct region object = {.name = from->name,
                             .case_name = from->case_name,
                             .pages = from->pages,
@@ -106,8 +105,7 @@ static int take_into_used(struct doing *x, struct handed *h)
 {
     const cJSON *at = arg(x, "region");
     struct region *into;
-    int rc =
-        need_region(x->r, x->w, x->actor, at, x->s->region, &x->s->case_name, &into);
+    int rc = need_region(x->r, x->w, x->actor, at, x->s->region, &x->s->case_name, &into);
 
     if (rc < 0)
         return rc;
@@ -178,9 +176,8 @@ int world_ACT_TAKE(struct doing *x)
     if (rc == 0 && !x->s->used)
         rc = new_name(x->r, x->actor, arg(x, "region"), x->s->region, x->r->case_name);
     if (rc == 0 && !x->s->used)
-        rc = x->s->case_name
-                 ? fail_at(x->r, arg(x, "region"), "a new region's name has no '#'")
-                 : copy_text(x->r, &x->s->case_name, x->r->case_name);
+        rc = x->s->case_name ? fail_at(x->r, arg(x, "region"), "a new region's name has no '#'")
+                             : copy_text(x->r, &x->s->case_name, x->r->case_name);
     if (rc < 0)
         return rc;
     if (x->s->used && message)
