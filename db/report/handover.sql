@@ -31,10 +31,10 @@ SELECT dense_rank() OVER (ORDER BY c.scenario, c.kernel, c.host, c.page_size, h.
        iif(c.status = 'complete', NULL, c.status || ifnull(': ' || c.message, '')) AS ended,
        iif(c.status = 'complete',
            iif(h.peak_kb IS NULL, 'peak_kb,added,', '')
-           || iif(h.sender_cpu_ns IS NULL AND h.taken_acted IN ('sender', 'both'), 'sender_cpu_ns,', '')
+           || iif(h.sender_cpu_ns IS NULL AND (h.given_acted IS NOT NULL OR h.taken_acted IN ('sender', 'both')), 'sender_cpu_ns,', '')
            || iif(h.receiver_cpu_ns IS NULL AND h.taken_acted IN ('receiver', 'both'), 'receiver_cpu_ns,', '')
            || iif(h.huge IS NULL, 'huge,', '') || iif(h.shows IS NULL, 'shows,', '')
            || iif(h.survives IS NULL, 'survives,', ''), '') AS unknown_keys
 FROM chosen c LEFT JOIN handovers h USING (run)
-ORDER BY c.scenario, c.kernel, c.host, c.page_size, h.bytes IS NULL, h.bytes, h.buffer, c.rest, c.status <> 'complete',
+ORDER BY c.scenario, c.kernel, c.host, c.page_size, h.bytes IS NULL, h.bytes, buffer, c.rest, c.status <> 'complete',
          h.received_ns, way, c.run_id;

@@ -22,7 +22,7 @@
 --   added_kb: what the system's figure for the run grew by until then
 --   peak_kb: the largest system's figure after any step of the run
 --   tolerance_kb: how exact that figure is
---   huge: pages of the receiver's region in huge pages when it had it
+--   huge: pages of the receiver's region in huge pages when it had read it
 --   shows: `yes`: a later write of the sender showed at the receiver; `no`: it did not; NULL: the
 --     run does not tell
 --   survives: `yes`: with the sender gone the receiver read what it had; `no`; NULL: not tried
@@ -71,10 +71,11 @@ SELECT b.run, r.run_id, r.scenario, r.backend, b.way, b.sender, b.receiver, b.re
        b.until + (SELECT dur_ns FROM step s WHERE s.run = b.run AND s.step = b.write_step)
            AS written_ns,
        CASE WHEN b.taken_step IS NOT NULL THEN
-           (SELECT sum(cpu_ns) FROM process p WHERE p.run = b.run
-               AND p.step IN (b.step, b.taken_step) AND p.actor = b.sender) END AS sender_cpu_ns,
-       (SELECT sum(cpu_ns) FROM process p WHERE p.run = b.run
-           AND p.step = b.taken_step AND p.actor = b.receiver) AS receiver_cpu_ns,
+           (SELECT CASE WHEN count(cpu_ns) = count(*) THEN sum(cpu_ns) END FROM process p
+            WHERE p.run = b.run AND p.step IN (b.step, b.taken_step) AND p.actor = b.sender
+              AND p.acting) END AS sender_cpu_ns,
+       (SELECT cpu_ns FROM process p WHERE p.run = b.run
+           AND p.step = b.taken_step AND p.actor = b.receiver AND p.acting) AS receiver_cpu_ns,
        CASE WHEN b.taken_step IS NOT NULL THEN
            (SELECT CASE WHEN count(minflt) = count(*) AND count(majflt) = count(*)
                         THEN sum(minflt + majflt) END FROM process p
@@ -86,7 +87,7 @@ SELECT b.run, r.run_id, r.scenario, r.backend, b.way, b.sender, b.receiver, b.re
         WHERE s.run = b.run) AS peak_kb,
        (SELECT system_tolerance_kb FROM step s
         WHERE s.run = b.run AND s.step = b.taken_step) AS tolerance_kb,
-       (SELECT huge FROM region g WHERE g.run = b.run AND g.step = b.taken_step
+       (SELECT huge FROM region g WHERE g.run = b.run AND g.step = ifnull(b.read_step, b.taken_step)
            AND g.observed = b.receiver AND g.region = b.at AND g.case_name IS b.at_case) AS huge,
        iif(b.stamp_before = b.stamp_after, 'no', iif(b.stamp_before <> b.stamp_after, 'yes', NULL))
            AS shows,

@@ -82,9 +82,9 @@ void section_handover(struct doc *d, const struct selection *runs)
         DOC_KB("bytes_kb", "size"), DOC_TEXT("buffer", "into"), DOC_TEXT("way", "way"),
         DOC_NS("received_ns", "until received"), DOC_NS("read_ns", "and read"),
         DOC_NS("written_ns", "and written"), DOC_NS("sender_cpu_ns", "CPU: sender"),
-        DOC_NS("receiver_cpu_ns", "receiver"),
-        DOC_TEXT("added", "memory added, times the size"), DOC_COUNT("huge", "huge pages"),
-        DOC_TEXT("shows", "a later write of the sender shows"), DOC_TEXT("ended", "cut short"));
+        DOC_NS("receiver_cpu_ns", "receiver"), DOC_TEXT("added", "memory added, times the size"),
+        DOC_COUNT("huge", "huge pages"), DOC_TEXT("shows", "a later write of the sender shows"),
+        DOC_TEXT("ended", "cut short"));
     struct query q;
     bool any;
 
