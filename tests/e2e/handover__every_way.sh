@@ -106,9 +106,10 @@ db=$TMP/d.db
 # --- in the middle ---
 
 ours() { grep -lz "^COWLAB_HANDOVER_MARK=$mark\$" /proc/[0-9]*/environ 2>/dev/null | sed 's#/proc/\([0-9]*\)/.*#\1#'; }
+named_memory() { find /dev/shm -name "cowlab-run-$lab-*"; }
 gone() {
     for _ in $(seq 1200); do
-        left="$(ours)$(ls /dev/shm | grep '^cowlab-run-'"$lab"-)$(ls runs)"
+        left="$(ours)$(named_memory)$(ls runs)"
         [ -n "$left" ] || return 0
         sleep 0.05
     done
@@ -159,7 +160,7 @@ for way in socket vmsplice; do
     ok "... and nothing is left" gone
 done
 hold posix_shm 4
-ok "shared memory with a name waits for the receiver" test -n "$(ls /dev/shm | grep "^cowlab-run-$lab-")"
+ok "shared memory with a name waits for the receiver" test -n "$(named_memory)"
 kill -9 "$lab" # with the object there
 end_run
 ok "the lab killed: nothing is left, no shared memory either" gone

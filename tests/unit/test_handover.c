@@ -1,5 +1,5 @@
-/* Memory that changed hands: what the view `handovers` makes of the steps, and what a report says of
- * it, also where it is unknown or the run failed. The numbers are invented. */
+/* Memory that changed hands: what the view `handovers` makes of the steps, and what a report says
+ * of it, also where it is unknown or the run failed. The numbers are invented. */
 #include "reports/report.h"
 #include "tests/support/db.h"
 
@@ -205,7 +205,8 @@ static void test_handover__a_report_sets_the_ways_beside_each_other(void **state
     says(text, "| 1.00 MiB | fresh | memfd_shared | 600 ns | 620 ns | 607 ns | 50 ns | 50 ns | 1.0 "
                "| unknown | yes | - |");
     says(text, "| pipe | 600 ns | 620 ns | 607 ns | unknown | unknown | 1.0 | unknown | no | - |");
-    says(text, "| process_vm_readv | - | - | - | - | - | - | - | - | failed: Yama \\| forbids it |");
+    says(text,
+         "| process_vm_readv | - | - | - | - | - | - | - | - | failed: Yama \\| forbids it |");
     says(text, "(Linux 6.0 x86_64, 2 CPUs, 4.0 GiB): least time until the receiver had it by "
                "memfd_shared, 600 ns (read: 620 ns; nothing isolated); then pipe, 600 ns (read: "
                "620 ns): an order of single runs, no verdict.");
