@@ -60,6 +60,9 @@ ok "who acts has CPU time, who does not has none" equals 0 sqlite3 "$db" \
 ok "CPU time is of those who act alone" equals 0 sqlite3 "$db" "SELECT count(*) FROM footprint WHERE NOT acting AND cpu_ns IS NOT NULL"
 ok "... and of each write known" equals 0 sqlite3 "$db" \
     "SELECT count(*) FROM footprint f JOIN steps s USING (run_id, step) WHERE s.action = 'write' AND f.acting AND f.cpu_ns IS NULL"
+cowlab watch --every 50ms --for 100ms --db w.db $$ >/dev/null
+ok "in a watch nobody acts: no CPU time, and nothing unknown about it" equals "0|0" sqlite3 w.db \
+    "SELECT (SELECT count(cpu_ns) FROM footprint) || '|' || (SELECT count(*) FROM unknowns WHERE quantity = 'cpu_ns')"
 ok "an announced step has no time" equals 0 sqlite3 "$db" \
     "SELECT count(*) FROM handovers h JOIN steps s ON s.run_id = h.run_id AND s.step = given_step WHERE given_acted IS NULL AND dur_ns <> 0"
 if has_cap frames && [ "$(id -u)" -eq 0 ]; then

@@ -353,7 +353,7 @@ static void test_queries__those_of_the_readme_have_answers(void **state)
         sqlite3_finalize(st);
         p = end + strlen("\n```");
     }
-    assert_int_equal(n, 5);
+    assert_int_equal(n, 6);
     free(text);
 }
 
