@@ -21,8 +21,8 @@
     X(ST_BEGIN, NULL, "BEGIN IMMEDIATE")                                                           \
     X(ST_COMMIT, NULL, "COMMIT")                                                                   \
     X(ST_STEP, "step",                                                                             \
-      "run, step, phase, actor, action, case_name, region, published, start_ns, dur_ns, t_ns, "    \
-      "system_source, inferred, processes, sum_rss_kb, sum_pss_kb, sum_uss_kb, "                   \
+      "run, step, phase, actor, action, case_name, region, published, answer, start_ns, dur_ns, "  \
+      "t_ns, system_source, inferred, processes, sum_rss_kb, sum_pss_kb, sum_uss_kb, "             \
       "sum_pagetable_kb" TOTAL_QUANTITIES(COLUMN))                                                 \
     X(ST_PROCESS, "process",                                                                       \
       "run, step, nr, actor, pid, acting, inferred" PROCESS_QUANTITIES(COLUMN))                    \
@@ -287,7 +287,7 @@ static void write_step(struct writer *w, const struct step_record *r)
 {
     row_begin(w, ST_STEP);
     PUT(w, text(r->phase), text(r->actor), text(r->action), text(r->case_name), text(r->region),
-        text(r->published), num(r->start_ns), num(r->dur_ns), num(r->obs->t_ns),
+        text(r->published), text(r->answer), num(r->start_ns), num(r->dur_ns), num(r->obs->t_ns),
         text(r->obs->system_source), text(inferred_names(w, total_quantities, r->obs->totals)),
         num_if(w->watch, r->obs->nprocesses), sum_of(w, r->obs, PQ_RSS), sum_of(w, r->obs, PQ_PSS),
         sum_of(w, r->obs, PQ_USS), sum_of(w, r->obs, PQ_PAGETABLE));

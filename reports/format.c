@@ -44,11 +44,16 @@ char *format_kb(char *buf, double kb)
     return scaled(buf, kb, 1024, names, 4);
 }
 
-char *format_ns(char *buf, double ns)
+static char *time_text(char *buf, double ns, const char *microseconds)
 {
-    const char *const names[] = {"ns", escape_ascii ? "us" : "µs", "ms", "s"};
+    const char *const names[] = {"ns", microseconds, "ms", "s"};
 
     return scaled(buf, ns, 1000, names, 4);
+}
+
+char *format_ns(char *buf, double ns)
+{
+    return time_text(buf, ns, escape_ascii ? "us" : "µs");
 }
 
 char *format_unit(char *buf, enum unit unit, double n)
@@ -57,7 +62,7 @@ char *format_unit(char *buf, enum unit unit, double n)
     case UNIT_KB:
         return format_kb(buf, n);
     case UNIT_NS:
-        return format_ns(buf, n);
+        return time_text(buf, n, "µs");
     case UNIT_PAGES:
         return format_noun(buf, (int64_t)llround(n), "page");
     case UNIT_PERCENT:

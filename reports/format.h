@@ -15,6 +15,7 @@ char *format_count(char *buf, int64_t n);
 char *format_kb(char *buf, double kb);
 /* "850 ns", "12.3 µs", "4.56 ms", "1.20 s". */
 char *format_ns(char *buf, double ns);
+/* UTF-8 whatever the locale: for pictures, and for what is stored. */
 char *format_unit(char *buf, enum unit unit, double n);
 /* The same for an axis: "100 µs", not "100.0 µs". */
 char *format_tick(char *buf, enum unit unit, double n);

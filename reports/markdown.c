@@ -6,6 +6,7 @@
 #include "reports/run/pictures.h"
 #include "reports/run/sections.h"
 #include "reports/watch/sections.h"
+#include "reports/write/anchors.h"
 #include "reports/write/background.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -82,9 +83,8 @@ static int selection_fill(struct selection *sel, sqlite3 *db, const char *const 
     return rc ? rc : selection_json(sel, e);
 }
 
-/* A report that was not asked for certain runs has the latest ones; that there are others is said.
- */
-static void left_out(struct doc *d, const struct selection *runs)
+/* How many there are: of a report that was not asked for certain runs also beside the others. */
+static void introduction_brief(struct doc *d, const struct selection *runs)
 {
     struct query q;
 
@@ -94,12 +94,20 @@ static void left_out(struct doc *d, const struct selection *runs)
                  "WHERE run_id NOT IN (SELECT value FROM json_each(:runs))",
                  ":runs", runs->json))
         return;
+    doc_say(d, "# cowlab report\n\n%zu", runs->n);
     if (query_row(&q) && query_int(&q, "runs") > 0)
         doc_say(d,
-                "The database has %lld more run%s that this report leaves out (with failed "
-                "expectations: %lld; not complete: %lld); `cowlab report RUN...` takes any.\n\n",
-                (long long)query_int(&q, "runs"), query_int(&q, "runs") == 1 ? "" : "s",
+                " of %lld runs in the database, the latest of each scenario and backend (of those "
+                "left out %lld with failed expectations, %lld not complete); ",
+                (long long)runs->n + (long long)query_int(&q, "runs"),
                 (long long)query_int(&q, "failed"), (long long)query_int(&q, "unfinished"));
+    else
+        doc_say(d, " run%s; ", runs->n == 1 ? "" : "s");
+    doc_say(d,
+            "`cowlab report RUN...` tells all that is stored of any, with the queries. What is "
+            "told here was measured in %s or in a run that is named, or concluded (marked ~, or "
+            "said beside it), or is said to be unknown.\n\n",
+            runs->n == 1 ? "it" : "them");
     doc_fail(d, query_close(&q));
 }
 
@@ -110,11 +118,9 @@ static void introduction(struct doc *d, const struct selection *runs)
         "# cowlab report\n\n"
         "%zu run%s. Every result below was measured in %s or in a run that is named, or concluded "
         "from what was (marked ~, or said beside it), or is said to be unknown; the same "
-        "database gives this report again, byte for byte. %s\n\n",
-        runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them",
-        d->brief ? "`cowlab report RUN` tells all that is stored of a run, with the queries."
-                 : "Behind each table is the query that made it.");
-    left_out(d, runs);
+        "database gives this report again, byte for byte. Behind each table is the query that made "
+        "it.\n\n",
+        runs->n, runs->n == 1 ? "" : "s", runs->n == 1 ? "it" : "them");
 }
 
 /* The heading of a scenario, above the first of its runs. */
@@ -272,48 +278,43 @@ static void write_whole(struct doc *d, const struct selection *runs,
     section_unknown(d, runs);
     section_machine(d, runs);
     section_cost(d, runs);
-    section_glossary(d);
+    section_glossary(d, NULL);
     doc_queries(d);
 }
 
-/* A line of links: the scenarios, then the sections. */
-static void contents(struct doc *d, const struct selection *runs)
+/* A line of links to the sections; the last one is the glossary, which is not written yet. */
+static void contents(struct doc *d)
 {
-    struct query q;
+    struct anchors a = {NULL, 0};
+    bool memory = anchor_next(&a, "cowlab report") != NULL;
 
-    if (!doc_ask(d, &q,
-                 "SELECT DISTINCT scenario FROM run WHERE run_id IN "
-                 "(SELECT value FROM json_each(:runs)) ORDER BY scenario",
-                 ":runs", runs->json))
-        return;
-    while (query_row(&q)) {
-        doc_say(d, "[");
-        doc_text(d, query_text(&q, "scenario"));
-        doc_say(d, "](#");
-        escape_heading_link(d->out, query_text(&q, "scenario"));
-        doc_say(d, ") · ");
+    for (size_t i = 0; i <= d->nsections && memory && d->rc == 0; i++) {
+        const char *title = i < d->nsections ? d->sections[i] : "Words";
+        const char *anchor = anchor_next(&a, title);
+
+        memory = anchor != NULL;
+        doc_say(d, "%s[", i ? " · " : "");
+        doc_text(d, title);
+        doc_say(d, "](#%s)", memory ? anchor : "");
     }
-    doc_fail(d, query_close(&q));
-    if (runs->scenarios)
-        doc_say(d, "[Fork against out of line](#fork-against-out-of-line-phase-by-phase) · "
-                   "[Footprint against totals](#footprint-against-totals) · ");
-    doc_say(d, "[Unknown](#what-is-unknown) · [The machine](#the-machine) "
-               "· [Words](#words)\n\n");
+    if (!memory)
+        doc_fail(d, err_no_memory(d->e));
+    doc_say(d, "\n\n");
+    anchors_release(&a);
 }
 
 /* The runs of one scenario: question, an answer of each, one picture. */
 static void scenario_brief(struct doc *d, const struct history *runs, size_t n)
 {
-    doc_say(d, "## ");
-    doc_text(d, runs[0].scenario);
-    doc_say(d, "\n\n");
+    doc_section(d, runs[0].scenario);
     doc_text(d, runs[0].title);
     if (runs[0].question) {
-        doc_say(d, ". **");
+        doc_say(d, runs[0].title ? ". **" : "**");
         doc_text(d, runs[0].question);
         doc_say(d, "**");
     }
-    doc_say(d, "\n\n");
+    if (runs[0].title || runs[0].question)
+        doc_say(d, "\n");
     for (size_t i = 0; i < n; i++) {
         section_run_brief(d, &runs[i]);
         walk_run(d, &runs[i]);
@@ -374,21 +375,19 @@ static void watches_brief(struct doc *d, const struct selection *runs,
         if (!watches[i].run_id)
             continue;
         if (n++ == 0)
-            doc_say(d, "\n## watch\n\n");
+            doc_section(d, "watch");
         section_watch_brief(d, &watches[i]);
     }
 }
 
-/* A page: the answers first, everything else by `cowlab report RUN`. */
-static void write_brief(struct doc *d, const struct selection *runs,
-                        const struct watch_data *watches)
+/* The answers first, then what they rest on. */
+static void sections_brief(struct doc *d, const struct selection *runs,
+                           const struct watch_data *watches)
 {
-    introduction(d, runs);
-    contents(d, runs);
     find_cut_short(d, runs);
     watches_brief(d, runs, watches);
     if (runs->scenarios) {
-        doc_say(d, "## Answers\n\n");
+        doc_section(d, "Answers");
         find_questions(d, runs);
         find_pairs(d, runs);
         find_to_act_on(d, runs);
@@ -404,7 +403,34 @@ static void write_brief(struct doc *d, const struct selection *runs,
     }
     section_unknown(d, runs);
     section_machine(d, runs);
-    section_glossary(d);
+}
+
+/* A page about the runs, everything else by `cowlab report RUN`. The sections are kept until all
+ * are there: the line of links above them and the glossary below are of what is in them. */
+static void write_brief(struct doc *d, const struct selection *runs,
+                        const struct watch_data *watches)
+{
+    FILE *out = d->out;
+    char *text = NULL;
+    size_t len = 0;
+    bool bad;
+
+    introduction_brief(d, runs);
+    d->out = open_memstream(&text, &len);
+    bad = !d->out;
+    if (d->out) {
+        sections_brief(d, runs, watches);
+        bad = ferror(d->out);
+        bad |= fclose(d->out) != 0;
+    }
+    d->out = out;
+    if (bad)
+        doc_fail(d, err_no_memory(d->e));
+    contents(d);
+    if (d->rc == 0)
+        fwrite(text, 1, len, d->out);
+    section_glossary(d, text);
+    free(text);
 }
 
 int report_markdown(struct store *s, const char *const *run_ids, size_t nruns, const char *out_path,

@@ -64,7 +64,7 @@ evidence (nr, run, told, agrees) AS (
     FROM shown WHERE published = 'VIRTUAL;PAGEx16;NO_FREE' AND observed = 'receiver'
 UNION ALL
     SELECT 2, run,
-           iif(NOT layer, 'a message has no copy option, so it was shared instead: ', '')
+           iif(NOT layer, 'a message has no copy option, so it was shared: ', '')
            || mode || ', ' || refs || ', ' || held
            || coalesce((SELECT ', of which the sender had touched ' || s.resident FROM shown s
                         WHERE s.run = r.run AND s.step = r.step AND s.observed = 'sender'), ''),
@@ -73,16 +73,16 @@ UNION ALL
 UNION ALL
     SELECT 3, r.run,
            'of ' || round(r.pages * r.page_size / 1048576.0, 1) || ' MiB received '
-           || r.held || ', mapped ' || coalesce(CASE WHEN r.mapped >= 0 THEN printf('%,d', r.mapped) END, 'unknown')
-           || ', RSS of the receiver '
+           || r.held || ', ' || coalesce(CASE WHEN r.mapped >= 0 THEN printf('%,d', r.mapped) END, 'unknown')
+           || ' mapped, RSS '
            || coalesce(round(f.rss_kb / 1024.0, 1) || ' MiB', 'unknown')
-           || '; since before the send the system''s figure grew by '
-           || coalesce(l.grown_mib || ' MiB', 'an unknown amount') || ', the RSS of both processes by '
+           || '; from before the send the system grew by '
+           || coalesce(l.grown_mib || ' MiB', 'an unknown amount') || ', both RSS by '
            || coalesce(l.rss_grown_mib || ' MiB', 'an unknown amount')
            || CASE WHEN r.layer AND r.memory = 'purgeable' THEN
                   ' (the layer''s copy maps every page it makes, XNU''s maps none)'
               WHEN l.rewrites THEN
-                  ' (the sender has written everything again, so what was sent is left to the receiver)'
+                  ' (the sender rewrote all, so what was sent is the receiver''s)'
               ELSE '' END,
            CASE WHEN r.layer AND r.memory = 'purgeable' THEN NULL
                 WHEN r.pages * r.page_size >= 1048576 THEN
@@ -94,13 +94,13 @@ UNION ALL
 UNION ALL
     SELECT 4, r.run,
            'two regions of ' || round(r.pages * r.page_size / 1048576.0, 1) || ' MiB: '
-           || coalesce(round(l.start_kb / 1024.0, 1) || ' MiB', 'an unknown amount') || ' in all before the send'
-           || coalesce(' (exact to ' || round(l.tolerance_kb / 1024.0, 1) || ' MiB)', '') || ', which added '
+           || coalesce(round(l.start_kb / 1024.0, 1) || ' MiB', 'an unknown amount') || ' before the send'
+           || coalesce(' (exact to ' || round(l.tolerance_kb / 1024.0, 1) || ' MiB)', '') || ', it added '
            || coalesce(l.by_send_mib, 'an unknown amount')
            || CASE WHEN l.rewrites THEN ', the sender''s second write '
                                         || coalesce(l.by_sender_mib, 'an unknown amount') ELSE '' END
            || ', the receiver''s write ' || coalesce(l.by_receiver_mib, 'an unknown amount')
-           || '; the region that was only read ends as ' || r.mode,
+           || '; what was only read ends as ' || r.mode,
            CASE WHEN r.pages * r.page_size < 2097152 THEN NULL
                 WHEN r.memory = 'purgeable' THEN
                     l.by_send * 1024 > r.pages * r.page_size AND l.by_receiver * 2048 < r.pages * r.page_size
@@ -121,10 +121,10 @@ UNION ALL
     WHERE r.scenario = 'fork-write' AND r.published = 'settle' AND r.observed = 'parent'
 UNION ALL
     SELECT 6, run,
-           iif(fields, arrived || ' of ' || fields || ' arrived as asked, and of these ' || (copied + moved)
-               || ' were done otherwise', 'a message has no such field, and of ' || n || ' transfers '
-               || (copied + moved) || ' were done otherwise than asked') || ' (asked virtual and copied: ' || copied
-           || ', asked physical and shared or moved: ' || moved || ')'
+           iif(fields, arrived || ' of ' || fields || ' arrived as asked, ' || (copied + moved)
+               || ' of them done otherwise', 'a message has no such field; ' || (copied + moved) || ' of ' || n
+               || ' transfers were done otherwise than asked') || ' (asked virtual, copied: ' || copied
+           || '; asked physical, shared or moved: ' || moved || ')'
            || iif(n > known, ', of ' || (n - known) || ' what was done is unknown', ''),
            CASE WHEN fields THEN arrived = fields AND copied + moved > 0 END
     FROM (SELECT p.*, count(*) AS n, count(t.received) AS fields, count(t.done) AS known,
@@ -135,10 +135,9 @@ UNION ALL
           WHERE p.scenario = 'ool-options' AND s.action = 'ool_receive' AND t.kind = 'ool'
           GROUP BY run))
 SELECT nr, question, verdict, source, run_id, here, coalesce(told, 'unknown') AS told, agrees,
-       CASE WHEN NOT layer THEN 'measured on a real Mach (' || label || coalesce(', ' || memory || ' memory', '') || ')'
-            WHEN memory IS NULL THEN 'what ' || label || ' does by itself'
-            WHEN memory = 'purgeable' THEN 'by construction (' || label || ', purgeable memory)'
-            ELSE 'by the message layer (' || label || ', ordinary memory)' END AS place,
+       label || coalesce(' (' || memory || ' memory)', '')
+       || CASE WHEN NOT layer THEN ', measured' WHEN memory IS NULL THEN ', by itself'
+               WHEN memory = 'purgeable' THEN ', by construction' ELSE ', by the layer' END AS place,
        row_number() OVER of_one = 1 AS first, lead(nr) OVER of_one IS NULL AS last
 FROM evidence JOIN picked USING (run) JOIN published_questions USING (nr)
 WHERE nr IN (SELECT nr FROM evidence JOIN picked USING (run) WHERE here)

@@ -1,7 +1,7 @@
 /* plan: from a document to a plan.
  *
  *   document -> bindings (parameters, cases) -> drafts of all steps -> each step on the world,
- *   then its expectations -> plan
+ *   then its expectations and its answer -> plan
  *
  * A plan is built for every backend, so that a mistake in what only one of them reads is found
  * whatever runs; the one that was asked for is kept. */
@@ -307,6 +307,8 @@ static int settle_step(struct build *b, struct draft *d)
         b->r.names_in_doubt = true;
     if (!d->when_in_doubt && !fatal(rc))
         rc = either(rc, read_expectations(&b->r, b->world, d));
+    if (!d->when_in_doubt && !fatal(rc))
+        rc = either(rc, read_answer(&b->r, b->world, d));
     return rc < 0 ? rc : note_unsupported(b, d);
 }
 

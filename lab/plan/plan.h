@@ -9,7 +9,8 @@
  *
  * To read it: lab/actions.h (what there is to do), ability.h (what a backend can do of it), then
  *   text/   reader.h lists its files: text -> values with their places -> drafts of steps
- *   world/  world.h lists its files: each draft carried out on paper, then its expectations
+ *   world/  world.h lists its files: each draft carried out on paper, then its expectations and
+ *           what it answers
  *   plan.c  the order of things; load.c where the text comes from
  * Each folder calls only those above it. */
 #pragma once
@@ -53,6 +54,12 @@ struct expectation {
     int64_t min, max; /* EXPECT_NUMBER: both the number; EXPECT_BOOL: 0 or 1 */
     char *text;       /* EXPECT_TEXT */
     struct place at;
+};
+
+/* A stretch of a step's answer: text, then the value that stands behind it. */
+struct answer_part {
+    char *text;
+    struct expectation value; /* what to look at; key NULL: nothing, the text ends the answer */
 };
 
 /* A port right, OOL range or OOL-ports array that a `send` step carries. */
@@ -117,6 +124,8 @@ struct step {
     char *published; /* key of the published row that this step reproduces, or NULL */
     struct expectation *expect;
     size_t nexpect;
+    struct answer_part *answer; /* what the step says of the scenario's question */
+    size_t nanswer;             /* 0: nothing */
 };
 
 struct plan_param {

@@ -1,6 +1,8 @@
 /* judge: see judge.h. Each target of an expectation has its own look_at_*; they all end in a
- * struct seen, which is all that the verdict depends on. */
+ * struct seen, which is all that the verdict depends on, and what an answer tells. */
 #include "lab/run/judge.h"
+
+#include "reports/format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +15,8 @@ struct seen {
     char *text; /* owned; NULL: unknown */
     int64_t n;
     bool number;
-    const char *reason; /* static; SEEN_UNKNOWN, SEEN_INFERRED */
+    enum quantity_type amount; /* what n counts, if it is an amount of something; else 0 */
+    const char *reason;        /* static; SEEN_UNKNOWN, SEEN_INFERRED */
 };
 
 static int set_text(struct seen *s, const char *text)
@@ -36,9 +39,10 @@ static int seen_unknown(struct seen *s, const char *why)
     return 0;
 }
 
-static int seen_number(struct seen *s, int64_t n)
+static int seen_number(struct seen *s, int64_t n, enum quantity_type amount)
 {
     s->number = true;
+    s->amount = amount;
     s->n = n;
     return asprintf(&s->text, "%lld", (long long)n) < 0 ? (s->text = NULL, -ENOMEM) : 0;
 }
@@ -76,7 +80,7 @@ static int seen_value(struct seen *s, struct value v, enum quantity_type type)
     }
     if (type == QT_PROTECTION)
         return set_text(s, protection_text((int)v.n, prot));
-    return word ? set_text(s, word) : seen_number(s, v.n);
+    return word ? set_text(s, word) : seen_number(s, v.n, words ? 0 : type);
 }
 
 static int look_at_sharing(const struct expectation *x, const struct observation *o, struct seen *s)
@@ -106,7 +110,7 @@ static int look_at_transfer(const struct expectation *x, const struct step_resul
     if (strcmp(x->key, "deallocate") == 0)
         return seen_flag(s, t->deallocate);
     if (strcmp(x->key, "size") == 0)
-        return seen_number(s, t->size);
+        return seen_number(s, t->size, QT_COUNT);
     return seen_text(s, strcmp(x->key, "kind") == 0       ? t->kind
                         : strcmp(x->key, "asked") == 0    ? t->asked
                         : strcmp(x->key, "received") == 0 ? t->received
@@ -120,11 +124,11 @@ static int look_at_message(const struct expectation *x, const struct store_messa
     if (!m)
         return seen_nothing(s, "no message");
     if (strcmp(x->key, "id") == 0)
-        return seen_number(s, m->id);
+        return seen_number(s, m->id, 0);
     if (strcmp(x->key, "size") == 0)
-        return seen_number(s, m->size);
+        return seen_number(s, m->size, QT_COUNT);
     if (strcmp(x->key, "descriptors") == 0)
-        return seen_number(s, m->descriptors);
+        return seen_number(s, m->descriptors, QT_COUNT);
     if (strcmp(x->key, "reply_sent") == 0)
         return seen_flag(s, m->reply_sent);
     return m->text ? set_text(s, m->text) : seen_nothing(s, "no text");
@@ -274,4 +278,51 @@ void judged_release(struct judged *r)
         free_result(&r->list[i]);
     free(r->list);
     *r = (struct judged){NULL, 0, 0, 0, 0};
+}
+
+static void tell(FILE *out, const struct seen *s, const char **reason)
+{
+    static const enum unit units[] = {
+        [QT_PAGES] = UNIT_PAGES, [QT_COUNT] = UNIT_NUMBER, [QT_KB] = UNIT_KB, [QT_NS] = UNIT_NS};
+    char amount[FORMAT_MAX];
+
+    if (s->what == SEEN_UNKNOWN && same_text(s->reason, *reason)) {
+        fputs("unknown", out);
+    } else if (s->what == SEEN_UNKNOWN) {
+        fprintf(out, "unknown (%s)", s->reason);
+        *reason = s->reason;
+    } else {
+        fprintf(out, "%s%s", s->what == SEEN_INFERRED ? format_mark(value_inferred(s->n)) : "",
+                s->amount ? format_unit(amount, units[s->amount], (double)s->n) : s->text);
+    }
+}
+
+int answer_tell(const struct step *step, const struct step_result *seen, const char **reason,
+                char **out, struct err *e)
+{
+    size_t len;
+    FILE *text = step->nanswer ? open_memstream(out, &len) : NULL;
+    int rc = step->nanswer && !text ? -ENOMEM : 0;
+
+    if (!text)
+        *out = NULL;
+    for (size_t i = 0; i < step->nanswer && rc == 0; i++) {
+        const struct answer_part *part = &step->answer[i];
+        struct seen s = {.what = SEEN};
+
+        fputs(part->text, text);
+        rc = part->value.key ? look(&part->value, seen, &s) : 0;
+        if (part->value.key && rc == 0)
+            tell(text, &s, reason);
+        free(s.text);
+    }
+    if (text && ferror(text))
+        rc = -ENOMEM;
+    if (text && fclose(text) != 0)
+        rc = -ENOMEM;
+    if (rc == 0)
+        return 0;
+    free(*out);
+    *out = NULL;
+    return err_sys(e, ENOMEM, "cannot tell the answer of step %d", step->number);
 }

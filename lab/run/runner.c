@@ -19,11 +19,13 @@ struct running {
     struct store *store;
     const struct runner_options *opt;
     struct progress *progress;
-    struct timeline *timeline; /* NULL: the run is printed as JSON, when it has ended */
+    struct timeline
+        *timeline; /* NULL: the run is printed as JSON when it has ended, or not at all */
     struct backend_run *run;
     struct run_info info;
-    bool begun;    /* the store knows the run */
-    size_t failed; /* expectations */
+    bool begun;       /* the store knows the run */
+    size_t failed;    /* expectations */
+    const char *told; /* why a value was unknown, as the answers said last */
 };
 
 /* The parameters as a JSON object; numbers as numbers. NULL without memory. */
@@ -126,13 +128,13 @@ static struct store_expectation judge_stamps(const struct step *s, const struct 
 /* All results of the step in one list; the caller frees it (not what the rows point at). */
 static int collect_results(struct step_record *record, const struct judged *judged,
                            const struct step *s, const struct step_result *result,
-                           struct stamp_expectation *stamps)
+                           struct stamp_expectation *stamps, struct err *e)
 {
     struct store_expectation *all = calloc(judged->count + 1, sizeof *all);
     size_t n = judged->count;
 
     if (!all)
-        return -ENOMEM;
+        return err_no_memory(e);
     if (n)
         memcpy(all, judged->list, n * sizeof *all);
     if (result->stamps.checked)
@@ -148,6 +150,7 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
 {
     struct judged judged;
     struct stamp_expectation stamps;
+    char *answer = NULL;
     struct step_record record = {
         .step = s->number,
         .phase = word_text(phases, s->phase),
@@ -168,18 +171,19 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
 
     if (rc < 0)
         return rc;
-    rc = collect_results(&record, &judged, s, result, &stamps);
-    if (rc < 0) {
-        judged_release(&judged);
-        return err_no_memory(e);
-    }
     r->failed += judged.failed + (result->stamps.wrong > 0);
-    rc = store_step(r->store, r->info.run_id, &record, e);
+    rc = answer_tell(s, result, &r->told, &answer, e);
+    record.answer = answer;
+    if (rc == 0)
+        rc = collect_results(&record, &judged, s, result, &stamps, e);
+    if (rc == 0)
+        rc = store_step(r->store, r->info.run_id, &record, e);
     if (rc == 0 && r->timeline && !ferror(r->opt->out)) {
         rc = timeline_step(r->timeline, &record, e);
         fflush(r->opt->out);
     }
     free((void *)(uintptr_t)record.expectations);
+    free(answer);
     judged_release(&judged);
     return rc;
 }
@@ -203,6 +207,12 @@ static int one_step(struct running *r, const struct step *s, struct err *e)
     return rc;
 }
 
+static void complain(const struct running *r, const struct err *e)
+{
+    progress_line(r->progress, "");
+    fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, e->msg);
+}
+
 /* Marks the run and says how it ended. rc: 0, or what stopped it, with its message in e. */
 static int finish(struct running *r, int rc, uint64_t dur_ns, struct err *e)
 {
@@ -213,30 +223,32 @@ static int finish(struct running *r, int rc, uint64_t dur_ns, struct err *e)
                               : EXIT_RUNNING;
 
     if (rc < 0)
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, e->msg);
+        complain(r, e);
     if (!r->begun)
         return code;
-    if (store_end_run(r->store, r->info.run_id, status, dur_ns, rc < 0 ? e->msg : NULL, &late) <
-        0) {
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, late.msg);
-        return exit_worse(code, EXIT_RUNNING);
-    }
-    if ((r->opt->json
-             ? report_json(r->store, r->info.run_id, r->opt->out, &late)
-             : report_summary(r->store, r->info.run_id, r->opt->colour, r->opt->out, &late)) < 0) {
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, late.msg);
-        return exit_worse(code, EXIT_RUNNING);
-    }
-    return code;
+    rc = store_end_run(r->store, r->info.run_id, status, dur_ns, rc < 0 ? e->msg : NULL, &late);
+    if (rc == 0 && !r->opt->series)
+        rc = r->opt->json
+                 ? report_json(r->store, r->info.run_id, r->opt->out, &late)
+                 : report_summary(r->store, r->info.run_id, r->opt->colour, r->opt->out, &late);
+    if (rc < 0)
+        complain(r, &late);
+    return rc < 0 ? exit_worse(code, EXIT_RUNNING) : code;
 }
 
 static int run_one(struct running *r, struct session *session, size_t index)
 {
+    struct runner_series *series = r->opt->series;
+    char line[80] = "";
     struct err e;
     uint64_t start = now_ns();
-    int code, rc = begin(r, session, index, &e);
+    int code, rc;
 
-    if (rc == 0 && !r->opt->json) {
+    if (series && !series->begin(series->arg, index, &r->info, line, sizeof line))
+        return EXIT_DONE;
+    progress_line(r->progress, line);
+    rc = begin(r, session, index, &e);
+    if (rc == 0 && !r->opt->json && !series) {
         r->timeline = timeline_new(r->opt->colour, r->opt->out);
         rc = r->timeline ? report_heading(r->store, r->info.run_id, r->opt->colour, r->opt->out, &e)
                          : err_no_memory(&e);
@@ -248,6 +260,8 @@ static int run_one(struct running *r, struct session *session, size_t index)
     code = finish(r, rc, now_ns() - start, &e);
     run_info_release(&r->info);
     timeline_free(r->timeline);
+    if (series)
+        series->ended(series->arg, index, code);
     return code;
 }
 
@@ -266,11 +280,14 @@ int run_plans(const struct backend *backend, const struct plan *const *plans, si
     int code = EXIT_DONE;
 
     progress_init(&progress, opt->log);
+    progress.told = opt->series && opt->series->told;
     options.deadline_ms = deadline ? atoi(deadline) : 0;
     if (backend->session_open(&session, plans, nplans, &options, &e) < 0) {
         fprintf(opt->log, "cowlab: %s\n", e.msg);
         return *opt->stop ? EXIT_INTERRUPTED : EXIT_RUNNING;
     }
+    if (opt->series)
+        opt->series->told = true;
     for (size_t i = 0; i < nplans && code != EXIT_INTERRUPTED; i++) {
         struct running r = {.backend = backend,
                             .plan = plans[i],
@@ -280,6 +297,7 @@ int run_plans(const struct backend *backend, const struct plan *const *plans, si
 
         code = exit_worse(code, run_one(&r, session, i));
     }
+    progress_line(&progress, "");
     backend->session_close(session);
     return code;
 }

@@ -515,11 +515,19 @@
         walk.go(walk.at + by);
     });
 
+    const pictures = [];
     for (const root of document.querySelectorAll('.walk')) {
         const all = data.runs.filter((r) => r.scenario === root.dataset.scenario), runs = all.filter((r) => r.steps.length);
-        if (runs.length) walks.push(new Walk(root, runs));
-        else if (all.some((r) => r.left)) root.textContent = 'Its steps would be too much for this page.';
+        if (runs.length) {
+            walks.push(new Walk(root, runs));
+            const picture = root.nextElementSibling; // of the same steps
+            if (picture?.matches('.still')) pictures.push(picture);
+        } else if (all.some((r) => r.left)) root.textContent = 'Its steps would be too much for this page.';
     }
+    const open = (is) => () => pictures.forEach((p) => (p.open = is));
+    open(false)();
+    addEventListener('beforeprint', open(true));
+    addEventListener('afterprint', open(false));
     current = walks[0] ?? null;
     addEventListener('hashchange', follow);
     follow();

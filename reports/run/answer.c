@@ -1,5 +1,6 @@
-/* answer: what a run shows, in words, from what was measured in it: every number in the sentence
- * is a stored value. Says what is unknown instead of leaving it out. */
+/* answer: what a run shows, in words: what its scenario's steps said of the question; and, without
+ * that or below it, debt, writes and transfers in their order. Every number is a stored value. Says
+ * what is unknown instead of leaving it out. */
 #include "reports/run/sections.h"
 
 #include "reports/draw/label.h"
@@ -222,7 +223,26 @@ static void transfers(struct clauses *c, const struct history *h, struct doc *d)
     doc_fail(d, query_close(&q));
 }
 
-char *answer_of(struct doc *d, const struct history *h)
+/* What the scenario says to its question, without the last full stop; NULL: nothing. */
+static char *scenarios_own(struct doc *d, const struct history *h)
+{
+    struct query q;
+    char *text = NULL;
+    size_t n;
+
+    if (!doc_ask(d, &q, "SELECT answer FROM runs WHERE run_id = :run_id", ":run_id", h->run_id))
+        return NULL;
+    if (query_row(&q))
+        text = query_copy(&q, "answer");
+    doc_fail(d, query_close(&q));
+    n = text ? strlen(text) : 0;
+    if (n && text[n - 1] == '.')
+        text[n - 1] = '\0';
+    return text;
+}
+
+/* What happened, clause by clause. */
+static char *course(struct doc *d, const struct history *h)
 {
     char *text = NULL;
     size_t len;
@@ -247,4 +267,17 @@ char *answer_of(struct doc *d, const struct history *h)
     if (text && text[0] >= 'a' && text[0] <= 'z')
         text[0] = (char)(text[0] - 'a' + 'A');
     return text;
+}
+
+char *answer_of(struct doc *d, const struct history *h, bool brief)
+{
+    char *own = scenarios_own(d, h), *rest = own && brief ? NULL : course(d, h), *both = NULL;
+
+    if (!own || !rest)
+        return own ? own : rest;
+    if (asprintf(&both, "%s. %s", own, rest) < 0)
+        both = NULL;
+    free(own);
+    free(rest);
+    return both;
 }

@@ -94,8 +94,9 @@ void section_published(struct doc *d)
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1"))
         return;
     read_titles(d, &t);
+    doc_section(d, "Published against measured");
     doc_say(d,
-            "## Published against measured\n\nWhat was published about XNU (macOS, pages of 16 "
+            "What was published about XNU (macOS, pages of 16 "
             "KiB), beside the newest runs in this database that compare. Lengths are compared in "
             "pages. Each cell: share mode, references, resident pages. What was not run stands "
             "at the end, with its command.\n\n");
@@ -129,9 +130,32 @@ void section_published_brief(struct doc *d)
     if (!any_rows(d, "SELECT 1 FROM published WHERE run_id IS NOT NULL LIMIT 1") ||
         !doc_ask(d, &q, "db/report/find-published.sql", NULL, NULL))
         return;
-    doc_say(d, "## Published against measured\n\nXNU's published values beside the newest runs "
-               "that compare; which differ, and why: `cowlab report RUN`.\n\n");
-    doc_table(d, &q, columns, 0);
+    doc_section(d, "Published against measured");
+    doc_say(d, "XNU's published values beside the newest runs that compare; which differ, and why: "
+               "`cowlab report RUN`.\n\n");
+    doc_table_lean(d, &q, columns);
+}
+
+/* What is unknown is not the same. */
+static void nothing_apart(struct doc *d, const struct selection *runs)
+{
+    struct query q;
+    char n[FORMAT_MAX];
+
+    if (!doc_ask(d, &q,
+                 "SELECT count(DISTINCT run_id) AS runs FROM json_each(:runs) JOIN "
+                 "footprint_vs_system ON run_id = value WHERE sum_rss_kb IS NOT NULL AND "
+                 "coalesce(system_kb, distinct_kb) IS NOT NULL",
+                 ":runs", runs->json))
+        return;
+    if (query_row(&q) && query_int(&q, "runs"))
+        doc_say(d,
+                "Known in %s, and in none are the sum of RSS and the system's figure further apart "
+                "than that is exact to.\n\n",
+                format_noun(n, query_int(&q, "runs"), "run"));
+    else
+        doc_say(d, "In no run are both the sum of RSS and what the system uses known.\n\n");
+    doc_fail(d, query_close(&q));
 }
 
 /* Each run where what its processes seem to use is furthest from what the system uses. */
@@ -145,12 +169,20 @@ void section_footprints(struct doc *d, const struct selection *runs)
         DOC_KB("in_transit_kb", "in transit"), DOC_KB("system_kb", "the system's figure"),
         DOC_KB("residual_kb", "unexplained"));
 
-    doc_say(d,
-            "## Footprint against totals\n\nEach run (at most 16, those where it is most) at the "
-            "step where the sum over its "
-            "processes and the system's figure are furthest apart. RSS counts a page in each "
-            "process that maps it, and nowhere if none does; frames are counted once.\n\n");
-    doc_answer(d, "db/report/footprints.sql", ":runs", runs->json, columns);
+    struct query q;
+
+    doc_section(d, "Footprint against totals");
+    if (!doc_ask(d, &q, "db/report/footprints.sql", ":runs", runs->json))
+        return;
+    if (query_row(&q))
+        doc_say(d,
+                "The runs (at most 8) in which the sum of RSS and the system's figure differ most, "
+                "each at its step where they do. RSS counts a page in each process that maps it, "
+                "and nowhere if none does; frames are counted once.\n\n");
+    else
+        nothing_apart(d, runs);
+    query_reset(&q);
+    doc_table_lean(d, &q, columns);
     find_footprints(d, runs);
     doc_say(d, "\n");
 }
@@ -302,20 +334,25 @@ static void pair_tables(struct doc *d, const char *fork_run, const char *ool_run
         DOC_KB("ool_in_transit_kb", "in transit: OOL"), DOC_KB("fork_system_kb", "system: fork"),
         DOC_KB("ool_system_kb", "OOL"));
 
-    static const struct doc_column brief[] = DOC_COLUMNS(
-        DOC_TEXT("phase", "phase"), DOC_NS("fork_time_ns", "time: fork"),
-        DOC_NS("ool_time_ns", "OOL"), DOC_COUNT("fork_minflt", "faults: fork"),
-        DOC_COUNT("ool_minflt", "OOL"), DOC_COUNT("fork_copied", "pages copied: fork"),
-        DOC_COUNT("ool_copied", "OOL"), DOC_KB("fork_distinct_kb", "distinct: fork"),
-        DOC_KB("ool_distinct_kb", "OOL"), DOC_KB("ool_object_only_kb", "in objects only: OOL"),
-        DOC_KB("ool_in_transit_kb", "in transit: OOL"));
-
-    if (d->brief) {
-        pair_table(d, fork_run, ool_run, brief, 0);
-        return;
-    }
     pair_table(d, fork_run, ool_run, work, 0);
     pair_table(d, fork_run, ool_run, memory, 1);
+}
+
+/* Of the phases those that tell the two ways apart. */
+static void pair_brief(struct doc *d, const char *fork_run, const char *ool_run)
+{
+    static const struct doc_column columns[] = DOC_COLUMNS(
+        DOC_TEXT("phase", "phase"), DOC_NS("fork_time_ns", "fork: time"),
+        DOC_NS("ool_time_ns", "OOL: time"), DOC_COUNT("fork_minflt", "fork: faults"),
+        DOC_COUNT("ool_minflt", "OOL: faults"), DOC_COUNT("fork_copied", "fork: pages copied"),
+        DOC_COUNT("ool_copied", "OOL: pages copied"), DOC_KB("fork_distinct_kb", "fork: distinct"),
+        DOC_KB("ool_distinct_kb", "OOL: distinct"),
+        DOC_KB("ool_object_only_kb", "OOL: in objects only"),
+        DOC_KB("ool_in_transit_kb", "OOL: in transit"));
+    struct query q;
+
+    if (ask_pair(d, &q, "db/report/fork-vs-ool-brief.sql", fork_run, ool_run))
+        doc_table_lean(d, &q, columns);
 }
 
 static void one_pair(struct doc *d, struct query *q)
@@ -335,16 +372,30 @@ static void one_pair(struct doc *d, struct query *q)
         doc_say(d, ", %s\n\n", size);
     else
         doc_say(d, "\n\n%s, pages of %s. Runs `%s` and `%s`.\n\n", size, page, fork_run, ool_run);
+    if (d->brief) { /* an answer has the sums */
+        pair_brief(d, fork_run, ool_run);
+        return;
+    }
     pair_sentence(d, fork_run, ool_run);
     pair_tables(d, fork_run, ool_run);
-    if (d->brief)
-        return;
     snprintf(name, sizeof name, "%.60s-and-%.60s-%.20s", query_text(q, "fork_scenario"),
              query_text(q, "ool_scenario"), query_text(q, "backend"));
     snprintf(subtitle, sizeof subtitle, "%.60s and %.60s on %.20s, %s",
              query_text(q, "fork_scenario"), query_text(q, "ool_scenario"),
              query_text(q, "backend"), size);
     pair_charts(d, fork_run, ool_run, name, subtitle);
+}
+
+static void fork_vs_ool_heading(struct doc *d)
+{
+    doc_section(d, "Fork against out of line, phase by phase");
+    doc_say(d,
+            "The same bytes handed over in both ways. A phase that one side does not have is a "
+            "dash there; receiving is laid beside forking. The actors of the out-of-line run are "
+            "two programs from the start, those of the fork run one until it forks.");
+    if (d->brief)
+        doc_say(d, " Phases without a fault, a copy or other memory than before are left out.");
+    doc_say(d, "\n\n");
 }
 
 void section_fork_vs_ool(struct doc *d, const struct selection *runs)
@@ -355,11 +406,7 @@ void section_fork_vs_ool(struct doc *d, const struct selection *runs)
         return;
     for (int n = 0; query_row(&q); n++) {
         if (n == 0)
-            doc_say(d,
-                    "## Fork against out of line, phase by phase\n\nThe same bytes handed over in "
-                    "both ways. A phase that one side does not have is a dash there; receiving "
-                    "is laid beside forking. The actors of the out-of-line run are two programs "
-                    "from the start, those of the fork run one until it forks.\n\n");
+            fork_vs_ool_heading(d);
         one_pair(d, &q);
     }
     doc_fail(d, query_close(&q));

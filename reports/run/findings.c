@@ -327,20 +327,16 @@ static void one_way(struct doc *d, struct query *q, const char *way)
     }
     format_noun(a, query_int(q, column), "page");
     snprintf(column, sizeof column, "%s_inferred", way);
-    doc_say(d, " and copied %s%s", mark(q, column), a);
+    doc_say(d, " (%s%s copied)", mark(q, column), a);
 }
 
 static void pair(struct doc *d, struct query *q)
 {
     char size[FORMAT_MAX];
 
-    doc_say(d, "%s on ", format_kb(size, query_number(q, "region_bytes") / 1024));
-    doc_text(d, query_text(q, "backend"));
-    doc_say(d, query_int(q, "emulated")
-                   ? " (in an emulator, whose times compare with each other only): "
-                   : ": ");
+    doc_say(d, "%s, ", format_kb(size, query_number(q, "region_bytes") / 1024));
     one_way(d, q, "fork");
-    doc_say(d, "; ");
+    doc_say(d, ", ");
     one_way(d, q, "ool");
 }
 
@@ -515,13 +511,6 @@ static const struct listing not_mapped = {
     .clause = mapped,
     .end = " The footprint of that process does not count them, yet the pages are there.",
     .quantity = "resident"};
-/* The times to hand over the same bytes, a clause per pair of runs. */
-static const struct listing pairs = {.sql = "db/report/find-pairs.sql",
-                                     .title = "Fork or message.",
-                                     .first = "To hand memory over, in one run each: ",
-                                     .next = ". ",
-                                     .clause = pair,
-                                     .what = "pair"};
 /* What the system's own figure leaves over. */
 static const struct listing residuals = {.sql = "db/report/find-residual.sql",
                                          .title = "What the system uses.",
@@ -555,9 +544,33 @@ void find_to_act_on(struct doc *d, const struct selection *runs)
     find_list(d, runs, &strays);
 }
 
+/* The times to hand over the same bytes: a sentence per backend, a clause per pair of runs. */
 void find_pairs(struct doc *d, const struct selection *runs)
 {
-    find_list(d, runs, &pairs);
+    struct query q;
+
+    if (!begin(d, runs, &q, "db/report/find-pairs.sql"))
+        return;
+    while (query_row(&q)) {
+        int64_t nr = query_int(&q, "nr"), n = query_int(&q, "pairs");
+
+        if (nr == 1) {
+            doc_say(d, "- **Fork or message on ");
+            doc_text(d, query_text(&q, "backend"));
+            doc_say(d, ".** To hand memory over, in one run each%s: ",
+                    query_int(&q, "emulated")
+                        ? " (in an emulator, whose times compare with each other only)"
+                        : "");
+        }
+        if (nr <= LISTED) {
+            doc_say(d, nr == 1 ? "" : "; ");
+            pair(d, &q);
+        }
+        if (nr == n && n > LISTED)
+            doc_say(d, "; and so in %d more pair%s", (int)n - LISTED, n == LISTED + 1 ? "" : "s");
+        doc_say(d, nr == n ? ".\n" : "");
+    }
+    doc_fail(d, query_close(&q));
 }
 
 void find_footprints(struct doc *d, const struct selection *runs)

@@ -193,7 +193,7 @@ static bool case_goes_on(const struct history *h, size_t step, const struct obs_
 void picture_pages(struct doc *d, const struct history *h)
 {
     struct strip_set set = {NULL, 0};
-    bool cases = false;
+    bool cases = false, shown;
 
     for (size_t i = 0; i < h->nsteps; i++)
         for (size_t k = 0; k < h->steps[i].obs.nregions; k++)
@@ -212,9 +212,13 @@ void picture_pages(struct doc *d, const struct history *h)
             first = false;
         }
     }
+    shown = set.n > 0;
+    if (shown && d->page) /* which the slider closes: it shows the same */
+        doc_say(d, "<details class=\"still\" open><summary>All steps in one picture</summary>\n\n");
     draw_set(d, h, NULL, &set, 1,
              cases ? "How each case ended"
                    : "Regions that changed, step by step; what did not is left out");
+    doc_say(d, shown && d->page ? "</details>\n\n" : "");
     strip_set_release(&set);
 }
 

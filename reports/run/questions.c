@@ -49,7 +49,7 @@ void find_questions(struct doc *d, const struct selection *runs)
             doc_say(d, ".\n%s", d->page ? "\n  </details>\n" : "");
         }
     }
-    if (any)
+    if (any && !d->brief) /* there the list goes on */
         doc_say(d, "\n");
     doc_fail(d, query_close(&q));
 }

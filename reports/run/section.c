@@ -32,7 +32,7 @@ static void params_line(struct doc *d, const struct history *h)
 
 static void heading(struct doc *d, const struct history *h)
 {
-    char *answer = answer_of(d, h), page[FORMAT_MAX];
+    char *answer = answer_of(d, h, false), page[FORMAT_MAX];
 
     doc_say(d, "### On ");
     doc_text(d, h->backend);
@@ -285,7 +285,7 @@ void section_run(struct doc *d, const struct history *h)
 
 void section_run_brief(struct doc *d, const struct history *h)
 {
-    char *answer = answer_of(d, h);
+    char *answer = answer_of(d, h, true);
 
     doc_say(d, "- **On ");
     doc_text(d, h->backend);

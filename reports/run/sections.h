@@ -23,8 +23,9 @@ void find_footprints(struct doc *d, const struct selection *runs);
 void section_run(struct doc *d, const struct history *h);
 /* The same on one line: its answer, what was expected of it, its id. */
 void section_run_brief(struct doc *d, const struct history *h);
-/* What a run shows, in one or two sentences out of its data; malloc'd, NULL without memory. */
-char *answer_of(struct doc *d, const struct history *h);
+/* What a run shows, in one or two sentences out of its data, the last without its full stop; brief:
+ * the scenario's own answer alone, where it has one. malloc'd, NULL without memory. */
+char *answer_of(struct doc *d, const struct history *h, bool brief);
 
 /* In a page: the place of the slider of the run's scenario, below its heading; and the run, as data
  * for that slider and to stand beside others. */

@@ -6,4 +6,6 @@
 
 void section_unknown(struct doc *d, const struct selection *runs);
 void section_machine(struct doc *d, const struct selection *runs);
-void section_glossary(struct doc *d);
+/* text: the sections so far, of whose words it is; NULL, and in a page, whose script explains words
+ * by it: all words. */
+void section_glossary(struct doc *d, const char *text);

@@ -104,6 +104,9 @@ int doc_close(struct doc *d)
     for (size_t i = 0; i < d->nqueries; i++)
         sqlite3_free(d->queries[i]);
     free(d->queries);
+    for (size_t i = 0; i < d->nsections; i++)
+        free(d->sections[i]);
+    free(d->sections);
     free(d->assets);
     if (d->page)
         page_close(d->page);
@@ -127,6 +130,19 @@ void doc_text(struct doc *d, const char *text)
 {
     if (d->rc == 0)
         escape_markdown(d->out, text);
+}
+
+void doc_section(struct doc *d, const char *title)
+{
+    char **added = d->rc ? NULL : LIST_ADD(d->sections, d->nsections);
+
+    if (added && !(*added = strdup(title)))
+        d->nsections--;
+    if (d->rc == 0 && (!added || !*added))
+        doc_fail(d, err_no_memory(d->e));
+    doc_say(d, "## ");
+    doc_text(d, title);
+    doc_say(d, "\n\n");
 }
 
 void doc_cut_short(struct doc *d, const char *run_id)
@@ -244,6 +260,33 @@ int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, 
         link_query(d, query_expanded(q));
     doc_fail(d, query_close(q));
     return rows;
+}
+
+/* Does the column tell something in this row? */
+static bool tells(struct query *q, const struct doc_column *c)
+{
+    if (query_null(q, c->column))
+        return query_unknown(q, c->column);
+    return c->kind == DOC_KIND_TEXT || query_number(q, c->column) != 0;
+}
+
+#define MOST_COLUMNS 16
+
+int doc_table_lean(struct doc *d, struct query *q, const struct doc_column *columns)
+{
+    struct doc_column kept[MOST_COLUMNS + 1] = {{NULL, NULL, DOC_KIND_TEXT}};
+    bool told[MOST_COLUMNS] = {false};
+    size_t n = 0;
+
+    while (d->rc == 0 && query_row(q))
+        for (size_t i = 0; i < MOST_COLUMNS && columns[i].column; i++)
+            told[i] |= tells(q, &columns[i]);
+    for (size_t i = 0; i < MOST_COLUMNS && columns[i].column; i++)
+        if (told[i])
+            kept[n++] = columns[i];
+    kept[n].column = NULL;
+    query_reset(q);
+    return doc_table(d, q, kept, 0);
 }
 
 int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,

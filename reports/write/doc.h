@@ -31,6 +31,8 @@ struct doc {
     char **queries;
     size_t nqueries;
     struct page *page; /* .html or .htm: the document is kept until its end, pictures in it */
+    char **sections;   /* titles of those that doc_section began */
+    size_t nsections;
 };
 
 /* path NULL: to standard output. A path that ends in .html or .htm: one page with all in it.
@@ -44,6 +46,9 @@ int doc_fail(struct doc *d, int rc);
 /* printf for our own words; then text of others, escaped. */
 void doc_say(struct doc *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void doc_text(struct doc *d, const char *text);
+
+/* The heading of a section, which a line of links names. */
+void doc_section(struct doc *d, const char *title);
 
 /* query_ask of the document's database. False after a failure, which sticks: nothing is open. */
 bool doc_ask(struct doc *d, struct query *q, const char *sql, const char *name, const char *text);
@@ -72,7 +77,9 @@ struct doc_column {
  * Returns the number of rows; without rows nothing is written. Closes the query. with_query: it
  * links to the query. */
 int doc_table(struct doc *d, struct query *q, const struct doc_column *columns, int with_query);
-/* The same of a query with one text bound, and with a link to it. */
+/* The same without the columns that are 0 or a dash in every row, and without a link. */
+int doc_table_lean(struct doc *d, struct query *q, const struct doc_column *columns);
+/* doc_table of a query with one text bound, and with a link to it. */
 int doc_answer(struct doc *d, const char *sql, const char *name, const char *text,
                const struct doc_column *columns);
 

@@ -1,11 +1,14 @@
 #include "reports/write/page.h"
 
-#include "probes/list.h"
 #include "reports/draw/palette.h"
 #include "reports/escape.h"
+#include "reports/write/anchors.h"
 #include <ctype.h>
+#include <errno.h>
 #include <md4c-html.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 static int begin(struct page_text *t)
 {
@@ -39,11 +42,6 @@ void page_close(struct page *p)
 
 /* -- what markdown does not say ---------------------------------------------------------- */
 
-struct headings {
-    char **texts;
-    size_t n;
-};
-
 /* Without tags; an entity is punctuation, which no link names. Malloc'd. */
 static char *heading_text(const char *from, const char *to)
 {
@@ -59,21 +57,28 @@ static char *heading_text(const char *from, const char *to)
     return text;
 }
 
-/* The tag of a heading that begins at `at`, with its id; those that read the same are numbered. */
-static int put_heading(FILE *out, struct headings *h, const char *at, const char *to)
+/* The end of the heading that begins at p; NULL: none does. */
+static const char *heading_end(const char *p)
 {
-    char **text = LIST_ADD(h->texts, h->n);
-    int same = 0;
+    return p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2]) ? strstr(p, "</h") : NULL;
+}
 
-    if (!text || !(*text = heading_text(at + 4, to)))
-        return -ENOMEM;
-    for (size_t i = 0; i + 1 < h->n; i++)
-        same += strcasecmp(h->texts[i], *text) == 0; /* as the links are */
-    fprintf(out, "<h%c id=\"", at[2]);
-    escape_heading_link(out, *text);
-    if (same)
-        fprintf(out, "-%d", same);
-    fputs("\">", out);
+static const char *next_anchor(struct anchors *a, const char *at, const char *to)
+{
+    char *text = heading_text(at + 4, to);
+    const char *anchor = text ? anchor_next(a, text) : NULL;
+
+    free(text);
+    return anchor;
+}
+
+/* Those of the sections, which the line of links leads to: whatever stands below them in a closed
+ * part, they are the same in the document that is no page. */
+static int section_anchors(struct anchors *a, const char *html)
+{
+    for (const char *p = html, *to; (p = strstr(p, "<h")); p++)
+        if ((p[2] == '1' || p[2] == '2') && (to = heading_end(p)) && !next_anchor(a, p, to))
+            return -ENOMEM;
     return 0;
 }
 
@@ -81,13 +86,13 @@ static int put_heading(FILE *out, struct headings *h, const char *at, const char
  * out: classes and ids are the page's. What others wrote has no '<'. */
 static int put_body(FILE *out, const char *html)
 {
-    struct headings h = {NULL, 0};
+    struct anchors a = {NULL, 0};
     const char *style_end;
-    int rc = 0;
+    size_t section = 0;
+    int rc = section_anchors(&a, html);
 
     for (const char *p = html, *next; *p && rc == 0; p = next) {
-        const char *to =
-            p[0] == '<' && p[1] == 'h' && isdigit((unsigned char)p[2]) ? strstr(p, "</h") : NULL;
+        const char *to = heading_end(p), *anchor;
 
         next = p + 1 + strcspn(p + 1, "<");
         if (strncmp(p, "<defs>", 6) == 0 && (style_end = strstr(p, "</style>"))) {
@@ -95,7 +100,9 @@ static int put_body(FILE *out, const char *html)
             continue;
         }
         if (to) {
-            rc = put_heading(out, &h, p, to);
+            anchor = p[2] <= '2' ? a.used[section++] : next_anchor(&a, p, to);
+            rc = anchor ? 0 : -ENOMEM;
+            fprintf(out, "<h%c id=\"%s\">", p[2], anchor ? anchor : "");
             fwrite(p + 4, 1, (size_t)(next - p - 4), out);
             continue;
         }
@@ -105,9 +112,7 @@ static int put_body(FILE *out, const char *html)
         if (strncmp(p, "</table>", 8) == 0)
             fputs("</div>\n", out);
     }
-    for (size_t i = 0; i < h.n; i++)
-        free(h.texts[i]);
-    free(h.texts);
+    anchors_release(&a);
     return rc;
 }
 

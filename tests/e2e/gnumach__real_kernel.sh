@@ -24,6 +24,10 @@ run_all() {
 
 ok "every small scenario holds in one boot" run_all
 
+ok "each run answers its question, with values" equals "" sql \
+    "SELECT scenario, answer FROM runs WHERE answer IS NULL OR answer LIKE '%not observed%'
+     OR answer LIKE '%does not apply%' OR answer LIKE '%no such descriptor%' OR answer LIKE '%no message%'"
+
 # A broken reading of needs_copy, of shadows or of references would change a row. Where XNU's rule
 # says SM_COW for the child's copy, GNU Mach drops the covered object: SM_PRIVATE.
 ok "fork-write: who has what, step by step" equals "1|parent|SM_EMPTY|0|0
@@ -58,6 +62,8 @@ ok "frames are numbered per run, not physical addresses" equals "1" sql \
     "SELECT min(frame) = 1 AND max(frame) < 5000 FROM page_runs WHERE scenario = 'fork-write'"
 ok "no prediction of a page's state failed" equals "1|0" sql \
     "SELECT count(*) > 50, sum(verdict = 'differs') FROM checks WHERE name = 'prediction'"
+ok "a look without an action took no time" equals "1|0" sql \
+    "SELECT count(*) > 0, max(dur_ns) FROM step WHERE action = 'checkpoint'"
 ok "no page is in debt: its next write copies, or keeps its frame" equals 0 sql "SELECT count(*) FROM timeline WHERE debt > 0"
 
 # Where a step wrote all pages of a region: what was at risk before and what it copied.

@@ -228,6 +228,15 @@ def a_slide_for_each_step(b):
 
 
 @check
+def a_picture_is_closed_where_a_slider_shows_the_same(b):
+    b.open(page)
+    same(run(b, "return [...document.querySelectorAll('details.still')].map((d) => [d.open, d.previousElementSibling.className, "
+                "d.querySelectorAll('figure svg').length, d.querySelector('figure').checkVisibility()])"), [[False, "walk", 1, False]] * 2)
+    run(b, "document.querySelector('.still summary').click()")
+    same(run(b, "return document.querySelector('.still figure').checkVisibility()"), True)
+
+
+@check
 def without_scripts_the_text_is_there(b):
     b.open(page, scripts=False)
     nodes = b.cdp("Accessibility.getFullAXTree")["nodes"]
@@ -238,6 +247,8 @@ def without_scripts_the_text_is_there(b):
     for part in ("SM_COW", "child writes r", "receiver writes r", "What stands behind"):
         assert part in whole.split("<script")[0], f"'{part}' is in no closed section"
     same([n for n in nodes if n.get("role", {}).get("value") == "slider"], [])
+    pictures = {n.get("name", {}).get("value", "") for n in nodes}
+    same(len([name for name in pictures if name.startswith("Pages: ")]), 2)
     b.open(page)
 
 

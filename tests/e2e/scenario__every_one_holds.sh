@@ -42,6 +42,12 @@ for variant in "ool-options memory=ordinary" "ool-options memory=malloc" "ool-wr
     ok "$variant" holds "$name" $settings
 done
 
+# An answer that names what is never there would say so.
+ok "each run answers its question, with values" equals "" sqlite3 "$db" \
+    "SELECT scenario, answer FROM runs WHERE answer IS NULL OR answer NOT GLOB '*[0-9a-z]*'
+     OR answer LIKE '%not observed%' OR answer LIKE '%does not apply%' OR answer LIKE '%no such descriptor%'
+     OR answer LIKE '%no message%' OR answer LIKE '%no text%'"
+
 # Every page that was written was what its state said; of few could nothing be said before. Huge
 # pages and swap have their own share of these.
 ok "no prediction of a page's state failed" equals 0 sqlite3 "$db" "SELECT sum(failed) FROM predictions"

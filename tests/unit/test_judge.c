@@ -1,4 +1,5 @@
-/* Expectations against canned observations: held, failed, not checked, and never anything else. */
+/* Expectations against canned observations: held, failed, not checked, and never anything else. And
+ * answers with what was seen in them. */
 #include "lab/run/judge.h"
 
 #include <setjmp.h>
@@ -349,6 +350,112 @@ static void test_judge__counts_add_up(void **state)
     judged_release(&f->judged);
 }
 
+/* The answer "<value>." of a step that answers with what f->x looks at. */
+static void assert_told(struct fixture *f, const char **reason, const char *told)
+{
+    struct answer_part parts[] = {{"<", f->x}, {">.", {0}}};
+    struct step step = {.number = 1, .answer = parts, .nanswer = 2};
+    struct err e = {""};
+    char *text;
+
+    assert_int_equal(answer_tell(&step, &f->seen, reason, &text, &e), 0);
+    assert_string_equal(text, told);
+    free(text);
+}
+
+static void test_judge__an_answer_tells_values_with_their_units(void **state)
+{
+    static const struct {
+        enum region_quantity q;
+        char *key;
+        struct value value;
+        const char *told;
+    } rows[] = {
+        {RQ_RESIDENT, "resident", {.n = 64}, "<64 pages>."},
+        {RQ_RESIDENT, "resident", {.n = 1}, "<1 page>."},
+        {RQ_RESIDENT, "resident", {.n = 0}, "<0 pages>."},
+        {RQ_RESIDENT, "resident", {.n = 65536, .inferred = true}, "<~65,536 pages>."},
+        {RQ_REF_COUNT, "ref_count", {.n = 1234}, "<1,234>."},
+        {RQ_SHARE_MODE, "share_mode", {.n = SM_COW, .inferred = true}, "<~SM_COW>."},
+        {RQ_SHARE_MODE, "share_mode", {.n = 77}, "<77>."}, /* no such word */
+        {RQ_PROTECTION, "protection", {.n = 3}, "<rw->."},
+        {RQ_COPIED, "copied", {.why = WHY_NOT_APPLICABLE}, "<does not apply>."},
+    };
+    struct fixture *f = *state;
+    struct obs_region *r = observation_add_region(&f->seen.obs, "a", "r", NULL);
+    struct obs_process *p = observation_add_process(&f->seen.obs, "a");
+    const char *reason = NULL;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        r->q[rows[i].q] = rows[i].value;
+        f->x.key = rows[i].key;
+        assert_told(f, &reason, rows[i].told);
+    }
+    f->x.on = EXPECT_PROCESS;
+    f->x.key = "rss_kb";
+    p->q[PQ_RSS] = value_known(262144);
+    assert_told(f, &reason, "<256.0 MiB>.");
+    f->x.key = "dur_ns";
+    p->q[PQ_DUR] = value_known(12300);
+    assert_told(f, &reason, "<12.3 µs>.");
+    f->x.observed = "b";
+    assert_told(f, &reason, "<not observed>.");
+}
+
+static void test_judge__an_answer_tells_texts_as_they_are(void **state)
+{
+    struct store_message m = {.actor = "a", .id = 2147483647, .text = "{a}", .reply_sent = 0};
+    struct store_transfer t = {.done = "copied", .size = 8192, .deallocate = 1};
+    struct fixture *f = *state;
+    const char *reason = NULL;
+
+    f->seen.message = &m;
+    f->seen.transfers = &t;
+    f->seen.ntransfers = 1;
+    f->x.on = EXPECT_MESSAGE;
+    f->x.key = "id";
+    assert_told(f, &reason, "<2147483647>.");
+    f->x.key = "text";
+    assert_told(f, &reason, "<{a}>.");
+    f->x.key = "reply_sent";
+    assert_told(f, &reason, "<false>.");
+    f->x.on = EXPECT_TRANSFER;
+    f->x.key = "done";
+    assert_told(f, &reason, "<copied>.");
+    f->x.key = "size";
+    assert_told(f, &reason, "<8,192>.");
+}
+
+static void test_judge__an_answer_gives_a_reason_once_in_a_row(void **state)
+{
+    struct fixture *f = *state;
+    struct obs_region *r = observation_add_region(&f->seen.obs, "a", "r", NULL);
+    const char *reason = NULL;
+
+    r->q[RQ_RESIDENT] = value_unknown(WHY_GONE);
+    assert_told(f, &reason, "<unknown (the process was gone)>.");
+    assert_told(f, &reason, "<unknown>.");
+    r->q[RQ_RESIDENT] = value_known(2);
+    assert_told(f, &reason, "<2 pages>.");
+    r->q[RQ_RESIDENT] = value_unknown(WHY_GONE);
+    assert_told(f, &reason, "<unknown>.");
+    r->q[RQ_RESIDENT] = value_unknown(WHY_PERMISSION);
+    assert_told(f, &reason, "<unknown (permission denied)>.");
+    r->q[RQ_RESIDENT] = value_unknown(WHY_GONE);
+    assert_told(f, &reason, "<unknown (the process was gone)>.");
+}
+
+static void test_judge__a_step_without_an_answer_has_none(void **state)
+{
+    struct fixture *f = *state;
+    const char *reason = NULL;
+    char *text = "not touched";
+    struct err e = {""};
+
+    assert_int_equal(answer_tell(&f->step, &f->seen, &reason, &text, &e), 0);
+    assert_null(text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -365,6 +472,10 @@ int main(void)
         TEST(test_judge__transfers_are_found_by_descriptor),
         TEST(test_judge__messages_are_compared),
         TEST(test_judge__counts_add_up),
+        TEST(test_judge__an_answer_tells_values_with_their_units),
+        TEST(test_judge__an_answer_tells_texts_as_they_are),
+        TEST(test_judge__an_answer_gives_a_reason_once_in_a_row),
+        TEST(test_judge__a_step_without_an_answer_has_none),
     };
 
     return cmocka_run_group_tests_name("expect", tests, NULL, NULL);

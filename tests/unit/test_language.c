@@ -157,6 +157,8 @@ static void put_steps(cJSON *definitions)
 
         snprintf(key, sizeof key, "expect.%s", backend_abilities[i]->name);
         put(properties, key, ref("expect"));
+        snprintf(key, sizeof key, "answer.%s", backend_abilities[i]->name);
+        put(properties, key, ref("answer"));
         snprintf(key, sizeof key, "default.%s", backend_abilities[i]->name);
         put(get(get(definitions, "param"), "properties"), key, ref("scalar"));
     }

@@ -132,6 +132,36 @@ static char *line_with(const char *text, const char *begin)
             fail_msg("'%s' is not in:\n%s", part, text);                                           \
     } while (0)
 
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part))
+        n++;
+    return n;
+}
+
+/* Of the table that begins behind a line break. */
+static void check_columns(const char *table)
+{
+    bool told[20] = {false};
+    size_t columns = 0;
+    int row = 0;
+
+    assert_non_null(table);
+    for (const char *line = table + 1; *line == '|'; line += strcspn(line, "\n") + 1, row++) {
+        size_t n = 0;
+
+        for (const char *c = line + 1; *c != '\n' && n < 20; c += strcspn(c, "|") + 1, n++)
+            told[n] |= row > 1 && strncmp(c, " - |", 4) != 0 && strncmp(c, " 0 ", 3) != 0;
+        columns = n;
+    }
+    assert_true(row > 2);
+    for (size_t i = 0; i < columns; i++)
+        if (!told[i])
+            fail_msg("column %zu of a table tells nothing:\n%s", i + 1, table);
+}
+
 static void test_report__same_database_same_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -180,21 +210,44 @@ static void test_report__each_picture_that_is_linked_exists(void **state)
     free(text);
 }
 
-/* Is there a heading that this link leads to? As GitHub makes links: lower case, a dash for each
- * space, no punctuation. */
-static bool has_heading(const char *text, const char *link, size_t len)
+/* The title of the section that a link leads to; NULL: none. As GitHub makes links: lower case, a
+ * dash for each space, no punctuation; of those alike the second ends in -1. */
+static char *linked_section(const char *text, const char *link, size_t len)
 {
-    for (const char *at = text; (at = strstr(at, "\n## ")); at++) {
-        char slug[200] = "";
-        size_t n = 0;
+    char slugs[40][200] = {""};
+    int n = 0;
 
-        for (const char *c = at + 4; *c && *c != '\n' && n + 1 < sizeof slug; c++)
+    for (const char *at = text; n < 40 && (at = strstr(at, "\n## ")); at++, n++) {
+        size_t k = 0, same = 0;
+
+        for (const char *c = at + 4; *c && *c != '\n' && k + 9 < sizeof *slugs; c++)
             if (isalnum((unsigned char)*c) || *c == '-' || *c == '_' || *c == ' ')
-                slug[n++] = (char)(*c == ' ' ? '-' : tolower((unsigned char)*c));
-        if (n == len && memcmp(slug, link, len) == 0)
-            return true;
+                slugs[n][k++] = (char)(*c == ' ' ? '-' : tolower((unsigned char)*c));
+        for (int i = 0; i < n; i++)
+            same += strcmp(slugs[i], slugs[n]) == 0;
+        if (same == 0 ? k == len && memcmp(slugs[n], link, len) == 0
+                      : strlen(slugs[n]) + 2 == len && memcmp(slugs[n], link, len - 2) == 0 &&
+                            link[len - 1] == (char)('0' + same))
+            return strndup(at + 4, strcspn(at + 4, "\n"));
     }
-    return false;
+    return NULL;
+}
+
+/* Each link of the line at the top leads to what it is called; how many. */
+static int check_links(const char *text)
+{
+    int n = 0;
+
+    for (const char *at = text; (at = strstr(at, "](#")); at++, n++) {
+        size_t len = strcspn(at + 3, ")");
+        char *title = linked_section(text, at + 3, len);
+
+        assert_non_null(title);
+        assert_memory_equal(at - strlen(title), title, strlen(title));
+        assert_int_equal(at[-1 - (int)strlen(title)], '[');
+        free(title);
+    }
+    return n;
 }
 
 /* The page: answers before comparisons before background, and no link into nothing. */
@@ -217,10 +270,115 @@ static void test_report__a_page_leads_with_answers(void **state)
         if (!at)
             fail_msg("'%s' is not there, or not in its place:\n%s", order[i], text);
     }
-    for (at = text; (at = strstr(at, "](#")); at++)
-        assert_true(has_heading(text, at + 3, strcspn(at + 3, ")")));
+    assert_int_equal(check_links(text), count(text, "\n## "));
     assert_null(strstr(text, "sql"));
     assert_true(strlen(text) * 2 < strlen(whole));
+    free(text);
+    free(whole);
+}
+
+/* Scenarios that are called like sections: no link leads to the wrong one, in markdown and in a
+ * page, where closed parts have headings of their own. */
+static void test_report__sections_have_links_of_their_own(void **state)
+{
+    static const char *const names[] = {"words", "answers", "the-machine", "timeline", "on-linux"};
+    struct fixture *f = *state;
+    char *text, *page;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct support_options named = {.pages = 1, .scenario = names[i]};
+        char run[40];
+
+        assert_int_equal(support_fork_write(f->in.store, &named, run, &f->e), 0);
+    }
+    text = brief(f, "r.md");
+    assert_int_equal(check_links(text), count(text, "\n## "));
+    assert_contains(text, "[words](#words)");
+    assert_contains(text, "[Words](#words-1)");
+    assert_contains(text, "[Answers](#answers)");
+    assert_contains(text, "[answers](#answers-1)");
+    page = brief(f, "r.html");
+    for (const char *at = text; (at = strstr(at, "](#")); at++) {
+        char heading[200];
+
+        snprintf(heading, sizeof heading, "<h2 id=\"%.*s\">", (int)strcspn(at + 3, ")"), at + 3);
+        assert_int_equal(count(page, heading), 1);
+    }
+    assert_contains(page, "<h2 id=\"timeline\">timeline</h2>");
+    assert_contains(page, "<h4 id=\"timeline-1\">Timeline</h4>");
+    free(text);
+    free(page);
+}
+
+/* No column is empty in all rows, none is said twice, and only words that occur are explained. */
+static void test_report__a_page_has_nothing_that_tells_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char *text = brief(f, "r.md"), *page = brief(f, "r.html"), *pair, *at;
+
+    assert_contains(text, "\nKnown in 2 runs, and in none are the sum of RSS and the system's");
+    free(text);
+    change(f, "UPDATE process SET rss_kb = rss_kb + 5000 WHERE step = 3");
+    text = brief(f, "r.md");
+    pair = strstr(text, "### fork-write and ool-write on linux");
+    assert_non_null(pair);
+    at = strstr(pair, "\n## ");
+    *at = '\0';
+    assert_contains(pair, "| populated |");
+    assert_contains(pair, "| transferred |");
+    assert_null(strstr(pair, "| settled"));
+    check_columns(strstr(pair, "\n| phase"));
+    *at = '\n';
+    check_columns(strstr(text, "\n| scenario | backend | step"));
+    assert_null(strstr(text, "soft_dirty"));
+    assert_null(strstr(text, "Capabilities that were"));
+    assert_contains(text, "\n| out of line |");
+    assert_null(strstr(text, "\n| superseded |"));
+    assert_int_equal(count(text, "\n| write outcomes |"), 1);
+    assert_int_equal(count(text, "\n| share modes |"), 1);
+    assert_contains(page, "<td>superseded</td>"); /* words on hover */
+    assert_contains(page, "<td>write outcome <code>copied</code></td>");
+    free(text);
+    free(page);
+}
+
+static void test_report__footprints_that_are_unknown_are_not_alike(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+
+    change(f, "UPDATE step SET system_kb = NULL, distinct_kb = NULL");
+    text = brief(f, "r.md");
+    assert_contains(text, "\nIn no run are both the sum of RSS and what the system uses known.\n");
+    free(text);
+}
+
+/* What is missing is said where a value is unknown for it; all that the lab could use in the whole.
+ */
+static void test_report__machine_is_told_as_far_as_it_matters(void **state)
+{
+    struct fixture *f = *state;
+    char *text, *whole;
+
+    change(
+        f,
+        "UPDATE run SET machine = '{\"emulator\":\"em\",\"accelerator\":\"tcg\",\"cpus\":2,"
+        "\"memory_mib\":900,\"versions\":{\"a\":1}}', capabilities = "
+        "'[{\"name\":\"frames\",\"have\":false,\"unlocks\":\"U\",\"reason\":\"R\",\"how\":\"H\"},"
+        "{\"name\":\"swap\",\"have\":false,\"unlocks\":\"S\",\"reason\":\"R\",\"how\":\"H\"},"
+        "{\"name\":\"soft_dirty\",\"have\":false,\"unlocks\":\"D (not used by the lab)\"}]'");
+    change(f, "UPDATE run SET machine = json_set(machine, '$.memory_mib', 2048) WHERE scenario <> "
+              "'fork-write'");
+    text = brief(f, "r.md");
+    assert_contains(
+        text, "| linux | Linux 6.18.0 x86_64 | 4 KiB | em (tcg) | 2 | 900 to 2,048 MiB | 4 |\n");
+    assert_contains(text, "\n- Missing on linux: frames (U): R; to get it: H.\n");
+    assert_null(strstr(text, ": swap ("));
+    assert_null(strstr(text, "soft_dirty"));
+    whole = report(f, NULL, "w.md");
+    assert_contains(whole, "versions: {");
+    assert_contains(whole, "| linux | swap | S | R | H | 4 |");
+    assert_null(strstr(whole, "soft_dirty"));
     free(text);
     free(whole);
 }
@@ -280,6 +438,52 @@ static void test_report__sentences_follow_the_data(void **state)
     assert_contains(line, "fork-write on linux: child 2 (step 4).");
     free(line);
     free(text);
+}
+
+/* What the scenario says to its question comes first; in a page on several runs alone. */
+static void test_report__the_scenarios_own_answer_is_the_answer(void **state)
+{
+    struct fixture *f = *state;
+    char sql[400], *text, *line;
+    cJSON *doc;
+
+    snprintf(sql, sizeof sql,
+             "UPDATE step SET answer = iif(step = 4, 'The child *copied* 3 pages;', "
+             "'the parent <b>kept</b> 3 pages.') WHERE step IN (4, 6) AND run = (SELECT run FROM "
+             "run WHERE run_id = '%s')",
+             f->fork);
+    change(f, sql);
+    text = brief(f, "r.md");
+    line = line_with(text, "The child ");
+    assert_contains(line, "The child \\*copied\\* 3 pages; the parent &lt;b&gt;kept&lt;/b&gt; 3 "
+                          "pages. ");
+    assert_null(strstr(line, "in step 6 parent"));
+    free(line);
+    assert_contains(text, "n step 5 receiver copied"); /* the other run has none */
+    free(text);
+    text = report(f, f->fork, "r.md");
+    line = line_with(text, "**Answer from this run.** The child ");
+    assert_contains(line, " 3 pages. After step ");
+    assert_contains(line, "in step 6 parent reused 3 pages");
+    free(line);
+    free(text);
+    text = terminal(f, f->fork, false);
+    assert_contains(text,
+                    "\n\nanswer: The child *copied* 3 pages; the parent <b>kept</b> 3 pages.\n"
+                    "expectations: ");
+    free(text);
+    text = terminal(f, f->ool, false);
+    assert_null(strstr(text, "answer:"));
+    assert_contains(text, "\n\nexpectations: ");
+    free(text);
+    doc = json(f, f->fork);
+    assert_string_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(doc, "run"), "answer")->valuestring,
+                        "The child *copied* 3 pages; the parent <b>kept</b> 3 pages.");
+    assert_string_equal(
+        cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(doc, "steps"), 3), "answer")
+            ->valuestring,
+        "The child *copied* 3 pages;");
+    cJSON_Delete(doc);
 }
 
 static void test_report__isolation_follows_the_checks(void **state)
@@ -667,15 +871,6 @@ static void test_report__markdown_stays_markdown(void **state)
     assert_null(strstr(text, "[z](http"));
     check_tables(text);
     free(text);
-}
-
-static int count(const char *text, const char *part)
-{
-    int n = 0;
-
-    for (const char *p = text; (p = strstr(p, part)); p += strlen(part))
-        n++;
-    return n;
 }
 
 /* What the page's sliders are made from. */
@@ -1256,8 +1451,13 @@ int main(void)
         T(same_database_same_bytes),
         T(each_picture_that_is_linked_exists),
         T(a_page_leads_with_answers),
+        T(sections_have_links_of_their_own),
+        T(a_page_has_nothing_that_tells_nothing),
+        T(footprints_that_are_unknown_are_not_alike),
+        T(machine_is_told_as_far_as_it_matters),
         T(pictures_of_two_runs_keep_apart),
         T(sentences_follow_the_data),
+        T(the_scenarios_own_answer_is_the_answer),
         T(isolation_follows_the_checks),
         T(stray_bytes_are_a_finding),
         T(a_differing_check_is_shown),

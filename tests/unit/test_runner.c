@@ -20,10 +20,12 @@ static const char scenario[] =
     "  \"no_twin\": \"a test\", \"actors\": [\"parent\"], \"steps\": [\n"
     "  { \"phase\": \"mapped\", \"actor\": \"parent\",\n"
     "    \"map\": { \"region\": \"r\", \"pages\": 4, \"kind\": \"anonymous\" },\n"
-    "    \"expect\": { \"parent.r\": { \"resident\": 0 } } },\n"
+    "    \"expect\": { \"parent.r\": { \"resident\": 0 } },\n"
+    "    \"answer\": \"{{parent} had {parent.r.resident},\" },\n"
     "  { \"phase\": \"populated\", \"actor\": \"parent\",\n"
     "    \"write\": { \"region\": \"r\", \"pages\": \"all\", \"stamp\": \"A\" },\n"
-    "    \"expect\": { \"parent.r\": { \"resident\": 4 } } } ] }\n";
+    "    \"expect\": { \"parent.r\": { \"resident\": 4 } },\n"
+    "    \"answer\": \"then {parent.r.resident} and {parent.r.debt} of {parent.r.cow}.\" } ] }\n";
 
 static const struct ability *const abilities[] = {&ability_replay, NULL};
 
@@ -115,6 +117,36 @@ static void test_runner__all_steps_are_stored_and_expectations_hold(void **state
     assert_int_equal(number(f, "SELECT count(*) FROM timeline"), 2);
     assert_int_equal(number(f, "SELECT count(*) FROM expectations WHERE result = 'held'"), 2);
     assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE status = 'complete'"), 1);
+}
+
+static int hidden_step(const struct step *step, struct step_result *out, struct err *e)
+{
+    good_step(step, out, e);
+    out->obs.regions[0].q[RQ_RESIDENT] = value_unknown(WHY_GONE);
+    out->obs.regions[0].q[RQ_DEBT] = value_unknown(WHY_PERMISSION);
+    out->obs.regions[0].q[RQ_COW] = value_inferred(2);
+    return 0;
+}
+
+static void test_runner__answers_are_stored_as_they_were_seen(void **state)
+{
+    struct fixture *f = *state;
+
+    f->replay.step = good_step;
+    run(f);
+    assert_int_equal(number(f, "SELECT answer = '{parent} had 0 pages, then 4 pages and does not "
+                               "apply of does not apply.' FROM runs"),
+                     1);
+    f->replay.step = hidden_step;
+    run(f);
+    /* The reason that was just told is not told again. */
+    assert_int_equal(number(f, "SELECT count(*) FROM runs WHERE answer = '{parent} had unknown "
+                               "(the process was gone), then unknown and unknown (permission "
+                               "denied) of ~2 pages.'"),
+                     1);
+    assert_int_equal(
+        number(f, "SELECT count(*) FROM steps WHERE step = 1 AND answer LIKE '{parent} had %,'"),
+        2);
 }
 
 static int low_step(const struct step *step, struct step_result *out, struct err *e)
@@ -338,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_runner__all_steps_are_stored_and_expectations_hold,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_runner__answers_are_stored_as_they_were_seen, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_runner__a_failed_expectation_exits_1, setup, teardown),
         cmocka_unit_test_setup_teardown(test_runner__an_unknown_value_is_not_checked_and_never_zero,
                                         setup, teardown),

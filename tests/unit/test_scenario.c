@@ -248,7 +248,9 @@ static void test_scenario__settings_keep_to_the_rules(void **state)
         {{"n", "10"}, "10 is above the maximum 9"},
         {{"n", "4x"}, "set to '4x', which is not a whole number"},
         {{"n", ""}, "not a whole number"},
-        {{"n", "99999999999999999999"}, "not a whole number"},
+        {{"n", "99999999999999999999"}, "set to '99999999999999999999', which is too large"},
+        {{"n", "9007199254740992K"}, "which is too large"},
+        {{"n", "1K"}, "1024 is above the maximum 9"},
         {{"k", "purgeable"}, "'purgeable' is not one of the allowed values"},
         {{"s", "perhaps"}, "neither true nor false"},
         {{"m", "1"}, "no parameter 'm'"},
@@ -731,6 +733,62 @@ static void test_scenario__expectations_know_their_line(void **state)
     plan_free(p);
 }
 
+/* The one step's answer as "text[on key]text[...]..." */
+static void assert_answer(const char *step, const char *backend, const char *want)
+{
+    char *steps, *text, *got;
+    struct plan *p = NULL;
+    struct err e = {""};
+    size_t len;
+    FILE *out = open_memstream(&got, &len);
+
+    if (asprintf(&steps, MAP("1") ", {\"phase\": \"settled\", \"checkpoint\": {}, %s}", step) < 0)
+        abort();
+    text = document("", steps);
+    if (parse_for(&p, text, backend, NULL, 0, &e) < 0)
+        fail_msg("%s", e.msg);
+    for (size_t i = 0; i < p->steps[1].nanswer; i++) {
+        const struct answer_part *part = &p->steps[1].answer[i];
+
+        fputs(part->text, out);
+        if (part->value.key)
+            fprintf(out, "[%d %s %s]", (int)part->value.on,
+                    part->value.region ? part->value.region : "-", part->value.key);
+    }
+    fclose(out);
+    assert_string_equal(got, want);
+    plan_free(p);
+    free(steps);
+    free(text);
+    free(got);
+}
+
+static void test_scenario__answers_name_what_expectations_name(void **state)
+{
+    (void)state;
+    assert_answer("\"answer\": \"It {{kept} {a.r.reused}{a.rss_kb}, \\u00e4 {a&b.frames}; "
+                  "{totals.system_kb}.\"",
+                  "linux",
+                  "It {kept} [1 r reused][2 - rss_kb], \xc3\xa4 [4 - frames]; [3 - system_kb].");
+    assert_answer("\"answer\": \"plain }\"", "linux", "plain }");
+    assert_answer("\"answer\": \"==text\"", "linux", "=text");
+    assert_answer("\"answer\": \"=backend\"", "linux", "linux");
+    assert_answer("\"answer\": \"\"", "linux", "");
+}
+
+static void test_scenario__answers_of_a_backend_take_the_place(void **state)
+{
+    static const char both[] = "\"answer.gnumach\": \"G {a.r.cow}\", \"answer\": \"A {a.r.debt}\"";
+
+    (void)state;
+    assert_answer(both, "linux", "A [1 r debt]");
+    assert_answer(both, "gnumach", "G [1 r cow]");
+    assert_answer("\"answer\": \"A\", \"answer.gnumach\": null", "gnumach", "");
+    assert_answer("\"answer\": \"A\", \"answer.gnumach\": null", "linux", "A");
+    assert_answer("\"answer\": null", "linux", "");
+    assert_answer("\"answer.gnumach\": \"G\"", "linux", "");
+}
+
 /* --- bad and shipped scenarios --- */
 
 static void test_scenario__bad_scenarios_say_exactly_what_is_wrong(void **state)
@@ -966,6 +1024,15 @@ static struct plan *shipped(const struct builtin_scenario *b, const char *backen
     return p;
 }
 
+/* With a value in it. */
+static bool answers(const struct plan *p)
+{
+    for (size_t i = 0; i < p->nsteps; i++)
+        if (p->steps[i].nanswer && p->steps[i].answer[0].value.key)
+            return true;
+    return false;
+}
+
 static void test_scenario__shipped_scenarios_are_whole(void **state)
 {
     static const char *const wanted[] = {
@@ -984,10 +1051,13 @@ static void test_scenario__shipped_scenarios_are_whole(void **state)
             fail_msg("%s is not shipped", wanted[i]);
     for (const struct builtin_scenario *b = builtin_scenarios; b->name; b++) {
         struct plan *p = shipped(b, "linux");
+        struct plan *other = shipped(b, "gnumach");
         size_t expected = 0;
 
-        plan_free(shipped(b, "gnumach"));
         assert_string_equal(p->name, b->name);
+        if (!answers(p) || !answers(other))
+            fail_msg("%s does not answer its question", b->name);
+        plan_free(other);
         if (!p->twin == !p->no_twin)
             fail_msg("%s: neither a twin nor a reason for none", b->name);
         if (p->question[strlen(p->question) - 1] != '?')
@@ -1255,8 +1325,8 @@ void free(void *p)
 static void test_scenario__survives_without_memory(void **state)
 {
 #if CAN_FAIL_ALLOCATIONS
-    static const char *const names[] = {"fork-write", "fork-prefork", "fork-snapshot",
-                                        "several-kinds", "several-misdeclared"};
+    static const char *const names[] = {"fork-write",    "fork-prefork",        "fork-snapshot",
+                                        "several-kinds", "several-misdeclared", "several-answer"};
     struct plan *probe = NULL;
     struct err ignored;
 
@@ -1331,6 +1401,8 @@ int main(void)
         cmocka_unit_test(test_scenario__expectations_override_key_by_key),
         cmocka_unit_test(test_scenario__every_quantity_can_be_expected),
         cmocka_unit_test(test_scenario__expectations_know_their_line),
+        cmocka_unit_test(test_scenario__answers_name_what_expectations_name),
+        cmocka_unit_test(test_scenario__answers_of_a_backend_take_the_place),
         cmocka_unit_test(test_scenario__bad_scenarios_say_exactly_what_is_wrong),
         cmocka_unit_test(test_scenario__wrong_parameters_are_told_together),
         cmocka_unit_test(test_scenario__repeated_keys_are_told_with_the_rest),

@@ -109,7 +109,7 @@ int reading_step(struct reading *r, const struct step *step, const struct snapsh
     r->step_slot = slot_index(r->slots, r->nslots, step->region, step->case_name);
     r->step_count++;
     out->start_ns = s->answer.start_ns;
-    out->dur_ns = s->answer.dur_ns;
+    out->dur_ns = step->action == ACT_CHECKPOINT ? 0 : s->answer.dur_ns; /* nothing was done */
     out->obs.t_ns = s->t_ns;
     rc = tell_all(r, out, e);
     keep_tasks(r, s);

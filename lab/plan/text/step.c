@@ -286,6 +286,8 @@ static const struct field step_fields[] = {
     FIELD_ANY("expect", OPTIONAL),
     FIELD_ANY("expect.", OPTIONAL),
     FIELD_ANY("expect_when", OPTIONAL),
+    FIELD_ANY("answer", OPTIONAL),
+    FIELD_ANY("answer.", OPTIONAL),
     ACTIONS(ACTION_KEY) FIELD_END};
 
 /* The step's one action; does stays NULL without it. */
@@ -357,6 +359,17 @@ void expectation_release(struct expectation *x)
     *x = (struct expectation){0};
 }
 
+void answer_release(struct step *s)
+{
+    for (size_t i = 0; i < s->nanswer; i++) {
+        free(s->answer[i].text);
+        expectation_release(&s->answer[i].value);
+    }
+    free(s->answer);
+    s->answer = NULL;
+    s->nanswer = 0;
+}
+
 static void parts_release(struct message_part *parts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -372,6 +385,7 @@ void step_release(struct step *s)
     parts_release(s->arrives, s->narrives);
     for (size_t i = 0; i < s->nexpect; i++)
         expectation_release(&s->expect[i]);
+    answer_release(s);
     FREE_ALL(s->expect, s->actor, s->case_name, s->region, s->as, s->child, s->to, s->text,
              s->published);
 }

@@ -33,25 +33,36 @@ struct reading {
     enum message_use use;
     struct step *s;
     struct expectation about; /* who the keys in hand are about */
+    const char *name;         /* in hand: a target or a key */
+    const cJSON *node;        /* where it stands: its key, or inside its text */
+    bool inside;
+    size_t index;
 };
+
+static size_t here(const struct reading *g)
+{
+    return g->inside ? json_doc_inside(g->r->doc, g->node, g->index) : key_offset(g->r, g->node);
+}
+
+#define fail_here(g, ...) fail_offset((g)->r, (g)->node, here(g), __VA_ARGS__)
 
 /* --- who it is about --- */
 
-static int need_living(struct reading *g, const cJSON *node, const char *name)
+static int need_living(struct reading *g, const char *name)
 {
     int state = world_actor_state(g->w, name);
 
     if (state < 0)
-        return no_actor(g->r, g->w, node, key_offset(g->r, node), name);
+        return no_actor(g->r, g->w, g->node, here(g), name);
     if (state != ACTOR_ALIVE && state != ACTOR_IN_DOUBT) {
         world_poison(g->w, g->r, name, NULL);
-        return fail_at_key(g->r, node, "actor '%s' does not live after this step", name);
+        return fail_here(g, "actor '%s' does not live after this step", name);
     }
     return 0;
 }
 
 /* name is "region" or "region#case". */
-static int target_region(struct reading *g, const cJSON *node, const char *actor, char *name)
+static int target_region(struct reading *g, const char *actor, char *name)
 {
     char *hash = strchr(name, '#');
     const char *in = g->r->case_name, *found = NULL, *names[64];
@@ -63,24 +74,23 @@ static int target_region(struct reading *g, const cJSON *node, const char *actor
         *hash = '\0';
         in = hash + 1;
     }
-    rc = message ? 0 : need_living(g, node, actor);
+    rc = message ? 0 : need_living(g, actor);
     if (rc < 0)
         return rc;
     if (!world_resolve(g->w, actor, name, in, &found) || (hash && !found)) {
         if (world_doubts(g->w, actor))
             return -EINVAL;
-        if (!hash && world_poison(g->w, g->r, actor, strchr(node->string, '.') + 1) < 0)
+        /* The world borrows the name: only one that stands in the document alone outlives it. */
+        if (!hash && !g->inside && world_poison(g->w, g->r, actor, strchr(g->name, '.') + 1) < 0)
             return -ENOMEM;
         n = world_region_names(g->w, actor, names, 64);
         if (message)
-            return fail_at_key(g->r, node, "no message carries region '%.60s' after this step",
-                               name);
+            return fail_here(g, "no message carries region '%.60s' after this step", name);
         if (n == 0)
-            return fail_at_key(g->r, node, "'%s' has no region '%.60s' after this step", actor,
-                               name);
-        return fail_at_key(g->r, node,
-                           "'%s' has no region '%.60s' after this step, the nearest it has is '%s'",
-                           actor, hash ? node->string : name, nearest(name, names, n));
+            return fail_here(g, "'%s' has no region '%.60s' after this step", actor, name);
+        return fail_here(g,
+                         "'%s' has no region '%.60s' after this step, the nearest it has is '%s'",
+                         actor, hash ? g->name : name, nearest(name, names, n));
     }
     rc = copy_text(g->r, &g->about.observed, actor);
     if (rc == 0)
@@ -88,35 +98,35 @@ static int target_region(struct reading *g, const cJSON *node, const char *actor
     return rc < 0 ? rc : copy_text(g->r, &g->about.case_name, found);
 }
 
-static int target_pair(struct reading *g, const cJSON *node, const char *a, const char *b)
+static int target_pair(struct reading *g, const char *a, const char *b)
 {
-    int rc = need_living(g, node, a);
+    int rc = need_living(g, a);
 
     if (rc == 0)
-        rc = need_living(g, node, b);
+        rc = need_living(g, b);
     if (rc == 0 && strcmp(a, b) == 0)
-        return fail_at_key(g->r, node, "two actors are needed");
+        return fail_here(g, "two actors are needed");
     if (rc == 0)
         rc = copy_text(g->r, &g->about.observed, a);
     return rc < 0 ? rc : copy_text(g->r, &g->about.other, b);
 }
 
 /* "transfer" or "transfer[N]" */
-static int target_transfer(struct reading *g, const cJSON *node, const char *rest)
+static int target_transfer(struct reading *g, const char *rest)
 {
     size_t len = strlen(rest);
     int64_t n = 0;
 
     if (*rest && (*rest != '[' || rest[len - 1] != ']' || parse_int(rest + 1, len - 2, &n) < 0 ||
                   n < 0 || n > 99))
-        return fail_at_key(g->r, node, "expected \"transfer\" or \"transfer[N]\"");
+        return fail_here(g, "expected \"transfer\" or \"transfer[N]\"");
     if (g->use == MESSAGE_SILENT)
-        return fail_at_key(g->r, node, "this step transfers nothing");
+        return fail_here(g, "this step transfers nothing");
     g->about.index = (int)n;
     return 0;
 }
 
-static int parse_target(struct reading *g, const cJSON *node, char *text)
+static int target(struct reading *g, char *text)
 {
     char *dot = strchr(text, '.'), *hash = strchr(text, '#'), *and = strchr(text, '&');
     int rc;
@@ -129,25 +139,40 @@ static int parse_target(struct reading *g, const cJSON *node, char *text)
         g->about.on = EXPECT_MESSAGE;
         return g->use == MESSAGE_RECEIVES || g->use == MESSAGE_ANSWERS
                    ? 0
-                   : fail_at_key(g->r, node, "this step receives nothing");
+                   : fail_here(g, "this step receives nothing");
     }
     if (strncmp(text, "transfer", 8) == 0 && (text[8] == '\0' || text[8] == '[')) {
         g->about.on = EXPECT_TRANSFER;
-        return target_transfer(g, node, text + 8);
+        return target_transfer(g, text + 8);
     }
     if (dot && (!hash || dot < hash)) {
         *dot = '\0';
         g->about.on = EXPECT_REGION;
-        return target_region(g, node, text, dot + 1);
+        return target_region(g, text, dot + 1);
     }
     if (and) {
         *and = '\0';
         g->about.on = EXPECT_SHARING;
-        return target_pair(g, node, text, and+1);
+        return target_pair(g, text, and+1);
     }
     g->about.on = EXPECT_PROCESS;
-    rc = need_living(g, node, text);
+    rc = need_living(g, text);
     return rc < 0 ? rc : copy_text(g->r, &g->about.observed, text);
+}
+
+static int parse_target(struct reading *g)
+{
+    char *text = strdup(g->name);
+    int rc = text ? target(g, text) : err_no_memory(g->r->e);
+
+    free(text);
+    return rc;
+}
+
+/* What stands for a process may be meant for something else, with other keys. */
+static bool may_have_keys(const struct reading *g, int rc)
+{
+    return rc == -EINVAL && g->about.on != EXPECT_PROCESS;
 }
 
 /* --- what is expected --- */
@@ -177,18 +202,18 @@ bool expected_key(enum expect_on on, size_t n, struct key *out)
     return out->name;
 }
 
-static int find_key(struct reading *g, const cJSON *node, struct key *out)
+static int find_key(struct reading *g, struct key *out)
 {
     const char *names[64];
     size_t n = 0;
 
     for (; n < 64 && expected_key(g->about.on, n, out); n++) {
         names[n] = out->name;
-        if (strcmp(out->name, node->string) == 0)
+        if (strcmp(out->name, g->name) == 0)
             return 0;
     }
-    return fail_at_key(g->r, node, "unknown key '%.60s', the nearest known is '%s'", node->string,
-                       nearest(node->string, names, n));
+    return fail_here(g, "unknown key '%.60s', the nearest known is '%s'", g->name,
+                     nearest(g->name, names, n));
 }
 
 static int read_range(const struct reader *r, const cJSON *node, const struct key *key,
@@ -322,7 +347,11 @@ static int read_key(struct reading *g, const cJSON *node)
     const struct expectation *t = &g->about;
     struct expectation *x;
     struct key key = {NULL, KEY_NUMBER, NULL};
-    int rc = find_key(g, node, &key);
+    int rc;
+
+    g->node = node;
+    g->name = node->string;
+    rc = find_key(g, &key);
 
     if (rc < 0)
         return rc;
@@ -346,16 +375,13 @@ static int read_key(struct reading *g, const cJSON *node)
 
 static int read_target(struct reading *g, const cJSON *node)
 {
-    char *text = strdup(node->string);
     const cJSON *key, *keys = cJSON_IsObject(node) ? node : NULL;
     int rc;
 
-    if (!text)
-        return err_no_memory(g->r->e);
-    rc = parse_target(g, node, text);
-    free(text);
-    /* What stands for a process may be meant for something else, with other keys. */
-    if (rc == 0 || (rc == -EINVAL && g->about.on != EXPECT_PROCESS)) {
+    g->node = node;
+    g->name = node->string;
+    rc = parse_target(g);
+    if (rc == 0 || may_have_keys(g, rc)) {
         rc = either(rc, check_object(g->r, node));
         cJSON_ArrayForEach (key, keys) {
             rc = either(rc, read_key(g, key));
@@ -410,13 +436,46 @@ static int read_conditional(struct reading *g, const cJSON *list)
     return rc;
 }
 
-int read_expectations(const struct reader *r, struct world *w, struct draft *d)
+static struct reading reading_of(const struct reader *r, struct world *w, const struct draft *d)
 {
     /* A step that may do anything may send and receive. */
-    struct reading g = {r, w, d->does ? d->does->message : MESSAGE_ANSWERS, &d->step, {0}};
+    return (struct reading){.r = r, .w = w, .use = d->does ? d->does->message : MESSAGE_ANSWERS};
+}
+
+int read_observed(const struct reader *r, struct world *w, const struct draft *d, const cJSON *node,
+                  size_t index, char *name, struct expectation *out)
+{
+    struct reading g = reading_of(r, w, d);
+    char *dot = strrchr(name, '.');
+    struct key key;
+    int rc;
+
+    g.node = node;
+    g.inside = true;
+    g.index = index;
+    g.name = name;
+    if (!dot)
+        return fail_here(&g, "expected {observed.key}, not '%.60s'", name);
+    *dot = '\0';
+    rc = parse_target(&g);
+    if (rc == 0 || may_have_keys(&g, rc)) {
+        g.index += (size_t)(dot + 1 - name);
+        g.name = dot + 1;
+        rc = either(rc, find_key(&g, &key));
+    }
+    if (rc == 0)
+        rc = copy_text(r, &g.about.key, key.name);
+    *out = g.about;
+    return rc;
+}
+
+int read_expectations(const struct reader *r, struct world *w, struct draft *d)
+{
+    struct reading g = reading_of(r, w, d);
     char key[64];
     int rc;
 
+    g.s = &d->step;
     snprintf(key, sizeof key, "expect.%s", r->ability->name);
     rc = read_set(&g, member(d->node, "expect"));
     if (!fatal(rc))

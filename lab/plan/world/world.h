@@ -15,6 +15,7 @@
  *   doubt.c     what a mistake leaves in doubt
  *   world.c     a step: who does it, to which region, then its action
  *   expect.c    expectations, whose names resolve against the world after the step
+ *   answer.c    the step's answer, whose names are those of expectations
  *
  * A step that has a mistake is not carried out; what it could have changed is in doubt from then
  * on, and what is found wrong with something in doubt is not told: it may only follow (doubt.c).
@@ -53,6 +54,11 @@ size_t world_region_names(const struct world *w, const char *actor, const char *
 /* --- expectations --- */
 
 int read_expectations(const struct reader *r, struct world *w, struct draft *d);
+/* "observed.key", as it stands in the text at node from byte `index` on, to what an expectation at
+ * this step looks at. *out owns it; name is changed. */
+int read_observed(const struct reader *r, struct world *w, const struct draft *d, const cJSON *node,
+                  size_t index, char *name, struct expectation *out);
+int read_answer(const struct reader *r, struct world *w, struct draft *d);
 /* What the value of an expected key may be. */
 enum key_type { KEY_NUMBER, KEY_SIGNED, KEY_BOOL, KEY_TEXT, KEY_WORD, KEY_PROTECTION };
 
