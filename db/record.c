@@ -40,6 +40,8 @@
       "run, step, nr, sender, receiver, region, case_name, descriptor, kind, asked, received, "    \
       "done, deallocate, size, why")                                                               \
     X(ST_MESSAGE, "message", "run, step, actor, id, size, text, descriptors, reply_sent")          \
+    X(ST_HANDOVER, "handover",                                                                     \
+      "run, step, part, way, sender, receiver, region, case_name, bytes, used, acted")             \
     X(ST_EXPECTATION, "expectation",                                                               \
       "run, step, nr, observed, key, expected, measured, result, reason, line")                    \
     X(ST_UNKNOWN, "unknown", "run, step, nr, observed, region, case_name, quantity, why")          \
@@ -409,6 +411,13 @@ static void write_message(struct writer *w, const struct store_message *m)
         num_if(m->reply_sent >= 0, m->reply_sent));
 }
 
+static void write_handover(struct writer *w, const struct store_handover *h)
+{
+    ROW(w, ST_HANDOVER, text(h->taken ? "taken" : "given"), text(h->way), text(h->sender),
+        text(h->receiver), text(h->region), text(h->case_name), num(h->bytes),
+        num_if(h->taken, h->used), text(h->acted));
+}
+
 static void write_expectation(struct writer *w, size_t nr, const struct store_expectation *x)
 {
     ROW(w, ST_EXPECTATION, num(nr), text(x->on), text(x->key), text(x->expected), text(x->measured),
@@ -550,6 +559,8 @@ static void write_all(struct writer *w, const struct step_record *r)
         write_transfer(w, i, &r->transfers[i]);
     if (r->message)
         write_message(w, r->message);
+    if (r->handover)
+        write_handover(w, r->handover);
     for (size_t i = 0; i < r->nexpectations; i++)
         write_expectation(w, i, &r->expectations[i]);
 }

@@ -68,6 +68,16 @@ struct store_message {
     int reply_sent; /* -1 does not apply */
 };
 
+/* What a step handed over or took. */
+struct store_handover {
+    bool taken; /* else handed over */
+    char *way, *sender, *receiver;
+    char *region, *case_name; /* as the step's actor calls it; case_name may be NULL */
+    int64_t bytes;
+    bool used;         /* taken: into a region in use */
+    const char *acted; /* static: "sender", "receiver", "both"; NULL: nobody yet */
+};
+
 struct store_expectation {
     const char *on; /* "parent.r", "totals", ... as in the scenario */
     const char *key;
@@ -141,6 +151,7 @@ struct step_record {
     const char *answer; /* what the step says of the scenario's question, or NULL */
     uint64_t start_ns, dur_ns;
     const struct observation *obs;
+    const struct store_handover *handover; /* or NULL */
     const struct store_transfer *transfers;
     size_t ntransfers;
     const struct store_message *message; /* or NULL */

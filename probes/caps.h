@@ -44,6 +44,8 @@
       "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")                       \
     X(CAP_HUGETLB, "hugetlb", "explicit huge pages",                                               \
       "as root: echo 8 > /proc/sys/vm/nr_hugepages")                                               \
+    X(CAP_SHMEM_HUGE, "shmem_huge", "memory objects of huge pages, on a tmpfs of the run's own",   \
+      "root, on Linux 5.2 or later with CONFIG_TRANSPARENT_HUGEPAGE")                              \
     X(CAP_SOFT_DIRTY, "soft_dirty", "pages written since a mark (not used by the lab)",            \
       "a kernel with CONFIG_MEM_SOFT_DIRTY")                                                       \
     X(CAP_USERFAULTFD, "userfaultfd", "write tracking of one's own memory (not used by the lab)",  \

@@ -276,6 +276,7 @@ static void write_whole(struct doc *d, const struct selection *runs,
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_handover(d, runs);
         find_questions(d, runs);
         section_published(d);
     }
@@ -402,6 +403,7 @@ static void sections_brief(struct doc *d, const struct selection *runs,
     scenarios_brief(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_handover(d, runs);
         section_footprints(d, runs);
         section_published_brief(d);
     }

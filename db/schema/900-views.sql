@@ -277,11 +277,12 @@ FROM (SELECT r.run_id, r.scenario, r.backend, g.step, s.phase, g.observed AS act
 --   at_risk_kb: whose next write costs a new frame (a watch)
 --   copied_kb: got a new frame since the row before (a watch)
 --   t_ns: when reading began, CLOCK_MONOTONIC (a guest: its own clock)
+--   cpu_ns: CPU time that it used within the action, if this actor acted
 CREATE VIEW footprint AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, p.actor, p.acting, p.rss_kb, p.pss_kb,
        p.uss_kb, p.peak_kb, p.pagetable_kb, p.virtual_kb, p.swap_kb, p.minflt, p.majflt, p.dur_ns,
        p.cow_faults, p.minflt_total, p.majflt_total, p.pid, p.inferred, p.exclusive_kb,
-       p.shared_parent_kb, p.debt_kb, p.at_risk_kb, p.copied_kb, s.t_ns
+       p.shared_parent_kb, p.debt_kb, p.at_risk_kb, p.copied_kb, s.t_ns, p.cpu_ns
 FROM process p
      JOIN step s USING (run, step)
      JOIN run r USING (run)

@@ -7,6 +7,8 @@ static const struct refusal no_actions[] = {
     {ABILITY_BIT(ACT_MOVE), "GNU Mach has no mremap"},
     {ABILITY_BIT(ACT_LOCK), "mlock belongs to Linux"},
     {ABILITY_BIT(ACT_MADVISE), "madvise belongs to Linux"},
+    {ABILITY_BIT(ACT_HAND_OVER) | ABILITY_BIT(ACT_TAKE),
+     "these ways are Linux's; its own are ool_send and ool_receive"},
     {0, NULL},
 };
 
@@ -14,7 +16,7 @@ static const struct refusal no_actions[] = {
 static const struct refusal no_kinds[] = {
     {ABILITY_BIT(MK_PURGEABLE), "GNU Mach has no purgeable memory"},
     {ABILITY_BIT(MK_MEMFD_SHARED) | ABILITY_BIT(MK_MEMFD_PRIVATE) | ABILITY_BIT(MK_FILE_PRIVATE) |
-         ABILITY_BIT(MK_HUGETLB),
+         ABILITY_BIT(MK_HUGETLB) | ABILITY_BIT(MK_SHMEM_HUGE),
      "GNU Mach has no memory of this kind"},
     {0, NULL},
 };

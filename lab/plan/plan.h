@@ -105,7 +105,9 @@ struct step {
     enum inherit inherit; /* inherit */
     enum advice advice;   /* madvise */
     bool settle;          /* checkpoint: may wait for lagging counters */
-    char *to;             /* ool_send, send: the receiving actor */
+    char *to;             /* ool_send, send, hand_over: the receiving actor */
+    enum way way;         /* hand_over, take */
+    bool used;            /* take: into a region in use */
     bool physical;        /* ool_send: copy option */
     bool deallocate;      /* ool_send */
     int64_t timeout_ms;   /* send, receive: -1 none */
@@ -187,7 +189,7 @@ struct param_setting {
 struct ability;
 
 /* The rows of lab/actions.h as words. */
-extern const struct word action_words[], map_kind_words[];
+extern const struct word action_words[], map_kind_words[], way_words[];
 
 /* Reads and checks the scenario text. origin is what errors call it (a path). known: the abilities
  * of all backends there are, NULL at the end (at most 8); backend: the name of one of them.

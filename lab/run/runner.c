@@ -165,6 +165,7 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
         .transfers = result->transfers,
         .ntransfers = result->ntransfers,
         .message = result->message,
+        .handover = result->handover,
     };
     int rc = expect_judge(s, result, &judged, e);
 

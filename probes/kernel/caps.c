@@ -1,4 +1,5 @@
 #include "probes/caps.h"
+#include "probes/hugefile.h"
 #include "probes/kernel/reader.h"
 #include "probes/kernel/selftest.h"
 #include "probes/maps.h"
@@ -201,6 +202,16 @@ static int try_userfaultfd(void)
     return 0;
 }
 
+static int try_huge_file(void)
+{
+    int fd = huge_file();
+
+    if (fd < 0)
+        return -fd;
+    close(fd);
+    return 0;
+}
+
 /* Makes a cgroup and takes it away again. */
 static void probe_cgroup(struct caps *c)
 {
@@ -299,6 +310,7 @@ void caps_probe(struct caps *c)
     decide(c, CAP_SMAPS_ROLLUP, try_text("/proc/self/smaps_rollup", "Pss:"));
     decide(c, CAP_CACHESTAT, try_cachestat());
     decide(c, CAP_USERFAULTFD, try_userfaultfd());
+    decide(c, CAP_SHMEM_HUGE, try_huge_file());
     probe_cgroup(c);
     probe_swap(c);
     apply_disable(c);

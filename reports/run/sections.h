@@ -41,4 +41,5 @@ void section_published(struct doc *d);
 void section_published_brief(struct doc *d);
 void section_footprints(struct doc *d, const struct selection *runs);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
+void section_handover(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);

@@ -364,11 +364,21 @@ static void print_actions(FILE *out)
     }
 }
 
+static void print_labels(FILE *out, const char *key, const struct word *w)
+{
+    fprintf(out, "| `%s` | |\n|---|---|\n", key);
+    for (; w->text; w++)
+        fprintf(out, "| `%s` | %s |\n", w->text, w->label);
+}
+
 static void print_kinds(FILE *out)
 {
-    fputs("| `kind` | |\n|---|---|\n", out);
-    for (const struct word *w = map_kind_words; w->text; w++)
-        fprintf(out, "| `%s` | %s |\n", w->text, w->label);
+    print_labels(out, "kind", map_kind_words);
+}
+
+static void print_ways(FILE *out)
+{
+    print_labels(out, "way", way_words);
 }
 
 static void print_words_of(FILE *out, const char *name, const struct word *words)
@@ -385,7 +395,7 @@ static void print_word_keys(FILE *out)
     print_words_of(out, "phase", phases);
     for (const struct action_row *row = action_rows; row->key; row++)
         for (const struct field *f = row->fields; f->key; f++)
-            if (f->words && f->words != map_kind_words)
+            if (f->words && f->words != map_kind_words && f->words != way_words)
                 print_words_of(out, f->key, f->words);
     fputs("| `needs` |", out);
     for (const struct cap_row *c = cap_rows; c->name; c++)
@@ -496,9 +506,13 @@ static const struct table {
     void (*print)(FILE *out);
 } tables[] = {
     /* in their order */
-    {"actions", print_actions},   {"kinds", print_kinds},
-    {"parts", print_parts},       {"words", print_word_keys},
-    {"observed", print_observed}, {"expected words", print_expected_words},
+    {"actions", print_actions},
+    {"kinds", print_kinds},
+    {"ways", print_ways},
+    {"parts", print_parts},
+    {"words", print_word_keys},
+    {"observed", print_observed},
+    {"expected words", print_expected_words},
     {"backends", print_backends},
 };
 

@@ -6,12 +6,14 @@
  *     main.c     the loop: request in, reply out; each action is one function, found by its row in
  *                lab/actions.h; those about the process itself: fork, exec, exit, wait
  *     memory.c   map, write, read, move, protect, ...: everything that touches regions
+ *     handover.c hand over, take: each way for memory to change hands
  *     mach.c     messages: the actions that need lab/machmsg
  *     call.c     below them: requests, replies, progress, the meters around an action
  *     keeper.c   not an actor: the process that cleans up when the lab dies */
 #pragma once
 
 #include "lab/linux/protocol.h"
+#include <stddef.h>
 
 #define MAX_SENT_FDS 16
 
@@ -24,7 +26,7 @@ struct actor {
     int send_fds[MAX_SENT_FDS]; /* to go with the reply; closed after */
     int nsend_fds;
     struct cost_meter { /* clock and fault counters as the measured part of an action began */
-        uint64_t ns, minflt, majflt;
+        uint64_t ns, cpu_ns, minflt, majflt;
     } began;
 };
 
@@ -36,6 +38,9 @@ int actor_fail(struct actor *a, int error, const char *message);
 /* Sends a progress note. */
 void actor_progress(struct actor *a, uint64_t done, uint64_t total);
 
+/* Says that the measured part begins. */
+void actor_ready(struct actor *a);
+
 /* Around the measured part of an action; what it cost goes into the reply. */
 void cost_begin(struct actor *a);
 void cost_end(struct actor *a);
@@ -45,6 +50,13 @@ void cost_end(struct actor *a);
 #define ACTION_FUNCTION(e, ...) int actor_##e(struct actor *a);
 ACTIONS(ACTION_FUNCTION)
 #undef ACTION_FUNCTION
+
+/* memory.c. Address space for len bytes between inaccessible neighbours, so that no entry merges,
+ * aligned for huge pages if it has room for one; NULL after actor_fail. */
+void *actor_hole(struct actor *a, size_t len);
+/* The descriptor of the object that is mapped there stays open, and is found again; -1: unknown. */
+void actor_keep_object(uint64_t start, int fd);
+int actor_object(uint64_t start);
 
 /* mach.c. A port of the actor's own under the name a->in.to; memory of the kinds ordinary and
  * purgeable. */

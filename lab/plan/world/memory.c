@@ -5,7 +5,7 @@ int world_ACT_MAP(struct doing *x)
 {
     struct step *s = x->s;
     bool backed = s->kind == MK_MEMFD_PRIVATE || s->kind == MK_FILE_PRIVATE;
-    bool shared = s->kind == MK_SHARED || s->kind == MK_MEMFD_SHARED;
+    bool shared = map_kind_is_shared(s->kind);
     /* Huge pages are reserved when they are mapped. */
     struct family f = {1, shared, s->pages, backed ? s->pages : 0,
                        s->kind == MK_HUGETLB ? s->pages : 0};

@@ -11,6 +11,7 @@
  *   memory.c    map, write, read, unmap, protect, inherit, lock, madvise
  *   process.c   fork, exec, exit, wait
  *   message.c   send, receive, reply, and out of line
+ *   handover.c  hand over, take
  *   doubt.c     what a mistake leaves in doubt
  *   world.c     a step: who does it, to which region, then its action
  *   expect.c    expectations, whose names resolve against the world after the step
