@@ -52,7 +52,11 @@
       "receives the oldest waiting message; or, with `expect_timeout`, none must come",            \
       RECEIVE_FIELDS)                                                                              \
     X(ACT_REPLY, 19, "reply", NONE, ANSWERS,                                                       \
-      "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)
+      "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)     \
+    X(ACT_SNAPSHOT, 22, "snapshot", OLD, SILENT,                                                   \
+      "copies the region as it is at one moment, by one of the ways below, and reads the copy, "   \
+      "while a thread of the actor goes on writing it",                                            \
+      SNAPSHOT_FIELDS)
 
 enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
 enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
@@ -77,7 +81,8 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     REGION_FIELDS(F)                                                                               \
     F("pages", NEEDED, SELECT, 0, 0, select)                                                       \
     F("stamp", OPTIONAL, STAMP, 0, 0, stamp)                                                       \
-    F("count", OPTIONAL, COUNT, 0, 0, number)
+    F("count", OPTIONAL, COUNT, 0, 0, number)                                                      \
+    F("latency", OPTIONAL, BOOL, 0, 0, latency)
 #define FORK_FIELDS(F) F("as", NEEDED, NAME, 0, 0, as)
 #define EXIT_FIELDS(F) F("status", OPTIONAL, I32, 0, 255, status)
 #define WAIT_FIELDS(F) F("child", NEEDED, NAME, 0, 0, child) EXIT_FIELDS(F)
@@ -106,6 +111,16 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     TIMEOUT_FIELD(F) PARTS_FIELD(F)
 #define RECEIVE_FIELDS(F) TIMEOUT_FIELD(F) F("expect_timeout", OPTIONAL, BOOL, 0, 0, expect_timeout)
 
+#define LIMIT_RATE 10000000
+#define LIMIT_LEAD_MS 10000
+#define SNAPSHOT_LEAD_MS 200 /* unless given */
+#define SNAPSHOT_FIELDS(F)                                                                         \
+    REGION_FIELDS(F)                                                                               \
+    F("way", NEEDED, SNAPSHOT_WAY, 0, 0, snapshot_way)                                             \
+    F("rate", OPTIONAL, U64, 0, LIMIT_RATE, rate)                                                  \
+    F("lead_ms", OPTIONAL, I64, 0, LIMIT_LEAD_MS, lead_ms)                                         \
+    F("seed", OPTIONAL, U64, 0, INT64_MAX, seed)
+
 /* Kinds of memory that map can make. */
 #define MAP_KINDS(X)                                                                               \
     X(MK_ANONYMOUS, 1, "anonymous", "private anonymous memory")                                    \
@@ -128,6 +143,17 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     X(ADV_HUGEPAGE, 6, "HUGEPAGE", MADV_HUGEPAGE)                                                  \
     X(ADV_NOHUGEPAGE, 7, "NOHUGEPAGE", MADV_NOHUGEPAGE)
 
+/* Ways to a copy of one moment: X(ENUM, code, "JSON word", "what it does"). */
+#define SNAPSHOT_WAYS(X)                                                                           \
+    X(SNAP_PLAIN, 1, "plain", "the writer is stopped until all is copied")                         \
+    X(SNAP_FORK, 2, "fork", "a child reads what it has from the fork")                             \
+    X(SNAP_USERFAULTFD, 3, "userfaultfd",                                                          \
+      "the region is write-protected; a page that is to be written is copied before, by a "        \
+      "handler")                                                                                   \
+    X(SNAP_OOL_VIRTUAL, 4, "ool_virtual", "the actor sends it out of line to itself")              \
+    X(SNAP_RUNNING, 5, "running",                                                                  \
+      "copied in two halves while the writer goes on: no one moment, to show that this is found")
+
 /* Descriptors that a message carries: X(ENUM, code, "JSON key", TYPE, member of message_part). */
 #define MESSAGE_PARTS(X)                                                                           \
     X(PART_PORT, 1, "port", DISPOSITION, disposition)                                              \
@@ -139,10 +165,12 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
 #define KIND_ENUM(e, code, text, help) e = (code),
 #define ADVICE_ENUM(e, code, text, constant) e = (code),
 #define PART_ENUM(e, code, ...) e = (code),
+#define SNAPSHOT_ENUM(e, code, ...) e = (code),
 enum action { ACTIONS(ACTION_ENUM) };
 enum map_kind { MAP_KINDS(KIND_ENUM) };
 enum advice { ADVICES(ADVICE_ENUM) };
 enum part_kind { MESSAGE_PARTS(PART_ENUM) };
+enum snapshot_way { SNAPSHOT_WAYS(SNAPSHOT_ENUM) };
 
 /* Which pages of a region a read or write touches. */
 enum select_kind { SEL_ALL = 1, SEL_FIRST = 2, SEL_EVERY = 3, SEL_RANGE = 4, SEL_SHARE = 5 };

@@ -7,6 +7,8 @@ static const struct refusal no_actions[] = {
     {ABILITY_BIT(ACT_MOVE), "GNU Mach has no mremap"},
     {ABILITY_BIT(ACT_LOCK), "mlock belongs to Linux"},
     {ABILITY_BIT(ACT_MADVISE), "madvise belongs to Linux"},
+    {ABILITY_BIT(ACT_SNAPSHOT),
+     "its actors have one thread each, and a snapshot takes a writer beside"},
     {0, NULL},
 };
 
@@ -30,6 +32,7 @@ const struct ability ability_gnumach = {
     .no_actions = no_actions,
     .no_kinds = no_kinds,
     .no_parts = no_parts,
+    .no_latency = "an emulator's clock does not tell how long one touch takes",
     .keeps_offset = true,
     .concludes_states = true,
     .emulated = true,

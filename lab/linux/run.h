@@ -48,10 +48,12 @@ int linux_start_actors(struct backend_run *r, struct err *e);
 
 /* The request in d->rq to the acting actor; its answer is in d->reply. */
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
+/* The same of a write or read, with the times of its touches if they are wanted. */
+int linux_touch(struct doing *d, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. Weak:
- * without one the actor is asked, and that is all. */
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c, snapshot.c. Each carries out
+ * d->step. Weak: without one the actor is asked, and that is all. */
 #define ACTION_FUNCTION(e, ...)                                                                    \
     int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)

@@ -90,5 +90,8 @@ void step_result_release(struct step_result *r)
         free(r->message->text);
         free(r->message);
     }
+    if (r->snapshot)
+        free(r->snapshot->way);
+    FREE_ALL(r->latencies, r->snapshot);
     step_result_init(r);
 }

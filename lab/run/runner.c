@@ -164,6 +164,8 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
         .transfers = result->transfers,
         .ntransfers = result->ntransfers,
         .message = result->message,
+        .latencies = result->latencies,
+        .snapshot = result->snapshot,
     };
     int rc = expect_judge(s, result, &judged, e);
 

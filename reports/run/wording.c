@@ -26,6 +26,7 @@ static const struct {
     {"send", "sends a message"},
     {"receive", "receives a message"},
     {"reply", "replies"},
+    {"snapshot", "takes a snapshot of"},
 };
 
 char *wording_action(char *buf, size_t cap, const struct step_record *s)

@@ -30,8 +30,7 @@ static void test_histogram__every_time_is_within_a_64th_of_its_bucket(void **sta
     for (int octave = 0; octave < HISTOGRAM_TOP; octave++)
         for (int i = 0; i < 1000; i++) {
             x = x * 6364136223846793005u + 1442695040888963407u;
-            expect_within_the_bound((UINT64_C(1) << octave) +
-                                    (x >> 24) % (UINT64_C(1) << octave));
+            expect_within_the_bound((UINT64_C(1) << octave) + (x >> 24) % (UINT64_C(1) << octave));
         }
     expect_within_the_bound((UINT64_C(1) << HISTOGRAM_TOP) - 1);
 }
