@@ -36,6 +36,8 @@ struct run_info {
     const char *params;  /* JSON object */
     const char *source;  /* the scenario's text */
     uint64_t page_size;  /* bytes */
+    int64_t series;      /* the one that it is of (store_begin_series); 0: none */
+    bool warm_up;        /* ... there the first of its combination, and not counted */
     char *ability;       /* malloc'd JSON object, or NULL: what the backend can tell
                             (db/schema/004-backends.sql) */
     char *kernel;        /* malloc'd: "Linux 6.18.0 x86_64", "GNU Mach 1.8 ..." */
@@ -205,6 +207,18 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e);
 int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e);
 int store_end_run(struct store *s, const char *run_id, enum run_status status, uint64_t dur_ns,
                   const char *message, struct err *e);
+
+/* The runs of one command that carries out scenarios many times. */
+struct series_info {
+    int64_t series;     /* filled by store_begin_series */
+    char series_id[40]; /* that too */
+    int64_t seed, repeat, planned;
+    const char *spec; /* JSON object (db/schema/009-series.sql) */
+};
+#define SERIES_PREFIX "series-" /* of its id, and of no run's */
+int store_begin_series(struct store *s, struct series_info *info, struct err *e);
+/* As store_find_run, of series; "latest" is none. */
+int store_find_series(struct store *s, const char *typed, char series_id[40], struct err *e);
 
 /* Resolves what a user typed (a run id, a unique part of one, or "latest") into run_id[40].
  * -ENOENT if none, -EINVAL if several (the message lists them). */

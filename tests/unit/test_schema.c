@@ -174,13 +174,13 @@ static void test_schema__tables_are_strict_and_have_no_row_ids_of_their_own(void
                                           "WHERE schema = 'main' AND type = 'table' AND NOT strict "
                                           "AND name NOT LIKE 'sqlite_%'"),
                         "NULL");
-    /* An INTEGER PRIMARY KEY is the row id: allowed where the key is the run's random number, or
-     * where the rows are the program's own words. */
+    /* An INTEGER PRIMARY KEY is the row id: allowed where the key is the run's or series' random
+     * number, or where the rows are the program's own words. */
     assert_string_equal(
         db_text(f->in.db, "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list "
                           "WHERE schema = 'main' AND type = 'table' AND NOT wr "
                           "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-        "content,published_backend,published_difference,published_value,reason,run");
+        "content,published_backend,published_difference,published_value,reason,run,series");
 }
 
 /* What a report calls a backend, and whether it has purgeable memory, is what the backend says. */
