@@ -271,6 +271,9 @@ static void write_whole(struct doc *d, const struct selection *runs,
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_snapshots(d, runs);
+        if (runs->n > 1)
+            section_latency(d, runs);
         find_questions(d, runs);
         section_published(d);
     }
@@ -396,6 +399,8 @@ static void sections_brief(struct doc *d, const struct selection *runs,
     scenarios_brief(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_snapshots(d, runs);
+        section_latency(d, runs);
         section_footprints(d, runs);
         section_published_brief(d);
     }

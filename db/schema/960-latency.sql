@@ -38,17 +38,27 @@ FROM (SELECT *, sum(count) OVER (PARTITION BY run, step, part, since ORDER BY lo
 --   cost_ns: what timing took beside each touch: it is in the step's duration, not in these times
 --   empty_ns: how long a touch of nothing seemed to take: it is in each of these times
 CREATE VIEW latencies AS
+-- Each percentile by itself: a query for a few runs reads only theirs.
 SELECT r.run_id, r.scenario, r.backend, l.step, s.phase, l.run, l.actor, l.part, l.since, l.n,
-       p.p50_ns, p.p99_ns, p.p999_ns, l.max_ns, l.gap_ns, l.cost_ns, l.empty_ns
+       (SELECT value FROM (SELECT min((low_ns + high_ns) / 2, l.max_ns) AS value,
+                                  sum(count) OVER (ORDER BY low_ns) AS upto
+                           FROM latency_bucket
+                           WHERE run = l.run AND step = l.step AND part = l.part AND since = l.since)
+        WHERE upto * 2 >= l.n ORDER BY upto LIMIT 1) AS p50_ns,
+       (SELECT value FROM (SELECT min((low_ns + high_ns) / 2, l.max_ns) AS value,
+                                  sum(count) OVER (ORDER BY low_ns) AS upto
+                           FROM latency_bucket
+                           WHERE run = l.run AND step = l.step AND part = l.part AND since = l.since)
+        WHERE upto * 100 >= l.n * 99 AND l.n >= 100 ORDER BY upto LIMIT 1) AS p99_ns,
+       (SELECT value FROM (SELECT min((low_ns + high_ns) / 2, l.max_ns) AS value,
+                                  sum(count) OVER (ORDER BY low_ns) AS upto
+                           FROM latency_bucket
+                           WHERE run = l.run AND step = l.step AND part = l.part AND since = l.since)
+        WHERE upto * 1000 >= l.n * 999 AND l.n >= 1000 ORDER BY upto LIMIT 1) AS p999_ns,
+       l.max_ns, l.gap_ns, l.cost_ns, l.empty_ns
 FROM latency l
      JOIN step s USING (run, step)
      JOIN run r USING (run)
-     LEFT JOIN (SELECT run, step, part, since,
-                       min(value_ns) FILTER (WHERE upto * 2 >= n) AS p50_ns,
-                       min(value_ns) FILTER (WHERE upto * 100 >= n * 99 AND n >= 100) AS p99_ns,
-                       min(value_ns) FILTER (WHERE upto * 1000 >= n * 999 AND n >= 1000) AS p999_ns
-                FROM latency_buckets
-                GROUP BY run, step, part, since) p USING (run, step, part, since)
 ORDER BY r.started_at, r.run_id, l.step, l.part, l.since;
 
 -- Copies of a region as it was at one moment, made while a thread went on writing it. Times of the

@@ -26,9 +26,8 @@ static int read_times(struct actor_times *t, const struct reply_fds *fds, struct
 static struct store_latency latency_of(const struct touch_times *t, const char *part,
                                        const char *since)
 {
-    return (struct store_latency){part, since,
-                                  t->times.n > 1 ? value_known((int64_t)t->gap_ns) : value_na(),
-                                  t->times};
+    return (struct store_latency){
+        part, since, t->times.n > 1 ? value_known((int64_t)t->gap_ns) : value_na(), t->times};
 }
 
 static void tell_times(struct store_latencies *to, const struct actor_times *t, bool snapshot)

@@ -7,6 +7,7 @@
 
 #include "reports/format.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -32,6 +33,12 @@ void chart_bars(FILE *out, const struct chart *c);
 /* One horizontal bar per label, made of the series; the sum at its end. */
 void chart_stacked(FILE *out, const struct chart *c);
 
+/* A place on an axis and what it is called. */
+struct chart_tick {
+    double at;
+    const char *name;
+};
+
 struct chart_lines {
     const char *title, *subtitle, *x_name;
     enum unit unit, x_unit;
@@ -42,6 +49,9 @@ struct chart_lines {
     const size_t *looks; /* NULL, or each line's colour, dash and marker by number: whose stays the
                             same through the charts of a report */
     size_t right;        /* if not 0: lines from here on have an axis of their own, at the right */
+    bool log_y;          /* the y axes go by powers of ten; what is not above 0 is not drawn */
+    const struct chart_tick *ticks; /* of the x axis; NULL: it has numbers */
+    size_t nticks;
 };
 
 /* A line that lies on another one all along is said to in the legend. */

@@ -42,10 +42,10 @@ void actor_progress(struct actor *a, uint64_t done, uint64_t total);
 void cost_begin(struct actor *a);
 void cost_end(struct actor *a);
 
-/* Memory for the times of touches, and its object; NULL after actor_fail. times_send: it goes with
- * the reply, and is the actor's no more. */
+/* Memory for the times of touches, and its object; NULL after actor_fail. times_end: it is the
+ * actor's no more; unless the action failed (rc), it goes with the reply. */
 struct actor_times *times_begin(struct actor *a, int *fd);
-void times_send(struct actor *a, struct actor_times *t, int fd);
+void times_end(struct actor *a, struct actor_times *t, int fd, int rc);
 /* A touch that was to begin at `from`, began and ended; *last: the end of the one before, 0 none.
  */
 static inline void times_note(struct touch_times *t, uint64_t from, uint64_t began, uint64_t ended,

@@ -291,7 +291,7 @@ static int timed_touches(struct actor *a, char *base, uint64_t pages)
         times_note(&t->of[TIMES_TOUCH], began, began, probe_clock(), &last);
     }
     cost_end(a);
-    times_send(a, t, fd);
+    times_end(a, t, fd, 0);
     return 0;
 }
 

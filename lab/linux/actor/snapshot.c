@@ -192,9 +192,8 @@ static int protect(struct taking *t, uint64_t page, uint64_t pages, int on)
 static int prepare_userfaultfd(struct taking *t)
 {
     struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
-    struct uffdio_register all = {{(uintptr_t)t->region, t->pages * t->page_size},
-                                  UFFDIO_REGISTER_MODE_WP,
-                                  0};
+    struct uffdio_register all = {
+        {(uintptr_t)t->region, t->pages * t->page_size}, UFFDIO_REGISTER_MODE_WP, 0};
 
     if (map_copy(t) < 0)
         return -1;
@@ -422,6 +421,6 @@ int actor_ACT_SNAPSHOT(struct actor *a)
     if (!times)
         return -1;
     rc = snapshot(&t, times);
-    times_send(a, times, fd);
+    times_end(a, times, fd, rc);
     return rc;
 }

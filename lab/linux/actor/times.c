@@ -44,9 +44,13 @@ struct actor_times *times_begin(struct actor *a, int *fd)
     return t;
 }
 
-void times_send(struct actor *a, struct actor_times *t, int fd)
+void times_end(struct actor *a, struct actor_times *t, int fd, int rc)
 {
     munmap(t, sizeof *t);
+    if (rc < 0) {
+        close(fd);
+        return;
+    }
     a->send_fds[a->nsend_fds++] = fd;
     a->out.has_times = 1;
 }
