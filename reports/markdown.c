@@ -95,14 +95,18 @@ static void introduction_brief(struct doc *d, const struct selection *runs)
                  ":runs", runs->json))
         return;
     doc_say(d, "# cowlab report\n\n%zu", runs->n);
-    if (query_row(&q) && query_int(&q, "runs") > 0)
-        doc_say(d,
-                " of %lld runs in the database, the latest of each scenario and backend (of those "
-                "left out %lld with failed expectations, %lld not complete); ",
-                (long long)runs->n + (long long)query_int(&q, "runs"),
-                (long long)query_int(&q, "failed"), (long long)query_int(&q, "unfinished"));
-    else
+    if (query_row(&q) && query_int(&q, "runs") > 0) {
+        long long failed = query_int(&q, "failed"), unfinished = query_int(&q, "unfinished");
+
+        doc_say(d, " of %lld runs in the database, the latest of each scenario and backend",
+                (long long)runs->n + (long long)query_int(&q, "runs"));
+        if (failed || unfinished)
+            doc_say(d, " (of those left out %lld with failed expectations, %lld not complete)",
+                    failed, unfinished);
+        doc_say(d, "; ");
+    } else {
         doc_say(d, " run%s; ", runs->n == 1 ? "" : "s");
+    }
     doc_say(d,
             "`cowlab report RUN...` tells all that is stored of any, with the queries. What is "
             "told here was measured in %s or in a run that is named, or concluded (marked ~, or "

@@ -36,7 +36,9 @@ FROM (SELECT g.series_id, min(run) AS combination, scenario, backend, params, p.
 -- without a step: phase `handed_over` (the steps of in_transit, transferred and received, after
 -- which the receiver has the memory) and `all`. Time, faults and copied pages are summed there, of
 -- memory it is what the last step left in `handed_over`, and the most in `all`.
+--   series_id: the series
 --   combination: key of the run's combination
+--   run: the run's key, for joins with tables
 --   occurrence: 1 for the first time the phase comes; steps that follow each other in one phase
 --     are one
 --   lane: the phase; `transferred` for the message's `received` too
@@ -111,6 +113,13 @@ FROM counted JOIN summed USING (run);
 --   low: the median's 95 % interval, from the order of the values: it assumes nothing about how
 --     they are spread; NULL with less than 5 runs
 --   high: its other end
+--   params: parameters as a JSON object
+--   occurrence: 1 for the first time the phase comes
+--   actor: who acted; NULL for a look without an action, and in sums
+--   action: what it did, as the scenario spells it
+--   quantity: as in `series_values`
+--   min: smallest
+--   max: largest
 CREATE VIEW phase_stats AS
 WITH RECURSIVE
 ranked AS MATERIALIZED (
@@ -157,6 +166,7 @@ FROM found f JOIN combinations c USING (combination) JOIN series g USING (series
 --   a_value: what a has of it
 --   b_value: what b has
 --   timed: 1: their times may be compared: neither or both are by an emulator
+--   series_id: the series
 CREATE VIEW compared_pairs AS
 WITH pair AS (
     SELECT a.series_id, a.combination AS a, b.combination AS b, a.backend = b.backend AS one_backend,
@@ -219,6 +229,9 @@ GROUP BY combination, run, lane, occurrence, quantity;
 --   side: 0: it is a's value, 1: b's
 --   value: NULL: unknown
 --   runs: how many of the side's runs have it
+--   lane: the phase; `transferred` for the message's `received` too
+--   occurrence: 1 for the first time the phase comes
+--   quantity: as in `series_values`
 CREATE VIEW compared_values AS
 WITH pair AS MATERIALIZED (SELECT * FROM compared_pairs),
 counted AS MATERIALIZED (
@@ -243,6 +256,9 @@ WHERE timed OR quantity <> 'time_ns';
 --   high: its other end
 --   verdict: of b beside a: `more`, `less`, `no difference seen` (the interval holds 1), `same` (all
 --     values are one number); NULL: too few runs
+--   lane: the phase; `transferred` for the message's `received` too
+--   occurrence: 1 for the first time the phase comes
+--   quantity: as in `series_values`
 CREATE VIEW compared_ratios AS
 WITH RECURSIVE
 sample AS MATERIALIZED (
@@ -302,6 +318,25 @@ FROM rule r JOIN found USING (pair);
 --   occurrence: 1 for the first time the phase comes
 --   region_bytes: most bytes of regions that one actor had at once
 --   emulated: 1: by an emulator, whose times compare with each other only
+--   series_id: the series
+--   differs: as in `compared_pairs`
+--   a_value: what a has of it
+--   b_value: what b has of it
+--   a_backend: of a
+--   b_backend: of b
+--   a_params: parameters of a as a JSON object
+--   b_params: parameters of b as a JSON object
+--   a_kernel: what ran a
+--   b_kernel: what ran b
+--   quantity: as in `series_values`
+--   a_n: known values of a
+--   b_n: known values of b
+--   a_median: median of a
+--   b_median: median of b
+--   ratio: as in `compared_ratios`
+--   low: as in `compared_ratios`
+--   high: as in `compared_ratios`
+--   verdict: as in `compared_ratios`
 CREATE VIEW comparisons AS
 SELECT x.series_id, p.differs, p.a_value, p.b_value, x.scenario AS a_scenario,
        y.scenario AS b_scenario, x.backend AS a_backend, y.backend AS b_backend,

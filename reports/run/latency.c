@@ -100,8 +100,8 @@ static int curves_load(struct curves *c, struct query *q)
 
 static void draw(FILE *f, const struct curves *c, const char *title)
 {
-    static const struct chart_tick ticks[] = {{0.30103, "50 %"}, {1, "90 %"},     {2, "99 %"},
-                                              {3, "99.9 %"},     {4, "99.99 %"}};
+    static const struct chart_tick ticks[] = {
+        {0.30103, "50 %"}, {1, "90 %"}, {2, "99 %"}, {3, "99.9 %"}, {4, "99.99 %"}};
     struct chart_series series[MOST_LINES];
     double x[POINTS];
     struct chart_lines chart = {.title = title,
@@ -211,7 +211,8 @@ static void published(struct doc *d)
     doc_say(
         d,
         "What others published, and on what it was measured:\n\n"
-        "- On-demand-fork (EuroSys 2021): the call `fork` itself, of a process with 1 GB of memory: "
+        "- On-demand-fork (EuroSys 2021): the call `fork` itself, of a process with 1 GB of "
+        "memory: "
         "65 times faster than Linux' by sharing page tables. Here: *taking 1 GiB*, way fork.\n"
         "- Async-fork (VLDB 2023): the tail of a server's queries while a snapshot by fork is "
         "taken, Redis in a public cloud: 81.76 %% less with 8 GB, 99.84 %% with 64 GB. Here: the "

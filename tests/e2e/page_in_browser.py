@@ -241,7 +241,7 @@ def without_scripts_the_text_is_there(b):
     b.open(page, scripts=False)
     nodes = b.cdp("Accessibility.getFullAXTree")["nodes"]
     text = " ".join(n.get("name", {}).get("value", "") for n in nodes)
-    for part in ("Who copies and who reuses after a fork", "child copied", "All of run"):
+    for part in ("Who copies and who reuses after a fork", "who wrote first, copied 1 page", "All of run"):
         assert part in text, f"'{part}' is not in the page"
     whole = b.cdp("DOM.getOuterHTML", nodeId=b.cdp("DOM.getDocument")["root"]["nodeId"])["outerHTML"]
     for part in ("SM_COW", "child writes r", "receiver writes r", "What stands behind"):
