@@ -79,7 +79,8 @@ static const char *run(struct fixture *f, const char *scenario, const struct sto
     observation_init(&obs);
     f->times->cost_ns = 50;
     f->times->empty_ns = 20;
-    if (store_begin_run(f->in.store, &info, &f->e) || store_step(f->in.store, info.run_id, &r, &f->e) ||
+    if (store_begin_run(f->in.store, &info, &f->e) ||
+        store_step(f->in.store, info.run_id, &r, &f->e) ||
         store_end_run(f->in.store, info.run_id, RUN_COMPLETE, 1, NULL, &f->e))
         fail_msg("%s", f->e.msg);
     strcpy(id, info.run_id);
@@ -170,10 +171,11 @@ static void test_latency__a_snapshot_has_times_before_and_during(void **state)
            "SELECT NOT consistent AND peak_kb IS NULL AND added_kb IS NULL FROM snapshots "
            "WHERE way = 'plain'",
            1);
-    expect(f,
-           "SELECT count(*) FROM unknowns WHERE quantity = 'peak_kb' AND observed = 'a' AND region = "
-           "'r'",
-           1);
+    expect(
+        f,
+        "SELECT count(*) FROM unknowns WHERE quantity = 'peak_kb' AND observed = 'a' AND region = "
+        "'r'",
+        1);
 }
 
 /* The report of these runs (NULL: the brief one), as NAME.md. */
@@ -208,8 +210,10 @@ static void test_latency__the_report_sets_the_ways_beside_each_other(void **stat
     snapshot(f, "plain", value_unknown(WHY_NO_CGROUP), 3);
     text = report(f, NULL, 0, "a.md");
     assert_non_null(strstr(text, "## Snapshots"));
-    assert_non_null(strstr(text, "| fork | 1.00 MiB | yes | 4.00 µs | 4.10 ms | 9.00 µs | 250 KiB | ~12 |"));
-    assert_non_null(strstr(text, "| plain | 1.00 MiB | no, 3 pages | 4.00 µs | 4.10 ms | 9.00 µs | unknown |"));
+    assert_non_null(
+        strstr(text, "| fork | 1.00 MiB | yes | 4.00 µs | 4.10 ms | 9.00 µs | 250 KiB | ~12 |"));
+    assert_non_null(
+        strstr(text, "| plain | 1.00 MiB | no, 3 pages | 4.00 µs | 4.10 ms | 9.00 µs | unknown |"));
     assert_null(strstr(text, "| 200 KiB |"));
     expect_picture(f, "a.assets/snapshots.svg", ">plain, during");
     expect_picture(f, "a.assets/snapshots.svg", ">fork, during<");
