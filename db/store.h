@@ -10,6 +10,7 @@
 #pragma once
 
 #include "probes/err.h"
+#include "probes/histogram.h"
 #include "probes/kinds.h"
 #include "probes/observation.h"
 #include <sqlite3.h>
@@ -76,6 +77,30 @@ struct store_handover {
     int64_t bytes;
     bool used;         /* taken: into a region in use */
     const char *acted; /* static: "sender", "receiver", "both"; NULL: nobody yet */
+};
+
+/* How long the single touches of a step took. */
+struct store_latency {
+    const char *part;    /* static: "step"; of a snapshot "before" and "during" */
+    const char *since;   /* static: the beginning of the "touch", or when it was "due" */
+    struct value gap_ns; /* the longest pause between two */
+    struct histogram times;
+};
+
+struct store_latencies {
+    uint64_t cost_ns, empty_ns; /* what timing takes beside each touch; the time of an empty one */
+    size_t n;
+    struct store_latency of[4];
+};
+
+/* A copy of one moment. */
+struct store_snapshot {
+    char *way;
+    const char *how;     /* static or NULL: what the message layer did */
+    int64_t pages, rate; /* in the region; asked to be written a second, 0: as many as can be */
+    int cpus;
+    int64_t still_ns, take_ns, readout_ns, torn_pages;
+    struct value copied_pages, before_kb, peak_kb;
 };
 
 struct store_expectation {
@@ -154,7 +179,9 @@ struct step_record {
     const struct store_handover *handover; /* or NULL */
     const struct store_transfer *transfers;
     size_t ntransfers;
-    const struct store_message *message; /* or NULL */
+    const struct store_message *message;     /* or NULL */
+    const struct store_latencies *latencies; /* or NULL */
+    const struct store_snapshot *snapshot;   /* or NULL */
     const struct store_expectation *expectations;
     size_t nexpectations;
     struct store_watch *watch; /* samples of a watch; else NULL, and so the fields below */

@@ -58,7 +58,11 @@
       HAND_OVER_FIELDS)                                                                            \
     X(ACT_TAKE, 21, "take", NEW, SILENT,                                                           \
       "takes what was handed over: into `fresh` memory, a new region; or into one that is `used`", \
-      TAKE_FIELDS)
+      TAKE_FIELDS)                                                                                 \
+    X(ACT_SNAPSHOT, 22, "snapshot", OLD, SILENT,                                                   \
+      "copies the region as it is at one moment, by one of the ways below, and reads the copy, "   \
+      "while a thread of the actor goes on writing it",                                            \
+      SNAPSHOT_FIELDS)
 
 enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
 enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
@@ -83,7 +87,8 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     REGION_FIELDS(F)                                                                               \
     F("pages", NEEDED, SELECT, 0, 0, select)                                                       \
     F("stamp", OPTIONAL, STAMP, 0, 0, stamp)                                                       \
-    F("count", OPTIONAL, COUNT, 0, 0, number)
+    F("count", OPTIONAL, COUNT, 0, 0, number)                                                      \
+    F("latency", OPTIONAL, BOOL, 0, 0, latency)
 #define FORK_FIELDS(F) F("as", NEEDED, NAME, 0, 0, as)
 #define EXIT_FIELDS(F) F("status", OPTIONAL, I32, 0, 255, status)
 #define WAIT_FIELDS(F) F("child", NEEDED, NAME, 0, 0, child) EXIT_FIELDS(F)
@@ -114,6 +119,16 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     REGION_FIELDS(F) F("to", NEEDED, NAME, 0, 0, to) F("way", NEEDED, WAY, 0, 0, way)
 #define TAKE_FIELDS(F) REGION_FIELDS(F) F("into", OPTIONAL, INTO, 0, 0, used)
 #define RECEIVE_FIELDS(F) TIMEOUT_FIELD(F) F("expect_timeout", OPTIONAL, BOOL, 0, 0, expect_timeout)
+
+#define LIMIT_RATE 10000000
+#define LIMIT_LEAD_MS 10000
+#define SNAPSHOT_LEAD_MS 200 /* unless given */
+#define SNAPSHOT_FIELDS(F)                                                                         \
+    REGION_FIELDS(F)                                                                               \
+    F("way", NEEDED, SNAPSHOT_WAY, 0, 0, snapshot_way)                                             \
+    F("rate", OPTIONAL, U64, 0, LIMIT_RATE, rate)                                                  \
+    F("lead_ms", OPTIONAL, I64, 0, LIMIT_LEAD_MS, lead_ms)                                         \
+    F("seed", OPTIONAL, U64, 0, INT64_MAX, seed)
 
 /* Kinds of memory that map can make. */
 #define MAP_KINDS(X)                                                                               \
@@ -162,6 +177,16 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     X(WAY_OOL_VIRTUAL, 11, "ool_virtual", MESSAGE, "out of line, by virtual copy")                 \
     X(WAY_OOL_PHYSICAL, 12, "ool_physical", MESSAGE, "out of line, by physical copy")
 enum way_kind { WAY_STREAM = 1, WAY_CALL, WAY_OBJECT, WAY_MESSAGE };
+/* Ways to a copy of one moment: X(ENUM, code, "JSON word", "what it does"). */
+#define SNAPSHOT_WAYS(X)                                                                           \
+    X(SNAP_PLAIN, 1, "plain", "the writer is stopped until all is copied")                         \
+    X(SNAP_FORK, 2, "fork", "a child reads what it has from the fork")                             \
+    X(SNAP_USERFAULTFD, 3, "userfaultfd",                                                          \
+      "the region is write-protected; a page that is to be written is copied before, by a "        \
+      "handler")                                                                                   \
+    X(SNAP_OOL_VIRTUAL, 4, "ool_virtual", "the actor sends it out of line to itself")              \
+    X(SNAP_RUNNING, 5, "running",                                                                  \
+      "copied in two halves while the writer goes on: no one moment, to show that this is found")
 
 /* Descriptors that a message carries: X(ENUM, code, "JSON key", TYPE, member of message_part). */
 #define MESSAGE_PARTS(X)                                                                           \
@@ -176,6 +201,7 @@ enum way_kind { WAY_STREAM = 1, WAY_CALL, WAY_OBJECT, WAY_MESSAGE };
 #define PART_ENUM(e, code, ...) e = (code),
 #define WAY_ENUM(e, code, ...) e = (code),
 #define WAY_KIND(e, code, text, kind, help) [e] = WAY_##kind,
+#define SNAPSHOT_ENUM(e, code, ...) e = (code),
 enum action { ACTIONS(ACTION_ENUM) };
 enum map_kind { MAP_KINDS(KIND_ENUM) };
 enum advice { ADVICES(ADVICE_ENUM) };
@@ -193,6 +219,7 @@ static inline int map_kind_is_shared(enum map_kind kind)
 {
     return kind == MK_SHARED || kind == MK_MEMFD_SHARED || kind == MK_SHMEM_HUGE;
 }
+enum snapshot_way { SNAPSHOT_WAYS(SNAPSHOT_ENUM) };
 
 /* Which pages of a region a read or write touches. */
 enum select_kind { SEL_ALL = 1, SEL_FIRST = 2, SEL_EVERY = 3, SEL_RANGE = 4, SEL_SHARE = 5 };

@@ -48,8 +48,8 @@
       "root, on Linux 5.2 or later with CONFIG_TRANSPARENT_HUGEPAGE")                              \
     X(CAP_SOFT_DIRTY, "soft_dirty", "pages written since a mark (not used by the lab)",            \
       "a kernel with CONFIG_MEM_SOFT_DIRTY")                                                       \
-    X(CAP_USERFAULTFD, "userfaultfd", "write tracking of one's own memory (not used by the lab)",  \
-      "a kernel with CONFIG_USERFAULTFD")
+    X(CAP_USERFAULTFD, "userfaultfd", "snapshots by write-protecting one's own memory",            \
+      "Linux 5.11 or later with CONFIG_USERFAULTFD, in a container that does not forbid it")
 
 #define CAPS_ENUM(e, name, unlocks, how) e,
 enum cap { CAPABILITIES(CAPS_ENUM) CAP__COUNT };

@@ -277,6 +277,9 @@ static void write_whole(struct doc *d, const struct selection *runs,
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
         section_handover(d, runs);
+        section_snapshots(d, runs);
+        if (runs->n > 1)
+            section_latency(d, runs);
         find_questions(d, runs);
         section_published(d);
     }
@@ -404,6 +407,8 @@ static void sections_brief(struct doc *d, const struct selection *runs,
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
         section_handover(d, runs);
+        section_snapshots(d, runs);
+        section_latency(d, runs);
         section_footprints(d, runs);
         section_published_brief(d);
     }

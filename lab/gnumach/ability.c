@@ -9,6 +9,8 @@ static const struct refusal no_actions[] = {
     {ABILITY_BIT(ACT_MADVISE), "madvise belongs to Linux"},
     {ABILITY_BIT(ACT_HAND_OVER) | ABILITY_BIT(ACT_TAKE),
      "these ways are Linux's; its own are ool_send and ool_receive"},
+    {ABILITY_BIT(ACT_SNAPSHOT),
+     "its actors have one thread each, and a snapshot takes a writer beside"},
     {0, NULL},
 };
 
@@ -32,6 +34,7 @@ const struct ability ability_gnumach = {
     .no_actions = no_actions,
     .no_kinds = no_kinds,
     .no_parts = no_parts,
+    .no_latency = "an emulator's clock does not tell how long one touch takes",
     .keeps_offset = true,
     .concludes_states = true,
     .emulated = true,

@@ -42,7 +42,7 @@ static int note_stray_bytes(struct doing *d, struct err *e)
 int linux_ACT_READ(struct doing *d, struct err *e)
 {
     const struct actor_reply *r = &d->reply;
-    int rc = linux_call(d, NULL, e);
+    int rc = linux_touch(d, e);
 
     if (rc == 0) /* contents that leaked would show here */
         rc = step_check_stamps(
@@ -53,7 +53,7 @@ int linux_ACT_READ(struct doing *d, struct err *e)
 
 int linux_ACT_WRITE(struct doing *d, struct err *e)
 {
-    int rc = linux_call(d, NULL, e);
+    int rc = linux_touch(d, e);
 
     d->region->written = rc == 0;
     d->region->written_pages = d->reply.touched;

@@ -2,8 +2,10 @@
  * outside between the steps.
  *
  *   backend.c    the backend table; a run from begin to end; the look after each step
- *   actions.c    each action as a request to an actor; message.c those of Mach messages;
- *                handover.c those that two actors carry out
+ *   actions.c    each action as a request to an actor; message.c those of Mach messages,
+ *                handover.c those that two actors carry out, snapshot.c what is measured touch by
+ *                touch
+ *   moment.c     was what was read one moment?
  *   check.c      can it run here at all?
  *   run.c        what the actions share: who takes part, who has what
  *   actors.c     the processes, the keeper; talk.c their sockets and deadlines
@@ -258,6 +260,7 @@ static void fill_request(struct doing *d)
     d->rq.select = s->select;
     d->rq.origin = s->origin;
     d->rq.reach = s->reach;
+    d->rq.latency = s->latency;
     d->rq.letter = s->has_stamp ? (uint32_t)s->stamp : 0;
     d->rq.protection = s->protection;
     d->rq.lock = s->lock;

@@ -7,9 +7,10 @@
 #pragma once
 
 #include "lab/actions.h"
+#include "probes/histogram.h"
 #include <stdint.h>
 
-#define ACTOR_MAGIC 0x43574c36u /* "CWL6": changes with the layout */
+#define ACTOR_MAGIC 0x43574c37u /* "CWL7": changes with the layout */
 #define ACTOR_TEXT 1024
 #define ACTOR_PARTS 16
 
@@ -42,14 +43,18 @@ struct actor_request {
     uint32_t physical, deallocate; /* ool_send */
     uint32_t want_reply;
     int32_t message_id;
-    int64_t timeout_ms;
-    uint32_t way;        /* hand_over, take: enum way */
+    int64_t timeout_ms;  /* snapshot: until it is given up */
+    uint32_t way;        /* hand_over, take: enum way; snapshot: enum snapshot_way */
     uint32_t used;       /* take: into the region at start */
     uint32_t huge;       /* take: fresh memory is advised to have huge pages */
     uint64_t peer_start; /* where the other side's memory is, of process `pid` */
-    uint64_t huge_size;  /* bytes of a huge page, for alignment; 0 unknown */
-    char to[64];         /* name of the receiving actor's port */
-    char path[256];      /* map file-private: the directory for the file; hand_over, take by
+    uint32_t latency;    /* write, read: each touch is timed */
+    uint64_t rate, seed;
+    int64_t lead_ms;
+    int32_t cpu;        /* snapshot: for the writer; -1: the actor's own */
+    uint64_t huge_size; /* bytes of a huge page, for alignment; 0 unknown */
+    char to[64];        /* name of the receiving actor's port */
+    char path[256];     /* map file-private: the directory for the file; hand_over, take by
                             posix_shm: the name of the object */
     uint32_t has_text;
     char text[ACTOR_TEXT];
@@ -68,6 +73,37 @@ struct actor_transfer {
     uint64_t address;    /* where it is: the sender's, or where it arrived */
     uint32_t has_object; /* sending: its memory object's descriptor comes with the reply */
     char why[200];
+};
+
+/* How long touches took: comes with the reply as a memory object. Of a write or read the first part
+ * alone; of a snapshot each touch is in a part for the touch itself and in one that counts from
+ * when it was due. */
+enum { TIMES_TOUCH, TIMES_DUE, TIMES_DURING_TOUCH, TIMES_DURING_DUE, TIMES__COUNT };
+
+struct touch_times {
+    uint64_t gap_ns; /* the longest pause between two touches; 0 with less than two */
+    struct histogram times;
+};
+
+struct actor_times {
+    uint32_t magic;
+    uint64_t cost_ns;  /* what timing a touch takes beside it */
+    uint64_t empty_ns; /* ... and how long a touch of nothing seems to take: in each time */
+    struct touch_times of[TIMES__COUNT];
+};
+
+/* What became of a snapshot. */
+struct actor_snapshot {
+    uint64_t still_ns;   /* longest time around the taking in which the writer had to write and did
+                            not end a write */
+    uint64_t take_ns;    /* the call, copy, ... that takes it */
+    uint64_t readout_ns; /* from then on until all of the copy was read */
+    uint64_t torn;       /* pages that belong to another moment than the others */
+    uint64_t copied;     /* pages that were copied because of it, until it was read */
+    uint32_t concluded;  /* ... by the kernel: they follow from which pages were written */
+    uint64_t notes;      /* bytes of memory that measuring takes, and that are not the way's */
+    uint32_t cpus;       /* that writer and reader run on: 1, 2 */
+    char how[12];        /* ool_virtual: as actor_transfer.done; else "" */
 };
 
 /* actor_reply.progress: messages before the answer. */
@@ -106,6 +142,8 @@ struct actor_reply {
     char text[ACTOR_TEXT];
     uint32_t ntransfers;
     struct actor_transfer transfers[ACTOR_PARTS];
+    uint32_t has_times; /* an actor_times comes in the message before the answer */
+    struct actor_snapshot snapshot;
     /* sending, handing over: descriptors of the memory objects that it carries travel as SCM_RIGHTS
      * in a message before the answer, in the order of the transfers that have one: when the answer
      * is there the actor holds none of them any more, or it would be seen as an owner */

@@ -74,10 +74,12 @@ void linux_did(struct doing *d, size_t index, const struct actor_reply *reply);
 uint64_t linux_whole_pages(uint64_t bytes);
 /* What waits for that actor goes; NULL: whatever there is. */
 void linux_drop_handed(struct backend_run *r, const char *to);
+/* The same of a write or read, with the times of its touches if they are wanted. */
+int linux_touch(struct doing *d, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c, handover.c. Each carries out d->step.
- * Weak: without one the actor is asked, and that is all. */
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c, handover.c,
+ * snapshot.c. Each carries out d->step. Weak: without one the actor is asked, and that is all. */
 #define ACTION_FUNCTION(e, ...)                                                                    \
     int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)

@@ -166,6 +166,8 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
         .ntransfers = result->ntransfers,
         .message = result->message,
         .handover = result->handover,
+        .latencies = result->latencies,
+        .snapshot = result->snapshot,
     };
     int rc = expect_judge(s, result, &judged, e);
 

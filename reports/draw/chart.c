@@ -30,10 +30,11 @@ static double nice_step(double n, enum unit unit)
 }
 
 struct axis {
-    double min, max, step;
-    double from, to; /* pixels */
+    double min, max, step; /* powers: exponents of ten */
+    double from, to;       /* pixels */
     bool log;
     double zero; /* of a log axis: where nothing at all stands */
+    bool powers;
 };
 
 static double axis_at(const struct axis *a, double v)
@@ -42,13 +43,15 @@ static double axis_at(const struct axis *a, double v)
         return a->zero;
     if (a->log)
         return a->from + log(v / a->min) / log(a->max / a->min) * (a->to - a->from);
+    if (a->powers)
+        v = log10(v);
     return a->from + (v - a->min) / (a->max - a->min) * (a->to - a->from);
 }
 
 static struct axis axis_for(double min, double max, enum unit unit, int ticks, double from,
                             double to)
 {
-    struct axis a = {0, 1, 1, from, to, false, 0};
+    struct axis a = {0, 1, 1, from, to, false, 0, false};
 
     if (max <= min)
         max = min + 1;
@@ -57,6 +60,18 @@ static struct axis axis_for(double min, double max, enum unit unit, int ticks, d
         a.step = fmax(1, a.step);
     a.min = floor(min / a.step) * a.step;
     a.max = ceil(max / a.step) * a.step;
+    return a;
+}
+
+/* From the power of ten below the least to the one above the most. */
+static struct axis axis_of_powers(double least, double most, double from, double to)
+{
+    struct axis a = {0, 1, 1, from, to, false, 0, true};
+
+    if (least > 0 && most > 0) {
+        a.min = floor(log10(least));
+        a.max = fmax(ceil(log10(most)), a.min + 1);
+    }
     return a;
 }
 
@@ -172,6 +187,26 @@ static bool coincide(const struct chart_lines *c, double a, double b, double nea
     return fabs(a - b) <= near;
 }
 
+/* The least above 0, or 0. */
+static double least(const struct chart_lines *c, bool right)
+{
+    double min = 0;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        for (size_t i = 0; at_right(c, s) == right && i < c->npoints; i++) {
+            double v = c->series[s].values[i];
+
+            if (isfinite(v) && v > 0)
+                min = min > 0 ? fmin(min, v) : v;
+        }
+    return min;
+}
+
+static bool is_drawn(const struct chart_lines *c, double v)
+{
+    return isfinite(v) && (v > 0 || !c->log_y);
+}
+
 /* Does every point of a line lie on another one, so that it cannot be seen beside it? */
 static bool lies_on(const struct chart_lines *c, size_t line, size_t other)
 {
@@ -185,7 +220,7 @@ static bool lies_on(const struct chart_lines *c, size_t line, size_t other)
 
         if (!isfinite(a))
             continue;
-        if (!isfinite(b) || !coincide(c, a, b, near))
+        if (!isfinite(b) || !(c->log_y ? fabs(a - b) <= a / 100 : coincide(c, a, b, near)))
             return false;
         points++;
     }
@@ -300,8 +335,8 @@ static void y_grid(FILE *out, const struct axis *a, enum unit unit, double left,
 {
     char buf[FORMAT_MAX];
 
-    for (double v = a->min; v <= a->max + a->step / 2; v += a->step) {
-        double y = axis_at(a, v);
+    for (double at = a->min; at <= a->max + a->step / 2; at += a->step) {
+        double v = a->powers ? pow(10, at) : at, y = axis_at(a, v);
 
         svg_line(out, outside ? right : left, y, outside ? right + 4 : right, y,
                  outside ? "axis" : "grid");
@@ -326,13 +361,19 @@ static void one_line(FILE *out, const struct chart_lines *c, size_t s, const str
             double v = c->series[s].values[from + n];
 
             xs[n] = axis_at(xa, c->x[from + n]);
-            ys[n] = isfinite(v) ? axis_at(ya, v) : NAN;
+            ys[n] = is_drawn(c, v) ? axis_at(ya, v) : NAN;
         }
         svg_polyline(out, xs, ys, n, cls);
     }
     for (size_t i = 0, every = c->npoints / 12 + 1; i < c->npoints; i += every)
-        if (isfinite(c->series[s].values[i]))
+        if (is_drawn(c, c->series[s].values[i]))
             svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), look);
+}
+
+static void x_tick(FILE *out, double x, double y, const char *name)
+{
+    svg_line(out, x, y, x, y + 4, "axis");
+    svg_text(out, x, y + 17, SVG_MIDDLE, "t m s", name);
 }
 
 static void linear_lines(FILE *out, const struct chart_lines *c)
@@ -343,7 +384,8 @@ static void linear_lines(FILE *out, const struct chart_lines *c)
     char buf[FORMAT_MAX];
 
     for (int i = 0; i < 2; i++)
-        ya[i] = axis_for(0, most(c, i), c->unit, 5, top + HEIGHT, top);
+        ya[i] = c->log_y ? axis_of_powers(least(c, i), most(c, i), top + HEIGHT, top)
+                         : axis_for(0, most(c, i), c->unit, 5, top + HEIGHT, top);
     xa = axis_for(c->npoints ? c->x[0] : 0, c->npoints ? c->x[c->npoints - 1] : 1, c->x_unit, 8,
                   MARGIN + 74, WIDTH - MARGIN - (right ? 74 : 20));
     if (c->npoints > 1) { /* the lines fill the width; ticks need not end it */
@@ -355,11 +397,11 @@ static void linear_lines(FILE *out, const struct chart_lines *c)
     legend(out, c->series, c->nseries, HEAD + 6, c);
     for (int i = 0; i < (right ? 2 : 1); i++)
         y_grid(out, &ya[i], c->unit, xa.from, xa.to, i);
-    for (double v = ceil(xa.min / xa.step) * xa.step; v <= xa.max; v += xa.step) {
-        svg_line(out, axis_at(&xa, v), top + HEIGHT, axis_at(&xa, v), top + HEIGHT + 4, "axis");
-        svg_text(out, axis_at(&xa, v), top + HEIGHT + 17, SVG_MIDDLE, "t m s",
-                 format_tick(buf, c->x_unit, v));
-    }
+    for (double v = ceil(xa.min / xa.step) * xa.step; !c->ticks && v <= xa.max; v += xa.step)
+        x_tick(out, axis_at(&xa, v), top + HEIGHT, format_tick(buf, c->x_unit, v));
+    for (size_t i = 0; i < c->nticks; i++)
+        if (c->ticks[i].at >= xa.min && c->ticks[i].at <= xa.max)
+            x_tick(out, axis_at(&xa, c->ticks[i].at), top + HEIGHT, c->ticks[i].name);
     svg_line(out, xa.from, top + HEIGHT, xa.to, top + HEIGHT, "axis");
     svg_text(out, xa.to, top + HEIGHT + 36, SVG_END, "t m", c->x_name);
     for (size_t s = 0; s < c->nseries; s++)
@@ -382,7 +424,7 @@ static double below(double v)
 
 static struct axis log_axis(double min, double max, enum unit unit, double from, double to)
 {
-    struct axis a = {1, 2, 1, from, to, true, from};
+    struct axis a = {1, 2, 1, from, to, true, from, false};
 
     if (!(min > 0) || !isfinite(min))
         return a;
@@ -540,7 +582,7 @@ static void log_grid(FILE *out, const struct chart_lines *c, const struct axis *
 static void log_panel(FILE *out, const struct chart_lines *c, double left, double right, double top,
                       double bottom)
 {
-    struct axis xa = {1, 2, 1, left, right, true, left}, ya = log_y(c, bottom, top);
+    struct axis xa = {1, 2, 1, left, right, true, left, false}, ya = log_y(c, bottom, top);
 
     if (c->npoints) {
         const double first = c->x[0], last = c->x[c->npoints - 1];

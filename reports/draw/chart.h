@@ -38,6 +38,12 @@ struct chart_band {
     const double *low, *high;
 };
 
+/* A place on an axis and what it is called. */
+struct chart_tick {
+    double at;
+    const char *name;
+};
+
 struct chart_lines {
     const char *title, *subtitle, *x_name;
     enum unit unit, x_unit;
@@ -49,8 +55,11 @@ struct chart_lines {
                             same through the charts of a report */
     size_t right;        /* if not 0: lines from here on have an axis of their own, at the right */
     const struct chart_band *bands; /* NULL, or each line's; of log axes */
-    bool log; /* both axes: x above 0; a value of 0 lies below the axis; no right one. A line goes
-                 on across points where it has nothing (CHART_NONE) */
+    bool log;   /* both axes: x above 0; a value of 0 lies below the axis; no right one. A line goes
+                   on across points where it has nothing (CHART_NONE) */
+    bool log_y; /* the y axes go by powers of ten; what is not above 0 is not drawn */
+    const struct chart_tick *ticks; /* of the x axis; NULL: it has numbers */
+    size_t nticks;
 };
 
 /* A line that lies on another one all along is said to in the legend. */

@@ -43,3 +43,8 @@ void section_footprints(struct doc *d, const struct selection *runs);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
 void section_handover(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);
+/* Copies of one moment, way by way: those of the runs, beside the newest by other ways. */
+void section_snapshots(struct doc *d, const struct selection *runs);
+/* How long single touches took: a run's (a titled part), those of all runs (a section). */
+void section_run_latency(struct doc *d, const struct history *h);
+void section_latency(struct doc *d, const struct selection *runs);

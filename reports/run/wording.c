@@ -28,6 +28,7 @@ static const struct {
     {"reply", "replies"},
     {"hand_over", "hands over"},
     {"take", "takes"},
+    {"snapshot", "takes a snapshot of"},
 };
 
 char *wording_action(char *buf, size_t cap, const struct step_record *s)

@@ -102,6 +102,9 @@ if [ "$(id -u)" = 0 ]; then
     # A database of an earlier version that its reader may not write: a copy is brought up to date.
     sqlite3 root.db "SELECT 'DROP VIEW ' || name || ';' FROM sqlite_master WHERE type = 'view'" >older.sql
     cat >>older.sql <<'END'
+DROP TABLE latency_bucket;
+DROP TABLE latency;
+DROP TABLE snapshot;
 DROP INDEX run_by_series;
 ALTER TABLE run DROP COLUMN warm_up;
 ALTER TABLE run DROP COLUMN series;

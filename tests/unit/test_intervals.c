@@ -81,7 +81,8 @@ static int64_t one_run(sqlite3 *db, int64_t series, const struct sort *s, double
 {
     int64_t run = next_run++;
     char *sql = sqlite3_mprintf(
-        "INSERT INTO run (run, run_id, scenario, backend, params, kernel, machine, twin, page_size, "
+        "INSERT INTO run (run, run_id, scenario, backend, params, kernel, machine, twin, "
+        "page_size, "
         "status, started_at, series, warm_up) VALUES (%lld, "
         "printf('20261127-120000-%%016x', %lld), %Q, %Q, %Q, %Q, %Q, %Q, 4096, 'complete', "
         "printf('2026-11-27T12:%%02d:%%02d.000000Z', %lld / 60 %% 60, %lld %% 60), %lld, 0);"
@@ -97,8 +98,8 @@ static int64_t one_run(sqlite3 *db, int64_t series, const struct sort *s, double
     return run;
 }
 
-static void many_runs(sqlite3 *db, int64_t series, const struct sort *s, int n, double (*draw)(void),
-                      double times)
+static void many_runs(sqlite3 *db, int64_t series, const struct sort *s, int n,
+                      double (*draw)(void), double times)
 {
     for (int i = 0; i < n; i++)
         one_run(db, series, s, times * draw(), 3);
@@ -183,10 +184,12 @@ static void test_intervals__leave_out_what_is_not_counted(void **state)
         one_run(f->db, series, &plain, 100, 0);
     db_exec(f->db, "UPDATE run SET warm_up = 1 WHERE run = (SELECT min(run) FROM run);"
                    "UPDATE run SET status = 'interrupted' WHERE run = (SELECT max(run) FROM run)");
-    assert_int_equal(db_int(f->db, "SELECT n FROM phase_stats WHERE quantity = 'time_ns' LIMIT 1"), 4);
-    db_exec(f->db, "UPDATE process SET minflt = NULL WHERE run = (SELECT min(run) + 1 FROM run);"
-                   "INSERT INTO unknown (run, step, nr, observed, quantity, why) SELECT min(run) + 1, "
-                   "1, 1, 'a', 'minflt', (SELECT min(why) FROM reason WHERE why > 0) FROM run");
+    assert_int_equal(db_int(f->db, "SELECT n FROM phase_stats WHERE quantity = 'time_ns' LIMIT 1"),
+                     4);
+    db_exec(f->db,
+            "UPDATE process SET minflt = NULL WHERE run = (SELECT min(run) + 1 FROM run);"
+            "INSERT INTO unknown (run, step, nr, observed, quantity, why) SELECT min(run) + 1, "
+            "1, 1, 'a', 'minflt', (SELECT min(why) FROM reason WHERE why > 0) FROM run");
     assert_string_equal(db_text(f->db, "SELECT n || ' ' || unknown FROM phase_stats "
                                        "WHERE quantity = 'minflt' AND step = 1"),
                         "3 1");
@@ -194,8 +197,10 @@ static void test_intervals__leave_out_what_is_not_counted(void **state)
 
 /* -- two beside each other ------------------------------------------------------------------ */
 
-static const struct sort way_a = {"s", "linux", "{\"way\":\"a\"}", "Linux 6.18", "{\"cpus\": 2}", NULL};
-static const struct sort way_b = {"s", "linux", "{\"way\":\"b\"}", "Linux 6.18", "{\"cpus\": 2}", NULL};
+static const struct sort way_a = {"s",          "linux",         "{\"way\":\"a\"}",
+                                  "Linux 6.18", "{\"cpus\": 2}", NULL};
+static const struct sort way_b = {"s",          "linux",         "{\"way\":\"b\"}",
+                                  "Linux 6.18", "{\"cpus\": 2}", NULL};
 
 /* Of DRAWS comparisons of n runs each how many say that b is not a, in percent. */
 static double told(sqlite3 *db, int n, double (*draw)(void), double times)
@@ -229,10 +234,11 @@ static void test_intervals__tell_equals_apart_as_seldom_as_they_say(void **state
 
 static const char *verdict(sqlite3 *db)
 {
-    return db_text(db, "SELECT group_concat(differs || ' ' || a_value || ' ' || b_value || ' ' || "
-                       "quantity || ' ' || a_median || ' ' || b_median || ' ' || ifnull(ratio, '-') "
-                       "|| ' ' || ifnull(verdict, '-'), '; ') FROM comparisons "
-                       "WHERE lane = 'handed_over' AND quantity IN ('time_ns', 'minflt')");
+    return db_text(db,
+                   "SELECT group_concat(differs || ' ' || a_value || ' ' || b_value || ' ' || "
+                   "quantity || ' ' || a_median || ' ' || b_median || ' ' || ifnull(ratio, '-') "
+                   "|| ' ' || ifnull(verdict, '-'), '; ') FROM comparisons "
+                   "WHERE lane = 'handed_over' AND quantity IN ('time_ns', 'minflt')");
 }
 
 static void test_intervals__of_a_comparison_say_no_more_than_the_runs(void **state)
@@ -244,24 +250,25 @@ static void test_intervals__of_a_comparison_say_no_more_than_the_runs(void **sta
         one_run(f->db, series, &way_b, 100, 0);
         one_run(f->db, series, &way_a, 200, 7);
     }
-    assert_string_equal(verdict(f->db), "way b a minflt 0.0 7.0 - -; way b a time_ns 100.0 200.0 2.0 -");
+    assert_string_equal(verdict(f->db),
+                        "way b a minflt 0.0 7.0 - -; way b a time_ns 100.0 200.0 2.0 -");
     one_run(f->db, series, &way_b, 100, 0);
     one_run(f->db, series, &way_a, 200, 7);
     assert_string_equal(verdict(f->db),
                         "way b a minflt 0.0 7.0 - more; way b a time_ns 100.0 200.0 2.0 more");
     db_exec(f->db, "UPDATE process SET minflt = 7; UPDATE step SET dur_ns = 50 WHERE run IN "
                    "(SELECT run FROM run WHERE params LIKE '%a%' ORDER BY run LIMIT 3)");
-    assert_string_equal(verdict(f->db),
-                        "way b a minflt 7.0 7.0 1.0 same; "
-                        "way b a time_ns 100.0 50.0 0.5 no difference seen");
+    assert_string_equal(verdict(f->db), "way b a minflt 7.0 7.0 1.0 same; "
+                                        "way b a time_ns 100.0 50.0 0.5 no difference seen");
 }
 
 /* Each makes of a pair one that is none. */
 static void test_intervals__compare_what_differs_in_one_thing_alone(void **state)
 {
-    static const struct sort fork = {"f", "linux", "{\"pages\":1}", "Linux 6.18", "{\"cpus\": 2}", "o"};
-    static const struct sort ool = {"o", "linux", "{\"memory\":\"ordinary\",\"pages\":1}", "Linux 6.18",
-                                    "{\"cpus\": 2}", NULL};
+    static const struct sort fork = {"f",          "linux",         "{\"pages\":1}",
+                                     "Linux 6.18", "{\"cpus\": 2}", "o"};
+    static const struct sort ool = {
+        "o", "linux", "{\"memory\":\"ordinary\",\"pages\":1}", "Linux 6.18", "{\"cpus\": 2}", NULL};
     static const struct {
         const char *what, *sql, *pairs;
     } cases[] = {
@@ -282,7 +289,8 @@ static void test_intervals__compare_what_differs_in_one_thing_alone(void **state
          NULL},
         {"a backend, whose times are an emulator's",
          "UPDATE run SET scenario = 'f', params = '{}';"
-         "UPDATE run SET backend = 'gnumach', machine = '{\"accelerator\": \"tcg\"}' WHERE twin IS NULL",
+         "UPDATE run SET backend = 'gnumach', machine = '{\"accelerator\": \"tcg\"}' WHERE twin IS "
+         "NULL",
          NULL},
     };
     struct stored *f = *state;
@@ -293,8 +301,9 @@ static void test_intervals__compare_what_differs_in_one_thing_alone(void **state
         many_runs(f->db, series, &fork, 5, narrow, 1);
         many_runs(f->db, series, &ool, 5, narrow, 1);
         db_exec(f->db, cases[i].sql);
-        if (strcmp(db_text(f->db, "SELECT differs || ' ' || a_value || ' ' || b_value FROM comparisons "
-                                  "WHERE quantity = 'time_ns' AND lane = 'handed_over'"),
+        if (strcmp(db_text(f->db,
+                           "SELECT differs || ' ' || a_value || ' ' || b_value FROM comparisons "
+                           "WHERE quantity = 'time_ns' AND lane = 'handed_over'"),
                    cases[i].pairs ? cases[i].pairs : "NULL") != 0)
             fail_msg("%s: %s", cases[i].what, verdict(f->db));
         forget(f->db);

@@ -228,6 +228,12 @@ static const struct contract contracts[] = {
     {"expectations", "run_id step observed key expected measured result reason line"},
     {"unknowns", "run_id step observed region case_name quantity reason unlocks"},
     {"checks", "run_id step name observed region left_value right_value tolerance verdict detail"},
+    {"latencies", "run_id step actor part since n p50_ns p99_ns p999_ns max_ns gap_ns cost_ns "
+                  "empty_ns"},
+    {"latency_buckets", "run_id step part since n low_ns high_ns count upto value_ns"},
+    {"snapshots",
+     "run_id step actor region way pages rate cpus still_ns take_ns readout_ns consistent "
+     "torn_pages copied_pages before_kb peak_kb p99_before_ns p99_during_ns max_during_ns"},
     {"probe_cost", "run_id step probe dur_ns calls bytes faults_induced"},
     {"published",
      "source scenario case_name memory observed quantity unit page_size published predicted "

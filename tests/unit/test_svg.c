@@ -64,8 +64,8 @@ static void test_svg__lines_break_at_unknown_points(void **state)
     FILE *f = open_memstream(&text, &len);
     double x[] = {0, 1, 2, 3}, y[] = {1, 2, NAN, 4};
     struct chart_series series[] = {{"y", y}};
-    struct chart_lines c = {"t",    NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x,    4,
-                            series, 1,    NULL,   0,           NULL,        false};
+    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x,     4,    series,
+                            1,   NULL, 0,      NULL,        false,       false, NULL, 0};
     const char *path;
     int moves = 0;
 
@@ -233,8 +233,8 @@ static void test_svg__lines_that_coincide_are_said_to(void **state)
     double x[] = {0, 1, 2, 3}, a[] = {100, 200, 300, 400}, b[] = {NAN, 200, 300, NAN};
     struct chart_series series[] = {{"short", b}, {"long", a}, {"again", a}, {"free", a}};
     size_t looks[] = {9, 2, 1, 0};
-    struct chart_lines c = {"t",    NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x,    4,
-                            series, 4,    looks,  3,           NULL,        false};
+    struct chart_lines c = {"t", NULL,  "time", UNIT_NUMBER, UNIT_NUMBER, x,     4,    series,
+                            4,   looks, 3,      NULL,        false,       false, NULL, 0};
     char *text;
     size_t len;
     FILE *f = open_memstream(&text, &len);

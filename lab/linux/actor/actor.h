@@ -8,6 +8,8 @@
  *     memory.c   map, write, read, move, protect, ...: everything that touches regions
  *     handover.c hand over, take: each way for memory to change hands
  *     mach.c     messages: the actions that need lab/machmsg
+ *     snapshot.c a copy of one moment, while a thread writes; writer.h that thread
+ *     times.c    how long single touches took
  *     call.c     below them: requests, replies, progress, the meters around an action
  *     keeper.c   not an actor: the process that cleans up when the lab dies */
 #pragma once
@@ -45,6 +47,21 @@ void actor_ready(struct actor *a);
 void cost_begin(struct actor *a);
 void cost_end(struct actor *a);
 
+/* Memory for the times of touches, and its object; NULL after actor_fail. times_end: it is the
+ * actor's no more; unless the action failed (rc), it goes with the reply. */
+struct actor_times *times_begin(struct actor *a, int *fd);
+void times_end(struct actor *a, struct actor_times *t, int fd, int rc);
+/* A touch that was to begin at `from`, began and ended; *last: the end of the one before, 0 none.
+ */
+static inline void times_note(struct touch_times *t, uint64_t from, uint64_t began, uint64_t ended,
+                              uint64_t *last)
+{
+    if (*last && began - *last > t->gap_ns)
+        t->gap_ns = began - *last;
+    histogram_add(&t->times, ended - from);
+    *last = ended;
+}
+
 /* actor_ACT_MAP, actor_ACT_WRITE, ...: each carries out a->in and fills a->out; 0, or -1 after
  * actor_fail. */
 #define ACTION_FUNCTION(e, ...) int actor_##e(struct actor *a);
@@ -64,5 +81,10 @@ int actor_take_port(struct actor *a);
 int actor_mach_map(struct actor *a);
 int actor_mach_unmap(struct actor *a);
 int actor_mach_inherit(struct actor *a);
+/* The range of the request, sent out of line to the actor itself: a copy of it, and how that was
+ * done in a->out.snapshot. */
+int actor_mach_copy_begin(struct actor *a);
+int actor_mach_copy(struct actor *a, char **copy);
+void actor_mach_copy_end(char *copy, uint64_t len); /* copy may be NULL */
 
 int keeper_main(int argc, char **argv);

@@ -152,6 +152,11 @@ static int kind_flags(uint32_t kind)
     }
 }
 
+static uint64_t region_pages(const struct actor *a)
+{
+    return (a->in.len + page_size() - 1) / page_size();
+}
+
 static int is_object_kind(uint32_t kind)
 {
     return kind == MK_MEMFD_SHARED || kind == MK_SHMEM_HUGE || kind == MK_MEMFD_PRIVATE ||
@@ -304,15 +309,39 @@ static void look_beside(struct actor *a, uint64_t pages)
         count_stray(a, end, a->in.start + a->in.len);
 }
 
-/* Returns how many pages the region has. */
-static uint64_t touch(struct actor *a)
+/* No progress is told meanwhile: that would be the longest pause of all. */
+static int timed_touches(struct actor *a, char *base, uint64_t pages)
 {
-    size_t ps = page_size();
-    uint64_t pages = (a->in.len + ps - 1) / ps;
+    int fd;
+    struct actor_times *t = times_begin(a, &fd);
+    uint64_t last = 0;
+
+    if (!t)
+        return -1;
+    cost_begin(a);
+    for (uint64_t page = 0; page < pages; page++) {
+        uint64_t began;
+
+        if (!page_selected(&a->in.select, page))
+            continue;
+        began = probe_clock();
+        touch_page(a, base, page);
+        times_note(&t->of[TIMES_TOUCH], began, began, probe_clock(), &last);
+    }
+    cost_end(a);
+    times_end(a, t, fd, 0);
+    return 0;
+}
+
+/* Returns 0, or -1 after actor_fail. */
+static int touch(struct actor *a)
+{
+    uint64_t pages = region_pages(a), next = 0;
     char *base = (char *)(uintptr_t)a->in.start;
-    uint64_t next = 0;
 
     warm_up(a);
+    if (a->in.latency)
+        return timed_touches(a, base, pages);
     cost_begin(a);
     for (uint64_t page = 0; page < pages; page++) {
         if (page_selected(&a->in.select, page))
@@ -320,19 +349,20 @@ static uint64_t touch(struct actor *a)
         note_progress(a, page, pages, &next);
     }
     cost_end(a);
-    return pages;
+    return 0;
 }
 
 int actor_ACT_WRITE(struct actor *a)
 {
-    touch(a);
-    return 0;
+    return touch(a);
 }
 
 int actor_ACT_READ(struct actor *a)
 {
-    look_beside(a, touch(a));
-    return 0;
+    int rc = touch(a);
+
+    look_beside(a, region_pages(a));
+    return rc;
 }
 
 static void *region(const struct actor *a)

@@ -110,6 +110,8 @@ uint64_t touched(const struct page_select *s, uint64_t pages);
 /* The same, exactly. */
 int count_pages(const struct reader *r, const cJSON *node, const struct page_select *s,
                 uint64_t pages, uint64_t *out);
+/* For the time of a step so many pages more are needed. */
+void peak_of(struct world *w, uint64_t more);
 void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write);
 
 /* --- regions --- */
