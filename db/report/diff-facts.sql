@@ -12,7 +12,10 @@ observed (run, step, nr, subject, region_nr) AS (
     SELECT run, step, row_number() OVER (PARTITION BY run, step, name ORDER BY nr), name, nr
     FROM (SELECT run, step, nr,
                  observed || '.' || region || coalesce('#' || case_name, '') AS name
-          FROM wanted JOIN region USING (run))),
+          FROM wanted JOIN region g USING (run)
+          -- Which pages a snapshot's writer writes until the copy is read hangs on time.
+          WHERE NOT EXISTS (SELECT 1 FROM step s WHERE s.run = g.run AND s.step <= g.step
+                            AND s.action = 'snapshot'))),
 -- Neighbouring pages of one state, whatever their frames; of one of the runs.
 stretch (run, step, subject, nr, state, first, count) AS (
     SELECT run, step, subject, nr, max(state), min(first), sum(count)

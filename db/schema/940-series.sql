@@ -42,21 +42,23 @@ FROM (SELECT g.series_id, min(run) AS combination, scenario, backend, params, p.
 --   occurrence: 1 for the first time the phase comes; steps that follow each other in one phase
 --     are one
 --   lane: the phase; `transferred` for the message's `received` too
---   quantity: `time_ns` (the action), `minflt` (faults without disk of the acting processes),
+--   quantity: `time_ns` (the action), `cpu_ns` and `minflt` (processor time in it, faults without
+--     disk, of the acting processes),
 --     `copied` (pages), `rss_kb`, `pss_kb`, `uss_kb`, `pagetable_kb` (sums over the actors),
 --     `distinct_kb`, `system_kb`
 --   value: NULL: unknown
 CREATE VIEW series_values AS
 WITH counted AS MATERIALIZED (
-    SELECT series_id, r.run, c.combination
-    FROM combinations c JOIN series g USING (series_id)
-         JOIN run r ON r.series = g.series AND r.scenario = c.scenario AND r.backend = c.backend
-                   AND r.params = c.params AND r.kernel IS c.kernel AND r.page_size = c.page_size
-         JOIN run_places p ON p.run = r.run AND p.machine = c.machine
-    WHERE r.status = 'complete' AND NOT r.warm_up),
+    SELECT series_id, run, combination
+    FROM (SELECT series_id, run,
+                 min(run) OVER (PARTITION BY series, scenario, backend, params, p.kernel, p.machine,
+                                             page_size) AS combination
+          FROM series JOIN run r USING (series) JOIN run_places p USING (run)
+          WHERE status = 'complete' AND NOT warm_up)
+    WHERE combination IN (SELECT combination FROM combinations)),
 unclear AS MATERIALIZED (
     SELECT DISTINCT run, step, quantity FROM counted JOIN unknown USING (run)
-    WHERE quantity IN ('minflt', 'copied')),
+    WHERE quantity IN ('minflt', 'cpu_ns', 'copied')),
 marked AS (
     SELECT s.*, CASE phase WHEN 'received' THEN 'transferred' ELSE phase END AS lane,
            phase IS NOT lag(phase) OVER (PARTITION BY run ORDER BY step) AS starts
@@ -75,6 +77,9 @@ each (run, step, phase, lane, occurrence, quantity, value, flows) AS MATERIALIZE
            CASE WHEN (run, step, quantity) NOT IN unclear THEN value END, 1
     FROM placed
          JOIN (SELECT run, step, 'minflt' AS quantity, sum(minflt) AS value
+               FROM counted JOIN process USING (run) GROUP BY run, step
+               UNION ALL
+               SELECT run, step, 'cpu_ns', sum(cpu_ns)
                FROM counted JOIN process USING (run) GROUP BY run, step
                UNION ALL
                SELECT run, step, 'copied', sum(copied)
@@ -217,7 +222,7 @@ WHERE differs = 'scenario'
 CREATE VIEW series_phases AS
 SELECT combination, run, lane, occurrence, quantity,
        CASE WHEN count(value) < count(*) THEN NULL
-            WHEN quantity IN ('time_ns', 'minflt', 'copied') THEN sum(value)
+            WHEN quantity IN ('time_ns', 'cpu_ns', 'minflt', 'copied') THEN sum(value)
             ELSE max(value) END AS value
 FROM series_values
 GROUP BY combination, run, lane, occurrence, quantity;
@@ -241,7 +246,7 @@ side (a, b, side, combination, timed) AS (
     SELECT a, b, 0, a, timed FROM pair UNION ALL SELECT a, b, 1, b, timed FROM pair)
 SELECT a, b, lane, occurrence, quantity, side, value, runs
 FROM side JOIN counted USING (combination)
-WHERE timed OR quantity <> 'time_ns';
+WHERE timed OR quantity NOT IN ('time_ns', 'cpu_ns');
 
 -- What the values of a pair say, by the ranks of all pairs of a value of a and one of b: nothing is
 -- assumed about how they are spread.

@@ -4,9 +4,8 @@
 #include "reports/format.h"
 #include <string.h>
 
-/* What a class of runs allows to say beyond the order of single runs. Here the verdict of a series
- * belongs, out of its view `comparisons`. */
-static void verdict_of_series(struct doc *d, size_t ways)
+/* Single runs have an order and no verdict: that is a series', which has a section of its own. */
+static void no_verdict(struct doc *d, size_t ways)
 {
     if (ways > 1)
         doc_say(d, ": an order of single runs, no verdict");
@@ -51,7 +50,7 @@ static void sentences(struct doc *d, const char *runs)
             continue;
         if (query_int(&q, "class") != last) {
             if (last)
-                verdict_of_series(d, ways);
+                no_verdict(d, ways);
             doc_say(d, "%s", last ? "\n" : "");
             class_begins(d, &q);
             ways = 0;
@@ -62,7 +61,7 @@ static void sentences(struct doc *d, const char *runs)
         last = query_int(&q, "class");
     }
     if (last)
-        verdict_of_series(d, ways);
+        no_verdict(d, ways);
     doc_fail(d, query_close(&q));
     doc_say(d, "\n\n");
 }

@@ -44,6 +44,23 @@ ok "are compared where they are named" exits 1 cowlab diff --db one.db "$first" 
 ok "... and say theirs" says '^\| B \| linux \| .*"share":24' cowlab diff --db one.db "$first" latest
 ok "in databases they are told apart" says '^\| B \| fork-write-many \| linux \| .*"share":24' cowlab diff more.db one.db
 
+# Times of a known spread, 4 %, in place of what was measured: of two series of the same nothing differs, of one
+# that is 5 % slower all do.
+ok "a series" cowlab run --db s.db fork-write --param pages=1,2 --repeat 20
+draw() { sqlite3 "$1" "UPDATE step SET dur_ns = $2 * (1000000 + abs(run / 7 * 7919 + step * $3) % 1000 * 40)"; }
+for name in same slow; do cp s.db $name.db; done
+ok "its times, drawn" draw s.db 1 104729
+ok "drawn again" draw same.db 1 611953
+ok "5 % slower" draw slow.db 1.05 611953
+ok "equals do not differ" exits 0 cowlab diff s.db same.db
+ok "... of so many values" says '^Of [0-9]+ times, faults and figures of memory of the series 0 differ beyond' cowlab diff s.db same.db
+ok "what is slower does" exits 1 cowlab diff s.db slow.db
+ok "... by 5 % in every phase" says '^\| fork-write \| linux \| .*"pages":2.* \| sender_wrote \| time_ns \| .* 1\.0[3-7] times' cowlab diff s.db slow.db
+ok "... as JSON" equals true sh -c "cowlab diff --json s.db slow.db | jq '[.spread[] | select(.quantity == \"time_ns\") | .verdict == \"more\"] | all'"
+ok "less than it drifts by itself is not told" says 'series 0 differ' sh -c "cp slow.db drift.db
+    sqlite3 drift.db \"UPDATE step SET dur_ns = dur_ns * 2 WHERE run IN (SELECT run FROM (SELECT run, ntile(4) OVER
+        (PARTITION BY params ORDER BY started_at, run) AS part FROM run WHERE warm_up = 0) WHERE part = 2)\"; cowlab diff s.db drift.db"
+
 ok "nothing in common is bad usage" exits 2 sh -c "cowlab diff --db a.db \$(sqlite3 a.db \"SELECT group_concat(run_id, ' ') FROM runs WHERE scenario IN ('fork-write', 'ool-write')\")"
 ok "so is one side" exits 2 cowlab diff a.db
 ok "and a run that is not there" exits 2 cowlab diff --db a.db latest nosuch

@@ -109,6 +109,8 @@ DROP INDEX run_by_series;
 ALTER TABLE run DROP COLUMN warm_up;
 ALTER TABLE run DROP COLUMN series;
 DROP TABLE series;
+DROP TABLE handover;
+ALTER TABLE process DROP COLUMN cpu_ns;
 ALTER TABLE step DROP COLUMN answer;
 ALTER TABLE run DROP COLUMN ability;
 ALTER TABLE process DROP COLUMN lost_kb;
