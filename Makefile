@@ -47,7 +47,7 @@ REPORTS := $(call obj,$(call src,reports) $(G)/embedded_page.c)
 LAB     := $(call obj,$(filter-out lab/cli/% lab/machmsg/% lab/linux/actor/% lab/gnumach/guest/%,$(call src,lab)) $(G)/embedded_scenarios.c)
 MACHMSG := $(call obj,$(filter-out lab/machmsg/names/main.c,$(call src,lab/machmsg)))
 CLI     := $(call obj,$(call src,lab/cli))
-ACTOR   := $(call obj,$(call src,lab/linux/actor) lab/linux/rundir.c)
+ACTOR   := $(call obj,$(call src,lab/linux/actor) lab/linux/rundir.c lab/linux/moment.c)
 TESTS   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 SUPPORT := $(call obj,$(call src,tests/support))
 

@@ -262,7 +262,7 @@ static bool is_counted(int q)
 /* Figures that only ever grow say nothing by changing. */
 static bool is_trigger(int q)
 {
-    return q != PQ_DUR && q != PQ_MINFLT_TOTAL && q != PQ_MAJFLT_TOTAL;
+    return q != PQ_DUR && q != PQ_CPU && q != PQ_MINFLT_TOTAL && q != PQ_MAJFLT_TOTAL;
 }
 
 /* -- processes ---------------------------------------------------------------------------- */

@@ -40,6 +40,14 @@
       "run, step, nr, sender, receiver, region, case_name, descriptor, kind, asked, received, "    \
       "done, deallocate, size, why")                                                               \
     X(ST_MESSAGE, "message", "run, step, actor, id, size, text, descriptors, reply_sent")          \
+    X(ST_HANDOVER, "handover",                                                                     \
+      "run, step, part, way, sender, receiver, region, case_name, bytes, used, acted")             \
+    X(ST_LATENCY, "latency",                                                                       \
+      "run, step, part, since, actor, n, max_ns, gap_ns, cost_ns, empty_ns")                       \
+    X(ST_LATENCY_BUCKET, "latency_bucket", "run, step, part, since, low_ns, high_ns, count")       \
+    X(ST_SNAPSHOT, "snapshot",                                                                     \
+      "run, step, actor, region, case_name, way, how, pages, rate, cpus, still_ns, take_ns, "      \
+      "readout_ns, torn_pages, inferred, copied_pages, before_kb, peak_kb")                        \
     X(ST_EXPECTATION, "expectation",                                                               \
       "run, step, nr, observed, key, expected, measured, result, reason, line")                    \
     X(ST_UNKNOWN, "unknown", "run, step, nr, observed, region, case_name, quantity, why")          \
@@ -409,6 +417,44 @@ static void write_message(struct writer *w, const struct store_message *m)
         num_if(m->reply_sent >= 0, m->reply_sent));
 }
 
+static void write_handover(struct writer *w, const struct store_handover *h)
+{
+    ROW(w, ST_HANDOVER, text(h->taken ? "taken" : "given"), text(h->way), text(h->sender),
+        text(h->receiver), text(h->region), text(h->case_name), num(h->bytes),
+        num_if(h->taken, h->used), text(h->acted));
+}
+
+static void write_latency(struct writer *w, const char *actor, const struct store_latencies *all,
+                          const struct store_latency *l)
+{
+    const struct histogram *h = &l->times;
+
+    ROW(w, ST_LATENCY, text(l->part), text(l->since), text(actor), num((int64_t)h->n),
+        num_if(h->n, (int64_t)h->max), known(l->gap_ns), num((int64_t)all->cost_ns),
+        num((int64_t)all->empty_ns));
+    for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (h->count[i])
+            ROW(w, ST_LATENCY_BUCKET, text(l->part), text(l->since), num((int64_t)histogram_low(i)),
+                num((int64_t)(i == HISTOGRAM_BUCKETS - 1 ? h->max : histogram_high(i))),
+                num((int64_t)h->count[i]));
+}
+
+static void write_snapshot(struct writer *w, const struct step_record *r)
+{
+    static const struct quantity list[] = {
+        {"copied_pages", QT_PAGES}, {"before_kb", QT_KB}, {"peak_kb", QT_KB}, {NULL, 0}};
+    const struct store_snapshot *s = r->snapshot;
+    const struct value q[] = {s->copied_pages, s->before_kb, s->peak_kb};
+    struct whose of = {r->actor, r->region, r->case_name};
+
+    row_begin(w, ST_SNAPSHOT);
+    PUT(w, text(r->actor), text(r->region), text(r->case_name), text(s->way), text(s->how),
+        num(s->pages), num(s->rate), num(s->cpus), num(s->still_ns), num(s->take_ns),
+        num(s->readout_ns), num(s->torn_pages), text(inferred_names(w, list, q)));
+    end_with(w, list, q);
+    note_unknowns(w, &of, list, q);
+}
+
 static void write_expectation(struct writer *w, size_t nr, const struct store_expectation *x)
 {
     ROW(w, ST_EXPECTATION, num(nr), text(x->on), text(x->key), text(x->expected), text(x->measured),
@@ -550,6 +596,12 @@ static void write_all(struct writer *w, const struct step_record *r)
         write_transfer(w, i, &r->transfers[i]);
     if (r->message)
         write_message(w, r->message);
+    if (r->handover)
+        write_handover(w, r->handover);
+    for (size_t i = 0; r->latencies && i < r->latencies->n; i++)
+        write_latency(w, r->actor, r->latencies, &r->latencies->of[i]);
+    if (r->snapshot)
+        write_snapshot(w, r);
     for (size_t i = 0; i < r->nexpectations; i++)
         write_expectation(w, i, &r->expectations[i]);
 }

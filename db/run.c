@@ -157,28 +157,30 @@ int64_t run_key(const char *run_id)
 }
 
 /* 63 random bits: two machines that never met do not collide. */
-static int new_run_id(char run_id[40], char started[40], struct err *e)
+int new_id(const char *prefix, char id[40], char started[40], int64_t *out, struct err *e)
 {
     uint64_t key = 0;
     struct timespec now;
     struct tm utc;
+    char when[20];
     size_t n;
 
     while (key == 0) {
         if (getrandom(&key, sizeof key, 0) != sizeof key)
-            return err_sys(e, errno, "cannot get random bytes for a run id");
+            return err_sys(e, errno, "cannot get random bytes for an id");
         key &= INT64_MAX;
     }
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    n = strftime(run_id, 40, "%Y%m%d-%H%M%S-", &utc);
-    snprintf(run_id + n, 40 - n, "%016llx", (unsigned long long)key);
+    strftime(when, sizeof when, "%Y%m%d-%H%M%S", &utc);
+    snprintf(id, 40, "%s%s-%016llx", prefix, when, (unsigned long long)key);
+    *out = (int64_t)key;
     n = strftime(started, 40, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(started + n, 40 - n, ".%06ldZ", now.tv_nsec / 1000);
     return 0;
 }
 
-static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *run_id,
+static int bind_run(sqlite3_stmt *st, const struct run_info *info, int64_t key, const char *run_id,
                     const char *started)
 {
     const char *text[] = {info->scenario,
@@ -197,7 +199,7 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
     int n = 2, rc = SQLITE_OK;
 
     identify_self(&self);
-    rc |= sqlite3_bind_int64(st, 1, run_key(run_id));
+    rc |= sqlite3_bind_int64(st, 1, key);
     rc |= sqlite3_bind_text(st, 2, run_id, -1, SQLITE_STATIC);
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         rc |= sql_bind(st, ++n, text[i]);
@@ -207,6 +209,10 @@ static int bind_run(sqlite3_stmt *st, const struct run_info *info, const char *r
     rc |= sqlite3_bind_int64(st, ++n, self.start);
     rc |= sqlite3_bind_int64(st, ++n, self.namespace);
     rc |= sqlite3_bind_text(st, ++n, self.boot, -1, SQLITE_TRANSIENT);
+    if (info->series) {
+        rc |= sqlite3_bind_int64(st, ++n, info->series);
+        rc |= sqlite3_bind_int(st, ++n, info->warm_up);
+    }
     return rc == SQLITE_OK ? SQLITE_OK : SQLITE_NOMEM;
 }
 
@@ -216,17 +222,18 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e)
         "INSERT INTO run (run, run_id, scenario, title, question, backend, twin, no_twin, params, "
         "source, kernel, machine, capabilities, ability, page_size, started_at, lab_pid, "
         "lab_start, "
-        "lab_namespace, lab_boot, status) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
+        "lab_namespace, lab_boot, series, warm_up, status) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')";
     char run_id[40], started[40];
     sqlite3_stmt *st = NULL;
-    int rc = new_run_id(run_id, started, e);
+    int64_t key = 0;
+    int rc = new_id("", run_id, started, &key, e);
 
     if (rc)
         return rc;
     rc = sqlite3_prepare_v2(s->db, insert, -1, &st, NULL);
     if (rc == SQLITE_OK)
-        rc = bind_run(st, info, run_id, started);
+        rc = bind_run(st, info, key, run_id, started);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     if (rc == SQLITE_DONE) {
@@ -281,26 +288,24 @@ int store_end_run(struct store *s, const char *run_id, enum run_status status, u
     return rc;
 }
 
-/* A run id contains only digits, letters and '-': '*' and '?' in what was typed match nothing. */
-int store_find_run(struct store *s, const char *typed, char run_id[40], struct err *e)
+/* By what a user typed: an id, or a unique part of one. find: gives ids, and whether each is what
+ * was typed in full (?1), that one first. what: what they are ids of. */
+static int find_id(struct store *s, const char *find, const char *what, const char *typed,
+                   char id[40], struct err *e)
 {
-    static const char find[] = "SELECT run_id, run_id = ?1 FROM run "
-                               "WHERE ?1 = 'latest' OR instr(run_id, ?1) > 0 "
-                               "ORDER BY run_id = ?1 DESC, started_at DESC, run_id LIMIT CASE ?1 "
-                               "WHEN 'latest' THEN 1 ELSE 5 END";
     sqlite3_stmt *st = NULL;
-    char list[200] = "", first[40] = "";
+    char list[256] = "", first[40] = "";
     int n = 0, rc = sqlite3_prepare_v2(s->db, find, -1, &st, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_text(st, 1, typed, -1, SQLITE_STATIC);
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        const char *id = (const char *)sqlite3_column_text(st, 0);
+        const char *found = (const char *)sqlite3_column_text(st, 0);
 
         rc = SQLITE_OK;
         if (n++ == 0)
-            snprintf(first, sizeof first, "%s", id ? id : "");
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", n > 1 ? ", " : "", id);
+            snprintf(first, sizeof first, "%s", found ? found : "");
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", n > 1 ? ", " : "", found);
         if (sqlite3_column_int(st, 1)) { /* typed in full */
             rc = SQLITE_DONE;
             break;
@@ -311,13 +316,62 @@ int store_find_run(struct store *s, const char *typed, char run_id[40], struct e
     else if (n == 0 && strcmp(typed, "latest") == 0)
         rc = err_set(e, ENOENT, "no run in '%s'", s->path);
     else if (n == 0)
-        rc = err_set(e, ENOENT, "no run '%s' in '%s'", typed, s->path);
+        rc = err_set(e, ENOENT, "no %s '%s' in '%s'", what, typed, s->path);
     else if (n > 1)
-        rc = err_set(e, EINVAL, "'%s' fits several runs: %s%s", typed, list, n == 5 ? ", ..." : "");
+        rc = err_set(e, EINVAL, "'%s' fits several %s: %s%s", typed,
+                     strcmp(what, "run") == 0 ? "runs" : what, list, n == 5 ? ", ..." : "");
     else
         rc = 0;
     sqlite3_finalize(st);
     if (rc == 0)
-        memcpy(run_id, first, sizeof first);
+        memcpy(id, first, sizeof first);
     return rc;
+}
+
+/* A run id contains only digits, letters and '-': '*' and '?' in what was typed match nothing. */
+int store_find_run(struct store *s, const char *typed, char run_id[40], struct err *e)
+{
+    return find_id(s,
+                   "SELECT run_id, run_id = ?1 FROM run "
+                   "WHERE ?1 = 'latest' OR instr(run_id, ?1) > 0 "
+                   "ORDER BY run_id = ?1 DESC, started_at DESC, run_id LIMIT CASE ?1 "
+                   "WHEN 'latest' THEN 1 ELSE 5 END",
+                   "run", typed, run_id, e);
+}
+
+/* -- series ----------------------------------------------------------------------------- */
+
+int store_begin_series(struct store *s, struct series_info *info, struct err *e)
+{
+    char started[40];
+    sqlite3_stmt *st = NULL;
+    int rc = new_id(SERIES_PREFIX, info->series_id, started, &info->series, e);
+
+    if (rc)
+        return rc;
+    rc = sqlite3_prepare_v2(s->db,
+                            "INSERT INTO series (series, series_id, started_at, seed, repeat, "
+                            "planned, spec) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                            -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(st, 1, info->series);
+        sqlite3_bind_text(st, 2, info->series_id, -1, SQLITE_STATIC);
+        sqlite3_bind_text(st, 3, started, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 4, info->seed);
+        sqlite3_bind_int64(st, 5, info->repeat);
+        sqlite3_bind_int64(st, 6, info->planned);
+        sql_bind(st, 7, info->spec);
+        rc = sqlite3_step(st);
+    }
+    rc = rc == SQLITE_DONE ? 0 : sql_err(s, e, rc, CANNOT_WRITE);
+    sqlite3_finalize(st);
+    return rc;
+}
+
+int store_find_series(struct store *s, const char *typed, char series_id[40], struct err *e)
+{
+    return find_id(s,
+                   "SELECT series_id, series_id = ?1 FROM series WHERE instr(series_id, ?1) > 0 "
+                   "ORDER BY series_id = ?1 DESC, started_at DESC, series_id LIMIT 5",
+                   "series", typed, series_id, e);
 }

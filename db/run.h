@@ -5,6 +5,9 @@
 
 /* The run key inside a run id, or 0 if it is none. */
 int64_t run_key(const char *run_id);
+/* An id that no other will have, "<prefix>YYYYMMDD-HHMMSS-<key as 16 hex digits>", and the moment.
+ */
+int new_id(const char *prefix, char id[40], char started[40], int64_t *key, struct err *e);
 /* How many runs are `running` whose lab is gone; mark: makes them `crashed`. Or a negative errno.
  */
 int runs_crashed(struct store *s, bool mark, struct err *e);

@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* Room for the prepared statements of record.c. */
-#define STORE_STATEMENTS 21
+#define STORE_STATEMENTS 25
 
 struct store {
     sqlite3 *db;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "probes/err.h"
+#include "probes/histogram.h"
 #include "probes/kinds.h"
 #include "probes/observation.h"
 #include <sqlite3.h>
@@ -35,6 +36,8 @@ struct run_info {
     const char *params;  /* JSON object */
     const char *source;  /* the scenario's text */
     uint64_t page_size;  /* bytes */
+    int64_t series;      /* the one that it is of (store_begin_series); 0: none */
+    bool warm_up;        /* ... there the first of its combination, and not counted */
     char *ability;       /* malloc'd JSON object, or NULL: what the backend can tell
                             (db/schema/004-backends.sql) */
     char *kernel;        /* malloc'd: "Linux 6.18.0 x86_64", "GNU Mach 1.8 ..." */
@@ -64,6 +67,40 @@ struct store_message {
     char *text;   /* or NULL */
     int descriptors;
     int reply_sent; /* -1 does not apply */
+};
+
+/* What a step handed over or took. */
+struct store_handover {
+    bool taken; /* else handed over */
+    char *way, *sender, *receiver;
+    char *region, *case_name; /* as the step's actor calls it; case_name may be NULL */
+    int64_t bytes;
+    bool used;         /* taken: into a region in use */
+    const char *acted; /* static: "sender", "receiver", "both"; NULL: nobody yet */
+};
+
+/* How long the single touches of a step took. */
+struct store_latency {
+    const char *part;    /* static: "step"; of a snapshot "before" and "during" */
+    const char *since;   /* static: the beginning of the "touch", or when it was "due" */
+    struct value gap_ns; /* the longest pause between two */
+    struct histogram times;
+};
+
+struct store_latencies {
+    uint64_t cost_ns, empty_ns; /* what timing takes beside each touch; the time of an empty one */
+    size_t n;
+    struct store_latency of[4];
+};
+
+/* A copy of one moment. */
+struct store_snapshot {
+    char *way;
+    const char *how;     /* static or NULL: what the message layer did */
+    int64_t pages, rate; /* in the region; asked to be written a second, 0: as many as can be */
+    int cpus;
+    int64_t still_ns, take_ns, readout_ns, torn_pages;
+    struct value copied_pages, before_kb, peak_kb;
 };
 
 struct store_expectation {
@@ -139,9 +176,12 @@ struct step_record {
     const char *answer; /* what the step says of the scenario's question, or NULL */
     uint64_t start_ns, dur_ns;
     const struct observation *obs;
+    const struct store_handover *handover; /* or NULL */
     const struct store_transfer *transfers;
     size_t ntransfers;
-    const struct store_message *message; /* or NULL */
+    const struct store_message *message;     /* or NULL */
+    const struct store_latencies *latencies; /* or NULL */
+    const struct store_snapshot *snapshot;   /* or NULL */
     const struct store_expectation *expectations;
     size_t nexpectations;
     struct store_watch *watch; /* samples of a watch; else NULL, and so the fields below */
@@ -178,6 +218,18 @@ int store_begin_run(struct store *s, struct run_info *info, struct err *e);
 int store_step(struct store *s, const char *run_id, const struct step_record *r, struct err *e);
 int store_end_run(struct store *s, const char *run_id, enum run_status status, uint64_t dur_ns,
                   const char *message, struct err *e);
+
+/* The runs of one command that carries out scenarios many times. */
+struct series_info {
+    int64_t series;     /* filled by store_begin_series */
+    char series_id[40]; /* that too */
+    int64_t seed, repeat, planned;
+    const char *spec; /* JSON object (db/schema/009-series.sql) */
+};
+#define SERIES_PREFIX "series-" /* of its id, and of no run's */
+int store_begin_series(struct store *s, struct series_info *info, struct err *e);
+/* As store_find_run, of series; "latest" is none. */
+int store_find_series(struct store *s, const char *typed, char series_id[40], struct err *e);
 
 /* Resolves what a user typed (a run id, a unique part of one, or "latest") into run_id[40].
  * -ENOENT if none, -EINVAL if several (the message lists them). */

@@ -52,7 +52,17 @@
       "receives the oldest waiting message; or, with `expect_timeout`, none must come",            \
       RECEIVE_FIELDS)                                                                              \
     X(ACT_REPLY, 19, "reply", NONE, ANSWERS,                                                       \
-      "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)
+      "answers the message received last; without a reply port nothing is sent", REPLY_FIELDS)     \
+    X(ACT_HAND_OVER, 20, "hand_over", OLD, SILENT,                                                 \
+      "hands the whole region to actor `to`, whose `take` comes next, by one of the ways below",   \
+      HAND_OVER_FIELDS)                                                                            \
+    X(ACT_TAKE, 21, "take", NEW, SILENT,                                                           \
+      "takes what was handed over: into `fresh` memory, a new region; or into one that is `used`", \
+      TAKE_FIELDS)                                                                                 \
+    X(ACT_SNAPSHOT, 22, "snapshot", OLD, SILENT,                                                   \
+      "copies the region as it is at one moment, by one of the ways below, and reads the copy, "   \
+      "while a thread of the actor goes on writing it",                                            \
+      SNAPSHOT_FIELDS)
 
 enum region_use { REGION_NONE, REGION_OLD, REGION_NEW };
 enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSWERS };
@@ -77,7 +87,8 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     REGION_FIELDS(F)                                                                               \
     F("pages", NEEDED, SELECT, 0, 0, select)                                                       \
     F("stamp", OPTIONAL, STAMP, 0, 0, stamp)                                                       \
-    F("count", OPTIONAL, COUNT, 0, 0, number)
+    F("count", OPTIONAL, COUNT, 0, 0, number)                                                      \
+    F("latency", OPTIONAL, BOOL, 0, 0, latency)
 #define FORK_FIELDS(F) F("as", NEEDED, NAME, 0, 0, as)
 #define EXIT_FIELDS(F) F("status", OPTIONAL, I32, 0, 255, status)
 #define WAIT_FIELDS(F) F("child", NEEDED, NAME, 0, 0, child) EXIT_FIELDS(F)
@@ -104,7 +115,20 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     WORDS_FIELDS(F)                                                                                \
     F("reply", OPTIONAL, BOOL, 0, 0, want_reply)                                                   \
     TIMEOUT_FIELD(F) PARTS_FIELD(F)
+#define HAND_OVER_FIELDS(F)                                                                        \
+    REGION_FIELDS(F) F("to", NEEDED, NAME, 0, 0, to) F("way", NEEDED, WAY, 0, 0, way)
+#define TAKE_FIELDS(F) REGION_FIELDS(F) F("into", OPTIONAL, INTO, 0, 0, used)
 #define RECEIVE_FIELDS(F) TIMEOUT_FIELD(F) F("expect_timeout", OPTIONAL, BOOL, 0, 0, expect_timeout)
+
+#define LIMIT_RATE 10000000
+#define LIMIT_LEAD_MS 10000
+#define SNAPSHOT_LEAD_MS 200 /* unless given */
+#define SNAPSHOT_FIELDS(F)                                                                         \
+    REGION_FIELDS(F)                                                                               \
+    F("way", NEEDED, SNAPSHOT_WAY, 0, 0, snapshot_way)                                             \
+    F("rate", OPTIONAL, U64, 0, LIMIT_RATE, rate)                                                  \
+    F("lead_ms", OPTIONAL, I64, 0, LIMIT_LEAD_MS, lead_ms)                                         \
+    F("seed", OPTIONAL, U64, 0, INT64_MAX, seed)
 
 /* Kinds of memory that map can make. */
 #define MAP_KINDS(X)                                                                               \
@@ -116,7 +140,9 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     X(MK_HUGETLB, 6, "hugetlb", "private memory of explicit huge pages")                           \
     X(MK_ORDINARY, 7, "ordinary", "`vm_allocate` of the message layer")                            \
     X(MK_PURGEABLE, 8, "purgeable", "the same with `VM_FLAGS_PURGABLE`")                           \
-    X(MK_MALLOC, 9, "malloc", "memory that the message layer did not allocate")
+    X(MK_MALLOC, 9, "malloc", "memory that the message layer did not allocate")                    \
+    X(MK_SHMEM_HUGE, 10, "shmem-huge",                                                             \
+      "a file of a tmpfs of its own with huge pages, mapped shared")
 
 /* madvise advice: X(ENUM, code, "JSON word", "constant of madvise(2)"). */
 #define ADVICES(X)                                                                                 \
@@ -127,6 +153,40 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
     X(ADV_WIPEONFORK, 5, "WIPEONFORK", MADV_WIPEONFORK)                                            \
     X(ADV_HUGEPAGE, 6, "HUGEPAGE", MADV_HUGEPAGE)                                                  \
     X(ADV_NOHUGEPAGE, 7, "NOHUGEPAGE", MADV_NOHUGEPAGE)
+
+/* Ways for memory to change hands, beside fork: X(ENUM, code, "JSON word", KIND, "what it does").
+ * STREAM: nothing is done before the take, which both sides carry out at the same time. CALL: the
+ * same, but one side's system call does it. OBJECT: a memory object waits for the receiver.
+ * MESSAGE: a message of the layer does. */
+#define WAYS(X)                                                                                    \
+    X(WAY_SOCKET, 1, "socket", STREAM, "through a stream socket")                                  \
+    X(WAY_PACKET, 2, "packet", STREAM, "through a socket of packets, 64 KiB each")                 \
+    X(WAY_PIPE, 3, "pipe", STREAM, "through a pipe, by `write` and `read`")                        \
+    X(WAY_VMSPLICE, 4, "vmsplice", STREAM,                                                         \
+      "through a pipe that holds the sender's own pages, from which the receiver reads")           \
+    X(WAY_VMSPLICE_GIFT, 5, "vmsplice_gift", STREAM, "the same with `SPLICE_F_GIFT`")              \
+    X(WAY_READV, 6, "process_vm_readv", CALL, "the receiver reads the sender's memory")            \
+    X(WAY_WRITEV, 7, "process_vm_writev", CALL, "the sender writes the receiver's memory")         \
+    X(WAY_MEMFD_SHARED, 8, "memfd_shared", OBJECT,                                                 \
+      "the object behind a region of kind `memfd-shared` or `shmem-huge` is passed, and mapped "   \
+      "shared: nothing is copied, nothing isolated")                                               \
+    X(WAY_MEMFD_SEALED, 9, "memfd_sealed", OBJECT,                                                 \
+      "the contents are put into a memfd that is sealed, passed, and mapped private")              \
+    X(WAY_POSIX_SHM, 10, "posix_shm", OBJECT,                                                      \
+      "the contents are put into shared memory that has a name (`shm_open`), and mapped shared")   \
+    X(WAY_OOL_VIRTUAL, 11, "ool_virtual", MESSAGE, "out of line, by virtual copy")                 \
+    X(WAY_OOL_PHYSICAL, 12, "ool_physical", MESSAGE, "out of line, by physical copy")
+enum way_kind { WAY_STREAM = 1, WAY_CALL, WAY_OBJECT, WAY_MESSAGE };
+/* Ways to a copy of one moment: X(ENUM, code, "JSON word", "what it does"). */
+#define SNAPSHOT_WAYS(X)                                                                           \
+    X(SNAP_PLAIN, 1, "plain", "the writer is stopped until all is copied")                         \
+    X(SNAP_FORK, 2, "fork", "a child reads what it has from the fork")                             \
+    X(SNAP_USERFAULTFD, 3, "userfaultfd",                                                          \
+      "the region is write-protected; a page that is to be written is copied before, by a "        \
+      "handler")                                                                                   \
+    X(SNAP_OOL_VIRTUAL, 4, "ool_virtual", "the actor sends it out of line to itself")              \
+    X(SNAP_RUNNING, 5, "running",                                                                  \
+      "copied in two halves while the writer goes on: no one moment, to show that this is found")
 
 /* Descriptors that a message carries: X(ENUM, code, "JSON key", TYPE, member of message_part). */
 #define MESSAGE_PARTS(X)                                                                           \
@@ -139,10 +199,27 @@ enum message_use { MESSAGE_SILENT, MESSAGE_SENDS, MESSAGE_RECEIVES, MESSAGE_ANSW
 #define KIND_ENUM(e, code, text, help) e = (code),
 #define ADVICE_ENUM(e, code, text, constant) e = (code),
 #define PART_ENUM(e, code, ...) e = (code),
+#define WAY_ENUM(e, code, ...) e = (code),
+#define WAY_KIND(e, code, text, kind, help) [e] = WAY_##kind,
+#define SNAPSHOT_ENUM(e, code, ...) e = (code),
 enum action { ACTIONS(ACTION_ENUM) };
 enum map_kind { MAP_KINDS(KIND_ENUM) };
 enum advice { ADVICES(ADVICE_ENUM) };
 enum part_kind { MESSAGE_PARTS(PART_ENUM) };
+enum way { WAYS(WAY_ENUM) };
+
+static inline enum way_kind way_kind(enum way way)
+{
+    static const unsigned char kinds[] = {WAYS(WAY_KIND)};
+
+    return way < sizeof kinds ? (enum way_kind)kinds[way] : 0;
+}
+
+static inline int map_kind_is_shared(enum map_kind kind)
+{
+    return kind == MK_SHARED || kind == MK_MEMFD_SHARED || kind == MK_SHMEM_HUGE;
+}
+enum snapshot_way { SNAPSHOT_WAYS(SNAPSHOT_ENUM) };
 
 /* Which pages of a region a read or write touches. */
 enum select_kind { SEL_ALL = 1, SEL_FIRST = 2, SEL_EVERY = 3, SEL_RANGE = 4, SEL_SHARE = 5 };

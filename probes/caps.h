@@ -44,10 +44,12 @@
       "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")                       \
     X(CAP_HUGETLB, "hugetlb", "explicit huge pages",                                               \
       "as root: echo 8 > /proc/sys/vm/nr_hugepages")                                               \
+    X(CAP_SHMEM_HUGE, "shmem_huge", "memory objects of huge pages, on a tmpfs of the run's own",   \
+      "root, on Linux 5.2 or later with CONFIG_TRANSPARENT_HUGEPAGE")                              \
     X(CAP_SOFT_DIRTY, "soft_dirty", "pages written since a mark (not used by the lab)",            \
       "a kernel with CONFIG_MEM_SOFT_DIRTY")                                                       \
-    X(CAP_USERFAULTFD, "userfaultfd", "write tracking of one's own memory (not used by the lab)",  \
-      "a kernel with CONFIG_USERFAULTFD")
+    X(CAP_USERFAULTFD, "userfaultfd", "snapshots by write-protecting one's own memory",            \
+      "Linux 5.11 or later with CONFIG_USERFAULTFD, in a container that does not forbid it")
 
 #define CAPS_ENUM(e, name, unlocks, how) e,
 enum cap { CAPABILITIES(CAPS_ENUM) CAP__COUNT };

@@ -35,8 +35,9 @@ struct target_region {
 struct target {
     const char *actor;
     pid_t pid;
-    bool acting; /* it carried out this step; the three fields below are its own report */
+    bool acting; /* it carried out this step; the four fields below are its own report */
     uint64_t dur_ns;
+    uint64_t cpu_ns;         /* CPU time that it used within the action; 0: not measured */
     uint64_t minflt, majflt; /* faults it took within the action (getrusage) */
     const struct target_region *regions;
     size_t nregions;
@@ -49,7 +50,8 @@ struct target_message {
     const char *case_name; /* or NULL */
     int fd;                /* -1: the bytes are inline or already private to the kernel */
     uint64_t len;          /* bytes that were sent */
-    int carriers;          /* messages that carry the object */
+    bool shared;  /* who receives it will see the object itself, not a private view of it */
+    int carriers; /* messages that carry the object */
 };
 
 struct observer_options {

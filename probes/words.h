@@ -145,7 +145,7 @@ enum quantity_type {
     X(RQ_PROTECTION, protection, QT_PROTECTION)                                                    \
     X(RQ_INHERITANCE, inheritance, QT_INHERIT)
 
-/* Quantities of one process. minflt, majflt and dur_ns are those of this step;
+/* Quantities of one process. minflt, majflt, dur_ns and cpu_ns are those of this step;
  * minflt_total and majflt_total since the process began. The last six are a watch's: all memory
  * of the process by its page states; copied_kb: got a new frame since the row before; lost_kb:
  * ceased to be in common with its parent since then because one of them wrote; lost_before_kb: in
@@ -162,6 +162,7 @@ enum quantity_type {
     X(PQ_MAJFLT, majflt, QT_COUNT)                                                                 \
     X(PQ_COW_FAULTS, cow_faults, QT_COUNT) /* GNU Mach counts them; Linux does not */              \
     X(PQ_DUR, dur_ns, QT_NS)                                                                       \
+    X(PQ_CPU, cpu_ns, QT_NS) /* used by the process within the action */                           \
     X(PQ_MINFLT_TOTAL, minflt_total, QT_COUNT)                                                     \
     X(PQ_MAJFLT_TOTAL, majflt_total, QT_COUNT)                                                     \
     X(PQ_EXCLUSIVE, exclusive_kb, QT_KB)                                                           \

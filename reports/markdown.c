@@ -271,10 +271,15 @@ static void write_whole(struct doc *d, const struct selection *runs,
                         const struct watch_data *watches)
 {
     introduction(d, runs);
+    section_series(d, runs);
     findings(d, runs, watches);
     runs_sections(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_handover(d, runs);
+        section_snapshots(d, runs);
+        if (runs->n > 1)
+            section_latency(d, runs);
         find_questions(d, runs);
         section_published(d);
     }
@@ -389,6 +394,7 @@ static void sections_brief(struct doc *d, const struct selection *runs,
 {
     find_cut_short(d, runs);
     watches_brief(d, runs, watches);
+    section_series(d, runs);
     if (runs->scenarios) {
         doc_section(d, "Answers");
         find_questions(d, runs);
@@ -400,6 +406,9 @@ static void sections_brief(struct doc *d, const struct selection *runs,
     scenarios_brief(d, runs, watches);
     if (runs->scenarios) {
         section_fork_vs_ool(d, runs);
+        section_handover(d, runs);
+        section_snapshots(d, runs);
+        section_latency(d, runs);
         section_footprints(d, runs);
         section_published_brief(d);
     }

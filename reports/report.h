@@ -31,6 +31,8 @@ int report_summary(struct store *s, const char *run_id, bool colour, FILE *out, 
 
 /* Terminal: " --db FILE" for a command to type next; nothing where that is the default. */
 void report_database_option(struct store *s, FILE *out);
+/* A file's name for the shell, quoted if it must be, and no option. */
+void report_shell_word(FILE *out, const char *word);
 /* The command that shows which runs there are. */
 void report_list_hint(struct store *s, FILE *out);
 
@@ -42,3 +44,24 @@ int report_is_watch(struct store *s, const char *run_id, struct err *e);
 
 /* The run as one JSON document: run, steps, timeline rows, footprints, expectations, checks. */
 int report_json(struct store *s, const char *run_id, FILE *out, struct err *e);
+
+/* Terminal: a series summed up: its runs, what failed, and per combination how long the memory took
+ * to be handed over. Unfinished ones too. The same as one JSON document, with every run. */
+int report_series(struct store *s, const char *series_id, bool colour, FILE *out, struct err *e);
+int report_series_json(struct store *s, const char *series_id, FILE *out, struct err *e);
+/* The runs that stand for it in a report: of each combination the latest counted one. *ids and each
+ * of them are the caller's. */
+int report_series_runs(struct store *s, const char *series_id, char ***ids, size_t *n,
+                       struct err *e);
+
+/* What differs between two sides, each a run, a series, or all of a database (both ids NULL): per
+ * combination of scenario, backend and parameters the values that the scenario decides
+ * (db/report/diff-facts.sql), exactly. As markdown, or one JSON document. Returns 1 if something
+ * differs, 0 if nothing does; -ENODATA: they have nothing in common. */
+struct diff_side {
+    struct store *store;
+    const char *typed; /* what the user calls it */
+    const char *run_id, *series_id;
+};
+int report_diff(const struct diff_side *a, const struct diff_side *b, bool json, FILE *out,
+                struct err *e);

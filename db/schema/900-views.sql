@@ -34,6 +34,9 @@
 --   capabilities: JSON: what the machine let the lab see
 --   source: the scenario's text
 --   answer: what its steps say of the question, one after the other; NULL: nothing
+--   series_id: the series it belongs to, `series-YYYYMMDD-HHMMSS-<16 hex digits>` (UTC), or NULL
+--   warm_up: 1: the first of its combination in the series, which warms up and is not counted; 0: it
+--     is counted; NULL: it is of no series
 CREATE VIEW runs AS
 SELECT run_id, scenario, title, question, backend, params, kernel, page_size, status, started_at,
        duration_ns, round(duration_ns / 1e6, 3) AS duration_ms, message, twin, no_twin,
@@ -48,20 +51,41 @@ SELECT run_id, scenario, title, question, backend, params, kernel, page_size, st
        machine, capabilities, source,
        (SELECT group_concat(answer, ' ')
         FROM (SELECT answer FROM step s WHERE s.run = r.run AND answer IS NOT NULL ORDER BY step))
-           AS answer
+           AS answer,
+       (SELECT series_id FROM series g WHERE g.series = r.series) AS series_id, warm_up
 FROM run r
 ORDER BY started_at, run_id;
 
--- The latest complete run of each scenario on each backend: what most of db/queries look at.
+-- The latest complete run of each scenario on each backend: what most of db/queries look at. A run
+-- that warms a series up is none of them.
 --   params: parameters as a JSON object
 --   started_at: UTC, ISO 8601 with microseconds
 CREATE VIEW latest_runs AS
 SELECT run_id, scenario, backend, params, started_at
 FROM (SELECT *, row_number() OVER (PARTITION BY scenario, backend
                                    ORDER BY started_at DESC, run_id DESC) AS age
-      FROM run WHERE status = 'complete')
+      FROM run WHERE status = 'complete' AND warm_up IS NOT 1)
 WHERE age = 1
 ORDER BY scenario, backend;
+
+-- One row per run of a series: one command that carried out combinations of scenario, backend and
+-- parameters many times.
+--   series_id: the series, `series-YYYYMMDD-HHMMSS-<16 hex digits>` (UTC)
+--   params: all parameters as a JSON object: with scenario and backend the combination
+--   setting: those of them that were set for the series, `pages=16 memory=ordinary`; empty: none
+--   warm_up: 1: the first of its combination, which warms up and is not counted; else 0
+--   status: `running`, `complete` (every step carried out), `failed`, `interrupted`, `crashed` (the
+--     lab died)
+--   started_at: UTC, ISO 8601 with microseconds
+--   duration_ns: whole run
+--   message: what went wrong, or NULL
+CREATE VIEW series_runs AS
+SELECT g.series_id, r.run_id, r.scenario, r.backend, r.params,
+       coalesce((SELECT group_concat(key || '=' || value, ' ') FROM json_each(r.params)
+                 WHERE key IN (SELECT key FROM json_each(g.spec, '$.params'))), '') AS setting,
+       r.warm_up, r.status, r.started_at, r.duration_ns, r.message
+FROM series g JOIN run r USING (series)
+ORDER BY g.started_at, g.series_id, r.started_at, r.run_id;
 
 -- One row per step.
 --   actor: who acted; NULL for a look without an action
@@ -253,11 +277,12 @@ FROM (SELECT r.run_id, r.scenario, r.backend, g.step, s.phase, g.observed AS act
 --   at_risk_kb: whose next write costs a new frame (a watch)
 --   copied_kb: got a new frame since the row before (a watch)
 --   t_ns: when reading began, CLOCK_MONOTONIC (a guest: its own clock)
+--   cpu_ns: CPU time that it used within the action, if this actor acted
 CREATE VIEW footprint AS
 SELECT r.run_id, r.scenario, r.backend, s.step, s.phase, p.actor, p.acting, p.rss_kb, p.pss_kb,
        p.uss_kb, p.peak_kb, p.pagetable_kb, p.virtual_kb, p.swap_kb, p.minflt, p.majflt, p.dur_ns,
        p.cow_faults, p.minflt_total, p.majflt_total, p.pid, p.inferred, p.exclusive_kb,
-       p.shared_parent_kb, p.debt_kb, p.at_risk_kb, p.copied_kb, s.t_ns
+       p.shared_parent_kb, p.debt_kb, p.at_risk_kb, p.copied_kb, s.t_ns, p.cpu_ns
 FROM process p
      JOIN step s USING (run, step)
      JOIN run r USING (run)

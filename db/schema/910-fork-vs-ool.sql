@@ -1,28 +1,44 @@
 -- Fork and out-of-line transfer, phase by phase.
 
--- The newest complete run of each scenario, backend and set of parameters: what fork_vs_ool and
--- published choose from.
+-- Where each run ran. Figures of two places are no comparison of what ran there.
+--   run: the run's key, for joins with tables
+--   kernel: name, release, machine
+--   machine: processors and memory in GiB, as a JSON object
+--   emulated: 1: by an emulator, whose times compare with each other only
+CREATE VIEW run_places AS
+SELECT run, kernel,
+       json_object('cpus', json_extract(machine, '$.cpus'),
+                   'memory_gib', round(json_extract(machine, '$.memory_kb') / 1048576.0)) AS machine,
+       json_extract(machine, '$.accelerator') IS 'tcg' AS emulated
+FROM run;
+
+-- The newest complete run of each scenario, backend, set of parameters, kernel and machine: what
+-- fork_vs_ool and published choose from. One that warms a series up only where there is no other.
 --   run: the run's key, for joins with tables
 --   params: parameters as a JSON object
 --   started_at: UTC, ISO 8601 with microseconds
 --   twin: scenario that does the same the other way (fork or out of line)
 --   forks: 1: it has a fork step
 --   sends: 1: it has an ool_send step
+--   kernel: what ran: name, release, machine
+--   machine: processors and memory, as in `run_places`
 --   region_bytes: most bytes of regions that one actor had at once
 CREATE VIEW newest_runs AS
 SELECT r.run, r.run_id, r.scenario, r.backend, r.page_size, r.params, r.started_at, r.twin,
+       r.kernel, r.place AS machine,
        EXISTS (SELECT 1 FROM step s WHERE s.run = r.run AND s.action = 'fork') AS forks,
        EXISTS (SELECT 1 FROM step s WHERE s.run = r.run AND s.action = 'ool_send') AS sends,
        (SELECT max(b) FROM (SELECT sum(pages) * r.page_size AS b FROM region g
                             WHERE g.run = r.run AND g.observed <> 'message'
                             GROUP BY g.step, g.observed)) AS region_bytes
-FROM (SELECT *, row_number() OVER (PARTITION BY scenario, backend, page_size, params
-                                   ORDER BY started_at DESC, run_id DESC) AS age
-      FROM run WHERE status = 'complete') r
+FROM (SELECT r.*, p.machine AS place,
+             row_number() OVER (PARTITION BY scenario, backend, page_size, params, r.kernel, p.machine
+                                ORDER BY warm_up IS 1, started_at DESC, run_id DESC) AS age
+      FROM run r JOIN run_places p USING (run) WHERE status = 'complete') r
 WHERE age = 1;
 
--- Per fork scenario and backend the latest fork run that has a twin of the same bytes, page size
--- and value of every parameter that both have, and the latest such twin.
+-- Per fork scenario and backend the latest fork run that has a twin of the same bytes, page size,
+-- kernel, machine and value of every parameter that both have, and the latest such twin.
 --   fork_run: key of the fork run
 --   ool_run: key of its twin
 --   fork_run_id: the fork run
@@ -42,6 +58,7 @@ FROM (SELECT f.run AS fork_run, o.run AS ool_run, f.run_id AS fork_run_id, o.run
       FROM newest_runs f
            JOIN newest_runs o ON o.backend = f.backend AND o.page_size = f.page_size
                              AND o.region_bytes = f.region_bytes
+                             AND o.kernel IS f.kernel AND o.machine = f.machine
                              AND (o.scenario = f.twin OR f.scenario = o.twin)
       WHERE f.forks AND NOT f.sends AND o.sends
         AND NOT EXISTS (SELECT 1 FROM json_each(f.params) a JOIN json_each(o.params) b USING (key)

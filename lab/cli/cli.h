@@ -19,6 +19,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_vmmap(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 
 /* Ends the program. */
 void cli_no_memory(void) __attribute__((noreturn));
@@ -58,6 +59,12 @@ int cli_open_store(struct store **store, const char *db, enum store_mode mode);
 int cli_with_store(const char *db, int (*use)(struct store *store, void *arg), void *arg);
 /* Which run was meant; typed NULL: the latest. Returns an exit code, with the failure printed. */
 int cli_find_run(struct store *store, const char *typed, char run_id[40]);
+
+/* Was a series meant, not a run? Finds it as cli_find_run does. */
+bool cli_names_series(const char *typed);
+int cli_find_series(struct store *store, const char *typed, char series_id[40]);
+/* Prints it to standard output. 0, or what went wrong. */
+int cli_show_series(struct store *store, const char *series_id, bool json, struct err *e);
 
 /* Colour only on a terminal and never with NO_COLOR (no-color.org). */
 bool cli_colour(FILE *out);

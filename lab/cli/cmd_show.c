@@ -1,4 +1,4 @@
-/* cowlab show: a stored run in the terminal. */
+/* cowlab show: a stored run, or a series, in the terminal. */
 #include "lab/cli/cli.h"
 #include "reports/report.h"
 #include <argp.h>
@@ -28,15 +28,19 @@ static int show_text(struct store *store, const char *run_id, struct err *e)
 static int show_run(struct store *store, void *arg)
 {
     const struct cli_common *a = arg;
-    char run_id[40];
+    bool series = cli_names_series(a->argument);
+    char id[40];
     struct err e;
-    int code = cli_find_run(store, a->argument, run_id);
+    int rc, code = series ? cli_find_series(store, a->argument, id)
+                          : cli_find_run(store, a->argument, id);
 
     if (code != EXIT_DONE)
         return code;
-    if ((a->json ? report_json(store, run_id, stdout, &e) : show_text(store, run_id, &e)) < 0)
-        return cli_fail(EXIT_RUNNING, &e);
-    return EXIT_DONE;
+    if (series)
+        rc = cli_show_series(store, id, a->json, &e);
+    else
+        rc = a->json ? report_json(store, id, stdout, &e) : show_text(store, id, &e);
+    return rc < 0 ? cli_fail(EXIT_RUNNING, &e) : EXIT_DONE;
 }
 
 int cmd_show(int argc, char **argv)
@@ -45,8 +49,10 @@ int cmd_show(int argc, char **argv)
         .options = options,
         .parser = cli_option,
         .args_doc = "[RUN]",
-        .doc = "Prints a stored run's timeline. RUN is a run id, a unique part of one, or 'latest' "
-               "(the default)."};
+        .doc =
+            "Prints a stored run's timeline, or sums a series up. RUN is the id of a run or "
+            "series, a unique part of one (of a series from its 'series-' on), or 'latest' (run, "
+            "the default)."};
     struct cli_common a = {.only = "only one run can be shown"};
 
     cli_parse(&argp, argc, argv, &a);

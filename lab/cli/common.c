@@ -179,3 +179,24 @@ int cli_find_run(struct store *store, const char *typed, char run_id[40])
         report_list_hint(store, stderr);
     return rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING;
 }
+
+bool cli_names_series(const char *typed)
+{
+    return typed && strncmp(typed, SERIES_PREFIX, sizeof SERIES_PREFIX - 1) == 0;
+}
+
+int cli_find_series(struct store *store, const char *typed, char series_id[40])
+{
+    struct err e;
+    int rc = store_find_series(store, typed, series_id, &e);
+
+    if (rc == 0)
+        return EXIT_DONE;
+    return cli_fail(rc == -ENOENT || rc == -EINVAL ? EXIT_USAGE : EXIT_RUNNING, &e);
+}
+
+int cli_show_series(struct store *store, const char *series_id, bool json, struct err *e)
+{
+    return json ? report_series_json(store, series_id, stdout, e)
+                : report_series(store, series_id, cli_colour(stdout), stdout, e);
+}

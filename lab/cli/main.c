@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"run", cmd_run, "SCENARIO...", "carry out scenarios, store and show what was seen"},
     {"show", cmd_show, "[RUN]", "a stored run's timeline"},
     {"report", cmd_report, "[RUN...]", "the markdown report"},
+    {"diff", cmd_diff, "A B", "what differs between two runs, series or databases"},
     {"vmmap", cmd_vmmap, "PID", "the region table of a live process"},
     {"watch", cmd_watch, "PID... | -- COMMAND...", "observe live processes over time"},
     {"export", cmd_export, "[RUN]", "a run for other tools: a trace for ui.perfetto.dev"},

@@ -9,7 +9,7 @@ static const struct refusal no_share[] = {
 };
 
 static const struct refusal no_copy[] = {
-    {ABILITY_BIT(MK_SHARED) | ABILITY_BIT(MK_MEMFD_SHARED),
+    {ABILITY_BIT(MK_SHARED) | ABILITY_BIT(MK_MEMFD_SHARED) | ABILITY_BIT(MK_SHMEM_HUGE),
      "fork shares what is mapped shared, or leaves it out"},
     {0, NULL},
 };

@@ -42,7 +42,7 @@ static int note_stray_bytes(struct doing *d, struct err *e)
 int linux_ACT_READ(struct doing *d, struct err *e)
 {
     const struct actor_reply *r = &d->reply;
-    int rc = linux_call(d, NULL, e);
+    int rc = linux_touch(d, e);
 
     if (rc == 0) /* contents that leaked would show here */
         rc = step_check_stamps(
@@ -53,7 +53,7 @@ int linux_ACT_READ(struct doing *d, struct err *e)
 
 int linux_ACT_WRITE(struct doing *d, struct err *e)
 {
-    int rc = linux_call(d, NULL, e);
+    int rc = linux_touch(d, e);
 
     d->region->written = rc == 0;
     d->region->written_pages = d->reply.touched;
@@ -80,6 +80,7 @@ int linux_ACT_EXEC(struct doing *d, struct err *e)
         rc = err_set(e, EPROTO, "actor '%s' did not come back from exec", d->step->actor);
     if (rc == 0)
         held_clear(linux_held(d));
+    linux_drop_handed(d->run, d->step->actor);
     return rc < 0 ? rc : linux_give_port(d->run, d->index, e);
 }
 
@@ -92,6 +93,7 @@ int linux_ACT_EXIT(struct doing *d, struct err *e)
     if (rc == 0) {
         held_clear(linux_held(d));
         carried_drop(&d->run->carried, d->step->actor);
+        linux_drop_handed(d->run, d->step->actor);
     }
     return rc;
 }
@@ -152,6 +154,8 @@ int linux_ACT_MADVISE(struct doing *d, struct err *e)
     if (rc == 0) {
         d->region->fate = fate_advised(d->region->fate, d->step->advice);
         d->region->freed += d->step->advice == ADV_FREE;
+        if (d->step->advice == ADV_HUGEPAGE || d->step->advice == ADV_NOHUGEPAGE)
+            d->region->huge = d->step->advice == ADV_HUGEPAGE;
     }
     return rc;
 }

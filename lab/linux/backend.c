@@ -2,7 +2,10 @@
  * outside between the steps.
  *
  *   backend.c    the backend table; a run from begin to end; the look after each step
- *   actions.c    each action as a request to an actor; message.c those of Mach messages
+ *   actions.c    each action as a request to an actor; message.c those of Mach messages,
+ *                handover.c those that two actors carry out, snapshot.c what is measured touch by
+ *                touch
+ *   moment.c     was what was read one moment?
  *   check.c      can it run here at all?
  *   run.c        what the actions share: who takes part, who has what
  *   actors.c     the processes, the keeper; talk.c their sockets and deadlines
@@ -56,7 +59,8 @@ static bool uses_messages(const struct plan *p)
         bool mach_memory =
             a == ACT_MAP && (p->steps[i].kind == MK_ORDINARY || p->steps[i].kind == MK_PURGEABLE);
 
-        if (mach_memory || message_use[a] != MESSAGE_SILENT)
+        if (mach_memory || way_kind(p->steps[i].way) == WAY_MESSAGE ||
+            message_use[a] != MESSAGE_SILENT)
             return true;
     }
     return false;
@@ -73,6 +77,7 @@ static void linux_end(struct backend_run *r)
     }
     free(r->holders);
     carried_clear(&r->carried);
+    linux_drop_handed(r, NULL);
     actor_group_end(&r->group);
     free(r);
 }
@@ -156,7 +161,28 @@ static size_t fill_messages(const struct backend_run *r, struct target_message *
                 .len = r->carried.list[i].len,
                 .carriers = 1,
             };
+    if (r->handed.step && r->handed.fd >= 0)
+        at[n++] = (struct target_message){
+            .region = r->handed.step->region,
+            .case_name = r->handed.step->case_name,
+            .fd = r->handed.fd,
+            .len = r->handed.len,
+            .shared = r->handed.step->way != WAY_MEMFD_SEALED,
+            .carriers = 1,
+        };
     return n;
+}
+
+static void tell_deed(const struct doing *d, size_t index, struct target *t)
+{
+    for (size_t i = 0; i < d->ndeeds; i++)
+        if (d->deeds[i].index == index) {
+            t->acting = true;
+            t->dur_ns = d->deeds[i].dur_ns;
+            t->cpu_ns = d->deeds[i].cpu_ns;
+            t->minflt = d->deeds[i].minflt;
+            t->majflt = d->deeds[i].majflt;
+        }
 }
 
 static int look(struct backend_run *r, const struct doing *d, struct observation *obs,
@@ -165,7 +191,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
     size_t nregions = count_regions(r), ntargets = 0;
     struct target *targets = calloc(r->group.nactors + 1, sizeof *targets);
     struct target_region *regions = calloc(nregions + 1, sizeof *regions), *next = regions;
-    struct target_message *messages = calloc(r->carried.count + 1, sizeof *messages);
+    struct target_message *messages = calloc(r->carried.count + 2, sizeof *messages);
     int rc = targets && regions && messages ? 0 : err_no_memory(e);
     struct err why;
 
@@ -177,10 +203,7 @@ static int look(struct backend_run *r, const struct doing *d, struct observation
             continue;
         t->actor = a->name;
         t->pid = a->pid;
-        t->acting = d->step->actor && i == d->index;
-        t->dur_ns = d->reply.dur_ns;
-        t->minflt = d->reply.minflt;
-        t->majflt = d->reply.majflt;
+        tell_deed(d, i, t);
         t->regions = next;
         next = fill_regions(&r->holders[i].regions, d->step, next);
         t->nregions = (size_t)(next - t->regions);
@@ -237,12 +260,15 @@ static void fill_request(struct doing *d)
     d->rq.select = s->select;
     d->rq.origin = s->origin;
     d->rq.reach = s->reach;
+    d->rq.latency = s->latency;
     d->rq.letter = s->has_stamp ? (uint32_t)s->stamp : 0;
     d->rq.protection = s->protection;
     d->rq.lock = s->lock;
     d->rq.inherit = s->inherit;
     d->rq.advice = s->advice;
     d->rq.status = s->status;
+    d->rq.way = s->way;
+    d->rq.used = s->used;
     d->rq.huge_size = machine_caps()->huge_page_size;
 }
 
@@ -278,6 +304,8 @@ static int linux_step(struct backend_run *r, const struct step *step, struct ste
     rc = actor_group_check(&r->group, e);
     if (rc == 0 && step->actor)
         rc = carry_out(d, e);
+    if (rc == 0 && step->actor && !d->told)
+        linux_did(d, d->index, &d->reply);
     out->dur_ns = d->reply.dur_ns;
     if (rc == 0)
         rc = look(r, d, &out->obs, e);

@@ -1,11 +1,13 @@
 #include "lab/linux/cgroup.h"
 
+#include "probes/slurp.h"
 #include "probes/system.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,4 +93,61 @@ pid_t run_cgroup_fork(const char *path, bool *inside)
         pid = fork_into(path);
     *inside = pid >= 0;
     return pid >= 0 ? pid : fork();
+}
+
+/* What a file of the cgroup says in bytes, from its beginning. */
+static struct value read_kb(int fd)
+{
+    char text[32];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+    if (n <= 0)
+        return value_unknown(WHY_READ_FAILED);
+    text[n] = '\0';
+    return value_known(strtoll(text, NULL, 10) / 1024);
+}
+
+/* The file of version 2, or of version 1. */
+static int open_either(const char *cgroup, const char *v2, const char *v1, int flags)
+{
+    char path[4300];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", cgroup, v2);
+    fd = open(path, flags | O_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    snprintf(path, sizeof path, "%s/%s", cgroup, v1);
+    return open(path, flags | O_CLOEXEC);
+}
+
+/* Any text makes either version forget (version 2 since Linux 6.12, for this descriptor alone). */
+struct value run_peak_begin(struct run_peak *p, const char *cgroup)
+{
+    static const char peak_v1[] = "memory.max_usage_in_bytes";
+    struct value now;
+    int fd;
+
+    *p = (struct run_peak){-1, false, value_unknown(WHY_NO_CGROUP)};
+    if (!cgroup[0])
+        return p->before;
+    p->fd = open_either(cgroup, "memory.peak", peak_v1, O_RDWR);
+    if (p->fd < 0)
+        p->fd = open_either(cgroup, "memory.peak", peak_v1, O_RDONLY);
+    p->before = p->fd < 0 ? value_unknown(WHY_NO_INTERFACE) : read_kb(p->fd);
+    p->forgot = p->fd >= 0 && pwrite(p->fd, "0", 1, 0) == 1;
+    fd = open_either(cgroup, "memory.current", "memory.usage_in_bytes", O_RDONLY);
+    now = fd < 0 ? value_unknown(WHY_NO_INTERFACE) : read_kb(fd);
+    fd_close(&fd);
+    return now;
+}
+
+struct value run_peak_end(struct run_peak *p)
+{
+    struct value peak = p->fd < 0 ? p->before : read_kb(p->fd);
+
+    fd_close(&p->fd);
+    if (value_is_known(peak) && value_is_known(p->before) && !p->forgot && peak.n <= p->before.n)
+        return value_unknown(WHY_NO_INTERFACE);
+    return peak;
 }

@@ -18,8 +18,8 @@ static int check_capability(const struct plan *plan, int cap, struct err *e)
                    plan->name, cap_rows[cap].name, c->reason[cap], cap_rows[cap].how);
 }
 
-/* What the scenario says that it needs, and what its kinds of memory need whether it says so or
- * not. */
+/* What the scenario says that it needs, and what its kinds of memory and ways need whether it says
+ * so or not. */
 static int check_capabilities(const struct plan *plan, struct err *e)
 {
     int rc = 0;
@@ -27,8 +27,15 @@ static int check_capabilities(const struct plan *plan, struct err *e)
     for (size_t i = 0; rc == 0 && i < plan->nneeds; i++)
         rc = check_capability(plan, cap_index(plan->needs[i]), e);
     for (size_t i = 0; rc == 0 && i < plan->nsteps; i++)
-        if (plan->steps[i].action == ACT_MAP && plan->steps[i].kind == MK_HUGETLB)
-            rc = check_capability(plan, CAP_HUGETLB, e);
+        if (plan->steps[i].action == ACT_SNAPSHOT &&
+            plan->steps[i].snapshot_way == SNAP_USERFAULTFD)
+            rc = check_capability(plan, CAP_USERFAULTFD, e);
+        else if (plan->steps[i].action == ACT_MAP)
+            rc = check_capability(plan,
+                                  plan->steps[i].kind == MK_HUGETLB      ? CAP_HUGETLB
+                                  : plan->steps[i].kind == MK_SHMEM_HUGE ? CAP_SHMEM_HUGE
+                                                                         : -1,
+                                  e);
     return rc;
 }
 
@@ -51,8 +58,8 @@ static int check_memory(const struct plan *plan, struct err *e)
  * not? Objects are counted page by page. */
 static bool is_committed(const struct step *s)
 {
-    return s->action == ACT_MAP && s->kind != MK_MEMFD_SHARED && s->kind != MK_ORDINARY &&
-           s->kind != MK_PURGEABLE && s->kind != MK_HUGETLB;
+    return s->action == ACT_MAP && s->kind != MK_MEMFD_SHARED && s->kind != MK_SHMEM_HUGE &&
+           s->kind != MK_ORDINARY && s->kind != MK_PURGEABLE && s->kind != MK_HUGETLB;
 }
 
 /* One region that is larger than all that can be mapped: certain before the run. */

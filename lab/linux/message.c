@@ -16,7 +16,8 @@ static void close_all(const struct reply_fds *fds)
 /* Which region descriptor i of this step stands for, or NULL. */
 static const char *part_region(const struct step *s, size_t i)
 {
-    if (s->action == ACT_OOL_SEND || s->action == ACT_OOL_RECEIVE)
+    if (s->action == ACT_OOL_SEND || s->action == ACT_OOL_RECEIVE || s->action == ACT_HAND_OVER ||
+        s->action == ACT_TAKE)
         return s->region;
     if (i < s->nparts)
         return s->parts[i].region;

@@ -7,9 +7,10 @@
 #pragma once
 
 #include "lab/actions.h"
+#include "probes/histogram.h"
 #include <stdint.h>
 
-#define ACTOR_MAGIC 0x43574c35u /* "CWL5": changes with the layout */
+#define ACTOR_MAGIC 0x43574c37u /* "CWL7": changes with the layout */
 #define ACTOR_TEXT 1024
 #define ACTOR_PARTS 16
 
@@ -37,20 +38,30 @@ struct actor_request {
     uint32_t inherit, advice;
     int32_t protection;
     int32_t status; /* exit */
-    int32_t pid;    /* wait */
+    int32_t pid;    /* wait; hand_over, take: the other side */
     uint32_t lock;
     uint32_t physical, deallocate; /* ool_send */
     uint32_t want_reply;
     int32_t message_id;
-    int64_t timeout_ms;
+    int64_t timeout_ms;  /* snapshot: until it is given up */
+    uint32_t way;        /* hand_over, take: enum way; snapshot: enum snapshot_way */
+    uint32_t used;       /* take: into the region at start */
+    uint32_t huge;       /* take: fresh memory is advised to have huge pages */
+    uint64_t peer_start; /* where the other side's memory is, of process `pid` */
+    uint32_t latency;    /* write, read: each touch is timed */
+    uint64_t rate, seed;
+    int64_t lead_ms;
+    int32_t cpu;        /* snapshot: for the writer; -1: the actor's own */
     uint64_t huge_size; /* bytes of a huge page, for alignment; 0 unknown */
     char to[64];        /* name of the receiving actor's port */
-    char path[256];     /* map file-private: the directory for the file */
+    char path[256];     /* map file-private: the directory for the file; hand_over, take by
+                            posix_shm: the name of the object */
     uint32_t has_text;
     char text[ACTOR_TEXT];
     uint32_t nparts;
     struct actor_part parts[ACTOR_PARTS];
-    /* fork: the child's control socket travels as SCM_RIGHTS */
+    /* One descriptor may travel as SCM_RIGHTS: fork: the child's control socket; hand_over, take:
+     * an end of the stream, or the memory object */
 };
 
 /* What became of one descriptor: the message layer's own record (lab/machmsg/trace.h), texts as
@@ -64,9 +75,41 @@ struct actor_transfer {
     char why[200];
 };
 
+/* How long touches took: comes with the reply as a memory object. Of a write or read the first part
+ * alone; of a snapshot each touch is in a part for the touch itself and in one that counts from
+ * when it was due. */
+enum { TIMES_TOUCH, TIMES_DUE, TIMES_DURING_TOUCH, TIMES_DURING_DUE, TIMES__COUNT };
+
+struct touch_times {
+    uint64_t gap_ns; /* the longest pause between two touches; 0 with less than two */
+    struct histogram times;
+};
+
+struct actor_times {
+    uint32_t magic;
+    uint64_t cost_ns;  /* what timing a touch takes beside it */
+    uint64_t empty_ns; /* ... and how long a touch of nothing seems to take: in each time */
+    struct touch_times of[TIMES__COUNT];
+};
+
+/* What became of a snapshot. */
+struct actor_snapshot {
+    uint64_t still_ns;   /* longest time around the taking in which the writer had to write and did
+                            not end a write */
+    uint64_t take_ns;    /* the call, copy, ... that takes it */
+    uint64_t readout_ns; /* from then on until all of the copy was read */
+    uint64_t torn;       /* pages that belong to another moment than the others */
+    uint64_t copied;     /* pages that were copied because of it, until it was read */
+    uint32_t concluded;  /* ... by the kernel: they follow from which pages were written */
+    uint64_t notes;      /* bytes of memory that measuring takes, and that are not the way's */
+    uint32_t cpus;       /* that writer and reader run on: 1, 2 */
+    char how[12];        /* ool_virtual: as actor_transfer.done; else "" */
+};
+
 /* actor_reply.progress: messages before the answer. */
 #define ACTOR_UNDER_WAY 1   /* done of total pages so far */
 #define ACTOR_DESCRIPTORS 2 /* only carries the descriptors of the answer */
+#define ACTOR_READY 3       /* take from a stream: now the other side may begin */
 
 struct actor_reply {
     uint32_t magic;
@@ -79,7 +122,8 @@ struct actor_reply {
     int32_t pid;         /* hello; fork: the child's */
     uint64_t start, len; /* map, move, ool_receive: where the region is now, in whole pages */
     uint64_t sent_start, sent_len; /* ool_receive: the bytes that arrived in it */
-    uint64_t dur_ns;               /* of the action alone */
+    uint64_t began_ns, dur_ns;     /* of the action alone, by CLOCK_MONOTONIC */
+    uint64_t cpu_ns;               /* CPU time of the process within it; 0: not measured */
     uint64_t minflt, majflt;       /* taken within the action */
     uint64_t touched;              /* pages written or read */
     uint64_t checked, wrong;       /* stamps compared, and how many were not as expected */
@@ -98,7 +142,9 @@ struct actor_reply {
     char text[ACTOR_TEXT];
     uint32_t ntransfers;
     struct actor_transfer transfers[ACTOR_PARTS];
-    /* sending: descriptors of the memory objects that the message carries travel as SCM_RIGHTS in a
-     * message before the answer, in the order of the transfers that have one: when the answer is
-     * there the actor holds none of them any more, or it would be seen as an owner */
+    uint32_t has_times; /* an actor_times comes in the message before the answer */
+    struct actor_snapshot snapshot;
+    /* sending, handing over: descriptors of the memory objects that it carries travel as SCM_RIGHTS
+     * in a message before the answer, in the order of the transfers that have one: when the answer
+     * is there the actor holds none of them any more, or it would be seen as an owner */
 };

@@ -26,7 +26,7 @@ int held_add(struct held_regions *h, const char *name, const char *case_name, ui
         .start = start,
         .len = len,
         .kind = kind,
-        .fate = {.shared = kind == MK_SHARED || kind == MK_MEMFD_SHARED},
+        .fate = {.shared = map_kind_is_shared(kind)},
     };
     if (!ok) {
         region_free(r);

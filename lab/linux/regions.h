@@ -12,6 +12,7 @@ struct held_region {
     enum map_kind kind;
     struct fork_fate fate;
     unsigned int freed; /* how often it, or what it was forked from, was given MADV_FREE */
+    bool huge;          /* it was given MADV_HUGEPAGE last, not MADV_NOHUGEPAGE */
     bool written;       /* by the step that is being carried out */
     uint64_t written_pages;
 };

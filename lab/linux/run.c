@@ -20,6 +20,20 @@ int linux_call(struct doing *d, struct reply_fds *fds, struct err *e)
     return actor_call(&d->run->group, d->index, &d->rq, -1, pages, &d->reply, fds, e);
 }
 
+void linux_did(struct doing *d, size_t index, const struct actor_reply *reply)
+{
+    d->deeds[d->ndeeds++] =
+        (struct deed){index, reply->dur_ns, reply->cpu_ns, reply->minflt, reply->majflt};
+    d->told = true;
+}
+
+uint64_t linux_whole_pages(uint64_t bytes)
+{
+    uint64_t page = linux_page_size();
+
+    return (bytes + page - 1) / page * page;
+}
+
 struct held_regions *linux_held(struct doing *d)
 {
     return &d->run->holders[d->index].regions;

@@ -11,14 +11,29 @@ struct holder {
     char *last_from; /* who sent the message that it received last, or NULL */
 };
 
+/* What was handed over and not taken yet. */
+struct handed {
+    const struct step *step; /* the hand_over's; NULL: nothing is */
+    size_t from;
+    uint64_t len; /* bytes */
+    int fd;       /* the memory object that waits, or -1 */
+};
+
 struct backend_run {
     const struct plan *plan;
     struct actor_group group;
     struct holder *holders; /* one per actor of the group that has come up */
     size_t nholders;
     struct carried_list carried;
+    struct handed handed;
     struct observer *observer;
     bool messages; /* the plan sends messages: a name server runs, actors have ports */
+};
+
+/* What an actor did in a step, by its own meters. */
+struct deed {
+    size_t index;
+    uint64_t dur_ns, cpu_ns, minflt, majflt;
 };
 
 /* A step under way: the actor that acts, the region it names (or NULL), request and answer. */
@@ -29,6 +44,11 @@ struct doing {
     struct held_region *region;
     struct actor_request rq;
     struct actor_reply reply;
+    struct actor_request peer_rq; /* take: what the sender does in it, and its answer */
+    struct actor_reply peer;
+    struct deed deeds[2]; /* who did something: the acting actor, unless it is told otherwise */
+    size_t ndeeds;
+    bool told; /* the deeds are noted */
     struct step_result *out;
 };
 
@@ -48,10 +68,18 @@ int linux_start_actors(struct backend_run *r, struct err *e);
 
 /* The request in d->rq to the acting actor; its answer is in d->reply. */
 int linux_call(struct doing *d, struct reply_fds *fds, struct err *e);
+/* Notes what an actor did by its answer. */
+void linux_did(struct doing *d, size_t index, const struct actor_reply *reply);
+/* Bytes of a region as the kernel has them: whole pages. */
+uint64_t linux_whole_pages(uint64_t bytes);
+/* What waits for that actor goes; NULL: whatever there is. */
+void linux_drop_handed(struct backend_run *r, const char *to);
+/* The same of a write or read, with the times of its touches if they are wanted. */
+int linux_touch(struct doing *d, struct err *e);
 struct held_regions *linux_held(struct doing *d);
 
-/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c. Each carries out d->step. Weak:
- * without one the actor is asked, and that is all. */
+/* linux_ACT_MAP, linux_ACT_WRITE, ...: actions.c, message.c, handover.c,
+ * snapshot.c. Each carries out d->step. Weak: without one the actor is asked, and that is all. */
 #define ACTION_FUNCTION(e, ...)                                                                    \
     int linux_##e(struct doing *d, struct err *err) __attribute__((weak));
 ACTIONS(ACTION_FUNCTION)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -138,7 +139,8 @@ static int remove_cgroup(int dir, const char *path)
     return 0;
 }
 
-/* With the lock. Only what a run makes: the link, and the name server's socket and lock. */
+/* With the lock. Only what a run makes: the link, the name server's socket and lock, and shared
+ * memory that has the directory's name (until it is taken). */
 static int remove_all(int dir, const char *path)
 {
     static const char *const files[] = {CGROUP_LINK, "bootstrap", "bootstrap.lock"};
@@ -146,6 +148,8 @@ static int remove_all(int dir, const char *path)
 
     for (size_t i = 0; rc == 0 && i < sizeof files / sizeof *files; i++)
         unlinkat(dir, files[i], 0);
+    if (rc == 0)
+        shm_unlink(strrchr(path, '/'));
     if (rc == 0 && rmdir(path) < 0 && errno != ENOENT)
         rc = -errno;
     return rc;

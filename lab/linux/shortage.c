@@ -98,6 +98,15 @@ static bool explain_mappings(struct err *e, pid_t pid)
     return true;
 }
 
+/* Who may reach into another process's memory. */
+static void explain_yama(struct err *e)
+{
+    struct value scope = proc_number("/proc/sys/kernel/yama/ptrace_scope", "");
+
+    if (value_is_known(scope) && scope.n > 0)
+        append(e, " (kernel.yama.ptrace_scope is %" PRId64 ")", scope.n);
+}
+
 int shortage_explain_fork(struct err *e, int rc)
 {
     if (rc == -EAGAIN)
@@ -111,6 +120,8 @@ void shortage_explain(struct err *e, pid_t pid, const struct actor_request *rq, 
 
     if (rq->op == ACT_FORK)
         shortage_explain_fork(e, -error);
+    if (error == EPERM && rq->way && rq->pid)
+        explain_yama(e);
     if (error != ENOMEM && !(rq->op == ACT_LOCK && (error == EAGAIN || error == EPERM)))
         return;
     if (rq->len)

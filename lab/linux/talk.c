@@ -160,8 +160,9 @@ static char process_state(pid_t pid)
     return f.state;
 }
 
-static int await_reply(struct actor_group *g, size_t index, uint64_t pages, struct actor_reply *out,
-                       struct reply_fds *fds, struct err *e)
+/* awaited: the kind of reply that is awaited; an answer (0) ends it in every case. */
+static int await_reply(struct actor_group *g, size_t index, uint64_t pages, uint32_t awaited,
+                       struct actor_reply *out, struct reply_fds *fds, struct err *e)
 {
     int64_t allowed = talk_allowed_ms(g, pages);
     int64_t until = now_ms() + allowed;
@@ -185,7 +186,7 @@ static int await_reply(struct actor_group *g, size_t index, uint64_t pages, stru
         if (rc == 0 && out->progress == ACTOR_UNDER_WAY && g->opt->progress)
             g->opt->progress(g->opt->progress_arg, a->name,
                              (double)out->done / (double)(out->total ? out->total : 1));
-    } while (rc == 0 && out->progress);
+    } while (rc == 0 && out->progress && out->progress != awaited);
     for (int i = 0; rc < 0 && i < fds->count; i++)
         receive_drop(fds->fd[i]);
     if (rc < 0)
@@ -208,36 +209,67 @@ static void let_settle(const struct actor_process *a)
     }
 }
 
-int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
-               uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e)
+int actor_ask(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
+              struct err *e)
 {
-    struct reply_fds ignored;
-    int rc;
-
     rq->magic = ACTOR_MAGIC;
     rq->seq = ++g->seq;
-    rc = send_request(g, &g->actors[index], rq, pass_fd, e);
-    if (rc == 0)
-        rc = await_reply(g, index, pages, out, fds ? fds : &ignored, e);
+    return send_request(g, &g->actors[index], rq, pass_fd, e);
+}
+
+/* The failure that an answer tells. */
+static int failure_of(const struct actor_process *a, const struct actor_request *rq,
+                      const struct actor_reply *out, struct err *e)
+{
+    int rc = 0;
+
+    if (out->error == EPROTO) /* Mach's own: its message has the reason */
+        rc = err_set(e, EPROTO, "actor '%s': %s", a->name, out->message);
+    else if (out->error) {
+        rc = err_sys(e, out->error, "actor '%s': %s", a->name, out->message);
+        shortage_explain(e, a->pid, rq, out->error);
+    }
+    return rc;
+}
+
+int actor_await_ready(struct actor_group *g, size_t index, const struct actor_request *rq,
+                      struct actor_reply *out, struct err *e)
+{
+    struct reply_fds none;
+    int rc = await_reply(g, index, 0, ACTOR_READY, out, &none, e);
+
+    return rc < 0 ? rc : failure_of(&g->actors[index], rq, out, e);
+}
+
+int actor_answer(struct actor_group *g, size_t index, const struct actor_request *rq,
+                 uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e)
+{
+    struct reply_fds ignored;
+    int rc = await_reply(g, index, pages, 0, out, fds ? fds : &ignored, e);
+
     if (!fds)
         for (int i = 0; rc == 0 && i < ignored.count; i++)
             receive_drop(ignored.fd[i]);
-    if (rc == 0 && out->error == EPROTO) /* Mach's own: its message has the reason */
-        rc = err_set(e, EPROTO, "actor '%s': %s", g->actors[index].name, out->message);
-    else if (rc == 0 && out->error) {
-        rc = err_sys(e, out->error, "actor '%s': %s", g->actors[index].name, out->message);
-        shortage_explain(e, g->actors[index].pid, rq, out->error);
-    }
+    if (rc == 0)
+        rc = failure_of(&g->actors[index], rq, out, e);
     if (rc == 0)
         let_settle(&g->actors[index]);
     return rc;
+}
+
+int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
+               uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e)
+{
+    int rc = actor_ask(g, index, rq, pass_fd, e);
+
+    return rc < 0 ? rc : actor_answer(g, index, rq, pages, out, fds, e);
 }
 
 int talk_await_hello(struct actor_group *g, size_t index, struct err *e)
 {
     struct actor_reply hello;
     struct reply_fds fds;
-    int rc = await_reply(g, index, 0, &hello, &fds, e);
+    int rc = await_reply(g, index, 0, 0, &hello, &fds, e);
 
     if (rc == 0 && hello.op != ACTOR_HELLO)
         rc = err_set(e, EPROTO, "actor '%s' did not say hello", g->actors[index].name);

@@ -19,6 +19,15 @@ struct reply_fds {
 int actor_call(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
                uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e);
 
+/* The same in two halves, for a step that several actors carry out at the same time. */
+int actor_ask(struct actor_group *g, size_t index, struct actor_request *rq, int pass_fd,
+              struct err *e);
+int actor_answer(struct actor_group *g, size_t index, const struct actor_request *rq,
+                 uint64_t pages, struct actor_reply *out, struct reply_fds *fds, struct err *e);
+/* In between: waits until the actor is ready for the others to begin. */
+int actor_await_ready(struct actor_group *g, size_t index, const struct actor_request *rq,
+                      struct actor_reply *out, struct err *e);
+
 /* Is everybody still there? Does not wait. */
 int actor_group_check(struct actor_group *g, struct err *e);
 /* For what actors.c starts. Milliseconds for an action that touches this many pages. */

@@ -26,6 +26,7 @@ struct ability {
     const struct refusal *no_parts;   /* enum part_kind */
     /* Kinds of memory that a fork cannot be told to share (inherit). */
     const struct refusal *no_share, *no_copy; /* and to copy */
+    const char *no_latency; /* why single touches cannot be timed; NULL: they can */
     /* A range that is sent out of line keeps its offset within the page where it arrives, and with
      * it maybe takes a page more. */
     bool keeps_offset;

@@ -118,7 +118,8 @@ static int read_list(struct build *b, const cJSON *node, size_t most,
 static int read_actor(struct build *b, const cJSON *node, char **out)
 {
     /* What "expect" calls things that are no actors. */
-    static const char *const taken[] = {"message", "totals", "transfer", "received", "system"};
+    static const char *const taken[] = {"message",  "totals",   "transfer",
+                                        "received", "snapshot", "system"};
     int rc = read_name(&b->r, node, out);
 
     for (size_t i = 0; i < sizeof taken / sizeof *taken && rc == 0; i++)

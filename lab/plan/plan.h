@@ -35,7 +35,8 @@ enum expect_on {
     EXPECT_TOTALS,     /* "totals" */
     EXPECT_SHARING,    /* "actor&actor": frames they have in common in observed regions */
     EXPECT_TRANSFER,   /* "transfer": asked, received, done, deallocate, size, why */
-    EXPECT_MESSAGE     /* "received": id, size, text, ... of the message just received */
+    EXPECT_MESSAGE,    /* "received": id, size, text, ... of the message just received */
+    EXPECT_SNAPSHOT    /* "snapshot": consistent, still_ns, ... of the copy just made */
 };
 
 enum expect_kind { EXPECT_NOTHING, EXPECT_NUMBER, EXPECT_RANGE, EXPECT_TEXT, EXPECT_BOOL };
@@ -93,6 +94,7 @@ struct step {
     struct page_select select; /* write, read */
     bool has_stamp;            /* write, read */
     char stamp;                /* one letter */
+    bool latency;              /* write, read: each touch is timed */
     uint64_t
         origin;           /* write, read: where the region's first byte lay in the region that was
                              mapped:      pages carry the number that they have there (struct page_stamp) */
@@ -105,15 +107,21 @@ struct step {
     enum inherit inherit; /* inherit */
     enum advice advice;   /* madvise */
     bool settle;          /* checkpoint: may wait for lagging counters */
-    char *to;             /* ool_send, send: the receiving actor */
-    bool physical;        /* ool_send: copy option */
-    bool deallocate;      /* ool_send */
-    int64_t timeout_ms;   /* send, receive: -1 none */
-    int32_t message_id;   /* send, reply */
-    char *text;           /* send, reply: inline text; NULL none */
-    bool want_reply;      /* send: carries a reply port */
-    bool expect_timeout;  /* receive: no message must come within timeout_ms */
-    struct message_part *parts; /* send, reply */
+    enum snapshot_way snapshot_way; /* snapshot */
+    uint64_t rate;                  /* snapshot: pages a second that are written; 0: all that can */
+    int64_t lead_ms;                /* snapshot: for how long it was written before the copy */
+    uint64_t seed;                  /* snapshot: of the pages' order */
+    char *to;                       /* ool_send, send, hand_over: the receiving actor */
+    enum way way;                   /* hand_over, take */
+    bool used;                      /* take: into a region in use */
+    bool physical;                  /* ool_send: copy option */
+    bool deallocate;                /* ool_send */
+    int64_t timeout_ms;             /* send, receive: -1 none */
+    int32_t message_id;             /* send, reply */
+    char *text;                     /* send, reply: inline text; NULL none */
+    bool want_reply;                /* send: carries a reply port */
+    bool expect_timeout;            /* receive: no message must come within timeout_ms */
+    struct message_part *parts;     /* send, reply */
     size_t nparts;
     struct message_part *arrives; /* receive: the parts of the message that comes, in order; their
                                      regions become the receiver's */
@@ -187,7 +195,7 @@ struct param_setting {
 struct ability;
 
 /* The rows of lab/actions.h as words. */
-extern const struct word action_words[], map_kind_words[];
+extern const struct word action_words[], map_kind_words[], way_words[], snapshot_way_words[];
 
 /* Reads and checks the scenario text. origin is what errors call it (a path). known: the abilities
  * of all backends there are, NULL at the end (at most 8); backend: the name of one of them.

@@ -90,5 +90,11 @@ void step_result_release(struct step_result *r)
         free(r->message->text);
         free(r->message);
     }
+    if (r->handover)
+        FREE_ALL(r->handover->way, r->handover->sender, r->handover->receiver, r->handover->region,
+                 r->handover->case_name, r->handover);
+    if (r->snapshot)
+        free(r->snapshot->way);
+    FREE_ALL(r->latencies, r->snapshot);
     step_result_init(r);
 }

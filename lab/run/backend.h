@@ -40,7 +40,10 @@ struct step_result {
     struct stamp_result stamps;
     struct store_transfer *transfers; /* descriptors that this step sent or received */
     size_t ntransfers;
-    struct store_message *message; /* message that this step received, or NULL */
+    struct store_message *message;     /* message that this step received, or NULL */
+    struct store_handover *handover;   /* what it handed over or took, or NULL */
+    struct store_latencies *latencies; /* how long its touches took, or NULL */
+    struct store_snapshot *snapshot;   /* what came of it, or NULL */
 };
 
 struct session; /* each backend has its own */

@@ -134,6 +134,50 @@ static int look_at_message(const struct expectation *x, const struct store_messa
     return m->text ? set_text(s, m->text) : seen_nothing(s, "no text");
 }
 
+/* Of so many times the percentile says nothing else than the longest does. */
+#define FEW_TIMES 100
+
+static int look_at_latency(const struct step_result *r, const char *part, bool longest,
+                           struct seen *s)
+{
+    for (size_t i = 0; r->latencies && i < r->latencies->n; i++) {
+        const struct store_latency *l = &r->latencies->of[i];
+
+        if (strcmp(l->part, part) != 0 || strcmp(l->since, "due") != 0 || l->times.n == 0)
+            continue;
+        if (!longest && l->times.n < FEW_TIMES)
+            return seen_nothing(s, "fewer than 100 touches");
+        return seen_number(s, (int64_t)(longest ? l->times.max : histogram_at(&l->times, 99, 100)),
+                           QT_NS);
+    }
+    return seen_nothing(s, "no touch");
+}
+
+static int look_at_snapshot(const struct expectation *x, const struct step_result *r,
+                            struct seen *s)
+{
+    const struct store_snapshot *n = r->snapshot;
+
+    if (!n)
+        return seen_nothing(s, "no snapshot");
+    if (strcmp(x->key, "consistent") == 0)
+        return seen_flag(s, n->torn_pages == 0);
+    if (strcmp(x->key, "torn_pages") == 0)
+        return seen_number(s, n->torn_pages, QT_PAGES);
+    if (strcmp(x->key, "still_ns") == 0)
+        return seen_number(s, n->still_ns, QT_NS);
+    if (strcmp(x->key, "take_ns") == 0)
+        return seen_number(s, n->take_ns, QT_NS);
+    if (strcmp(x->key, "readout_ns") == 0)
+        return seen_number(s, n->readout_ns, QT_NS);
+    if (strcmp(x->key, "copied_pages") == 0)
+        return seen_value(s, n->copied_pages, QT_PAGES);
+    if (strcmp(x->key, "peak_kb") == 0)
+        return seen_value(s, n->peak_kb, QT_KB);
+    return look_at_latency(r, strstr(x->key, "before") ? "before" : "during",
+                           strcmp(x->key, "max_during_ns") == 0, s);
+}
+
 static int look(const struct expectation *x, const struct step_result *r, struct seen *s)
 {
     const struct obs_region *region;
@@ -164,6 +208,8 @@ static int look(const struct expectation *x, const struct step_result *r, struct
         return look_at_transfer(x, r, s);
     case EXPECT_MESSAGE:
         return look_at_message(x, r->message, s);
+    case EXPECT_SNAPSHOT:
+        return look_at_snapshot(x, r, s);
     }
     return seen_nothing(s, "not observed");
 }
@@ -195,9 +241,10 @@ static int on_text(const struct expectation *x, char **out)
         break;
     default:
         n = asprintf(out, "%s",
-                     x->on == EXPECT_PROCESS  ? x->observed
-                     : x->on == EXPECT_TOTALS ? "totals"
-                                              : "received");
+                     x->on == EXPECT_PROCESS    ? x->observed
+                     : x->on == EXPECT_TOTALS   ? "totals"
+                     : x->on == EXPECT_SNAPSHOT ? "snapshot"
+                                                : "received");
     }
     return n < 0 ? (*out = NULL, -ENOMEM) : 0;
 }

@@ -26,7 +26,8 @@ void progress_share(void *progress, const char *what, double share)
     int full = (int)(share * BAR_WIDTH);
 
     if (p->step == 0) { /* before the first step: news of its own, told once */
-        fprintf(p->out, "cowlab: %s\n", what);
+        if (!p->told)
+            fprintf(p->out, "cowlab: %s\n", what);
         return;
     }
     if (!p->terminal || now_ns() - p->began_ns < PATIENCE_NS)
@@ -43,9 +44,18 @@ void progress_share(void *progress, const char *what, double share)
     p->shown = true;
 }
 
+void progress_line(struct progress *p, const char *line)
+{
+    if (!p->terminal || (!*line && !*p->line))
+        return;
+    snprintf(p->line, sizeof p->line, "%s", line);
+    fprintf(p->out, "\r\033[K%s", p->line);
+    fflush(p->out);
+}
+
 void progress_clear(struct progress *p)
 {
     if (p->shown)
-        fprintf(p->out, "\r\033[K");
+        fprintf(p->out, "\r\033[K%s", p->line);
     p->shown = false;
 }

@@ -19,7 +19,8 @@ struct running {
     struct store *store;
     const struct runner_options *opt;
     struct progress *progress;
-    struct timeline *timeline; /* NULL: the run is printed as JSON, when it has ended */
+    struct timeline
+        *timeline; /* NULL: the run is printed as JSON when it has ended, or not at all */
     struct backend_run *run;
     struct run_info info;
     bool begun;       /* the store knows the run */
@@ -164,6 +165,9 @@ static int keep_result(struct running *r, const struct step *s, const struct ste
         .transfers = result->transfers,
         .ntransfers = result->ntransfers,
         .message = result->message,
+        .handover = result->handover,
+        .latencies = result->latencies,
+        .snapshot = result->snapshot,
     };
     int rc = expect_judge(s, result, &judged, e);
 
@@ -205,6 +209,12 @@ static int one_step(struct running *r, const struct step *s, struct err *e)
     return rc;
 }
 
+static void complain(const struct running *r, const struct err *e)
+{
+    progress_line(r->progress, "");
+    fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, e->msg);
+}
+
 /* Marks the run and says how it ended. rc: 0, or what stopped it, with its message in e. */
 static int finish(struct running *r, int rc, uint64_t dur_ns, struct err *e)
 {
@@ -215,30 +225,32 @@ static int finish(struct running *r, int rc, uint64_t dur_ns, struct err *e)
                               : EXIT_RUNNING;
 
     if (rc < 0)
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, e->msg);
+        complain(r, e);
     if (!r->begun)
         return code;
-    if (store_end_run(r->store, r->info.run_id, status, dur_ns, rc < 0 ? e->msg : NULL, &late) <
-        0) {
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, late.msg);
-        return exit_worse(code, EXIT_RUNNING);
-    }
-    if ((r->opt->json
-             ? report_json(r->store, r->info.run_id, r->opt->out, &late)
-             : report_summary(r->store, r->info.run_id, r->opt->colour, r->opt->out, &late)) < 0) {
-        fprintf(r->opt->log, "cowlab: %s: %s\n", r->plan->name, late.msg);
-        return exit_worse(code, EXIT_RUNNING);
-    }
-    return code;
+    rc = store_end_run(r->store, r->info.run_id, status, dur_ns, rc < 0 ? e->msg : NULL, &late);
+    if (rc == 0 && !r->opt->series)
+        rc = r->opt->json
+                 ? report_json(r->store, r->info.run_id, r->opt->out, &late)
+                 : report_summary(r->store, r->info.run_id, r->opt->colour, r->opt->out, &late);
+    if (rc < 0)
+        complain(r, &late);
+    return rc < 0 ? exit_worse(code, EXIT_RUNNING) : code;
 }
 
 static int run_one(struct running *r, struct session *session, size_t index)
 {
+    struct runner_series *series = r->opt->series;
+    char line[80] = "";
     struct err e;
     uint64_t start = now_ns();
-    int code, rc = begin(r, session, index, &e);
+    int code, rc;
 
-    if (rc == 0 && !r->opt->json) {
+    if (series && !series->begin(series->arg, index, &r->info, line, sizeof line))
+        return EXIT_DONE;
+    progress_line(r->progress, line);
+    rc = begin(r, session, index, &e);
+    if (rc == 0 && !r->opt->json && !series) {
         r->timeline = timeline_new(r->opt->colour, r->opt->out);
         rc = r->timeline ? report_heading(r->store, r->info.run_id, r->opt->colour, r->opt->out, &e)
                          : err_no_memory(&e);
@@ -250,6 +262,8 @@ static int run_one(struct running *r, struct session *session, size_t index)
     code = finish(r, rc, now_ns() - start, &e);
     run_info_release(&r->info);
     timeline_free(r->timeline);
+    if (series)
+        series->ended(series->arg, index, code);
     return code;
 }
 
@@ -268,11 +282,14 @@ int run_plans(const struct backend *backend, const struct plan *const *plans, si
     int code = EXIT_DONE;
 
     progress_init(&progress, opt->log);
+    progress.told = opt->series && opt->series->told;
     options.deadline_ms = deadline ? atoi(deadline) : 0;
     if (backend->session_open(&session, plans, nplans, &options, &e) < 0) {
         fprintf(opt->log, "cowlab: %s\n", e.msg);
         return *opt->stop ? EXIT_INTERRUPTED : EXIT_RUNNING;
     }
+    if (opt->series)
+        opt->series->told = true;
     for (size_t i = 0; i < nplans && code != EXIT_INTERRUPTED; i++) {
         struct running r = {.backend = backend,
                             .plan = plans[i],
@@ -282,6 +299,7 @@ int run_plans(const struct backend *backend, const struct plan *const *plans, si
 
         code = exit_worse(code, run_one(&r, session, i));
     }
+    progress_line(&progress, "");
     backend->session_close(session);
     return code;
 }

@@ -1,4 +1,5 @@
 #include "probes/caps.h"
+#include "probes/hugefile.h"
 #include "probes/kernel/reader.h"
 #include "probes/kernel/selftest.h"
 #include "probes/maps.h"
@@ -191,12 +192,39 @@ static int try_cachestat(void)
     return rc;
 }
 
-static int try_userfaultfd(void)
+/* Write-protects a page that was only read: that is all of it which the lab uses. */
+static int try_userfaultfd(size_t page_size)
 {
-    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY), code = 0;
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+    volatile char *page =
+        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register all = {{(uintptr_t)page, page_size}, UFFDIO_REGISTER_MODE_WP, 0};
+    struct uffdio_writeprotect protect = {all.range, UFFDIO_WRITEPROTECT_MODE_WP};
+
+    if (fd < 0 || page == MAP_FAILED) {
+        code = errno;
+    } else {
+        (void)page[0];
+        if (ioctl(fd, UFFDIO_API, &api) < 0)
+            code = ENOSYS; /* it has no write protection */
+        else if (ioctl(fd, UFFDIO_REGISTER, &all) < 0 ||
+                 ioctl(fd, UFFDIO_WRITEPROTECT, &protect) < 0)
+            code = errno;
+    }
+    if (page != MAP_FAILED)
+        munmap((void *)page, page_size);
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
+static int try_huge_file(void)
+{
+    int fd = huge_file();
 
     if (fd < 0)
-        return errno;
+        return -fd;
     close(fd);
     return 0;
 }
@@ -298,7 +326,8 @@ void caps_probe(struct caps *c)
     decide(c, CAP_SMAPS, try_text("/proc/self/smaps", "Pss:"));
     decide(c, CAP_SMAPS_ROLLUP, try_text("/proc/self/smaps_rollup", "Pss:"));
     decide(c, CAP_CACHESTAT, try_cachestat());
-    decide(c, CAP_USERFAULTFD, try_userfaultfd());
+    decide(c, CAP_USERFAULTFD, try_userfaultfd(c->page_size));
+    decide(c, CAP_SHMEM_HUGE, try_huge_file());
     probe_cgroup(c);
     probe_swap(c);
     apply_disable(c);

@@ -271,11 +271,16 @@ void objects_end(struct observer *o)
     o->nobjects = 0;
 }
 
-/* What a message holds is seen as a private view of its object that shows no page yet, because
- * that is what the receiver will have. */
-static struct region_facts facts_of_message(const struct seen_object *s, uint64_t pages)
+/* What a message holds is seen as a view of its object that shows no page yet, private unless it
+ * says otherwise, because that is what the receiver will have. */
+static struct region_facts facts_of_message(const struct seen_object *s, uint64_t pages,
+                                            bool shared)
 {
-    struct region_facts f = {.object = true, .pages = pages, .why_object = s->why_resident};
+    struct region_facts f = {.object = true,
+                             .shared = shared,
+                             .others = s->processes > 0,
+                             .pages = pages,
+                             .why_object = s->why_resident};
 
     for (uint64_t i = 0; s->why_resident == WHY_KNOWN && i < pages && i < s->npages; i++) {
         f.backed += bit_is_set(s->resident_bits, i);
@@ -324,7 +329,7 @@ static int report_message(struct observer *o, const struct target_message *m,
         r->q[RQ_RESIDENT] = value_unknown(WHY_NO_INTERFACE);
         return 0;
     }
-    f = facts_of_message(s, pages);
+    f = facts_of_message(s, pages, m->shared);
     r->q[RQ_RESIDENT] = region_resident(&f);
     r->q[RQ_MAPPED] = region_mapped(&f);
     r->q[RQ_REF_COUNT] = region_ref_count(&f);

@@ -356,6 +356,8 @@ static int report_process(struct watched *w, struct observation *out, struct err
         t->acting ? value_known((int64_t)t->majflt) : since(f->majflt, w->majflt_before);
     if (t->acting)
         p->q[PQ_DUR] = value_known((int64_t)t->dur_ns);
+    if (t->acting && t->cpu_ns)
+        p->q[PQ_CPU] = value_known((int64_t)t->cpu_ns);
     w->minflt_before = f->minflt;
     w->majflt_before = f->majflt;
     return 0;

@@ -30,19 +30,28 @@ static double nice_step(double n, enum unit unit)
 }
 
 struct axis {
-    double min, max, step;
-    double from, to; /* pixels */
+    double min, max, step; /* powers: exponents of ten */
+    double from, to;       /* pixels */
+    bool log;
+    double zero; /* of a log axis: where nothing at all stands */
+    bool powers;
 };
 
 static double axis_at(const struct axis *a, double v)
 {
+    if (a->log && v <= 0)
+        return a->zero;
+    if (a->log)
+        return a->from + log(v / a->min) / log(a->max / a->min) * (a->to - a->from);
+    if (a->powers)
+        v = log10(v);
     return a->from + (v - a->min) / (a->max - a->min) * (a->to - a->from);
 }
 
 static struct axis axis_for(double min, double max, enum unit unit, int ticks, double from,
                             double to)
 {
-    struct axis a = {0, 1, 1, from, to};
+    struct axis a = {0, 1, 1, from, to, false, 0, false};
 
     if (max <= min)
         max = min + 1;
@@ -51,6 +60,18 @@ static struct axis axis_for(double min, double max, enum unit unit, int ticks, d
         a.step = fmax(1, a.step);
     a.min = floor(min / a.step) * a.step;
     a.max = ceil(max / a.step) * a.step;
+    return a;
+}
+
+/* From the power of ten below the least to the one above the most. */
+static struct axis axis_of_powers(double least, double most, double from, double to)
+{
+    struct axis a = {0, 1, 1, from, to, false, 0, true};
+
+    if (least > 0 && most > 0) {
+        a.min = floor(log10(least));
+        a.max = fmax(ceil(log10(most)), a.min + 1);
+    }
     return a;
 }
 
@@ -158,6 +179,34 @@ static double most(const struct chart_lines *c, bool right)
     return max;
 }
 
+/* So near to each other that the eye sees one point? near: of a linear axis. */
+static bool coincide(const struct chart_lines *c, double a, double b, double near)
+{
+    if (c->log)
+        return fabs(a - b) <= 0.02 * fmin(a, b);
+    return fabs(a - b) <= near;
+}
+
+/* The least above 0, or 0. */
+static double least(const struct chart_lines *c, bool right)
+{
+    double min = 0;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        for (size_t i = 0; at_right(c, s) == right && i < c->npoints; i++) {
+            double v = c->series[s].values[i];
+
+            if (isfinite(v) && v > 0)
+                min = min > 0 ? fmin(min, v) : v;
+        }
+    return min;
+}
+
+static bool is_drawn(const struct chart_lines *c, double v)
+{
+    return isfinite(v) && (v > 0 || !c->log_y);
+}
+
 /* Does every point of a line lie on another one, so that it cannot be seen beside it? */
 static bool lies_on(const struct chart_lines *c, size_t line, size_t other)
 {
@@ -171,7 +220,7 @@ static bool lies_on(const struct chart_lines *c, size_t line, size_t other)
 
         if (!isfinite(a))
             continue;
-        if (!isfinite(b) || fabs(a - b) > near)
+        if (!isfinite(b) || !(c->log_y ? fabs(a - b) <= a / 100 : coincide(c, a, b, near)))
             return false;
         points++;
     }
@@ -286,8 +335,8 @@ static void y_grid(FILE *out, const struct axis *a, enum unit unit, double left,
 {
     char buf[FORMAT_MAX];
 
-    for (double v = a->min; v <= a->max + a->step / 2; v += a->step) {
-        double y = axis_at(a, v);
+    for (double at = a->min; at <= a->max + a->step / 2; at += a->step) {
+        double v = a->powers ? pow(10, at) : at, y = axis_at(a, v);
 
         svg_line(out, outside ? right : left, y, outside ? right + 4 : right, y,
                  outside ? "axis" : "grid");
@@ -312,16 +361,22 @@ static void one_line(FILE *out, const struct chart_lines *c, size_t s, const str
             double v = c->series[s].values[from + n];
 
             xs[n] = axis_at(xa, c->x[from + n]);
-            ys[n] = isfinite(v) ? axis_at(ya, v) : NAN;
+            ys[n] = is_drawn(c, v) ? axis_at(ya, v) : NAN;
         }
         svg_polyline(out, xs, ys, n, cls);
     }
     for (size_t i = 0, every = c->npoints / 12 + 1; i < c->npoints; i += every)
-        if (isfinite(c->series[s].values[i]))
+        if (is_drawn(c, c->series[s].values[i]))
             svg_marker(out, axis_at(xa, c->x[i]), axis_at(ya, c->series[s].values[i]), look);
 }
 
-void chart_lines(FILE *out, const struct chart_lines *c)
+static void x_tick(FILE *out, double x, double y, const char *name)
+{
+    svg_line(out, x, y, x, y + 4, "axis");
+    svg_text(out, x, y + 17, SVG_MIDDLE, "t m s", name);
+}
+
+static void linear_lines(FILE *out, const struct chart_lines *c)
 {
     double top = legend(NULL, c->series, c->nseries, HEAD + 6, c) + 12;
     struct axis xa, ya[2]; /* left, right */
@@ -329,7 +384,8 @@ void chart_lines(FILE *out, const struct chart_lines *c)
     char buf[FORMAT_MAX];
 
     for (int i = 0; i < 2; i++)
-        ya[i] = axis_for(0, most(c, i), c->unit, 5, top + HEIGHT, top);
+        ya[i] = c->log_y ? axis_of_powers(least(c, i), most(c, i), top + HEIGHT, top)
+                         : axis_for(0, most(c, i), c->unit, 5, top + HEIGHT, top);
     xa = axis_for(c->npoints ? c->x[0] : 0, c->npoints ? c->x[c->npoints - 1] : 1, c->x_unit, 8,
                   MARGIN + 74, WIDTH - MARGIN - (right ? 74 : 20));
     if (c->npoints > 1) { /* the lines fill the width; ticks need not end it */
@@ -341,15 +397,239 @@ void chart_lines(FILE *out, const struct chart_lines *c)
     legend(out, c->series, c->nseries, HEAD + 6, c);
     for (int i = 0; i < (right ? 2 : 1); i++)
         y_grid(out, &ya[i], c->unit, xa.from, xa.to, i);
-    for (double v = ceil(xa.min / xa.step) * xa.step; v <= xa.max; v += xa.step) {
-        svg_line(out, axis_at(&xa, v), top + HEIGHT, axis_at(&xa, v), top + HEIGHT + 4, "axis");
-        svg_text(out, axis_at(&xa, v), top + HEIGHT + 17, SVG_MIDDLE, "t m s",
-                 format_tick(buf, c->x_unit, v));
-    }
+    for (double v = ceil(xa.min / xa.step) * xa.step; !c->ticks && v <= xa.max; v += xa.step)
+        x_tick(out, axis_at(&xa, v), top + HEIGHT, format_tick(buf, c->x_unit, v));
+    for (size_t i = 0; i < c->nticks; i++)
+        if (c->ticks[i].at >= xa.min && c->ticks[i].at <= xa.max)
+            x_tick(out, axis_at(&xa, c->ticks[i].at), top + HEIGHT, c->ticks[i].name);
     svg_line(out, xa.from, top + HEIGHT, xa.to, top + HEIGHT, "axis");
     svg_text(out, xa.to, top + HEIGHT + 36, SVG_END, "t m", c->x_name);
     for (size_t s = 0; s < c->nseries; s++)
         one_line(out, c, s, &xa, &ya[at_right(c, s)]);
+    svg_end(out);
+}
+
+/* -- log axes --------------------------------------------------------------------------- */
+
+#define PIECE 256
+#define TICKS 64
+
+/* The largest of 1, 2, 5 times a power of ten that is not above v. */
+static double below(double v)
+{
+    double p = pow(10, floor(log10(v)));
+
+    return v / p >= 5 ? 5 * p : v / p >= 2 ? 2 * p : p;
+}
+
+static struct axis log_axis(double min, double max, enum unit unit, double from, double to)
+{
+    struct axis a = {1, 2, 1, from, to, true, from, false};
+
+    if (!(min > 0) || !isfinite(min))
+        return a;
+    if (unit == UNIT_KB) {
+        a.min = exp2(floor(log2(min)));
+        a.max = exp2(ceil(log2(max)));
+    } else {
+        a.min = below(min);
+        a.max = nice_step(max, UNIT_NUMBER);
+    }
+    if (a.max <= a.min) {
+        a.min /= 2;
+        a.max *= 2;
+    }
+    return a;
+}
+
+/* Powers of two of KiB; else 1, 2, 5 and their tenfold where the axis is short, or powers of ten.
+ * About as many as there is room for. */
+static size_t log_ticks(const struct axis *a, enum unit unit, int room, double out[TICKS])
+{
+    const double base = unit == UNIT_KB ? 2 : 10;
+    const int first = (int)floor(log(a->min) / log(base) + 1e-9),
+              last = (int)floor(log(a->max) / log(base) + 1e-9), stride = (last - first) / room + 1;
+    const bool between = unit != UNIT_KB && 3 * (last - first) <= room;
+    size_t n = 0;
+
+    for (int k = first; k <= last; k += stride)
+        for (int m = 1; m <= (between ? 5 : 1) && n < TICKS; m += m == 1 ? 1 : 3) {
+            double v = m * pow(base, k);
+
+            if (v >= a->min * 0.999 && v <= a->max * 1.001)
+                out[n++] = v;
+        }
+    return n;
+}
+
+/* Extends what is shown by a value, if there is one. */
+static void extend(double v, double *min, double *max, bool *zero)
+{
+    if (!isfinite(v))
+        return;
+    if (v <= 0)
+        *zero = true;
+    else
+        *min = fmin(*min, v), *max = fmax(*max, v);
+}
+
+/* The y axis of all that is shown; values of 0 lie below it. */
+static struct axis log_y(const struct chart_lines *c, double bottom, double top)
+{
+    double min = INFINITY, max = 0;
+    bool zero = false;
+    struct axis a;
+
+    for (size_t s = 0; s < c->nseries; s++)
+        for (size_t i = 0; i < c->npoints; i++) {
+            extend(c->series[s].values[i], &min, &max, &zero);
+            if (c->bands) {
+                extend(c->bands[s].low[i], &min, &max, &zero);
+                extend(c->bands[s].high[i], &min, &max, &zero);
+            }
+        }
+    a = log_axis(min, max, c->unit, zero ? bottom - 22 : bottom, top);
+    a.zero = bottom;
+    return a;
+}
+
+struct piece {
+    double x[PIECE], y[PIECE], low[PIECE], high[PIECE];
+    size_t n;
+};
+
+/* The spread where it is told: an area, of a point alone a stroke. */
+static void piece_band(FILE *out, const struct piece *p, int look)
+{
+    for (size_t i = 0, n; i < p->n; i += n ? n : 1) {
+        for (n = 0; i + n < p->n && isfinite(p->low[i + n]) && isfinite(p->high[i + n]);)
+            n++;
+        if (n > 1)
+            svg_band(out, p->x + i, p->low + i, p->high + i, n, look);
+        else if (n == 1)
+            svg_line(out, p->x[i], p->low[i], p->x[i], p->high[i], "axis");
+    }
+}
+
+static void piece_draw(FILE *out, const struct piece *p, int look, bool band)
+{
+    char cls[8];
+
+    snprintf(cls, sizeof cls, "l%d", look % 8);
+    if (band)
+        piece_band(out, p, look);
+    else if (p->n > 1)
+        svg_polyline(out, p->x, p->y, p->n, cls);
+    for (size_t i = 0; !band && i < p->n; i++)
+        svg_marker(out, p->x[i], p->y[i], look);
+}
+
+/* A line or its band, in pieces: it goes on where it has nothing, not where it is unknown. */
+static void log_line(FILE *out, const struct chart_lines *c, size_t s, const struct axis *xa,
+                     const struct axis *ya, bool band)
+{
+    struct piece p = {.n = 0};
+
+    for (size_t i = 0; i < c->npoints; i++) {
+        double v = c->series[s].values[i];
+        double low = band ? c->bands[s].low[i] : NAN, high = band ? c->bands[s].high[i] : NAN;
+
+        if (isinf(v))
+            continue;
+        if (isnan(v) || p.n == PIECE) {
+            piece_draw(out, &p, look_of(c, s), band);
+            p.x[0] = p.x[p.n ? p.n - 1 : 0], p.y[0] = p.y[p.n ? p.n - 1 : 0];
+            p.low[0] = p.high[0] = NAN;
+            p.n = isnan(v) ? 0 : 1;
+        }
+        if (isnan(v))
+            continue;
+        p.x[p.n] = axis_at(xa, c->x[i]);
+        p.y[p.n] = axis_at(ya, v);
+        p.low[p.n] = isfinite(low) ? axis_at(ya, low) : NAN;
+        p.high[p.n++] = isfinite(high) ? axis_at(ya, high) : NAN;
+    }
+    piece_draw(out, &p, look_of(c, s), band);
+}
+
+static void log_grid(FILE *out, const struct chart_lines *c, const struct axis *xa,
+                     const struct axis *ya, int room)
+{
+    double ticks[TICKS], bottom = ya->zero;
+    char buf[FORMAT_MAX];
+    size_t n = log_ticks(ya, c->unit, 6, ticks);
+
+    for (size_t i = 0; i < n; i++) {
+        double y = axis_at(ya, ticks[i]);
+
+        svg_line(out, xa->from, y, xa->to, y, "grid");
+        svg_text(out, xa->from - 6, y + 4, SVG_END, "t m s", format_tick(buf, c->unit, ticks[i]));
+    }
+    if (ya->from < bottom)
+        svg_text(out, xa->from - 6, bottom + 4, SVG_END, "t m s", "0");
+    n = log_ticks(xa, c->x_unit, room, ticks);
+    for (size_t i = 0; i < n; i++) {
+        double x = axis_at(xa, ticks[i]);
+
+        svg_line(out, x, bottom, x, bottom + 4, "axis");
+        svg_text(out, x, bottom + 17, SVG_MIDDLE, "t m s", format_tick(buf, c->x_unit, ticks[i]));
+    }
+    svg_line(out, xa->from, bottom, xa->to, bottom, "axis");
+    svg_text(out, xa->to, bottom + 36, SVG_END, "t m", c->x_name);
+}
+
+/* Spreads lie below all lines. */
+static void log_panel(FILE *out, const struct chart_lines *c, double left, double right, double top,
+                      double bottom)
+{
+    struct axis xa = {1, 2, 1, left, right, true, left, false}, ya = log_y(c, bottom, top);
+
+    if (c->npoints) {
+        const double first = c->x[0], last = c->x[c->npoints - 1];
+
+        xa.min = last > first ? first : first / 2;
+        xa.max = last > first ? last : last * 2;
+    }
+    log_grid(out, c, &xa, &ya, (int)((right - left) / 60));
+    for (int band = c->bands ? 1 : 0; band >= 0; band--)
+        for (size_t s = 0; s < c->nseries; s++)
+            log_line(out, c, s, &xa, &ya, band);
+}
+
+void chart_lines(FILE *out, const struct chart_lines *c)
+{
+    double top;
+
+    if (!c->log) {
+        linear_lines(out, c);
+        return;
+    }
+    top = legend(NULL, c->series, c->nseries, HEAD + 6, c) + 12;
+    svg_begin(out, WIDTH, top + HEIGHT + 56, c->title);
+    heading(out, c->title, c->subtitle);
+    legend(out, c->series, c->nseries, HEAD + 6, c);
+    log_panel(out, c, MARGIN + 74, WIDTH - MARGIN - 20, top, top + HEIGHT);
+    svg_end(out);
+}
+
+void chart_multiples(FILE *out, const char *title, const char *subtitle,
+                     const struct chart_lines *panels, size_t n)
+{
+    struct chart_lines names = panels[0];
+    const double width = (WIDTH - 2 * MARGIN) / (double)n, height = HEIGHT * 0.7;
+    double top;
+
+    names.npoints = 0; /* what lies on what is not the same in all of them */
+    top = legend(NULL, names.series, names.nseries, HEAD + 6, &names) + 30;
+    svg_begin(out, WIDTH, top + height + 56, title);
+    heading(out, title, subtitle);
+    legend(out, names.series, names.nseries, HEAD + 6, &names);
+    for (size_t i = 0; i < n; i++) {
+        const double left = MARGIN + (double)i * width;
+
+        svg_text(out, left, top - 12, SVG_START, "t b", panels[i].title);
+        log_panel(out, &panels[i], left + 62, left + width - 18, top, top + height);
+    }
     svg_end(out);
 }
 

@@ -7,6 +7,7 @@
 
 #include "reports/format.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -32,6 +33,17 @@ void chart_bars(FILE *out, const struct chart *c);
 /* One horizontal bar per label, made of the series; the sum at its end. */
 void chart_stacked(FILE *out, const struct chart *c);
 
+/* How far the values of a line are spread around it, one per point; not finite: not told. */
+struct chart_band {
+    const double *low, *high;
+};
+
+/* A place on an axis and what it is called. */
+struct chart_tick {
+    double at;
+    const char *name;
+};
+
 struct chart_lines {
     const char *title, *subtitle, *x_name;
     enum unit unit, x_unit;
@@ -42,10 +54,20 @@ struct chart_lines {
     const size_t *looks; /* NULL, or each line's colour, dash and marker by number: whose stays the
                             same through the charts of a report */
     size_t right;        /* if not 0: lines from here on have an axis of their own, at the right */
+    const struct chart_band *bands; /* NULL, or each line's; of log axes */
+    bool log;   /* both axes: x above 0; a value of 0 lies below the axis; no right one. A line goes
+                   on across points where it has nothing (CHART_NONE) */
+    bool log_y; /* the y axes go by powers of ten; what is not above 0 is not drawn */
+    const struct chart_tick *ticks; /* of the x axis; NULL: it has numbers */
+    size_t nticks;
 };
 
 /* A line that lies on another one all along is said to in the legend. */
 void chart_lines(FILE *out, const struct chart_lines *c);
+/* Several beside each other, of the same lines by the same x; one legend. Their subtitles are not
+ * shown. */
+void chart_multiples(FILE *out, const char *title, const char *subtitle,
+                     const struct chart_lines *panels, size_t n);
 
 /* From one sum to another: TOTAL bars stand on zero, DELTA bars begin where the bar before ended.
  */

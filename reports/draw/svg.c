@@ -123,6 +123,15 @@ void svg_polyline(FILE *out, const double *x, const double *y, size_t n, const c
     fprintf(out, "\" class=\"%s\"/>\n", cls);
 }
 
+void svg_band(FILE *out, const double *x, const double *low, const double *high, size_t n,
+              int series_nr)
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        fprintf(out, "%s%.1f %.1f", i ? "L" : "<path d=\"M", x[i < n ? i : 2 * n - 1 - i],
+                i < n ? low[i] : high[2 * n - 1 - i]);
+    fprintf(out, "z\" class=\"s%d\" fill-opacity=\".18\"/>\n", series_nr % 8);
+}
+
 void svg_marker(FILE *out, double x, double y, int n)
 {
     static const char *const shapes[] = {"m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", "m-3-3h6v6h-6z",

@@ -29,6 +29,9 @@ void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char 
 void svg_link(FILE *out, double x1, double y1, double x2, double y2, const char *cls);
 /* n points x[i], y[i]; a point whose y is NAN interrupts the line. */
 void svg_polyline(FILE *out, const double *x, const double *y, size_t n, const char *cls);
+/* The area between low[i] and high[i], in the colour of the series. */
+void svg_band(FILE *out, const double *x, const double *low, const double *high, size_t n,
+              int series);
 /* A marker of the series: shape by number, so that lines differ without colour, and those that have
  * the same colour. */
 void svg_marker(FILE *out, double x, double y, int series);

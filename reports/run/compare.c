@@ -287,10 +287,8 @@ static void pair_sentence(struct doc *d, const char *fork_run, const char *ool_r
 
         if (!isnan(fork) && !isnan(ool) && fork > 0 && ool > 0) {
             doc_say(d,
-                    "Handing the memory over took %s by fork and %s out of line (%.1f times as "
-                    "long %s). ",
-                    format_ns(a, fork), format_ns(b, ool), fork > ool ? fork / ool : ool / fork,
-                    fork > ool ? "by fork" : "out of line");
+                    "Handing the memory over took %s by fork and %s out of line, in one run each. ",
+                    format_ns(a, fork), format_ns(b, ool));
         }
         if (!query_null(&q, "fork_copied") && !query_null(&q, "ool_copied"))
             doc_say(d, "Over all phases %s%s copied after the fork, %s%s out of line. ",

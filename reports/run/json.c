@@ -1,8 +1,9 @@
 /* json: a run as one JSON document. Keys are the views' column names; an unknown value is null and
  * has an entry in "unknowns". Integers are written in full (a double would round large ones). */
-#include "reports/report.h"
+#include "reports/run/json.h"
 
 #include "probes/json.h"
+#include "reports/report.h"
 #include "reports/write/query.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +28,8 @@ static const struct {
 static bool holds_json(const char *column)
 {
     return strcmp(column, "params") == 0 || strcmp(column, "machine") == 0 ||
-           strcmp(column, "capabilities") == 0;
+           strcmp(column, "capabilities") == 0 || strcmp(column, "spec") == 0 ||
+           strcmp(column, "runs") == 0;
 }
 
 static cJSON *item_of(struct query *q, int i)
@@ -80,33 +82,34 @@ static void append(struct query *q, cJSON *array, cJSON *item)
     }
 }
 
-static int fill_array(cJSON *doc, sqlite3 *db, const char *key, const char *sql, const char *run_id,
-                      struct err *e)
+int json_rows(cJSON *doc, sqlite3 *db, const char *key, const char *sql, struct json_about of,
+              struct err *e)
 {
     struct query q;
     cJSON *array = cJSON_AddArrayToObject(doc, key);
 
     if (!array)
         return err_no_memory(e);
-    query_ask(&q, db, sql, ":run_id", run_id, e);
+    query_ask(&q, db, sql, of.name, of.id, e);
     while (query_row(&q))
         append(&q, array, row_object(&q));
     return query_close(&q);
 }
 
-static int fill_run(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
+static int fill_object(cJSON *doc, sqlite3 *db, const char *key, const char *sql,
+                       struct json_about of, struct err *e)
 {
     struct query q;
     cJSON *row;
 
-    query_ask(&q, db, "SELECT * FROM runs WHERE run_id = :run_id", ":run_id", run_id, e);
+    query_ask(&q, db, sql, of.name, of.id, e);
     if (!query_row(&q)) {
         int rc = query_close(&q);
 
-        return rc ? rc : err_set(e, ENOENT, "no run '%s'", run_id);
+        return rc ? rc : err_set(e, ENOENT, "no %s '%s'", key, of.id);
     }
     row = row_object(&q);
-    if (row && !cJSON_AddItemToObject(doc, "run", row)) {
+    if (row && !cJSON_AddItemToObject(doc, key, row)) {
         cJSON_Delete(row);
         query_no_memory(&q);
     }
@@ -121,12 +124,12 @@ static int64_t number_of(const cJSON *step)
 }
 
 /* Rows come in the order of the steps. */
-static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct err *e)
+static int fill_timeline(cJSON *steps, sqlite3 *db, struct json_about of, struct err *e)
 {
     cJSON *s = steps->child;
     struct query q;
 
-    query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", ":run_id", run_id, e);
+    query_ask(&q, db, "SELECT * FROM timeline WHERE run_id = :run_id", of.name, of.id, e);
     while (query_row(&q)) {
         while (s && number_of(s) < query_int(&q, "step"))
             s = s->next;
@@ -136,10 +139,10 @@ static int fill_timeline(cJSON *steps, sqlite3 *db, const char *run_id, struct e
     return query_close(&q);
 }
 
-static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
+static int fill_steps(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
 {
     cJSON *steps, *s;
-    int rc = fill_array(doc, db, "steps", "db/report/json-steps.sql", run_id, e);
+    int rc = json_rows(doc, db, "steps", "db/report/json-steps.sql", of, e);
 
     if (rc)
         return rc;
@@ -148,21 +151,32 @@ static int fill_steps(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e
         if (!cJSON_AddArrayToObject(s, "timeline"))
             return err_no_memory(e);
     }
-    return fill_timeline(steps, db, run_id, e);
+    return fill_timeline(steps, db, of, e);
 }
 
-static int fill(cJSON *doc, sqlite3 *db, const char *run_id, struct err *e)
+static int fill_run(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
 {
-    int rc = fill_run(doc, db, run_id, e);
+    int rc = fill_object(doc, db, "run", "SELECT * FROM runs WHERE run_id = :run_id", of, e);
 
     if (rc == 0)
-        rc = fill_steps(doc, db, run_id, e);
+        rc = fill_steps(doc, db, of, e);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && rc == 0; i++)
-        rc = fill_array(doc, db, arrays[i].key, arrays[i].sql, run_id, e);
+        rc = json_rows(doc, db, arrays[i].key, arrays[i].sql, of, e);
     return rc;
 }
 
-int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
+static int fill_series(cJSON *doc, sqlite3 *db, struct json_about of, struct err *e)
+{
+    int rc = fill_object(doc, db, "series", "db/report/series.sql", of, e);
+
+    if (rc == 0)
+        rc = json_rows(doc, db, "combinations", "db/report/series-combinations.sql", of, e);
+    return rc ? rc : json_rows(doc, db, "runs", "db/report/series-runs.sql", of, e);
+}
+
+static int document(struct store *s,
+                    int (*fill)(cJSON *, sqlite3 *, struct json_about, struct err *),
+                    struct json_about of, FILE *out, struct err *e)
 {
     sqlite3 *db = store_handle(s);
     cJSON *doc = cJSON_CreateObject();
@@ -173,7 +187,7 @@ int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
     if (rc == 0 && sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         rc = err_set(e, EBUSY, "cannot read the database: %s", sqlite3_errmsg(db));
     if (rc == 0) {
-        rc = fill(doc, db, run_id, e);
+        rc = fill(doc, db, of, e);
         sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     }
     if (rc) {
@@ -186,4 +200,14 @@ int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
     fprintf(out, "%s\n", text);
     free(text);
     return 0;
+}
+
+int report_json(struct store *s, const char *run_id, FILE *out, struct err *e)
+{
+    return document(s, fill_run, (struct json_about){":run_id", run_id}, out, e);
+}
+
+int report_series_json(struct store *s, const char *series_id, FILE *out, struct err *e)
+{
+    return document(s, fill_series, (struct json_about){":series", series_id}, out, e);
 }

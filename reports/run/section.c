@@ -279,6 +279,7 @@ void section_run(struct doc *d, const struct history *h)
     expectations(d, h);
     sharing(d, h);
     transfers(d, h);
+    section_run_latency(d, h);
     stray(d, h);
     messages(d, h);
 }

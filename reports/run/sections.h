@@ -32,9 +32,19 @@ char *answer_of(struct doc *d, const struct history *h, bool brief);
 void walk_here(struct doc *d, const struct history *h);
 void walk_run(struct doc *d, const struct history *h);
 
+/* What many runs say together: the series that the runs are of (of a page about the latest runs:
+ * the newest), and how long fork took by size. */
+void section_series(struct doc *d, const struct selection *runs);
+
 /* Runs beside something else. */
 void section_published(struct doc *d);
 void section_published_brief(struct doc *d);
 void section_footprints(struct doc *d, const struct selection *runs);
 void section_fork_vs_ool(struct doc *d, const struct selection *runs);
+void section_handover(struct doc *d, const struct selection *runs);
 void section_cost(struct doc *d, const struct selection *runs);
+/* Copies of one moment, way by way: those of the runs, beside the newest by other ways. */
+void section_snapshots(struct doc *d, const struct selection *runs);
+/* How long single touches took: a run's (a titled part), those of all runs (a section). */
+void section_run_latency(struct doc *d, const struct history *h);
+void section_latency(struct doc *d, const struct selection *runs);

@@ -479,8 +479,7 @@ static int counts_line(const struct screen *s, sqlite3 *db, const char *sql, con
     return query_close(&q);
 }
 
-/* A file's name for the shell, quoted if it must be, and no option. */
-static void shell_word(FILE *out, const char *word)
+void report_shell_word(FILE *out, const char *word)
 {
     bool plain_word = word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                         "0123456789/._+-")] == '\0';
@@ -503,13 +502,13 @@ void report_database_option(struct store *s, FILE *out)
     if (strcmp(name, "cowlab.db") == 0 && !(set && *set))
         return;
     fputs(" --db ", out);
-    shell_word(out, name);
+    report_shell_word(out, name);
 }
 
 void report_list_hint(struct store *s, FILE *out)
 {
     fputs("its runs: sqlite3 -box ", out);
-    shell_word(out, store_path(s));
+    report_shell_word(out, store_path(s));
     fputs(" \"SELECT run_id, scenario, backend, status FROM runs\"\n", out);
 }
 
@@ -522,7 +521,7 @@ static void next_commands(const struct screen *s, struct store *store, const cha
     fputs("\n      cowlab report -o report.md", s->out);
     report_database_option(store, s->out);
     fputs("\n      sqlite3 -box ", s->out);
-    shell_word(s->out, store_path(store));
+    report_shell_word(s->out, store_path(store));
     fprintf(s->out,
             " \"SELECT step, observed, share_mode, ref_count, write_outcome\n"
             "        FROM timeline WHERE run_id = '%s'\"\n",

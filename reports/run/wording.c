@@ -26,6 +26,9 @@ static const struct {
     {"send", "sends a message"},
     {"receive", "receives a message"},
     {"reply", "replies"},
+    {"hand_over", "hands over"},
+    {"take", "takes"},
+    {"snapshot", "takes a snapshot of"},
 };
 
 char *wording_action(char *buf, size_t cap, const struct step_record *s)

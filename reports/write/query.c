@@ -251,3 +251,22 @@ int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e
     *ended = query_row(&q) ? query_copy(&q, "ended") : NULL;
     return query_close(&q);
 }
+
+int query_view_again(sqlite3 *db, const char *name, struct err *e)
+{
+    struct query q;
+    char *sql = NULL;
+    int rc;
+
+    query_ask(&q, db,
+              "SELECT substr(sql, length('CREATE VIEW ')) AS text FROM main.sqlite_schema WHERE "
+              "type = 'view' AND name = :name",
+              ":name", name, e);
+    if (query_row(&q) && !(sql = sqlite3_mprintf("CREATE TEMP VIEW%s", query_text(&q, "text"))))
+        query_no_memory(&q);
+    rc = query_close(&q);
+    if (rc == 0 && sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        rc = err_set(e, EIO, "cannot read view %s: %s", name, sqlite3_errmsg(db));
+    sqlite3_free(sql);
+    return rc;
+}

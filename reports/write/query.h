@@ -54,6 +54,9 @@ bool query_unknown(struct query *q, const char *column);
 bool query_inferred(struct query *q, const char *column);
 /* Is the value a sum with unknown parts? The same by the column at_least_keys. */
 bool query_at_least(struct query *q, const char *column);
+/* A temporary view of this name, of the text that the database has of it: it stands before that one
+ * and reads tables and views that stand before others. To be dropped (temp.NAME). */
+int query_view_again(sqlite3 *db, const char *name, struct err *e);
 /* Of a run that did not come to its end, or has not yet: how far it came, to free(); else NULL. */
 int query_cut_short(sqlite3 *db, const char *run_id, char **ended, struct err *e);
 /* The statement as it ran, values filled in: what a reader can paste. sqlite3_free() it. */

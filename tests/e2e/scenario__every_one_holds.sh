@@ -31,7 +31,7 @@ for variant in "ool-options memory=ordinary" "ool-options memory=malloc" "ool-wr
     "ool-large bytes=16777216 memory=ordinary sender_rewrites=no" \
     "ool-two-large bytes=8388608 memory=ordinary sender_rewrites=no" "ool-two-large bytes=8388608 memory=ordinary" "fork-shared kind=memfd-shared" \
     "fork-file kind=memfd-private" "fork-prefork workers=8" "fork-prefork workers=1 pages=16" \
-    "ool-zero pages=1" "ool-zero pages=8" "ool-zero pages=9" "fork-write pages=1000" "fork-snapshot pages=17" "fork-debt pages=20000"; do
+    "ool-zero pages=1" "ool-zero pages=8" "ool-zero pages=9" "fork-write pages=1000" "fork-snapshot pages=17" "handover way=memfd_sealed buffer=used" "fork-debt pages=20000"; do
     # shellcheck disable=SC2086 # a name and its settings
     set -- $variant
     name=$1

@@ -64,7 +64,7 @@ if unshare -m true 2>/dev/null; then
     # Whatever size fills up: the last thing that is written says that the run failed.
     # shellcheck disable=SC2016
     ok "a full disk: the run is marked all the same" unshare -m sh -c '
-        for size in 320 350 410 470 530 590; do
+        for size in 380 420 460 500 540 590; do
             mount -t tmpfs -o size=${size}k none small || exit 1
             cowlab run ool-options --db small/f.db >/dev/null 2>&1 && exit 2
             got=$(sqlite3 small/f.db "SELECT status FROM runs" 2>&1)
@@ -102,6 +102,15 @@ if [ "$(id -u)" = 0 ]; then
     # A database of an earlier version that its reader may not write: a copy is brought up to date.
     sqlite3 root.db "SELECT 'DROP VIEW ' || name || ';' FROM sqlite_master WHERE type = 'view'" >older.sql
     cat >>older.sql <<'END'
+DROP TABLE latency_bucket;
+DROP TABLE latency;
+DROP TABLE snapshot;
+DROP INDEX run_by_series;
+ALTER TABLE run DROP COLUMN warm_up;
+ALTER TABLE run DROP COLUMN series;
+DROP TABLE series;
+DROP TABLE handover;
+ALTER TABLE process DROP COLUMN cpu_ns;
 ALTER TABLE step DROP COLUMN answer;
 ALTER TABLE run DROP COLUMN ability;
 ALTER TABLE process DROP COLUMN lost_kb;

@@ -225,9 +225,10 @@ static void put_expectations(cJSON *definitions)
     static const char *const names[] = {
         [EXPECT_REGION] = "region_expected",     [EXPECT_PROCESS] = "process_expected",
         [EXPECT_TOTALS] = "totals_expected",     [EXPECT_SHARING] = "sharing_expected",
-        [EXPECT_TRANSFER] = "transfer_expected", [EXPECT_MESSAGE] = "received_expected"};
+        [EXPECT_TRANSFER] = "transfer_expected", [EXPECT_MESSAGE] = "received_expected",
+        [EXPECT_SNAPSHOT] = "snapshot_expected"};
 
-    for (enum expect_on on = EXPECT_REGION; on <= EXPECT_MESSAGE; on++) {
+    for (enum expect_on on = EXPECT_REGION; on <= EXPECT_SNAPSHOT; on++) {
         cJSON *keys = cJSON_CreateObject();
         struct key k;
 
@@ -364,10 +365,27 @@ static void print_actions(FILE *out)
     }
 }
 
+static void print_labels(FILE *out, const char *key, const struct word *w)
+{
+    fprintf(out, "| `%s` | |\n|---|---|\n", key);
+    for (; w->text; w++)
+        fprintf(out, "| `%s` | %s |\n", w->text, w->label);
+}
+
 static void print_kinds(FILE *out)
 {
-    fputs("| `kind` | |\n|---|---|\n", out);
-    for (const struct word *w = map_kind_words; w->text; w++)
+    print_labels(out, "kind", map_kind_words);
+}
+
+static void print_ways(FILE *out)
+{
+    print_labels(out, "way", way_words);
+}
+
+static void print_snapshot_ways(FILE *out)
+{
+    fputs("| `way` | |\n|---|---|\n", out);
+    for (const struct word *w = snapshot_way_words; w->text; w++)
         fprintf(out, "| `%s` | %s |\n", w->text, w->label);
 }
 
@@ -385,7 +403,8 @@ static void print_word_keys(FILE *out)
     print_words_of(out, "phase", phases);
     for (const struct action_row *row = action_rows; row->key; row++)
         for (const struct field *f = row->fields; f->key; f++)
-            if (f->words && f->words != map_kind_words)
+            if (f->words && f->words != map_kind_words && f->words != way_words &&
+                f->words != snapshot_way_words)
                 print_words_of(out, f->key, f->words);
     fputs("| `needs` |", out);
     for (const struct cap_row *c = cap_rows; c->name; c++)
@@ -431,6 +450,7 @@ static void print_observed(FILE *out)
         {EXPECT_TRANSFER, "`\"transfer\"`, `\"transfer[1]\"`: a descriptor of the message that the "
                           "step sent or received"},
         {EXPECT_MESSAGE, "`\"received\"`: the message that the step received"},
+        {EXPECT_SNAPSHOT, "`\"snapshot\"`: the copy that the step made"},
     };
     struct key k;
 
@@ -484,6 +504,9 @@ static void print_backends(FILE *out)
         print_refused(out, a, a->no_actions, actions, "");
         print_refused(out, a, a->no_kinds, map_kind_words, "`map` of kind ");
         print_refused(out, a, a->no_parts, part_words, "a message with ");
+        if (a->no_latency)
+            fprintf(out, "| `%s` | `write`, `read` with `\"latency\": true` | %s |\n", a->name,
+                    a->no_latency);
         print_refused(out, a, a->no_share, map_kind_words,
                       "`inherit` with `\"inheritance\": \"share\"` of ");
         print_refused(out, a, a->no_copy, map_kind_words,
@@ -497,6 +520,7 @@ static const struct table {
 } tables[] = {
     /* in their order */
     {"actions", print_actions},   {"kinds", print_kinds},
+    {"ways", print_ways},         {"snapshot ways", print_snapshot_ways},
     {"parts", print_parts},       {"words", print_word_keys},
     {"observed", print_observed}, {"expected words", print_expected_words},
     {"backends", print_backends},

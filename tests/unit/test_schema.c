@@ -174,13 +174,13 @@ static void test_schema__tables_are_strict_and_have_no_row_ids_of_their_own(void
                                           "WHERE schema = 'main' AND type = 'table' AND NOT strict "
                                           "AND name NOT LIKE 'sqlite_%'"),
                         "NULL");
-    /* An INTEGER PRIMARY KEY is the row id: allowed where the key is the run's random number, or
-     * where the rows are the program's own words. */
+    /* An INTEGER PRIMARY KEY is the row id: allowed where the key is the run's or series' random
+     * number, or where the rows are the program's own words. */
     assert_string_equal(
         db_text(f->in.db, "SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list "
                           "WHERE schema = 'main' AND type = 'table' AND NOT wr "
                           "AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-        "content,published_backend,published_difference,published_value,reason,run");
+        "content,published_backend,published_difference,published_value,reason,run,series");
 }
 
 /* What a report calls a backend, and whether it has purgeable memory, is what the backend says. */
@@ -228,6 +228,12 @@ static const struct contract contracts[] = {
     {"expectations", "run_id step observed key expected measured result reason line"},
     {"unknowns", "run_id step observed region case_name quantity reason unlocks"},
     {"checks", "run_id step name observed region left_value right_value tolerance verdict detail"},
+    {"latencies", "run_id step actor part since n p50_ns p99_ns p999_ns max_ns gap_ns cost_ns "
+                  "empty_ns"},
+    {"latency_buckets", "run_id step part since n low_ns high_ns count upto value_ns"},
+    {"snapshots",
+     "run_id step actor region way pages rate cpus still_ns take_ns readout_ns consistent "
+     "torn_pages copied_pages before_kb peak_kb p99_before_ns p99_during_ns max_during_ns"},
     {"probe_cost", "run_id step probe dur_ns calls bytes faults_induced"},
     {"published",
      "source scenario case_name memory observed quantity unit page_size published predicted "

@@ -853,7 +853,7 @@ static int fill_tmpfs(const char *dir)
     int n, rc;
 
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("cowlab-test", dir, "tmpfs", 0, "size=600k") != 0)
+        mount("cowlab-test", dir, "tmpfs", 0, "size=1m") != 0)
         return 77;
     snprintf(path, sizeof path, "%s/full.db", dir);
     if (store_open(&s, path, STORE_CREATE, &e) != 0)

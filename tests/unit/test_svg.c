@@ -64,7 +64,8 @@ static void test_svg__lines_break_at_unknown_points(void **state)
     FILE *f = open_memstream(&text, &len);
     double x[] = {0, 1, 2, 3}, y[] = {1, 2, NAN, 4};
     struct chart_series series[] = {{"y", y}};
-    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 1, NULL, 0};
+    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x,     4,    series,
+                            1,   NULL, 0,      NULL,        false,       false, NULL, 0};
     const char *path;
     int moves = 0;
 
@@ -232,7 +233,8 @@ static void test_svg__lines_that_coincide_are_said_to(void **state)
     double x[] = {0, 1, 2, 3}, a[] = {100, 200, 300, 400}, b[] = {NAN, 200, 300, NAN};
     struct chart_series series[] = {{"short", b}, {"long", a}, {"again", a}, {"free", a}};
     size_t looks[] = {9, 2, 1, 0};
-    struct chart_lines c = {"t", NULL, "time", UNIT_NUMBER, UNIT_NUMBER, x, 4, series, 4, looks, 3};
+    struct chart_lines c = {"t", NULL,  "time", UNIT_NUMBER, UNIT_NUMBER, x,     4,    series,
+                            4,   looks, 3,      NULL,        false,       false, NULL, 0};
     char *text;
     size_t len;
     FILE *f = open_memstream(&text, &len);
@@ -247,6 +249,63 @@ static void test_svg__lines_that_coincide_are_said_to(void **state)
     assert_non_null(strstr(text, ">free (right axis)<"));
     assert_int_equal(count(text, "class=\"l1\""), 2 + 2); /* two lines with their legends: 9, 1 */
     assert_int_equal(count(text, "class=\"l2\""), 2);
+    free(text);
+}
+
+/* What a log axis cannot show is not drawn as if it could: nothing there is gone past, unknown
+ * breaks the line, 0 lies below the axis; ten times more is as far everywhere. */
+static void test_svg__log_lines(void **state)
+{
+    double x[] = {4, 8, 16, 32, 64}, a[] = {100, CHART_NONE, 1000, NAN, 10000},
+           b[] = {0, 0, 0, 0, 0};
+    double low[] = {90, NAN, 900, NAN, NAN}, high[] = {110, NAN, 1100, NAN, NAN};
+    double none[] = {NAN, NAN, NAN, NAN, NAN};
+    struct chart_series series[] = {{HOSTILE, a}, {"b", b}};
+    struct chart_band bands[] = {{low, high}, {none, none}};
+    struct chart_lines c = {.title = HOSTILE,
+                            .x_name = "size",
+                            .unit = UNIT_NS,
+                            .x_unit = UNIT_KB,
+                            .x = x,
+                            .npoints = 5,
+                            .series = series,
+                            .nseries = 2,
+                            .bands = bands,
+                            .log = true};
+    char *text, *end;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    double at[3];
+    const char *mark;
+
+    (void)state;
+    chart_lines(f, &c);
+    fflush(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    assert_null(strstr(text, "nan"));
+    assert_null(strstr(text, "inf"));
+    assert_int_equal(count(text, "fill-opacity"), 1);
+    assert_int_equal(count(text, "class=\"l0\""), 1 + 1);   /* the legend's, and 100 to 1000 */
+    assert_int_equal(count(text, "class=\"s0\"/>"), 1 + 3); /* three points are known */
+    assert_int_equal(count(text, "class=\"s1\"/>"), 1 + 5);
+    assert_non_null(strstr(text, ">0</text>"));
+    mark = strstr(text, "class=\"s0\"/>") + 1; /* the legend's */
+    for (int i = 0; i < 3; i++) {
+        mark = strstr(mark, "class=\"s0\"/>");
+        for (end = (char *)(uintptr_t)mark; *end != '<'; end--)
+            ;
+        sscanf(end, "<path d=\"M%*f %lf", &at[i]);
+        mark++;
+    }
+    assert_true(fabs((at[0] - at[1]) - (at[1] - at[2])) < 0.2);
+    assert_true(at[0] - at[1] > 20);
+    fseek(f, 0, SEEK_SET);
+    c.npoints = 1; /* and where there is one size, or nothing */
+    chart_multiples(f, "t", "s", (struct chart_lines[]){c, c, c}, 3);
+    c.npoints = 0;
+    fflush(f);
+    assert_int_equal(support_xml_check(text, len), 0);
+    fclose(f);
     free(text);
 }
 
@@ -297,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_svg__what_changed_is_marked),
         cmocka_unit_test(test_svg__mixed_letters_are_lower_case),
         cmocka_unit_test(test_svg__lines_that_coincide_are_said_to),
+        cmocka_unit_test(test_svg__log_lines),
         cmocka_unit_test(test_svg__waterfall_of_unknown_parts),
     };
 

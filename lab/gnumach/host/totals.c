@@ -23,8 +23,10 @@ int totals_tell_processes(struct reading *r, struct step_result *out, struct err
         p->q[PQ_MINFLT_TOTAL] = value_known((int64_t)t->faults);
         p->q[PQ_MINFLT] = value_known((int64_t)(t->faults - was->faults));
         p->q[PQ_COW_FAULTS] = value_known((int64_t)(t->cow_faults - was->cow_faults));
-        if (p->acting)
+        if (p->acting) {
             p->q[PQ_DUR] = value_known((int64_t)r->snap->answer.dur_ns);
+            p->q[PQ_CPU] = value_unknown(WHY_NOT_REPORTED);
+        }
     }
     return 0;
 }

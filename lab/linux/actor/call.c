@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 int actor_fail(struct actor *a, int error, const char *message)
@@ -16,6 +17,14 @@ int actor_fail(struct actor *a, int error, const char *message)
     return -1;
 }
 
+static uint64_t cpu_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void read_meter(struct cost_meter *m)
 {
     struct rusage u;
@@ -23,6 +32,7 @@ static void read_meter(struct cost_meter *m)
     getrusage(RUSAGE_SELF, &u);
     m->minflt = (uint64_t)u.ru_minflt;
     m->majflt = (uint64_t)u.ru_majflt;
+    m->cpu_ns = cpu_clock();
     m->ns = probe_clock();
 }
 
@@ -37,10 +47,12 @@ void cost_begin(struct actor *a)
 void cost_end(struct actor *a)
 {
     struct cost_meter end;
-    uint64_t ns = probe_clock();
+    uint64_t ns = probe_clock(), cpu_ns = cpu_clock();
 
     read_meter(&end);
+    a->out.began_ns = a->began.ns;
     a->out.dur_ns = ns - a->began.ns;
+    a->out.cpu_ns = cpu_ns > a->began.cpu_ns ? cpu_ns - a->began.cpu_ns : 1;
     a->out.minflt = end.minflt - a->began.minflt;
     a->out.majflt = end.majflt - a->began.majflt;
 }
@@ -83,9 +95,18 @@ void actor_progress(struct actor *a, uint64_t done, uint64_t total)
     r->progress = 0;
 }
 
+void actor_ready(struct actor *a)
+{
+    a->out.progress = ACTOR_READY;
+    send_or_exit(a, 0);
+    a->out.progress = 0;
+}
+
 void actor_receive(struct actor *a)
 {
-    struct received r = {.kinds = RECEIVE_SOCKETS, .room = 1, .fds = &a->passed_fd};
+    struct received r = {.kinds = RECEIVE_SOCKETS | RECEIVE_MEMORY | RECEIVE_OTHERS,
+                         .room = 1,
+                         .fds = &a->passed_fd};
     ssize_t n;
 
     a->passed_fd = -1;

@@ -76,6 +76,14 @@ static void note_transfer(void *arg, const struct machmsg_transfer *t)
     }
 }
 
+/* A message to itself is no transfer of the scenario's: only what was done is told. */
+static void note_how(void *arg, const struct machmsg_transfer *t)
+{
+    struct actor *a = arg;
+
+    put(a->out.snapshot.how, sizeof a->out.snapshot.how, t->done);
+}
+
 int actor_take_port(struct actor *a)
 {
     kern_return_t kr;
@@ -351,4 +359,49 @@ int actor_ACT_RECEIVE(struct actor *a)
 int actor_ACT_OOL_RECEIVE(struct actor *a)
 {
     return actor_ACT_RECEIVE(a);
+}
+
+/* --- to itself --- */
+
+static mach_port_t to_self;
+
+int actor_mach_copy_begin(struct actor *a)
+{
+    kern_return_t kr = mach_port_allocate(mach_task_self(), MACH_PORT_RIGHT_RECEIVE, &to_self);
+
+    if (kr == KERN_SUCCESS)
+        kr = mach_port_insert_right(mach_task_self(), to_self, to_self, MACH_MSG_TYPE_MAKE_SEND);
+    return kr == KERN_SUCCESS ? 0 : fail_mach(a, kr, "cannot make a port");
+}
+
+int actor_mach_copy(struct actor *a, char **copy)
+{
+    kern_return_t kr;
+
+    a->in.want_reply = a->in.has_text = 0;
+    a->in.message_id = DEFAULT_ID;
+    a->in.nparts = 1;
+    a->in.parts[0] = (struct actor_part){.kind = PART_OOL, .start = a->in.start, .len = a->in.len};
+    machmsg_trace(note_how, a);
+    kr = mach_msg(&buffer.header, MACH_SEND_MSG | MACH_SEND_TIMEOUT,
+                  build(a, to_self, MACH_MSG_TYPE_COPY_SEND), 0, MACH_PORT_NULL, DEFAULT_TIMEOUT_MS,
+                  MACH_PORT_NULL);
+    if (kr == KERN_SUCCESS)
+        kr = mach_msg(&buffer.header, MACH_RCV_MSG | MACH_RCV_TIMEOUT, 0, sizeof buffer, to_self,
+                      DEFAULT_TIMEOUT_MS, MACH_PORT_NULL);
+    machmsg_trace(note_transfer, a);
+    if (kr != KERN_SUCCESS)
+        return fail_mach(a, kr, "cannot send the region to itself");
+    read_descriptors(a);
+    *copy = (char *)(uintptr_t)a->out.start;
+    return *copy ? 0 : actor_fail(a, EPROTO, "the copy did not arrive");
+}
+
+void actor_mach_copy_end(char *copy, uint64_t len)
+{
+    if (copy)
+        mach_vm_deallocate(mach_task_self(), (uintptr_t)copy, len);
+    if (MACH_PORT_VALID(to_self))
+        mach_port_destroy(mach_task_self(), to_self);
+    to_self = MACH_PORT_NULL;
 }

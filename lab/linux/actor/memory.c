@@ -1,6 +1,7 @@
 /* Everything an actor does to regions with plain Linux calls. */
 #include "lab/linux/actor/actor.h"
 #include "lab/machmsg/trace.h"
+#include "probes/hugefile.h"
 #include "probes/slurp.h"
 #include "probes/words.h"
 
@@ -53,6 +54,42 @@ static void *reserve(struct actor *a, size_t len, size_t align)
     return (void *)round_up((uintptr_t)hole + page_size(), align);
 }
 
+void *actor_hole(struct actor *a, size_t len)
+{
+    size_t huge = a->in.huge_size;
+
+    return reserve(a, len, huge && len >= huge ? huge : page_size());
+}
+
+/* Objects by where they are mapped; of more than there is room for, the oldest is forgotten. */
+static struct kept_object {
+    uint64_t start;
+    int fd;
+} objects[64];
+static unsigned int nobjects;
+
+void actor_keep_object(uint64_t start, int fd)
+{
+    objects[nobjects++ % (sizeof objects / sizeof *objects)] = (struct kept_object){start, fd};
+}
+
+static struct kept_object *find_object(uint64_t start)
+{
+    unsigned int room = sizeof objects / sizeof *objects;
+
+    for (unsigned int i = 1; i <= room && i <= nobjects; i++)
+        if (objects[(nobjects - i) % room].start == start)
+            return &objects[(nobjects - i) % room];
+    return NULL;
+}
+
+int actor_object(uint64_t start)
+{
+    const struct kept_object *o = find_object(start);
+
+    return o ? o->fd : -1;
+}
+
 /* Fills the object behind fd with len bytes, each page stamped 'O' (for object). */
 static int fill_object(int fd, size_t len)
 {
@@ -73,7 +110,10 @@ static int open_object(struct actor *a, size_t len)
 {
     int fd;
 
-    if (a->in.kind == MK_FILE_PRIVATE) {
+    if (a->in.kind == MK_SHMEM_HUGE) {
+        fd = huge_file();
+        errno = fd < 0 ? -fd : 0;
+    } else if (a->in.kind == MK_FILE_PRIVATE) {
         char name[sizeof a->in.path + 32];
 
         snprintf(name, sizeof name, "%s/file-%d-XXXXXX", a->in.path, getpid());
@@ -85,7 +125,7 @@ static int open_object(struct actor *a, size_t len)
     }
     if (fd < 0)
         return actor_fail(a, errno, "cannot create the memory object");
-    if (a->in.kind == MK_MEMFD_SHARED ? ftruncate(fd, (off_t)len) : fill_object(fd, len)) {
+    if (map_kind_is_shared(a->in.kind) ? ftruncate(fd, (off_t)len) : fill_object(fd, len)) {
         int error = errno;
 
         close(fd);
@@ -100,6 +140,7 @@ static int kind_flags(uint32_t kind)
     case MK_SHARED:
         return MAP_SHARED | MAP_ANONYMOUS;
     case MK_MEMFD_SHARED:
+    case MK_SHMEM_HUGE:
         return MAP_SHARED;
     case MK_MEMFD_PRIVATE:
     case MK_FILE_PRIVATE:
@@ -111,14 +152,15 @@ static int kind_flags(uint32_t kind)
     }
 }
 
-static int is_object_kind(uint32_t kind)
+static uint64_t region_pages(const struct actor *a)
 {
-    return kind == MK_MEMFD_SHARED || kind == MK_MEMFD_PRIVATE || kind == MK_FILE_PRIVATE;
+    return (a->in.len + page_size() - 1) / page_size();
 }
 
-static int is_shared_kind(uint32_t kind)
+static int is_object_kind(uint32_t kind)
 {
-    return kind == MK_SHARED || kind == MK_MEMFD_SHARED;
+    return kind == MK_MEMFD_SHARED || kind == MK_SHMEM_HUGE || kind == MK_MEMFD_PRIVATE ||
+           kind == MK_FILE_PRIVATE;
 }
 
 static int is_mach_kind(uint32_t kind)
@@ -144,7 +186,6 @@ int actor_ACT_MAP(struct actor *a)
 {
     size_t huge = a->in.huge_size;
     size_t len = round_up(a->in.len, a->in.kind == MK_HUGETLB && huge ? huge : page_size());
-    size_t align = huge && len >= huge ? huge : page_size();
     int fd = -1;
     void *at, *p;
 
@@ -152,7 +193,7 @@ int actor_ACT_MAP(struct actor *a)
         return actor_mach_map(a);
     if (a->in.kind == MK_MALLOC)
         return map_malloc(a);
-    at = reserve(a, len, align);
+    at = actor_hole(a, len);
     if (!at)
         return -1;
     if (is_object_kind(a->in.kind)) {
@@ -163,7 +204,9 @@ int actor_ACT_MAP(struct actor *a)
     cost_begin(a);
     p = mmap(at, len, PROT_READ | PROT_WRITE, kind_flags(a->in.kind) | MAP_FIXED, fd, 0);
     cost_end(a);
-    /* The descriptor stays open: probes find the object's residency through it. */
+    /* Through the descriptor probes find the object's residency. */
+    if (fd >= 0)
+        actor_keep_object((uintptr_t)at, fd);
     if (p == MAP_FAILED)
         return actor_fail(
             a, errno, a->in.kind == MK_HUGETLB ? "cannot map huge pages" : "cannot map the region");
@@ -266,15 +309,39 @@ static void look_beside(struct actor *a, uint64_t pages)
         count_stray(a, end, a->in.start + a->in.len);
 }
 
-/* Returns how many pages the region has. */
-static uint64_t touch(struct actor *a)
+/* No progress is told meanwhile: that would be the longest pause of all. */
+static int timed_touches(struct actor *a, char *base, uint64_t pages)
 {
-    size_t ps = page_size();
-    uint64_t pages = (a->in.len + ps - 1) / ps;
+    int fd;
+    struct actor_times *t = times_begin(a, &fd);
+    uint64_t last = 0;
+
+    if (!t)
+        return -1;
+    cost_begin(a);
+    for (uint64_t page = 0; page < pages; page++) {
+        uint64_t began;
+
+        if (!page_selected(&a->in.select, page))
+            continue;
+        began = probe_clock();
+        touch_page(a, base, page);
+        times_note(&t->of[TIMES_TOUCH], began, began, probe_clock(), &last);
+    }
+    cost_end(a);
+    times_end(a, t, fd, 0);
+    return 0;
+}
+
+/* Returns 0, or -1 after actor_fail. */
+static int touch(struct actor *a)
+{
+    uint64_t pages = region_pages(a), next = 0;
     char *base = (char *)(uintptr_t)a->in.start;
-    uint64_t next = 0;
 
     warm_up(a);
+    if (a->in.latency)
+        return timed_touches(a, base, pages);
     cost_begin(a);
     for (uint64_t page = 0; page < pages; page++) {
         if (page_selected(&a->in.select, page))
@@ -282,19 +349,20 @@ static uint64_t touch(struct actor *a)
         note_progress(a, page, pages, &next);
     }
     cost_end(a);
-    return pages;
+    return 0;
 }
 
 int actor_ACT_WRITE(struct actor *a)
 {
-    touch(a);
-    return 0;
+    return touch(a);
 }
 
 int actor_ACT_READ(struct actor *a)
 {
-    look_beside(a, touch(a));
-    return 0;
+    int rc = touch(a);
+
+    look_beside(a, region_pages(a));
+    return rc;
 }
 
 static void *region(const struct actor *a)
@@ -338,8 +406,8 @@ int actor_ACT_UNMAP(struct actor *a)
 
 int actor_ACT_MOVE(struct actor *a)
 {
-    size_t huge = a->in.huge_size;
-    void *at = reserve(a, a->in.len, huge && a->in.len >= huge ? huge : page_size());
+    void *at = actor_hole(a, a->in.len);
+    struct kept_object *object = find_object(a->in.start);
     int rc;
 
     if (!at)
@@ -347,6 +415,8 @@ int actor_ACT_MOVE(struct actor *a)
     cost_begin(a);
     rc = machmsg_move(a->in.start, (uintptr_t)at, a->in.len);
     errno = -rc;
+    if (rc == 0 && object)
+        object->start = (uintptr_t)at;
     a->out.start = (uintptr_t)at;
     a->out.len = a->in.len;
     return finish(a, rc, "cannot move the region");
@@ -381,9 +451,9 @@ int actor_ACT_INHERIT(struct actor *a)
 
     if (is_mach_kind(a->in.kind))
         return actor_mach_inherit(a);
-    if (a->in.inherit == INH_SHARE && !is_shared_kind(a->in.kind))
+    if (a->in.inherit == INH_SHARE && !map_kind_is_shared(a->in.kind))
         return actor_fail(a, EINVAL, "Linux cannot share private memory over a fork");
-    if (a->in.inherit == INH_COPY && is_shared_kind(a->in.kind))
+    if (a->in.inherit == INH_COPY && map_kind_is_shared(a->in.kind))
         return actor_fail(a, EINVAL, "Linux cannot copy shared memory over a fork");
     cost_begin(a);
     if (a->in.inherit == INH_COPY) /* only anonymous memory could have been wiped: EINVAL else */

@@ -115,6 +115,8 @@ static int check_value(const struct reader *r, const cJSON *def, const struct sc
 static int read_setting(const struct reader *r, const cJSON *def, const char *value,
                         struct scalar *v)
 {
+    int rc;
+
     if (v->type == SCALAR_TEXT) {
         v->text = value;
         for (const char *p = value; *p; p++)
@@ -128,9 +130,10 @@ static int read_setting(const struct reader *r, const cJSON *def, const char *va
             return fail_at_key(r, def, "set to '%.60s', which is neither true nor false", value);
         return 0;
     }
-    if (parse_int(value, strlen(value), &v->n) < 0)
-        return fail_at_key(r, def, "set to '%.60s', which is not a whole number", value);
-    return 0;
+    rc = parse_amount(value, strlen(value), &v->n);
+    return rc < 0 ? fail_at_key(r, def, "set to '%.60s', which is %s", value,
+                                rc == -ERANGE ? "too large" : "not a whole number")
+                  : 0;
 }
 
 static int read_default(const struct reader *r, const cJSON *def, const char *backend,

@@ -167,6 +167,20 @@ int parse_int(const char *text, size_t len, int64_t *out)
     return 0;
 }
 
+int parse_amount(const char *text, size_t len, int64_t *out)
+{
+    static const char units[] = "KMG";
+    const char *unit = len ? memchr(units, text[len - 1], sizeof units - 1) : NULL;
+    int64_t n;
+    int rc = parse_int(text, len - (unit != NULL), &n);
+
+    if (rc == 0 && unit && __builtin_mul_overflow(n, INT64_C(1024) << 10 * (unit - units), &n))
+        rc = -ERANGE;
+    if (rc == 0)
+        *out = n;
+    return rc;
+}
+
 bool is_name(const char *text)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -106,6 +106,8 @@ int check_controls(const struct reader *r, const cJSON *node, const char *text, 
 int copy_text(const struct reader *r, char **out, const char *text);
 /* A strict whole number, all of the text. 0, -EINVAL, or -ERANGE. */
 int parse_int(const char *text, size_t len, int64_t *out);
+/* The same from a command line: with K, M or G behind it 1024, 1024^2, 1024^3 times as much. */
+int parse_amount(const char *text, size_t len, int64_t *out);
 bool is_name(const char *text);
 /* The candidate nearest to text by edit distance; NULL if there are none. */
 const char *nearest(const char *text, const char *const *candidates, size_t n);

@@ -13,6 +13,10 @@
 const struct word action_words[] = {ACTIONS(WORD){0, NULL, NULL}};
 const struct word map_kind_words[] = {MAP_KINDS(WORD_HELP){0, NULL, NULL}};
 const struct word part_words[] = {MESSAGE_PARTS(WORD){0, NULL, NULL}};
+#define WORD_WAY(e, code, text, kind, help) {code, text, help},
+const struct word way_words[] = {WAYS(WORD_WAY){0, NULL, NULL}};
+static const struct word into_words[] = {{0, "fresh", NULL}, {1, "used", NULL}, {0, NULL, NULL}};
+const struct word snapshot_way_words[] = {SNAPSHOT_WAYS(WORD_HELP){0, NULL, NULL}};
 static const struct word advice_words[] = {ADVICES(WORD){0, NULL, NULL}};
 const struct word copy_words[] = {{0, "virtual", NULL}, {1, "physical", NULL}, {0, NULL, NULL}};
 /* "zero" is what madvise WIPEONFORK gives. */
@@ -236,6 +240,9 @@ static int step_parts(const struct reader *r, const cJSON *parts, const struct f
 #define TYPE_PROTECTION step_protection, NULL, "protection"
 #define TYPE_PARTS step_parts, NULL, "parts"
 #define TYPE_KIND TYPE_WORD(map_kind_words, "kind")
+#define TYPE_WAY TYPE_WORD(way_words, "way")
+#define TYPE_INTO TYPE_FLAG(into_words, "into")
+#define TYPE_SNAPSHOT_WAY TYPE_WORD(snapshot_way_words, "snapshot_way")
 #define TYPE_ADVICE TYPE_WORD(advice_words, "advice")
 #define TYPE_INHERITANCE TYPE_WORD(inherit_words, "inheritance")
 #define STEP_FIELD(key, need, type, min, max, member)                                              \
@@ -324,6 +331,7 @@ int read_step(const struct reader *r, const cJSON *node, struct draft *out)
     out->node = node;
     s->status = -1;
     s->timeout_ms = -1;
+    s->lead_ms = SNAPSHOT_LEAD_MS;
     s->lock = true;
     json_doc_place(r->doc, value_offset(r, node), &s->at.line, &s->at.column);
     rc = read_fields(r, node, step_fields, s);

@@ -20,6 +20,8 @@ bool rests_on_doubt(const struct doing *x)
         return true;
     if (x->region && in_doubt(&x->actor->regions, x->region))
         return true;
+    if (s->action == ACT_TAKE && x->w->handed.doubt)
+        return true;
     return (use == MESSAGE_RECEIVES || use == MESSAGE_ANSWERS) && x->actor->queue_doubt;
 }
 
@@ -60,6 +62,7 @@ static int doubt_actor(struct doing *x, struct actor *a)
         a->regions.changed = true;
         return 0;
     case ACT_MAP:
+    case ACT_TAKE:
         return doubt_region(x, a, true);
     case ACT_UNMAP:
     case ACT_PROTECT:
@@ -102,6 +105,8 @@ int leave_in_doubt(struct doing *x)
             rc = doubt_actor(x, &x->w->actors[i]);
     if (!does || does->action == ACT_FORK || does->action == ACT_WAIT)
         doubt_child(x->w, x->s->as ? x->s->as : x->s->child);
+    if (!does || does->action == ACT_HAND_OVER || does->action == ACT_TAKE)
+        x->w->handed.doubt = true;
     if (!does || does->message == MESSAGE_SENDS || does->message == MESSAGE_ANSWERS)
         doubt_queues(x->w, x->s->to);
     return rc;

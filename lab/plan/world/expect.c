@@ -26,11 +26,24 @@ static const struct key message_keys[] = {
 static const struct key sharing_keys[] = {
     {"region_frames", KEY_NUMBER, NULL}, {"frames", KEY_NUMBER, NULL}, {NULL, 0, NULL}};
 
+static const struct key snapshot_keys[] = {{"consistent", KEY_BOOL, NULL},
+                                           {"torn_pages", KEY_NUMBER, NULL},
+                                           {"still_ns", KEY_NUMBER, NULL},
+                                           {"take_ns", KEY_NUMBER, NULL},
+                                           {"readout_ns", KEY_NUMBER, NULL},
+                                           {"copied_pages", KEY_NUMBER, NULL},
+                                           {"peak_kb", KEY_NUMBER, NULL},
+                                           {"p99_before_ns", KEY_NUMBER, NULL},
+                                           {"p99_during_ns", KEY_NUMBER, NULL},
+                                           {"max_during_ns", KEY_NUMBER, NULL},
+                                           {NULL, 0, NULL}};
+
 /* One set of expectations being read into a step. */
 struct reading {
     const struct reader *r;
     struct world *w;
     enum message_use use;
+    bool snapshot; /* the step makes one */
     struct step *s;
     struct expectation about; /* who the keys in hand are about */
     const char *name;         /* in hand: a target or a key */
@@ -141,6 +154,10 @@ static int target(struct reading *g, char *text)
                    ? 0
                    : fail_here(g, "this step receives nothing");
     }
+    if (strcmp(text, "snapshot") == 0) {
+        g->about.on = EXPECT_SNAPSHOT;
+        return g->snapshot ? 0 : fail_here(g, "this step makes no snapshot");
+    }
     if (strncmp(text, "transfer", 8) == 0 && (text[8] == '\0' || text[8] == '[')) {
         g->about.on = EXPECT_TRANSFER;
         return target_transfer(g, text + 8);
@@ -194,9 +211,10 @@ bool expected_key(enum expect_on on, size_t n, struct key *out)
                                : on == EXPECT_PROCESS ? process_quantities
                                : on == EXPECT_TOTALS  ? total_quantities
                                                       : NULL;
-    const struct key *k = on == EXPECT_TRANSFER  ? transfer_keys
-                          : on == EXPECT_MESSAGE ? message_keys
-                                                 : sharing_keys;
+    const struct key *k = on == EXPECT_TRANSFER   ? transfer_keys
+                          : on == EXPECT_MESSAGE  ? message_keys
+                          : on == EXPECT_SNAPSHOT ? snapshot_keys
+                                                  : sharing_keys;
 
     *out = q ? quantity_key(&q[n]) : k[n];
     return out->name;
@@ -439,7 +457,10 @@ static int read_conditional(struct reading *g, const cJSON *list)
 static struct reading reading_of(const struct reader *r, struct world *w, const struct draft *d)
 {
     /* A step that may do anything may send and receive. */
-    return (struct reading){.r = r, .w = w, .use = d->does ? d->does->message : MESSAGE_ANSWERS};
+    return (struct reading){.r = r,
+                            .w = w,
+                            .use = d->does ? d->does->message : MESSAGE_ANSWERS,
+                            .snapshot = !d->does || d->does->action == ACT_SNAPSHOT};
 }
 
 int read_observed(const struct reader *r, struct world *w, const struct draft *d, const cJSON *node,

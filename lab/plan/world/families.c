@@ -75,6 +75,12 @@ int count_pages(const struct reader *r, const cJSON *node, const struct page_sel
     return 0;
 }
 
+void peak_of(struct world *w, uint64_t more)
+{
+    if (w->now + more > w->peak)
+        w->peak = w->now + more;
+}
+
 void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write)
 {
     struct family f = w->families[region->family];

@@ -5,7 +5,7 @@ int world_ACT_MAP(struct doing *x)
 {
     struct step *s = x->s;
     bool backed = s->kind == MK_MEMFD_PRIVATE || s->kind == MK_FILE_PRIVATE;
-    bool shared = s->kind == MK_SHARED || s->kind == MK_MEMFD_SHARED;
+    bool shared = map_kind_is_shared(s->kind);
     /* Huge pages are reserved when they are mapped. */
     struct family f = {1, shared, s->pages, backed ? s->pages : 0,
                        s->kind == MK_HUGETLB ? s->pages : 0};
@@ -42,6 +42,8 @@ static int touch(struct doing *x, bool write)
         (sel->a >= x->region->pages || sel->b > x->region->pages - sel->a))
         return fail_at(x->r, arg(x, "pages"), "pages %llu to %llu, and the region has %llu", sel->a,
                        sel->a + sel->b - 1, (unsigned long long)x->region->pages);
+    if (x->s->latency)
+        x->d->unsupported = x->r->ability->no_latency;
     touch_frames(x->w, x->region, touched(sel, x->region->pages), write);
     if (arg(x, "count"))
         return count_pages(x->r, arg(x, "count"), sel, x->region->pages, &x->d->touched);
@@ -97,6 +99,29 @@ int world_ACT_LOCK(struct doing *x)
         return fail_at(x->r, arg(x, "region"), "region '%s' is protected: it cannot be locked",
                        x->s->region);
     x->region->locked = x->s->lock;
+    return 0;
+}
+
+/* Of private memory in whole pages, which the writer's numbers go to: behind where a page's stamp
+ * is. A copy takes as much again for a moment. */
+int world_ACT_SNAPSHOT(struct doing *x)
+{
+    const struct region *g = x->region;
+    enum map_kind k = g->kind;
+    uint64_t page = x->r->page_size;
+    bool plain = k == MK_ANONYMOUS || k == MK_MALLOC;
+
+    if (!plain && k != MK_ORDINARY && k != MK_PURGEABLE)
+        return fail_at(x->r, arg(x, "region"), "a snapshot is of private memory without a file");
+    if (x->s->snapshot_way == SNAP_USERFAULTFD && !plain)
+        return fail_at(x->r, arg(x, "way"), "this way is for memory of kind anonymous or malloc");
+    if (g->protection != 3 || g->holed || g->origin % page || g->bytes != g->pages * page)
+        return fail_at(x->r, arg(x, "region"),
+                       "a snapshot is of whole pages that can be read and written");
+    if (x->s->snapshot_way == SNAP_OOL_VIRTUAL && g->bytes > UINT32_MAX)
+        return fail_at(x->r, arg(x, "way"), "a message carries less than 4 GiB");
+    touch_frames(x->w, x->region, g->pages, true);
+    peak_of(x->w, g->pages);
     return 0;
 }
 

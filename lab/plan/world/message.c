@@ -77,7 +77,7 @@ static int send_region(struct doing *x, struct message *m, struct region *from, 
     return 0;
 }
 
-static int check_sendable(struct doing *x, const struct region *region, const cJSON *at)
+int check_sendable(struct doing *x, const struct region *region, const cJSON *at)
 {
     if (in_doubt(&x->actor->regions, region)) {
         x->doubt = true;
@@ -190,7 +190,7 @@ int world_ACT_REPLY(struct doing *x)
     return rc;
 }
 
-static struct message *oldest_for(struct world *w, size_t to)
+struct message *oldest_message(struct world *w, size_t to)
 {
     for (size_t i = 0; i < w->nmessages; i++)
         if (w->messages[i].to == to)
@@ -198,8 +198,7 @@ static struct message *oldest_for(struct world *w, size_t to)
     return NULL;
 }
 
-/* The message's regions become the receiver's. */
-static int take_message(struct doing *x, struct message *m)
+int take_message(struct doing *x, struct message *m)
 {
     const cJSON *region = arg(x, "region"), *at = region ? region : x->d->action;
     int rc = 0;
@@ -243,7 +242,7 @@ static int copy_parts(struct doing *x, const struct message *m)
 
 int world_ACT_RECEIVE(struct doing *x)
 {
-    struct message *m = oldest_for(x->w, x->index);
+    struct message *m = oldest_message(x->w, x->index);
     const cJSON *node = x->d->action;
     int rc;
 
@@ -260,7 +259,7 @@ int world_ACT_RECEIVE(struct doing *x)
 
 int world_ACT_OOL_RECEIVE(struct doing *x)
 {
-    const struct message *m = oldest_for(x->w, x->index);
+    const struct message *m = oldest_message(x->w, x->index);
     const cJSON *at = arg(x, "region");
     const struct region *carried;
     int rc;
@@ -274,5 +273,5 @@ int world_ACT_OOL_RECEIVE(struct doing *x)
         return fail_at(x->r, at, "the next message for '%s' carries region '%s', not '%s'",
                        x->actor->name, carried->name, x->s->region);
     rc = copy_text(x->r, &x->s->case_name, carried ? carried->case_name : x->r->case_name);
-    return rc < 0 ? rc : take_message(x, oldest_for(x->w, x->index));
+    return rc < 0 ? rc : take_message(x, oldest_message(x->w, x->index));
 }

@@ -51,7 +51,7 @@ int world_ACT_FORK(struct doing *x)
     return rc;
 }
 
-static void drop_messages_to(struct world *w, size_t to)
+void drop_messages_to(struct world *w, size_t to)
 {
     size_t kept = 0;
 
@@ -62,6 +62,7 @@ static void drop_messages_to(struct world *w, size_t to)
             w->messages[kept++] = w->messages[i];
     }
     w->nmessages = kept;
+    drop_handed_to(w, to);
 }
 
 int world_ACT_EXIT(struct doing *x)

@@ -109,7 +109,9 @@ static const struct regions *list_of(const struct world *w, const char *actor, s
     long index;
 
     if (strcmp(actor, "message") == 0)
-        return i < w->nmessages ? &w->messages[i].regions : NULL;
+        return i < w->nmessages    ? &w->messages[i].regions
+               : i == w->nmessages ? &w->handed.object
+                                   : NULL;
     index = world_actor(w, actor);
     return i == 0 && index >= 0 ? &w->actors[index].regions : NULL;
 }

@@ -61,11 +61,22 @@ struct message {
     struct regions regions;
 };
 
+/* What was handed over and not taken yet. */
+struct handed {
+    bool there, doubt;
+    size_t from, to;
+    enum way way;
+    const char *name, *case_name; /* of the region, at the sender */
+    uint64_t pages, origin, reach;
+    struct regions object; /* OBJECT: the one that waits, by that name */
+};
+
 struct world {
     struct actor *actors;
     size_t nactors;
     struct message *messages; /* in the order they were sent */
     size_t nmessages;
+    struct handed handed;
     struct family *families;
     size_t nfamilies;
     uint64_t now, peak;   /* frames that all families can take */
@@ -99,6 +110,8 @@ uint64_t touched(const struct page_select *s, uint64_t pages);
 /* The same, exactly. */
 int count_pages(const struct reader *r, const cJSON *node, const struct page_select *s,
                 uint64_t pages, uint64_t *out);
+/* For the time of a step so many pages more are needed. */
+void peak_of(struct world *w, uint64_t more);
 void touch_frames(struct world *w, const struct region *region, uint64_t pages, bool write);
 
 /* --- regions --- */
@@ -120,6 +133,17 @@ int poison_region(const struct reader *r, struct world *w, struct regions *list,
                   const char *case_name, bool unknown);
 int new_name(const struct reader *r, const struct actor *a, const cJSON *node, const char *name,
              const char *case_name);
+
+/* --- messages --- */
+
+/* May the region be sent? */
+int check_sendable(struct doing *x, const struct region *region, const cJSON *at);
+/* NULL: none is on its way to the actor. */
+struct message *oldest_message(struct world *w, size_t to);
+/* The message's regions become the receiver's. */
+int take_message(struct doing *x, struct message *m);
+void drop_messages_to(struct world *w, size_t to);
+void drop_handed_to(struct world *w, size_t to);
 
 /* --- doubt --- */
 

@@ -123,5 +123,6 @@ void world_free(struct world *w)
         release_regions(&w->actors[i].regions);
     for (size_t i = 0; i < w->nmessages; i++)
         release_regions(&w->messages[i].regions);
+    release_regions(&w->handed.object);
     FREE_ALL(w->actors, w->messages, w->families, w);
 }

@@ -8,9 +8,11 @@
  *
  *   families.c  memory that a map step made, and how many frames it can take
  *   regions.c   who has which region; names resolve here
- *   memory.c    map, write, read, unmap, protect, inherit, lock, madvise
+ *   memory.c    map, write, read, unmap, protect, inherit, lock, madvise,
+ *               snapshot
  *   process.c   fork, exec, exit, wait
  *   message.c   send, receive, reply, and out of line
+ *   handover.c  hand over, take
  *   doubt.c     what a mistake leaves in doubt
  *   world.c     a step: who does it, to which region, then its action
  *   expect.c    expectations, whose names resolve against the world after the step
