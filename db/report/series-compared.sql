@@ -1,5 +1,6 @@
 -- What a series says of ways beside each other, size by size: how long handing the memory over took
--- (or all steps, where nothing in the series is handed over). `part`: which ways, all sizes of them.
+-- (or all steps, where nothing in the series is handed over). `part`: which ways, all sizes of them; several:
+-- of a parameter that has more than two values.
 WITH compared AS MATERIALIZED (
     SELECT r.*, p.differs, p.a_value, p.b_value
     FROM compared_ratios r JOIN compared_pairs p USING (a, b)
@@ -25,7 +26,10 @@ named AS (
          JOIN combinations x ON x.combination = r.a JOIN combinations y ON y.combination = r.b
          JOIN combination_ways v ON v.combination = r.a
     WHERE r.lane = (SELECT max(lane) FROM compared))
-SELECT *, dense_rank() OVER (ORDER BY differs <> 'scenario', differs, scenario_nr, backend_nr, ways, length(rest),
+SELECT *, differs NOT IN ('scenario', 'backend')
+              AND 2 < (SELECT json_array_length(spec, '$.params."' || differs || '"')
+                       FROM series WHERE series_id = :series) AS several,
+       dense_rank() OVER (ORDER BY differs <> 'scenario', differs, scenario_nr, backend_nr, ways, length(rest),
                              place, rest, emulated) AS part
 FROM named
 ORDER BY part, region_bytes, a, b;

@@ -481,6 +481,71 @@ static void crossing(struct doc *d, const struct part *p)
     doc_say(d, ".");
 }
 
+/* -- of several ways the fastest ---------------------------------------------------------- */
+
+/* "; 1.9 times as long with pipe (1.4 to 2.3)" */
+static void behind_fastest(struct doc *d, struct query *q)
+{
+    double low = query_number(q, "low"), high = query_number(q, "high");
+    const char *verdict = query_text(q, "verdict");
+    int places = places_for(low, high);
+
+    if (!verdict || strcmp(verdict, "more") != 0 || query_null(q, "ratio")) {
+        doc_say(d, verdict ? "; no difference seen to " : "; too few runs to tell it from ");
+        doc_text(d, query_text(q, "value"));
+        return;
+    }
+    doc_say(d, "; %.*f times as long with ", places, query_number(q, "ratio"));
+    doc_text(d, query_text(q, "value"));
+    doc_say(d, " (%.*f to %.*f)", places, low, places, high);
+}
+
+static void fastest_begins(struct doc *d, struct query *q)
+{
+    char size[FORMAT_MAX], time[FORMAT_MAX], runs[FORMAT_MAX];
+    const char *rest = query_text(q, "rest");
+
+    doc_say(d, "- **%s, ", format_kb(size, query_number(q, "region_kb")));
+    doc_text(d, query_text(q, "scenario"));
+    doc_say(d, " on ");
+    doc_text(d, query_text(q, "backend"));
+    doc_say(d, *rest ? ", " : "");
+    doc_text(d, rest);
+    doc_say(d, "%s.** %s took least with ", query_int(q, "emulated") ? ", in an emulator" : "",
+            strcmp(query_text(q, "lane"), "all") == 0 ? "All steps" : "Handing over");
+    doc_text(d, query_text(q, "differs"));
+    doc_say(d, "=");
+    doc_text(d, query_text(q, "value"));
+    doc_say(d, " (%s, median of %s)", format_ns(time, query_number(q, "median")),
+            format_noun(runs, query_int(q, "n"), "run"));
+}
+
+/* A sentence per size of a parameter that has more than two values: pairs of them all would drown
+ * it. */
+static void fastest(struct doc *d, const char *id)
+{
+    struct query q;
+    int64_t last = 0;
+
+    if (!doc_ask(d, &q, "db/report/series-fastest.sql", ":series", id))
+        return;
+    while (query_row(&q)) {
+        if (query_int(&q, "grp") != last) {
+            doc_say(d, last ? ".\n" : "");
+            fastest_begins(d, &q);
+        } else {
+            behind_fastest(d, &q);
+        }
+        last = query_int(&q, "grp");
+    }
+    if (doc_fail(d, query_close(&q)) == 0 && last) {
+        doc_say(d, ".\n");
+        if (d->brief)
+            doc_say(d, "\nEach two of them beside each other: `cowlab report %s`.\n", id);
+        doc_say(d, "\n");
+    }
+}
+
 #define SENTENCES 12
 
 static void part_tell(struct doc *d, struct part *p, const char *id)
@@ -510,6 +575,9 @@ static void compared(struct doc *d, const char *id)
         return;
     while (query_row(&q)) {
         int64_t nr = query_int(&q, "part");
+
+        if (d->brief && query_int(&q, "several")) /* fastest() tells of them */
+            continue;
 
         if (nr != last) {
             part_tell(d, &p, id);
@@ -659,6 +727,7 @@ static void one_series(struct doc *d, const char *id)
 {
     if (!introduce(d, id))
         return;
+    fastest(d, id);
     compared(d, id);
     if (!charts(d, id) || !d->brief)
         sums(d, id);

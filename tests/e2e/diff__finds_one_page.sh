@@ -62,6 +62,8 @@ ok "less than it drifts by itself is not told" says 'series 0 differ' sh -c "cp 
         (PARTITION BY params ORDER BY started_at, run) AS part FROM run WHERE warm_up = 0) WHERE part = 2)\"; cowlab diff s.db drift.db"
 
 ok "nothing in common is bad usage" exits 2 sh -c "cowlab diff --db a.db \$(sqlite3 a.db \"SELECT group_concat(run_id, ' ') FROM runs WHERE scenario IN ('fork-write', 'ool-write')\")"
+cowlab watch --lines --every 50ms --for 100ms --db w.db $$ >out 2>&1
+ok "and a watch, which nothing has to say again" exits 2 cowlab diff --db w.db latest latest
 ok "so is one side" exits 2 cowlab diff a.db
 ok "and a run that is not there" exits 2 cowlab diff --db a.db latest nosuch
 ok "what was read was not written" equals 0 sqlite3 a.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'diff_%'"
