@@ -1,10 +1,11 @@
 -- What was found, value by value, in the combinations that both sides have (diff_fact: their
 -- facts, side 0 and 1). What is known on one side alone tells nothing, and where the runs of a
 -- side differ among themselves, nor do ranges that meet. Which pages they are is told where their
--- counts agree. Backends do not have all the same quantities: what one does not have is unknown.
+-- counts agree. Backends do not have all the same quantities: what one does not have is unknown,
+-- and so is what a run that was cut short did not come to.
 CREATE TEMP TABLE diff_found AS
 WITH both AS (
-    SELECT scenario, backend, params, count(DISTINCT own_backend) = 2 AS crossed
+    SELECT scenario, backend, params, count(DISTINCT own_backend) = 2 OR sum(cut_short) AS crossed
     FROM diff_side GROUP BY 1, 2, 3 HAVING count(*) = 2),
 beside AS (
     SELECT scenario, backend, params, step, max(phase) AS phase, subject, nr, quantity, rank,

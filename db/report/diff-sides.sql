@@ -4,11 +4,13 @@
 -- A watch says nothing that another must say again.
 SELECT scenario, backend, params, group_concat(DISTINCT kernel) AS kernels, count(*) AS n,
        sum(status <> 'complete') AS cut_short, json_group_array(run_id) AS runs,
-       max(series) AS series, backend AS own_backend, params AS own_params
-FROM (SELECT r.*, first_value(coalesce(series, -run)) OVER (
+       -- Of runs that are named only they speak, whatever series they are of.
+       CASE WHEN :run IS NULL THEN max(series) END AS series, backend AS own_backend, params AS own_params,
+       group_concat(DISTINCT place) AS machines
+FROM (SELECT r.*, p.machine AS place, first_value(coalesce(series, -run)) OVER (
                  PARTITION BY scenario, backend, params
                  ORDER BY series IS NULL, started_at DESC, run DESC) AS chosen
-      FROM run r
+      FROM run r JOIN run_places p USING (run)
       WHERE scenario <> 'watch'
         AND CASE WHEN :run IS NOT NULL THEN run_id = :run
             ELSE status = 'complete' AND coalesce(warm_up, 0) = 0

@@ -1,7 +1,8 @@
 -- Of a parameter with more than two values that was varied in a series: which value took least time
 -- to hand the memory over (or all steps, where nothing is handed over), size by size, and how much
 -- longer each other took. grp: which of the sizes; nr: the value's place, 1 the fastest; ratio, low,
--- high: to the fastest; verdict: `more`, or no difference seen to it, or too few runs (NULL).
+-- high: to the fastest; verdict: `more`, or no difference seen to it, or too few runs (NULL);
+-- told: one of them is `more`.
 WITH compared AS MATERIALIZED (
     SELECT r.*, p.differs, p.a_value, p.b_value
     FROM compared_ratios r JOIN compared_pairs p USING (a, b)
@@ -27,7 +28,9 @@ SELECT dense_rank() OVER (ORDER BY p.differs, scenario_nr, backend_nr, region_by
                  WHERE key <> p.differs), '') AS rest,
        iif(u.a = fastest, u.ratio, 1 / u.ratio) AS ratio, iif(u.a = fastest, u.low, 1 / u.high) AS low,
        iif(u.a = fastest, u.high, 1 / u.low) AS high,
-       CASE WHEN u.verdict IN ('more', 'less') THEN 'more' ELSE u.verdict END AS verdict
+       CASE WHEN u.verdict IN ('more', 'less') THEN 'more' ELSE u.verdict END AS verdict,
+       sum(u.verdict IN ('more', 'less')) OVER (
+           PARTITION BY p.differs, scenario, backend, region_bytes, others) > 0 AS told
 FROM placed p
      LEFT JOIN used u ON u.a = min(fastest, p.combination) AND u.b = max(fastest, p.combination)
                       OR u.b = min(fastest, p.combination) AND u.a = max(fastest, p.combination)

@@ -2,6 +2,7 @@
 SELECT g.series_id, g.started_at, seed, repeat, planned, spec, count(run_id) AS runs,
        count(*) FILTER (WHERE warm_up) AS warm_ups,
        count(*) FILTER (WHERE status = 'complete') AS complete,
+       count(*) FILTER (WHERE status = 'complete' AND NOT warm_up) AS counted,
        count(*) FILTER (WHERE status = 'failed') AS failed,
        count(*) FILTER (WHERE status = 'interrupted') AS interrupted,
        count(*) FILTER (WHERE status = 'crashed') AS crashed,

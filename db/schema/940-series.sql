@@ -9,7 +9,7 @@ CREATE VIEW interval_rule AS SELECT 1.96 AS z;
 -- One row per combination of scenario, backend and parameters in a series. Runs that warm up or
 -- did not come to their end are not counted.
 --   series_id: the series
---   combination: its key: that of its first run
+--   combination: its key: the least of its runs' keys
 --   scenario: name
 --   params: parameters as a JSON object
 --   kernel: what ran: name, release, machine
@@ -116,7 +116,7 @@ FROM counted JOIN summed USING (run);
 --   median: of n values; between two neighbours in the middle between them
 --   q3: third quartile
 --   low: the median's 95 % interval, from the order of the values: it assumes nothing about how
---     they are spread; NULL with less than 5 runs
+--     they are spread (of 5 runs it is their whole range, 94 %); NULL with less
 --   high: its other end
 --   params: parameters as a JSON object
 --   occurrence: 1 for the first time the phase comes

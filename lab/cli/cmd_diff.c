@@ -71,7 +71,9 @@ int cmd_diff(int argc, char **argv)
         .doc =
             "What differs between two runs, two series, or two databases (of those per scenario, "
             "backend and parameters the newest series or complete run): every state, count and "
-            "outcome that the scenario decides, exactly. Exit status 1 if something differs."};
+            "outcome that the scenario decides, exactly; of two series also times, faults and "
+            "memory, "
+            "beyond their spread. Exit status 1 if something differs."};
     struct diff_arguments a = {.common.db = NULL};
     struct diff_side sides[2] = {{.store = NULL}, {.store = NULL}};
     char ids[2][40];

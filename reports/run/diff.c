@@ -16,7 +16,7 @@
 
 static const char tables[] =
     "CREATE TEMP TABLE diff_side (side, scenario, backend, params, kernels, n, cut_short, runs, "
-    "series, own_backend, own_params);"
+    "series, own_backend, own_params, machines);"
     "CREATE TEMP TABLE diff_fact (side, scenario, backend, params, step, phase, subject, nr, "
     "quantity, rank, low, high);"
     "CREATE TEMP TABLE diff_value (side, series, scenario, backend, params, emulated, part, "
@@ -62,7 +62,8 @@ static int pour_side(sqlite3 *db, int nr, const struct diff_side *side, struct e
 {
     struct query from, into;
 
-    query_open(&into, db, "INSERT INTO diff_side VALUES (:side, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", e);
+    query_open(&into, db, "INSERT INTO diff_side VALUES (:side, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               e);
     query_bind_int(&into, ":side", nr);
     query_open(&from, store_handle(side->store), "db/report/diff-sides.sql", e);
     query_bind(&from, ":run", side->run_id);
@@ -201,7 +202,7 @@ static void answer(struct doc *d)
 {
     struct query q;
     char values[FORMAT_MAX], different[FORMAT_MAX];
-    int64_t compared = 0, differ = 0, combinations = 0;
+    int64_t compared = 0, differ = 0, combinations = 0, beyond = 0;
 
     if (!doc_ask(d, &q, "db/report/diff-answer.sql", NULL, NULL))
         return;
@@ -211,10 +212,15 @@ static void answer(struct doc *d)
         combinations = query_int(&q, "combinations");
     }
     doc_fail(d, query_close(&q));
+    doc_fail(d,
+             ask_number(d->db,
+                        "SELECT count(*) AS n FROM diff_spread WHERE verdict IN ('more', 'less')",
+                        &beyond, d->e));
+    if (beyond)
+        doc_say(d, "**Times, faults or memory differ: %lld figures, below.** ", (long long)beyond);
     if (!differ) {
-        doc_say(d,
-                "**No difference** in %s values of %lld combination%s of scenario, backend and "
-                "parameters.\n\n",
+        doc_say(d, "%s in %s values of %lld combination%s of scenario, backend and parameters.\n\n",
+                beyond ? "Of what the scenarios decide nothing differs," : "**No difference**",
                 format_count(values, compared), (long long)combinations,
                 combinations == 1 ? "" : "s");
         return;
@@ -251,7 +257,7 @@ static void answer_spread(struct doc *d)
 
     if (!doc_ask(d, &q,
                  "SELECT count(*) AS n, sum(verdict IN ('more', 'less')) AS differ, "
-                 "sum(verdict IS NULL) AS few FROM diff_spread",
+                 "sum(verdict IS NULL) AS few, sum(verdict = 'drift') AS drift FROM diff_spread",
                  NULL, NULL))
         return;
     if (query_row(&q) && query_int(&q, "n")) {
@@ -263,6 +269,9 @@ static void answer_spread(struct doc *d)
             (long long)query_int(&q, "n"), (long long)query_int(&q, "differ"));
         if (query_int(&q, "few"))
             doc_say(d, "; of %lld the runs are too few to tell", (long long)query_int(&q, "few"));
+        if (query_int(&q, "drift"))
+            doc_say(d, "; %lld more differ no further than a series moved by itself",
+                    (long long)query_int(&q, "drift"));
         doc_say(d, ".\n\n");
     }
     doc_fail(d, query_close(&q));
@@ -271,10 +280,10 @@ static void answer_spread(struct doc *d)
 
 static void write_text(struct doc *d, const struct diff_side *a, const struct diff_side *b)
 {
-    static const struct doc_column sides[] =
-        DOC_COLUMNS(DOC_TEXT("side", "side"), DOC_TEXT("backend", "backend"),
-                    DOC_TEXT("kernels", "kernel"), DOC_TEXT("params", "parameters"),
-                    DOC_COUNT("runs", "runs"), DOC_COUNT("cut_short", "cut short"));
+    static const struct doc_column sides[] = DOC_COLUMNS(
+        DOC_TEXT("side", "side"), DOC_TEXT("backend", "backend"), DOC_TEXT("kernels", "kernel"),
+        DOC_TEXT("machines", "machine"), DOC_TEXT("params", "parameters"),
+        DOC_COUNT("runs", "runs"), DOC_COUNT("cut_short", "cut short"));
     static const struct doc_column found[] =
         DOC_COLUMNS(DOC_TEXT("scenario", "scenario"), DOC_TEXT("backend", "backend"),
                     DOC_TEXT("params", "parameters"), DOC_TEXT("step", "step"),

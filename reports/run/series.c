@@ -24,14 +24,14 @@ static void endings(struct query *q, FILE *out)
 
 static void counts(struct query *q, FILE *out)
 {
-    int64_t runs = query_int(q, "runs"), warm_ups = query_int(q, "warm_ups");
+    int64_t warm_ups = query_int(q, "warm_ups");
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
 
     escape_terminal(out, query_text(q, "series_id"));
-    fprintf(out, "\n  seed %lld; %s of %s: %s counted, %s to warm up",
-            (long long)query_int(q, "seed"), format_count(a, runs),
-            format_noun(b, query_int(q, "planned"), "run"), format_count(c, runs - warm_ups),
-            format_count((char[FORMAT_MAX]){0}, warm_ups));
+    fprintf(
+        out, "\n  seed %lld; %s of %s: %s counted, %s to warm up", (long long)query_int(q, "seed"),
+        format_count(a, query_int(q, "runs")), format_noun(b, query_int(q, "planned"), "run"),
+        format_count(c, query_int(q, "counted")), format_count((char[FORMAT_MAX]){0}, warm_ups));
     endings(q, out);
     fprintf(out, "\n  expectations: %s held, %s failed, %s not checked\n",
             format_count(a, query_int(q, "expectations_held")),

@@ -504,6 +504,7 @@ static void fastest_begins(struct doc *d, struct query *q)
 {
     char size[FORMAT_MAX], time[FORMAT_MAX], runs[FORMAT_MAX];
     const char *rest = query_text(q, "rest");
+    bool all = strcmp(query_text(q, "lane"), "all") == 0;
 
     doc_say(d, "- **%s, ", format_kb(size, query_number(q, "region_kb")));
     doc_text(d, query_text(q, "scenario"));
@@ -511,8 +512,13 @@ static void fastest_begins(struct doc *d, struct query *q)
     doc_text(d, query_text(q, "backend"));
     doc_say(d, *rest ? ", " : "");
     doc_text(d, rest);
-    doc_say(d, "%s.** %s took least with ", query_int(q, "emulated") ? ", in an emulator" : "",
-            strcmp(query_text(q, "lane"), "all") == 0 ? "All steps" : "Handing over");
+    doc_say(d, "%s.** ", query_int(q, "emulated") ? ", in an emulator" : "");
+    if (query_int(q, "told"))
+        doc_say(d, all ? "All steps" : "Handing over");
+    else
+        doc_say(d, "No difference that is sure; by the medians %s",
+                all ? "all steps" : "handing over");
+    doc_say(d, " took least with ");
     doc_text(d, query_text(q, "differs"));
     doc_say(d, "=");
     doc_text(d, query_text(q, "value"));
@@ -618,7 +624,7 @@ static void asked(struct doc *d, struct query *q, const char *id)
     doc_say(d, "%s of each asked for, ", format_noun(n, query_int(q, "repeat"), "run"));
     doc_say(d,
             "round by round in an order mixed by seed %lld; %s, without %s to warm up. Intervals "
-            "are of 95 %%. On ",
+            "are of 95 %%: of twenty comparisons of equals one shows a difference. On ",
             (long long)query_int(q, "seed"), format_noun(n, query_int(q, "counted"), "counted run"),
             format_count(m, query_int(q, "warm_ups")));
     doc_text(d, query_null(q, "kernels") ? "an unknown kernel" : query_text(q, "kernels"));

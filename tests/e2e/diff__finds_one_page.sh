@@ -57,6 +57,16 @@ ok "... of so many values" says '^Of [0-9]+ times, faults and figures of memory 
 ok "what is slower does" exits 1 cowlab diff s.db slow.db
 ok "... by 5 % in every phase" says '^\| fork-write \| linux \| .*"pages":2.* \| sender_wrote \| time_ns \| .* 1\.0[3-7] times' cowlab diff s.db slow.db
 ok "... as JSON" equals true sh -c "cowlab diff --json s.db slow.db | jq '[.spread[] | select(.quantity == \"time_ns\") | .verdict == \"more\"] | all'"
+ok "... and that is said first" says '^\*\*Times, faults or memory differ: [0-9]+ figures, below\.\*\* Of what the scenarios decide nothing differs' cowlab diff s.db slow.db
+two=$(sqlite3 slow.db "SELECT group_concat(run_id, ' ') FROM (SELECT run_id FROM run WHERE warm_up = 0 AND params LIKE '%1%' LIMIT 2)")
+ok "single runs of a series have no verdict on times" equals 0 sh -c "cowlab diff --json --db slow.db $two | jq '.spread | length'"
+cp slow.db far.db
+ok "another machine" sqlite3 far.db "UPDATE run SET machine = json_set(machine, '$.cpus', 640)"
+ok "whose times are not compared" equals 0 sh -c "cowlab diff --json s.db far.db | jq '[.spread[] | select(.quantity == \"time_ns\")] | length'"
+ok "... and which is named" says '^\| B \| linux \| .*"cpus":640' cowlab diff s.db far.db
+ok "a run that was cut short, made" sh -c "cp one.db cut.db; sqlite3 cut.db \"PRAGMA foreign_keys = ON; DELETE FROM step WHERE step > 3; UPDATE run SET status = 'interrupted'\""
+ok "... twice in one database" sh -c "cowlab run --db cut.db fork-write-many --param pages=65536"
+ok "does not differ where it did not come" exits 0 sh -c "cowlab diff --db cut.db \$(sqlite3 cut.db \"SELECT min(run_id) FROM run WHERE params LIKE '%25%' AND status = 'interrupted'\") latest"
 ok "less than it drifts by itself is not told" says 'series 0 differ' sh -c "cp slow.db drift.db
     sqlite3 drift.db \"UPDATE step SET dur_ns = dur_ns * 2 WHERE run IN (SELECT run FROM (SELECT run, ntile(4) OVER
         (PARTITION BY params ORDER BY started_at, run) AS part FROM run WHERE warm_up = 0) WHERE part = 2)\"; cowlab diff s.db drift.db"

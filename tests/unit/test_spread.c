@@ -185,7 +185,9 @@ static void test_spread__sentences_say_what_intervals_say(void **state)
     holds(text,
           "## Series: f, o\n\n`series-20260101-000000-0000000000000001`: pages 64, 256, 1024, "
           "4096. 8 combinations, 8 runs of each asked for, round by round in an order mixed "
-          "by seed 7; 160 counted runs, without 8 to warm up. Intervals are of 95 %. On K.");
+          "by seed 7; 160 counted runs, without 8 to warm up. Intervals are of 95 %: of twenty "
+          "comparisons of equals "
+          "one shows a difference. On K.");
     holds(text,
           "- **f and o on linux.** Handing over took less time out of line up to 1.00 MiB, by "
           "fork from 16.0 MiB on.\n"
